@@ -1,0 +1,72 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "workflow_config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/zoo.smk"
+include: "rules/canonicalize.smk"
+include: "rules/subspace.smk"
+include: "rules/generate.smk"
+include: "rules/evaluate.smk"
+include: "rules/collect.smk"
+
+
+report: "report/workflow.rst"
+
+
+localrules:
+    all,
+    zoos,
+    aligned,
+    bases,
+    flows,
+    networks,
+    tables,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        TABLES,
+        FIGURES,
+        requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
+
+
+rule zoos:
+    input:
+        zoo_manifests_of(dict.fromkeys(cell.zoo for cell in CELLS)),
+
+
+rule aligned:
+    input:
+        requested("results/{zoo}/{canon}/alignment.csv"),
+
+
+rule bases:
+    input:
+        requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
+
+
+rule flows:
+    input:
+        requested("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors", flows_only=True),
+
+
+rule networks:
+    input:
+        requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
+
+
+rule tables:
+    input:
+        TABLES,
+
+
+rule figures:
+    input:
+        FIGURES,

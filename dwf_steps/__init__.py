@@ -1,0 +1,16 @@
+"""Trained neural networks as data: the steps and the mathematics of the workflow."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dwf_steps.storage.networks import load_network
+
+__all__ = ["load_network"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that steps that need no PyTorch do not pay for its import.
+    if name == "load_network":
+        return importlib.import_module("dwf_steps.storage.networks").load_network
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

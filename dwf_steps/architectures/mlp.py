@@ -1,0 +1,126 @@
+"""Multilayer perceptrons, one at a time and many at once."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dwf_steps.config.architecture import Activation, Initialisation, MLPConfig
+from dwf_steps.storage.layout import Layout
+from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
+
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "tanh": torch.tanh}
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron; inputs (batch, ...) are flattened, outputs are logits (batch, classes)."""
+
+    def __init__(self, widths: list[int], activation: Activation) -> None:
+        super().__init__()
+        pairs = zip(widths[:-1], widths[1:], strict=True)
+        self.layers = nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairs)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = inputs.flatten(1)
+        for layer in self.layers[:-1]:
+            hidden = self.activation(layer(hidden))
+        return self.layers[-1](hidden)
+
+
+class MLPArchitecture:
+    """What the workflow needs to know of an MLP."""
+
+    def __init__(self, config: MLPConfig) -> None:
+        self.config = config
+        self.depth = len(config.widths) - 1
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, (fan_in, fan_out) in enumerate(zip(config.widths[:-1], config.widths[1:], strict=True)):
+            shapes[f"layers.{i}.weight"] = (fan_out, fan_in)
+            shapes[f"layers.{i}.bias"] = (fan_out,)
+        self.layout = Layout.of(shapes)
+
+    def module(self) -> MLP:
+        """Return an untrained module with the same ``state_dict`` keys."""
+        return MLP(self.config.widths, self.config.activation)
+
+    def initial_parameters(
+        self, initialisation: Initialisation, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Draw the first weights of one network.
+
+        ``default`` is PyTorch's own (weights and biases uniform in +-1/sqrt(fan_in)); ``he`` uniform in
+        +-sqrt(6/fan_in) (He et al. 2015, for ReLU); ``xavier`` normal with variance 2/(fan_in + fan_out)
+        (Glorot & Bengio 2010); ``uniform`` U(-0.1, 0.1); ``normal`` N(0, 0.1^2). All but ``default`` have
+        zero biases.
+        """
+        parameters = {e.name: torch.zeros(e.shape) for e in self.layout.entries}
+        for i in range(self.depth):
+            weight, bias = parameters[f"layers.{i}.weight"], parameters[f"layers.{i}.bias"]
+            match initialisation:
+                case "default":
+                    bound = weight.shape[1] ** -0.5
+                    weight.uniform_(-bound, bound, generator=generator)
+                    bias.uniform_(-bound, bound, generator=generator)
+                case "he":
+                    nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
+                case "xavier":
+                    nn.init.xavier_normal_(weight, generator=generator)
+                case "uniform":
+                    weight.uniform_(-0.1, 0.1, generator=generator)
+                case "normal":
+                    weight.normal_(0.0, 0.1, generator=generator)
+        return parameters
+
+    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        """Run n networks at once.
+
+        Parameters
+        ----------
+        parameters
+            Stacked parameters, each (n, *shape).
+        inputs
+            (batch, features) shared by all networks, or (n, batch, features).
+
+        Returns
+        -------
+        Logits (n, batch, classes).
+        """
+        activation = ACTIVATIONS[self.config.activation]
+        hidden = _first_layer(parameters["layers.0.weight"], parameters["layers.0.bias"], inputs)
+        for i in range(1, self.depth):
+            weight, bias = parameters[f"layers.{i}.weight"], parameters[f"layers.{i}.bias"]
+            hidden = torch.baddbmm(bias.unsqueeze(1), activation(hidden), weight.transpose(1, 2))
+        return hidden
+
+    def permutation_spec(self) -> PermutationSpec:
+        """Return which axis of which parameter each hidden layer's units index."""
+        spec: PermutationSpec = {}
+        for i in range(self.depth):
+            units = f"hidden.{i}" if i < self.depth - 1 else None
+            inputs = f"hidden.{i - 1}" if i > 0 else None
+            spec[f"layers.{i}.weight"] = (units, inputs)
+            spec[f"layers.{i}.bias"] = (units,)
+        return spec
+
+    def rescaling_spec(self) -> RescalingSpec:
+        """Return the positive scaling symmetry of every hidden layer: what comes in, what goes out.
+
+        Only ReLU is positively homogeneous.
+        """
+        if self.config.activation != "relu":
+            raise ValueError(f"{self.config.activation} networks have no scaling symmetry; ReLU ones have")
+        return [
+            ((f"layers.{i}.weight", f"layers.{i}.bias"), f"layers.{i + 1}.weight")
+            for i in range(self.depth - 1)
+        ]
+
+
+def _first_layer(weight: Tensor, bias: Tensor, inputs: Tensor) -> Tensor:
+    if inputs.dim() == 3:
+        return torch.baddbmm(bias.unsqueeze(1), inputs, weight.transpose(1, 2))
+    # Shared inputs: one large product instead of n small ones.
+    n, units, features = weight.shape
+    product = inputs @ weight.reshape(n * units, features).T
+    return product.view(-1, n, units).transpose(0, 1) + bias.unsqueeze(1)

@@ -1,0 +1,98 @@
+"""Remove the symmetries of a shard's networks, and prove that their functions stayed."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.canonicalization import Canonicalization
+from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.section import Section
+from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.splits import Split
+from dwf_steps.metrics.barrier import midpoint_barrier
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.manifest import Manifest, unstack, write_shard
+from dwf_steps.storage.networks import load_state, stack_states
+from dwf_steps.symmetry.canonical import canonicalize as apply_methods
+from dwf_steps.symmetry.canonical import function_change, require_same_function
+from dwf_steps.symmetry.git_rebasin import squared_norms
+
+PROBE_EXAMPLES = 256
+BARRIER_EXAMPLES = 2000
+
+logger = logging.getLogger(__name__)
+
+
+class CanonicalizeSettings(Section):
+    """The methods, and the data that barriers are measured on."""
+
+    methods: Canonicalization
+    dataset: DatasetConfig
+    splits: SplitsConfig
+    architecture: ArchitectureConfig
+
+
+def canonicalize(
+    settings: CanonicalizeSettings,
+    data_dir: Path,
+    source: Path,
+    reference: Path,
+    output: Path,
+    manifest: Path,
+    table: Path,
+) -> None:
+    """Canonicalize the networks of one shard and tabulate what it did to each.
+
+    The table has the distance to the reference and the loss barrier at the midpoint (on training
+    examples), before and after.
+    """
+    train = load_dataset(settings.dataset, settings.splits, data_dir).train
+    some = Split(train.inputs[:BARRIER_EXAMPLES], train.targets[:BARRIER_EXAMPLES])
+    architecture = build(settings.architecture)
+    shard = Manifest.read(source)
+    names = [record.name for record in shard.networks]
+    before, target = stack_states(shard.verified_files()), load_state(reference)
+    canonical = apply_methods(architecture, before, target, settings.methods)
+    change = function_change(architecture, before, canonical.parameters, some.inputs[:PROBE_EXAMPLES])
+    require_same_function(names, change)
+    after = {name: array.astype(np.float32) for name, array in canonical.parameters.items()}
+    target_after = {name: array.astype(np.float32) for name, array in canonical.reference.items()}
+    frame = pd.DataFrame(
+        {
+            "network": names,
+            "held_out": [record.held_out for record in shard.networks],
+            "distance_before": _distances(before, target),
+            "distance_after": _distances(after, target_after),
+            "barrier_before": midpoint_barrier(architecture, before, target, some),
+            "barrier_after": midpoint_barrier(architecture, after, target_after, some),
+            "function_change": change,
+            "sweeps": canonical.sweeps,
+        }
+    )
+    logger.info("largest change of a function: %.1e relative", change.max())
+    networks = unstack(names, after, [record.held_out for record in shard.networks])
+    write_shard(output, manifest, networks, settings.architecture.model_dump())
+    with replacing(table) as partial:
+        frame.to_csv(partial, index=False)
+
+
+def _distances(networks: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
+    return np.sqrt(squared_norms({name: networks[name] - reference[name] for name in networks}))
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "source", "reference", "output", "manifest", "table")
+    args = options.parse_args()
+    settings = parse_settings(CanonicalizeSettings, args.settings)
+    canonicalize(
+        settings, args.data_dir, args.source, args.reference, args.output, args.manifest, args.table
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,136 @@
+"""Generators: flows and the controls they are compared with."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dwf_steps.config.section import Section
+
+Seed = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Draws(Section):
+    """How many networks to generate, from which seed."""
+
+    samples: Annotated[int, Field(ge=1)] = 100
+    """Networks to generate."""
+    seed: Seed = 0
+    """Seed of the draws."""
+
+
+class FlowSampling(Draws):
+    """How the flow's ODE is integrated from t = 0 to t = 1."""
+
+    solver: Literal["euler", "rk4", "dopri5"] = "rk4"
+    """Solver (torchdiffeq): `rk4` is the 3/8 rule; `dopri5` adapts its steps."""
+    steps: Annotated[int, Field(ge=1)] = 100
+    """Steps of the fixed-step solvers."""
+    rtol: Positive = 1e-5
+    """Relative tolerance of dopri5."""
+    atol: Positive = 1e-5
+    """Absolute tolerance of dopri5, in units of the target's standard deviation."""
+
+
+class TimeDistribution(Section):
+    """How training times are drawn from [0, 1]."""
+
+    distribution: Literal["uniform", "beta"] = "uniform"
+    """`uniform`, or `beta` with parameters a and b."""
+    a: Positive = 1.0
+    """First parameter of Beta(a, b)."""
+    b: Positive = 2.0
+    """Second parameter of Beta(a, b); Beta(1, 2) prefers early times."""
+
+
+class VelocityConfig(Section):
+    """The velocity network: an MLP on [latent, time embedding] with LayerNorm, GELU and dropout."""
+
+    width: Annotated[int, Field(ge=1)] = 512
+    """Width h. Hidden layers are h, then h/2, then h again."""
+    depth: Annotated[int, Field(ge=1)] = 3
+    """Hidden layers; the first and the last are h wide, those between h/2."""
+    time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
+    """Width of the sinusoidal embedding of t."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout after every hidden layer."""
+
+
+class FlowTraining(Section):
+    """How the velocity network is fitted (AdamW, cosine schedule, exponential moving average)."""
+
+    steps: Annotated[int, Field(ge=1)] = 30_000
+    """Optimisation steps."""
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    """Pairs (source noise, training network) a step."""
+    lr: Positive = 5e-4
+    """Initial learning rate."""
+    lr_min: Annotated[float, Field(ge=0)] = 1e-6
+    """Learning rate at the end of the cosine schedule."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-5
+    """Decoupled weight decay."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)
+    """Adam's decay rates."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the moving average of the weights, which is what samples; 0 keeps the last weights."""
+    seed: Seed = 0
+    """Seed of initial weights, batches, noise and dropout."""
+
+
+class FlowConfig(Section):
+    """Conditional flow matching over the networks' latents."""
+
+    kind: Literal["flow"]
+    """A flow."""
+    source_std: Positive = 1.0
+    """Standard deviation of the Gaussian source, in units of the target's. Small values, such as the
+    published 0.01 in absolute units, return the training networks."""
+    sigma: Annotated[float, Field(ge=0)] = 1e-3
+    """Standard deviation of the noise around the path, in units of the target's."""
+    coupling: Literal["independent", "ot"] = "independent"
+    """How noise and networks of a minibatch are paired; `ot` solves the exact assignment."""
+    time: TimeDistribution = TimeDistribution()
+    """Distribution of training times."""
+    velocity: VelocityConfig = VelocityConfig()
+    """The velocity network."""
+    training: FlowTraining = FlowTraining()
+    """Its training."""
+    sampling: FlowSampling = FlowSampling()
+    """Its sampling; changing it does not retrain the flow."""
+
+
+class GaussianConfig(Section):
+    """Control: a Gaussian with the training networks' mean and covariance, in the same subspace."""
+
+    kind: Literal["gaussian"]
+    """A control."""
+    sampling: Draws = Draws()
+    """Number and seed of the draws."""
+
+
+class NoiseConfig(Section):
+    """Control: isotropic noise around a training network drawn at random."""
+
+    kind: Literal["noise"]
+    """A control."""
+    std: Annotated[float, Field(ge=0)] = 0.02
+    """Standard deviation of the noise, in units of the weights themselves."""
+    sampling: Draws = Draws()
+    """Number and seed of the draws."""
+
+
+class InterpolationConfig(Section):
+    """Control: a point between two training networks drawn at random."""
+
+    kind: Literal["interpolation"]
+    """A control."""
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """How far to go: 0 is the first network, 1 the second."""
+    sampling: Draws = Draws()
+    """Number and seed of the draws."""
+
+
+ControlConfig = Annotated[GaussianConfig | NoiseConfig | InterpolationConfig, Field(discriminator="kind")]
+GeneratorConfig = Annotated[
+    FlowConfig | GaussianConfig | NoiseConfig | InterpolationConfig, Field(discriminator="kind")
+]

@@ -1,0 +1,39 @@
+"""What every section of the configuration shares."""
+
+import difflib
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+
+NAME_PATTERN = r"^[a-z0-9_]+$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+
+
+class Section(BaseModel):
+    """A mapping with known keys; an unknown key is an error that suggests the right one."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        allowed = {f.alias or name for name, f in cls.model_fields.items()} | set(cls.model_fields)
+        unknown = [key for key in data if key not in allowed]
+        if unknown:
+            raise ValueError("; ".join(unknown_key(key, sorted(allowed)) for key in unknown))
+        return data
+
+
+def unknown_key(key: object, allowed: list[str]) -> str:
+    """Say that ``key`` is unknown, what is allowed, and which allowed key is closest."""
+    close = difflib.get_close_matches(str(key), allowed, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown key {key!r}; {hint}Allowed: {', '.join(allowed)}"

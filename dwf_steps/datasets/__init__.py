@@ -1,0 +1,28 @@
+"""Data sets, divided into training, validation and test."""
+
+from pathlib import Path
+
+from dwf_steps.config.dataset import DatasetConfig, SplitsConfig, TableFile
+from dwf_steps.datasets.splits import Dataset, divide
+from dwf_steps.datasets.tables import bundled_table, table_from_file
+
+
+def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path) -> Dataset:
+    """Load a data set, divide it, and standardise the inputs with the training set's statistics.
+
+    Tables are standardised feature by feature; images by one mean and one standard deviation.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or does not hold what it should.
+    """
+    if isinstance(dataset, TableFile):
+        inputs, targets = table_from_file(dataset)
+        return divide(inputs, targets, splits)
+    if dataset in ("mnist", "fashion_mnist"):
+        from dwf_steps.datasets.images import idx_images
+
+        return divide(*idx_images(dataset, data_dir, train=True), splits, *idx_images(dataset, data_dir, train=False))
+    inputs, targets = bundled_table(dataset)
+    return divide(inputs, targets, splits, image=dataset == "digits")

@@ -1,0 +1,101 @@
+"""Dividing examples into training, validation and test, and standardising them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from dwf_steps.config.dataset import SplitsConfig
+from dwf_steps.errors import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """``inputs`` (m, features) float32 and ``targets`` (m,) int64."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training, validation and test examples, standardised with the training set's statistics."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def n_features(self) -> int:
+        return self.train.inputs.shape[1]
+
+    @property
+    def n_classes(self) -> int:
+        return 1 + int(max(split.targets.max() for split in (self.train, self.validation, self.test)))
+
+    def check_widths(self, widths: list[int]) -> None:
+        """Raise `InputError` unless a network of these widths fits the data."""
+        if widths[0] != self.n_features or widths[-1] < self.n_classes:
+            raise InputError(
+                f"architecture.widths: found {widths}, but the data have {self.n_features} features and "
+                f"{self.n_classes} classes; set the first and the last width to these"
+            )
+
+
+def divide(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    splits: SplitsConfig,
+    test_inputs: np.ndarray | None = None,
+    test_targets: np.ndarray | None = None,
+    image: bool = False,
+) -> Dataset:
+    """Divide examples by seed, classes in proportion; a test set given is kept as the test set.
+
+    Parameters
+    ----------
+    inputs, targets
+        (m, features) and (m,).
+    test_inputs, test_targets
+        The data set's own test set, if it has one; such data are images.
+    image
+        Standardise by one mean and one standard deviation instead of feature by feature.
+    """
+    if test_inputs is None or test_targets is None:
+        inputs, test_inputs, targets, test_targets = _split(inputs, targets, splits.test, splits.seed, "test")
+    else:
+        image = True
+    inputs, validation_inputs, targets, validation_targets = _split(
+        inputs, targets, splits.validation, splits.seed + 1, "validation"
+    )
+    axis = None if image else 0
+    mean, std = inputs.mean(axis=axis), inputs.std(axis=axis)
+    std = np.where(std > 0, std, 1.0)
+
+    def standardised(x: np.ndarray, y: np.ndarray) -> Split:
+        return Split(((x - mean) / std).astype(np.float32), y.astype(np.int64))
+
+    return Dataset(
+        standardised(inputs, targets),
+        standardised(validation_inputs, validation_targets),
+        standardised(test_inputs, test_targets),
+    )
+
+
+def _split(
+    inputs: np.ndarray, targets: np.ndarray, share: float, seed: int, part: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    try:
+        kept, out, kept_targets, out_targets = train_test_split(
+            inputs, targets, test_size=share, random_state=seed, stratify=targets
+        )
+    except ValueError as error:
+        raise InputError(
+            f"splits.{part}: a share of {share} of {len(targets)} examples with "
+            f"{len(np.unique(targets))} classes cannot be taken in proportion ({error}); raise it or use "
+            "more examples"
+        ) from error
+    return kept, out, kept_targets, out_targets

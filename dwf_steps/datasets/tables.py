@@ -1,0 +1,60 @@
+"""Tables: those that ship with scikit-learn, and files of one's own."""
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets as bundled
+
+from dwf_steps.config.dataset import TableFile
+from dwf_steps.errors import InputError
+
+LOADERS = {
+    "iris": bundled.load_iris,
+    "wine": bundled.load_wine,
+    "breast_cancer": bundled.load_breast_cancer,
+    "digits": bundled.load_digits,
+}
+
+
+def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return features (m, features) and classes (m,) of a data set inside scikit-learn."""
+    inputs, targets = LOADERS[name](return_X_y=True)
+    return inputs.astype(np.float64), targets
+
+
+def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
+    """Read a csv or parquet table; classes are numbered in sorted order.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or of another kind, the target column is missing, or a feature is not
+        numeric or not finite.
+    """
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    if table.file.suffix not in readers:
+        raise InputError(f"{table.file}: expected a .csv or .parquet file")
+    if not table.file.is_file():
+        raise InputError(f"{table.file}: no such file")
+    frame: pd.DataFrame = readers[table.file.suffix](table.file)
+    if table.target not in frame.columns:
+        raise InputError(
+            f"{table.file}: no target column {table.target!r}; its columns are {', '.join(map(str, frame.columns))}"
+        )
+    features = frame.drop(columns=table.target)
+    textual = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c])]
+    if textual:
+        raise InputError(
+            f"{table.file}: features must be numeric, these columns are not: {', '.join(textual)}; "
+            "encode or drop them"
+        )
+    inputs = features.to_numpy(np.float64)
+    if not np.isfinite(inputs).all():
+        row, column = np.argwhere(~np.isfinite(inputs))[0]
+        raise InputError(
+            f"{table.file}: {features.columns[column]!r} is {inputs[row, column]} in data row {row}; "
+            "every feature must be finite"
+        )
+    classes, targets = np.unique(frame[table.target].to_numpy(), return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(f"{table.file}: the target {table.target!r} has one class, {classes[0]!r}")
+    return inputs, targets

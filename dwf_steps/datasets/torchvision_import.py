@@ -1,0 +1,32 @@
+"""torchvision, importable beside a CPU-only PyTorch.
+
+The wheel's compiled extension does not load there, and the import then fails because two operator schemas
+are missing. Declaring the two is enough for data sets, transforms and models.
+"""
+
+import importlib
+from types import ModuleType
+
+import torch
+
+SCHEMAS = {
+    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+
+
+def torchvision_datasets() -> ModuleType:
+    """Return ``torchvision.datasets``."""
+    try:
+        return importlib.import_module("torchvision.datasets")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "DEF")
+        for name, schema in SCHEMAS.items():
+            library.define(name + schema)
+        _KEEP_ALIVE.append(library)
+        return importlib.import_module("torchvision.datasets")
+
+
+_KEEP_ALIVE: list[torch.library.Library] = []

@@ -1,0 +1,1 @@
+"""Flow matching: probability path, coupling, velocity field, training, integration."""

@@ -1,0 +1,20 @@
+"""How source noise and target networks of a minibatch are paired."""
+
+from typing import Literal
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+
+def couple(x0: Tensor, x1: Tensor, coupling: Literal["independent", "ot"]) -> Tensor:
+    """Return ``x1`` (batch, k) reordered to its partners in ``x0`` (batch, k).
+
+    ``ot`` minimises the total squared distance exactly over the minibatch (Tong et al. 2024, minibatch
+    optimal transport); ``independent`` keeps the order drawn.
+    """
+    if coupling == "independent":
+        return x1
+    cost = torch.cdist(x0, x1).square_()
+    _, partners = linear_sum_assignment(cost.numpy(force=True))
+    return x1[torch.from_numpy(partners).to(x1.device)]

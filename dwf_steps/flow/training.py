@@ -1,0 +1,198 @@
+"""Fitting the velocity field by conditional flow matching."""
+
+import copy
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dwf_steps.config.generator import FlowConfig
+from dwf_steps.flow.coupling import couple
+from dwf_steps.flow.path import draw_times, linear_path, linear_velocity
+from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.randomness import derive_seed, torch_generator
+from dwf_steps.storage.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+REPORTS = 50  # rows of the loss table
+VALIDATION_DRAWS = 1024
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Points of the path: times ``t`` (b, 1), ``x`` (b, k), target velocities ``u`` (b, k)."""
+
+    t: Tensor
+    x: Tensor
+    u: Tensor
+
+
+@dataclass(frozen=True)
+class TrainedFlow:
+    """The moving average of the velocity field, and the losses along the way (step, train, validation, lr)."""
+
+    velocity: VelocityMLP
+    losses: pd.DataFrame
+
+
+def draw_batch(targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator) -> Batch:
+    """Draw ``size`` points of the path from fresh source noise and training latents (n, k) of unit variance."""
+    k = targets.shape[1]
+    chosen = torch.randint(len(targets), (size,), generator=generator)
+    x0 = torch.randn(size, k, generator=generator).mul_(config.source_std)
+    noise = torch.randn(size, k, generator=generator)
+    t = draw_times(size, config.time, generator).to(targets.device)
+    x0, noise = x0.to(targets.device), noise.to(targets.device)
+    x1 = couple(x0, targets[chosen.to(targets.device)], config.coupling)
+    return Batch(t, linear_path(x0, x1, t, noise, config.sigma), linear_velocity(x0, x1))
+
+
+def train_flow(
+    latents: Tensor, config: FlowConfig, device: torch.device, checkpoint: Checkpoint | None = None
+) -> TrainedFlow:
+    """Fit a velocity field to latents (n, k) of unit variance.
+
+    The loss is the mean over batch and coordinates of |v(t, x_t) - u_t|^2 (Lipman et al. 2023). The
+    validation loss is that of the averaged network on draws of (t, x0, x1) that training never uses.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is not finite.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed("velocity network", config.training.seed))
+        return _Run.start(latents.to(device), config).finish(checkpoint)
+
+
+@dataclass
+class _Run:
+    """The state of one training run. Initial weights and dropout draw from PyTorch's own generators, seeded
+    by the caller; batches and validation draws from ``draws``."""
+
+    targets: Tensor
+    config: FlowConfig
+    velocity: VelocityMLP
+    average: VelocityMLP
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    draws: torch.Generator
+    validation: Batch
+    step: int
+    running_loss: Tensor
+    rows: list[dict[str, float]]
+
+    @classmethod
+    def start(cls, targets: Tensor, config: FlowConfig) -> "_Run":
+        training = config.training
+        velocity = VelocityMLP(targets.shape[1], config.velocity).to(targets.device)
+        optimizer = torch.optim.AdamW(
+            velocity.parameters(),
+            lr=training.lr,
+            betas=training.betas,
+            weight_decay=training.weight_decay,
+            fused=True,
+        )
+        return cls(
+            targets=targets,
+            config=config,
+            velocity=velocity,
+            average=copy.deepcopy(velocity).eval(),
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps, training.lr_min),
+            draws=torch_generator("flow batches", training.seed),
+            validation=draw_batch(
+                targets, VALIDATION_DRAWS, config, torch_generator("flow validation", training.seed)
+            ),
+            step=0,
+            running_loss=torch.zeros((), device=targets.device),
+            rows=[],
+        )
+
+    def finish(self, checkpoint: Checkpoint | None) -> TrainedFlow:
+        steps, batch_size = self.config.training.steps, self.config.training.batch_size
+        report_every = max(1, steps // REPORTS)
+        if checkpoint and (state := checkpoint.load()):
+            self.load_state(state)
+            logger.info("resumed after step %d", self.step)
+        first_step, started = self.step, time.monotonic()
+        while self.step < steps:
+            self.advance(draw_batch(self.targets, batch_size, self.config, self.draws))
+            if self.step % report_every == 0 or self.step == steps:
+                self.report()
+                seconds = (time.monotonic() - started) / (self.step - first_step)
+                logger.info(
+                    "step %d/%d, loss %.4f, %.2f ms a step, %.0f s to go",
+                    self.step,
+                    steps,
+                    self.rows[-1]["validation"],
+                    1000 * seconds,
+                    seconds * (steps - self.step),
+                )
+                if checkpoint:
+                    checkpoint.save_if_due(self.state)
+        return TrainedFlow(self.average, pd.DataFrame(self.rows))
+
+    def advance(self, batch: Batch) -> None:
+        """Take one optimisation step and move the average after it."""
+        loss = (self.velocity(batch.t, batch.x) - batch.u).square().mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        self.running_loss += loss.detach()
+        # Early averages would remember the initial weights; the decay grows to its final value.
+        decay = min(self.config.training.ema, self.step / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.velocity.parameters()), 1 - decay)
+
+    @torch.no_grad()
+    def report(self) -> None:
+        """Add a row to the loss table: the mean training loss since the last row, the validation loss now."""
+        since = self.step - (int(self.rows[-1]["step"]) if self.rows else 0)
+        train = (self.running_loss / since).item()
+        predicted = self.average(self.validation.t, self.validation.x)
+        validation = (predicted - self.validation.u).square().mean().item()
+        if not (math.isfinite(train) and math.isfinite(validation)):
+            raise FloatingPointError(
+                f"the flow's loss is {train} (validation {validation}) at step {self.step}; lower training.lr"
+            )
+        rate = self.schedule.get_last_lr()[0]
+        self.rows.append({"step": self.step, "train": train, "validation": validation, "lr": rate})
+        self.running_loss.zero_()
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that decides the rest of the run."""
+        cuda = self.targets.device.type == "cuda"
+        return {
+            "step": self.step,
+            "velocity": self.velocity.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "draws": self.draws.get_state(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.targets.device) if cuda else None,
+            "running_loss": self.running_loss,
+            "rows": self.rows,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.step, self.rows = state["step"], state["rows"]
+        self.velocity.load_state_dict(state["velocity"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.draws.set_state(state["draws"])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.targets.device)
+        self.running_loss.copy_(state["running_loss"])

@@ -1,0 +1,63 @@
+"""The velocity field: an MLP over latents and time."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from dwf_steps.config.generator import VelocityConfig
+
+LONGEST_PERIOD = 10_000.0
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoidal features of t in [0, 1] (Vaswani et al. 2017, with t scaled by 1000), then a linear layer."""
+
+    frequencies: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        exponents = torch.arange(width // 2) / (width // 2)
+        self.register_buffer("frequencies", 1000.0 * torch.exp(-math.log(LONGEST_PERIOD) * exponents))
+        self.linear = nn.Sequential(nn.Linear(width, width), nn.GELU())
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Map times (batch, 1) to (batch, width)."""
+        angles = t * self.frequencies
+        return self.linear(torch.cat([angles.cos(), angles.sin()], dim=-1))
+
+
+class VelocityMLP(nn.Module):
+    """v(t, x): [x, time] -> h -> h/2 -> ... -> h -> k with LayerNorm, GELU and dropout.
+
+    The network of DeepWeightFlow (arXiv 2601.05052). The output layer starts at zero.
+
+    Parameters
+    ----------
+    dimension
+        k, the number of latents.
+    config
+        Width h, depth, time embedding, dropout.
+    """
+
+    def __init__(self, dimension: int, config: VelocityConfig) -> None:
+        super().__init__()
+        self.time = TimeEmbedding(config.time_embedding)
+        widths = [dimension + config.time_embedding, *hidden_widths(config)]
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Linear(fan_in, fan_out), nn.LayerNorm(fan_out), nn.GELU(), nn.Dropout(config.dropout)]
+        self.hidden = nn.Sequential(*layers)
+        self.output = nn.Linear(widths[-1], dimension)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return velocities (batch, k) at times ``t`` (batch, 1) and points ``x`` (batch, k)."""
+        return self.output(self.hidden(torch.cat([x, self.time(t)], dim=-1)))
+
+
+def hidden_widths(config: VelocityConfig) -> list[int]:
+    """Return the widths of the hidden layers: the first and the last h, those between h/2."""
+    inner = [max(1, config.width // 2)] * (config.depth - 2)
+    return [config.width] if config.depth == 1 else [config.width, *inner, config.width]

@@ -1,0 +1,63 @@
+"""Bring existing networks into the workflow as a zoo."""
+
+from pathlib import Path
+
+import torch
+
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.section import Section
+from dwf_steps.datasets import load_dataset
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.zoo.importing import import_networks
+from dwf_steps.zoo.shards import write_scored_shard
+
+
+class ImportZooSettings(Section):
+    """What the files should hold, and which of the networks are held out (the last ones)."""
+
+    dataset: DatasetConfig
+    splits: SplitsConfig
+    architecture: ArchitectureConfig
+    keys: dict[str, str]
+    held_out: int
+
+
+def import_zoo(
+    settings: ImportZooSettings,
+    files: list[Path],
+    data_dir: Path,
+    output: Path,
+    manifest: Path,
+    predictions: Path,
+) -> None:
+    """Check, score and copy the networks in ``files``, in that order."""
+    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    dataset.check_widths(settings.architecture.widths)
+    architecture = build(settings.architecture)
+    arrays = import_networks(files, architecture.layout, settings.keys)
+    first_held_out = len(files) - settings.held_out
+    write_scored_shard(
+        architecture,
+        dataset,
+        {name: torch.from_numpy(array) for name, array in arrays.items()},
+        [path.stem for path in files],
+        [i >= first_held_out for i in range(len(files))],
+        [{"file": str(path)} for path in files],
+        output,
+        manifest,
+        predictions,
+    )
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "output", "manifest", "predictions")
+    options.add_argument("--files", required=True, nargs="+", type=Path)
+    args = options.parse_args()
+    settings = parse_settings(ImportZooSettings, args.settings)
+    import_zoo(settings, args.files, args.data_dir, args.output, args.manifest, args.predictions)
+
+
+if __name__ == "__main__":
+    run(main)

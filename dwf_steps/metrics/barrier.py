@@ -1,0 +1,28 @@
+"""The loss barrier between networks, at the midpoint of the straight line."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.datasets.splits import Split
+from dwf_steps.metrics.scores import score_split
+
+
+def midpoint_barrier(
+    architecture: MLPArchitecture,
+    networks: Mapping[str, np.ndarray],
+    reference: Mapping[str, np.ndarray],
+    split: Split,
+) -> np.ndarray:
+    """Return L((a + b) / 2) - (L(a) + L(b)) / 2 of n networks a and one reference b, in nats, (n,).
+
+    The definition of Frankle et al. 2020 and Entezari et al. 2022 with the path sampled at its midpoint.
+    """
+    ends = {name: torch.from_numpy(array).float() for name, array in networks.items()}
+    other = {name: torch.from_numpy(np.asarray(array)).float()[None] for name, array in reference.items()}
+    middle = {name: (array + other[name]) / 2 for name, array in ends.items()}
+    at_ends = score_split(architecture, ends, split).loss
+    at_other = score_split(architecture, other, split).loss
+    return score_split(architecture, middle, split).loss - (at_ends + at_other) / 2

@@ -1,0 +1,29 @@
+"""Sample new networks from a control."""
+
+from pathlib import Path
+
+from dwf_steps.config.generator import ControlConfig
+from dwf_steps.config.section import Section
+from dwf_steps.generators.controls import sample_control as sample
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.subspace.basis import Basis
+
+
+class SampleControlSettings(Section):
+    """The control."""
+
+    control: ControlConfig
+
+
+def sample_control(settings: SampleControlSettings, basis: Path, output: Path) -> None:
+    """Write the samples of a control."""
+    sample(settings.control, Basis.load(basis)).save(output)
+
+
+def main() -> None:
+    args = parser(__doc__, "basis", "output").parse_args()
+    sample_control(parse_settings(SampleControlSettings, args.settings), args.basis, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

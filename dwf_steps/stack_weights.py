@@ -1,0 +1,67 @@
+"""Stack canonical networks into the weight matrix, column block by column block."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from dwf_steps.errors import InputError
+from dwf_steps.step import parser, run
+from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.networks import ARCHITECTURE, read_columns
+
+logger = logging.getLogger(__name__)
+
+
+def stack_weights(manifests: list[Path], output: Path) -> None:
+    """Write the matrix (n, d): training networks first, held-out networks after them.
+
+    Only one column block of all rows is in memory at a time.
+
+    Raises
+    ------
+    InputError
+        If a file is not the one its manifest names, or a weight is not finite.
+    """
+    files: dict[Row, Path] = {}
+    for manifest in map(Manifest.read, manifests):
+        for record, path in zip(manifest.networks, manifest.verified_files(), strict=True):
+            files[Row(record.name, record.sha256, record.held_out)] = path
+    rows = sorted(files, key=lambda row: row.held_out)
+    layout, architecture = _describe(files[rows[0]])
+    with replacing(output) as partial:
+        matrix = WeightMatrix.create(partial, layout, rows, architecture)
+        for columns in matrix.column_blocks():
+            block = np.stack([read_columns(files[row], layout, columns) for row in rows])
+            if not np.isfinite(block).all():
+                row, column = np.argwhere(~np.isfinite(block))[0]
+                raise InputError(
+                    f"{files[rows[row]]}: weight {columns.start + column} is {block[row, column]}; every weight "
+                    "must be finite. Remove or retrain this network"
+                )
+            matrix.array[:, columns] = block
+    logger.info("stacked %d networks of %d weights", len(rows), layout.size)
+
+
+def _describe(path: Path) -> tuple[Layout, dict[str, object]]:
+    """Return the layout and the architecture that a network file states."""
+    with safe_open(path, framework="np") as file:
+        architecture = json.loads(file.metadata()[ARCHITECTURE])
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+    return Layout.of(shapes), architecture
+
+
+def main() -> None:
+    options = parser(__doc__, "output", settings=False)
+    options.add_argument("--manifests", required=True, nargs="+", type=Path)
+    args = options.parse_args()
+    stack_weights(args.manifests, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,48 @@
+"""What every step's command line shares: settings as JSON, a log with times, errors for users."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dwf_steps.errors import InputError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def parser(description: str | None, *paths: str, settings: bool = True) -> argparse.ArgumentParser:
+    """Return a parser with a required option for every path, and ``--settings`` as JSON.
+
+    ``--data-dir`` alone has a default: the environment variable DWF_DATA_DIR, which the workflow sets.
+    """
+    result = argparse.ArgumentParser(description=(description or "").split("\n")[0])
+    if settings:
+        result.add_argument("--settings", required=True, help="the step's settings, as JSON")
+    for name in paths:
+        default = os.environ.get("DWF_DATA_DIR", "data") if name == "data-dir" else None
+        result.add_argument(f"--{name}", required=default is None, default=default, type=Path)
+    return result
+
+
+def parse_settings(model: type[Settings], text: str) -> Settings:
+    """Validate the JSON that a rule passes to its step."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"--settings does not fit this step: {error}") from error
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call ``main`` with logging set up; an `InputError` ends the process with its message alone."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

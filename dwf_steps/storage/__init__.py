@@ -1,0 +1,1 @@
+"""Formats: networks as safetensors, manifests with digests, the weight matrix as zarr."""

@@ -1,0 +1,63 @@
+"""Where each parameter of a network lies in its row of the weight matrix."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter: its ``shape``, and the ``offset`` of its first weight in the row."""
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.offset, self.offset + self.size)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The parameters of a network in row order."""
+
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, Sequence[int]]) -> "Layout":
+        """Lay parameters out one after the other, in the order given."""
+        entries, offset = [], 0
+        for name, shape in shapes.items():
+            entries.append(Entry(name, tuple(shape), offset))
+            offset += entries[-1].size
+        return cls(tuple(entries))
+
+    @property
+    def size(self) -> int:
+        """The number of weights, d."""
+        return sum(entry.size for entry in self.entries)
+
+    def unflatten(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Split ``rows`` (n, d) into parameters (n, *shape), as views where possible."""
+        n = rows.shape[0]
+        return {e.name: rows[:, e.columns].reshape(n, *e.shape) for e in self.entries}
+
+    def flatten(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Join parameters (n, *shape) into rows (n, d)."""
+        columns = [np.asarray(parameters[e.name]) for e in self.entries]
+        return np.concatenate([c.reshape(c.shape[0], -1) for c in columns], axis=1)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [asdict(entry) for entry in self.entries]
+
+    @classmethod
+    def from_json(cls, entries: Sequence[Mapping[str, Any]]) -> "Layout":
+        return cls(tuple(Entry(e["name"], tuple(e["shape"]), e["offset"]) for e in entries))

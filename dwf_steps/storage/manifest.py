@@ -1,0 +1,105 @@
+"""A shard of networks: a directory of safetensors files and a manifest with their digests."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dwf_steps.errors import InputError
+from dwf_steps.storage.atomic import replacing, write_json
+from dwf_steps.storage.networks import save_network
+
+
+@dataclass(frozen=True)
+class Record:
+    """One network of a shard; ``facts`` are scores or whatever else is known of it."""
+
+    name: str
+    sha256: str
+    held_out: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a shard holds, in row order. It lies beside the directory it describes."""
+
+    path: Path
+    networks: tuple[Record, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        content = json.loads(path.read_text())
+        return cls(path, tuple(Record(**record) for record in content["networks"]))
+
+    def file(self, record: Record) -> Path:
+        """Return where the record's network lies."""
+        return self.path.with_suffix("") / f"{record.name}.safetensors"
+
+    def verified_files(self) -> list[Path]:
+        """Return the networks' files after comparing each with its digest.
+
+        Raises
+        ------
+        InputError
+            If a file is missing or its bytes are not those that were written.
+        """
+        files = [self.file(record) for record in self.networks]
+        for path, record in zip(files, self.networks, strict=True):
+            found = sha256(path) if path.is_file() else "no file"
+            if found != record.sha256:
+                raise InputError(
+                    f"{path}: SHA-256 is {found[:16]}, but {self.path} says {record.sha256[:16]}. The "
+                    f"file changed after it was written; delete {self.path} and run again"
+                )
+        return files
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network to be written: ``state`` as in ``state_dict()``."""
+
+    name: str
+    state: Mapping[str, np.ndarray]
+    held_out: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def write_shard(
+    directory: Path, manifest: Path, networks: Iterable[Network], architecture: Mapping[str, Any]
+) -> None:
+    """Write network files and then their manifest, each atomically, one network in memory at a time."""
+    records = []
+    with replacing(directory) as partial:
+        partial.mkdir()
+        for network in networks:
+            path = partial / f"{network.name}.safetensors"
+            save_network(path, network.state, architecture)
+            records.append(Record(network.name, sha256(path), network.held_out, network.facts))
+    write_json(manifest, {"networks": [asdict(record) for record in records]})
+
+
+def unstack(
+    names: Sequence[str],
+    parameters: Mapping[str, np.ndarray],
+    held_out: Sequence[bool] | None = None,
+    facts: Sequence[dict[str, Any]] | None = None,
+) -> Iterator[Network]:
+    """Yield n networks from stacked parameters (n, *shape)."""
+    for i, name in enumerate(names):
+        yield Network(
+            name,
+            {key: array[i] for key, array in parameters.items()},
+            bool(held_out[i]) if held_out is not None else False,
+            facts[i] if facts is not None else {},
+        )
+
+
+def sha256(path: Path) -> str:
+    """Return the file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Subspaces of weight space, all held in dual form: combinations of training rows."""

@@ -1,0 +1,35 @@
+"""scikit-learn's IncrementalPCA, brought into the dual form that decoding uses."""
+
+import numpy as np
+from sklearn.decomposition import IncrementalPCA
+
+from dwf_steps.subspace.basis import Basis
+
+
+def incremental_pca(
+    rows: np.ndarray, gram: np.ndarray, n_training: int, components: int, batch_size: int | None
+) -> Basis:
+    """Fit IncrementalPCA on the training rows and express its components in them.
+
+    Its components lie in the span of the centred training rows, C = A Xc, so A solves A G = C Xc'.
+
+    Parameters
+    ----------
+    rows
+        (n + h, d), training rows first.
+    gram
+        (n + h, n + h), centred by the training mean.
+    """
+    training = rows[:n_training]
+    pca = IncrementalPCA(components, batch_size=batch_size or n_training).fit(training)
+    mean = training.mean(axis=0, dtype=np.float64)
+    coordinates = (training - mean) @ pca.components_.T.astype(np.float64)
+    g = gram[:n_training, :n_training]
+    decoder = np.linalg.lstsq(g, coordinates, rcond=1e-12)[0].T
+    return Basis(
+        coordinates=coordinates,
+        held_out_coordinates=(rows[n_training:] - mean) @ pca.components_.T.astype(np.float64),
+        decoder=decoder,
+        variances=coordinates.var(axis=0, ddof=1),
+        total_variance=float(np.trace(g)) / (n_training - 1),
+    )

@@ -1,0 +1,1 @@
+"""Symmetries of networks: changes of the weights that leave the function as it is."""

@@ -1,0 +1,89 @@
+"""Canonicalization: a list of methods applied in order to many networks, and the proof that it changed
+no function."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.canonicalization import GitRebasin, Method
+from dwf_steps.randomness import numpy_generator
+from dwf_steps.symmetry.git_rebasin import match_weights
+from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.rescaling import normalize_incoming
+
+FUNCTION_TOLERANCE = 1e-6  # relative, outputs in float64
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """n canonical networks and the reference treated alike; ``sweeps`` (n,) counts matching sweeps."""
+
+    parameters: dict[str, np.ndarray]
+    reference: dict[str, np.ndarray]
+    sweeps: np.ndarray
+
+
+def canonicalize(
+    architecture: MLPArchitecture,
+    parameters: Mapping[str, np.ndarray],
+    reference: Mapping[str, np.ndarray],
+    methods: list[Method],
+) -> Canonical:
+    """Apply ``methods`` in order to n networks, parameters (n, *shape), in float64.
+
+    The reference goes through the same methods, so that a later method matches like with like.
+    """
+    networks = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
+    target = {name: np.asarray(array, np.float64)[None] for name, array in reference.items()}
+    sweeps = np.zeros(len(next(iter(networks.values()))), dtype=int)
+    for method in methods:
+        if isinstance(method, GitRebasin):
+            spec = architecture.permutation_spec()
+            matching = match_weights(
+                {name: array[0] for name, array in target.items()},
+                networks,
+                spec,
+                method.iterations,
+                numpy_generator("git rebasin", method.seed),
+            )
+            networks = permute(networks, spec, matching.permutations)
+            sweeps += matching.sweeps
+        else:
+            networks = normalize_incoming(networks, architecture.rescaling_spec())
+            target = normalize_incoming(target, architecture.rescaling_spec())
+    return Canonical(networks, {name: array[0] for name, array in target.items()}, sweeps)
+
+
+def function_change(
+    architecture: MLPArchitecture,
+    before: Mapping[str, np.ndarray],
+    after: Mapping[str, np.ndarray],
+    probe: np.ndarray,
+) -> np.ndarray:
+    """Return each network's largest change of an output on ``probe`` (m, features), relative to its largest
+    output, computed in float64, (n,)."""
+    inputs = torch.from_numpy(probe).double()
+    with torch.no_grad():
+        old, new = (
+            architecture.forward({k: torch.from_numpy(v).double() for k, v in networks.items()}, inputs).flatten(1)
+            for networks in (before, after)
+        )
+    # A network whose outputs are all zero must stay so: 0 / 0 counts as no change, x / 0 as infinite.
+    change = (new - old).abs().amax(1)
+    relative = torch.where(change > 0, change / old.abs().amax(1), 0.0)
+    return relative.numpy()
+
+
+def require_same_function(names: list[str], change: np.ndarray) -> None:
+    """Raise `ArithmeticError` if any network's outputs changed by more than 1e-6."""
+    worst = int(np.argmax(change))
+    if not change[worst] <= FUNCTION_TOLERANCE:
+        raise ArithmeticError(
+            f"canonicalization changed the function of {int((~(change <= FUNCTION_TOLERANCE)).sum())} of "
+            f"{len(names)} networks, most {names[worst]}: outputs differ by {change[worst]:.2e} relative, "
+            f"expected at most {FUNCTION_TOLERANCE:.0e}. The architecture's symmetry specification does not "
+            "fit its network"
+        )

@@ -1,0 +1,51 @@
+"""Acting on networks with permutations of their hidden units."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dwf_steps.symmetry.spec import PermutationSpec
+
+Permutations = dict[str, np.ndarray]
+"""permutation name -> (n, units): entry (i, u) is the unit of network i that moves to place u."""
+
+
+def permute_axis(array: np.ndarray, axis: int, permutation: np.ndarray) -> np.ndarray:
+    """Return ``array`` (n, *shape) with axis ``axis`` of ``shape`` reordered by ``permutation`` (n, units)."""
+    index = [np.newaxis] * (array.ndim - 1)
+    index[axis] = slice(None)  # type: ignore[call-overload]
+    return np.take_along_axis(array, permutation[(slice(None), *index)], axis=axis + 1)
+
+
+def permute(
+    parameters: Mapping[str, np.ndarray], spec: PermutationSpec, permutations: Permutations
+) -> dict[str, np.ndarray]:
+    """Return n networks, parameters (n, *shape), with their hidden units reordered."""
+    result = {}
+    for name, array in parameters.items():
+        for axis, permutation in enumerate(spec[name]):
+            if permutation is not None:
+                array = permute_axis(array, axis, permutations[permutation])
+        result[name] = array
+    return result
+
+
+def unit_counts(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, int]:
+    """Return how many units each permutation acts on.
+
+    Raises
+    ------
+    ValueError
+        If two axes that share a permutation differ in length.
+    """
+    counts: dict[str, int] = {}
+    for name, axes in spec.items():
+        for axis, permutation in enumerate(axes):
+            if permutation is not None:
+                found = shapes[name][axis]
+                if counts.setdefault(permutation, found) != found:
+                    raise ValueError(
+                        f"axis {axis} of {name} has {found} units, other axes of {permutation} have "
+                        f"{counts[permutation]}"
+                    )
+    return counts

@@ -1,0 +1,76 @@
+"""Train a shard of a zoo: all its networks at once."""
+
+import logging
+from pathlib import Path
+
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.section import Section
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.datasets import load_dataset
+from dwf_steps.device import select_device
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.checkpoint import Checkpoint, identity
+from dwf_steps.zoo.shards import write_scored_shard
+from dwf_steps.zoo.training import train_networks
+
+logger = logging.getLogger(__name__)
+
+
+class TrainZooSettings(Section):
+    """What decides a shard's networks."""
+
+    dataset: DatasetConfig
+    splits: SplitsConfig
+    architecture: ArchitectureConfig
+    training: TrainingConfig
+    networks: list[NetworkPlan]
+
+
+def train_zoo(
+    settings: TrainZooSettings,
+    data_dir: Path,
+    output: Path,
+    manifest: Path,
+    predictions: Path,
+    code: str = "",
+) -> None:
+    """Train the networks of one shard and write them with their scores."""
+    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    dataset.check_widths(settings.architecture.widths)
+    architecture, plans = build(settings.architecture), settings.networks
+    checkpoint = Checkpoint(
+        output.with_name(f"{output.name}.checkpoint"),
+        identity(settings.model_dump_json(), code, dataset.train.inputs.tobytes()),
+    )
+    logger.info("training %d networks of %d parameters", len(plans), architecture.layout.size)
+    trained = train_networks(architecture, dataset, plans, settings.training, select_device(), checkpoint)
+    facts = [
+        {"seed": plan.seed, "initialisation": plan.initialisation, "epochs": int(epochs)}
+        for plan, epochs in zip(plans, trained.epochs, strict=True)
+    ]
+    write_scored_shard(
+        architecture,
+        dataset,
+        trained.parameters,
+        [plan.name for plan in plans],
+        [plan.held_out for plan in plans],
+        facts,
+        output,
+        manifest,
+        predictions,
+    )
+    checkpoint.discard()
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "output", "manifest", "predictions")
+    options.add_argument("--code", default="", help="fingerprint of the code, part of a checkpoint's identity")
+    args = options.parse_args()
+    settings = parse_settings(TrainZooSettings, args.settings)
+    train_zoo(settings, args.data_dir, args.output, args.manifest, args.predictions, args.code)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Zoos: training many networks at once, reading networks of others."""

@@ -1,0 +1,190 @@
+"""Training all networks of a shard at once: one batched product where a loop would make n small ones."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.datasets.splits import Dataset
+from dwf_steps.metrics.scores import score_split
+from dwf_steps.randomness import torch_generator
+from dwf_steps.storage.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """``parameters`` each (n, *shape), and the epochs each network was trained until kept (n,)."""
+
+    parameters: dict[str, Tensor]
+    epochs: np.ndarray
+
+
+def initial_networks(architecture: MLPArchitecture, plans: list[NetworkPlan]) -> dict[str, Tensor]:
+    """Draw every network's first weights from its own seed; parameters are (n, *shape)."""
+    networks = [
+        architecture.initial_parameters(plan.initialisation, torch_generator("initial weights", plan.seed))
+        for plan in plans
+    ]
+    return {name: torch.stack([network[name] for network in networks]) for name in networks[0]}
+
+
+def shuffled_orders(n_examples: int, plans: list[NetworkPlan], epoch: int) -> Tensor:
+    """Return the order in which each network sees the examples in one epoch, (n, n_examples).
+
+    Stateless: it depends on seed and epoch alone, so a resumed run continues with the same batches.
+    """
+    return torch.stack(
+        [torch.randperm(n_examples, generator=torch_generator("batches", p.seed, epoch)) for p in plans]
+    )
+
+
+def train_networks(
+    architecture: MLPArchitecture,
+    dataset: Dataset,
+    plans: list[NetworkPlan],
+    training: TrainingConfig,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+) -> TrainedNetworks:
+    """Train n networks at once with cross-entropy, each from its own seed.
+
+    The losses are summed over networks, so every network gets its own gradient; the optimisers act weight
+    by weight. With ``patience`` each network keeps the epoch of its lowest validation loss, and training
+    ends when all have gone that many epochs without improving.
+
+    Raises
+    ------
+    FloatingPointError
+        If a network's weights are no longer finite; names the networks.
+    """
+    inputs = torch.from_numpy(dataset.train.inputs).to(device)
+    targets = torch.from_numpy(dataset.train.targets).to(device)
+    parameters = {
+        name: value.to(device).requires_grad_() for name, value in initial_networks(architecture, plans).items()
+    }
+    optimizer = _optimizer(list(parameters.values()), training)
+    best = _Best.start(parameters)
+    first_epoch = 0
+    state = checkpoint.load() if checkpoint else None
+    if state:
+        first_epoch, best = state["epoch"], _Best(**state["best"])
+        optimizer.load_state_dict(state["optimizer"])
+        with torch.no_grad():
+            for name, value in parameters.items():
+                value.copy_(state["parameters"][name])
+        logger.info("resumed after epoch %d", first_epoch)
+
+    started = time.monotonic()
+    for epoch in range(first_epoch, training.epochs):
+        if training.patience and not best.waiting(epoch, training.patience).any():
+            logger.info("no network improved for %d epochs; stopped", training.patience)
+            break
+        _train_epoch(architecture, parameters, optimizer, inputs, targets, plans, epoch, training.batch_size)
+        _require_finite(parameters, plans, epoch)
+        if training.patience:
+            losses = score_split(architecture, parameters, dataset.validation).loss
+            best.update(parameters, torch.from_numpy(losses), epoch + 1, training.patience)
+        seconds = (time.monotonic() - started) / (epoch + 1 - first_epoch)
+        logger.info(
+            "epoch %d/%d, %.2f s an epoch, %.0f s to go",
+            epoch + 1,
+            training.epochs,
+            seconds,
+            seconds * (training.epochs - epoch - 1),
+        )
+        if checkpoint:
+            checkpoint.save_if_due(
+                lambda done=epoch + 1: {  # type: ignore[misc]
+                    "epoch": done,
+                    "parameters": {name: value.detach() for name, value in parameters.items()},
+                    "optimizer": optimizer.state_dict(),
+                    "best": vars(best),
+                }
+            )
+    if training.patience:
+        return TrainedNetworks(best.parameters, best.epochs.numpy())
+    final = {name: value.detach() for name, value in parameters.items()}
+    return TrainedNetworks(final, np.full(len(plans), training.epochs))
+
+
+@dataclass
+class _Best:
+    """Each network's weights at its lowest validation loss."""
+
+    parameters: dict[str, Tensor]
+    losses: Tensor
+    epochs: Tensor
+
+    @classmethod
+    def start(cls, parameters: Mapping[str, Tensor]) -> "_Best":
+        n = len(next(iter(parameters.values())))
+        copies = {name: value.detach().clone() for name, value in parameters.items()}
+        return cls(copies, torch.full((n,), torch.inf, dtype=torch.float64), torch.zeros(n, dtype=torch.long))
+
+    def waiting(self, epoch: int, patience: int) -> Tensor:
+        """Return which networks may still improve after ``epoch`` epochs, (n,) bool."""
+        return epoch - self.epochs < patience
+
+    def update(self, parameters: Mapping[str, Tensor], losses: Tensor, epoch: int, patience: int) -> None:
+        better = (losses < self.losses) & self.waiting(epoch - 1, patience)
+        self.losses[better] = losses[better]
+        self.epochs[better] = epoch
+        for name, value in parameters.items():
+            chosen = better.to(value.device)
+            self.parameters[name][chosen] = value.detach()[chosen]
+
+
+def _train_epoch(
+    architecture: MLPArchitecture,
+    parameters: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    plans: list[NetworkPlan],
+    epoch: int,
+    batch_size: int,
+) -> None:
+    orders = shuffled_orders(len(targets), plans, epoch).to(inputs.device)
+    for start in range(0, len(targets), batch_size):
+        batch = orders[:, start : start + batch_size]
+        logits = architecture.forward(parameters, _gather(inputs, batch))
+        # The mean over (networks x batch) times n is the sum over networks of each one's mean loss.
+        loss = F.cross_entropy(logits.flatten(0, 1), targets[batch].flatten()) * len(plans)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+
+def _gather(inputs: Tensor, batch: Tensor) -> Tensor:
+    """Return ``inputs[batch]`` (n, b, features); index_select copies whole rows, in parallel."""
+    return inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
+
+
+def _optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
+    common = {"lr": training.lr, "weight_decay": training.weight_decay, "fused": True}
+    match training.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, **common)  # type: ignore[arg-type]
+        case "adamw":
+            return torch.optim.AdamW(parameters, **common)  # type: ignore[arg-type]
+        case "sgd":
+            return torch.optim.SGD(parameters, momentum=training.momentum, **common)  # type: ignore[arg-type]
+
+
+def _require_finite(parameters: Mapping[str, Tensor], plans: list[NetworkPlan], epoch: int) -> None:
+    finite = torch.stack([v.detach().flatten(1).isfinite().all(1) for v in parameters.values()]).all(0)
+    if not finite.all():
+        names = [plan.name for plan, good in zip(plans, finite.tolist(), strict=True) if not good]
+        raise FloatingPointError(
+            f"{len(names)} of {len(plans)} networks have weights that are not finite after epoch {epoch + 1}: "
+            f"{', '.join(names[:5])}; lower training.lr"
+        )

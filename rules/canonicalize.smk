@@ -1,0 +1,56 @@
+"""Canonicalization: one shard a job, all aligned to the same reference."""
+
+
+rule choose_reference:
+    input:
+        manifests=reference_manifests,
+    output:
+        "results/{zoo}/{canon}/reference.safetensors",
+    log:
+        "results/logs/{zoo}/{canon}/choose_reference.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=reference_settings,
+        code=fingerprint("dwf_steps.choose_reference"),
+    shell:
+        "python -m dwf_steps.choose_reference --settings {params.settings:q} --manifests {input.manifests}"
+        " --output {output} > {log} 2>&1"
+
+
+rule canonicalize:
+    input:
+        networks="results/{zoo}/zoo/shard-{shard}",
+        manifest="results/{zoo}/zoo/shard-{shard}.json",
+        reference="results/{zoo}/{canon}/reference.safetensors",
+    output:
+        networks=directory("results/{zoo}/{canon}/aligned/shard-{shard}"),
+        manifest="results/{zoo}/{canon}/aligned/shard-{shard}.json",
+        table="results/{zoo}/{canon}/aligned/shard-{shard}.csv",
+    log:
+        "results/logs/{zoo}/{canon}/canonicalize-{shard}.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/canonicalize-{shard}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=canonicalize_settings,
+        code=fingerprint("dwf_steps.canonicalize"),
+    shell:
+        "python -m dwf_steps.canonicalize --settings {params.settings:q} --source {input.manifest}"
+        " --reference {input.reference} --output {output.networks} --manifest {output.manifest}"
+        " --table {output.table} > {log} 2>&1"
+
+
+rule gather_alignment:
+    input:
+        shard_paths("results/{zoo}/{canon}/aligned/shard-{shard}.csv"),
+    output:
+        "results/{zoo}/{canon}/alignment.csv",
+    log:
+        "results/logs/{zoo}/{canon}/gather_alignment.log",
+    conda:
+        "../envs/environment.yaml"
+    localrule: True
+    shell:
+        "awk 'NR == 1 || FNR > 1' {input} > {output} 2> {log}"

@@ -1,0 +1,208 @@
+"""Everything the rules share: the validated configuration, names, settings, fingerprints, resources."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda
+# environment is activated for the job, and with this repository's code whatever the working directory.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
+)
+sys.path.insert(0, str(workflow.basedir))
+
+from dwf_steps.config.canonicalization import reference_of
+from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.workflow import load_config, reference_name
+from dwf_steps.config.zoo import ImportedZoo, network_names
+from dwf_steps.errors import InputError
+from dwf_steps.fingerprint import fingerprint
+
+try:
+    CONFIG = load_config(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+# Where the data lie is no setting of any step: moving them reruns nothing.
+os.environ["DWF_DATA_DIR"] = str(CONFIG.data_dir)
+
+CELLS = CONFIG.cells()
+IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
+TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]
+FLOWS = [name for name, generator in CONFIG.generators.items() if isinstance(generator, FlowConfig)]
+CONTROLS = [name for name in CONFIG.generators if name not in FLOWS]
+
+
+def one_of(names):
+    """Return a regular expression that matches exactly these names."""
+    return "|".join(names) or "(?!)"
+
+
+wildcard_constraints:
+    zoo=one_of(CONFIG.zoos),
+    canon=one_of(CONFIG.canonicalizations),
+    subspace=one_of(CONFIG.subspaces),
+    generator=one_of(CONFIG.generators),
+    shard=r"\d+",
+
+
+def requested(pattern, flows_only=False):
+    """Return the paths of a pattern that the experiments ask for, each once."""
+    cells = [cell for cell in CELLS if cell.generator in FLOWS or not flows_only]
+    return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
+
+
+# Settings: what a step needs of the configuration, as JSON. A step's params hold nothing else, so that
+# a changed value reruns its stage and what follows, and nothing besides.
+
+
+def as_json(**parts):
+    return json.dumps(
+        {name: part.model_dump(mode="json", by_alias=True) if hasattr(part, "model_dump") else part for name, part in parts.items()},
+        sort_keys=True,
+    )
+
+
+def zoo_of(wildcards):
+    return CONFIG.zoos[wildcards.zoo]
+
+
+def train_zoo_settings(wildcards):
+    zoo = zoo_of(wildcards)
+    networks = [plan.model_dump() for plan in zoo.shards()[int(wildcards.shard)]]
+    return as_json(**task_parts(zoo), training=zoo.training, networks=networks)
+
+
+def import_zoo_settings(wildcards):
+    zoo = zoo_of(wildcards)
+    return as_json(**task_parts(zoo), keys=zoo.keys, held_out=zoo.held_out)
+
+
+def task_parts(zoo):
+    """The data and the architecture, in JSON's types."""
+    dataset = zoo.dataset if isinstance(zoo.dataset, str) else zoo.dataset.model_dump(mode="json")
+    return {"dataset": dataset, "splits": zoo.splits, "architecture": zoo.architecture}
+
+
+def task_settings(wildcards):
+    return as_json(**task_parts(zoo_of(wildcards)))
+
+
+def reference_settings(wildcards):
+    reference = reference_of(CONFIG.canonicalizations[wildcards.canon])
+    return as_json(reference=reference_name(zoo_of(wildcards), reference))
+
+
+def canonicalize_settings(wildcards):
+    methods = [method.model_dump() for method in CONFIG.canonicalizations[wildcards.canon]]
+    return as_json(**task_parts(zoo_of(wildcards)), methods=methods)
+
+
+def subspace_settings(wildcards):
+    return as_json(subspace=CONFIG.subspaces[wildcards.subspace])
+
+
+def flow_training_settings(wildcards):
+    """The flow without its sampling: drawing more networks does not retrain it."""
+    flow = CONFIG.generators[wildcards.generator].model_dump(mode="json")
+    return as_json(flow={key: value for key, value in flow.items() if key != "sampling"})
+
+
+def flow_settings(wildcards):
+    return as_json(flow=CONFIG.generators[wildcards.generator])
+
+
+def control_settings(wildcards):
+    return as_json(control=CONFIG.generators[wildcards.generator])
+
+
+def table_settings(wildcards):
+    return as_json(
+        zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in {cell.zoo for cell in CELLS}},
+        samples={name: CONFIG.generators[name].sampling.samples for name in {cell.generator for cell in CELLS}},
+    )
+
+
+# Shards: how a zoo is divided into jobs.
+
+
+def n_shards(zoo_name):
+    zoo = CONFIG.zoos[zoo_name]
+    return 1 if isinstance(zoo, ImportedZoo) else len(zoo.shards())
+
+
+def shard_paths(pattern):
+    """Return an input function for the paths of a pattern over all shards of the zoo."""
+
+    def paths(wildcards):
+        return [pattern.format(**wildcards, shard=shard) for shard in range(n_shards(wildcards.zoo))]
+
+    return paths
+
+
+def zoo_manifests_of(zoo_names):
+    return [f"results/{zoo}/zoo/shard-{shard}.json" for zoo in zoo_names for shard in range(n_shards(zoo))]
+
+
+def reference_manifests(wildcards):
+    """The shard that holds the reference; all of them where the medoid is sought."""
+    zoo, shards = zoo_of(wildcards), range(n_shards(wildcards.zoo))
+    reference = reference_name(zoo, reference_of(CONFIG.canonicalizations[wildcards.canon]))
+    if reference != "medoid" and not isinstance(zoo, ImportedZoo):
+        shards = [network_names(zoo).index(reference) // zoo.shard_size]
+    return [f"results/{wildcards.zoo}/zoo/shard-{shard}.json" for shard in shards]
+
+
+def imported_files(wildcards):
+    return [str(path) for path in zoo_of(wildcards).paths()]
+
+
+# What is collected.
+
+TABLE_NAMES = ["accuracy", "novelty", "alignment", "timing"]
+FIGURE_NAMES = ["accuracy_against_iou", "explained_variance", "flow_loss"]
+TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
+FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
+
+
+def scope(wildcards):
+    """Say in one sentence what tables and figures cover; captions state it."""
+    zoos = [
+        f"{name} ({len(network_names(CONFIG.zoos[name]))} networks, {CONFIG.zoos[name].held_out} held out)"
+        for name in dict.fromkeys(cell.zoo for cell in CELLS)
+    ]
+    draws = {cell.generator: CONFIG.generators[cell.generator].sampling for cell in CELLS}
+    generators = [f"{name} ({draw.samples} samples, seed {draw.seed})" for name, draw in draws.items()]
+    return f"Zoos: {', '.join(zoos)}. Generators: {', '.join(generators)}."
+
+
+def benchmarks(wildcards):
+    """The benchmark file of every job that the tables ask for."""
+    below = "results/benchmarks"
+    stages = [
+        f"{below}/{zoo}/{'import_zoo' if zoo in IMPORTED else 'train_zoo'}-{shard}.tsv"
+        for zoo in dict.fromkeys(cell.zoo for cell in CELLS)
+        for shard in range(n_shards(zoo))
+    ]
+    for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in CELLS):
+        stages += [f"{below}/{zoo}/{canon}/canonicalize-{shard}.tsv" for shard in range(n_shards(zoo))]
+    stages += requested(below + "/{zoo}/{canon}/stack_weights.tsv")
+    stages += requested(below + "/{zoo}/{canon}/accumulate_gram.tsv")
+    stages += requested(below + "/{zoo}/{canon}/{subspace}/solve_basis.tsv")
+    stages += requested(below + "/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv", flows_only=True)
+    for stage in ("sample", "decode", "evaluate"):
+        stages += requested(below + "/{zoo}/{canon}/{subspace}/{generator}/" + f"{stage}.tsv")
+    return stages
+
+
+# Where to compute: from the size of the problem.
+
+
+def zoo_threads(wildcards):
+    """One thread where a shard is small: several shards then train side by side."""
+    zoo = zoo_of(wildcards)
+    return 1 if zoo.architecture.n_parameters < 10_000 else 4

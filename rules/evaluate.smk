@@ -1,0 +1,42 @@
+"""Scores: the zoo's networks among themselves, generated networks against the zoo."""
+
+
+rule evaluate_zoo:
+    input:
+        manifests=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
+        predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),
+        gram="results/{zoo}/{canon}/gram.npz",
+    output:
+        "results/{zoo}/{canon}/zoo_metrics.csv",
+    log:
+        "results/logs/{zoo}/{canon}/evaluate_zoo.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        code=fingerprint("dwf_steps.evaluate_zoo"),
+    shell:
+        "python -m dwf_steps.evaluate_zoo --manifests {input.manifests} --predictions {input.predictions}"
+        " --gram {input.gram} --output {output} > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        generated="results/{zoo}/{canon}/{subspace}/{generator}/generated.zarr",
+        weights="results/{zoo}/{canon}/weights.zarr",
+        zoo=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
+        predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),
+    output:
+        "results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/evaluate.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/evaluate.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=task_settings,
+        code=fingerprint("dwf_steps.evaluate"),
+    shell:
+        "python -m dwf_steps.evaluate --settings {params.settings:q} --generated {input.generated}"
+        " --weights {input.weights} --zoo-manifests {input.zoo} --predictions {input.predictions}"
+        " --output {output} > {log} 2>&1"

@@ -1,0 +1,90 @@
+"""Generators: flows are trained and integrated, controls are drawn; all are decoded alike."""
+
+
+rule train_flow:
+    input:
+        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
+        weights="results/{zoo}/{canon}/weights.zarr",
+    output:
+        model="results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors",
+        losses="results/{zoo}/{canon}/{subspace}/{generator}/training.csv",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/train_flow.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=flow_training_settings,
+        code=fingerprint("dwf_steps.train_flow"),
+    wildcard_constraints:
+        generator=one_of(FLOWS),
+    shell:
+        "python -m dwf_steps.train_flow --settings {params.settings:q} --code {params.code}"
+        " --basis {input.basis} --weights {input.weights} --output {output.model} --losses {output.losses}"
+        " > {log} 2>&1"
+
+
+rule sample_flow:
+    input:
+        model="results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors",
+        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
+    output:
+        "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=flow_settings,
+        code=fingerprint("dwf_steps.sample_flow"),
+    wildcard_constraints:
+        generator=one_of(FLOWS),
+    shell:
+        "python -m dwf_steps.sample_flow --settings {params.settings:q} --model {input.model}"
+        " --basis {input.basis} --output {output} > {log} 2>&1"
+
+
+rule sample_control:
+    input:
+        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
+    output:
+        "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=control_settings,
+        code=fingerprint("dwf_steps.sample_control"),
+    wildcard_constraints:
+        generator=one_of(CONTROLS),
+    shell:
+        "python -m dwf_steps.sample_control --settings {params.settings:q} --basis {input.basis}"
+        " --output {output} > {log} 2>&1"
+
+
+rule decode:
+    input:
+        samples="results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
+        weights="results/{zoo}/{canon}/weights.zarr",
+    output:
+        generated=directory("results/{zoo}/{canon}/{subspace}/{generator}/generated.zarr"),
+        networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks"),
+        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks.json",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/decode.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        code=fingerprint("dwf_steps.decode"),
+    shell:
+        "python -m dwf_steps.decode --samples {input.samples} --weights {input.weights}"
+        " --generated {output.generated} --output {output.networks} --manifest {output.manifest}"
+        " > {log} 2>&1"

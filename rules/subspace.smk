@@ -1,0 +1,56 @@
+"""The weight matrix, its Gram matrix, and the subspaces found from it."""
+
+
+rule stack_weights:
+    input:
+        networks=shard_paths("results/{zoo}/{canon}/aligned/shard-{shard}"),
+        manifests=shard_paths("results/{zoo}/{canon}/aligned/shard-{shard}.json"),
+    output:
+        directory("results/{zoo}/{canon}/weights.zarr"),
+    log:
+        "results/logs/{zoo}/{canon}/stack_weights.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/stack_weights.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        code=fingerprint("dwf_steps.stack_weights"),
+    shell:
+        "python -m dwf_steps.stack_weights --manifests {input.manifests} --output {output} > {log} 2>&1"
+
+
+rule accumulate_gram:
+    input:
+        "results/{zoo}/{canon}/weights.zarr",
+    output:
+        "results/{zoo}/{canon}/gram.npz",
+    log:
+        "results/logs/{zoo}/{canon}/accumulate_gram.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/accumulate_gram.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        code=fingerprint("dwf_steps.accumulate_gram"),
+    shell:
+        "python -m dwf_steps.accumulate_gram --weights {input} --output {output} > {log} 2>&1"
+
+
+rule solve_basis:
+    input:
+        gram="results/{zoo}/{canon}/gram.npz",
+        weights="results/{zoo}/{canon}/weights.zarr",
+    output:
+        "results/{zoo}/{canon}/{subspace}/basis.npz",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/solve_basis.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=subspace_settings,
+        code=fingerprint("dwf_steps.solve_basis"),
+    shell:
+        "python -m dwf_steps.solve_basis --settings {params.settings:q} --gram {input.gram}"
+        " --weights {input.weights} --output {output} > {log} 2>&1"

@@ -1,0 +1,48 @@
+"""Zoos: networks trained here, or brought along."""
+
+
+rule train_zoo:
+    output:
+        networks=directory("results/{zoo}/zoo/shard-{shard}"),
+        manifest="results/{zoo}/zoo/shard-{shard}.json",
+        predictions="results/{zoo}/zoo/shard-{shard}.npz",
+    log:
+        "results/logs/{zoo}/train_zoo-{shard}.log",
+    benchmark:
+        "results/benchmarks/{zoo}/train_zoo-{shard}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: zoo_threads
+    params:
+        settings=train_zoo_settings,
+        code=fingerprint("dwf_steps.train_zoo"),
+    wildcard_constraints:
+        zoo=one_of(TRAINED),
+    shell:
+        "python -m dwf_steps.train_zoo --settings {params.settings:q} --code {params.code}"
+        " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"
+        " > {log} 2>&1"
+
+
+rule import_zoo:
+    input:
+        files=imported_files,
+    output:
+        networks=directory("results/{zoo}/zoo/shard-{shard}"),
+        manifest="results/{zoo}/zoo/shard-{shard}.json",
+        predictions="results/{zoo}/zoo/shard-{shard}.npz",
+    log:
+        "results/logs/{zoo}/import_zoo-{shard}.log",
+    benchmark:
+        "results/benchmarks/{zoo}/import_zoo-{shard}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=import_zoo_settings,
+        code=fingerprint("dwf_steps.import_zoo"),
+    wildcard_constraints:
+        zoo=one_of(IMPORTED),
+    shell:
+        "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {input.files:q}"
+        " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"
+        " > {log} 2>&1"
