@@ -18,17 +18,6 @@ include: "rules/collect.smk"
 report: "report/workflow.rst"
 
 
-localrules:
-    all,
-    zoos,
-    aligned,
-    bases,
-    flows,
-    networks,
-    tables,
-    figures,
-
-
 rule all:
     default_target: True
     input:
@@ -54,7 +43,7 @@ rule bases:
 
 rule flows:
     input:
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors", flows_only=True),
+        requested("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors", FLOWS),
 
 
 rule networks:

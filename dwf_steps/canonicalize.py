@@ -89,9 +89,7 @@ def main() -> None:
     options = parser(__doc__, "data-dir", "source", "reference", "output", "manifest", "table")
     args = options.parse_args()
     settings = parse_settings(CanonicalizeSettings, args.settings)
-    canonicalize(
-        settings, args.data_dir, args.source, args.reference, args.output, args.manifest, args.table
-    )
+    canonicalize(settings, args.data_dir, args.source, args.reference, args.output, args.manifest, args.table)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def choose_reference(settings: ChooseReferenceSettings, manifests: list[Path], o
         name = list(candidates)[medoid(list(candidates.values()))]
     if name not in candidates:
         raise InputError(
-            f"reference {name!r} is no training network; expected one of {', '.join(list(candidates)[:10])} ..."
+            f"reference {name!r} is no training network; expected one of {', '.join(list(candidates)[:10])}"
         )
     with replacing(output) as partial:
         shutil.copyfile(candidates[name], partial)

@@ -46,7 +46,9 @@ def _finite_networks(decoded: WeightMatrix) -> Iterator[Network]:
 
 
 def main() -> None:
-    args = parser(__doc__, "samples", "weights", "generated", "output", "manifest", settings=False).parse_args()
+    args = parser(
+        __doc__, "samples", "weights", "generated", "output", "manifest", settings=False
+    ).parse_args()
     decode(args.samples, args.weights, args.generated, args.output, args.manifest)
 
 

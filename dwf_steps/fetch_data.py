@@ -23,7 +23,9 @@ def fetch(name: str, data_dir: Path) -> None:
         getattr(torchvision_datasets(), CLASSES[name])(data_dir, download=True)
     except (URLError, RuntimeError) as error:
         files = ", ".join(str(path) for path in missing_files(name, data_dir))  # type: ignore[arg-type]
-        raise InputError(f"{name} could not be downloaded ({error}); copy these files by hand: {files}") from error
+        raise InputError(
+            f"{name} could not be downloaded ({error}); copy these files by hand: {files}"
+        ) from error
 
 
 def main() -> None:

@@ -41,8 +41,8 @@ def stack_weights(manifests: list[Path], output: Path) -> None:
             if not np.isfinite(block).all():
                 row, column = np.argwhere(~np.isfinite(block))[0]
                 raise InputError(
-                    f"{files[rows[row]]}: weight {columns.start + column} is {block[row, column]}; every weight "
-                    "must be finite. Remove or retrain this network"
+                    f"{files[rows[row]]}: weight {columns.start + column} is {block[row, column]}; every "
+                    "weight must be finite. Remove or retrain this network"
                 )
             matrix.array[:, columns] = block
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
@@ -52,7 +52,7 @@ def _describe(path: Path) -> tuple[Layout, dict[str, object]]:
     """Return the layout and the architecture that a network file states."""
     with safe_open(path, framework="np") as file:
         architecture = json.loads(file.metadata()[ARCHITECTURE])
-        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     return Layout.of(shapes), architecture
 
 

@@ -49,7 +49,9 @@ def train_flow(
 
 def main() -> None:
     options = parser(__doc__, "basis", "weights", "output", "losses")
-    options.add_argument("--code", default="", help="fingerprint of the code, part of a checkpoint's identity")
+    options.add_argument(
+        "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
+    )
     options.add_argument("--checkpoint-seconds", type=float, default=20.0, help="between two checkpoints")
     args = options.parse_args()
     settings = parse_settings(TrainFlowSettings, args.settings)

@@ -66,7 +66,9 @@ def train_zoo(
 
 def main() -> None:
     options = parser(__doc__, "data-dir", "output", "manifest", "predictions")
-    options.add_argument("--code", default="", help="fingerprint of the code, part of a checkpoint's identity")
+    options.add_argument(
+        "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
+    )
     args = options.parse_args()
     settings = parse_settings(TrainZooSettings, args.settings)
     train_zoo(settings, args.data_dir, args.output, args.manifest, args.predictions, args.code)

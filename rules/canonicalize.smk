@@ -49,8 +49,8 @@ rule gather_alignment:
         "results/{zoo}/{canon}/alignment.csv",
     log:
         "results/logs/{zoo}/{canon}/gather_alignment.log",
+    localrule: True
     conda:
         "../envs/environment.yaml"
-    localrule: True
     shell:
         "awk 'NR == 1 || FNR > 1' {input} > {output} 2> {log}"

@@ -32,9 +32,7 @@ rule plot:
         metrics=requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
         zoo_metrics=requested("results/{zoo}/{canon}/zoo_metrics.csv"),
         bases=requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
-        losses=requested(
-            "results/{zoo}/{canon}/{subspace}/{generator}/training.csv", flows_only=True
-        ),
+        losses=requested("results/{zoo}/{canon}/{subspace}/{generator}/training.csv", FLOWS),
     output:
         report(
             "results/figures/accuracy_against_iou.png",

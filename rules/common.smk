@@ -7,12 +7,6 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda
-# environment is activated for the job, and with this repository's code whatever the working directory.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
-)
 sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.config.canonicalization import reference_of
@@ -27,8 +21,14 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda
+# environment is activated for the job, and with this repository's code whatever the working directory.
 # Where the data lie is no setting of any step: moving them reruns nothing.
-os.environ["DWF_DATA_DIR"] = str(CONFIG.data_dir)
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
+    DWF_DATA_DIR=str(CONFIG.data_dir),
+)
 
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
@@ -50,9 +50,9 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def requested(pattern, flows_only=False):
+def requested(pattern, generators=CONFIG.generators):
     """Return the paths of a pattern that the experiments ask for, each once."""
-    cells = [cell for cell in CELLS if cell.generator in FLOWS or not flows_only]
+    cells = [cell for cell in CELLS if cell.generator in generators]
     return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
 
 
@@ -62,7 +62,10 @@ def requested(pattern, flows_only=False):
 
 def as_json(**parts):
     return json.dumps(
-        {name: part.model_dump(mode="json", by_alias=True) if hasattr(part, "model_dump") else part for name, part in parts.items()},
+        {
+            name: part.model_dump(mode="json", by_alias=True) if hasattr(part, "model_dump") else part
+            for name, part in parts.items()
+        },
         sort_keys=True,
     )
 
@@ -123,7 +126,9 @@ def control_settings(wildcards):
 def table_settings(wildcards):
     return as_json(
         zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in {cell.zoo for cell in CELLS}},
-        samples={name: CONFIG.generators[name].sampling.samples for name in {cell.generator for cell in CELLS}},
+        samples={
+            name: CONFIG.generators[name].sampling.samples for name in {cell.generator for cell in CELLS}
+        },
     )
 
 
@@ -181,22 +186,28 @@ def scope(wildcards):
 
 
 def benchmarks(wildcards):
-    """The benchmark file of every job that the tables ask for."""
-    below = "results/benchmarks"
-    stages = [
-        f"{below}/{zoo}/{'import_zoo' if zoo in IMPORTED else 'train_zoo'}-{shard}.tsv"
-        for zoo in dict.fromkeys(cell.zoo for cell in CELLS)
-        for shard in range(n_shards(zoo))
-    ]
-    for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in CELLS):
-        stages += [f"{below}/{zoo}/{canon}/canonicalize-{shard}.tsv" for shard in range(n_shards(zoo))]
-    stages += requested(below + "/{zoo}/{canon}/stack_weights.tsv")
-    stages += requested(below + "/{zoo}/{canon}/accumulate_gram.tsv")
-    stages += requested(below + "/{zoo}/{canon}/{subspace}/solve_basis.tsv")
-    stages += requested(below + "/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv", flows_only=True)
-    for stage in ("sample", "decode", "evaluate"):
-        stages += requested(below + "/{zoo}/{canon}/{subspace}/{generator}/" + f"{stage}.tsv")
-    return stages
+    """Return the benchmark file of every job whose time the tables state."""
+    zoos = dict.fromkeys(cell.zoo for cell in CELLS)
+    aligned = dict.fromkeys((cell.zoo, cell.canon) for cell in CELLS)
+    return (
+        [
+            f"results/benchmarks/{zoo}/{'import' if zoo in IMPORTED else 'train'}_zoo-{shard}.tsv"
+            for zoo in zoos
+            for shard in range(n_shards(zoo))
+        ]
+        + [
+            f"results/benchmarks/{zoo}/{canon}/canonicalize-{shard}.tsv"
+            for zoo, canon in aligned
+            for shard in range(n_shards(zoo))
+        ]
+        + requested("results/benchmarks/{zoo}/{canon}/stack_weights.tsv")
+        + requested("results/benchmarks/{zoo}/{canon}/accumulate_gram.tsv")
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv", FLOWS)
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv")
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode.tsv")
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/evaluate.tsv")
+    )
 
 
 # Where to compute: from the size of the problem.

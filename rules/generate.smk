@@ -12,13 +12,13 @@ rule train_flow:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/train_flow.log",
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv"
+    wildcard_constraints:
+        generator=one_of(FLOWS),
     conda:
         "../envs/environment.yaml"
     params:
         settings=flow_training_settings,
         code=fingerprint("dwf_steps.train_flow"),
-    wildcard_constraints:
-        generator=one_of(FLOWS),
     shell:
         "python -m dwf_steps.train_flow --settings {params.settings:q} --code {params.code}"
         " --basis {input.basis} --weights {input.weights} --output {output.model} --losses {output.losses}"
@@ -35,13 +35,13 @@ rule sample_flow:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
+    wildcard_constraints:
+        generator=one_of(FLOWS),
     conda:
         "../envs/environment.yaml"
     params:
         settings=flow_settings,
         code=fingerprint("dwf_steps.sample_flow"),
-    wildcard_constraints:
-        generator=one_of(FLOWS),
     shell:
         "python -m dwf_steps.sample_flow --settings {params.settings:q} --model {input.model}"
         " --basis {input.basis} --output {output} > {log} 2>&1"
@@ -56,13 +56,13 @@ rule sample_control:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
+    wildcard_constraints:
+        generator=one_of(CONTROLS),
     conda:
         "../envs/environment.yaml"
     params:
         settings=control_settings,
         code=fingerprint("dwf_steps.sample_control"),
-    wildcard_constraints:
-        generator=one_of(CONTROLS),
     shell:
         "python -m dwf_steps.sample_control --settings {params.settings:q} --basis {input.basis}"
         " --output {output} > {log} 2>&1"

@@ -10,14 +10,14 @@ rule train_zoo:
         "results/logs/{zoo}/train_zoo-{shard}.log",
     benchmark:
         "results/benchmarks/{zoo}/train_zoo-{shard}.tsv"
+    wildcard_constraints:
+        zoo=one_of(TRAINED),
     conda:
         "../envs/environment.yaml"
     threads: zoo_threads
     params:
         settings=train_zoo_settings,
         code=fingerprint("dwf_steps.train_zoo"),
-    wildcard_constraints:
-        zoo=one_of(TRAINED),
     shell:
         "python -m dwf_steps.train_zoo --settings {params.settings:q} --code {params.code}"
         " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"
@@ -35,13 +35,13 @@ rule import_zoo:
         "results/logs/{zoo}/import_zoo-{shard}.log",
     benchmark:
         "results/benchmarks/{zoo}/import_zoo-{shard}.tsv"
+    wildcard_constraints:
+        zoo=one_of(IMPORTED),
     conda:
         "../envs/environment.yaml"
     params:
         settings=import_zoo_settings,
         code=fingerprint("dwf_steps.import_zoo"),
-    wildcard_constraints:
-        zoo=one_of(IMPORTED),
     shell:
         "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {input.files:q}"
         " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"

@@ -1,6 +1,7 @@
 """Multilayer perceptrons, one at a time and many at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,11 @@ from dwf_steps.config.architecture import Activation, Initialisation, MLPConfig
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
 
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "tanh": torch.tanh}
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+}
 
 
 class MLP(nn.Module):
@@ -18,8 +23,7 @@ class MLP(nn.Module):
 
     def __init__(self, widths: list[int], activation: Activation) -> None:
         super().__init__()
-        pairs = zip(widths[:-1], widths[1:], strict=True)
-        self.layers = nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairs)
+        self.layers = nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(widths))
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -36,7 +40,7 @@ class MLPArchitecture:
         self.config = config
         self.depth = len(config.widths) - 1
         shapes: dict[str, tuple[int, ...]] = {}
-        for i, (fan_in, fan_out) in enumerate(zip(config.widths[:-1], config.widths[1:], strict=True)):
+        for i, (fan_in, fan_out) in enumerate(pairwise(config.widths)):
             shapes[f"layers.{i}.weight"] = (fan_out, fan_in)
             shapes[f"layers.{i}.bias"] = (fan_out,)
         self.layout = Layout.of(shapes)

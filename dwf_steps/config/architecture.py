@@ -1,6 +1,7 @@
 """Network architectures."""
 
-from typing import Annotated, Literal, get_args
+from itertools import pairwise
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -8,7 +9,6 @@ from dwf_steps.config.section import Section
 
 Activation = Literal["relu", "gelu", "tanh"]
 Initialisation = Literal["default", "he", "xavier", "uniform", "normal"]
-INITIALISATIONS = get_args(Initialisation)
 
 
 class MLPConfig(Section):
@@ -31,8 +31,7 @@ class MLPConfig(Section):
     @property
     def n_parameters(self) -> int:
         """The number of weights and biases, d."""
-        pairs = zip(self.widths[:-1], self.widths[1:], strict=True)
-        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
+        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.widths))
 
 
 ArchitectureConfig = MLPConfig

@@ -19,7 +19,12 @@ class DatasetFacts:
     files: tuple[str, ...] = ()
 
 
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 BUILT_IN = {
     "iris": DatasetFacts(4, 3, 150),
     "wine": DatasetFacts(13, 3, 178),

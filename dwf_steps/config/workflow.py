@@ -164,21 +164,22 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             else f"; put them there, set data_dir to the folder that has them, or run "
             f"`python -m dwf_steps.fetch_data {zoo.dataset} --data-dir {config.data_dir}`"
         )
-        yield f"{where}.dataset: {zoo.dataset if isinstance(zoo.dataset, str) else 'the table'} needs files that are missing: {files}{fetch}"
+        what = zoo.dataset if isinstance(zoo.dataset, str) else "the table"
+        yield f"{where}.dataset: {what} needs files that are missing: {files}{fetch}"
     if isinstance(zoo.dataset, str):
         facts, widths = BUILT_IN[zoo.dataset], zoo.architecture.widths
         if (widths[0], widths[-1]) != (facts.features, facts.classes):
             yield (
-                f"{where}.architecture.widths: found {widths}, but {zoo.dataset} has {facts.features} features "
-                f"and {facts.classes} classes; the first width must be {facts.features} and the last "
-                f"{facts.classes}"
+                f"{where}.architecture.widths: found {widths}, but {zoo.dataset} has {facts.features} "
+                f"features and {facts.classes} classes; the first width must be {facts.features} and the "
+                f"last {facts.classes}"
             )
     names = network_names(zoo)
     if isinstance(zoo, ImportedZoo):
         if not names:
             yield (
-                f"{where}.import: no .safetensors or .pt file matches {zoo.files!r} (relative to {Path.cwd()}); "
-                "the zoo is empty"
+                f"{where}.import: no .safetensors or .pt file matches {zoo.files!r} (relative to "
+                f"{Path.cwd()}); the zoo is empty"
             )
             return
         repeated = sorted({n for n in names if names.count(n) > 1})
@@ -232,8 +233,8 @@ def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> 
     most = min(n - 1, d)
     if method.components > most:
         yield (
-            f"subspaces.{subspace}.components: found {method.components}, but zoo {zoo_name!r} allows at most "
-            f"{most} (n - 1 for {n} training networks, and no more than their {d} weights)"
+            f"subspaces.{subspace}.components: found {method.components}, but zoo {zoo_name!r} allows at "
+            f"most {most} (n - 1 for {n} training networks, and no more than their {d} weights)"
         )
 
 
@@ -257,10 +258,7 @@ def _describe(error: Any, raw: Any) -> str:
 def _path(location: tuple[int | str, ...], raw: Any) -> Iterator[str]:
     """Yield the parts of ``location`` that are keys, leaving out pydantic's union tags."""
     for i, part in enumerate(location):
-        if isinstance(raw, Mapping) and part in raw:
-            raw = raw[part]
-            yield str(part)
-        elif isinstance(raw, list) and isinstance(part, int):
+        if (isinstance(raw, Mapping) and part in raw) or (isinstance(raw, list) and isinstance(part, int)):
             raw = raw[part]
             yield str(part)
         elif i == len(location) - 1 and part != "[key]":

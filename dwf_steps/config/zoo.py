@@ -60,7 +60,7 @@ class TrainedZoo(ZooBase):
 
     seeds: Annotated[int, Field(ge=2)] = 100
     """Number of networks, seeds 0, 1, 2, ... (held-out ones included)."""
-    initialisations: Annotated[list[Initialisation], Field(min_length=1)] = ["default"]
+    initialisations: Annotated[tuple[Initialisation, ...], Field(min_length=1)] = ("default",)
     """With k initialisations seed s uses the (s mod k)-th, so that more seeds only add networks."""
     training: TrainingConfig = TrainingConfig()
     """How the networks are trained."""
@@ -92,7 +92,7 @@ class ImportedZoo(ZooBase):
 
     files: Annotated[str | list[str], Field(alias="import")]
     """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts."""
-    keys: dict[str, str] = {}
+    keys: dict[str, str] = Field(default_factory=dict)
     """Renames the beginnings of the files' keys: `{fc1: layers.0, fc2: layers.1}`."""
 
     def paths(self) -> list[Path]:

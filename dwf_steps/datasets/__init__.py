@@ -23,6 +23,8 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path) -
     if dataset in ("mnist", "fashion_mnist"):
         from dwf_steps.datasets.images import idx_images
 
-        return divide(*idx_images(dataset, data_dir, train=True), splits, *idx_images(dataset, data_dir, train=False))
+        return divide(
+            *idx_images(dataset, data_dir, train=True), splits, *idx_images(dataset, data_dir, train=False)
+        )
     inputs, targets = bundled_table(dataset)
     return divide(inputs, targets, splits, image=dataset == "digits")

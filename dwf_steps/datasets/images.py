@@ -22,8 +22,8 @@ def idx_images(name: str, data_dir: Path, train: bool) -> tuple[np.ndarray, np.n
     missing = missing_files(name, data_dir)  # type: ignore[arg-type]
     if missing:
         raise InputError(
-            f"{name} is not in {data_dir}: missing {', '.join(map(str, missing))}. Put the files there, or run "
-            f"`python -m dwf_steps.fetch_data {name} --data-dir {data_dir}`"
+            f"{name} is not in {data_dir}: missing {', '.join(map(str, missing))}. Put the files there, or "
+            f"run `python -m dwf_steps.fetch_data {name} --data-dir {data_dir}`"
         )
     images = getattr(torchvision_datasets(), CLASSES[name])(data_dir, train=train)
     inputs = images.data.numpy().reshape(len(images.data), -1).astype(np.float32) / 255

@@ -30,15 +30,15 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
         If the file is missing or of another kind, the target column is missing, or a feature is not
         numeric or not finite.
     """
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    if table.file.suffix not in readers:
+    if table.file.suffix not in {".csv", ".parquet"}:
         raise InputError(f"{table.file}: expected a .csv or .parquet file")
     if not table.file.is_file():
         raise InputError(f"{table.file}: no such file")
-    frame: pd.DataFrame = readers[table.file.suffix](table.file)
+    frame = pd.read_csv(table.file) if table.file.suffix == ".csv" else pd.read_parquet(table.file)
     if table.target not in frame.columns:
         raise InputError(
-            f"{table.file}: no target column {table.target!r}; its columns are {', '.join(map(str, frame.columns))}"
+            f"{table.file}: no target column {table.target!r}; its columns are "
+            f"{', '.join(map(str, frame.columns))}"
         )
     features = frame.drop(columns=table.target)
     textual = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c])]

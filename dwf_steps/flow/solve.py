@@ -32,5 +32,5 @@ def integrate(velocity: VelocityMLP, x0: Tensor, sampling: FlowSampling) -> Tens
     if sampling.solver == "dopri5":
         return odeint(field, x0, ends, method="dopri5", rtol=sampling.rtol, atol=sampling.atol)[-1]
     grid = torch.linspace(0, 1, sampling.steps + 1, device=x0.device)
-    options = {"grid_constructor": lambda func, y0, t: grid}
+    options = {"grid_constructor": lambda *_: grid}
     return odeint(field, x0, ends, method=sampling.solver, options=options)[-1]

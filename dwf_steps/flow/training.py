@@ -35,14 +35,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class TrainedFlow:
-    """The moving average of the velocity field, and the losses along the way (step, train, validation, lr)."""
+    """The averaged velocity field, and the losses along the way (step, train, validation, lr)."""
 
     velocity: VelocityMLP
     losses: pd.DataFrame
 
 
 def draw_batch(targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator) -> Batch:
-    """Draw ``size`` points of the path from fresh source noise and training latents (n, k) of unit variance."""
+    """Draw ``size`` points of the path from fresh source noise and latents (n, k) of unit variance."""
     k = targets.shape[1]
     chosen = torch.randint(len(targets), (size,), generator=generator)
     x0 = torch.randn(size, k, generator=generator).mul_(config.source_std)
@@ -164,7 +164,7 @@ class _Run:
             raise FloatingPointError(
                 f"the flow's loss is {train} (validation {validation}) at step {self.step}; lower training.lr"
             )
-        rate = self.schedule.get_last_lr()[0]
+        rate = float(self.schedule.get_last_lr()[0])
         self.rows.append({"step": self.step, "train": train, "validation": validation, "lr": rate})
         self.running_loss.zero_()
 

@@ -1,6 +1,7 @@
 """The velocity field: an MLP over latents and time."""
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ LONGEST_PERIOD = 10_000.0
 
 
 class TimeEmbedding(nn.Module):
-    """Sinusoidal features of t in [0, 1] (Vaswani et al. 2017, with t scaled by 1000), then a linear layer."""
+    """Sinusoidal features of t in [0, 1] (Vaswani et al. 2017; t times 1000), then a linear layer."""
 
     frequencies: Tensor
 
@@ -45,8 +46,13 @@ class VelocityMLP(nn.Module):
         self.time = TimeEmbedding(config.time_embedding)
         widths = [dimension + config.time_embedding, *hidden_widths(config)]
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
-            layers += [nn.Linear(fan_in, fan_out), nn.LayerNorm(fan_out), nn.GELU(), nn.Dropout(config.dropout)]
+        for fan_in, fan_out in pairwise(widths):
+            layers += [
+                nn.Linear(fan_in, fan_out),
+                nn.LayerNorm(fan_out),
+                nn.GELU(),
+                nn.Dropout(config.dropout),
+            ]
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(widths[-1], dimension)
         nn.init.zeros_(self.output.weight)

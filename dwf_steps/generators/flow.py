@@ -64,7 +64,7 @@ class FlowModel:
         """Read what `save` wrote, in evaluation mode."""
         with safe_open(path, framework="pt", device=str(device)) as file:
             metadata = file.metadata()
-            state = {key: file.get_tensor(key) for key in file.keys()}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         config = VelocityConfig.model_validate_json(metadata["velocity"])
         velocity = VelocityMLP(json.loads(metadata["dimension"]), config).to(device)
         velocity.load_state_dict(state)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib as mpl
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -24,7 +26,7 @@ from dwf_steps.subspace.basis import Basis
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = "osD^vP*X"
 ZOO_COLOUR = "#555555"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -38,7 +40,9 @@ PANEL = (3.1, 2.7)  # inches
 
 
 @contextmanager
-def panels(rows: list[str], columns: list[str], sharey: bool | str = False) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
+def panels(
+    rows: list[str], columns: list[str], sharey: Literal["none", "all", "col"] = "none"
+) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
     """Yield a figure with a panel for every (row, column) name."""
     with plt.rc_context(STYLE):
         size = (PANEL[0] * len(columns) + 0.4, PANEL[1] * len(rows) + 0.5)
@@ -63,11 +67,13 @@ def accuracy_against_iou(metrics: list[Path], zoo_metrics: list[Path], path: Pat
     several = len(_names(lines.values(), "subspace")) > 1
     zoos, canons = _names(lines.values(), "zoo"), _names(lines.values(), "canonicalization")
     labels: dict[str, int] = {}
-    with panels(canons, zoos) as (figure, axes):
+    with panels(canons, zoos, sharey="col") as (figure, axes):
         for zoo_path in zoo_metrics:
             keys = lineage(zoo_path, 2)
             frame = pd.read_csv(zoo_path)
-            _zoo_region(axes[keys["canonicalization"], keys["zoo"]], frame[~frame.held_out], frame[frame.held_out])
+            _zoo_region(
+                axes[keys["canonicalization"], keys["zoo"]], frame[~frame.held_out], frame[frame.held_out]
+            )
         for metric_path, keys in lines.items():
             frame = pd.read_csv(metric_path)
             good = frame[~frame.failed.astype(bool)]
@@ -95,10 +101,18 @@ def _zoo_region(ax: Axes, training: pd.DataFrame, held_out: pd.DataFrame) -> Non
     width, height = high.max_iou - low.max_iou, high.accuracy - low.accuracy
     ax.add_patch(
         Rectangle(
-            (low.max_iou, low.accuracy), width, height, color=ZOO_COLOUR, alpha=0.18, label="zoo, 5-95 %", zorder=0
+            (low.max_iou, low.accuracy),
+            width,
+            height,
+            facecolor=(*to_rgb(ZOO_COLOUR), 0.15),
+            edgecolor=ZOO_COLOUR,
+            label="zoo, 5-95 %",
+            zorder=5,
         )
     )
-    ax.scatter(training.max_iou, training.accuracy, s=4, color=ZOO_COLOUR, linewidths=0, label="zoo, leave-one-out")
+    ax.scatter(
+        training.max_iou, training.accuracy, s=4, color=ZOO_COLOUR, linewidths=0, label="zoo, leave-one-out"
+    )
     if len(held_out):
         ax.scatter(held_out.max_iou, held_out.accuracy, s=22, marker="+", color="black", label="held out")
 
@@ -115,7 +129,9 @@ def loss_curves(losses: list[Path], path: Path) -> None:
             ax = axes[keys["canonicalization"], keys["zoo"]]
             label = f"{keys['generator']}, {keys['subspace']}"
             ax.plot(frame.step, frame.validation, color=colour, label=f"{label}: validation")
-            ax.plot(frame.step, frame.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training")
+            ax.plot(
+                frame.step, frame.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training"
+            )
         for (canon, zoo), ax in axes.items():
             ax.set(title=f"{zoo}, {canon}", xlabel="step", ylabel="flow-matching loss", yscale="log")
         _shared_legend(figure, axes.values())
@@ -126,7 +142,7 @@ def explained_variance(bases: list[Path], path: Path) -> None:
     """Draw the cumulative share of the total variance over components, for every basis."""
     lines = {p: lineage(p, 3) for p in bases}
     canons = _names(lines.values(), "canonicalization")
-    with panels(["all"], _names(lines.values(), "zoo"), sharey=True) as (figure, axes):
+    with panels(["all"], _names(lines.values(), "zoo"), sharey="all") as (figure, axes):
         for basis_path, keys in lines.items():
             basis = Basis.load(basis_path)
             if basis.raw:

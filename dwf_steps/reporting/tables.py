@@ -101,7 +101,8 @@ def timing_table(
     frame = pd.DataFrame(rows).groupby(["stage", *KEYS], sort=False, as_index=False)
     table = frame.agg(seconds=("seconds", "sum"), peak_memory_mb=("peak_memory_mb", "max"))
     table["networks"] = [
-        samples[row.generator] if row.generator else zoo_networks[row.zoo] for row in table.itertuples()
+        samples[generator] if generator else zoo_networks[zoo]
+        for zoo, generator in zip(table.zoo, table.generator, strict=True)
     ]
     table["seconds_per_network"] = table.seconds / table.networks
     return table

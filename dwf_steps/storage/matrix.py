@@ -47,7 +47,7 @@ class WeightMatrix:
             raise ValueError("training rows must come before held-out rows")
         n, d = len(rows), layout.size
         columns = min(d, max(1, CHUNK_BYTES // (n * np.dtype(dtype).itemsize)))
-        attributes = {
+        attributes: dict[str, Any] = {
             "layout": layout.to_json(),
             "rows": [asdict(row) for row in rows],
             "architecture": architecture,

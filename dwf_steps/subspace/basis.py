@@ -56,7 +56,9 @@ class Basis:
         """Read what `save` wrote."""
         with np.load(path) as stored:
             arrays = {f.name: stored[f.name] for f in fields(cls)}
-        return cls(**{**arrays, "total_variance": float(arrays["total_variance"]), "raw": bool(arrays["raw"])})
+        return cls(
+            **{**arrays, "total_variance": float(arrays["total_variance"]), "raw": bool(arrays["raw"])}
+        )
 
 
 def dual_pca(

@@ -25,7 +25,13 @@ def centred_gram(matrix: WeightMatrix) -> np.ndarray:
         block -= block[: matrix.n_training].mean(axis=0)
         gram += block @ block.T
         seconds = (time.monotonic() - started) / done
-        logger.info("block %d/%d, %.2f s a block, %.0f s to go", done, len(blocks), seconds, seconds * (len(blocks) - done))
+        logger.info(
+            "block %d/%d, %.2f s a block, %.0f s to go",
+            done,
+            len(blocks),
+            seconds,
+            seconds * (len(blocks) - done),
+        )
     return gram
 
 

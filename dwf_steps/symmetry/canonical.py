@@ -68,7 +68,9 @@ def function_change(
     inputs = torch.from_numpy(probe).double()
     with torch.no_grad():
         old, new = (
-            architecture.forward({k: torch.from_numpy(v).double() for k, v in networks.items()}, inputs).flatten(1)
+            architecture.forward(
+                {k: torch.from_numpy(v).double() for k, v in networks.items()}, inputs
+            ).flatten(1)
             for networks in (before, after)
         )
     # A network whose outputs are all zero must stay so: 0 / 0 counts as no change, x / 0 as infinite.

@@ -11,7 +11,7 @@ Permutations = dict[str, np.ndarray]
 
 
 def permute_axis(array: np.ndarray, axis: int, permutation: np.ndarray) -> np.ndarray:
-    """Return ``array`` (n, *shape) with axis ``axis`` of ``shape`` reordered by ``permutation`` (n, units)."""
+    """Return ``array`` (n, *shape), axis ``axis`` of ``shape`` reordered by ``permutation`` (n, units)."""
     index = [np.newaxis] * (array.ndim - 1)
     index[axis] = slice(None)  # type: ignore[call-overload]
     return np.take_along_axis(array, permutation[(slice(None), *index)], axis=axis + 1)

@@ -69,7 +69,8 @@ def train_networks(
     inputs = torch.from_numpy(dataset.train.inputs).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
     parameters = {
-        name: value.to(device).requires_grad_() for name, value in initial_networks(architecture, plans).items()
+        name: value.to(device).requires_grad_()
+        for name, value in initial_networks(architecture, plans).items()
     }
     optimizer = _optimizer(list(parameters.values()), training)
     best = _Best.start(parameters)
@@ -185,6 +186,7 @@ def _require_finite(parameters: Mapping[str, Tensor], plans: list[NetworkPlan], 
     if not finite.all():
         names = [plan.name for plan, good in zip(plans, finite.tolist(), strict=True) if not good]
         raise FloatingPointError(
-            f"{len(names)} of {len(plans)} networks have weights that are not finite after epoch {epoch + 1}: "
+            f"{len(names)} of {len(plans)} networks have weights that are not finite after epoch "
+            f"{epoch + 1}: "
             f"{', '.join(names[:5])}; lower training.lr"
         )
