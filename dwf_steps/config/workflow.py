@@ -258,7 +258,9 @@ def _describe(error: Any, raw: Any) -> str:
 def _path(location: tuple[int | str, ...], raw: Any) -> Iterator[str]:
     """Yield the parts of ``location`` that are keys, leaving out pydantic's union tags."""
     for i, part in enumerate(location):
-        if (isinstance(raw, Mapping) and part in raw) or (isinstance(raw, list) and isinstance(part, int)):
+        is_key = isinstance(raw, Mapping) and part in raw
+        is_item = isinstance(raw, list) and isinstance(part, int)
+        if is_key or is_item:
             raw = raw[part]
             yield str(part)
         elif i == len(location) - 1 and part != "[key]":
