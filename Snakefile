@@ -7,6 +7,7 @@ configfile: "workflow_config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/settings.smk"
 include: "rules/zoo.smk"
 include: "rules/canonicalize.smk"
 include: "rules/subspace.smk"
@@ -15,14 +16,12 @@ include: "rules/evaluate.smk"
 include: "rules/collect.smk"
 
 
-report: "report/workflow.rst"
-
-
 rule all:
     default_target: True
     input:
         TABLES,
         FIGURES,
+        requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
         requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
 
 

@@ -65,7 +65,6 @@ def canonicalize(
     frame = pd.DataFrame(
         {
             "network": names,
-            "held_out": [record.held_out for record in shard.networks],
             "distance_before": _distances(before, target),
             "distance_after": _distances(after, target_after),
             "barrier_before": midpoint_barrier(architecture, before, target, some),
@@ -75,7 +74,7 @@ def canonicalize(
         }
     )
     logger.info("largest change of a function: %.1e relative", change.max())
-    networks = unstack(names, after, [record.held_out for record in shard.networks])
+    networks = unstack(names, after)
     write_shard(output, manifest, networks, settings.architecture.model_dump())
     with replacing(table) as partial:
         frame.to_csv(partial, index=False)

@@ -15,9 +15,10 @@ from dwf_steps.subspace.gram import squared_distances
 
 
 class ChooseReferenceSettings(Section):
-    """A network's name, or `medoid`."""
+    """A network's name, or `medoid` of those that are not held out."""
 
     reference: str
+    held_out: list[str]
 
 
 def medoid(paths: list[Path]) -> int:
@@ -45,7 +46,7 @@ def choose_reference(settings: ChooseReferenceSettings, manifests: list[Path], o
         record.name: manifest.file(record)
         for manifest in map(Manifest.read, manifests)
         for record in manifest.networks
-        if not record.held_out
+        if record.name not in settings.held_out
     }
     name = settings.reference
     if name == "medoid":

@@ -45,7 +45,7 @@ def evaluate(
     A network with weights or outputs that are not finite is marked as failed and has no scores.
     """
     matrix, samples = WeightMatrix.open(weights), WeightMatrix.open(generated)
-    zoo = ZooRecords.read(zoo_manifests, predictions)
+    zoo = ZooRecords.read(zoo_manifests, predictions, matrix.rows)
     test = load_dataset(settings.dataset, settings.splits, data_dir).test
     rows, device = samples.read(), select_device()
     parameters = {
@@ -53,7 +53,7 @@ def evaluate(
     }
     scores = score_split(build(settings.architecture), parameters, test)
     distances = np.sqrt(squared_distances_to_training(matrix, rows))
-    overlap = wrong_set_iou(scores.predictions != test.targets, zoo.wrong[: zoo.n_training])
+    overlap = wrong_set_iou(scores.predictions != test.targets, zoo.wrong[: matrix.n_training])
     failed = ~(np.isfinite(rows).all(axis=1) & np.isfinite(scores.loss))
     frame = pd.DataFrame(
         {

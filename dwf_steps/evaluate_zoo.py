@@ -8,18 +8,21 @@ import pandas as pd
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.step import parser, run
 from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.gram import squared_distances
 from dwf_steps.zoo.records import ZooRecords
 
 
-def evaluate_zoo(manifests: list[Path], predictions: list[Path], gram: Path, output: Path) -> None:
+def evaluate_zoo(
+    manifests: list[Path], predictions: list[Path], weights: Path, gram: Path, output: Path
+) -> None:
     """Write one row a network, training networks first, in the order of the weight matrix.
 
     Held-out networks are compared with all training networks, training networks with all others: the
     values that a generated network's are read against.
     """
-    zoo = ZooRecords.read(manifests, predictions)
-    n = zoo.n_training
+    matrix = WeightMatrix.open(weights)
+    zoo, n = ZooRecords.read(manifests, predictions, matrix.rows), matrix.n_training
     with np.load(gram) as stored:
         distances = np.sqrt(squared_distances(stored["gram"])[:, :n])
     overlap = wrong_set_iou(zoo.wrong, zoo.wrong[:n])
@@ -27,13 +30,13 @@ def evaluate_zoo(manifests: list[Path], predictions: list[Path], gram: Path, out
     distances[itself, itself], overlap[itself, itself] = np.inf, -np.inf
     frame = pd.DataFrame(
         {
-            "network": [record.name for record in zoo.records],
-            "held_out": [record.held_out for record in zoo.records],
+            "network": [row.name for row in matrix.rows],
+            "held_out": [row.held_out for row in matrix.rows],
             "accuracy": [record.facts["test_accuracy"] for record in zoo.records],
             "loss": [record.facts["test_loss"] for record in zoo.records],
             "max_iou": overlap.max(axis=1),
             "nn_distance": distances.min(axis=1),
-            "nearest": [zoo.records[i].name for i in distances.argmin(axis=1)],
+            "nearest": [matrix.rows[i].name for i in distances.argmin(axis=1)],
         }
     )
     with replacing(output) as partial:
@@ -41,11 +44,11 @@ def evaluate_zoo(manifests: list[Path], predictions: list[Path], gram: Path, out
 
 
 def main() -> None:
-    options = parser(__doc__, "gram", "output", settings=False)
+    options = parser(__doc__, "weights", "gram", "output", settings=False)
     options.add_argument("--manifests", required=True, nargs="+", type=Path)
     options.add_argument("--predictions", required=True, nargs="+", type=Path)
     args = options.parse_args()
-    evaluate_zoo(args.manifests, args.predictions, args.gram, args.output)
+    evaluate_zoo(args.manifests, args.predictions, args.weights, args.gram, args.output)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,12 @@ from dwf_steps.zoo.shards import write_scored_shard
 
 
 class ImportZooSettings(Section):
-    """What the files should hold, and which of the networks are held out (the last ones)."""
+    """What the files should hold."""
 
     dataset: DatasetConfig
     splits: SplitsConfig
     architecture: ArchitectureConfig
     keys: dict[str, str]
-    held_out: int
 
 
 def import_zoo(
@@ -37,13 +36,11 @@ def import_zoo(
     dataset.check_widths(settings.architecture.widths)
     architecture = build(settings.architecture)
     arrays = import_networks(files, architecture.layout, settings.keys)
-    first_held_out = len(files) - settings.held_out
     write_scored_shard(
         architecture,
         dataset,
         {name: torch.from_numpy(array) for name, array in arrays.items()},
         [path.stem for path in files],
-        [i >= first_held_out for i in range(len(files))],
         [{"file": str(path)} for path in files],
         output,
         manifest,

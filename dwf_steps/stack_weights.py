@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from dwf_steps.config.section import Section
 from dwf_steps.errors import InputError
-from dwf_steps.step import parser, run
+from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.manifest import Manifest
@@ -18,7 +19,13 @@ from dwf_steps.storage.networks import ARCHITECTURE, read_columns
 logger = logging.getLogger(__name__)
 
 
-def stack_weights(manifests: list[Path], output: Path) -> None:
+class StackWeightsSettings(Section):
+    """Which networks are held out: their rows come last, and no mean or basis sees them."""
+
+    held_out: list[str]
+
+
+def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output: Path) -> None:
     """Write the matrix (n, d): training networks first, held-out networks after them.
 
     Only one column block of all rows is in memory at a time.
@@ -31,7 +38,8 @@ def stack_weights(manifests: list[Path], output: Path) -> None:
     files: dict[Row, Path] = {}
     for manifest in map(Manifest.read, manifests):
         for record, path in zip(manifest.networks, manifest.verified_files(), strict=True):
-            files[Row(record.name, record.sha256, record.held_out)] = path
+            held_out = record.name in settings.held_out
+            files[Row(record.name, record.sha256, held_out)] = path
     rows = sorted(files, key=lambda row: row.held_out)
     layout, architecture = _describe(files[rows[0]])
     with replacing(output) as partial:
@@ -57,10 +65,11 @@ def _describe(path: Path) -> tuple[Layout, dict[str, object]]:
 
 
 def main() -> None:
-    options = parser(__doc__, "output", settings=False)
+    options = parser(__doc__, "output")
     options.add_argument("--manifests", required=True, nargs="+", type=Path)
     args = options.parse_args()
-    stack_weights(args.manifests, args.output)
+    settings = parse_settings(StackWeightsSettings, args.settings)
+    stack_weights(settings, args.manifests, args.output)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,6 @@ def train_zoo(
         dataset,
         trained.parameters,
         [plan.name for plan in plans],
-        [plan.held_out for plan in plans],
         facts,
         output,
         manifest,

@@ -1,6 +1,9 @@
 """Tables and figures of everything the experiments ask for."""
 
 
+report: "../report/workflow.rst"
+
+
 rule tabulate:
     input:
         metrics=requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),

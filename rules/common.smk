@@ -12,7 +12,7 @@ sys.path.insert(0, str(workflow.basedir))
 from dwf_steps.config.canonicalization import reference_of
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.config.workflow import load_config, reference_name
-from dwf_steps.config.zoo import ImportedZoo, network_names
+from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names
 from dwf_steps.errors import InputError
 from dwf_steps.fingerprint import fingerprint
 
@@ -56,80 +56,8 @@ def requested(pattern, generators=CONFIG.generators):
     return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
 
 
-# Settings: what a step needs of the configuration, as JSON. A step's params hold nothing else, so that
-# a changed value reruns its stage and what follows, and nothing besides.
-
-
-def as_json(**parts):
-    return json.dumps(
-        {
-            name: part.model_dump(mode="json", by_alias=True) if hasattr(part, "model_dump") else part
-            for name, part in parts.items()
-        },
-        sort_keys=True,
-    )
-
-
 def zoo_of(wildcards):
     return CONFIG.zoos[wildcards.zoo]
-
-
-def train_zoo_settings(wildcards):
-    zoo = zoo_of(wildcards)
-    networks = [plan.model_dump() for plan in zoo.shards()[int(wildcards.shard)]]
-    return as_json(**task_parts(zoo), training=zoo.training, networks=networks)
-
-
-def import_zoo_settings(wildcards):
-    zoo = zoo_of(wildcards)
-    return as_json(**task_parts(zoo), keys=zoo.keys, held_out=zoo.held_out)
-
-
-def task_parts(zoo):
-    """The data and the architecture, in JSON's types."""
-    dataset = zoo.dataset if isinstance(zoo.dataset, str) else zoo.dataset.model_dump(mode="json")
-    return {"dataset": dataset, "splits": zoo.splits, "architecture": zoo.architecture}
-
-
-def task_settings(wildcards):
-    return as_json(**task_parts(zoo_of(wildcards)))
-
-
-def reference_settings(wildcards):
-    reference = reference_of(CONFIG.canonicalizations[wildcards.canon])
-    return as_json(reference=reference_name(zoo_of(wildcards), reference))
-
-
-def canonicalize_settings(wildcards):
-    methods = [method.model_dump() for method in CONFIG.canonicalizations[wildcards.canon]]
-    return as_json(**task_parts(zoo_of(wildcards)), methods=methods)
-
-
-def subspace_settings(wildcards):
-    return as_json(subspace=CONFIG.subspaces[wildcards.subspace])
-
-
-def flow_training_settings(wildcards):
-    """The flow without its sampling: drawing more networks does not retrain it."""
-    flow = CONFIG.generators[wildcards.generator].model_dump(mode="json")
-    return as_json(flow={key: value for key, value in flow.items() if key != "sampling"})
-
-
-def flow_settings(wildcards):
-    return as_json(flow=CONFIG.generators[wildcards.generator])
-
-
-def control_settings(wildcards):
-    return as_json(control=CONFIG.generators[wildcards.generator])
-
-
-def table_settings(wildcards):
-    return as_json(
-        zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in {cell.zoo for cell in CELLS}},
-        samples={
-            name: CONFIG.generators[name].sampling.samples for name in {cell.generator for cell in CELLS}
-        },
-    )
 
 
 # Shards: how a zoo is divided into jobs.
@@ -172,17 +100,6 @@ TABLE_NAMES = ["accuracy", "novelty", "alignment", "timing"]
 FIGURE_NAMES = ["accuracy_against_iou", "explained_variance", "flow_loss"]
 TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
-
-
-def scope(wildcards):
-    """Say in one sentence what tables and figures cover; captions state it."""
-    zoos = [
-        f"{name} ({len(network_names(CONFIG.zoos[name]))} networks, {CONFIG.zoos[name].held_out} held out)"
-        for name in dict.fromkeys(cell.zoo for cell in CELLS)
-    ]
-    draws = {cell.generator: CONFIG.generators[cell.generator].sampling for cell in CELLS}
-    generators = [f"{name} ({draw.samples} samples, seed {draw.seed})" for name, draw in draws.items()]
-    return f"Zoos: {', '.join(zoos)}. Generators: {', '.join(generators)}."
 
 
 def benchmarks(wildcards):

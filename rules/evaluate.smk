@@ -5,6 +5,7 @@ rule evaluate_zoo:
     input:
         manifests=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
         predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),
+        weights="results/{zoo}/{canon}/weights.zarr",
         gram="results/{zoo}/{canon}/gram.npz",
     output:
         "results/{zoo}/{canon}/zoo_metrics.csv",
@@ -16,7 +17,7 @@ rule evaluate_zoo:
         code=fingerprint("dwf_steps.evaluate_zoo"),
     shell:
         "python -m dwf_steps.evaluate_zoo --manifests {input.manifests} --predictions {input.predictions}"
-        " --gram {input.gram} --output {output} > {log} 2>&1"
+        " --weights {input.weights} --gram {input.gram} --output {output} > {log} 2>&1"
 
 
 rule evaluate:

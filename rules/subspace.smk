@@ -14,9 +14,11 @@ rule stack_weights:
     conda:
         "../envs/environment.yaml"
     params:
+        settings=stack_settings,
         code=fingerprint("dwf_steps.stack_weights"),
     shell:
-        "python -m dwf_steps.stack_weights --manifests {input.manifests} --output {output} > {log} 2>&1"
+        "python -m dwf_steps.stack_weights --settings {params.settings:q} --manifests {input.manifests}"
+        " --output {output} > {log} 2>&1"
 
 
 rule accumulate_gram:

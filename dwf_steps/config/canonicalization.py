@@ -40,7 +40,11 @@ def _expand(value: Any) -> Any:
     return value
 
 
-Canonicalization = Annotated[list[Method], BeforeValidator(_expand)]
+MethodName = Literal["git_rebasin", "normalized", "none"]
+Canonicalization = Annotated[
+    list[Method],
+    BeforeValidator(_expand, json_schema_input_type=list[Method | MethodName] | Literal["none"]),
+]
 
 
 def reference_of(methods: list[GitRebasin | Normalized]) -> int | str:

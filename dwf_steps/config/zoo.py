@@ -39,8 +39,6 @@ class NetworkPlan(Section):
     """Decides the initial weights and the batches, whatever shard the network is trained in."""
     initialisation: Initialisation
     """How its first weights are drawn."""
-    held_out: bool
-    """Whether alignment references, subspaces and generators must not see it."""
 
 
 class ZooBase(Section):
@@ -70,13 +68,11 @@ class TrainedZoo(ZooBase):
     def networks(self) -> list[NetworkPlan]:
         """Return all networks in row order."""
         kinds = self.initialisations
-        first_held_out = self.seeds - self.held_out
         return [
             NetworkPlan(
                 name=f"seed-{seed}",
                 seed=seed,
                 initialisation=kinds[seed % len(kinds)],
-                held_out=seed >= first_held_out,
             )
             for seed in range(self.seeds)
         ]
@@ -129,6 +125,12 @@ ZooConfig = Annotated[
 def network_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
     """Return the names of all networks of a zoo, in row order."""
     return zoo.names() if isinstance(zoo, ImportedZoo) else [network.name for network in zoo.networks()]
+
+
+def held_out_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
+    """Return the names of the held-out networks: the last ones."""
+    names = network_names(zoo)
+    return names[len(names) - zoo.held_out :]
 
 
 def n_training(zoo: TrainedZoo | ImportedZoo) -> int:

@@ -72,8 +72,9 @@ def divide(
         inputs, targets, splits.validation, splits.seed + 1, "validation"
     )
     axis = None if image else 0
-    mean, std = inputs.mean(axis=axis), inputs.std(axis=axis)
+    mean, std = inputs.mean(axis=axis, dtype=np.float64), inputs.std(axis=axis, dtype=np.float64)
     std = np.where(std > 0, std, 1.0)
+    mean, std = mean.astype(inputs.dtype), std.astype(inputs.dtype)
 
     def standardised(x: np.ndarray, y: np.ndarray) -> Split:
         return Split(((x - mean) / std).astype(np.float32), y.astype(np.int64))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 
@@ -37,23 +37,40 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 PANEL = (3.1, 2.7)  # inches
+LEGEND_WIDTH = 2.2
 
 
 @contextmanager
-def panels(
-    rows: list[str], columns: list[str], sharey: Literal["none", "all", "col"] = "none"
-) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
-    """Yield a figure with a panel for every (row, column) name."""
+def panels(rows: list[str], columns: list[str]) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
+    """Yield a figure with a panel for every (row, column) name; panels of a column share their y axis.
+
+    A single column is laid out from left to right.
+    """
+    turned = len(columns) == 1 and len(rows) > 1
+    shape = (1, len(rows)) if turned else (len(rows), len(columns))
     with plt.rc_context(STYLE):
-        size = (PANEL[0] * len(columns) + 0.4, PANEL[1] * len(rows) + 0.5)
-        figure, grid = plt.subplots(len(rows), len(columns), figsize=size, squeeze=False, sharey=sharey)
-        axes = {(row, column): grid[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
+        size = (PANEL[0] * shape[1] + LEGEND_WIDTH, PANEL[1] * shape[0])
+        figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey="row" if turned else "col")
+        names = [(row, column) for row in rows for column in columns]
+        axes = dict(zip(names, grid.flat, strict=True))
         yield figure, axes
         plt.close(figure)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write ``path`` as pdf and as png."""
+    """Add one legend for all panels, on the right, and write ``path`` as pdf and as png."""
+    handles: dict[str, Artist] = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="outside right upper",
+            frameon=False,
+            markerscale=1.6,
+        )
     for ending in (".pdf", ".png"):
         with replacing(path.with_suffix(ending)) as partial:
             figure.savefig(partial, metadata={"CreationDate": None} if ending == ".pdf" else None)
@@ -67,7 +84,7 @@ def accuracy_against_iou(metrics: list[Path], zoo_metrics: list[Path], path: Pat
     several = len(_names(lines.values(), "subspace")) > 1
     zoos, canons = _names(lines.values(), "zoo"), _names(lines.values(), "canonicalization")
     labels: dict[str, int] = {}
-    with panels(canons, zoos, sharey="col") as (figure, axes):
+    with panels(canons, zoos) as (figure, axes):
         for zoo_path in zoo_metrics:
             keys = lineage(zoo_path, 2)
             frame = pd.read_csv(zoo_path)
@@ -92,7 +109,6 @@ def accuracy_against_iou(metrics: list[Path], zoo_metrics: list[Path], path: Pat
         for (canon, zoo), ax in axes.items():
             ax.set(title=f"{zoo}, {canon}", xlabel="max IoU with training networks", ylabel="test accuracy")
             ax.set_xlim(-0.03, 1.03)
-        _shared_legend(figure, axes.values())
         save(figure, path)
 
 
@@ -134,7 +150,6 @@ def loss_curves(losses: list[Path], path: Path) -> None:
             )
         for (canon, zoo), ax in axes.items():
             ax.set(title=f"{zoo}, {canon}", xlabel="step", ylabel="flow-matching loss", yscale="log")
-        _shared_legend(figure, axes.values())
         save(figure, path)
 
 
@@ -142,7 +157,7 @@ def explained_variance(bases: list[Path], path: Path) -> None:
     """Draw the cumulative share of the total variance over components, for every basis."""
     lines = {p: lineage(p, 3) for p in bases}
     canons = _names(lines.values(), "canonicalization")
-    with panels(["all"], _names(lines.values(), "zoo"), sharey="all") as (figure, axes):
+    with panels(["all"], _names(lines.values(), "zoo")) as (figure, axes):
         for basis_path, keys in lines.items():
             basis = Basis.load(basis_path)
             if basis.raw:
@@ -156,25 +171,8 @@ def explained_variance(bases: list[Path], path: Path) -> None:
             )
         for (_, zoo), ax in axes.items():
             ax.set(title=zoo, xlabel="components", ylabel="explained variance", ylim=(0, 1.02))
-        _shared_legend(figure, axes.values())
         save(figure, path)
 
 
 def _names(lines: Iterable[dict[str, str]], level: str) -> list[str]:
     return list(dict.fromkeys(keys[level] for keys in lines))
-
-
-def _shared_legend(figure: Figure, axes: Iterable[Axes]) -> None:
-    handles: dict[str, Artist] = {}
-    for ax in axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    if handles:
-        figure.legend(
-            list(handles.values()),
-            list(handles),
-            loc="outside lower center",
-            ncols=min(4, len(handles)),
-            frameon=False,
-            markerscale=1.6,
-        )

@@ -20,7 +20,6 @@ class Record:
 
     name: str
     sha256: str
-    held_out: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -65,7 +64,6 @@ class Network:
 
     name: str
     state: Mapping[str, np.ndarray]
-    held_out: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -79,14 +77,13 @@ def write_shard(
         for network in networks:
             path = partial / f"{network.name}.safetensors"
             save_network(path, network.state, architecture)
-            records.append(Record(network.name, sha256(path), network.held_out, network.facts))
+            records.append(Record(network.name, sha256(path), network.facts))
     write_json(manifest, {"networks": [asdict(record) for record in records]})
 
 
 def unstack(
     names: Sequence[str],
     parameters: Mapping[str, np.ndarray],
-    held_out: Sequence[bool] | None = None,
     facts: Sequence[dict[str, Any]] | None = None,
 ) -> Iterator[Network]:
     """Yield n networks from stacked parameters (n, *shape)."""
@@ -94,7 +91,6 @@ def unstack(
         yield Network(
             name,
             {key: array[i] for key, array in parameters.items()},
-            bool(held_out[i]) if held_out is not None else False,
             facts[i] if facts is not None else {},
         )
 

@@ -6,34 +6,32 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.storage.manifest import Manifest, Record
+from dwf_steps.storage.matrix import Row
 
 
 @dataclass(frozen=True)
 class ZooRecords:
-    """Training networks first, held-out ones after them.
+    """The networks of a zoo, in the order of the weight matrix' rows.
 
     Attributes
     ----------
     records
-        n + h networks with their scores.
+        n networks with their scores.
     wrong
-        (n + h, m) bool: which of the m test items each one misclassifies.
+        (n, m) bool: which of the m test items each one misclassifies.
     """
 
     records: list[Record]
     wrong: np.ndarray
 
     @classmethod
-    def read(cls, manifests: list[Path], predictions: list[Path]) -> "ZooRecords":
+    def read(cls, manifests: list[Path], predictions: list[Path], rows: list[Row]) -> "ZooRecords":
         """Read the manifests and the test predictions of all shards, given in the same order."""
         records = [record for path in manifests for record in Manifest.read(path).networks]
         wrong = np.concatenate([_wrong(path) for path in predictions])
-        order = sorted(range(len(records)), key=lambda i: records[i].held_out)
+        position = {record.name: i for i, record in enumerate(records)}
+        order = [position[row.name] for row in rows]
         return cls([records[i] for i in order], wrong[order])
-
-    @property
-    def n_training(self) -> int:
-        return sum(not record.held_out for record in self.records)
 
 
 def _wrong(path: Path) -> np.ndarray:

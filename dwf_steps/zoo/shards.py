@@ -19,7 +19,6 @@ def write_scored_shard(
     dataset: Dataset,
     parameters: Mapping[str, torch.Tensor],
     names: Sequence[str],
-    held_out: Sequence[bool],
     facts: Sequence[dict[str, Any]],
     output: Path,
     manifest: Path,
@@ -37,5 +36,5 @@ def write_scored_shard(
     with replacing(predictions) as partial, partial.open("wb") as file:
         np.savez(file, predictions=scores["test"].predictions, targets=dataset.test.targets)
     arrays = {name: value.detach().cpu().numpy() for name, value in parameters.items()}
-    networks = unstack(names, arrays, held_out, all_facts)
+    networks = unstack(names, arrays, all_facts)
     write_shard(output, manifest, networks, architecture.config.model_dump())

@@ -1,0 +1,39 @@
+# Two commands: `make results` and `make test`. Both set up what they need in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: results test check clean
+.DELETE_ON_ERROR:
+
+results: .venv/run-installed
+	$(BIN)/snakemake all
+	$(BIN)/snakemake --quiet all --report results/report.html
+	@$(BIN)/python -m dwf_steps.show_results
+
+test: .venv/dev-installed
+	$(BIN)/python -m pytest
+
+check: .venv/dev-installed
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --quiet all --lint
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "Python 3.11 is needed; name it with make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/run-installed: envs/requirements.txt envs/constraints.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet -r envs/requirements.txt -c envs/constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/dev-installed: envs/requirements-dev.txt .venv/run-installed
+	$(BIN)/python -m pip install --quiet -r envs/requirements-dev.txt -c envs/constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv results .snakemake

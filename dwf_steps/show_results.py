@@ -1,0 +1,72 @@
+"""Print the accuracy-and-novelty table of the last run, and where everything lies."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from dwf_steps.errors import InputError
+from dwf_steps.step import run
+from dwf_steps.storage.lineage import LEVELS
+
+
+def summary(tables: Path) -> pd.DataFrame:
+    """Return one row a generator: accuracy beside novelty, generated beside the zoo's own.
+
+    Raises
+    ------
+    InputError
+        If the tables are not there yet.
+    """
+    paths = [tables / "accuracy.csv", tables / "novelty.csv"]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise InputError(f"no tables yet (missing {', '.join(missing)}); run `snakemake` first")
+    accuracy, novelty = (pd.read_csv(path) for path in paths)
+    accuracy = accuracy[accuracy.metric == "accuracy"]
+    both = accuracy.merge(novelty, on=list(LEVELS), suffixes=("", "_again"))
+    return pd.DataFrame(
+        {
+            "zoo": both.zoo,
+            "canonicalization": both.canonicalization,
+            "subspace": both.subspace,
+            "generator": both.generator,
+            "accuracy %": _spread(both.generated_mean, both.generated_std),
+            "zoo %": _spread(both.zoo_mean, both.zoo_std),
+            "max IoU": both.max_iou_mean.map("{:.3f}".format),
+            "zoo's": both.zoo_max_iou_mean.map("{:.3f}".format),
+            "nearest": both.nn_distance_mean.map("{:.2f}".format),
+            "zoo's own": both.zoo_nn_distance_mean.map("{:.2f}".format),
+            "failed": both.failed_n,
+        }
+    )
+
+
+def _spread(mean: pd.Series, std: pd.Series) -> pd.Series:
+    return (100 * mean).map("{:.2f}".format) + " ± " + (100 * std).map("{:.2f}".format)
+
+
+def show_results(results: Path) -> None:
+    """Print the table and the paths."""
+    print(summary(results / "tables").to_markdown(index=False, tablefmt="simple", disable_numparse=True))
+    print()
+    print("max IoU: overlap of mistakes with the most similar training network (1: the same mistakes);")
+    print("nearest: distance to the nearest training network. 'zoo's': the training networks' own values.")
+    print()
+    for name, pattern in (
+        ("tables", "tables/*.csv"),
+        ("figures", "figures/*.pdf"),
+        ("report", "report.html"),
+    ):
+        for path in sorted(results.glob(pattern)):
+            print(f"{name:8} {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    show_results(parser.parse_args().results)
+
+
+if __name__ == "__main__":
+    run(main)

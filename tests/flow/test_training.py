@@ -1,0 +1,214 @@
+"""Flow training learns, repeats itself, and resumes bit for bit."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from dwf_steps.config.generator import FlowConfig
+from dwf_steps.flow.training import TrainedFlow, draw_batch, train_flow
+from dwf_steps.storage.checkpoint import Checkpoint
+
+CPU = torch.device("cpu")
+STEPS = 40  # fewer than the loss table's rows, so every step is reported and saved
+TINY = {"width": 16, "time_embedding": 8, "dropout": 0.2}
+
+
+class Interrupted(Exception):
+    """Stands for a killed job."""
+
+
+class InterruptedCheckpoint(Checkpoint):
+    """Saves every time it is asked, and ends the run after ``saves`` saves."""
+
+    def __init__(self, path: Path, run: str, saves: int) -> None:
+        super().__init__(path, run, every=0)
+        self.left = saves
+
+    def save_if_due(self, state: Callable[[], dict[str, Any]]) -> None:
+        super().save_if_due(state)
+        self.left -= 1
+        if not self.left:
+            raise Interrupted
+
+
+def flow(steps: int = STEPS, seed: int = 0, **more: Any) -> FlowConfig:
+    training = {"steps": steps, "batch_size": 8, "lr": 2e-3, "seed": seed, **more.pop("training", {})}
+    return FlowConfig.model_validate({"kind": "flow", "velocity": TINY, "training": training, **more})
+
+
+def points(n: int = 12, k: int = 3) -> Tensor:
+    return torch.randn(n, k, generator=torch.Generator().manual_seed(7))
+
+
+def assert_same_flow(first: TrainedFlow, second: TrainedFlow) -> None:
+    weights = second.velocity.state_dict()
+    for name, value in first.velocity.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+    pd.testing.assert_frame_equal(first.losses, second.losses, check_exact=True)
+
+
+@pytest.mark.parametrize("coupling", ["independent", "ot"])
+def test_training_lowers_the_validation_loss(coupling: str) -> None:
+    # Around one far point the velocity is nearly a function of the point: the loss can nearly vanish.
+    target = torch.tensor([[4.0, -3.0]]) + 0.1 * points(20, 2)
+    config = FlowConfig.model_validate(
+        {
+            "kind": "flow",
+            "source_std": 0.5,
+            "coupling": coupling,
+            "velocity": {**TINY, "width": 32, "dropout": 0.0},
+            "training": {"steps": 400, "batch_size": 32, "lr": 5e-3, "ema": 0.9},
+        }
+    )
+    losses = train_flow(target, config, CPU).losses
+    assert losses["validation"].iloc[0] > 5
+    assert losses["validation"].iloc[-1] < 0.1 * losses["validation"].iloc[0]
+    assert losses["train"].iloc[-1] < 0.1 * losses["train"].iloc[0]
+
+
+def test_the_loss_table_has_fifty_rows_and_the_cosine_schedule() -> None:
+    losses = train_flow(points(), flow(steps=100, training={"lr_min": 1e-5}), CPU).losses
+    assert list(losses.columns) == ["step", "train", "validation", "lr"]
+    assert losses["step"].tolist() == list(range(2, 101, 2))
+    half = 1e-5 + (2e-3 - 1e-5) / 2
+    assert losses.set_index("step")["lr"][50] == pytest.approx(half, rel=1e-6)
+    assert losses["lr"].iloc[-1] == pytest.approx(1e-5, rel=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 101])
+def test_the_last_step_is_always_reported(steps: int) -> None:
+    assert train_flow(points(), flow(steps=steps), CPU).losses["step"].iloc[-1] == steps
+
+
+def test_the_first_validation_loss_is_that_of_a_network_that_outputs_zero() -> None:
+    # A tiny learning rate leaves the velocity at zero, so the loss is E|x1 - x0|^2 = mean x1^2 + std^2.
+    target = points(30, 4)
+    config = flow(steps=1, source_std=0.5, training={"lr": 1e-12, "lr_min": 0.0})
+    losses = train_flow(target, config, CPU).losses
+    expected = target.square().mean().item() + 0.25
+    assert losses["validation"].iloc[0] == pytest.approx(expected, rel=0.05)
+
+
+def test_the_flow_is_returned_in_evaluation_mode() -> None:
+    assert not train_flow(points(), flow(steps=3), CPU).velocity.training
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+    first, again, other = (train_flow(points(), flow(seed=seed), CPU) for seed in (1, 1, 2))
+    assert_same_flow(first, again)
+    assert not torch.equal(first.velocity.output.weight, other.velocity.output.weight)
+
+
+def test_training_does_not_touch_or_read_the_global_generator() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = train_flow(points(), flow(), CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    assert_same_flow(first, train_flow(points(), flow(), CPU))
+
+
+def test_without_averaging_the_last_weights_are_kept() -> None:
+    kept, averaged = (train_flow(points(), flow(training={"ema": ema}), CPU) for ema in (0.0, 0.999))
+    # The same steps were taken: only what is kept differs.
+    assert kept.losses["train"].tolist() == averaged.losses["train"].tolist()
+    assert not torch.equal(kept.velocity.output.weight, averaged.velocity.output.weight)
+    assert kept.velocity.output.weight.norm() > averaged.velocity.output.weight.norm()
+
+
+@pytest.mark.parametrize("saves", [1, 20, 39])
+@pytest.mark.parametrize("coupling", ["independent", "ot"])
+def test_an_interrupted_run_resumes_bit_for_bit(tmp_path: Path, saves: int, coupling: str) -> None:
+    config = flow(coupling=coupling, time={"distribution": "beta"})
+    whole = train_flow(points(), config, CPU)
+    path = tmp_path / "model.checkpoint"
+    with pytest.raises(Interrupted):
+        train_flow(points(), config, CPU, InterruptedCheckpoint(path, "run", saves))
+    state = Checkpoint(path, "run").load()
+    assert state is not None
+    assert state["step"] == saves
+    torch.rand(3)
+    assert_same_flow(train_flow(points(), config, CPU, Checkpoint(path, "run", every=0)), whole)
+
+
+def test_a_run_interrupted_twice_resumes_bit_for_bit(tmp_path: Path) -> None:
+    path = tmp_path / "model.checkpoint"
+    for saves in (10, 15):
+        with pytest.raises(Interrupted):
+            train_flow(points(), flow(), CPU, InterruptedCheckpoint(path, "run", saves))
+    state = Checkpoint(path, "run").load()
+    assert state is not None
+    assert state["step"] == 25
+    resumed = train_flow(points(), flow(), CPU, Checkpoint(path, "run"))
+    assert_same_flow(resumed, train_flow(points(), flow(), CPU))
+
+
+def test_a_run_interrupted_after_its_last_step_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "model.checkpoint"
+    with pytest.raises(Interrupted):
+        train_flow(points(), flow(), CPU, InterruptedCheckpoint(path, "run", STEPS))
+    assert_same_flow(
+        train_flow(points(), flow(), CPU, Checkpoint(path, "run")), train_flow(points(), flow(), CPU)
+    )
+
+
+def test_another_runs_checkpoint_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "model.checkpoint"
+    with pytest.raises(Interrupted):
+        train_flow(points(), flow(seed=1), CPU, InterruptedCheckpoint(path, "seed 1", 20))
+    found = train_flow(points(), flow(seed=2), CPU, Checkpoint(path, "seed 2", every=1e9))
+    assert_same_flow(found, train_flow(points(), flow(seed=2), CPU))
+
+
+def test_a_truncated_checkpoint_starts_from_the_beginning_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "model.checkpoint"
+    with pytest.raises(Interrupted):
+        train_flow(points(), flow(), CPU, InterruptedCheckpoint(path, "run", 20))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with caplog.at_level(logging.WARNING):
+        found = train_flow(points(), flow(), CPU, Checkpoint(path, "run", every=1e9))
+    assert f"{path} is damaged" in caplog.text
+    assert_same_flow(found, train_flow(points(), flow(), CPU))
+
+
+def test_checkpoints_do_not_change_the_result(tmp_path: Path) -> None:
+    with_checkpoints = train_flow(points(), flow(), CPU, Checkpoint(tmp_path / "c", "run", every=0))
+    assert (tmp_path / "c").is_file()
+    assert_same_flow(with_checkpoints, train_flow(points(), flow(), CPU))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_diverging_loss_stops_with_the_step_and_the_remedy() -> None:
+    target = torch.full((4, 2), 1e30)
+    with pytest.raises(FloatingPointError, match=r"at step 1; lower training.lr"):
+        train_flow(target, flow(steps=3), CPU)
+
+
+def test_a_batch_holds_points_of_the_path_and_their_velocities() -> None:
+    config = flow(source_std=0.5, sigma=0.0)
+    batch = draw_batch(points(), 4000, config, torch.Generator().manual_seed(0))
+    assert batch.t.shape == (4000, 1)
+    assert batch.x.shape == batch.u.shape == (4000, 3)
+    x0, x1 = batch.x - batch.t * batch.u, batch.x + (1 - batch.t) * batch.u
+    assert x0.mean().item() == pytest.approx(0, abs=0.02)
+    assert x0.std().item() == pytest.approx(0.5, rel=0.02)
+    distances, nearest = torch.cdist(x1, points()).min(dim=1)
+    assert distances.max() < 1e-2
+    assert set(nearest.tolist()) == set(range(12))
+
+
+def test_sigma_is_the_standard_deviation_around_the_path() -> None:
+    batches = [
+        draw_batch(points(), 4000, flow(sigma=sigma), torch.Generator().manual_seed(0))
+        for sigma in (0.0, 0.3)
+    ]
+    assert torch.equal(batches[0].u, batches[1].u)
+    assert (batches[1].x - batches[0].x).std().item() == pytest.approx(0.3, rel=0.02)

@@ -1,0 +1,91 @@
+"""The streamed Gram matrix equals the one computed in memory."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from dwf_steps.storage import matrix as matrix_module
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.subspace.gram import centred_gram, squared_distances
+
+N, HELD_OUT, D = 6, 3, 50
+
+
+def random_rows(seed: int = 0) -> np.ndarray:
+    return (5 + np.random.default_rng(seed).normal(size=(N + HELD_OUT, D))).astype(np.float32)
+
+
+def matrix_of(path: Path, rows: np.ndarray, held_out: int) -> WeightMatrix:
+    names = [Row(f"seed-{i}", held_out=i >= len(rows) - held_out) for i in range(len(rows))]
+    matrix = WeightMatrix.create(path, Layout.of({"weight": (rows.shape[1],)}), names, {})
+    matrix.array[:] = rows
+    return matrix
+
+
+def chunked_matrix(
+    path: Path, rows: np.ndarray, held_out: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> WeightMatrix:
+    monkeypatch.setattr(matrix_module, "CHUNK_BYTES", columns * len(rows) * 4)
+    matrix = matrix_of(path, rows, held_out)
+    assert matrix.array.chunks == (len(rows), columns)
+    return matrix
+
+
+def direct_gram(rows: np.ndarray, n_training: int) -> np.ndarray:
+    centred = rows.astype(np.float64)
+    centred = centred - centred[:n_training].mean(axis=0)
+    return centred @ centred.T
+
+
+@pytest.mark.parametrize("columns", [1, 7, 25, 49, 50])
+@pytest.mark.parametrize("held_out", [0, HELD_OUT])
+def test_gram_matrix_is_the_same_for_every_chunking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int, held_out: int
+) -> None:
+    rows = random_rows()
+    matrix = chunked_matrix(tmp_path / "weights.zarr", rows, held_out, columns, monkeypatch)
+    gram = centred_gram(matrix)
+    assert gram.dtype == np.float64
+    np.testing.assert_allclose(gram, direct_gram(rows, len(rows) - held_out), rtol=1e-10, atol=1e-10)
+
+
+def test_the_training_mean_is_subtracted_and_no_other(tmp_path: Path) -> None:
+    gram = centred_gram(matrix_of(tmp_path / "weights.zarr", random_rows(), HELD_OUT))
+    np.testing.assert_allclose(gram[:, :N].sum(axis=1), 0, atol=1e-9)
+    assert np.abs(gram.sum(axis=1)).max() > 1
+
+
+@pytest.mark.parametrize("columns", [7, 50])
+def test_held_out_rows_do_not_move_the_training_block_by_one_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    rows = random_rows()
+    changed = rows.copy()
+    changed[N:] = 1000 * random_rows(seed=1)[N:]
+    grams = [
+        centred_gram(chunked_matrix(tmp_path / f"{i}.zarr", some, HELD_OUT, columns, monkeypatch))
+        for i, some in enumerate([rows, changed])
+    ]
+    np.testing.assert_array_equal(grams[0][:N, :N], grams[1][:N, :N])
+    assert not np.allclose(grams[0][N:], grams[1][N:])
+
+
+def test_a_large_common_offset_costs_no_digits(tmp_path: Path) -> None:
+    rows = (1000 + np.random.default_rng(2).normal(size=(N, D))).astype(np.float32)
+    gram = centred_gram(matrix_of(tmp_path / "weights.zarr", rows, 0))
+    np.testing.assert_allclose(gram, direct_gram(rows, N), rtol=1e-9, atol=1e-9)
+
+
+def test_distances_follow_from_the_gram_matrix() -> None:
+    rows = random_rows().astype(np.float64)
+    expected = cdist(rows, rows, "sqeuclidean")
+    np.testing.assert_allclose(squared_distances(direct_gram(rows, N)), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_squared_distances_are_never_negative() -> None:
+    rows = np.repeat(random_rows().astype(np.float64)[:1], 8, axis=0)
+    rows += 1e-9 * np.random.default_rng(3).normal(size=rows.shape)
+    assert squared_distances(rows @ rows.T).min() >= 0

@@ -1,0 +1,218 @@
+"""Git Re-Basin finds planted permutations, and each of its assignments is exact."""
+
+from itertools import permutations as all_orders
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from dwf_steps.architectures import build
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.symmetry.git_rebasin import Matching, inner_products, match_weights, squared_norms
+from dwf_steps.symmetry.permutation import Permutations, permute
+
+Networks = dict[str, np.ndarray]
+DEEP = [6, 8, 7, 9, 4]
+
+
+def architecture_of(widths: list[int]) -> MLPArchitecture:
+    return build(MLPConfig(widths=widths))
+
+
+def random_networks(architecture: MLPArchitecture, n: int, seed: int) -> Networks:
+    draws = np.random.default_rng(seed)
+    return {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
+
+
+def random_network(architecture: MLPArchitecture, seed: int) -> Networks:
+    return {name: array[0] for name, array in random_networks(architecture, 1, seed).items()}
+
+
+def match(
+    architecture: MLPArchitecture,
+    reference: Networks,
+    networks: Networks,
+    iterations: int = 100,
+    seed: int = 0,
+) -> Matching:
+    spec = architecture.permutation_spec()
+    return match_weights(reference, networks, spec, iterations, np.random.default_rng(seed))
+
+
+def planted(
+    architecture: MLPArchitecture, reference: Networks, n: int, seed: int
+) -> tuple[Networks, Permutations]:
+    """Return n shuffled copies of the reference, and the permutations that undo the shuffling."""
+    draws = np.random.default_rng(seed)
+    widths = architecture.config.widths[1:-1]
+    orders = {
+        f"hidden.{i}": np.stack([draws.permutation(units) for _ in range(n)])
+        for i, units in enumerate(widths)
+    }
+    copies = {name: np.stack([array] * n) for name, array in reference.items()}
+    shuffled = permute(copies, architecture.permutation_spec(), orders)
+    return shuffled, {p: np.argsort(order, axis=1) for p, order in orders.items()}
+
+
+def inner_product(first: Networks, second: Networks) -> float:
+    return sum(float((first[name] * second[name]).sum()) for name in first)
+
+
+@pytest.mark.parametrize("widths", [[3, 12, 2], DEEP])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_planted_permutations_are_recovered_exactly(widths: list[int], noise: float) -> None:
+    architecture = architecture_of(widths)
+    reference = random_network(architecture, seed=0)
+    networks, undo = planted(architecture, reference, n=6, seed=1)
+    draws = np.random.default_rng(2)
+    networks = {name: array + noise * draws.normal(size=array.shape) for name, array in networks.items()}
+    matching = match(architecture, reference, networks)
+    for p, order in undo.items():
+        np.testing.assert_array_equal(matching.permutations[p], order)
+
+
+def test_a_shuffled_copy_becomes_the_reference_itself() -> None:
+    architecture = architecture_of(DEEP)
+    reference = random_network(architecture, seed=3)
+    networks, _ = planted(architecture, reference, n=4, seed=4)
+    matching = match(architecture, reference, networks)
+    aligned = permute(networks, architecture.permutation_spec(), matching.permutations)
+    for name, array in reference.items():
+        np.testing.assert_array_equal(aligned[name], np.stack([array] * 4))
+
+
+def test_an_aligned_network_stays_and_takes_one_sweep() -> None:
+    architecture = architecture_of(DEEP)
+    reference = random_network(architecture, seed=5)
+    matching = match(architecture, reference, {name: array[None] for name, array in reference.items()})
+    assert matching.sweeps.tolist() == [1]
+    for order in matching.permutations.values():
+        np.testing.assert_array_equal(order[0], np.arange(order.shape[1]))
+
+
+def test_every_network_gets_permutations_of_all_units() -> None:
+    architecture = architecture_of(DEEP)
+    matching = match(architecture, random_network(architecture, 6), random_networks(architecture, 5, 7))
+    assert set(matching.permutations) == {"hidden.0", "hidden.1", "hidden.2"}
+    for i, units in enumerate(DEEP[1:-1]):
+        order = matching.permutations[f"hidden.{i}"]
+        np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(units), (5, 1)))
+
+
+def test_the_objective_never_decreases_and_ends_at_the_inner_product() -> None:
+    architecture = architecture_of(DEEP)
+    reference, networks = random_network(architecture, 8), random_networks(architecture, 6, 9)
+    matching = match(architecture, reference, networks)
+    assert matching.objective.shape == (matching.sweeps.max() + 1, 6)
+    assert (np.diff(matching.objective, axis=0) >= 0).all()
+    aligned = permute(networks, architecture.permutation_spec(), matching.permutations)
+    for i in range(6):
+        before = inner_product(reference, {name: array[i] for name, array in networks.items()})
+        after = inner_product(reference, {name: array[i] for name, array in aligned.items()})
+        assert matching.objective[0, i] == pytest.approx(before, rel=1e-10, abs=1e-10)
+        assert matching.objective[-1, i] == pytest.approx(after, rel=1e-10)
+        assert after > before
+
+
+def test_a_network_counts_a_sweep_for_each_row_up_to_its_last_change() -> None:
+    architecture = architecture_of(DEEP)
+    matching = match(architecture, random_network(architecture, 10), random_networks(architecture, 6, 11))
+    changed = np.diff(matching.objective, axis=0) > 0
+    for i, sweeps in enumerate(matching.sweeps):
+        assert changed[: sweeps - 1, i].all()
+        assert not changed[sweeps - 1 :, i].any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_hidden_layer_is_matched_as_well_as_by_trying_all_orders(seed: int) -> None:
+    architecture = architecture_of([3, 5, 2])
+    reference, networks = random_network(architecture, seed), random_networks(architecture, 3, 100 + seed)
+    matching = match(architecture, reference, networks)
+    for i in range(3):
+        scores = {
+            order: (reference["layers.0.weight"] * networks["layers.0.weight"][i][list(order)]).sum()
+            + (reference["layers.0.bias"] * networks["layers.0.bias"][i][list(order)]).sum()
+            + (reference["layers.1.weight"] * networks["layers.1.weight"][i][:, list(order)]).sum()
+            + (reference["layers.1.bias"] * networks["layers.1.bias"][i]).sum()
+            for order in all_orders(range(5))
+        }
+        best = max(scores, key=scores.__getitem__)
+        assert tuple(matching.permutations["hidden.0"][i]) == best
+        assert matching.objective[-1, i] == pytest.approx(scores[best], rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_the_end_no_single_layer_can_be_matched_better(seed: int) -> None:
+    architecture = architecture_of(DEEP)
+    reference, networks = random_network(architecture, seed), random_networks(architecture, 4, 200 + seed)
+    aligned = permute(
+        networks,
+        architecture.permutation_spec(),
+        match(architecture, reference, networks).permutations,
+    )
+    for i in range(4):
+        network = {name: array[i] for name, array in aligned.items()}
+        for layer in range(3):
+            incoming, bias, outgoing = (
+                f"layers.{layer}.weight",
+                f"layers.{layer}.bias",
+                f"layers.{layer + 1}.weight",
+            )
+            gains = (
+                reference[incoming] @ network[incoming].T
+                + np.outer(reference[bias], network[bias])
+                + reference[outgoing].T @ network[outgoing]
+            )
+            places, units = linear_sum_assignment(gains, maximize=True)
+            assert gains[places, units].sum() - np.trace(gains) <= 1e-9 * np.abs(gains).sum()
+
+
+def test_the_number_of_sweeps_is_limited() -> None:
+    architecture = architecture_of(DEEP)
+    reference, networks = random_network(architecture, 12), random_networks(architecture, 6, 13)
+    free = match(architecture, reference, networks)
+    assert free.sweeps.max() > 2
+    limited = match(architecture, reference, networks, iterations=2)
+    assert limited.sweeps.max() == 2
+    assert len(limited.objective) == 3
+    np.testing.assert_allclose(limited.objective, free.objective[:3], rtol=1e-12)
+
+
+def test_a_networks_matching_does_not_depend_on_the_others() -> None:
+    architecture = architecture_of(DEEP)
+    reference, networks = random_network(architecture, 14), random_networks(architecture, 6, 15)
+    together = match(architecture, reference, networks, seed=1)
+    for i in range(6):
+        alone = match(
+            architecture, reference, {name: array[i : i + 1] for name, array in networks.items()}, seed=1
+        )
+        assert alone.sweeps[0] == together.sweeps[i]
+        for p, order in alone.permutations.items():
+            np.testing.assert_array_equal(order[0], together.permutations[p][i])
+
+
+def test_a_network_without_hidden_layers_has_nothing_to_match() -> None:
+    architecture = architecture_of([4, 3])
+    reference, networks = random_network(architecture, 16), random_networks(architecture, 2, 17)
+    matching = match(architecture, reference, networks)
+    assert matching.permutations == {}
+    assert (matching.objective[0] == matching.objective[-1]).all()
+
+
+def test_matching_leaves_its_input_alone() -> None:
+    architecture = architecture_of(DEEP)
+    reference, networks = random_network(architecture, 18), random_networks(architecture, 2, 19)
+    copies = {name: array.copy() for name, array in networks.items()}
+    match(architecture, reference, networks)
+    for name, array in copies.items():
+        np.testing.assert_array_equal(networks[name], array)
+
+
+def test_inner_products_and_norms_run_over_all_weights() -> None:
+    architecture = architecture_of(DEEP)
+    reference, networks = random_network(architecture, 20), random_networks(architecture, 3, 21)
+    rows = architecture.layout.flatten(networks)
+    row = architecture.layout.flatten({name: array[None] for name, array in reference.items()})[0]
+    np.testing.assert_allclose(inner_products(reference, networks), rows @ row, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(squared_norms(networks), np.linalg.norm(rows, axis=1) ** 2, rtol=1e-12)

@@ -1,0 +1,96 @@
+"""Unit-norm incoming weights remove the scaling symmetry of ReLU units."""
+
+import numpy as np
+import pytest
+import torch
+
+from dwf_steps.architectures import build
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.symmetry.rescaling import normalize_incoming
+
+Networks = dict[str, np.ndarray]
+WIDTHS = [[3, 5, 2], [6, 8, 7, 4]]
+
+
+def architecture_of(widths: list[int]) -> MLPArchitecture:
+    return build(MLPConfig(widths=widths))
+
+
+def random_networks(architecture: MLPArchitecture, n: int = 4, seed: int = 0) -> Networks:
+    draws = np.random.default_rng(seed)
+    return {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
+
+
+def outputs(architecture: MLPArchitecture, networks: Networks) -> np.ndarray:
+    inputs = np.random.default_rng(1).normal(size=(30, architecture.config.widths[0]))
+    parameters = {name: torch.from_numpy(array) for name, array in networks.items()}
+    return architecture.forward(parameters, torch.from_numpy(inputs)).numpy()
+
+
+@pytest.mark.parametrize("widths", WIDTHS)
+def test_incoming_weights_of_hidden_units_get_unit_norm(widths: list[int]) -> None:
+    architecture = architecture_of(widths)
+    networks = normalize_incoming(random_networks(architecture), architecture.rescaling_spec())
+    for i in range(len(widths) - 2):
+        norms = np.linalg.norm(networks[f"layers.{i}.weight"], axis=2)
+        np.testing.assert_allclose(norms, 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("widths", WIDTHS)
+def test_normalising_keeps_the_function(widths: list[int]) -> None:
+    architecture = architecture_of(widths)
+    networks = random_networks(architecture)
+    before = outputs(architecture, networks)
+    after = outputs(architecture, normalize_incoming(networks, architecture.rescaling_spec()))
+    np.testing.assert_allclose(after, before, rtol=1e-10, atol=1e-12)
+
+
+def test_rescaled_copies_become_the_same_network() -> None:
+    architecture = architecture_of([6, 8, 7, 4])
+    networks = random_networks(architecture)
+    draws = np.random.default_rng(2)
+    first, second = draws.uniform(0.1, 10, size=(4, 8)), draws.uniform(0.1, 10, size=(4, 7))
+    scaled = {
+        "layers.0.weight": networks["layers.0.weight"] * first[:, :, None],
+        "layers.0.bias": networks["layers.0.bias"] * first,
+        "layers.1.weight": networks["layers.1.weight"] * second[:, :, None] / first[:, None, :],
+        "layers.1.bias": networks["layers.1.bias"] * second,
+        "layers.2.weight": networks["layers.2.weight"] / second[:, None, :],
+        "layers.2.bias": networks["layers.2.bias"],
+    }
+    spec = architecture.rescaling_spec()
+    expected, found = normalize_incoming(networks, spec), normalize_incoming(scaled, spec)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-12)
+
+
+def test_normalising_twice_is_normalising_once() -> None:
+    architecture = architecture_of([6, 8, 7, 4])
+    spec = architecture.rescaling_spec()
+    once = normalize_incoming(random_networks(architecture), spec)
+    for name, array in normalize_incoming(once, spec).items():
+        np.testing.assert_allclose(array, once[name], rtol=1e-13)
+
+
+def test_a_unit_without_incoming_weights_is_left_alone() -> None:
+    architecture = architecture_of([3, 5, 2])
+    networks = random_networks(architecture)
+    networks["layers.0.weight"][1, 2] = 0
+    after = normalize_incoming(networks, architecture.rescaling_spec())
+    assert not after["layers.0.weight"][1, 2].any()
+    assert after["layers.0.bias"][1, 2] == networks["layers.0.bias"][1, 2]
+    np.testing.assert_array_equal(after["layers.1.weight"][1, :, 2], networks["layers.1.weight"][1, :, 2])
+    np.testing.assert_allclose(
+        outputs(architecture, after), outputs(architecture, networks), rtol=1e-10, atol=1e-12
+    )
+
+
+def test_the_last_bias_and_the_input_arrays_stay() -> None:
+    architecture = architecture_of([3, 5, 2])
+    networks = random_networks(architecture)
+    copies = {name: array.copy() for name, array in networks.items()}
+    after = normalize_incoming(networks, architecture.rescaling_spec())
+    np.testing.assert_array_equal(after["layers.1.bias"], copies["layers.1.bias"])
+    for name, array in copies.items():
+        np.testing.assert_array_equal(networks[name], array)

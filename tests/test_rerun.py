@@ -1,0 +1,143 @@
+"""Rerun exactly what changed: each case by dry run on a finished workflow."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import Checkout
+
+AFTER_FLOW = {"decode", "evaluate", "tabulate", "plot"}
+ROWS = {
+    *("stack_weights", "accumulate_gram", "solve_basis", "evaluate_zoo"),
+    *("train_flow", "sample_flow", "sample_control", *AFTER_FLOW),
+}
+AFTER_ZOO = {"choose_reference", "canonicalize", "gather_alignment", *ROWS}
+
+
+@contextmanager
+def changed_config(checkout: Checkout, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    config = deepcopy(checkout.config)
+    change(config)
+    checkout.write_config(config)
+    try:
+        yield
+    finally:
+        checkout.write_config()
+
+
+@contextmanager
+def changed_code(checkout: Checkout, path: str, old: str, new: str) -> Iterator[None]:
+    file = checkout.folder / path
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        file.write_text(text)
+
+
+def flow(config: dict[str, Any]) -> dict[str, Any]:
+    return config["generators"]["flow"]
+
+
+def zoo(config: dict[str, Any]) -> dict[str, Any]:
+    return config["zoos"]["micro"]
+
+
+CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
+    "flow width": (
+        lambda config: flow(config)["velocity"].update(width=24),
+        {"train_flow", "sample_flow", *AFTER_FLOW},
+    ),
+    "number of samples": (
+        lambda config: flow(config)["sampling"].update(samples=7),
+        {"sample_flow", *AFTER_FLOW},
+    ),
+    "solver": (
+        lambda config: flow(config)["sampling"].update(solver="euler"),
+        {"sample_flow", *AFTER_FLOW},
+    ),
+    "a control's setting": (
+        lambda config: config["generators"]["interpolation"].update(weight=0.3),
+        {"sample_control", *AFTER_FLOW},
+    ),
+    "components": (
+        lambda config: config["subspaces"]["pca_4"].update(components=3),
+        {"solve_basis", "train_flow", "sample_flow", "sample_control", *AFTER_FLOW},
+    ),
+    "epochs": (lambda config: zoo(config)["training"].update(epochs=9), {"train_zoo", *AFTER_ZOO}),
+    "networks held out": (lambda config: zoo(config).update(held_out=3), ROWS),
+    "data folder": (lambda config: config.update(data_dir="elsewhere"), set()),
+    "a definition nobody uses": (
+        lambda config: config["generators"].update(other={"kind": "noise", "std": 0.5}),
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONFIG_CASES)
+def test_a_changed_setting_reruns_its_stage_and_what_follows(finished: Checkout, case: str) -> None:
+    change, expected = CONFIG_CASES[case]
+    with changed_config(finished, change):
+        assert finished.pending() == expected
+    assert finished.pending() == set()
+
+
+def test_more_seeds_train_and_align_only_the_new_shard(finished: Checkout) -> None:
+    with changed_config(finished, lambda config: zoo(config).update(seeds=15)):
+        output = finished.snakemake("--dry-run", "aligned")
+    assert output.count("rule train_zoo:") == 1
+    assert output.count("rule canonicalize:") == 2
+
+
+CODE_CASES = {
+    "a comment": ("dwf_steps/flow/path.py", "import torch\n", "import torch  # a remark\n", set()),
+    "a docstring": (
+        "dwf_steps/flow/path.py",
+        '"""The probability path',
+        '"""The famous probability path',
+        set(),
+    ),
+    "layout": (
+        "dwf_steps/zoo/training.py",
+        "        loss.backward()\n",
+        "        loss.backward(\n        )\n\n",
+        set(),
+    ),
+    "the path's formula": (
+        "dwf_steps/flow/path.py",
+        "    return x1 - x0",
+        "    return 2 * (x1 - x0)",
+        {"train_flow", "sample_flow", *AFTER_FLOW},
+    ),
+    "the novelty metric": (
+        "dwf_steps/metrics/novelty.py",
+        "where=union > 0",
+        "where=union > 1",
+        {"evaluate", "evaluate_zoo", "tabulate", "plot"},
+    ),
+    "a figure": ("dwf_steps/reporting/figures.py", "alpha=0.55", "alpha=0.5", {"plot"}),
+}
+
+
+@pytest.mark.parametrize("case", CODE_CASES)
+def test_changed_code_reruns_the_stages_that_import_it(finished: Checkout, case: str) -> None:
+    path, old, new, expected = CODE_CASES[case]
+    with changed_code(finished, path, old, new):
+        assert finished.pending() == expected
+    assert finished.pending() == set()
+
+
+def test_a_deleted_result_is_made_again_from_what_is_there(finished: Checkout) -> None:
+    metrics = finished.folder / "results/micro/none/pca_4/flow/metrics.csv"
+    content, moved = metrics.read_bytes(), Path(f"{metrics}.away")
+    metrics.rename(moved)
+    try:
+        assert finished.pending() == {"evaluate", "tabulate", "plot"}
+    finally:
+        moved.rename(metrics)
+    assert metrics.read_bytes() == content

@@ -1,0 +1,146 @@
+"""The whole workflow on a micro-zoo: what it writes, and that it holds together."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import zarr
+from checkout import Checkout
+
+from dwf_steps import load_network
+
+CELLS = {
+    ("none", "pca_4", "flow"),
+    ("none", "pca_4", "gaussian"),
+    ("git_rebasin", "pca_4", "flow"),
+    ("git_rebasin", "pca_4", "gaussian"),
+    ("git_rebasin", "raw", "flow"),
+    ("git_rebasin", "raw", "noise"),
+    ("git_rebasin", "raw", "interpolation"),
+}
+
+
+def table(checkout: Checkout, name: str) -> pd.DataFrame:
+    return pd.read_csv(checkout.folder / f"results/tables/{name}.csv")
+
+
+def test_accuracy_table_has_the_promised_columns_and_a_row_for_every_cell(finished: Checkout) -> None:
+    frame = table(finished, "accuracy")
+    assert list(frame.columns) == [
+        *("zoo", "canonicalization", "subspace", "generator", "metric"),
+        *("zoo_mean", "zoo_std", "zoo_n", "generated_mean", "generated_std", "generated_n", "failed_n"),
+    ]
+    cells = set(frame[["canonicalization", "subspace", "generator"]].itertuples(index=False, name=None))
+    assert cells == CELLS
+    assert set(frame.metric) == {"accuracy", "loss"}
+    assert (frame.zoo_n == 8).all()
+    assert (frame.generated_n + frame.failed_n == 6).all()
+    assert frame[frame.metric == "accuracy"].generated_mean.between(0, 1).all()
+
+
+def test_novelty_table_has_the_promised_columns(finished: Checkout) -> None:
+    frame = table(finished, "novelty")
+    promised = ["max_iou_mean", "zoo_max_iou_mean", "nn_distance_mean", "zoo_nn_distance_mean"]
+    assert set(promised) < set(frame.columns)
+    assert len(frame) == len(CELLS)
+    assert frame[[*promised, "held_out_nn_distance_mean"]].notna().all(axis=None)
+
+
+def test_accuracies_are_those_of_the_networks_files_scored_one_by_one(finished: Checkout) -> None:
+    from pathlib import Path
+
+    from dwf_steps.config.dataset import SplitsConfig
+    from dwf_steps.datasets import load_dataset
+
+    test = load_dataset("iris", SplitsConfig(), Path("data")).test
+    inputs, targets = torch.from_numpy(test.inputs), torch.from_numpy(test.targets)
+    folder = finished.folder / "results/micro/git_rebasin/pca_4/flow"
+    metrics = pd.read_csv(folder / "metrics.csv").set_index("network")
+    for name, row in metrics.iterrows():
+        network = load_network(folder / f"networks/{name}.safetensors")
+        with torch.no_grad():
+            accuracy = (network(inputs).argmax(1) == targets).float().mean().item()
+        assert accuracy == pytest.approx(row.accuracy, abs=1e-6)
+
+
+def test_generated_files_hold_the_rows_of_the_generated_matrix(finished: Checkout) -> None:
+    folder = finished.folder / "results/micro/none/pca_4/gaussian"
+    rows = zarr.open_array(folder / "generated.zarr", mode="r")
+    for i in range(rows.shape[0]):
+        state = load_network(folder / f"networks/sample-{i}.safetensors").state_dict()
+        layout = rows.attrs["layout"]
+        flat = torch.cat([state[entry["name"]].flatten() for entry in layout])
+        np.testing.assert_array_equal(flat.numpy(), rows[i])
+
+
+def test_zoo_metrics_leave_each_network_out_of_its_own_comparison(finished: Checkout) -> None:
+    frame = pd.read_csv(finished.folder / "results/micro/none/zoo_metrics.csv")
+    assert list(frame.network) == [f"seed-{s}" for s in range(10)]
+    assert list(frame.held_out) == [False] * 8 + [True] * 2
+    assert (frame.nearest != frame.network).all()
+    assert set(frame.nearest) <= set(frame.network[:8])
+    assert (frame.nn_distance > 0.1).all()
+
+
+def test_canonicalization_keeps_the_zoos_scores_and_shortens_distances(finished: Checkout) -> None:
+    frame = table(finished, "alignment").set_index("canonicalization")
+    assert (frame.networks == 9).all()
+    assert frame.function_change_max.max() < 1e-6
+    assert frame.distance_after_mean["git_rebasin"] < frame.distance_before_mean["git_rebasin"]
+    assert frame.distance_after_mean["none"] == frame.distance_before_mean["none"]
+
+
+def test_timing_covers_every_stage(finished: Checkout) -> None:
+    frame = table(finished, "timing")
+    assert set(frame.stage) == {
+        *("train_zoo", "canonicalize", "stack_weights", "accumulate_gram", "solve_basis"),
+        *("train_flow", "sample", "decode", "evaluate"),
+    }
+    assert (frame.seconds > 0).all()
+    zoo = frame[frame.stage == "train_zoo"].iloc[0]
+    assert zoo.networks == 10
+    assert zoo.seconds_per_network == pytest.approx(zoo.seconds / 10)
+
+
+def test_every_table_and_figure_comes_in_every_format(finished: Checkout) -> None:
+    for name in ("accuracy", "novelty", "alignment", "timing"):
+        for kind in ("csv", "md", "tex"):
+            assert (finished.folder / f"results/tables/{name}.{kind}").stat().st_size > 100
+        assert r"\toprule" in (finished.folder / f"results/tables/{name}.tex").read_text()
+    for name in ("accuracy_against_iou", "explained_variance", "flow_loss"):
+        assert (finished.folder / f"results/figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (finished.folder / f"results/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_run_has_nothing_to_do(finished: Checkout) -> None:
+    assert "Nothing to be done" in finished.snakemake("all")
+
+
+@pytest.mark.parametrize("target", ["zoos", "aligned", "bases", "flows", "networks", "tables", "figures"])
+def test_intermediate_targets_exist_and_are_done(finished: Checkout, target: str) -> None:
+    assert "Nothing to be done" in finished.snakemake("--dry-run", target)
+
+
+def test_the_report_is_self_contained_and_has_captions(finished: Checkout) -> None:
+    finished.snakemake("--report", "results/report.html")
+    page = (finished.folder / "results/report.html").read_text()
+    assert "micro (10 networks, 2 held out)" in page
+    assert "largest wrong-set IoU" in page
+    loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', page)
+    assert loaded == []
+
+
+def test_shards_do_not_change_a_networks_weights(finished: Checkout, new_checkout) -> None:
+    other = new_checkout()
+    config = json.loads(json.dumps(other.config))
+    config["zoos"]["micro"]["shard_size"] = 100
+    other.write_config(config)
+    other.snakemake("zoos")
+    for seed in range(10):
+        mine = load_network(finished.folder / f"results/micro/zoo/shard-{seed // 5}/seed-{seed}.safetensors")
+        theirs = load_network(other.folder / f"results/micro/zoo/shard-0/seed-{seed}.safetensors")
+        for (name, a), b in zip(mine.state_dict().items(), theirs.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=name)
