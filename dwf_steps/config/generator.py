@@ -81,7 +81,7 @@ class FlowConfig(Section):
     """Conditional flow matching over the networks' latents."""
 
     kind: Literal["flow"]
-    """A flow."""
+    """Marks the generator as a flow."""
     source_std: Positive = 1.0
     """Standard deviation of the Gaussian source, in units of the target's. Small values, such as the
     published 0.01 in absolute units, return the training networks."""
@@ -103,7 +103,7 @@ class GaussianConfig(Section):
     """Control: a Gaussian with the training networks' mean and covariance, in the same subspace."""
 
     kind: Literal["gaussian"]
-    """A control."""
+    """Marks the generator as this control."""
     sampling: Draws = Draws()
     """Number and seed of the draws."""
 
@@ -112,7 +112,7 @@ class NoiseConfig(Section):
     """Control: isotropic noise around a training network drawn at random."""
 
     kind: Literal["noise"]
-    """A control."""
+    """Marks the generator as this control."""
     std: Annotated[float, Field(ge=0)] = 0.02
     """Standard deviation of the noise, in units of the weights themselves."""
     sampling: Draws = Draws()
@@ -123,7 +123,7 @@ class InterpolationConfig(Section):
     """Control: a point between two training networks drawn at random."""
 
     kind: Literal["interpolation"]
-    """A control."""
+    """Marks the generator as this control."""
     weight: Annotated[float, Field(ge=0, le=1)] = 0.1
     """How far to go: 0 is the first network, 1 the second."""
     sampling: Draws = Draws()

@@ -240,7 +240,7 @@ def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> 
 
 def _describe(error: Any, raw: Any) -> str:
     """Return one line for a pydantic error: the path as the user wrote it, found, expected."""
-    path = ".".join(_path(error["loc"], raw)) or "the configuration"
+    path = ".".join(_path(error["loc"], raw, error["type"] == "missing")) or "the configuration"
     if error["loc"] and error["loc"][-1] == "[key]":
         return (
             f"{path}: {error['input']!r} cannot be a name; names become folders and wildcards and must "
@@ -255,7 +255,7 @@ def _describe(error: Any, raw: Any) -> str:
     return f"{path}: found {error['input']!r}; {expected}"
 
 
-def _path(location: tuple[int | str, ...], raw: Any) -> Iterator[str]:
+def _path(location: tuple[int | str, ...], raw: Any, last_is_missing: bool) -> Iterator[str]:
     """Yield the parts of ``location`` that are keys, leaving out pydantic's union tags."""
     for i, part in enumerate(location):
         is_key = isinstance(raw, Mapping) and part in raw
@@ -263,7 +263,7 @@ def _path(location: tuple[int | str, ...], raw: Any) -> Iterator[str]:
         if is_key or is_item:
             raw = raw[part]
             yield str(part)
-        elif i == len(location) - 1 and part != "[key]":
+        elif last_is_missing and i == len(location) - 1:
             yield str(part)
 
 

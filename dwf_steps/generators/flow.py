@@ -51,24 +51,26 @@ class FlowModel:
 
     def save(self, path: Path, config: VelocityConfig) -> None:
         """Write the weights; the metadata say how to rebuild the network."""
-        metadata = {
-            "dimension": json.dumps(self.velocity.output.out_features),
-            "scale": json.dumps(self.scale),
-            "velocity": config.model_dump_json(),
+        description = {
+            "dimension": self.velocity.output.out_features,
+            "scale": self.scale,
+            "velocity": config.model_dump(),
         }
         with replacing(path) as partial:
+            # One entry: with several, safetensors writes them in an order that differs from run to run.
+            metadata = {"flow": json.dumps(description)}
             save_file(self.velocity.state_dict(), partial, metadata=metadata)
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "FlowModel":
         """Read what `save` wrote, in evaluation mode."""
         with safe_open(path, framework="pt", device=str(device)) as file:
-            metadata = file.metadata()
+            description = json.loads(file.metadata()["flow"])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        config = VelocityConfig.model_validate_json(metadata["velocity"])
-        velocity = VelocityMLP(json.loads(metadata["dimension"]), config).to(device)
+        config = VelocityConfig.model_validate(description["velocity"])
+        velocity = VelocityMLP(description["dimension"], config).to(device)
         velocity.load_state_dict(state)
-        return cls(velocity.eval(), json.loads(metadata["scale"]))
+        return cls(velocity.eval(), description["scale"])
 
 
 def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torch.device) -> Samples:

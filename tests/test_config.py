@@ -1,0 +1,230 @@
+"""The configuration: what is accepted, and what an error says."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dwf_steps.config.canonicalization import GitRebasin, Normalized
+from dwf_steps.config.workflow import WorkflowConfig, load_config
+from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
+from dwf_steps.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT = yaml.safe_load((ROOT / "workflow_config.yaml").read_text())
+
+
+def default() -> dict[str, Any]:
+    return deepcopy(DEFAULT)
+
+
+def merged(path: Path) -> dict[str, Any]:
+    """Merge a file over the default one as Snakemake does: mappings merge, the rest is replaced."""
+
+    def merge(under: Any, over: Any) -> Any:
+        if isinstance(under, dict) and isinstance(over, dict):
+            return {k: merge(under.get(k), over.get(k, under.get(k))) for k in {**under, **over}}
+        return over
+
+    return merge(default(), yaml.safe_load(path.read_text()))
+
+
+def test_the_default_configuration_asks_for_three_zoos_with_and_without_canonicalization() -> None:
+    config = load_config(DEFAULT)
+    assert {(cell.zoo, cell.canon) for cell in config.cells()} == {
+        (zoo, canon) for zoo in ("iris", "breast_cancer", "digits") for canon in ("none", "git_rebasin")
+    }
+    assert all(zoo.seeds == 100 for zoo in config.zoos.values() if isinstance(zoo, TrainedZoo))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_is_valid_where_its_data_is(path: Path, tmp_path: Path) -> None:
+    for folder in ("MNIST", "FashionMNIST"):
+        for part in ("train", "t10k"):
+            for kind in ("images-idx3", "labels-idx1"):
+                file = tmp_path / folder / "raw" / f"{part}-{kind}-ubyte"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+    config = load_config({**merged(path), "data_dir": str(tmp_path)})
+    assert config.flows()
+
+
+def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
+    zoo = load_config(DEFAULT).zoos["iris"]
+    assert isinstance(zoo, TrainedZoo)
+    kinds = [network.initialisation for network in zoo.networks()]
+    assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
+        ("default", "he", "xavier", "uniform", "normal"), 20
+    )
+
+
+def test_more_seeds_only_add_networks() -> None:
+    zoo = load_config(DEFAULT).zoos["iris"]
+    assert isinstance(zoo, TrainedZoo)
+    assert zoo.model_copy(update={"seeds": 130}).networks()[:100] == zoo.networks()
+
+
+def test_canonicalizations_may_be_named_or_spelt_out() -> None:
+    raw = default()
+    raw["canonicalizations"] = {
+        "none": "none",
+        "git_rebasin": ["none", {"method": "git_rebasin", "reference": "medoid"}, "normalized"],
+    }
+    config = load_config(raw)
+    assert config.canonicalizations["none"] == []
+    assert config.canonicalizations["git_rebasin"] == [
+        GitRebasin(reference="medoid"),
+        Normalized(method="normalized"),
+    ]
+
+
+def test_imported_zoos_take_folders_globs_and_lists(tmp_path: Path) -> None:
+    for name in ("b.pt", "a.safetensors", "notes.txt"):
+        (tmp_path / name).touch()
+    architecture = {"widths": [4, 3]}
+    for pattern in (str(tmp_path), f"{tmp_path}/*[.][ps]*", [f"{tmp_path}/a.safetensors", f"{tmp_path}/b.pt"]):
+        zoo = ImportedZoo.model_validate({"import": pattern, "dataset": "iris", "architecture": architecture})
+        assert zoo.names() == ["a", "b"]
+
+
+Change = Callable[[dict[str, Any]], Any]
+MISTAKES: dict[str, tuple[Change, list[str]]] = {
+    "misspelt key": (
+        lambda c: c["zoos"]["iris"]["training"].update(epocs=3),
+        ["zoos.iris.training: unknown key 'epocs'", "did you mean 'epochs'?", "batch_size"],
+    ),
+    "misspelt section": (
+        lambda c: c.update(generator={}),
+        ["the configuration: unknown key 'generator'", "did you mean 'generators'?"],
+    ),
+    "wrong type": (
+        lambda c: c["generators"]["flow_narrow"]["velocity"].update(width="wide"),
+        ["generators.flow_narrow.velocity.width: found 'wide'", "expected a valid integer"],
+    ),
+    "out of range": (
+        lambda c: c["zoos"]["digits"]["training"].update(lr=-1),
+        ["zoos.digits.training.lr: found -1; expected greater than 0"],
+    ),
+    "not a number": (
+        lambda c: c["zoos"]["digits"]["training"].update(lr=float("nan")),
+        ["zoos.digits.training.lr: found nan"],
+    ),
+    "wrong choice": (
+        lambda c: c["zoos"]["iris"]["architecture"].update(activation="relo"),
+        ["zoos.iris.architecture.activation: found 'relo'; expected 'relu', 'gelu' or 'tanh'"],
+    ),
+    "unknown initialisation": (
+        lambda c: c["zoos"]["iris"].update(initialisations=["he", "hee"]),
+        ["zoos.iris.initialisations.1: found 'hee'", "'xavier'"],
+    ),
+    "unknown kind": (
+        lambda c: c["generators"]["noise"].update(kind="nois"),
+        ["generators.noise", "'nois'", "'interpolation'"],
+    ),
+    "no kind": (lambda c: c["generators"]["noise"].pop("kind"), ["generators.noise", "kind"]),
+    "missing key": (
+        lambda c: c["zoos"]["iris"].pop("dataset"),
+        ["zoos.iris.dataset: this key is required"],
+    ),
+    "unknown data set": (
+        lambda c: c["zoos"]["iris"].update(dataset="irises"),
+        ["zoos.iris.dataset", "'irises'", "'iris'"],
+    ),
+    "invalid name": (
+        lambda c: c["generators"].update({"My-Flow": {"kind": "noise"}}),
+        ["generators.My-Flow: 'My-Flow' cannot be a name", "[a-z0-9_]+"],
+    ),
+    "reserved name": (
+        lambda c: c["zoos"].update(tables=c["zoos"]["iris"]),
+        ["zoos.tables: this name is the workflow's own"],
+    ),
+    "undefined entry": (
+        lambda c: c["experiments"][0].update(generators=["flow_narow"]),
+        ["experiments.0.generators: 'flow_narow' is not defined", "did you mean 'flow_narrow'?"],
+    ),
+    "entry named twice": (
+        lambda c: c["experiments"][0].update(zoos=["iris", "iris"]),
+        ["experiments.0.zoos: named more than once: iris"],
+    ),
+    "nothing to run": (lambda c: c.update(experiments=[]), ["experiments: found []"]),
+    "too many components": (
+        lambda c: c["subspaces"]["pca_99"].update(components=100),
+        ["subspaces.pca_99.components: found 100", "at most 99"],
+    ),
+    "components and variance": (
+        lambda c: c["subspaces"]["pca_99"].update(variance=0.9),
+        ["subspaces.pca_99: give either 'components' or 'variance'"],
+    ),
+    "no such reference": (
+        lambda c: c["canonicalizations"].update(git_rebasin=[{"method": "git_rebasin", "reference": 100}]),
+        ["canonicalizations.git_rebasin.reference: 100 does not exist in zoo 'iris'", "0 to 99"],
+    ),
+    "no such reference name": (
+        lambda c: c["canonicalizations"].update(git_rebasin=[{"method": "git_rebasin", "reference": "me"}]),
+        ["canonicalizations.git_rebasin.reference: no network 'me' in zoo 'iris'", "seed-0 to seed-99"],
+    ),
+    "reference held out": (
+        lambda c: (
+            c["zoos"]["iris"].update(held_out=5, seeds=110),
+            c["canonicalizations"].update(git_rebasin=[{"method": "git_rebasin", "reference": 107}]),
+        ),
+        ["canonicalizations.git_rebasin.reference: 'seed-107' is held out in zoo 'iris'", "seed-104"],
+    ),
+    "all held out": (
+        lambda c: c["zoos"]["iris"].update(held_out=100),
+        ["zoos.iris.held_out: 100 of 100 networks held out leaves 0"],
+    ),
+    "normalized without relu": (
+        lambda c: (
+            c["zoos"]["iris"]["architecture"].update(activation="tanh"),
+            c["canonicalizations"].update(none=["normalized"]),
+        ),
+        ["canonicalizations.none: 'normalized' needs ReLU networks", "'tanh'"],
+    ),
+    "widths that do not fit the data": (
+        lambda c: c["zoos"]["iris"]["architecture"].update(widths=[5, 16, 3]),
+        ["zoos.iris.architecture.widths: found [5, 16, 3]", "4 features and 3 classes"],
+    ),
+    "data files missing": (
+        lambda c: c["zoos"]["iris"].update(dataset="mnist", architecture={"widths": [784, 10]}),
+        ["zoos.iris.dataset: mnist needs files that are missing", "data/MNIST/raw/train-images-idx3-ubyte"],
+    ),
+    "table missing": (
+        lambda c: c["zoos"]["iris"].update(dataset={"file": "gone.csv", "target": "y"}),
+        ["zoos.iris.dataset: the table needs files that are missing: gone.csv"],
+    ),
+    "batch smaller than components": (
+        lambda c: c["subspaces"].update(
+            pca_99={"method": "incremental_pca", "components": 30, "batch_size": 20}
+        ),
+        ["subspaces.pca_99: components (30) must not exceed batch_size (20)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_with_its_path_and_its_cure(mistake: str) -> None:
+    change, fragments = MISTAKES[mistake]
+    raw = default()
+    change(raw)
+    with pytest.raises(InputError) as caught:
+        load_config(raw)
+    for fragment in fragments:
+        assert fragment in str(caught.value)
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    raw = default()
+    raw["zoos"]["iris"]["training"]["epocs"] = 3
+    raw["subspaces"]["pca_99"]["components"] = "many"
+    with pytest.raises(InputError, match="2 problems"):
+        load_config(raw)
+
+
+def test_definitions_that_no_experiment_uses_need_no_data() -> None:
+    raw = default()
+    raw["zoos"]["mnist"] = {"dataset": "mnist", "architecture": {"widths": [784, 10]}}
+    assert isinstance(load_config(raw), WorkflowConfig)

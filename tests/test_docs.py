@@ -1,0 +1,59 @@
+"""What is written about the project is true of it."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from dwf_steps.config.reference import json_schema, reference_page
+from dwf_steps.config.workflow import WorkflowConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = [ROOT / "workflow_config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
+
+
+def test_the_configuration_reference_is_current() -> None:
+    regenerate = "run `python -m dwf_steps.config.reference`"
+    assert (ROOT / "docs/configuration.md").read_text() == reference_page(), regenerate
+    schema = json.loads((ROOT / "docs/workflow_config.schema.json").read_text())
+    assert schema == json_schema(), regenerate
+
+
+def test_every_key_of_the_reference_is_described() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", reference_page(), re.M)
+    assert len(rows) > 50
+    assert [key for key, meaning in rows if len(meaning) < 8] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_shipped_configurations_fit_the_json_schema(path: Path) -> None:
+    default = yaml.safe_load(FILES[0].read_text())
+    jsonschema.validate({**default, **yaml.safe_load(path.read_text())}, json_schema())
+
+
+def test_the_json_schema_refuses_a_misspelt_key() -> None:
+    raw = yaml.safe_load(FILES[0].read_text())
+    raw["generators"]["flow_narrow"]["velocity"]["widht"] = 3
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(raw, json_schema())
+
+
+def test_the_readme_names_files_and_targets_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme):
+        assert (ROOT / path).exists(), path
+    for target in re.findall(r"`?make (\w+)`?", readme):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), target
+    for config in re.findall(r"configs/\w+\.yaml", readme):
+        assert (ROOT / config).is_file(), config
+
+
+def test_yaml_in_the_readme_is_valid_configuration() -> None:
+    default = yaml.safe_load(FILES[0].read_text())
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert blocks
+    for block in blocks:
+        WorkflowConfig.model_validate({**default, **yaml.safe_load(block)})

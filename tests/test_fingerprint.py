@@ -1,0 +1,87 @@
+"""The fingerprint of a step: moved by what runs, and by nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dwf_steps import fingerprint as module
+
+FILES = {
+    "dwf_steps/__init__.py": "",
+    "dwf_steps/step_a.py": "from dwf_steps.noun import formula\n\n\ndef run():\n    return formula.f(2)\n",
+    "dwf_steps/step_b.py": "def run():\n    return 3\n",
+    "dwf_steps/noun/__init__.py": "",
+    "dwf_steps/noun/formula.py": '"""Doc."""\n\n\ndef f(x):\n    """Square."""\n    return x * x\n',
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for cached in (module.fingerprint, module._tree, module._normalised):
+        cached.cache_clear()
+
+
+def both() -> tuple[str, str]:
+    forget()
+    return module.fingerprint("dwf_steps.step_a"), module.fingerprint("dwf_steps.step_b")
+
+
+def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
+    before = both()
+    (package / "dwf_steps/noun/formula.py").write_text(
+        '"""Another."""\n# remark\ndef f(\n    x\n):\n    "Other."\n    return (x * x)  # here\n'
+    )
+    assert both() == before
+
+
+def test_a_changed_formula_counts_for_the_steps_that_import_it_alone(package: Path) -> None:
+    before = both()
+    (package / "dwf_steps/noun/formula.py").write_text("def f(x):\n    return x + x\n")
+    after = both()
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+
+
+def test_a_changed_package_above_counts(package: Path) -> None:
+    before = both()
+    (package / "dwf_steps/noun/__init__.py").write_text("LIMIT = 1\n")
+    assert both()[0] != before[0]
+
+
+def test_imports_inside_functions_count_but_not_those_for_type_checking(package: Path) -> None:
+    lazy = "def run():\n    from dwf_steps.noun.formula import f\n    return f(3)\n"
+    typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from dwf_steps.noun.formula import f\n"
+    for text, counts in ((lazy, True), (typed, False)):
+        (package / "dwf_steps/step_b.py").write_text(text)
+        (package / "dwf_steps/noun/formula.py").write_text("def f(x):\n    return x\n")
+        before = both()[1]
+        (package / "dwf_steps/noun/formula.py").write_text("def f(x):\n    return -x\n")
+        assert (both()[1] != before) == counts
+
+
+def test_an_unknown_module_is_an_error() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_step"):
+        module.fingerprint("dwf_steps.no_such_step")
+
+
+def test_steps_that_need_no_pytorch_do_not_import_it() -> None:
+    import subprocess
+    import sys
+
+    steps = ("stack_weights", "accumulate_gram", "solve_basis", "sample_control", "decode", "evaluate_zoo")
+    imports = "; ".join(f"import dwf_steps.{step}" for step in (*steps, "choose_reference", "tabulate"))
+    done = subprocess.run(
+        [sys.executable, "-c", f"{imports}; import sys; sys.exit('torch' in sys.modules)"], check=False
+    )
+    assert done.returncode == 0
