@@ -85,7 +85,11 @@ def test_imported_zoos_take_folders_globs_and_lists(tmp_path: Path) -> None:
     for name in ("b.pt", "a.safetensors", "notes.txt"):
         (tmp_path / name).touch()
     architecture = {"widths": [4, 3]}
-    for pattern in (str(tmp_path), f"{tmp_path}/*[.][ps]*", [f"{tmp_path}/a.safetensors", f"{tmp_path}/b.pt"]):
+    for pattern in (
+        str(tmp_path),
+        f"{tmp_path}/*[.][ps]*",
+        [f"{tmp_path}/a.safetensors", f"{tmp_path}/b.pt"],
+    ):
         zoo = ImportedZoo.model_validate({"import": pattern, "dataset": "iris", "architecture": architecture})
         assert zoo.names() == ["a", "b"]
 

@@ -30,7 +30,9 @@ def flow_command(finished: Checkout, output: Path) -> list[str]:
     ]
 
 
-def test_a_killed_flow_resumes_to_the_weights_of_an_undisturbed_one(finished: Checkout, tmp_path: Path) -> None:
+def test_a_killed_flow_resumes_to_the_weights_of_an_undisturbed_one(
+    finished: Checkout, tmp_path: Path
+) -> None:
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
     process = subprocess.Popen(flow_command(finished, killed), cwd=finished.folder, env=environment())
     wait_for((killed / "model.checkpoint").is_file, process)

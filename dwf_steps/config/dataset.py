@@ -41,7 +41,7 @@ class TableFile(Section):
     """A table of one's own: one example a row."""
 
     file: Path
-    """A `.csv` or `.parquet` file."""
+    """A `.csv` file with a header."""
     target: str
     """The column with the class; every other column is a numeric feature."""
 

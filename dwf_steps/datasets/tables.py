@@ -22,7 +22,7 @@ def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
-    """Read a csv or parquet table; classes are numbered in sorted order.
+    """Read a csv table; classes are numbered in sorted order.
 
     Raises
     ------
@@ -30,11 +30,11 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
         If the file is missing or of another kind, the target column is missing, or a feature is not
         numeric or not finite.
     """
-    if table.file.suffix not in {".csv", ".parquet"}:
-        raise InputError(f"{table.file}: expected a .csv or .parquet file")
+    if table.file.suffix != ".csv":
+        raise InputError(f"{table.file}: expected a .csv file")
     if not table.file.is_file():
         raise InputError(f"{table.file}: no such file")
-    frame = pd.read_csv(table.file) if table.file.suffix == ".csv" else pd.read_parquet(table.file)
+    frame = pd.read_csv(table.file)
     if table.target not in frame.columns:
         raise InputError(
             f"{table.file}: no target column {table.target!r}; its columns are "

@@ -1,0 +1,162 @@
+"""Controls draw from the distributions they are named after."""
+
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dwf_steps.config.generator import ControlConfig, GaussianConfig, InterpolationConfig, NoiseConfig
+from dwf_steps.generators.controls import sample_control
+from dwf_steps.generators.decoding import decode_block
+from dwf_steps.generators.samples import Samples
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
+
+N, HELD_OUT, D = 5, 2, 6
+
+
+def rows_and_matrix(path: Path) -> tuple[np.ndarray, WeightMatrix]:
+    """Return float64 training rows, and the matrix that holds them and two held-out rows."""
+    draws = np.random.default_rng(0)
+    rows = (2 + draws.normal(size=(N + HELD_OUT, D))).astype(np.float32)
+    names = [Row(f"seed-{i}", held_out=i >= N) for i in range(N + HELD_OUT)]
+    matrix = WeightMatrix.create(path, Layout.of({"weight": (D,)}), names, {})
+    matrix.array[:] = rows
+    return rows[:N].astype(np.float64), matrix
+
+
+def basis_of(rows: np.ndarray, components: int | None) -> Basis:
+    centred = rows - rows.mean(axis=0)
+    gram = centred @ centred.T
+    return raw_basis(gram, N) if components is None else dual_pca(gram, N, components)
+
+
+def control(kind: str, samples: int = 50, seed: int = 0, **settings: float) -> ControlConfig:
+    models = {"gaussian": GaussianConfig, "noise": NoiseConfig, "interpolation": InterpolationConfig}
+    return models[kind].model_validate(
+        {"kind": kind, "sampling": {"samples": samples, "seed": seed}, **settings}
+    )
+
+
+def decoded(samples: Samples, matrix: WeightMatrix) -> np.ndarray:
+    return decode_block(samples, matrix, slice(0, D)).astype(np.float64)
+
+
+def test_gaussian_latents_have_the_training_coordinates_mean_and_covariance(tmp_path: Path) -> None:
+    rows, _ = rows_and_matrix(tmp_path / "weights.zarr")
+    basis = basis_of(rows, components=3)
+    latents = sample_control(control("gaussian", samples=200_000), basis).latents
+    assert latents.shape == (200_000, 3)
+    scale = np.sqrt(basis.variances)
+    np.testing.assert_allclose(latents.mean(axis=0) / scale, 0, atol=0.02)
+    np.testing.assert_allclose(np.cov(latents.T) / np.outer(scale, scale), np.eye(3), atol=0.02)
+    assert all(stats.kstest(z / s, "norm").pvalue > 1e-3 for z, s in zip(latents.T, scale, strict=True))
+
+
+@pytest.mark.parametrize("components", [None, N - 1])
+def test_gaussian_networks_have_the_training_networks_mean_and_covariance(
+    tmp_path: Path, components: int | None
+) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control("gaussian", samples=200_000), basis_of(rows, components))
+    networks = decoded(samples, matrix)
+    spread = rows.std(axis=0, ddof=1)
+    np.testing.assert_allclose((networks.mean(axis=0) - rows.mean(axis=0)) / spread, 0, atol=0.02)
+    scale = np.outer(spread, spread)
+    np.testing.assert_allclose(np.cov(networks.T) / scale, np.cov(rows.T) / scale, atol=0.03)
+
+
+def test_gaussian_networks_lie_in_the_subspace(tmp_path: Path) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    networks = decoded(sample_control(control("gaussian"), basis_of(rows, components=2)), matrix)
+    centred = rows - rows.mean(axis=0)
+    directions = np.linalg.svd(centred)[2][:2]
+    outside = (networks - rows.mean(axis=0)) @ (np.eye(D) - directions.T @ directions)
+    np.testing.assert_allclose(outside, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("components", [None, 2])
+@pytest.mark.parametrize("weight", [0.0, 0.1, 0.5, 1.0])
+def test_interpolation_mixes_two_different_training_networks(
+    tmp_path: Path, weight: float, components: int | None
+) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control("interpolation", 300, weight=weight), basis_of(rows, components))
+    pairs = list(permutations(range(N), 2))
+    mixtures = np.stack([(1 - weight) * rows[a] + weight * rows[b] for a, b in pairs])
+    networks = decoded(samples, matrix)
+    differences = np.abs(networks[:, None] - mixtures[None]).max(axis=2)
+    assert differences.min(axis=1).max() < 1e-6
+    if weight not in (0.0, 0.5, 1.0):
+        assert set(differences.argmin(axis=1)) == set(range(len(pairs)))
+
+
+def test_interpolation_draws_every_pair_equally_often(tmp_path: Path) -> None:
+    rows, _ = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control("interpolation", 20_000, weight=0.25), basis_of(rows, 2))
+    first, second = samples.coefficients.argmax(axis=1), np.where(samples.coefficients == 0.25)[1]
+    _, counts = np.unique(N * first + second, return_counts=True)
+    assert len(counts) == N * (N - 1)
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("components", [None, 2])
+def test_noise_surrounds_training_networks_with_its_standard_deviation(
+    tmp_path: Path, components: int | None
+) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control("noise", 40_000, std=0.05), basis_of(rows, components))
+    chosen = samples.coefficients.argmax(axis=1)
+    noise = decoded(samples, matrix) - rows[chosen]
+    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.05 * 0.02)
+    np.testing.assert_allclose(np.cov(noise.T), 0.05**2 * np.eye(D), atol=0.05**2 * 0.03)
+    assert stats.kstest(noise.ravel()[::5] / 0.05, "norm").pvalue > 1e-3
+    assert stats.chisquare(np.bincount(chosen, minlength=N)).pvalue > 1e-3
+
+
+def test_no_noise_returns_training_networks(tmp_path: Path) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control("noise", std=0.0), basis_of(rows, components=2))
+    chosen = samples.coefficients.argmax(axis=1)
+    np.testing.assert_allclose(decoded(samples, matrix), rows[chosen], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "noise", "interpolation"])
+def test_samples_repeat_with_their_seed_and_change_with_another(tmp_path: Path, kind: str) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    basis = basis_of(rows, components=3)
+    first, again, other = (
+        decoded(sample_control(control(kind, seed=seed), basis), matrix) for seed in (4, 4, 5)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any(axis=1).mean() > 0.5
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "noise", "interpolation"])
+@pytest.mark.parametrize("samples", [1, 3, 1000])
+def test_as_many_networks_are_drawn_as_asked_for(tmp_path: Path, kind: str, samples: int) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    drawn = sample_control(control(kind, samples), basis_of(rows, components=3))
+    assert drawn.latents.shape == (samples, 3)
+    assert drawn.coefficients.shape == (samples, N)
+    assert np.isfinite(decoded(drawn, matrix)).all()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "noise"])
+def test_more_samples_begin_with_the_same_ones(tmp_path: Path, kind: str) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    basis = basis_of(rows, components=3)
+    few, many = (decoded(sample_control(control(kind, n), basis), matrix) for n in (10, 30))
+    np.testing.assert_allclose(many[:10], few, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "noise", "interpolation"])
+def test_held_out_networks_are_never_drawn_on(tmp_path: Path, kind: str) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control(kind), basis_of(rows, components=3))
+    before = decoded(samples, matrix)
+    matrix.array[N:] = 1e6
+    np.testing.assert_array_equal(decoded(samples, matrix), before)

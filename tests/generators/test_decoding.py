@@ -1,0 +1,113 @@
+"""Decoding streams column blocks and keeps samples apart."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dwf_steps.generators.decoding import decode_block
+from dwf_steps.generators.samples import Samples
+from dwf_steps.storage import matrix as matrix_module
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.matrix import Row, WeightMatrix
+
+N, HELD_OUT, D, K = 5, 2, 40, 7
+
+
+def random_rows() -> np.ndarray:
+    return (3 + np.random.default_rng(0).normal(size=(N + HELD_OUT, D))).astype(np.float32)
+
+
+def matrix_of(path: Path, columns: int, monkeypatch: pytest.MonkeyPatch) -> WeightMatrix:
+    rows = random_rows()
+    monkeypatch.setattr(matrix_module, "CHUNK_BYTES", columns * len(rows) * 4)
+    names = [Row(f"seed-{i}", held_out=i >= N) for i in range(N + HELD_OUT)]
+    matrix = WeightMatrix.create(path, Layout.of({"weight": (D,)}), names, {})
+    matrix.array[:] = rows
+    return matrix
+
+
+def coefficients() -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(K, N))
+
+
+def decoded(samples: Samples, matrix: WeightMatrix) -> np.ndarray:
+    return np.concatenate([decode_block(samples, matrix, c) for c in matrix.column_blocks()], axis=1)
+
+
+def no_offsets() -> np.ndarray:
+    return np.empty((K, 0), np.float32)
+
+
+@pytest.mark.parametrize("columns", [1, 7, D])
+def test_decoded_rows_are_combinations_of_centred_training_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    matrix = matrix_of(tmp_path / "weights.zarr", columns, monkeypatch)
+    training = random_rows()[:N].astype(np.float64)
+    mean = training.mean(axis=0)
+    found = decoded(Samples(np.empty((K, 0)), coefficients(), no_offsets()), matrix)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, mean + coefficients() @ (training - mean), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("columns", [1, 7, D])
+def test_offsets_are_added_column_by_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    matrix = matrix_of(tmp_path / "weights.zarr", columns, monkeypatch)
+    offsets = np.random.default_rng(2).normal(size=(K, D)).astype(np.float32)
+    found = decoded(Samples(np.empty((K, 0)), np.zeros((K, N)), offsets), matrix)
+    np.testing.assert_allclose(found, random_rows()[:N].mean(axis=0) + offsets, rtol=1e-5, atol=1e-5)
+
+
+def test_noise_is_reproducible_and_changes_with_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = matrix_of(tmp_path / "weights.zarr", 10, monkeypatch)
+    first, again, other = (
+        decoded(Samples(np.empty((K, 0)), coefficients(), no_offsets(), 0.5, seed), matrix)
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+
+
+def test_noise_of_different_column_blocks_is_independent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = matrix_of(tmp_path / "weights.zarr", D // 2, monkeypatch)
+    many = 20_000
+    samples = Samples(np.empty((many, 0)), np.zeros((many, N)), np.empty((many, 0), np.float32), 2.0, 3)
+    noise = decoded(samples, matrix) - random_rows()[:N].mean(axis=0)
+    correlation = np.corrcoef(noise.T)
+    np.testing.assert_allclose(correlation, np.eye(D), atol=0.04)
+    np.testing.assert_allclose(noise.std(axis=0), 2.0, rtol=0.03)
+
+
+# NumPy warns of infinite arithmetic; what counts here is where it stays.
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_sample_that_is_not_finite_stays_so_and_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float
+) -> None:
+    matrix = matrix_of(tmp_path / "weights.zarr", 7, monkeypatch)
+    broken = coefficients()
+    broken[3, 1] = bad
+    healthy = decoded(Samples(np.empty((K, 0)), coefficients(), no_offsets()), matrix)
+    found = decoded(Samples(np.empty((K, 0)), broken, no_offsets()), matrix)
+    assert not np.isfinite(found[3]).any()
+    np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(healthy, 3, axis=0))
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_a_sample_beyond_float32_becomes_infinite_and_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = matrix_of(tmp_path / "weights.zarr", 7, monkeypatch)
+    far = coefficients()
+    far[3] = [1e60, 0, 0, 0, 0]
+    healthy = decoded(Samples(np.empty((K, 0)), coefficients(), no_offsets()), matrix)
+    found = decoded(Samples(np.empty((K, 0)), far, no_offsets()), matrix)
+    assert not np.isfinite(found[3]).any()
+    np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(healthy, 3, axis=0))

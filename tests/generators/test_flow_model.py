@@ -1,0 +1,143 @@
+"""Flows as generators: latents of unit variance in, whole networks out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.generators.decoding import decode_block
+from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
+
+CPU = torch.device("cpu")
+N, HELD_OUT, D = 6, 2, 10
+VELOCITY = {"width": 16, "time_embedding": 8}
+
+
+def matrix_of(path: Path) -> tuple[np.ndarray, WeightMatrix]:
+    """Return float64 training rows, and the matrix that holds them and two held-out rows."""
+    rows = (2 + 3 * np.random.default_rng(0).normal(size=(N + HELD_OUT, D))).astype(np.float32)
+    names = [Row(f"seed-{i}", held_out=i >= N) for i in range(N + HELD_OUT)]
+    matrix = WeightMatrix.create(path, Layout.of({"weight": (D,)}), names, {})
+    matrix.array[:] = rows
+    return rows[:N].astype(np.float64), matrix
+
+
+def basis_of(rows: np.ndarray, components: int | None) -> Basis:
+    centred = rows - rows.mean(axis=0)
+    gram = centred @ centred.T
+    return raw_basis(gram, N) if components is None else dual_pca(gram, N, components)
+
+
+def flow(**settings: Any) -> FlowConfig:
+    sampling = {"samples": 20, "steps": 2, **settings.pop("sampling", {})}
+    return FlowConfig.model_validate({"kind": "flow", "velocity": VELOCITY, "sampling": sampling, **settings})
+
+
+def model_of(dimension: int, scale: float = 2.0, still: bool = False) -> FlowModel:
+    """Return a model with random weights, or one whose velocity is zero."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        velocity = VelocityMLP(dimension, VelocityConfig.model_validate(VELOCITY))
+        if not still:
+            nn.init.normal_(velocity.output.weight)
+    return FlowModel(velocity.eval(), scale)
+
+
+@pytest.mark.parametrize("components", [None, 1, 3, N - 1])
+def test_latents_have_unit_variance_and_scale_back_to_coordinates(
+    tmp_path: Path, components: int | None
+) -> None:
+    rows, matrix = matrix_of(tmp_path / "weights.zarr")
+    basis = basis_of(rows, components)
+    latents = Latents.of(basis, matrix)
+    assert latents.points.dtype == torch.float32
+    assert latents.points.var(dim=0, correction=1).mean().item() == pytest.approx(1, rel=1e-6)
+    expected = rows - rows.mean(axis=0) if components is None else basis.coordinates
+    np.testing.assert_allclose(latents.scale * latents.points.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_one_scale_keeps_the_shape_of_the_training_points(tmp_path: Path) -> None:
+    rows, matrix = matrix_of(tmp_path / "weights.zarr")
+    latents = Latents.of(basis_of(rows, N - 1), matrix)
+    between = torch.cdist(latents.points, latents.points).numpy()
+    expected = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    np.testing.assert_allclose(latents.scale * between, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 1 / 3])
+def test_a_saved_model_gives_the_same_velocities(tmp_path: Path, scale: float) -> None:
+    model = model_of(4, scale)
+    path = tmp_path / "model.safetensors"
+    model.save(path, VelocityConfig.model_validate(VELOCITY))
+    loaded = FlowModel.load(path, CPU)
+    draws = torch.Generator().manual_seed(1)
+    t, x = torch.rand(7, 1, generator=draws), torch.randn(7, 4, generator=draws)
+    assert torch.equal(loaded.velocity(t, x), model.velocity(t, x))
+    assert model.velocity(t, x).abs().max() > 0.1
+    assert loaded.scale == scale
+    assert not loaded.velocity.training
+
+
+def test_samples_repeat_with_their_seed_and_change_with_another(tmp_path: Path) -> None:
+    rows, _ = matrix_of(tmp_path / "weights.zarr")
+    basis = basis_of(rows, 3)
+    first, again, other = (
+        sample_flow(model_of(3), flow(sampling={"seed": seed}), basis, CPU) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first.latents, again.latents)
+    np.testing.assert_array_equal(first.coefficients, again.coefficients)
+    assert (first.latents != other.latents).all()
+
+
+@pytest.mark.parametrize("samples", [1, 5, 200])
+@pytest.mark.parametrize("components", [None, 3])
+def test_as_many_networks_are_sampled_as_asked_for(
+    tmp_path: Path, samples: int, components: int | None
+) -> None:
+    rows, matrix = matrix_of(tmp_path / "weights.zarr")
+    model = model_of(components or D)
+    drawn = sample_flow(model, flow(sampling={"samples": samples}), basis_of(rows, components), CPU)
+    networks = decode_block(drawn, matrix, slice(0, D))
+    assert networks.shape == (samples, D)
+    assert len(np.unique(networks, axis=0)) == samples
+
+
+def test_sampling_does_not_touch_the_global_generator(tmp_path: Path) -> None:
+    rows, _ = matrix_of(tmp_path / "weights.zarr")
+    before = torch.get_rng_state()
+    sample_flow(model_of(3), flow(), basis_of(rows, 3), CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_still_flow_returns_its_source_in_units_of_the_target(tmp_path: Path) -> None:
+    rows, _ = matrix_of(tmp_path / "weights.zarr")
+    config = flow(source_std=0.5, sampling={"samples": 5000, "steps": 1})
+    latents = sample_flow(model_of(3, scale=4.0, still=True), config, basis_of(rows, 3), CPU).latents
+    np.testing.assert_allclose(latents.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(np.cov(latents.T), 4 * np.eye(3), atol=0.3)
+
+
+def test_latents_are_decoded_through_the_basis(tmp_path: Path) -> None:
+    rows, matrix = matrix_of(tmp_path / "weights.zarr")
+    basis = basis_of(rows, 3)
+    samples = sample_flow(model_of(3), flow(), basis, CPU)
+    mean = rows.mean(axis=0)
+    expected = mean + samples.latents @ basis.decoder @ (rows - mean)
+    np.testing.assert_allclose(decode_block(samples, matrix, slice(0, D)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_subspace_samples_are_centred_raw_weights(tmp_path: Path) -> None:
+    rows, matrix = matrix_of(tmp_path / "weights.zarr")
+    config = flow(sampling={"samples": 4000, "steps": 1})
+    samples = sample_flow(model_of(D, scale=3.0, still=True), config, basis_of(rows, None), CPU)
+    networks = decode_block(samples, matrix, slice(0, D))
+    np.testing.assert_allclose(networks.mean(axis=0), rows.mean(axis=0), atol=0.2)
+    np.testing.assert_allclose(networks.std(axis=0), 3.0, rtol=0.05)

@@ -1,0 +1,54 @@
+"""Layouts say where each parameter lies in a row, and lose nothing."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dwf_steps.storage.layout import Layout
+
+SHAPES = {"conv": (2, 3, 2), "weight": (4, 5), "bias": (4,)}
+LAYOUT = Layout.of(SHAPES)
+
+
+def parameters(n: int = 3) -> dict[str, np.ndarray]:
+    draws = np.random.default_rng(0)
+    return {name: draws.normal(size=(n, *shape)) for name, shape in SHAPES.items()}
+
+
+def test_parameters_lie_one_after_the_other() -> None:
+    assert [(e.name, e.offset, e.size) for e in LAYOUT.entries] == [
+        ("conv", 0, 12),
+        ("weight", 12, 20),
+        ("bias", 32, 4),
+    ]
+    assert LAYOUT.size == 36
+    assert LAYOUT.entries[1].columns == slice(12, 32)
+
+
+def test_rows_are_the_parameters_in_row_major_order() -> None:
+    rows = LAYOUT.flatten(parameters())
+    expected = [np.concatenate([parameters()[name][i].ravel() for name in SHAPES]) for i in range(3)]
+    np.testing.assert_array_equal(rows, expected)
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_unflattening_undoes_flattening(n: int) -> None:
+    back = LAYOUT.unflatten(LAYOUT.flatten(parameters(n)))
+    assert list(back) == list(SHAPES)
+    for name, array in parameters(n).items():
+        np.testing.assert_array_equal(back[name], array)
+
+
+def test_flattening_follows_the_layout_and_not_the_mapping() -> None:
+    reverse = dict(reversed(parameters().items()))
+    np.testing.assert_array_equal(LAYOUT.flatten(reverse), LAYOUT.flatten(parameters()))
+
+
+def test_a_missing_parameter_cannot_be_flattened() -> None:
+    with pytest.raises(KeyError, match="bias"):
+        LAYOUT.flatten({name: array for name, array in parameters().items() if name != "bias"})
+
+
+def test_a_layout_survives_json() -> None:
+    assert Layout.from_json(json.loads(json.dumps(LAYOUT.to_json()))) == LAYOUT

@@ -1,0 +1,45 @@
+"""The names above a file are read back from its path."""
+
+from pathlib import Path
+
+import pytest
+
+from dwf_steps.storage.lineage import benchmark_lineage, lineage
+
+ALL = {"zoo": "iris", "canonicalization": "none", "subspace": "pca", "generator": "flow"}
+
+
+@pytest.mark.parametrize(
+    ("path", "depth"),
+    [
+        ("results/iris/zoo_metrics.csv", 1),
+        ("results/iris/none/zoo_metrics.csv", 2),
+        ("results/iris/none/pca/basis.npz", 3),
+        ("results/iris/none/pca/flow/metrics.csv", 4),
+        ("/scratch/me/results/iris/none/pca/flow/metrics.csv", 4),
+    ],
+)
+def test_the_folders_above_a_file_are_its_lineage(path: str, depth: int) -> None:
+    assert lineage(Path(path), depth) == dict(list(ALL.items())[:depth])
+
+
+def test_only_the_nearest_folders_count() -> None:
+    assert lineage(Path("results/iris/none/pca/flow/metrics.csv"), 2) == {
+        "zoo": "pca",
+        "canonicalization": "flow",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "depth"),
+    [
+        ("results/benchmarks/iris/train_zoo-0.tsv", 1),
+        ("results/benchmarks/iris/none/accumulate_gram.tsv", 2),
+        ("results/benchmarks/iris/none/pca/solve_basis.tsv", 3),
+        ("results/benchmarks/iris/none/pca/flow/train_flow.tsv", 4),
+        ("/scratch/results/benchmarks/iris/none/pca/flow/train_flow.tsv", 4),
+    ],
+)
+def test_a_benchmarks_deeper_levels_are_empty(path: str, depth: int) -> None:
+    expected = {level: name if i < depth else "" for i, (level, name) in enumerate(ALL.items())}
+    assert benchmark_lineage(Path(path)) == expected
