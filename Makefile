@@ -7,8 +7,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 results: .venv/run-installed
-	$(BIN)/snakemake all
-	$(BIN)/snakemake --quiet all --report results/report.html
+	$(BIN)/snakemake all --quiet rules host
+	$(BIN)/snakemake --quiet rules host progress --report results/report.html
 	@$(BIN)/python -m dwf_steps.show_results
 
 test: .venv/dev-installed

@@ -86,6 +86,12 @@ def test_a_saved_model_gives_the_same_velocities(tmp_path: Path, scale: float) -
     assert not loaded.velocity.training
 
 
+def test_a_model_is_saved_to_the_same_bytes_each_time(tmp_path: Path) -> None:
+    for i in range(5):
+        model_of(4).save(tmp_path / f"{i}.safetensors", VelocityConfig.model_validate(VELOCITY))
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_samples_repeat_with_their_seed_and_change_with_another(tmp_path: Path) -> None:
     rows, _ = matrix_of(tmp_path / "weights.zarr")
     basis = basis_of(rows, 3)

@@ -26,7 +26,7 @@ def stacked() -> dict[str, np.ndarray]:
 def networks() -> Iterator[Network]:
     names = [f"seed-{i}" for i in range(N)]
     facts = [{"test_accuracy": 0.5 + i / 10, "seed": i} for i in range(N)]
-    return unstack(names, stacked(), [i == 3 for i in range(N)], facts)
+    return unstack(names, stacked(), facts)
 
 
 def written(folder: Path) -> Manifest:
@@ -37,7 +37,6 @@ def written(folder: Path) -> Manifest:
 def test_a_shard_is_read_as_it_was_written(tmp_path: Path) -> None:
     manifest = written(tmp_path)
     assert [record.name for record in manifest.networks] == [f"seed-{i}" for i in range(N)]
-    assert [record.held_out for record in manifest.networks] == [False, False, False, True]
     assert [record.facts["seed"] for record in manifest.networks] == list(range(N))
     assert manifest.networks[2].facts["test_accuracy"] == 0.7
     for i, path in enumerate(manifest.verified_files()):
@@ -110,9 +109,8 @@ def test_a_failure_leaves_the_older_shard(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shard-0", "shard-0.json"]
 
 
-def test_networks_are_training_networks_without_facts_unless_said_otherwise() -> None:
+def test_stacked_networks_are_taken_apart_in_order() -> None:
     first, second = unstack(["a", "b"], {"w": np.arange(6).reshape(2, 3)})
     assert (first.name, second.name) == ("a", "b")
-    assert not first.held_out
     assert first.facts == {}
     np.testing.assert_array_equal(second.state["w"], [3, 4, 5])
