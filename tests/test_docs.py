@@ -57,3 +57,15 @@ def test_yaml_in_the_readme_is_valid_configuration() -> None:
     assert blocks
     for block in blocks:
         WorkflowConfig.model_validate({**default, **yaml.safe_load(block)})
+
+
+def test_the_rule_graph_in_the_readme_has_every_rule() -> None:
+    graph = re.search(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert graph
+    drawn = set(re.findall(r"\b[a-z]+_[a-z]+\b|\b(?:canonicalize|decode|evaluate|tabulate|plot)\b", graph[1]))
+    rules = {
+        name
+        for file in (ROOT / "rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)
+    }
+    assert drawn == rules

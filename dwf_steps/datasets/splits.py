@@ -8,6 +8,8 @@ from sklearn.model_selection import train_test_split
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.errors import InputError
 
+CONSTANT = 1e-9  # a feature whose spread is smaller, relative to its mean, only varies by rounding
+
 
 @dataclass(frozen=True)
 class Split:
@@ -73,7 +75,7 @@ def divide(
     )
     axis = None if image else 0
     mean, std = inputs.mean(axis=axis, dtype=np.float64), inputs.std(axis=axis, dtype=np.float64)
-    std = np.where(std > 0, std, 1.0)
+    std = np.where(std > CONSTANT * np.abs(mean), std, 1.0)
     mean, std = mean.astype(inputs.dtype), std.astype(inputs.dtype)
 
     def standardised(x: np.ndarray, y: np.ndarray) -> Split:

@@ -34,12 +34,18 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{table.file}: expected a .csv file")
     if not table.file.is_file():
         raise InputError(f"{table.file}: no such file")
-    frame = pd.read_csv(table.file)
+    try:
+        frame = pd.read_csv(table.file)
+    except ValueError as error:
+        raise InputError(f"{table.file}: not a readable csv table ({error})") from error
     if table.target not in frame.columns:
         raise InputError(
             f"{table.file}: no target column {table.target!r}; its columns are "
             f"{', '.join(map(str, frame.columns))}"
         )
+    if frame[table.target].isna().any():
+        row = int(frame[table.target].isna().to_numpy().argmax())
+        raise InputError(f"{table.file}: the target {table.target!r} is empty in data row {row}")
     features = frame.drop(columns=table.target)
     textual = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c])]
     if textual:

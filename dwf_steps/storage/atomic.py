@@ -25,6 +25,8 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}{PARTIAL}{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         yield partial
+        if not partial.exists():
+            raise FileNotFoundError(f"nothing was written for {path}")
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(partial, path)

@@ -5,12 +5,13 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from dwf_steps.errors import InputError
 from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.torch_files import load_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class Checkpoint:
         if not self.path.is_file():
             return None
         try:
-            content = torch.load(self.path, weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError) as error:
+            content = load_tensors(self.path)
+        except InputError as error:
             logger.warning("%s is damaged (%s); starting from the beginning", self.path, error)
             return None
         if content.get("run") != self.run:

@@ -75,7 +75,7 @@ def function_change(
         )
     # A network whose outputs are all zero must stay so: 0 / 0 counts as no change, x / 0 as infinite.
     change = (new - old).abs().amax(1)
-    relative = torch.where(change > 0, change / old.abs().amax(1), 0.0)
+    relative = torch.where(change == 0, 0.0, change / old.abs().amax(1))
     return relative.numpy()
 
 

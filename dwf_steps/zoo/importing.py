@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.networks import unreadable
+from dwf_steps.storage.torch_files import load_tensors
 
 LISTED = 20  # problems named in one error message
 
@@ -38,14 +38,14 @@ def import_networks(paths: list[Path], layout: Layout, keys: Mapping[str, str]) 
     problems: list[str] = []
     for path in paths:
         try:
-            state = {_renamed(key, keys): array for key, array in _read(path).items()}
+            state = _rename(path, _read(path), keys)
         except InputError as error:
             problems.append(str(error))
             continue
         found = _differences(state, layout)
         problems += [f"{path}: {problem}" for problem in found]
         if not found:
-            states.append({e.name: state[e.name].astype(np.float32) for e in layout.entries})
+            states.append({e.name: state[e.name] for e in layout.entries})
     if not problems:
         problems = _duplicates(paths, states)
     if problems:
@@ -56,30 +56,35 @@ def import_networks(paths: list[Path], layout: Layout, keys: Mapping[str, str]) 
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, FileNotFoundError, EOFError, RuntimeError, UnpicklingError) as error:
-        if isinstance(error, UnpicklingError) and "weights_only" in str(error).lower():
-            raise InputError(
-                f"{path}: holds objects other than tensors, which are never unpickled; save it with "
-                "torch.save(model.state_dict(), ...) or as safetensors"
-            ) from error
-        raise unreadable(path, error) from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
+    is_state = isinstance(state, dict) and all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    )
+    if not is_state:
         raise InputError(
-            f"{path}: expected a state dict (name -> tensor), found {type(state).__name__}; save it with "
-            "torch.save(model.state_dict(), ...)"
+            f"{path}: expected a state dict (name -> tensor), found {type(state).__name__} with other "
+            "contents; save it with torch.save(model.state_dict(), ...)"
         )
-    return {key: value.float().numpy() for key, value in state.items()}
+    return {key: value.detach().float().numpy() for key, value in state.items()}
 
 
-def _renamed(key: str, keys: Mapping[str, str]) -> str:
-    for old, new in keys.items():
-        if key == old or key.startswith(f"{old}."):
-            return new + key[len(old) :]
-    return key
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, FileNotFoundError) as error:
+        raise unreadable(path, error) from error
+
+
+def _rename(path: Path, state: Mapping[str, np.ndarray], keys: Mapping[str, str]) -> dict[str, np.ndarray]:
+    result: dict[str, np.ndarray] = {}
+    for key, array in state.items():
+        new = next(
+            (keys[old] + key[len(old) :] for old in keys if key == old or key.startswith(f"{old}.")), key
+        )
+        if new in result:
+            raise InputError(f"{path}: two keys become {new!r}; correct the zoo's 'keys'")
+        result[new] = array
+    return result
 
 
 def _differences(state: Mapping[str, np.ndarray], layout: Layout) -> list[str]:

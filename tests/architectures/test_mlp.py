@@ -1,5 +1,7 @@
 """Many multilayer perceptrons at once behave as each of them alone."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -65,15 +67,15 @@ def test_module_computes_the_textbook_formula(activation: Activation) -> None:
     module = architecture.module().double()
     module.load_state_dict(state)
     inputs = np.random.default_rng(2).normal(size=(6, 3))
-    function = {
+    functions: dict[Activation, Callable[[np.ndarray], np.ndarray]] = {
         "relu": lambda x: np.maximum(x, 0),
         "gelu": lambda x: x * stats.norm.cdf(x),
         "tanh": np.tanh,
-    }[activation]
+    }
     hidden = inputs
     for i in range(3):
         hidden = hidden @ state[f"layers.{i}.weight"].numpy().T + state[f"layers.{i}.bias"].numpy()
-        hidden = function(hidden) if i < 2 else hidden
+        hidden = functions[activation](hidden) if i < 2 else hidden
     found = module(torch.from_numpy(inputs)).detach().numpy()
     np.testing.assert_allclose(found, hidden, rtol=1e-10, atol=1e-12)
 

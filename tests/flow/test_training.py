@@ -16,7 +16,8 @@ from dwf_steps.storage.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
 STEPS = 40  # fewer than the loss table's rows, so every step is reported and saved
-TINY = {"width": 16, "time_embedding": 8, "dropout": 0.2}
+TINY_WIDTH = 16
+TINY = {"width": TINY_WIDTH, "time_embedding": 8, "dropout": 0.2}
 
 
 class Interrupted(Exception):
@@ -120,6 +121,18 @@ def test_without_averaging_the_last_weights_are_kept() -> None:
     assert kept.losses["train"].tolist() == averaged.losses["train"].tolist()
     assert not torch.equal(kept.velocity.output.weight, averaged.velocity.output.weight)
     assert kept.velocity.output.weight.norm() > averaged.velocity.output.weight.norm()
+
+
+def test_the_average_follows_its_growing_decay() -> None:
+    # A constant rate, so that shorter runs are the beginnings of longer ones. The output layer starts at 0.
+    constant = {"lr": 1e-2, "lr_min": 1e-2}
+    average = torch.zeros(3, TINY_WIDTH)
+    for step in range(1, 7):
+        last = train_flow(points(), flow(steps=step, training={**constant, "ema": 0.0}), CPU).velocity
+        decay = min(0.35, step / (step + 10))
+        average = decay * average + (1 - decay) * last.output.weight.detach()
+    found = train_flow(points(), flow(steps=6, training={**constant, "ema": 0.35}), CPU).velocity
+    torch.testing.assert_close(found.output.weight.detach(), average, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("saves", [1, 20, 39])

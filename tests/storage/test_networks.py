@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -78,20 +79,22 @@ def test_a_network_is_rebuilt_from_its_file_alone(
 
 
 @pytest.mark.parametrize("read", [load_state, load_network])
-def test_a_missing_file_is_an_input_error(tmp_path: Path, read: object) -> None:
+def test_a_missing_file_is_an_input_error(tmp_path: Path, read: Callable[[Path], object]) -> None:
     path = tmp_path / "nowhere.safetensors"
     with pytest.raises(InputError, match=re.escape(f"{path}: no such file")):
-        read(path)  # type: ignore[operator]
+        read(path)
 
 
 @pytest.mark.parametrize("read", [load_state, load_network])
 @pytest.mark.parametrize("kept", [0, 4, 8, 40, 300, -1])
-def test_a_truncated_file_is_an_input_error(tmp_path: Path, read: object, kept: int) -> None:
+def test_a_truncated_file_is_an_input_error(
+    tmp_path: Path, read: Callable[[Path], object], kept: int
+) -> None:
     path = written(tmp_path / "a.safetensors")
     assert path.stat().st_size > 300
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InputError, match=rf"{re.escape(str(path))}: not a readable .* may be truncated"):
-        read(path)  # type: ignore[operator]
+        read(path)
 
 
 @pytest.mark.parametrize("metadata", [None, {"other": "1"}])

@@ -99,6 +99,18 @@ def test_methods_are_applied_one_after_the_other(methods: list[Method]) -> None:
     np.testing.assert_allclose(np.linalg.norm(both.parameters["layers.0.weight"], axis=2), 1.0)
 
 
+def test_sweeps_are_counted_for_each_network() -> None:
+    architecture = relu_architecture()
+    networks = random_networks(architecture)
+    reference = network(networks, 0)
+    sweeps = canonicalize(architecture, networks, reference, [GitRebasin(seed=2)]).sweeps
+    # The reference itself needs one sweep to see that nothing changes; the others at least one more.
+    assert sweeps[0] == 1
+    assert (sweeps[1:] >= 2).all()
+    limited = canonicalize(architecture, networks, reference, [GitRebasin(seed=2, iterations=1)]).sweeps
+    assert limited.tolist() == [1] * N
+
+
 def test_the_order_of_the_methods_matters() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
@@ -111,10 +123,8 @@ def test_the_order_of_the_methods_matters() -> None:
 def test_matching_normalised_networks_brings_them_closer() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    normalised, matched = (
-        canonicalize(architecture, networks, network(networks, 0), methods)
-        for methods in ([Normalized()], [Normalized(), GitRebasin()])
-    )
+    normalised = canonicalize(architecture, networks, network(networks, 0), [Normalized()])
+    matched = canonicalize(architecture, networks, network(networks, 0), [Normalized(), GitRebasin()])
     assert all(distance(matched, i) < distance(normalised, i) for i in range(1, N))
 
 

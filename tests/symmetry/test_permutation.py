@@ -8,6 +8,7 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import Activation, MLPConfig
 from dwf_steps.symmetry.permutation import Permutations, permute, permute_axis, unit_counts
+from dwf_steps.symmetry.spec import PermutationSpec
 
 
 def random_networks(architecture: MLPArchitecture, n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -95,6 +96,6 @@ def test_units_are_counted_for_every_permutation() -> None:
 
 
 def test_axes_that_share_a_permutation_must_be_equally_long() -> None:
-    spec = {"a": ("units", None), "b": (None, "units")}
+    spec: PermutationSpec = {"a": ("units", None), "b": (None, "units")}
     with pytest.raises(ValueError, match=r"axis 1 of b has 4 units, other axes of units have 3"):
         unit_counts({"a": (3, 2), "b": (2, 4)}, spec)

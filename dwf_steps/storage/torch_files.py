@@ -1,0 +1,36 @@
+"""Reading `.pt` files: tensors only, and damage is one kind of error."""
+
+import struct
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from dwf_steps.errors import InputError
+from dwf_steps.storage.networks import unreadable
+
+# On bytes that are no checkpoint, or half of one, the unpickler fails wherever it happens to be.
+DAMAGE = (struct.error, OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError, AttributeError)
+
+
+def load_tensors(path: Path) -> Any:
+    """Return what ``torch.save`` wrote, on the CPU where it lies on no device of this machine.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or holds anything but tensors and plain containers, which is
+        never unpickled.
+    """
+    try:
+        return torch.load(path, map_location=None if torch.cuda.is_available() else "cpu", weights_only=True)
+    except UnpicklingError as error:
+        if "weights_only" not in str(error).lower():
+            raise unreadable(path, error) from error
+        raise InputError(
+            f"{path}: holds objects other than tensors, which are never unpickled, or is damaged; save it "
+            "with torch.save(model.state_dict(), ...) or as safetensors"
+        ) from error
+    except DAMAGE as error:
+        raise unreadable(path, error) from error

@@ -1,0 +1,50 @@
+"""Choosing the reference network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dwf_steps.choose_reference import ChooseReferenceSettings, choose_reference
+from dwf_steps.errors import InputError
+from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.storage.networks import load_state
+
+ROWS = np.random.default_rng(0).standard_normal((7, 12)).astype(np.float32)
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> list[Path]:
+    paths = []
+    for k, rows in enumerate((range(4), range(4, 7))):
+        parameters = {"w": ROWS[rows, :8].reshape(-1, 2, 4), "b": ROWS[rows, 8:]}
+        paths.append(tmp_path / f"shard-{k}.json")
+        networks = unstack([f"net-{i}" for i in rows], parameters)
+        write_shard(tmp_path / f"shard-{k}", paths[-1], networks, {"kind": "any"})
+    return paths
+
+
+def chosen(manifests: list[Path], reference: str, held_out: list[str]) -> int:
+    output = manifests[0].with_name("reference.safetensors")
+    choose_reference(ChooseReferenceSettings(reference=reference, held_out=held_out), manifests, output)
+    state = load_state(output)
+    row = np.concatenate([state["w"].ravel(), state["b"]])
+    return int(np.flatnonzero((row == ROWS).all(axis=1))[0])
+
+
+def test_a_network_is_chosen_by_name(manifests: list[Path]) -> None:
+    assert chosen(manifests, "net-5", []) == 5
+
+
+@pytest.mark.parametrize("held_out", [[], ["net-6"], ["net-0", "net-3"]])
+def test_the_medoid_has_the_smallest_mean_distance_to_the_other_training_networks(
+    manifests: list[Path], held_out: list[str]
+) -> None:
+    training = [i for i in range(7) if f"net-{i}" not in held_out]
+    distances = np.linalg.norm(ROWS[training][:, None] - ROWS[training][None], axis=2)
+    assert chosen(manifests, "medoid", held_out) == training[int(distances.mean(axis=1).argmin())]
+
+
+def test_a_network_that_is_not_there_is_an_error(manifests: list[Path]) -> None:
+    with pytest.raises(InputError, match="'net-9' is no training network"):
+        chosen(manifests, "net-9", [])

@@ -1,0 +1,292 @@
+"""Training many networks at once is training each of them alone."""
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dwf_steps.architectures import build
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.architecture import Activation, MLPConfig
+from dwf_steps.config.dataset import SplitsConfig
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.splits import Dataset, Split
+from dwf_steps.metrics.scores import score_split
+from dwf_steps.randomness import torch_generator
+from dwf_steps.storage.checkpoint import Checkpoint
+from dwf_steps.zoo.training import TrainedNetworks, initial_networks, shuffled_orders, train_networks
+
+CPU = torch.device("cpu")
+KINDS = ("default", "he", "xavier", "uniform", "normal")
+OPTIMIZERS: list[dict[str, Any]] = [
+    {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.01},
+    {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1},
+    {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01},
+]
+
+
+class Interrupted(Exception):
+    """Stands for a killed job."""
+
+
+class InterruptedCheckpoint(Checkpoint):
+    """Saves every time it is asked, and ends the run after ``saves`` saves."""
+
+    def __init__(self, path: Path, run: str, saves: int) -> None:
+        super().__init__(path, run, every=0)
+        self.left = saves
+
+    def save_if_due(self, state: Callable[[], dict[str, Any]]) -> None:
+        super().save_if_due(state)
+        self.left -= 1
+        if not self.left:
+            raise Interrupted
+
+
+@cache
+def iris() -> Dataset:
+    return load_dataset("iris", SplitsConfig(validation=0.25), Path("nowhere"))
+
+
+def architecture_of(activation: Activation = "relu") -> MLPArchitecture:
+    return build(MLPConfig(widths=[4, 8, 6, 3], activation=activation))
+
+
+def plans(n: int = 6) -> list[NetworkPlan]:
+    return [NetworkPlan(name=f"seed-{s}", seed=s, initialisation=KINDS[s % 5]) for s in range(n)]
+
+
+def train(
+    training: dict[str, Any],
+    networks: list[NetworkPlan] | None = None,
+    checkpoint: Checkpoint | None = None,
+    activation: Activation = "relu",
+) -> TrainedNetworks:
+    config = TrainingConfig.model_validate({"batch_size": 16, "lr": 0.01, "epochs": 4, **training})
+    chosen = plans() if networks is None else networks
+    return train_networks(architecture_of(activation), iris(), chosen, config, CPU, checkpoint)
+
+
+def assert_same(first: TrainedNetworks, second: TrainedNetworks) -> None:
+    for name, value in first.parameters.items():
+        assert torch.equal(value, second.parameters[name]), name
+    np.testing.assert_array_equal(first.epochs, second.epochs)
+
+
+def train_alone(plan: NetworkPlan, training: dict[str, Any], activation: Activation) -> dict[str, Tensor]:
+    """Train one module as a textbook does, on the batches that the workflow draws."""
+    architecture, split = architecture_of(activation), iris().train
+    module = architecture.module()
+    generator = torch_generator("initial weights", plan.seed)
+    module.load_state_dict(architecture.initial_parameters(plan.initialisation, generator))
+    optimizers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    settings = {key: value for key, value in training.items() if key != "optimizer"}
+    optimizer = optimizers[training["optimizer"]](module.parameters(), **settings)
+    inputs, targets = torch.from_numpy(split.inputs), torch.from_numpy(split.targets)
+    for epoch in range(4):
+        order = torch.randperm(len(split), generator=torch_generator("batches", plan.seed, epoch))
+        for batch in order.split(16):
+            optimizer.zero_grad()
+            F.cross_entropy(module(inputs[batch]), targets[batch]).backward()
+            optimizer.step()
+    return module.state_dict()
+
+
+@pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_every_network_is_the_one_that_a_plain_loop_trains(
+    training: dict[str, Any], activation: Activation
+) -> None:
+    assert len(iris().train) % 16 != 0
+    together = train(training, plans(5), activation=activation)
+    for i, plan in enumerate(plans(5)):
+        for name, value in train_alone(plan, training, activation).items():
+            torch.testing.assert_close(together.parameters[name][i], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_network_is_the_same_whatever_its_shard(training: dict[str, Any], size: int) -> None:
+    together = train(training)
+    shards = [train(training, plans()[i : i + size]) for i in range(0, 6, size)]
+    for name, value in together.parameters.items():
+        found = torch.cat([shard.parameters[name] for shard in shards])
+        torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-5)
+
+
+def test_training_moves_every_parameter_of_every_network() -> None:
+    before, after = initial_networks(architecture_of(), plans()), train({}).parameters
+    for name, value in before.items():
+        assert (after[name] != value).flatten(1).any(dim=1).all()
+
+
+def test_networks_learn_iris() -> None:
+    trained = train({"epochs": 40, "lr": 0.02})
+    scores = score_split(architecture_of(), trained.parameters, iris().test)
+    assert scores.accuracy.min() >= 0.9
+    assert trained.epochs.tolist() == [40] * 6
+
+
+def test_no_epochs_keep_the_initial_networks() -> None:
+    trained = train({"epochs": 0})
+    for name, value in initial_networks(architecture_of(), plans()).items():
+        assert torch.equal(trained.parameters[name], value)
+    assert trained.epochs.tolist() == [0] * 6
+
+
+def test_initial_networks_depend_on_seed_and_kind_alone() -> None:
+    together = initial_networks(architecture_of(), plans())
+    for i, plan in enumerate(plans()):
+        alone = initial_networks(architecture_of(), [plan])
+        assert all(torch.equal(alone[name][0], value[i]) for name, value in together.items())
+    # Seeds 0 and 5 share their initialisation and differ all the same.
+    assert not torch.equal(together["layers.0.weight"][0], together["layers.0.weight"][5])
+
+
+def test_orders_are_permutations_of_seed_and_epoch() -> None:
+    orders = shuffled_orders(50, plans(3), epoch=2)
+    assert torch.equal(orders.sort(dim=1).values, torch.arange(50).expand(3, -1))
+    assert len({tuple(order) for order in orders.tolist()}) == 3
+    assert torch.equal(shuffled_orders(50, plans(3)[2:], epoch=2)[0], orders[2])
+    assert not torch.equal(shuffled_orders(50, plans(3), epoch=3), orders)
+
+
+def test_training_does_not_touch_or_read_the_global_generator() -> None:
+    before = torch.get_rng_state()
+    first = train({})
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    assert_same(first, train({}))
+
+
+def best_epochs(losses: np.ndarray, patience: int) -> list[int]:
+    """Return the epoch each network keeps, from its validation losses (epochs, n) after each epoch."""
+    kept = []
+    for own in losses.T:
+        best = 0
+        for epoch in range(1, len(own) + 1):
+            if epoch - best > patience:
+                break
+            if best == 0 or own[epoch - 1] < own[best - 1]:
+                best = epoch
+        kept.append(best)
+    return kept
+
+
+@pytest.mark.parametrize("patience", [1, 2, 4])
+def test_patience_keeps_each_networks_best_epoch_on_validation(patience: int) -> None:
+    epochs, settings = 12, {"lr": 0.08}
+    history = [train({**settings, "epochs": e}).parameters for e in range(1, epochs + 1)]
+    losses = np.stack([score_split(architecture_of(), p, iris().validation).loss for p in history])
+    expected = best_epochs(losses, patience)
+    assert len(set(expected)) > 1
+    assert min(expected) < epochs
+    trained = train({**settings, "epochs": epochs, "patience": patience})
+    assert trained.epochs.tolist() == expected
+    for name, value in trained.parameters.items():
+        kept = torch.stack([history[epoch - 1][name][i] for i, epoch in enumerate(expected)])
+        assert torch.equal(value, kept)
+
+
+def test_patience_of_a_network_does_not_depend_on_the_others() -> None:
+    settings = {"lr": 0.08, "epochs": 12, "patience": 2}
+    together = train(settings)
+    for i, plan in enumerate(plans()):
+        alone = train(settings, [plan])
+        assert alone.epochs[0] == together.epochs[i]
+        for name, value in alone.parameters.items():
+            torch.testing.assert_close(value[0], together.parameters[name][i], rtol=1e-3, atol=1e-4)
+
+
+def test_training_ends_when_no_network_waits(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        trained = train({"lr": 0.08, "epochs": 60, "patience": 2})
+    done = [record.args[0] for record in caplog.records if str(record.msg).startswith("epoch")]  # type: ignore[index]
+    assert len(done) == trained.epochs.max() + 2 < 60
+    assert "no network improved for 2 epochs" in caplog.text
+
+
+@pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
+@pytest.mark.parametrize("saves", [1, 3, 6])
+@pytest.mark.parametrize("patience", [None, 2])
+def test_an_interrupted_run_resumes_bit_for_bit(
+    tmp_path: Path, training: dict[str, Any], saves: int, patience: int | None
+) -> None:
+    settings = {**training, "epochs": 6, "patience": patience}
+    with pytest.raises(Interrupted):
+        train(settings, checkpoint=InterruptedCheckpoint(tmp_path / "c", "run", saves))
+    state = Checkpoint(tmp_path / "c", "run").load()
+    assert state is not None
+    assert state["epoch"] == saves
+    assert_same(train(settings, checkpoint=Checkpoint(tmp_path / "c", "run", every=0)), train(settings))
+
+
+def test_a_resumed_run_does_not_repeat_what_is_done(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Interrupted):
+        train({}, checkpoint=InterruptedCheckpoint(tmp_path / "c", "run", 3))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        train({}, checkpoint=Checkpoint(tmp_path / "c", "run"))
+    assert "resumed after epoch 3" in caplog.text
+    assert [r.args[0] for r in caplog.records if str(r.msg).startswith("epoch")] == [4]  # type: ignore[index]
+
+
+def test_another_runs_checkpoint_is_not_used(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train({"lr": 0.05}, checkpoint=InterruptedCheckpoint(tmp_path / "c", "lr 0.05", 2))
+    found = train({}, checkpoint=Checkpoint(tmp_path / "c", "lr 0.01", every=1e9))
+    assert_same(found, train({}))
+
+
+def test_a_damaged_checkpoint_starts_from_the_beginning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "c"
+    with pytest.raises(Interrupted):
+        train({}, checkpoint=InterruptedCheckpoint(path, "run", 2))
+    path.write_bytes(path.read_bytes()[:1000])
+    with caplog.at_level(logging.WARNING):
+        found = train({}, checkpoint=Checkpoint(path, "run", every=1e9))
+    assert f"{path} is damaged" in caplog.text
+    assert_same(found, train({}))
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+def test_diverging_networks_are_named(patience: int | None) -> None:
+    settings = {"optimizer": "sgd", "lr": 1e30, "patience": patience}
+    with pytest.raises(FloatingPointError, match=r"2 of 2 networks .* epoch 1: seed-0, seed-1; lower"):
+        train(settings, plans(2))
+
+
+def test_only_the_diverging_networks_are_named() -> None:
+    # One example far away: a network whose hidden unit is silent on it learns no more than its biases.
+    far = Split(np.full((1, 4), 1e20, np.float32), np.zeros(1, np.int64))
+    chosen = [
+        NetworkPlan(name=name, seed=one_unit_seed(silent), initialisation="normal")
+        for name, silent in (("silent", True), ("active", False))
+    ]
+    config = TrainingConfig(optimizer="sgd", lr=1e25, batch_size=1, epochs=1)
+    with pytest.raises(FloatingPointError, match=r"^1 of 2 networks .* after epoch 1: active; lower"):
+        train_networks(one_unit(), Dataset(far, far, far), chosen, config, CPU)
+
+
+def one_unit() -> MLPArchitecture:
+    return build(MLPConfig(widths=[4, 1, 3]))
+
+
+def one_unit_seed(silent: bool) -> int:
+    """Return a seed whose hidden unit is silent on positive inputs, or active and wrong about class 0."""
+    for seed in range(1000):
+        network = one_unit().initial_parameters("normal", torch_generator("initial weights", seed))
+        active = network["layers.0.weight"].sum() > 0
+        if active != silent and network["layers.1.weight"].argmax() != 0:
+            return seed
+    raise LookupError
