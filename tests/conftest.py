@@ -3,7 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+import torch
 from checkout import Checkout, copy_repository
+
+# Two threads that compete for a busy machine's cores wait for each other: twenty times slower than one.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

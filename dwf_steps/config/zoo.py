@@ -89,7 +89,8 @@ class ImportedZoo(ZooBase):
     files: Annotated[str | list[str], Field(alias="import")]
     """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts."""
     keys: dict[str, str] = Field(default_factory=dict)
-    """Renames the beginnings of the files' keys: `{fc1: layers.0, fc2: layers.1}`."""
+    """Renames the beginnings of the files' keys: `{fc1: layers.0, fc2: layers.1}`; an empty text strips
+    one: `{module: ""}`."""
 
     def paths(self) -> list[Path]:
         """Return the files in row order (by name)."""

@@ -13,10 +13,13 @@ def decode_block(samples: Samples, matrix: WeightMatrix, columns: slice) -> np.n
     """
     training = matrix.read(columns)[: matrix.n_training].astype(np.float64)
     mean = training.mean(axis=0)
-    rows = mean + samples.coefficients @ (training - mean)
+    # Samples may be infinite or NaN: that is counted later, not warned of here.
+    with np.errstate(invalid="ignore", over="ignore"):
+        rows = mean + samples.coefficients @ (training - mean)
     if samples.offsets.shape[1]:
         rows += samples.offsets[:, columns]
     if samples.noise_std:
         draws = np.random.default_rng([samples.noise_seed, columns.start])
         rows += samples.noise_std * draws.standard_normal(rows.shape)
-    return rows.astype(np.float32)
+    with np.errstate(over="ignore"):
+        return rows.astype(np.float32)

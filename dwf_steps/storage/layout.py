@@ -50,11 +50,6 @@ class Layout:
         n = rows.shape[0]
         return {e.name: rows[:, e.columns].reshape(n, *e.shape) for e in self.entries}
 
-    def flatten(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Join parameters (n, *shape) into rows (n, d)."""
-        columns = [np.asarray(parameters[e.name]) for e in self.entries]
-        return np.concatenate([c.reshape(c.shape[0], -1) for c in columns], axis=1)
-
     def to_json(self) -> list[dict[str, Any]]:
         return [asdict(entry) for entry in self.entries]
 

@@ -15,7 +15,7 @@ DAMAGE = (struct.error, OSError, EOFError, RuntimeError, LookupError, TypeError,
 
 
 def load_tensors(path: Path) -> Any:
-    """Return what ``torch.save`` wrote, on the CPU where it lies on no device of this machine.
+    """Return what ``torch.save`` wrote, on the CPU.
 
     Raises
     ------
@@ -24,7 +24,9 @@ def load_tensors(path: Path) -> Any:
         never unpickled.
     """
     try:
-        return torch.load(path, map_location=None if torch.cuda.is_available() else "cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
     except UnpicklingError as error:
         if "weights_only" not in str(error).lower():
             raise unreadable(path, error) from error

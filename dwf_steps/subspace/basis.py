@@ -90,10 +90,7 @@ def dual_pca(
     eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
     rank = int((eigenvalues > RANK_TOLERANCE * max(eigenvalues[0], 0.0)).sum()) if total > 0 else 0
     if rank == 0:
-        raise InputError(
-            f"all {n_training} training networks are identical: their weights span no subspace; "
-            "use different seeds"
-        )
+        raise _identical(n_training)
     if components is None:
         share = np.cumsum(eigenvalues[:rank]) / total
         components = min(rank, int(np.searchsorted(share, (variance or 1.0) - 1e-12)) + 1)
@@ -115,9 +112,17 @@ def dual_pca(
 
 
 def raw_basis(gram: np.ndarray, n_training: int) -> Basis:
-    """Return the trivial basis: every training row is its own coordinate."""
+    """Return the trivial basis: every training row is its own coordinate.
+
+    Raises
+    ------
+    InputError
+        If all training rows are the same.
+    """
     training = gram[:n_training, :n_training]
     total = float(np.trace(training)) / (n_training - 1)
+    if total == 0:
+        raise _identical(n_training)
     return Basis(
         coordinates=np.eye(n_training),
         held_out_coordinates=np.zeros((len(gram) - n_training, n_training)),
@@ -125,4 +130,11 @@ def raw_basis(gram: np.ndarray, n_training: int) -> Basis:
         variances=np.array([total]),
         total_variance=total,
         raw=True,
+    )
+
+
+def _identical(n_training: int) -> InputError:
+    return InputError(
+        f"all {n_training} training networks are identical: their weights span no subspace; use "
+        "different seeds"
     )

@@ -58,11 +58,12 @@ def import_networks(paths: list[Path], layout: Layout, keys: Mapping[str, str]) 
 def _read(path: Path) -> dict[str, np.ndarray]:
     state = _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
     is_state = isinstance(state, dict) and all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+        isinstance(key, str) and isinstance(value, torch.Tensor) and not value.is_complex()
+        for key, value in state.items()
     )
     if not is_state:
         raise InputError(
-            f"{path}: expected a state dict (name -> tensor), found {type(state).__name__} with other "
+            f"{path}: expected a state dict (name -> real tensor), found {type(state).__name__} with other "
             "contents; save it with torch.save(model.state_dict(), ...)"
         )
     return {key: value.detach().float().numpy() for key, value in state.items()}
@@ -78,9 +79,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 def _rename(path: Path, state: Mapping[str, np.ndarray], keys: Mapping[str, str]) -> dict[str, np.ndarray]:
     result: dict[str, np.ndarray] = {}
     for key, array in state.items():
-        new = next(
-            (keys[old] + key[len(old) :] for old in keys if key == old or key.startswith(f"{old}.")), key
-        )
+        old = next((old for old in keys if key == old or key.startswith(f"{old}.")), "")
+        new = f"{keys.get(old, '')}.{key[len(old) :].lstrip('.')}".strip(".")
         if new in result:
             raise InputError(f"{path}: two keys become {new!r}; correct the zoo's 'keys'")
         result[new] = array

@@ -78,6 +78,7 @@ def train_networks(
     state = checkpoint.load() if checkpoint else None
     if state:
         first_epoch, best = state["epoch"], _Best(**state["best"])
+        best.parameters = {name: value.to(device) for name, value in best.parameters.items()}
         optimizer.load_state_dict(state["optimizer"])
         with torch.no_grad():
             for name, value in parameters.items():

@@ -162,3 +162,8 @@ def test_a_saved_basis_is_loaded_bit_for_bit(tmp_path: Path, raw: bool) -> None:
         np.testing.assert_array_equal(getattr(loaded, field.name), getattr(basis, field.name))
     assert type(loaded.total_variance) is float
     assert loaded.raw is raw
+
+
+def test_identical_networks_have_no_raw_basis_either() -> None:
+    with pytest.raises(InputError, match="all 3 training networks are identical"):
+        raw_basis(np.zeros((4, 4)), 3)

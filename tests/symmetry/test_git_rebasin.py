@@ -212,7 +212,7 @@ def test_matching_leaves_its_input_alone() -> None:
 def test_inner_products_and_norms_run_over_all_weights() -> None:
     architecture = architecture_of(DEEP)
     reference, networks = random_network(architecture, 20), random_networks(architecture, 3, 21)
-    rows = architecture.layout.flatten(networks)
-    row = architecture.layout.flatten({name: array[None] for name, array in reference.items()})[0]
+    rows = np.concatenate([networks[name].reshape(3, -1) for name in reference], axis=1)
+    row = np.concatenate([array.ravel() for array in reference.values()])
     np.testing.assert_allclose(inner_products(reference, networks), rows @ row, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(squared_norms(networks), np.linalg.norm(rows, axis=1) ** 2, rtol=1e-12)

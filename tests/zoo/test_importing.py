@@ -85,6 +85,14 @@ def test_parameters_that_want_gradients_can_be_imported(tmp_path: Path) -> None:
         np.testing.assert_array_equal(networks[name][0], value.numpy())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="saving on a GPU needs a GPU")
+def test_networks_saved_on_a_gpu_can_be_imported(tmp_path: Path) -> None:
+    state = {name: value.cuda() for name, value in random_state().items()}
+    networks = imported([written(tmp_path / "a.pt", state)])
+    for name, value in random_state().items():
+        np.testing.assert_array_equal(networks[name][0], value.numpy())
+
+
 def test_files_in_pytorchs_old_format_can_be_imported(tmp_path: Path) -> None:
     torch.save(random_state(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     networks = imported([tmp_path / "old.pt"])
@@ -291,3 +299,15 @@ def test_a_long_list_of_problems_is_cut_and_counted(tmp_path: Path) -> None:
     message = complaint([tmp_path / f"{i}.pt" for i in range(25)])
     assert message.count("no such file") == 20
     assert message.endswith("... and 5 more")
+
+
+def test_a_beginning_of_keys_can_be_stripped(tmp_path: Path) -> None:
+    state = {f"module.{name}": value for name, value in random_state().items()}
+    networks = imported([written(tmp_path / "a.pt", state)], {"module": ""})
+    for name, value in random_state().items():
+        np.testing.assert_array_equal(networks[name][0], value.numpy())
+
+
+def test_complex_weights_are_a_problem(tmp_path: Path) -> None:
+    state = {**random_state(), "layers.0.bias": torch.zeros(4, dtype=torch.complex64)}
+    assert "expected a state dict (name -> real tensor)" in complaint([written(tmp_path / "a.pt", state)], {})
