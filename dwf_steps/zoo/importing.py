@@ -63,8 +63,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     )
     if not is_state:
         raise InputError(
-            f"{path}: expected a state dict (name -> real tensor), found {type(state).__name__} with other "
-            "contents; save it with torch.save(model.state_dict(), ...)"
+            f"{path}: expected a state dict (name -> tensor), found {type(state).__name__} with other or "
+            "complex contents; save it with torch.save(model.state_dict(), ...)"
         )
     return {key: value.detach().float().numpy() for key, value in state.items()}
 

@@ -310,4 +310,4 @@ def test_a_beginning_of_keys_can_be_stripped(tmp_path: Path) -> None:
 
 def test_complex_weights_are_a_problem(tmp_path: Path) -> None:
     state = {**random_state(), "layers.0.bias": torch.zeros(4, dtype=torch.complex64)}
-    assert "expected a state dict (name -> real tensor)" in complaint([written(tmp_path / "a.pt", state)], {})
+    assert "expected a state dict (name -> tensor)" in complaint([written(tmp_path / "a.pt", state)], {})
