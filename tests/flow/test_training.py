@@ -1,13 +1,13 @@
 """Flow training learns, repeats itself, and resumes bit for bit."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 
 from dwf_steps.config.generator import FlowConfig
@@ -18,24 +18,6 @@ CPU = torch.device("cpu")
 STEPS = 40  # fewer than the loss table's rows, so every step is reported and saved
 TINY_WIDTH = 16
 TINY = {"width": TINY_WIDTH, "time_embedding": 8, "dropout": 0.2}
-
-
-class Interrupted(Exception):
-    """Stands for a killed job."""
-
-
-class InterruptedCheckpoint(Checkpoint):
-    """Saves every time it is asked, and ends the run after ``saves`` saves."""
-
-    def __init__(self, path: Path, run: str, saves: int) -> None:
-        super().__init__(path, run, every=0)
-        self.left = saves
-
-    def save_if_due(self, state: Callable[[], dict[str, Any]]) -> None:
-        super().save_if_due(state)
-        self.left -= 1
-        if not self.left:
-            raise Interrupted
 
 
 def flow(steps: int = STEPS, seed: int = 0, **more: Any) -> FlowConfig:

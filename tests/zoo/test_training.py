@@ -1,7 +1,6 @@
 """Training many networks at once is training each of them alone."""
 
 import logging
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,24 +31,6 @@ OPTIMIZERS: list[dict[str, Any]] = [
     {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1},
     {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01},
 ]
-
-
-class Interrupted(Exception):
-    """Stands for a killed job."""
-
-
-class InterruptedCheckpoint(Checkpoint):
-    """Saves every time it is asked, and ends the run after ``saves`` saves."""
-
-    def __init__(self, path: Path, run: str, saves: int) -> None:
-        super().__init__(path, run, every=0)
-        self.left = saves
-
-    def save_if_due(self, state: Callable[[], dict[str, Any]]) -> None:
-        super().save_if_due(state)
-        self.left -= 1
-        if not self.left:
-            raise Interrupted
 
 
 @cache
