@@ -1,26 +1,31 @@
-"""Accumulate the Gram matrix of the centred rows in one pass over the weight matrix."""
+"""Accumulate the Gram matrix of the centred rows over one range of the weight matrix' columns."""
 
 from pathlib import Path
 
-import numpy as np
-
-from dwf_steps.step import parser, run
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.config.section import Section
+from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.subspace.gram import centred_gram
+from dwf_steps.subspace.gram import accumulate
 
 
-def accumulate_gram(weights: Path, output: Path) -> None:
-    """Write ``gram`` (n, n) float64 and ``n_training``: the first rows, by whose mean all are centred."""
-    matrix = WeightMatrix.open(weights)
-    gram = centred_gram(matrix)
-    with replacing(output) as partial, partial.open("wb") as file:
-        np.savez(file, gram=gram, n_training=matrix.n_training)
+class AccumulateGramSettings(Section):
+    """Which part of how many."""
+
+    part: int
+    parts: int
+
+
+def accumulate_gram(settings: AccumulateGramSettings, weights: Path, output: Path, threads: int = 1) -> None:
+    """Write what the part's columns contribute to the Gram matrix."""
+    accumulate(WeightMatrix.open(weights), settings.part, settings.parts, threads).save(output)
 
 
 def main() -> None:
-    args = parser(__doc__, "weights", "output", settings=False).parse_args()
-    accumulate_gram(args.weights, args.output)
+    options = parser(__doc__, "weights", "output")
+    options.add_argument("--threads", type=int, default=1)
+    args = options.parse_args()
+    settings = parse_settings(AccumulateGramSettings, args.settings)
+    accumulate_gram(settings, args.weights, args.output, args.threads)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.step import parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.subspace.gram import squared_distances
+from dwf_steps.subspace.gram import read_gram, squared_distances
 from dwf_steps.zoo.records import ZooRecords
 
 
 def evaluate_zoo(
-    manifests: list[Path], predictions: list[Path], weights: Path, gram: Path, output: Path
+    manifests: list[Path], predictions: list[Path], weights: Path, gram: list[Path], output: Path
 ) -> None:
     """Write one row a network, training networks first, in the order of the weight matrix.
 
@@ -23,8 +23,7 @@ def evaluate_zoo(
     """
     matrix = WeightMatrix.open(weights)
     zoo, n = ZooRecords.read(manifests, predictions, matrix.rows), matrix.n_training
-    with np.load(gram) as stored:
-        distances = np.sqrt(squared_distances(stored["gram"])[:, :n])
+    distances = np.sqrt(squared_distances(read_gram(gram)[0])[:, :n])
     overlap = wrong_set_iou(zoo.wrong, zoo.wrong[:n])
     itself = np.arange(n)
     distances[itself, itself], overlap[itself, itself] = np.inf, -np.inf
@@ -44,7 +43,8 @@ def evaluate_zoo(
 
 
 def main() -> None:
-    options = parser(__doc__, "weights", "gram", "output", settings=False)
+    options = parser(__doc__, "weights", "output", settings=False)
+    options.add_argument("--gram", required=True, nargs="+", type=Path)
     options.add_argument("--manifests", required=True, nargs="+", type=Path)
     options.add_argument("--predictions", required=True, nargs="+", type=Path)
     args = options.parse_args()

@@ -10,6 +10,7 @@ from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
+from dwf_steps.subspace.gram import read_gram
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +21,9 @@ class SolveBasisSettings(Section):
     subspace: SubspaceConfig
 
 
-def solve_basis(settings: SolveBasisSettings, gram: Path, weights: Path, output: Path) -> None:
-    """Write the basis; the matrix itself is read by IncrementalPCA alone."""
-    with np.load(gram) as stored:
-        matrix, n_training = stored["gram"], int(stored["n_training"])
-    basis = _solve(settings.subspace, matrix, n_training, weights)
+def solve_basis(settings: SolveBasisSettings, gram: list[Path], weights: Path, output: Path) -> None:
+    """Write the basis from the parts of the Gram matrix; IncrementalPCA alone reads the matrix itself."""
+    basis = _solve(settings.subspace, *read_gram(gram), weights)
     basis.save(output)
     kept = basis.explained_variance_ratio.sum()
     logger.info("%d components, %.4f of the variance", basis.coordinates.shape[1], kept)
@@ -45,7 +44,9 @@ def _solve(subspace: SubspaceConfig, gram: np.ndarray, n_training: int, weights:
 
 
 def main() -> None:
-    args = parser(__doc__, "gram", "weights", "output").parse_args()
+    options = parser(__doc__, "weights", "output")
+    options.add_argument("--gram", required=True, nargs="+", type=Path)
+    args = options.parse_args()
     solve_basis(parse_settings(SolveBasisSettings, args.settings), args.gram, args.weights, args.output)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Section
 from dwf_steps.errors import InputError
 from dwf_steps.step import parse_settings, parser, run
@@ -20,15 +21,17 @@ logger = logging.getLogger(__name__)
 
 
 class StackWeightsSettings(Section):
-    """Which networks are held out: their rows come last, and no mean or basis sees them."""
+    """Which networks are held out (their rows come last, and no mean or basis sees them), and how the
+    matrix is stored."""
 
     held_out: list[str]
+    matrix: MatrixConfig
 
 
 def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output: Path) -> None:
     """Write the matrix (n, d): training networks first, held-out networks after them.
 
-    Only one column block of all rows is in memory at a time.
+    One shard, a column block of all rows, is in memory at a time; no more than ``memory_mb`` in all.
 
     Raises
     ------
@@ -43,17 +46,34 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
     rows = sorted(files, key=lambda row: row.held_out)
     layout, architecture = _describe(files[rows[0]])
     with replacing(output) as partial:
-        matrix = WeightMatrix.create(partial, layout, rows, architecture)
-        for columns in matrix.column_blocks():
-            block = np.stack([read_columns(files[row], layout, columns) for row in rows])
+        matrix = WeightMatrix.create(
+            partial, layout, rows, architecture, settings.matrix.dtype, settings.matrix.memory_mb
+        )
+        for columns in matrix.write_blocks():
+            block = np.empty((len(rows), columns.stop - columns.start), np.float32)
+            for i, row in enumerate(rows):
+                block[i] = read_columns(files[row], layout, columns)
             if not np.isfinite(block).all():
                 row, column = np.argwhere(~np.isfinite(block))[0]
                 raise InputError(
                     f"{files[rows[row]]}: weight {columns.start + column} is {block[row, column]}; every "
                     "weight must be finite. Remove or retrain this network"
                 )
-            matrix.array[:, columns] = block
+            matrix.array[:, columns] = _stored(block, matrix, columns)
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
+
+
+def _stored(block: np.ndarray, matrix: WeightMatrix, columns: slice) -> np.ndarray:
+    """Return the block in the matrix' precision; weights too large for it are an error."""
+    with np.errstate(over="ignore"):
+        stored = block.astype(matrix.array.dtype, copy=False)
+    if not np.isfinite(stored).all():
+        row, column = np.argwhere(~np.isfinite(stored))[0]
+        raise InputError(
+            f"{matrix.rows[row].name}: weight {columns.start + column} is {block[row, column]}, too large "
+            f"for {stored.dtype}; set the zoo's matrix.dtype to float32"
+        )
+    return stored
 
 
 def _describe(path: Path) -> tuple[Layout, dict[str, object]]:

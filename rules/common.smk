@@ -48,6 +48,7 @@ wildcard_constraints:
     subspace=one_of(CONFIG.subspaces),
     generator=one_of(CONFIG.generators),
     shard=r"\d+",
+    part=r"\d+",
 
 
 def requested(pattern, generators=CONFIG.generators):
@@ -75,6 +76,12 @@ def shard_paths(pattern):
         return [pattern.format(**wildcards, shard=shard) for shard in range(n_shards(wildcards.zoo))]
 
     return paths
+
+
+def gram_parts(wildcards):
+    """The parts of the Gram matrix, one a job."""
+    parts = range(zoo_of(wildcards).matrix.gram_jobs)
+    return [f"results/{wildcards.zoo}/{wildcards.canon}/gram/part-{part}.npz" for part in parts]
 
 
 def zoo_manifests_of(zoo_names):
@@ -118,7 +125,11 @@ def benchmarks(wildcards):
             for shard in range(n_shards(zoo))
         ]
         + requested("results/benchmarks/{zoo}/{canon}/stack_weights.tsv")
-        + requested("results/benchmarks/{zoo}/{canon}/accumulate_gram.tsv")
+        + [
+            f"results/benchmarks/{zoo}/{canon}/accumulate_gram-{part}.tsv"
+            for zoo, canon in aligned
+            for part in range(CONFIG.zoos[zoo].matrix.gram_jobs)
+        ]
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv", FLOWS)
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv")
@@ -134,3 +145,10 @@ def zoo_threads(wildcards):
     """One thread where a shard is small: several shards then train side by side."""
     zoo = zoo_of(wildcards)
     return 1 if zoo.architecture.n_parameters < 10_000 else 4
+
+
+def matrix_threads(wildcards):
+    """One thread where the matrix is small: several jobs then run side by side."""
+    zoo = zoo_of(wildcards)
+    weights = len(network_names(zoo)) * zoo.architecture.n_parameters
+    return 1 if weights < 10**8 else 4

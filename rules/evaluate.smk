@@ -6,7 +6,7 @@ rule evaluate_zoo:
         manifests=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
         predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),
         weights="results/{zoo}/{canon}/weights.zarr",
-        gram="results/{zoo}/{canon}/gram.npz",
+        gram=gram_parts,
     output:
         "results/{zoo}/{canon}/zoo_metrics.csv",
     log:

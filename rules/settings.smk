@@ -49,7 +49,13 @@ def canonicalize_settings(wildcards):
 
 
 def stack_settings(wildcards):
-    return as_json(held_out=held_out_names(zoo_of(wildcards)))
+    """How many jobs make the Gram matrix plays no part in how the matrix is stored."""
+    zoo = zoo_of(wildcards)
+    return as_json(held_out=held_out_names(zoo), matrix=zoo.matrix.model_dump(exclude={"gram_jobs"}))
+
+
+def gram_settings(wildcards):
+    return as_json(part=int(wildcards.part), parts=zoo_of(wildcards).matrix.gram_jobs)
 
 
 def subspace_settings(wildcards):

@@ -25,22 +25,25 @@ rule accumulate_gram:
     input:
         "results/{zoo}/{canon}/weights.zarr",
     output:
-        "results/{zoo}/{canon}/gram.npz",
+        "results/{zoo}/{canon}/gram/part-{part}.npz",
     log:
-        "results/logs/{zoo}/{canon}/accumulate_gram.log",
+        "results/logs/{zoo}/{canon}/accumulate_gram-{part}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/accumulate_gram.tsv"
+        "results/benchmarks/{zoo}/{canon}/accumulate_gram-{part}.tsv"
     conda:
         "../envs/environment.yaml"
+    threads: matrix_threads
     params:
+        settings=gram_settings,
         code=fingerprint("dwf_steps.accumulate_gram"),
     shell:
-        "python -m dwf_steps.accumulate_gram --weights {input} --output {output} > {log} 2>&1"
+        "python -m dwf_steps.accumulate_gram --settings {params.settings:q} --threads {threads}"
+        " --weights {input} --output {output} > {log} 2>&1"
 
 
 rule solve_basis:
     input:
-        gram="results/{zoo}/{canon}/gram.npz",
+        gram=gram_parts,
         weights="results/{zoo}/{canon}/weights.zarr",
     output:
         "results/{zoo}/{canon}/{subspace}/basis.npz",

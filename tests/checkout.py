@@ -22,6 +22,7 @@ zoos:
     seeds: 10
     held_out: 2
     shard_size: 5
+    matrix: {gram_jobs: 2}
     initialisations: [default, he]
     training: {lr: 0.01, batch_size: 16, epochs: 8}
 subspaces:

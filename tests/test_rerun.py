@@ -70,6 +70,11 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
         {"solve_basis", "train_flow", "sample_flow", "sample_control", *AFTER_FLOW},
     ),
     "epochs": (lambda config: zoo(config)["training"].update(epochs=9), {"train_zoo", *AFTER_ZOO}),
+    "jobs of the Gram matrix": (
+        lambda config: zoo(config)["matrix"].update(gram_jobs=1),
+        ROWS - {"stack_weights"},
+    ),
+    "precision of the matrix": (lambda config: zoo(config)["matrix"].update(dtype="float16"), ROWS),
     "networks held out": (lambda config: zoo(config).update(held_out=3), ROWS),
     "data folder": (lambda config: config.update(data_dir="elsewhere"), set()),
     "a definition nobody uses": (

@@ -25,7 +25,12 @@ def test_decoding_training_coordinates_projects_the_training_rows(
 ) -> None:
     canon = finished.folder / "results/micro/git_rebasin"
     settings = SolveBasisSettings.model_validate({"subspace": subspace})
-    solve_basis(settings, canon / "gram.npz", canon / "weights.zarr", tmp_path / "basis.npz")
+    solve_basis(
+        settings,
+        [canon / "gram/part-0.npz", canon / "gram/part-1.npz"],
+        canon / "weights.zarr",
+        tmp_path / "basis.npz",
+    )
     basis = Basis.load(tmp_path / "basis.npz")
     matrix = WeightMatrix.open(canon / "weights.zarr")
     rows = matrix.read()[: matrix.n_training].astype(np.float64)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dwf_steps.config import architecture, canonicalization, dataset, generator, subspace, zoo
+from dwf_steps.config import architecture, canonicalization, dataset, generator, matrix, subspace, zoo
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Experiment, WorkflowConfig
 from dwf_steps.storage.atomic import replacing
@@ -19,6 +19,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         dataset.TableFile,
         architecture.MLPConfig,
         zoo.TrainingConfig,
+        matrix.MatrixConfig,
     ],
     "`canonicalizations`": [canonicalization.GitRebasin, canonicalization.Normalized],
     "`subspaces`": [subspace.DualPCA, subspace.IncrementalPCA, subspace.NoSubspace],

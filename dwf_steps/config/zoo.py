@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag
 
 from dwf_steps.config.architecture import ArchitectureConfig, Initialisation
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Section
 
 
@@ -48,6 +49,8 @@ class ZooBase(Section):
     """How the data are divided."""
     architecture: ArchitectureConfig
     """The networks' architecture."""
+    matrix: MatrixConfig = MatrixConfig()
+    """How the weight matrix is stored and streamed."""
     held_out: Annotated[int, Field(ge=0)] = 0
     """How many networks, the last ones, are kept from alignment references, subspaces and generators;
     they show what novelty a truly new network has."""

@@ -1,17 +1,21 @@
-"""The weight matrix: a zarr array (n, d) whose chunks are column blocks of all n rows."""
+"""The weight matrix: a zarr array (n, d), read and written by column blocks of all n rows."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
+from zarr.codecs import Crc32cCodec
 
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 
-CHUNK_BYTES = 16 * 2**20
+CHUNK_BYTES = 16 * 2**20  # what is read at a time
+SHARDS_PER_BUDGET = 4  # writing a shard holds it, its encoded chunks and a copy of one row
+
+Precision = Literal["float16", "float32", "float64"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,14 @@ class Row:
 
 
 class WeightMatrix:
-    """An open weight matrix, training rows first, held-out rows after them."""
+    """An open weight matrix, training rows first, held-out rows after them.
 
-    def __init__(self, array: zarr.Array) -> None:
-        self.array = array
+    Chunks are column blocks of all rows, each with its checksum; many chunks share one file (a shard), so
+    that a large matrix is not a hundred thousand files. What was never written reads as NaN.
+    """
+
+    def __init__(self, array: zarr.Array, path: Path) -> None:
+        self.array, self.path = array, path
         self.layout = Layout.from_json(array.attrs["layout"])  # type: ignore[arg-type]
         self.rows = [Row(**row) for row in array.attrs["rows"]]  # type: ignore[union-attr, arg-type]
         self.architecture: dict[str, Any] = dict(array.attrs["architecture"])  # type: ignore[arg-type]
@@ -39,42 +47,89 @@ class WeightMatrix:
         layout: Layout,
         rows: list[Row],
         architecture: dict[str, Any],
-        dtype: str = "float32",
+        dtype: Precision = "float32",
+        memory_mb: int = 1024,
     ) -> "WeightMatrix":
-        """Create an empty matrix (n, d); chunks are column blocks of at most 16 MiB."""
+        """Create an empty matrix (n, d).
+
+        Chunks are of at most 16 MiB, shards of at most a quarter of ``memory_mb``: `write_blocks` are whole
+        shards, and writing one takes no more than the budget.
+        """
         held_out = [row.held_out for row in rows]
         if held_out != sorted(held_out):
             raise ValueError("training rows must come before held-out rows")
         n, d = len(rows), layout.size
-        columns = min(d, max(1, CHUNK_BYTES // (n * np.dtype(dtype).itemsize)))
+        chunk = min(d, max(1, CHUNK_BYTES // (n * np.dtype(dtype).itemsize)))
+        # In memory a block is float32 whatever it is stored as.
+        in_memory = n * chunk * max(4, np.dtype(dtype).itemsize)
+        per_shard = max(1, memory_mb * 2**20 // (SHARDS_PER_BUDGET * in_memory))
+        shard = chunk * min(per_shard, -(-d // chunk))
         attributes: dict[str, Any] = {
             "layout": layout.to_json(),
             "rows": [asdict(row) for row in rows],
             "architecture": architecture,
         }
         array = zarr.create_array(
-            path, shape=(n, d), chunks=(n, columns), dtype=dtype, compressors=None, attributes=attributes
+            path,
+            shape=(n, d),
+            chunks=(n, chunk),
+            shards=(n, shard) if shard > chunk else None,
+            dtype=dtype,
+            compressors=[Crc32cCodec()],
+            fill_value=np.nan,
+            attributes=attributes,
         )
-        return cls(array)
+        return cls(array, path)
 
     @classmethod
     def open(cls, path: Path) -> "WeightMatrix":
-        """Open a matrix for reading."""
+        """Open a matrix for reading.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
         if not path.is_dir():
             raise InputError(f"{path}: no weight matrix there; run the stage that writes it")
         array = zarr.open_array(path, mode="r")
-        return cls(array)
+        return cls(array, path)
 
     @property
     def n_training(self) -> int:
         return sum(not row.held_out for row in self.rows)
 
-    def column_blocks(self) -> Iterator[slice]:
-        """Yield the column range of each chunk, in order."""
+    def column_blocks(self, part: int = 0, parts: int = 1) -> Iterator[slice]:
+        """Yield the column range of each chunk, in order; of one part where they are divided over jobs."""
         d, step = self.array.shape[1], self.array.chunks[1]
+        starts = range(0, d, step)
+        first, last = (len(starts) * k // parts for k in (part, part + 1))
+        for start in starts[first:last]:
+            yield slice(start, min(start + step, d))
+
+    def write_blocks(self) -> Iterator[slice]:
+        """Yield the column range of each shard, in order: what to write at a time."""
+        d, step = self.array.shape[1], (self.array.shards or self.array.chunks)[1]
         for start in range(0, d, step):
             yield slice(start, min(start + step, d))
 
     def read(self, columns: slice = slice(None)) -> np.ndarray:
-        """Return all rows of a column range, (n, columns)."""
-        return np.asarray(self.array[:, columns])
+        """Return all rows of a column range, (n, columns).
+
+        Raises
+        ------
+        InputError
+            If a chunk's bytes are not those that were written.
+        """
+        try:
+            return np.asarray(self.array[:, columns])
+        except (ValueError, OSError) as error:
+            raise self.damaged(columns, str(error)) from error
+
+    def damaged(self, columns: slice, found: str) -> InputError:
+        """Return the error for a column range that cannot be what was written."""
+        d = self.array.shape[1]
+        return InputError(
+            f"{self.path}: columns {columns.start or 0} to {columns.stop or d} are damaged ({found}); delete "
+            f"{self.path} and run again, which rebuilds it"
+        )

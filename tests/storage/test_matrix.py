@@ -94,3 +94,54 @@ def test_double_precision_is_kept_where_asked_for(tmp_path: Path) -> None:
     matrix = WeightMatrix.create(tmp_path / "w.zarr", LAYOUT, rows_of([False]), {}, dtype="float64")
     matrix.array[:] = 1 / 3
     assert WeightMatrix.open(tmp_path / "w.zarr").read()[0, 0] == 1 / 3
+
+
+def sharded(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, WeightMatrix]:
+    """Return values and a matrix of them with chunks of 3 columns, 4 chunks a shard."""
+    monkeypatch.setattr(matrix_module, "CHUNK_BYTES", 3 * 3 * 4)
+    monkeypatch.setattr(matrix_module, "SHARDS_PER_BUDGET", 2**20 // (3 * 3 * 4 * 4))
+    values = np.random.default_rng(0).normal(size=(3, 25)).astype(np.float32)
+    matrix = WeightMatrix.create(path, LAYOUT, rows_of([False] * 3), {}, memory_mb=1)
+    for columns in matrix.write_blocks():
+        matrix.array[:, columns] = values[:, columns]
+    return values, matrix
+
+
+def test_many_chunks_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values, matrix = sharded(tmp_path / "w.zarr", monkeypatch)
+    assert [block.stop - block.start for block in matrix.write_blocks()] == [12, 12, 1]
+    assert len([path for path in (tmp_path / "w.zarr/c").rglob("*") if path.is_file()]) == 3
+    blocks = list(matrix.column_blocks())
+    assert len(blocks) == 9
+    np.testing.assert_array_equal(np.concatenate([matrix.read(b) for b in blocks], axis=1), values)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4, 9, 12])
+def test_parts_divide_the_blocks_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    _, matrix = sharded(tmp_path / "w.zarr", monkeypatch)
+    divided = [block for part in range(parts) for block in matrix.column_blocks(part, parts)]
+    assert divided == list(matrix.column_blocks())
+
+
+def test_a_flipped_bit_is_found_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, matrix = sharded(tmp_path / "w.zarr", monkeypatch)
+    shard = tmp_path / "w.zarr/c/0/1"
+    content = bytearray(shard.read_bytes())
+    content[5] ^= 1
+    shard.write_bytes(content)
+    np.testing.assert_array_equal(matrix.read(slice(0, 12)).shape, (3, 12))
+    with pytest.raises(InputError, match=r"w\.zarr: columns 12 to 15 are damaged"):
+        matrix.read(slice(12, 15))
+
+
+@pytest.mark.parametrize("kept", [0, 10, 100])
+def test_a_truncated_file_is_found_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    _, matrix = sharded(tmp_path / "w.zarr", monkeypatch)
+    shard = tmp_path / "w.zarr/c/0/0"
+    shard.write_bytes(shard.read_bytes()[:kept])
+    with pytest.raises(InputError, match="columns 3 to 6 are damaged"):
+        matrix.read(slice(3, 6))

@@ -1,15 +1,17 @@
 """The streamed Gram matrix equals the one computed in memory."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from dwf_steps.errors import InputError
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.subspace.gram import centred_gram, squared_distances
+from dwf_steps.subspace.gram import GramPart, accumulate, read_gram, squared_distances
 
 N, HELD_OUT, D = 6, 3, 50
 
@@ -47,13 +49,13 @@ def test_gram_matrix_is_the_same_for_every_chunking(
 ) -> None:
     rows = random_rows()
     matrix = chunked_matrix(tmp_path / "weights.zarr", rows, held_out, columns, monkeypatch)
-    gram = centred_gram(matrix)
+    gram = accumulate(matrix).gram
     assert gram.dtype == np.float64
     np.testing.assert_allclose(gram, direct_gram(rows, len(rows) - held_out), rtol=1e-10, atol=1e-10)
 
 
 def test_the_training_mean_is_subtracted_and_no_other(tmp_path: Path) -> None:
-    gram = centred_gram(matrix_of(tmp_path / "weights.zarr", random_rows(), HELD_OUT))
+    gram = accumulate(matrix_of(tmp_path / "weights.zarr", random_rows(), HELD_OUT)).gram
     np.testing.assert_allclose(gram[:, :N].sum(axis=1), 0, atol=1e-9)
     assert np.abs(gram.sum(axis=1)).max() > 1
 
@@ -66,7 +68,7 @@ def test_held_out_rows_do_not_move_the_training_block_by_one_bit(
     changed = rows.copy()
     changed[N:] = 1000 * random_rows(seed=1)[N:]
     grams = [
-        centred_gram(chunked_matrix(tmp_path / f"{i}.zarr", some, HELD_OUT, columns, monkeypatch))
+        accumulate(chunked_matrix(tmp_path / f"{i}.zarr", some, HELD_OUT, columns, monkeypatch)).gram
         for i, some in enumerate([rows, changed])
     ]
     np.testing.assert_array_equal(grams[0][:N, :N], grams[1][:N, :N])
@@ -75,7 +77,7 @@ def test_held_out_rows_do_not_move_the_training_block_by_one_bit(
 
 def test_a_large_common_offset_costs_no_digits(tmp_path: Path) -> None:
     rows = (1000 + np.random.default_rng(2).normal(size=(N, D))).astype(np.float32)
-    gram = centred_gram(matrix_of(tmp_path / "weights.zarr", rows, 0))
+    gram = accumulate(matrix_of(tmp_path / "weights.zarr", rows, 0)).gram
     np.testing.assert_allclose(gram, direct_gram(rows, N), rtol=1e-9, atol=1e-9)
 
 
@@ -89,3 +91,35 @@ def test_squared_distances_are_never_negative() -> None:
     rows = np.repeat(random_rows().astype(np.float64)[:1], 8, axis=0)
     rows += 1e-9 * np.random.default_rng(3).normal(size=rows.shape)
     assert squared_distances(rows @ rows.T).min() >= 0
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7, 60])
+def test_parts_over_column_ranges_add_up_to_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    matrix = chunked_matrix(tmp_path / "weights.zarr", random_rows(), HELD_OUT, 4, monkeypatch)
+    paths = [tmp_path / f"part-{part}.npz" for part in range(parts)]
+    for part, path in enumerate(paths):
+        accumulate(matrix, part, parts).save(path)
+    gram, n_training = read_gram(paths)
+    assert n_training == N
+    np.testing.assert_allclose(gram, accumulate(matrix).gram, rtol=1e-12, atol=1e-12)
+
+
+def test_parts_of_another_division_are_refused(tmp_path: Path) -> None:
+    for name, start, stop in (("a", 0, 10), ("b", 15, 20)):
+        GramPart(np.eye(3), 3, start, stop).save(tmp_path / f"{name}.npz")
+    with pytest.raises(InputError, match="do not join"):
+        read_gram([tmp_path / "a.npz", tmp_path / "b.npz"])
+
+
+def test_a_chunk_that_was_never_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = chunked_matrix(tmp_path / "weights.zarr", random_rows(), 0, 10, monkeypatch)
+    shutil.rmtree(tmp_path / "weights.zarr" / "c" / "0")
+    with pytest.raises(InputError, match=r"weights\.zarr: columns 0 to 10 are damaged .*never written"):
+        accumulate(matrix)
+
+
+def test_threads_do_not_change_a_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = chunked_matrix(tmp_path / "weights.zarr", random_rows(), HELD_OUT, 3, monkeypatch)
+    np.testing.assert_array_equal(accumulate(matrix, threads=3).gram, accumulate(matrix).gram)

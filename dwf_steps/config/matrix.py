@@ -1,0 +1,18 @@
+"""How a zoo's weight matrix is stored and streamed."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dwf_steps.config.section import Section
+
+
+class MatrixConfig(Section):
+    """How a zoo's weight matrix is stored, and how the passes over its columns are divided."""
+
+    dtype: Literal["float16", "float32"] = "float32"
+    """Precision of the stored weights; products are float32 at least. float16 halves the disk space."""
+    memory_mb: Annotated[int, Field(ge=64)] = 1024
+    """Memory that a job which streams the matrix may take for its blocks, in MiB."""
+    gram_jobs: Annotated[int, Field(ge=1)] = 1
+    """Jobs over which the columns are divided for the Gram matrix."""
