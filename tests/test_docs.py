@@ -69,3 +69,9 @@ def test_the_rule_graph_in_the_readme_has_every_rule() -> None:
         for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)
     }
     assert drawn == rules
+
+
+def test_the_conda_environment_has_the_pins_of_the_requirements() -> None:
+    lines = [line.split("#")[0].strip() for line in (ROOT / "envs/requirements.txt").read_text().splitlines()]
+    conda = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
+    assert conda["dependencies"][-1]["pip"] == [line for line in lines if line]
