@@ -10,7 +10,6 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.config.canonicalization import reference_of
-from dwf_steps.config.generator import FlowConfig
 from dwf_steps.config.workflow import load_config, reference_name
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names
 from dwf_steps.errors import InputError
@@ -33,7 +32,7 @@ os.environ.update(
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
 TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]
-FLOWS = [name for name, generator in CONFIG.generators.items() if isinstance(generator, FlowConfig)]
+FLOWS = list(CONFIG.flows())
 CONTROLS = [name for name in CONFIG.generators if name not in FLOWS]
 
 

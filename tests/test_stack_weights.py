@@ -1,0 +1,80 @@
+"""Stacking networks' files into the weight matrix."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dwf_steps.errors import InputError
+from dwf_steps.stack_weights import StackWeightsSettings, stack_weights
+from dwf_steps.storage import matrix as matrix_module
+from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.storage.matrix import WeightMatrix
+
+VALUES = np.random.default_rng(0).normal(size=(5, 23)).astype(np.float32)
+
+
+def shards(folder: Path, values: np.ndarray = VALUES) -> list[Path]:
+    """Write five networks (a 4 x 5 weight and 3 biases) as two shards; return the manifests."""
+    paths = []
+    for k, rows in enumerate((range(3), range(3, 5))):
+        parameters = {"bias": values[rows, :3], "weight": values[rows, 3:].reshape(-1, 4, 5)}
+        paths.append(folder / f"shard-{k}.json")
+        write_shard(folder / f"shard-{k}", paths[-1], unstack([f"net-{i}" for i in rows], parameters), {})
+    return paths
+
+
+def stacked(folder: Path, manifests: list[Path], held_out: list[str], **matrix: Any) -> WeightMatrix:
+    settings = StackWeightsSettings.model_validate({"held_out": held_out, "matrix": matrix})
+    stack_weights(settings, manifests, folder / "weights.zarr")
+    return WeightMatrix.open(folder / "weights.zarr")
+
+
+@pytest.mark.parametrize("chunk_columns", [1, 4, 7, 23])
+def test_rows_are_the_networks_with_held_out_ones_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_columns: int
+) -> None:
+    monkeypatch.setattr(matrix_module, "CHUNK_BYTES", 5 * 4 * chunk_columns)
+    matrix = stacked(tmp_path, shards(tmp_path), ["net-1", "net-3"])
+    assert [row.name for row in matrix.rows] == ["net-0", "net-2", "net-4", "net-1", "net-3"]
+    assert matrix.n_training == 3
+    networks = matrix.layout.unflatten(matrix.read())
+    np.testing.assert_array_equal(networks["bias"], VALUES[[0, 2, 4, 1, 3], :3])
+    np.testing.assert_array_equal(networks["weight"], VALUES[[0, 2, 4, 1, 3], 3:].reshape(5, 4, 5))
+
+
+def test_half_precision_rounds_to_nearest(tmp_path: Path) -> None:
+    matrix = stacked(tmp_path, shards(tmp_path), [], dtype="float16")
+    assert matrix.array.dtype == np.float16
+    np.testing.assert_array_equal(
+        matrix.layout.unflatten(matrix.read())["bias"], VALUES[:, :3].astype("float16")
+    )
+
+
+def test_weights_too_large_for_half_precision_are_named(tmp_path: Path) -> None:
+    values = VALUES.copy()
+    values[3, 1] = 1e5
+    with pytest.raises(InputError, match=r"net-3: weight 1 is 100000\.0, too large for float16"):
+        stacked(tmp_path, shards(tmp_path, values), [], dtype="float16")
+    assert not (tmp_path / "weights.zarr").exists()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, bad: float) -> None:
+    values = VALUES.copy()
+    values[4, 2] = bad
+    with pytest.raises(InputError, match=rf"net-4\.safetensors: weight 2 is {bad}"):
+        stacked(tmp_path, shards(tmp_path, values), [])
+    assert not (tmp_path / "weights.zarr").exists()
+
+
+def test_a_network_file_that_changed_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    manifests = shards(tmp_path)
+    file = tmp_path / "shard-1/net-4.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"net-4\.safetensors: SHA-256 is .*delete .*shard-1\.json"):
+        stacked(tmp_path, manifests, [])
+    assert not (tmp_path / "weights.zarr").exists()
