@@ -1,11 +1,11 @@
 """What every generator yields: new rows, described relative to the training rows."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.arrays import load_record, save_record
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,9 @@ class Samples:
 
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+        save_record(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "Samples":
         """Read what `save` wrote."""
-        with np.load(path) as stored:
-            arrays = {f.name: stored[f.name] for f in fields(cls)}
-        return cls(
-            **{**arrays, "noise_std": float(arrays["noise_std"]), "noise_seed": int(arrays["noise_seed"])}
-        )
+        return load_record(path, cls)

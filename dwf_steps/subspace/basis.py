@@ -1,12 +1,12 @@
 """A basis of a subspace, in dual form."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dwf_steps.errors import InputError
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.arrays import load_record, save_record
 
 RANK_TOLERANCE = 1e-12  # of the largest eigenvalue; below it a direction is rounding noise
 
@@ -48,17 +48,12 @@ class Basis:
 
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+        save_record(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "Basis":
         """Read what `save` wrote."""
-        with np.load(path) as stored:
-            arrays = {f.name: stored[f.name] for f in fields(cls)}
-        return cls(
-            **{**arrays, "total_variance": float(arrays["total_variance"]), "raw": bool(arrays["raw"])}
-        )
+        return load_record(path, cls)
 
 
 def dual_pca(

@@ -3,7 +3,7 @@
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dwf_steps.errors import InputError
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.storage.matrix import WeightMatrix
 
 logger = logging.getLogger(__name__)
@@ -40,14 +40,12 @@ class GramPart:
 
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+        save_record(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "GramPart":
         """Read what `save` wrote."""
-        with np.load(path) as stored:
-            return cls(stored["gram"], int(stored["n_training"]), int(stored["start"]), int(stored["stop"]))
+        return load_record(path, cls)
 
 
 def accumulate(matrix: WeightMatrix, part: int = 0, parts: int = 1, threads: int = 1) -> GramPart:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bases import basis_of
 from pydantic import TypeAdapter
 from scipy import stats
 
@@ -14,7 +15,6 @@ from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
 
 N, HELD_OUT, D = 5, 2, 6
 
@@ -27,12 +27,6 @@ def rows_and_matrix(path: Path) -> tuple[np.ndarray, WeightMatrix]:
     matrix = WeightMatrix.create(path, Layout.of({"weight": (D,)}), names, {})
     matrix.array[:] = rows
     return rows[:N].astype(np.float64), matrix
-
-
-def basis_of(rows: np.ndarray, components: int | None) -> Basis:
-    centred = rows - rows.mean(axis=0)
-    gram = centred @ centred.T
-    return raw_basis(gram, N) if components is None else dual_pca(gram, N, components)
 
 
 def control(kind: str, samples: int = 50, seed: int = 0, **settings: float) -> ControlConfig:

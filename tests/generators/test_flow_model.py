@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bases import basis_of
 from torch import nn
 
 from dwf_steps.config.generator import FlowConfig, VelocityConfig
@@ -14,7 +15,6 @@ from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
 
 CPU = torch.device("cpu")
 N, HELD_OUT, D = 6, 2, 10
@@ -28,12 +28,6 @@ def matrix_of(path: Path) -> tuple[np.ndarray, WeightMatrix]:
     matrix = WeightMatrix.create(path, Layout.of({"weight": (D,)}), names, {})
     matrix.array[:] = rows
     return rows[:N].astype(np.float64), matrix
-
-
-def basis_of(rows: np.ndarray, components: int | None) -> Basis:
-    centred = rows - rows.mean(axis=0)
-    gram = centred @ centred.T
-    return raw_basis(gram, N) if components is None else dual_pca(gram, N, components)
 
 
 def flow(**settings: Any) -> FlowConfig:
