@@ -60,6 +60,11 @@ def zoo_of(wildcards):
     return CONFIG.zoos[wildcards.zoo]
 
 
+def reference_for(wildcards):
+    """The name of the network that the canonicalization aligns to, or `medoid`."""
+    return reference_name(zoo_of(wildcards), reference_of(CONFIG.canonicalizations[wildcards.canon]))
+
+
 # Shards: how a zoo is divided into jobs.
 
 
@@ -90,7 +95,7 @@ def zoo_manifests_of(zoo_names):
 def reference_manifests(wildcards):
     """The shard that holds the reference; all of them where the medoid is sought."""
     zoo, shards = zoo_of(wildcards), range(n_shards(wildcards.zoo))
-    reference = reference_name(zoo, reference_of(CONFIG.canonicalizations[wildcards.canon]))
+    reference = reference_for(wildcards)
     if reference != "medoid" and not isinstance(zoo, ImportedZoo):
         shards = [network_names(zoo).index(reference) // zoo.shard_size]
     return [f"results/{wildcards.zoo}/zoo/shard-{shard}.json" for shard in shards]

@@ -38,9 +38,8 @@ def task_settings(wildcards):
 
 def reference_settings(wildcards):
     """Held-out networks matter to the medoid alone; a reference by name is checked beforehand."""
-    zoo = zoo_of(wildcards)
-    name = reference_name(zoo, reference_of(CONFIG.canonicalizations[wildcards.canon]))
-    return as_json(reference=name, held_out=held_out_names(zoo) if name == "medoid" else [])
+    name = reference_for(wildcards)
+    return as_json(reference=name, held_out=held_out_names(zoo_of(wildcards)) if name == "medoid" else [])
 
 
 def canonicalize_settings(wildcards):

@@ -1,6 +1,6 @@
 """The result tables, from the metrics of every combination that was run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -18,18 +18,15 @@ def accuracy_table(metrics: list[Path], zoo_metrics: list[Path]) -> pd.DataFrame
     Zoo values are over its training networks; failed networks are counted, not averaged.
     """
     rows = []
-    zoos = _by_zoo(zoo_metrics)
-    for path in metrics:
-        keys, generated = lineage(path, 4), pd.read_csv(path)
-        zoo = zoos[keys["zoo"], keys["canonicalization"]]
-        zoo, good = zoo[~zoo.held_out], generated[~generated.failed]
+    for keys, generated, zoo in _with_their_zoos(metrics, zoo_metrics):
+        training, good = zoo[~zoo.held_out], generated[~generated.failed]
         rows += [
             keys
             | {
                 "metric": score,
-                "zoo_mean": zoo[score].mean(),
-                "zoo_std": zoo[score].std(),
-                "zoo_n": len(zoo),
+                "zoo_mean": training[score].mean(),
+                "zoo_std": training[score].std(),
+                "zoo_n": len(training),
                 "generated_mean": good[score].mean(),
                 "generated_std": good[score].std(),
                 "generated_n": len(good),
@@ -44,10 +41,7 @@ def novelty_table(metrics: list[Path], zoo_metrics: list[Path]) -> pd.DataFrame:
     """Return how close generated networks come to training networks, beside the zoo's own leave-one-out
     values and those of its held-out networks."""
     rows = []
-    zoos = _by_zoo(zoo_metrics)
-    for path in metrics:
-        keys, generated = lineage(path, 4), pd.read_csv(path)
-        zoo = zoos[keys["zoo"], keys["canonicalization"]]
+    for keys, generated, zoo in _with_their_zoos(metrics, zoo_metrics):
         values = {
             f"{prefix}{measure}_mean": frame[measure].mean()
             for measure in ("max_iou", "nn_distance")
@@ -122,9 +116,11 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
             partial.write_text(text)
 
 
-def _by_zoo(zoo_metrics: list[Path]) -> dict[tuple[str, str], pd.DataFrame]:
-    frames = {}
-    for path in zoo_metrics:
-        keys = lineage(path, 2)
-        frames[keys["zoo"], keys["canonicalization"]] = pd.read_csv(path)
-    return frames
+def _with_their_zoos(
+    metrics: list[Path], zoo_metrics: list[Path]
+) -> Iterator[tuple[dict[str, str], pd.DataFrame, pd.DataFrame]]:
+    """Yield each combination's names, its generated networks' metrics, and its zoo's."""
+    zoos = {tuple(lineage(path, 2).values()): pd.read_csv(path) for path in zoo_metrics}
+    for path in metrics:
+        keys = lineage(path, 4)
+        yield keys, pd.read_csv(path), zoos[keys["zoo"], keys["canonicalization"]]
