@@ -1,4 +1,8 @@
-"""The one exception whose message is written for the user."""
+"""How a step ends early: with a message for the user, or on request."""
+
+import signal
+
+TERMINATED = 128 + signal.SIGTERM  # the exit status that shells give a process ended by SIGTERM
 
 
 class InputError(ValueError):

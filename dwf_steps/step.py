@@ -3,14 +3,16 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dwf_steps.errors import InputError
+from dwf_steps.errors import TERMINATED, InputError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -38,11 +40,19 @@ def parse_settings(model: type[Settings], text: str) -> Settings:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main`` with logging set up; an `InputError` ends the process with its message alone."""
+    """Call ``main`` with logging set up; an `InputError` ends the process with its message alone.
+
+    SIGTERM ends the process with status 143 after partial outputs have been removed.
+    """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)

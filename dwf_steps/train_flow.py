@@ -40,7 +40,8 @@ def train_flow(
         checkpoint_seconds,
     )
     logger.info("%d networks, %d latents", *latents.points.shape)
-    flow = fit(latents.points, settings.flow, select_device(), checkpoint)
+    with checkpoint:
+        flow = fit(latents.points, settings.flow, select_device(), checkpoint)
     with replacing(losses) as partial:
         flow.losses.to_csv(partial, index=False)
     FlowModel(flow.velocity, latents.scale).save(output, settings.flow.velocity)

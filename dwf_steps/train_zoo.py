@@ -45,7 +45,8 @@ def train_zoo(
         identity(settings.model_dump_json(), code, dataset.train.inputs.tobytes()),
     )
     logger.info("training %d networks of %d parameters", len(plans), architecture.layout.size)
-    trained = train_networks(architecture, dataset, plans, settings.training, select_device(), checkpoint)
+    with checkpoint:
+        trained = train_networks(architecture, dataset, plans, settings.training, select_device(), checkpoint)
     facts = [
         {"seed": plan.seed, "initialisation": plan.initialisation, "epochs": int(epochs)}
         for plan, epochs in zip(plans, trained.epochs, strict=True)

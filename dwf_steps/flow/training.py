@@ -135,8 +135,8 @@ class _Run:
                     1000 * seconds,
                     seconds * (steps - self.step),
                 )
-                if checkpoint:
-                    checkpoint.save_if_due(self.state)
+            if checkpoint:
+                checkpoint.save_if_due(self.state)
         return TrainedFlow(self.average, pd.DataFrame(self.rows))
 
     def advance(self, batch: Batch) -> None:

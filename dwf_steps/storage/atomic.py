@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -9,29 +10,47 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dwf_steps.errors import InputError
+
 PARTIAL = ".partial-"
+DISK_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a fresh path beside ``path``; move it into place on success, remove it on failure.
+    """Yield a fresh path for what shall become ``path``; move it into place on success, remove it on failure.
 
-    The fresh path may become a file or a directory. What a killed process left behind for the same
-    ``path`` is removed first.
+    The fresh path may become a file or a directory. It lies in a folder beside ``path`` which is locked for
+    as long as this process lives: what a killed process left behind for the same ``path`` is removed, what
+    another living process is writing is left alone.
+
+    Raises
+    ------
+    InputError
+        If the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f"{path.name}{PARTIAL}*"):
-        _remove(leftover)
-    partial = path.with_name(f"{path.name}{PARTIAL}{uuid.uuid4().hex[:8]}{path.suffix}")
+        with _locked(leftover) as abandoned:
+            if abandoned:
+                shutil.rmtree(leftover, ignore_errors=True)
+    folder = path.with_name(f"{path.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
+    folder.mkdir()
     try:
-        yield partial
-        if not partial.exists():
-            raise FileNotFoundError(f"nothing was written for {path}")
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(partial, path)
+        with _locked(folder):
+            partial = folder / path.name
+            yield partial
+            if not partial.exists():
+                raise FileNotFoundError(f"nothing was written for {path}")
+            if path.is_dir():
+                shutil.rmtree(path)
+            os.replace(partial, path)
+    except Exception as error:
+        if any(message in str(error) for message in DISK_FULL):
+            raise _disk_full(path) from error
+        raise
     finally:
-        _remove(partial)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -40,8 +59,30 @@ def write_json(path: Path, value: Any) -> None:
         partial.write_text(json.dumps(value, indent=1) + "\n")
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Yield whether this process could lock the folder; its end, even by SIGKILL, releases the lock."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = True
+        except OSError:  # held by another process, or a file system without locks
+            locked = False
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def _disk_full(path: Path) -> InputError:
+    usage = shutil.disk_usage(path.parent)
+    free, total = usage.free / 2**20, usage.total / 2**20
+    return InputError(
+        f"{path}: the disk is full ({free:,.0f} of {total:,.0f} MiB were free when writing failed). What was "
+        "written of this file has been removed; free some space, or move results/ to a larger disk, and run "
+        "again"
+    )

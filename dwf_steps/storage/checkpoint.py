@@ -2,18 +2,22 @@
 
 import hashlib
 import logging
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import torch
 
-from dwf_steps.errors import InputError
+from dwf_steps.errors import TERMINATED, InputError
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.torch_files import load_tensors
 
 logger = logging.getLogger(__name__)
+
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def identity(*parts: str | bytes) -> str:
@@ -26,12 +30,16 @@ def identity(*parts: str | bytes) -> str:
 
 
 class Checkpoint:
-    """A training state on disk, saved at most once every ``every`` seconds.
+    """A training state on disk, saved at most once every ``every`` seconds, and on SIGTERM.
+
+    As a context manager it takes SIGTERM, which a cluster sends before it kills a job, for a request: the
+    next `save_if_due` saves, and ends the process with status 143.
 
     Parameters
     ----------
     path
-        Where the state lies; removed by `discard` when the run is complete.
+        Where the state lies, its SHA-256 at the end of the file; removed by `discard` when the run is
+        complete.
     run
         `identity` of the run. A state of another run is never resumed.
     every
@@ -41,12 +49,24 @@ class Checkpoint:
     def __init__(self, path: Path, run: str, every: float = 20.0) -> None:
         self.path, self.run, self.every = path, run, every
         self._saved_at = time.monotonic()
+        self._terminating = False
+
+    def __enter__(self) -> Self:
+        self._handler = signal.signal(signal.SIGTERM, self._request)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._handler)
+
+    def _request(self, _signal: int, _frame: FrameType | None) -> None:
+        self._terminating = True
 
     def load(self) -> dict[str, Any] | None:
         """Return the saved state of this very run, or None."""
         if not self.path.is_file():
             return None
         try:
+            _verify(self.path)
             content = load_tensors(self.path)
         except InputError as error:
             logger.warning("%s is damaged (%s); starting from the beginning", self.path, error)
@@ -57,12 +77,36 @@ class Checkpoint:
         return content["state"]
 
     def save_if_due(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Save ``state()`` when the last save is long enough ago."""
-        if time.monotonic() - self._saved_at >= self.every:
-            with replacing(self.path) as partial:
-                torch.save({"run": self.run, "state": state()}, partial)
-            self._saved_at = time.monotonic()
+        """Save ``state()`` when the last save is long enough ago, or when the process shall end.
+
+        Raises
+        ------
+        SystemExit
+            After saving, if SIGTERM came.
+        """
+        if not self._terminating and time.monotonic() - self._saved_at < self.every:
+            return
+        with replacing(self.path) as partial, partial.open("w+b") as file:
+            torch.save({"run": self.run, "state": state()}, file)
+            file.seek(0)
+            file.write(hashlib.file_digest(file, "sha256").digest())
+        self._saved_at = time.monotonic()
+        if self._terminating:
+            logger.warning("terminated; %s holds the state, the next attempt resumes from it", self.path)
+            raise SystemExit(TERMINATED)
 
     def discard(self) -> None:
         """Remove the state from disk."""
         self.path.unlink(missing_ok=True)
+
+
+def _verify(path: Path) -> None:
+    """Raise `InputError` unless the file ends with the SHA-256 of what comes before."""
+    left = path.stat().st_size - DIGEST_BYTES
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, 2**22))):
+            digest.update(block)
+            left -= len(block)
+        if digest.digest() != file.read():
+            raise InputError("its SHA-256 is not the one it was written with")

@@ -74,23 +74,36 @@ def train_networks(
     }
     optimizer = _optimizer(list(parameters.values()), training)
     best = _Best.start(parameters)
-    first_epoch = 0
+    first_epoch, first_batch = 0, 0
     state = checkpoint.load() if checkpoint else None
     if state:
-        first_epoch, best = state["epoch"], _Best(**state["best"])
+        first_epoch, first_batch, best = state["epoch"], state["batch"], _Best(**state["best"])
         best.parameters = {name: value.to(device) for name, value in best.parameters.items()}
         optimizer.load_state_dict(state["optimizer"])
         with torch.no_grad():
             for name, value in parameters.items():
                 value.copy_(state["parameters"][name])
-        logger.info("resumed after epoch %d", first_epoch)
+        logger.info("resumed after batch %d of epoch %d", first_batch, first_epoch + 1)
 
     started = time.monotonic()
     for epoch in range(first_epoch, training.epochs):
         if training.patience and not best.waiting(epoch, training.patience).any():
             logger.info("no network improved for %d epochs; stopped", training.patience)
             break
-        _train_epoch(architecture, parameters, optimizer, inputs, targets, plans, epoch, training.batch_size)
+        orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
+        for batch in range(first_batch, len(orders)):
+            _step(architecture, parameters, optimizer, inputs, targets, orders[batch])
+            if checkpoint:
+                checkpoint.save_if_due(
+                    lambda epoch=epoch, done=batch + 1: {  # type: ignore[misc]
+                        "epoch": epoch,
+                        "batch": done,
+                        "parameters": {name: value.detach() for name, value in parameters.items()},
+                        "optimizer": optimizer.state_dict(),
+                        "best": vars(best),
+                    }
+                )
+        first_batch = 0
         _require_finite(parameters, plans, epoch)
         if training.patience:
             losses = score_split(architecture, parameters, dataset.validation).loss
@@ -103,15 +116,6 @@ def train_networks(
             seconds,
             seconds * (training.epochs - epoch - 1),
         )
-        if checkpoint:
-            checkpoint.save_if_due(
-                lambda done=epoch + 1: {  # type: ignore[misc]
-                    "epoch": done,
-                    "parameters": {name: value.detach() for name, value in parameters.items()},
-                    "optimizer": optimizer.state_dict(),
-                    "best": vars(best),
-                }
-            )
     if training.patience:
         return TrainedNetworks(best.parameters, best.epochs.numpy())
     final = {name: value.detach() for name, value in parameters.items()}
@@ -145,25 +149,21 @@ class _Best:
             self.parameters[name][chosen] = value.detach()[chosen]
 
 
-def _train_epoch(
+def _step(
     architecture: MLPArchitecture,
     parameters: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     inputs: Tensor,
     targets: Tensor,
-    plans: list[NetworkPlan],
-    epoch: int,
-    batch_size: int,
+    batch: Tensor,
 ) -> None:
-    orders = shuffled_orders(len(targets), plans, epoch).to(inputs.device)
-    for start in range(0, len(targets), batch_size):
-        batch = orders[:, start : start + batch_size]
-        logits = architecture.forward(parameters, _gather(inputs, batch))
-        # The mean over (networks x batch) times n is the sum over networks of each one's mean loss.
-        loss = F.cross_entropy(logits.flatten(0, 1), targets[batch].flatten()) * len(plans)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+    """Take one step of all networks, each on its own examples ``batch`` (n, b)."""
+    logits = architecture.forward(parameters, _gather(inputs, batch))
+    # The mean over (networks x batch) times n is the sum over networks of each one's mean loss.
+    loss = F.cross_entropy(logits.flatten(0, 1), targets[batch].flatten()) * len(batch)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
 
 
 def _gather(inputs: Tensor, batch: Tensor) -> Tensor:

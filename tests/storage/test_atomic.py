@@ -1,11 +1,15 @@
 """Outputs appear whole or not at all."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dwf_steps.storage.atomic import replacing, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def names(folder: Path) -> list[str]:
@@ -32,11 +36,10 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert names(path.parent) == ["a.txt"]
 
 
-def test_the_partial_file_lies_beside_the_final_one_and_keeps_its_suffix(tmp_path: Path) -> None:
+def test_the_partial_file_lies_in_a_folder_beside_the_final_one_and_has_its_name(tmp_path: Path) -> None:
     with replacing(tmp_path / "a.npz") as partial:
-        assert partial.parent == tmp_path
-        assert partial.suffix == ".npz"
-        assert partial.name != "a.npz"
+        assert partial.parent.parent == tmp_path
+        assert partial.name == "a.npz"
         partial.touch()
 
 
@@ -97,24 +100,35 @@ def test_writing_nothing_fails_and_leaves_the_old_directory(tmp_path: Path) -> N
 
 
 def test_what_a_killed_process_left_behind_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "a.npz.partial-01234567.npz").write_text("half")
-    (tmp_path / "a.npz.partial-89abcdef.npz").mkdir()
-    (tmp_path / "a.npz.partial-89abcdef.npz" / "half").touch()
-    (tmp_path / "b.npz.partial-01234567.npz").write_text("another output's")
+    for folder in ("a.npz.partial-01234567", "b.npz.partial-01234567"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "half").touch()
     with replacing(tmp_path / "a.npz") as partial:
         partial.touch()
-    assert names(tmp_path) == ["a.npz", "b.npz.partial-01234567.npz"]
+    assert names(tmp_path) == ["a.npz", "b.npz.partial-01234567"]
 
 
-def test_a_partial_directory_left_by_a_killed_process_is_recognised(tmp_path: Path) -> None:
-    path = tmp_path / "a.zarr"
-    with replacing(path) as partial:
-        partial.mkdir()
-    partial.mkdir()
-    with replacing(path) as fresh:
-        assert not partial.exists()
-        fresh.mkdir()
-    assert names(tmp_path) == ["a.zarr"]
+def test_what_another_living_process_writes_is_left_alone(tmp_path: Path) -> None:
+    script = """
+import sys; from pathlib import Path; from dwf_steps.storage.atomic import replacing
+with replacing(Path(sys.argv[1])) as partial:
+    partial.write_text("theirs")
+    print(flush=True)
+    sys.stdin.read()
+"""
+    path = tmp_path / "a.txt"
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with replacing(path) as partial:
+            partial.write_text("ours")
+        assert path.read_text() == "ours"
+        assert len(names(tmp_path)) == 2
+        other.communicate()
+    assert other.returncode == 0
+    assert path.read_text() == "theirs"
+    assert names(tmp_path) == ["a.txt"]
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Checkpoints are whole, rare enough, and used only by their own run."""
 
 import logging
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,19 @@ def test_a_truncated_file_is_ignored_with_a_warning(
 ) -> None:
     path = saved(tmp_path / "c")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * sixteenths // 16])
+    with caplog.at_level(logging.WARNING):
+        assert Checkpoint(path, "run").load() is None
+    assert f"{path} is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("sixteenths", range(16))
+def test_a_flipped_bit_is_ignored_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, sixteenths: int
+) -> None:
+    path = saved(tmp_path / "c")
+    content = bytearray(path.read_bytes())
+    content[len(content) * sixteenths // 16] ^= 1
+    path.write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert Checkpoint(path, "run").load() is None
     assert f"{path} is damaged" in caplog.text
@@ -106,6 +121,24 @@ def test_a_failing_save_keeps_the_earlier_state(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
         Checkpoint(path, "run", every=0).save_if_due(failing)
     assert Checkpoint(path, "run").load() is not None
+
+
+def test_on_sigterm_the_next_save_is_made_and_ends_the_process(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, Checkpoint(tmp_path / "c", "run", every=3600) as checkpoint:
+        checkpoint.save_if_due(state)
+        assert not (tmp_path / "c").exists()
+        os.kill(os.getpid(), signal.SIGTERM)
+        checkpoint.save_if_due(state)
+    assert ended.value.code == 143
+    assert Checkpoint(tmp_path / "c", "run").load() is not None
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_sigterm_after_the_last_save_lets_the_work_end(tmp_path: Path) -> None:
+    with Checkpoint(tmp_path / "c", "run") as checkpoint:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert checkpoint.load() is None
 
 
 def test_discarding_removes_the_file_and_may_be_repeated(tmp_path: Path) -> None:

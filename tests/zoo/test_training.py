@@ -25,6 +25,7 @@ from dwf_steps.storage.checkpoint import Checkpoint
 from dwf_steps.zoo.training import TrainedNetworks, initial_networks, shuffled_orders, train_networks
 
 CPU = torch.device("cpu")
+BATCHES = 6  # an epoch
 KINDS = ("default", "he", "xavier", "uniform", "normal")
 OPTIMIZERS: list[dict[str, Any]] = [
     {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.01},
@@ -197,7 +198,7 @@ def test_training_ends_when_no_network_waits(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
-@pytest.mark.parametrize("saves", [1, 3, 6])
+@pytest.mark.parametrize("saves", [1, BATCHES - 1, BATCHES, BATCHES + 2, 6 * BATCHES])
 @pytest.mark.parametrize("patience", [None, 2])
 def test_an_interrupted_run_resumes_bit_for_bit(
     tmp_path: Path, training: dict[str, Any], saves: int, patience: int | None
@@ -207,17 +208,17 @@ def test_an_interrupted_run_resumes_bit_for_bit(
         train(settings, checkpoint=InterruptedCheckpoint(tmp_path / "c", "run", saves))
     state = Checkpoint(tmp_path / "c", "run").load()
     assert state is not None
-    assert state["epoch"] == saves
+    assert state["epoch"] * BATCHES + state["batch"] == saves
     assert_same(train(settings, checkpoint=Checkpoint(tmp_path / "c", "run", every=0)), train(settings))
 
 
 def test_a_resumed_run_does_not_repeat_what_is_done(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Interrupted):
-        train({}, checkpoint=InterruptedCheckpoint(tmp_path / "c", "run", 3))
+        train({}, checkpoint=InterruptedCheckpoint(tmp_path / "c", "run", 3 * BATCHES + 2))
     caplog.clear()
     with caplog.at_level(logging.INFO):
         train({}, checkpoint=Checkpoint(tmp_path / "c", "run"))
-    assert "resumed after epoch 3" in caplog.text
+    assert "resumed after batch 2 of epoch 4" in caplog.text
     assert [r.args[0] for r in caplog.records if str(r.msg).startswith("epoch")] == [4]  # type: ignore[index]
 
 
