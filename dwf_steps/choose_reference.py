@@ -7,6 +7,7 @@ import numpy as np
 
 from dwf_steps.config.section import Section
 from dwf_steps.errors import InputError
+from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
@@ -27,7 +28,7 @@ def medoid(paths: list[Path]) -> int:
     Networks are compared parameter by parameter, so that only one parameter of all is in memory.
     """
     gram = np.zeros((len(paths), len(paths)))
-    for name in load_state(paths[0]):
+    for name in progress(load_state(paths[0]), "parameter"):
         rows = np.stack([load_state(path)[name].ravel() for path in paths]).astype(np.float64)
         rows -= rows.mean(axis=0)
         gram += rows @ rows.T
