@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from dwf_steps.subspace.products import accumulate
 
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.basis import dual_pca
-from dwf_steps.subspace.gram import accumulate
 
 RESNET18 = 11_181_642
 
@@ -39,7 +39,7 @@ def write_matrix(path: Path, n: int, d: int, dtype: str) -> float:
 
 def ours(path: Path, components: int) -> None:
     part = accumulate(WeightMatrix.open(path), threads=len(os.sched_getaffinity(0)))
-    dual_pca(part.gram, part.n_training, components)
+    dual_pca(part.products, part.n_training, components)
 
 
 def reading(path: Path, components: int) -> None:  # noqa: ARG001

@@ -10,6 +10,7 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from dwf_steps.errors import InputError
+from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout
 
 CHUNK_BYTES = 16 * 2**20  # what is read at a time
@@ -39,6 +40,7 @@ class WeightMatrix:
         self.layout = Layout.from_json(array.attrs["layout"])  # type: ignore[arg-type]
         self.rows = [Row(**row) for row in array.attrs["rows"]]  # type: ignore[union-attr, arg-type]
         self.architecture: dict[str, Any] = dict(array.attrs["architecture"])  # type: ignore[arg-type]
+        self._chunks = ChunkReader(array, path)
 
     @classmethod
     def create(
@@ -122,9 +124,17 @@ class WeightMatrix:
             If a chunk's bytes are not those that were written.
         """
         try:
-            return np.asarray(self.array[:, columns])
+            chunk = self._chunk_at(columns)
+            return np.asarray(self.array[:, columns]) if chunk is None else self._chunks.read(chunk)
         except (ValueError, OSError) as error:
             raise self.damaged(columns, str(error)) from error
+
+    def _chunk_at(self, columns: slice) -> int | None:
+        """Return which chunk the column range is, if it is one."""
+        d, width = self.array.shape[1], self.array.chunks[1]
+        start, stop, _ = columns.indices(d)
+        is_chunk = start < d and start % width == 0 and stop == min(start + width, d)
+        return start // width if is_chunk else None
 
     def damaged(self, columns: slice, found: str) -> InputError:
         """Return the error for a column range that cannot be what was written."""
