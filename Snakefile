@@ -22,7 +22,7 @@ rule all:
         TABLES,
         FIGURES,
         requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
+        GENERATED,
 
 
 rule zoos:
@@ -47,7 +47,7 @@ rule flows:
 
 rule networks:
     input:
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
+        GENERATED,
 
 
 rule tables:

@@ -10,12 +10,15 @@ from safetensors import safe_open
 from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Section
 from dwf_steps.errors import InputError
+from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.networks import ARCHITECTURE, read_columns
+from dwf_steps.storage.precision import RelativeError, convert
+from dwf_steps.subspace.centring import centred_strips
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +52,8 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
         matrix = WeightMatrix.create(
             partial, layout, rows, architecture, settings.matrix.dtype, settings.matrix.memory_mb
         )
-        for columns in matrix.write_blocks():
+        error = RelativeError()
+        for columns in progress(list(matrix.write_blocks()), "column block"):
             block = np.empty((len(rows), columns.stop - columns.start), np.float32)
             for i, row in enumerate(rows):
                 block[i] = read_columns(files[row], layout, columns)
@@ -59,14 +63,19 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
                     f"{files[rows[row]]}: weight {columns.start + column} is {block[row, column]}; every "
                     "weight must be finite. Remove or retrain this network"
                 )
-            matrix.array[:, columns] = _stored(block, matrix, columns)
+            stored = _stored(block, matrix, columns)
+            if stored is not block:
+                _compare(error, stored, block, matrix.n_training)
+            matrix.array[:, columns] = stored
+        matrix.set_storage_error(error.relative)
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
 
 
 def _stored(block: np.ndarray, matrix: WeightMatrix, columns: slice) -> np.ndarray:
     """Return the block in the matrix' precision; weights too large for it are an error."""
-    with np.errstate(over="ignore"):
-        stored = block.astype(matrix.array.dtype, copy=False)
+    if block.dtype == matrix.array.dtype:
+        return block
+    stored = convert(block, np.empty(block.shape, matrix.array.dtype))
     if not np.isfinite(stored).all():
         row, column = np.argwhere(~np.isfinite(stored))[0]
         raise InputError(
@@ -74,6 +83,13 @@ def _stored(block: np.ndarray, matrix: WeightMatrix, columns: slice) -> np.ndarr
             f"for {stored.dtype}; set the zoo's matrix.dtype to float32"
         )
     return stored
+
+
+def _compare(error: RelativeError, stored: np.ndarray, block: np.ndarray, n_training: int) -> None:
+    """Add how far the stored training rows of a block are from the networks' own weights."""
+    for strip, centred, _ in centred_strips(block[:n_training], n_training, block.dtype):
+        kept = convert(stored[:n_training, strip], np.empty(centred.shape, block.dtype))
+        error.add(kept - block[:n_training, strip], centred)
 
 
 def _describe(path: Path) -> tuple[Layout, dict[str, object]]:

@@ -25,15 +25,44 @@ class Record:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a shard holds, in row order. It lies beside the directory it describes."""
+    """What a shard holds, in row order. It lies beside the directory it describes.
+
+    Attributes
+    ----------
+    failed
+        Networks that were not written because their weights are not finite.
+    facts
+        What is known of the shard as a whole.
+    """
 
     path: Path
     networks: tuple[Record, ...]
+    failed: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        content = json.loads(path.read_text())
-        return cls(path, tuple(Record(**record) for record in content["networks"]))
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        try:
+            content = json.loads(path.read_text())
+            networks = tuple(Record(**record) for record in content["networks"])
+            return cls(path, networks, tuple(content["failed"]), content["facts"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: not a manifest that this workflow wrote ({error}); delete it and run again, which "
+                "rebuilds the shard"
+            ) from error
+
+    def write(self) -> None:
+        """Write as JSON, atomically."""
+        content = {"networks": list(map(asdict, self.networks)), "failed": self.failed, "facts": self.facts}
+        write_json(self.path, content)
 
     def file(self, record: Record) -> Path:
         """Return where the record's network lies."""
@@ -78,7 +107,7 @@ def write_shard(
             path = partial / f"{network.name}.safetensors"
             save_network(path, network.state, architecture)
             records.append(Record(network.name, sha256(path), network.facts))
-    write_json(manifest, {"networks": [asdict(record) for record in records]})
+    Manifest(manifest, tuple(records)).write()
 
 
 def unstack(
