@@ -1,11 +1,9 @@
 """Stack canonical networks into the weight matrix, column block by column block."""
 
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Section
@@ -13,10 +11,9 @@ from dwf_steps.errors import InputError
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.storage.networks import ARCHITECTURE, read_columns
+from dwf_steps.storage.networks import describe, read_columns
 from dwf_steps.storage.precision import RelativeError, convert
 from dwf_steps.subspace.centring import centred_strips
 
@@ -47,7 +44,7 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
             held_out = record.name in settings.held_out
             files[Row(record.name, record.sha256, held_out)] = path
     rows = sorted(files, key=lambda row: row.held_out)
-    layout, architecture = _describe(files[rows[0]])
+    layout, architecture = describe(files[rows[0]])
     with replacing(output) as partial:
         matrix = WeightMatrix.create(
             partial, layout, rows, architecture, settings.matrix.dtype, settings.matrix.memory_mb
@@ -90,14 +87,6 @@ def _compare(error: RelativeError, stored: np.ndarray, block: np.ndarray, n_trai
     for strip, centred, _ in centred_strips(block[:n_training], n_training, block.dtype):
         kept = convert(stored[:n_training, strip], np.empty(centred.shape, block.dtype))
         error.add(kept - block[:n_training, strip], centred)
-
-
-def _describe(path: Path) -> tuple[Layout, dict[str, object]]:
-    """Return the layout and the architecture that a network file states."""
-    with safe_open(path, framework="np") as file:
-        architecture = json.loads(file.metadata()[ARCHITECTURE])
-        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    return Layout.of(shapes), architecture
 
 
 def main() -> None:

@@ -68,23 +68,26 @@ class Manifest:
         """Return where the record's network lies."""
         return self.path.with_suffix("") / f"{record.name}.safetensors"
 
-    def verified_files(self) -> list[Path]:
-        """Return the networks' files after comparing each with its digest.
+    def verified_file(self, record: Record) -> Path:
+        """Return where the record's network lies, after comparing it with its digest.
 
         Raises
         ------
         InputError
-            If a file is missing or its bytes are not those that were written.
+            If the file is missing or its bytes are not those that were written.
         """
-        files = [self.file(record) for record in self.networks]
-        for path, record in zip(files, self.networks, strict=True):
-            found = sha256(path) if path.is_file() else "no file"
-            if found != record.sha256:
-                raise InputError(
-                    f"{path}: SHA-256 is {found[:16]}, but {self.path} says {record.sha256[:16]}. The "
-                    f"file changed after it was written; delete {self.path} and run again"
-                )
-        return files
+        path = self.file(record)
+        found = sha256(path) if path.is_file() else "no file"
+        if found != record.sha256:
+            raise InputError(
+                f"{path}: SHA-256 is {found[:16]}, but {self.path} says {record.sha256[:16]}. The "
+                f"file changed after it was written; delete {self.path} and run again"
+            )
+        return path
+
+    def verified_files(self) -> list[Path]:
+        """Return all networks' files after comparing each with its digest, as `verified_file` does."""
+        return [self.verified_file(record) for record in self.networks]
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,23 @@ def stack_states(paths: list[Path]) -> dict[str, np.ndarray]:
     return {name: np.stack([state[name] for state in states]) for name in states[0]}
 
 
+def describe(path: Path) -> tuple[Layout, dict[str, Any]]:
+    """Return the layout and the architecture that a network file states.
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            architecture = json.loads((file.metadata() or {}).get(ARCHITECTURE, "{}"))
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, FileNotFoundError) as error:
+        raise unreadable(path, error) from error
+    return Layout.of(shapes), architecture
+
+
 def read_columns(path: Path, layout: Layout, columns: slice) -> np.ndarray:
     """Return the weights ``columns`` of one network's row, reading no more of the file than needed.
 
