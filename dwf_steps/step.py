@@ -1,6 +1,7 @@
 """What every step's command line shares: settings as JSON, a log with times, errors for users."""
 
 import argparse
+import ctypes
 import logging
 import os
 import signal
@@ -42,16 +43,25 @@ def parse_settings(model: type[Settings], text: str) -> Settings:
 def run(main: Callable[[], None]) -> None:
     """Call ``main`` with logging set up; an `InputError` ends the process with its message alone.
 
-    SIGTERM ends the process with status 143 after partial outputs have been removed.
+    SIGTERM ends the process with status 143 after partial outputs have been removed; where the environment
+    variable DWF_ENDS_WITH_PARENT is set, so does the end of the parent process (on Linux).
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
     signal.signal(signal.SIGTERM, _terminate)
+    if os.environ.get("DWF_ENDS_WITH_PARENT") and sys.platform == "linux":
+        _end_with_parent()
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent ends: prctl(2), PR_SET_PDEATHSIG."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -22,12 +22,16 @@ except InputError as error:
 
 # Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda
 # environment is activated for the job, and with this repository's code whatever the working directory.
+# They end when Snakemake does, even by SIGKILL, so that the next run meets no step of the last one; for this
+# each must be Snakemake's own child, without a shell between the two: shell commands are one command each.
 # Where the data lie is no setting of any step: moving them reruns nothing.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
     DWF_DATA_DIR=str(CONFIG.data_dir),
+    DWF_ENDS_WITH_PARENT="1",
 )
+shell.prefix("exec ")
 
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
