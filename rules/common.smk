@@ -29,6 +29,10 @@ os.environ.update(
     DWF_DATA_DIR=str(CONFIG.data_dir),
 )
 
+
+include: "one_run.smk"
+
+
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
 TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]
