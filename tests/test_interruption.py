@@ -1,6 +1,7 @@
 """Killed runs continue: no work repeated, same results as an undisturbed run."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,13 +70,23 @@ def test_a_killed_run_continues_and_ends_with_the_same_tables(
         start_new_session=True,
     )
     wait_for(started.is_file, process)
+    during = checkout.status()
+    refused = checkout.snakemake("all", check=False)
+    assert process.poll() is None, "the run was too short to be asked about"
+    assert f"At work: process {process.pid} on host " in during
+    assert re.search(r"^Running:\n  train_flow zoo=micro, .*train_flow.log\)$", during, re.M)
+    assert re.search(r"^train_zoo +2/2", during, re.M)
+    assert f"Another run is at work in this directory: process {process.pid} " in refused
+    assert "make status" in refused and "--unlock" not in refused
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     trained = {path: path.stat().st_mtime_ns for path in checkout.folder.glob("results/micro/zoo/*.json")}
     assert len(trained) == 2
 
     refused = checkout.snakemake("all", check=False)
-    assert "--unlock" in refused
+    assert f"A run was killed in this directory and left its lock: process {process.pid} " in refused
+    assert "remove the lock with `snakemake --unlock`" in refused
+    assert "Interrupted by a kill" in checkout.status()
     checkout.snakemake("--unlock")
     checkout.snakemake("all")
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
