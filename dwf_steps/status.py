@@ -8,6 +8,7 @@ import io
 import logging
 import re
 import shlex
+import signal
 import sys
 import time
 from collections import Counter
@@ -224,6 +225,7 @@ def report(
 
 
 def main() -> None:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make status | head` ends without a traceback
     parser = argparse.ArgumentParser(
         description=__doc__, usage="%(prog)s [--stale] [targets and options of snakemake]", allow_abbrev=False
     )

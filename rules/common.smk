@@ -74,7 +74,7 @@ def reference_for(wildcards):
 
 def n_shards(zoo_name):
     zoo = CONFIG.zoos[zoo_name]
-    return 1 if isinstance(zoo, ImportedZoo) else len(zoo.shards())
+    return 1 if isinstance(zoo, ImportedZoo) else zoo.n_shards
 
 
 def shard_paths(pattern):
