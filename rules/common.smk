@@ -33,6 +33,10 @@ os.environ.update(
 )
 shell.prefix("exec ")
 
+
+include: "one_run.smk"
+
+
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
 TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]
@@ -74,7 +78,7 @@ def reference_for(wildcards):
 
 def n_shards(zoo_name):
     zoo = CONFIG.zoos[zoo_name]
-    return 1 if isinstance(zoo, ImportedZoo) else len(zoo.shards())
+    return 1 if isinstance(zoo, ImportedZoo) else zoo.n_shards
 
 
 def shard_paths(pattern):

@@ -5,6 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +84,20 @@ class Checkout:
             raise AssertionError(f"snakemake {' '.join(arguments)} failed:\n{done.stdout[-8000:]}")
         return done.stdout
 
+    def status(self, *arguments: str) -> str:
+        """Return what `make status` prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "dwf_steps.status", *arguments, "--configfile", "experiment.yaml"],
+            cwd=self.folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
     def pending(self, *targets: str) -> set[str]:
         """Return the rules that a run would execute now (target rules left out)."""
         output = self.snakemake("--dry-run", *targets)
@@ -90,6 +107,18 @@ class Checkout:
         """Return the files below results/ that match a glob pattern, by path."""
         base = self.folder / "results"
         return {str(p.relative_to(base)): p.read_bytes() for p in sorted(base.glob(pattern)) if p.is_file()}
+
+
+@contextmanager
+def changed_config(checkout: Checkout, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Change the configuration for the time of a ``with`` block."""
+    config = deepcopy(checkout.config)
+    change(config)
+    checkout.write_config(config)
+    try:
+        yield
+    finally:
+        checkout.write_config()
 
 
 def environment() -> dict[str, str]:

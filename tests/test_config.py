@@ -67,6 +67,15 @@ def test_more_seeds_only_add_networks() -> None:
     assert zoo.model_copy(update={"seeds": 130}).networks()[:100] == zoo.networks()
 
 
+@pytest.mark.parametrize("shard_size", [7, 50, 100, 1000])
+def test_shards_divide_the_networks(shard_size: int) -> None:
+    zoo = load_config(DEFAULT).zoos["iris"].model_copy(update={"shard_size": shard_size})
+    assert isinstance(zoo, TrainedZoo)
+    shards = [zoo.shard(k) for k in range(zoo.n_shards)]
+    assert all(0 < len(shard) <= shard_size for shard in shards)
+    assert [network for shard in shards for network in shard] == zoo.networks()
+
+
 def test_canonicalizations_may_be_named_or_spelt_out() -> None:
     raw = default()
     raw["canonicalizations"] = {

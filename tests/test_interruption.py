@@ -1,5 +1,6 @@
 """Killed runs continue: no work repeated, same results as an undisturbed run."""
 
+import re
 import subprocess
 import sys
 import time
@@ -114,9 +115,24 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_tables_and_repeats_no_fi
         process.kill()
         process.wait()
         assert {path: path.stat().st_mtime_ns for path in done} == done, stage
-        assert "--unlock" in checkout.snakemake("all", check=False)
-        checkout.snakemake("--unlock")
         done = finished_files(checkout)
+        refused = checkout.snakemake("all", check=False)
+        assert f"A run was killed in this directory and left its lock: process {process.pid} " in refused
+        assert "remove the lock with `snakemake --unlock`" in refused
+        checkout.snakemake("--unlock")
+
+    process = start(checkout)
+    wait_for((checkout.folder / ".snakemake/locks/run.json").is_file, process)
+    during, refused = checkout.status(), checkout.snakemake("all", check=False)
+    assert process.poll() is None, "the run was too short to be asked about"
+    assert f"At work: process {process.pid} on host " in during
+    assert re.search(r"^train_zoo +2/2", during, re.M)
+    assert f"Another run is at work in this directory: process {process.pid} " in refused
+    assert "make status" in refused and "--unlock" not in refused
+    process.kill()
+    process.wait()
+    assert "Interrupted by a kill" in checkout.status()
+    checkout.snakemake("--unlock")
     checkout.snakemake("all")
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert not list(checkout.folder.rglob("*.partial-*"))
