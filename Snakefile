@@ -8,6 +8,7 @@ configfile: "workflow_config.yaml"
 
 include: "rules/common.smk"
 include: "rules/settings.smk"
+include: "rules/data.smk"
 include: "rules/zoo.smk"
 include: "rules/canonicalize.smk"
 include: "rules/subspace.smk"
@@ -23,6 +24,11 @@ rule all:
         FIGURES,
         requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
         requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
+
+
+rule datasets:
+    input:
+        data_sets_of(dict.fromkeys(cell.zoo for cell in CELLS)),
 
 
 rule zoos:

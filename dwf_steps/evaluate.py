@@ -33,7 +33,7 @@ class EvaluateSettings(Section):
 
 def evaluate(
     settings: EvaluateSettings,
-    data_dir: Path,
+    data_dir: Path | None,
     generated: Path,
     weights: Path,
     zoo_manifests: list[Path],

@@ -30,7 +30,7 @@ class TrainZooSettings(Section):
 
 def train_zoo(
     settings: TrainZooSettings,
-    data_dir: Path,
+    data_dir: Path | None,
     output: Path,
     manifest: Path,
     predictions: Path,

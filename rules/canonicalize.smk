@@ -23,6 +23,8 @@ rule canonicalize:
         networks="results/{zoo}/zoo/shard-{shard}",
         manifest="results/{zoo}/zoo/shard-{shard}.json",
         reference="results/{zoo}/{canon}/reference.safetensors",
+        data=fetched_data,
+        table=own_table,
     output:
         networks=directory("results/{zoo}/{canon}/aligned/shard-{shard}"),
         manifest="results/{zoo}/{canon}/aligned/shard-{shard}.json",
@@ -38,8 +40,8 @@ rule canonicalize:
         code=fingerprint("dwf_steps.canonicalize"),
     shell:
         "python -m dwf_steps.canonicalize --settings {params.settings:q} --source {input.manifest}"
-        " --reference {input.reference} --output {output.networks} --manifest {output.manifest}"
-        " --table {output.table} > {log} 2>&1"
+        " --reference {input.reference} --data-dir {input.data} --output {output.networks}"
+        " --manifest {output.manifest} --table {output.table} > {log} 2>&1"
 
 
 rule gather_alignment:

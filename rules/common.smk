@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.config.canonicalization import reference_of
+from dwf_steps.config.dataset import FETCHED, TableFile
 from dwf_steps.config.workflow import load_config, reference_name
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names
 from dwf_steps.errors import InputError
@@ -22,11 +23,9 @@ except InputError as error:
 
 # Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda
 # environment is activated for the job, and with this repository's code whatever the working directory.
-# Where the data lie is no setting of any step: moving them reruns nothing.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
-    DWF_DATA_DIR=str(CONFIG.data_dir),
 )
 
 CELLS = CONFIG.cells()
@@ -46,6 +45,7 @@ wildcard_constraints:
     canon=one_of(CONFIG.canonicalizations),
     subspace=one_of(CONFIG.subspaces),
     generator=one_of(CONFIG.generators),
+    dataset=one_of(FETCHED),
     shard=r"\d+",
     part=r"\d+",
 
@@ -63,6 +63,26 @@ def zoo_of(wildcards):
 def reference_for(wildcards):
     """The name of the network that the canonicalization aligns to, or `medoid`."""
     return reference_name(zoo_of(wildcards), reference_of(CONFIG.canonicalizations[wildcards.canon]))
+
+
+# Data: what a zoo's networks are trained and scored on. Data sets inside scikit-learn are no files.
+
+
+def fetched_data(wildcards):
+    """The folder of a data set that is fetched; it holds the same data whenever it was written."""
+    dataset = zoo_of(wildcards).dataset
+    return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
+
+
+def data_sets_of(zoo_names):
+    """The folders of all data sets that have to be fetched for these zoos."""
+    names = dict.fromkeys(name for name in (CONFIG.zoos[zoo].dataset for zoo in zoo_names) if name in FETCHED)
+    return [f"results/data/{name}" for name in names]
+
+
+def own_table(wildcards):
+    dataset = zoo_of(wildcards).dataset
+    return str(dataset.file) if isinstance(dataset, TableFile) else []
 
 
 # Shards: how a zoo is divided into jobs.

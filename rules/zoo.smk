@@ -2,6 +2,9 @@
 
 
 rule train_zoo:
+    input:
+        data=fetched_data,
+        table=own_table,
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
         manifest="results/{zoo}/zoo/shard-{shard}.json",
@@ -20,6 +23,7 @@ rule train_zoo:
         code=fingerprint("dwf_steps.train_zoo"),
     shell:
         "python -m dwf_steps.train_zoo --settings {params.settings:q} --code {params.code}"
+        " --data-dir {input.data}"
         " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"
         " > {log} 2>&1"
 
@@ -27,6 +31,8 @@ rule train_zoo:
 rule import_zoo:
     input:
         files=imported_files,
+        data=fetched_data,
+        table=own_table,
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
         manifest="results/{zoo}/zoo/shard-{shard}.json",
@@ -44,5 +50,6 @@ rule import_zoo:
         code=fingerprint("dwf_steps.import_zoo"),
     shell:
         "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {input.files:q}"
+        " --data-dir {input.data}"
         " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"
         " > {log} 2>&1"

@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW_FILES = ("Snakefile", "workflow_config.yaml", "rules", "dwf_steps", "report", "profiles", "envs")
+
+TARGETS = {"all", *re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.M)}
 
 MICRO = """
 zoos:
@@ -56,6 +60,8 @@ class Checkout:
 
     folder: Path
     config: dict[str, Any]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of its runs."""
 
     def write_config(self, config: dict[str, Any] | None = None) -> None:
         (self.folder / "experiment.yaml").write_text(yaml.safe_dump(config or self.config))
@@ -71,7 +77,7 @@ class Checkout:
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env=environment(),
+            env=environment() | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -83,8 +89,7 @@ class Checkout:
 
     def pending(self, *targets: str) -> set[str]:
         """Return the rules that a run would execute now (target rules left out)."""
-        output = self.snakemake("--dry-run", *targets)
-        return set(re.findall(r"^(?:local)?rule (\w+):$", output, re.M)) - {"all"}
+        return executed(self.snakemake("--dry-run", *targets)).keys()
 
     def results(self, pattern: str) -> dict[str, bytes]:
         """Return the files below results/ that match a glob pattern, by path."""
@@ -92,9 +97,15 @@ class Checkout:
         return {str(p.relative_to(base)): p.read_bytes() for p in sorted(base.glob(pattern)) if p.is_file()}
 
 
+def executed(output: str) -> Counter[str]:
+    """Return how many jobs of each rule a run executed, or would execute (target rules left out)."""
+    rules = Counter(re.findall(r"^(?:local)?rule (\w+):$", output, re.M))
+    return Counter({name: count for name, count in rules.items() if name not in TARGETS})
+
+
 def environment() -> dict[str, str]:
     """Return the environment without what a surrounding Snakemake or pytest might have set."""
-    return {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "DWF_DATA_DIR", "OMP_NUM_THREADS"}}
+    return {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "OMP_NUM_THREADS"}}
 
 
 def copy_repository(folder: Path) -> Checkout:
