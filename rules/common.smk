@@ -28,6 +28,9 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
 )
 
+# Marking rules for the cache without one being named makes Snakemake warn in every run.
+SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
+
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
 TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]

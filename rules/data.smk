@@ -8,6 +8,7 @@ rule fetch_data:
         directory("results/data/{dataset}"),
     log:
         "results/logs/data/{dataset}.log",
+    cache: SHARED
     localrule: True
     conda:
         "../envs/environment.yaml"

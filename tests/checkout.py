@@ -53,6 +53,9 @@ experiments:
     generators: [flow, noise, interpolation]
 """
 
+# Nothing answers there: what a test does not provide cannot be downloaded.
+OFFLINE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
 
 @dataclass(frozen=True)
 class Checkout:
@@ -119,3 +122,23 @@ def copy_repository(folder: Path) -> Checkout:
     checkout = Checkout(folder, yaml.safe_load(MICRO))
     checkout.write_config()
     return checkout
+
+
+def one_cell(checkout: Checkout, dataset: Any, widths: list[int], **more: Any) -> Checkout:
+    """Let the checkout ask for one cheap cell over any data set, and reach no mirror."""
+    zoo = checkout.config["zoos"]["micro"] | {
+        "dataset": dataset,
+        "architecture": {"widths": widths},
+        "initialisations": ["default"],
+        "training": {"epochs": 1},
+    }
+    cell = {
+        "zoos": ["micro"],
+        "canonicalizations": ["git_rebasin"],
+        "subspaces": ["pca_4"],
+        "generators": ["gaussian"],
+    }
+    config = checkout.config | {"zoos": {"micro": zoo}, "experiments": [cell]} | more
+    result = Checkout(checkout.folder, config, OFFLINE)
+    result.write_config()
+    return result
