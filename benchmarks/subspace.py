@@ -39,7 +39,7 @@ def write_matrix(path: Path, n: int, d: int, dtype: str) -> float:
 
 def ours(path: Path, components: int) -> None:
     part = accumulate(WeightMatrix.open(path), threads=len(os.sched_getaffinity(0)))
-    dual_pca(part.gram, part.n_training, components)
+    dual_pca(part.products, part.n_training, components)
 
 
 def reading(path: Path, components: int) -> None:  # noqa: ARG001

@@ -23,7 +23,7 @@ def evaluate_zoo(
     """
     matrix = WeightMatrix.open(weights)
     zoo, n = ZooRecords.read(manifests, predictions, matrix.rows), matrix.n_training
-    distances = np.sqrt(squared_distances(read_gram(gram)[0])[:, :n])
+    distances = np.sqrt(squared_distances(read_gram(gram).products)[:, :n])
     overlap = wrong_set_iou(zoo.wrong, zoo.wrong[:n])
     itself = np.arange(n)
     distances[itself, itself], overlap[itself, itself] = np.inf, -np.inf

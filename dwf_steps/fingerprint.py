@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = "dwf_steps"
+# What a step says of its progress has no part in its result.
+WITHOUT_EFFECT = frozenset({"dwf_steps.progress"})
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -50,7 +52,7 @@ def _closure(module: str) -> set[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or _file(name) is None:
+        if name in seen | WITHOUT_EFFECT or _file(name) is None:
             continue
         seen.add(name)
         if "." in name:

@@ -3,14 +3,12 @@
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from dwf_steps.config.section import Section
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
-from dwf_steps.subspace.gram import read_gram
+from dwf_steps.subspace.gram import GramMatrix, read_gram
 
 logger = logging.getLogger(__name__)
 
@@ -23,24 +21,33 @@ class SolveBasisSettings(Section):
 
 def solve_basis(settings: SolveBasisSettings, gram: list[Path], weights: Path, output: Path) -> None:
     """Write the basis from the parts of the Gram matrix; IncrementalPCA alone reads the matrix itself."""
-    basis = _solve(settings.subspace, *read_gram(gram), weights)
+    basis = _solve(settings.subspace, read_gram(gram), weights)
     basis.save(output)
     kept = basis.explained_variance_ratio.sum()
     logger.info("%d components, %.4f of the variance", basis.coordinates.shape[1], kept)
 
 
-def _solve(subspace: SubspaceConfig, gram: np.ndarray, n_training: int, weights: Path) -> Basis:
+def _solve(subspace: SubspaceConfig, gram: GramMatrix, weights: Path) -> Basis:
     match subspace:
         case DualPCA():
-            return dual_pca(gram, n_training, subspace.components, subspace.variance)
+            return dual_pca(
+                gram.products,
+                gram.n_training,
+                subspace.components,
+                subspace.variance,
+                subspace.solver,
+                gram.rounding,
+            )
         case IncrementalPCA():
             # Imported here: scikit-learn takes a second that the other methods need not pay.
             from dwf_steps.subspace.incremental import incremental_pca
 
             rows = WeightMatrix.open(weights).read()
-            return incremental_pca(rows, gram, n_training, subspace.components, subspace.batch_size)
+            return incremental_pca(
+                rows, gram.products, gram.n_training, subspace.components, subspace.batch_size
+            )
         case _:
-            return raw_basis(gram, n_training)
+            return raw_basis(gram.products, gram.n_training)
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ rule evaluate_zoo:
 
 rule evaluate:
     input:
-        generated="results/{zoo}/{canon}/{subspace}/{generator}/generated.zarr",
+        networks=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
+        generated=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json"),
         weights="results/{zoo}/{canon}/weights.zarr",
         data=fetched_data,
         table=own_table,

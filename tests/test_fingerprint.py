@@ -53,6 +53,14 @@ def test_a_changed_formula_counts_for_the_steps_that_import_it_alone(package: Pa
     assert after[1] == before[1]
 
 
+def test_what_is_said_of_progress_does_not_count(package: Path) -> None:
+    (package / "dwf_steps/step_a.py").write_text("from dwf_steps import progress\n")
+    (package / "dwf_steps/progress.py").write_text("PAUSE = 5\n")
+    before = both()
+    (package / "dwf_steps/progress.py").write_text("PAUSE = 6\n")
+    assert both() == before
+
+
 def test_a_changed_package_above_counts(package: Path) -> None:
     before = both()
     (package / "dwf_steps/noun/__init__.py").write_text("LIMIT = 1\n")

@@ -26,7 +26,7 @@ def flow_command(finished: Checkout, output: Path) -> list[str]:
         *("--settings", '{"flow": {"kind": "flow", "training": {"steps": 1500}, "velocity": {"width": 32}}}'),
         *("--basis", str(canon / "pca_4/basis.npz"), "--weights", str(canon / "weights.zarr")),
         *("--output", str(output / "model.safetensors"), "--losses", str(output / "training.csv")),
-        *("--checkpoint-seconds", "0"),
+        *("--checkpoint-seconds", "0.1"),
     ]
 
 

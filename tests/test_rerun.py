@@ -109,8 +109,8 @@ CODE_CASES = {
     ),
     "layout": (
         "dwf_steps/zoo/training.py",
-        "        loss.backward()\n",
-        "        loss.backward(\n        )\n\n",
+        "    loss.backward()\n",
+        "    loss.backward(\n    )\n\n",
         set(),
     ),
     "the path's formula": (

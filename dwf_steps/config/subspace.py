@@ -6,16 +6,21 @@ from pydantic import Field, model_validator
 
 from dwf_steps.config.section import Section
 
+Solver = Literal["exact", "randomized"]
+
 
 class DualPCA(Section):
-    """Exact PCA from the n x n Gram matrix of the centred training rows."""
+    """PCA from the n x n Gram matrix of the centred training rows."""
 
     method: Literal["dual_pca"] = "dual_pca"
-    """One pass over the matrix, exact eigendecomposition."""
+    """One pass over the matrix, then the eigendecomposition of n x n products."""
     components: Annotated[int, Field(ge=1)] | None = None
     """Number of components, at most n - 1 for n training networks."""
     variance: Annotated[float, Field(gt=0, le=1)] | None = None
     """Instead of a number: the share of the total variance to keep."""
+    solver: Solver = "exact"
+    """`randomized` finds the leading components of thousands of networks without the others (Halko et al.
+    2011); explained variance is of the full trace in either case."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "DualPCA":

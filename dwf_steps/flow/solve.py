@@ -6,6 +6,9 @@ from torchdiffeq import odeint
 
 from dwf_steps.config.generator import FlowSampling
 from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.progress import Progress
+
+EVALUATIONS = {"euler": 1, "rk4": 4}  # of the field, in one step
 
 
 @torch.no_grad()
@@ -25,12 +28,18 @@ def integrate(velocity: VelocityMLP, x0: Tensor, sampling: FlowSampling) -> Tens
     (n, k), the points at t = 1.
     """
 
-    def field(t: Tensor, x: Tensor) -> Tensor:
-        return velocity(t.expand(len(x), 1), x)
-
     ends = torch.linspace(0, 1, 2, device=x0.device)
-    if sampling.solver == "dopri5":
-        return odeint(field, x0, ends, method="dopri5", rtol=sampling.rtol, atol=sampling.atol)[-1]
-    grid = torch.linspace(0, 1, sampling.steps + 1, device=x0.device)
-    options = {"grid_constructor": lambda *_: grid}
-    return odeint(field, x0, ends, method=sampling.solver, options=options)[-1]
+    adaptive = sampling.solver == "dopri5"
+    total = None if adaptive else sampling.steps * EVALUATIONS[sampling.solver]
+    with Progress("evaluation", total) as report:
+
+        def field(t: Tensor, x: Tensor) -> Tensor:
+            velocities = velocity(t.expand(len(x), 1), x)
+            report.advance()
+            return velocities
+
+        if adaptive:
+            return odeint(field, x0, ends, method="dopri5", rtol=sampling.rtol, atol=sampling.atol)[-1]
+        grid = torch.linspace(0, 1, sampling.steps + 1, device=x0.device)
+        options = {"grid_constructor": lambda *_: grid}
+        return odeint(field, x0, ends, method=sampling.solver, options=options)[-1]

@@ -3,7 +3,6 @@
 import copy
 import logging
 import math
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.path import draw_times, linear_path, linear_velocity
 from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.progress import Progress
 from dwf_steps.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 
@@ -121,22 +121,15 @@ class _Run:
         if checkpoint and (state := checkpoint.load()):
             self.load_state(state)
             logger.info("resumed after step %d", self.step)
-        first_step, started = self.step, time.monotonic()
-        while self.step < steps:
-            self.advance(draw_batch(self.targets, batch_size, self.config, self.draws))
-            if self.step % report_every == 0 or self.step == steps:
-                self.report()
-                seconds = (time.monotonic() - started) / (self.step - first_step)
-                logger.info(
-                    "step %d/%d, loss %.4f, %.2f ms a step, %.0f s to go",
-                    self.step,
-                    steps,
-                    self.rows[-1]["validation"],
-                    1000 * seconds,
-                    seconds * (steps - self.step),
-                )
-            if checkpoint:
-                checkpoint.save_if_due(self.state)
+        with Progress("step", steps, self.step) as report:
+            while self.step < steps:
+                self.advance(draw_batch(self.targets, batch_size, self.config, self.draws))
+                if self.step % report_every == 0 or self.step == steps:
+                    self.report()
+                    report.facts["loss"] = self.rows[-1]["validation"]
+                report.advance()
+                if checkpoint:
+                    checkpoint.save_if_due(self.state)
         return TrainedFlow(self.average, pd.DataFrame(self.rows))
 
     def advance(self, batch: Batch) -> None:

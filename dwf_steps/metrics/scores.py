@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.datasets.splits import Split
+from dwf_steps.progress import progress
 
 ACTIVATIONS_BYTES = 64 * 2**20  # what the widest layer of a block of examples may take
 
@@ -32,7 +33,7 @@ def score_split(architecture: MLPArchitecture, parameters: Mapping[str, Tensor],
     block = max(1, ACTIVATIONS_BYTES // (n * widest * first.element_size()))
     loss = torch.zeros(n, dtype=torch.float64)
     predictions = np.empty((n, len(split)), dtype=np.int16)
-    for start in range(0, len(split), block):
+    for start in progress(range(0, len(split), block), "block of examples"):
         inputs = torch.from_numpy(split.inputs[start : start + block]).to(first)
         targets = torch.from_numpy(split.targets[start : start + block]).to(first.device)
         logits = architecture.forward(parameters, inputs)

@@ -10,6 +10,7 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from dwf_steps.errors import InputError
+from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout
 
 CHUNK_BYTES = 16 * 2**20  # what is read at a time
@@ -39,6 +40,7 @@ class WeightMatrix:
         self.layout = Layout.from_json(array.attrs["layout"])  # type: ignore[arg-type]
         self.rows = [Row(**row) for row in array.attrs["rows"]]  # type: ignore[union-attr, arg-type]
         self.architecture: dict[str, Any] = dict(array.attrs["architecture"])  # type: ignore[arg-type]
+        self._chunks = ChunkReader(array, path)
 
     @classmethod
     def create(
@@ -68,6 +70,7 @@ class WeightMatrix:
             "layout": layout.to_json(),
             "rows": [asdict(row) for row in rows],
             "architecture": architecture,
+            "storage_error": 0.0,
         }
         array = zarr.create_array(
             path,
@@ -96,6 +99,16 @@ class WeightMatrix:
         return cls(array, path)
 
     @property
+    def storage_error(self) -> float:
+        """How far the stored training rows are from the networks' own weights, relative to their distance
+        from the mean (root mean squares)."""
+        return float(self.array.attrs["storage_error"])  # type: ignore[arg-type]
+
+    def set_storage_error(self, error: float) -> None:
+        """State the storage error, once all blocks are written."""
+        self.array.attrs["storage_error"] = error
+
+    @property
     def n_training(self) -> int:
         return sum(not row.held_out for row in self.rows)
 
@@ -106,6 +119,13 @@ class WeightMatrix:
         first, last = (len(starts) * k // parts for k in (part, part + 1))
         for start in starts[first:last]:
             yield slice(start, min(start + step, d))
+
+    def chunk_groups(self, rows: int, memory: int) -> list[list[slice]]:
+        """Return the chunks' column ranges in groups over which ``rows`` float32 rows take at most ``memory``
+        bytes; a group is at least one chunk."""
+        chunks = list(self.column_blocks())
+        together = max(1, memory // (4 * rows * self.array.chunks[1]))
+        return [chunks[start : start + together] for start in range(0, len(chunks), together)]
 
     def write_blocks(self) -> Iterator[slice]:
         """Yield the column range of each shard, in order: what to write at a time."""
@@ -122,9 +142,17 @@ class WeightMatrix:
             If a chunk's bytes are not those that were written.
         """
         try:
-            return np.asarray(self.array[:, columns])
+            chunk = self._chunk_at(columns)
+            return np.asarray(self.array[:, columns]) if chunk is None else self._chunks.read(chunk)
         except (ValueError, OSError) as error:
             raise self.damaged(columns, str(error)) from error
+
+    def _chunk_at(self, columns: slice) -> int | None:
+        """Return which chunk the column range is, if it is one."""
+        d, width = self.array.shape[1], self.array.chunks[1]
+        start, stop, _ = columns.indices(d)
+        is_chunk = start < d and start % width == 0 and stop == min(start + width, d)
+        return start // width if is_chunk else None
 
     def damaged(self, columns: slice, found: str) -> InputError:
         """Return the error for a column range that cannot be what was written."""

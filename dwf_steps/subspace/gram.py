@@ -1,9 +1,8 @@
 """The Gram matrix of the centred rows, in one pass over column blocks."""
 
-import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,50 +10,50 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dwf_steps.errors import InputError
+from dwf_steps.progress import progress
 from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.storage.matrix import WeightMatrix
-
-logger = logging.getLogger(__name__)
-
-STRIP_BYTES = 2**21
-MINIMAL_STRIP = 64  # columns; thinner products waste the cores
+from dwf_steps.subspace.centring import centred_strips
 
 
 @dataclass(frozen=True)
-class GramPart:
-    """What one range of columns contributes to the Gram matrix.
+class GramMatrix:
+    """The Gram matrix of the centred rows over a range of columns.
 
     Attributes
     ----------
-    gram
+    products
         Xc Xc' (n, n) float64 over the columns ``start`` to ``stop``, all rows centred by the mean of the
         training rows.
     n_training
         The first rows, by whose mean all are centred.
+    rounding
+        Relative precision of the products that were added.
     """
 
-    gram: np.ndarray
+    products: np.ndarray
     n_training: int
     start: int
     stop: int
+    rounding: float
 
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
         save_record(path, self)
 
     @classmethod
-    def load(cls, path: Path) -> "GramPart":
+    def load(cls, path: Path) -> "GramMatrix":
         """Read what `save` wrote."""
         return load_record(path, cls)
 
 
-def accumulate(matrix: WeightMatrix, part: int = 0, parts: int = 1, threads: int = 1) -> GramPart:
+def accumulate(matrix: WeightMatrix, part: int = 0, parts: int = 1, threads: int = 1) -> GramMatrix:
     """Return the Gram matrix over the ``part``-th of ``parts`` column ranges, in one pass over them.
 
-    A column block holds all n rows, so its column means are exact and can be subtracted before the block is
-    multiplied. Held-out rows ride along: their entries are there, but they do not move the mean. Everything
-    is float64; blocks are added in order, so the result does not depend on ``threads``. In memory are
-    ``threads + 1`` blocks, one of which is being read.
+    A column block holds all n rows, so it is centred by its own column means before it is multiplied, and
+    never read again. Held-out rows ride along: their entries are there, but they do not move the mean.
+    Blocks are added in float64 and in order, so the result does not depend on ``threads``. In memory are
+    ``threads`` blocks.
 
     Raises
     ------
@@ -64,50 +63,56 @@ def accumulate(matrix: WeightMatrix, part: int = 0, parts: int = 1, threads: int
     n = matrix.array.shape[0]
     gram = np.zeros((n, n))
     blocks = list(matrix.column_blocks(part, parts))
-    started = time.monotonic()
-    with threadpool_limits(1), ThreadPoolExecutor(threads + 1) as pool:
-        products = pool.map(lambda columns: _block_gram(matrix, columns), blocks)
-        for done, product in enumerate(products, start=1):
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        for product in progress(pool.map(partial(_block_gram, matrix), blocks), "block", len(blocks)):
             gram += product
-            each = (time.monotonic() - started) / done
-            left = each * (len(blocks) - done)
-            logger.info("block %d/%d, %.2f s a block, %.0f s to go", done, len(blocks), each, left)
     start = blocks[0].start if blocks else 0
-    return GramPart(gram, matrix.n_training, start, blocks[-1].stop if blocks else start)
+    stop = blocks[-1].stop if blocks else start
+    rounding = float(np.finfo(_working_precision(matrix)).eps)
+    return GramMatrix(_centre(gram, matrix.n_training), matrix.n_training, start, stop, rounding)
 
 
 def _block_gram(matrix: WeightMatrix, columns: slice) -> np.ndarray:
-    """Return one block's Xc Xc', strip by strip: a strip in float64 stays in the cache while it is centred
-    and multiplied (NumPy computes one triangle of ``a @ a.T`` and mirrors it)."""
+    """Return one block's product, roughly centred (NumPy computes one triangle of ``a @ a.T`` and mirrors
+    it)."""
     block = matrix.read(columns)
-    n, width = block.shape
-    gram = np.zeros((n, n))
-    strip = max(MINIMAL_STRIP, STRIP_BYTES // (8 * n))
-    for start in range(0, width, strip):
-        centred = block[:, start : start + strip].astype(np.float64)
-        centred -= centred[: matrix.n_training].mean(axis=0)
+    gram = np.zeros((len(block), len(block)))
+    for _, centred, _ in centred_strips(block, matrix.n_training, _working_precision(matrix)):
         gram += centred @ centred.T
     if not np.isfinite(gram).all():
         raise matrix.damaged(columns, "values that are not finite, or never written")
     return gram
 
 
-def read_gram(paths: list[Path]) -> tuple[np.ndarray, int]:
-    """Add the parts of a Gram matrix in the order given; return it and the number of training rows.
+def _centre(gram: np.ndarray, n_training: int) -> np.ndarray:
+    """Centre the rows behind ``gram`` by their training mean once more, which removes what rounding of the
+    means left: (I - 1w') G (I - w1') with w = 1/n on the training rows."""
+    mean = gram[:, :n_training].mean(axis=1)
+    return gram - mean[:, None] - mean[None, :] + mean[:n_training].mean()
+
+
+def _working_precision(matrix: WeightMatrix) -> np.dtype:
+    """Products are float64; float32 for float16, whose own rounding is thousands of times larger."""
+    return np.dtype(np.float32 if matrix.array.dtype == np.float16 else np.float64)
+
+
+def read_gram(paths: list[Path]) -> GramMatrix:
+    """Add the parts of a Gram matrix in the order given.
 
     Raises
     ------
     InputError
         If the parts do not join: one is of another division of the columns.
     """
-    parts = [part for part in map(GramPart.load, paths) if part.stop > part.start]
+    parts = [part for part in map(GramMatrix.load, paths) if part.stop > part.start]
     for left, right in pairwise(parts):
         if left.stop != right.start or left.n_training != right.n_training:
             raise InputError(
                 f"{paths[0].parent}: the parts of the Gram matrix do not join (columns up to {left.stop}, "
                 f"then from {right.start}); delete the folder and run again"
             )
-    return np.sum([part.gram for part in parts], axis=0), parts[0].n_training
+    products = np.sum([part.products for part in parts], axis=0)
+    return replace(parts[0], products=products, stop=parts[-1].stop)
 
 
 def squared_distances(gram: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from dwf_steps.progress import Progress
 from dwf_steps.symmetry.permutation import Permutations, permute_axis, unit_counts
 from dwf_steps.symmetry.spec import PermutationSpec
 
@@ -60,24 +61,29 @@ def match_weights(
     sweeps = np.zeros(n, dtype=int)
     objective = [inner_products(target, source)]
     active = np.arange(n)
-    for _ in range(iterations):
-        gained = np.zeros(len(active))
-        for name in generator.permutation(list(counts)):
-            rows = {p: permutation[active] for p, permutation in permutations.items()}
-            gains = _similarities(target, source, spec, rows, active, axes[name])
-            for k, i in enumerate(active):
-                places, units = linear_sum_assignment(gains[k], maximize=True)
-                gain = gains[k][places, units].sum() - gains[k][places, rows[name][k]].sum()
-                if gain > MINIMAL_GAIN * scale[i]:
-                    permutations[name][i] = units
-                    gained[k] += gain
-        sweeps[active] += 1
-        latest = objective[-1].copy()
-        latest[active] += gained
-        objective.append(latest)
-        active = active[gained > 0]
-        if len(active) == 0:
-            break
+    with Progress("assignment", None) as report:
+        for sweep in range(iterations):
+            report.facts.update(
+                sweep=f"{sweep + 1} of at most {iterations}", unmatched=f"{len(active)} of {n}"
+            )
+            gained = np.zeros(len(active))
+            for name in generator.permutation(list(counts)):
+                rows = {p: permutation[active] for p, permutation in permutations.items()}
+                gains = _similarities(target, source, spec, rows, active, axes[name])
+                for k, i in enumerate(active):
+                    places, units = linear_sum_assignment(gains[k], maximize=True)
+                    gain = gains[k][places, units].sum() - gains[k][places, rows[name][k]].sum()
+                    if gain > MINIMAL_GAIN * scale[i]:
+                        permutations[name][i] = units
+                        gained[k] += gain
+                    report.advance()
+            sweeps[active] += 1
+            latest = objective[-1].copy()
+            latest[active] += gained
+            objective.append(latest)
+            active = active[gained > 0]
+            if len(active) == 0:
+                break
     return Matching(permutations, sweeps, np.stack(objective))
 
 

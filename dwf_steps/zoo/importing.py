@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from dwf_steps.errors import InputError
+from dwf_steps.progress import progress
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.networks import unreadable
 from dwf_steps.storage.torch_files import load_tensors
@@ -36,7 +37,7 @@ def import_networks(paths: list[Path], layout: Layout, keys: Mapping[str, str]) 
     """
     states: list[dict[str, np.ndarray]] = []
     problems: list[str] = []
-    for path in paths:
+    for path in progress(paths, "file"):
         try:
             state = _rename(path, _read(path), keys)
         except InputError as error:

@@ -1,7 +1,7 @@
 """Training all networks of a shard at once: one batched product where a loop would make n small ones."""
 
 import logging
-import time
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.progress import Progress
 from dwf_steps.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 
@@ -85,37 +86,32 @@ def train_networks(
                 value.copy_(state["parameters"][name])
         logger.info("resumed after batch %d of epoch %d", first_batch, first_epoch + 1)
 
-    started = time.monotonic()
-    for epoch in range(first_epoch, training.epochs):
-        if training.patience and not best.waiting(epoch, training.patience).any():
-            logger.info("no network improved for %d epochs; stopped", training.patience)
-            break
-        orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
-        for batch in range(first_batch, len(orders)):
-            _step(architecture, parameters, optimizer, inputs, targets, orders[batch])
-            if checkpoint:
-                checkpoint.save_if_due(
-                    lambda epoch=epoch, done=batch + 1: {  # type: ignore[misc]
-                        "epoch": epoch,
-                        "batch": done,
-                        "parameters": {name: value.detach() for name, value in parameters.items()},
-                        "optimizer": optimizer.state_dict(),
-                        "best": vars(best),
-                    }
-                )
-        first_batch = 0
-        _require_finite(parameters, plans, epoch)
-        if training.patience:
-            losses = score_split(architecture, parameters, dataset.validation).loss
-            best.update(parameters, torch.from_numpy(losses), epoch + 1, training.patience)
-        seconds = (time.monotonic() - started) / (epoch + 1 - first_epoch)
-        logger.info(
-            "epoch %d/%d, %.2f s an epoch, %.0f s to go",
-            epoch + 1,
-            training.epochs,
-            seconds,
-            seconds * (training.epochs - epoch - 1),
-        )
+    n_batches = math.ceil(len(targets) / training.batch_size)
+    with Progress("batch", training.epochs * n_batches, first_epoch * n_batches + first_batch) as report:
+        for epoch in range(first_epoch, training.epochs):
+            if training.patience and not best.waiting(epoch, training.patience).any():
+                logger.info("no network improved for %d epochs; stopped", training.patience)
+                break
+            report.facts["epoch"] = f"{epoch + 1}/{training.epochs}"
+            orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
+            for batch in range(first_batch, len(orders)):
+                _step(architecture, parameters, optimizer, inputs, targets, orders[batch])
+                report.advance()
+                if checkpoint:
+                    checkpoint.save_if_due(
+                        lambda epoch=epoch, done=batch + 1: {  # type: ignore[misc]
+                            "epoch": epoch,
+                            "batch": done,
+                            "parameters": {name: value.detach() for name, value in parameters.items()},
+                            "optimizer": optimizer.state_dict(),
+                            "best": vars(best),
+                        }
+                    )
+            first_batch = 0
+            _require_finite(parameters, plans, epoch)
+            if training.patience:
+                losses = score_split(architecture, parameters, dataset.validation).loss
+                best.update(parameters, torch.from_numpy(losses), epoch + 1, training.patience)
     if training.patience:
         return TrainedNetworks(best.parameters, best.epochs.numpy())
     final = {name: value.detach() for name, value in parameters.items()}

@@ -128,3 +128,13 @@ def test_a_diverged_point_leaves_fixed_step_neighbours_alone() -> None:
     found = solve(Linear(), x0, solver="rk4", steps=8)
     assert found[1].isnan().all()
     assert torch.equal(found[[0, 2]], solve(Linear(), start(), solver="rk4", steps=8)[[0, 2]])
+
+
+@pytest.mark.parametrize(("solver", "last"), [("euler", "10/10"), ("rk4", "40/40"), ("dopri5", "")])
+def test_progress_counts_the_evaluations(
+    progress_lines: pytest.LogCaptureFixture, solver: str, last: str
+) -> None:
+    solve(Linear(), start(), solver=solver, steps=10)
+    counts = [message.split(",")[0] for message in progress_lines.messages]
+    assert counts[0] == f"evaluation 1{last[-3:]}"
+    assert counts[-1] == f"evaluation {last or len(set(counts))}"

@@ -153,6 +153,18 @@ def test_a_run_interrupted_after_its_last_step_is_complete(tmp_path: Path) -> No
     )
 
 
+def test_progress_tells_the_loss_and_counts_only_what_is_left(
+    tmp_path: Path, progress_lines: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Interrupted):
+        train_flow(points(), flow(), CPU, InterruptedCheckpoint(tmp_path / "c", "run", 30))
+    progress_lines.clear()
+    trained = train_flow(points(), flow(), CPU, Checkpoint(tmp_path / "c", "run"))
+    lines = [message for message in progress_lines.messages if message.startswith("step ")]
+    assert len(lines) == STEPS - 30
+    assert lines[-1].startswith(f"step 40/40, loss {trained.losses.validation.iloc[-1]:.4g}, ")
+
+
 def test_another_runs_checkpoint_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "model.checkpoint"
     with pytest.raises(Interrupted):

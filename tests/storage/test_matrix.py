@@ -145,3 +145,23 @@ def test_a_truncated_file_is_found_and_named(
     shard.write_bytes(shard.read_bytes()[:kept])
     with pytest.raises(InputError, match="columns 3 to 6 are damaged"):
         matrix.read(slice(3, 6))
+
+
+def test_chunks_that_were_never_written_read_as_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, matrix = sharded(tmp_path / "w.zarr", monkeypatch)
+    (tmp_path / "w.zarr/c/0/1").unlink()
+    matrix.array[:, 12:15] = 1.0  # the second shard now holds one of its four chunks
+    assert (matrix.read(slice(12, 15)) == 1).all()
+    assert np.isnan(matrix.read(slice(15, 18))).all()
+    (tmp_path / "w.zarr/c/0/2").unlink()
+    assert np.isnan(matrix.read(slice(24, 25))).all()
+
+
+def test_a_damaged_index_of_a_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sharded(tmp_path / "w.zarr", monkeypatch)
+    shard = tmp_path / "w.zarr/c/0/1"
+    content = bytearray(shard.read_bytes())
+    content[-10] ^= 4
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match=r"columns 12 to 15 are damaged \(the checksum"):
+        WeightMatrix.open(tmp_path / "w.zarr").read(slice(12, 15))

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,3 +168,39 @@ def test_a_saved_basis_is_loaded_bit_for_bit(tmp_path: Path, raw: bool) -> None:
 def test_identical_networks_have_no_raw_basis_either() -> None:
     with pytest.raises(InputError, match="all 3 training networks are identical"):
         raw_basis(np.zeros((4, 4)), 3)
+
+
+def decaying_rows(n: int, d: int = 600) -> np.ndarray:
+    """Rows (n, d) whose components' standard deviations fall off as 1 / i."""
+    draw = np.random.default_rng(4)
+    left, right = (np.linalg.qr(draw.normal(size=(size, n)))[0] for size in (n, d))
+    return (left / np.arange(1, n + 1)) @ right.T
+
+
+@pytest.mark.parametrize("wanted", [{"components": 12}, {"variance": 0.9}, {"variance": 0.999}], ids=str)
+def test_the_randomized_solver_finds_the_exact_components(wanted: dict[str, Any]) -> None:
+    rows = decaying_rows(500)
+    centred = rows - rows.mean(axis=0)
+    gram = centred @ centred.T
+    exact = dual_pca(gram, 480, **wanted)
+    randomized = dual_pca(gram, 480, **wanted, solver="randomized")
+    assert randomized.coordinates.shape == exact.coordinates.shape
+    assert randomized.total_variance == exact.total_variance
+    np.testing.assert_allclose(
+        randomized.explained_variance_ratio, exact.explained_variance_ratio, rtol=2e-2, atol=1e-7
+    )
+    k = min(12, exact.coordinates.shape[1])
+    np.testing.assert_allclose(randomized.coordinates[:, :k], exact.coordinates[:, :k], atol=1e-3)
+
+
+def test_the_randomized_solver_repeats_itself() -> None:
+    gram = decaying_rows(400) @ decaying_rows(400).T
+    first, again = (dual_pca(gram, 400, 5, solver="randomized") for _ in range(2))
+    np.testing.assert_array_equal(first.coordinates, again.coordinates)
+
+
+def test_directions_within_the_rounding_of_the_products_are_no_components() -> None:
+    rows = np.diag([1.0, 1.0, 1.0, 1e-4, 0.0])
+    gram = rows @ rows.T
+    assert dual_pca(gram, 5, variance=1.0).coordinates.shape == (5, 4)
+    assert dual_pca(gram, 5, variance=1.0, rounding=1e-7).coordinates.shape == (5, 3)

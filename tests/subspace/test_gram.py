@@ -11,7 +11,7 @@ from dwf_steps.errors import InputError
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.subspace.gram import GramPart, accumulate, read_gram, squared_distances
+from dwf_steps.subspace.gram import GramMatrix, accumulate, read_gram, squared_distances
 
 N, HELD_OUT, D = 6, 3, 50
 
@@ -49,13 +49,13 @@ def test_gram_matrix_is_the_same_for_every_chunking(
 ) -> None:
     rows = random_rows()
     matrix = chunked_matrix(tmp_path / "weights.zarr", rows, held_out, columns, monkeypatch)
-    gram = accumulate(matrix).gram
+    gram = accumulate(matrix).products
     assert gram.dtype == np.float64
     np.testing.assert_allclose(gram, direct_gram(rows, len(rows) - held_out), rtol=1e-10, atol=1e-10)
 
 
 def test_the_training_mean_is_subtracted_and_no_other(tmp_path: Path) -> None:
-    gram = accumulate(matrix_of(tmp_path / "weights.zarr", random_rows(), HELD_OUT)).gram
+    gram = accumulate(matrix_of(tmp_path / "weights.zarr", random_rows(), HELD_OUT)).products
     np.testing.assert_allclose(gram[:, :N].sum(axis=1), 0, atol=1e-9)
     assert np.abs(gram.sum(axis=1)).max() > 1
 
@@ -68,7 +68,7 @@ def test_held_out_rows_do_not_move_the_training_block_by_one_bit(
     changed = rows.copy()
     changed[N:] = 1000 * random_rows(seed=1)[N:]
     grams = [
-        accumulate(chunked_matrix(tmp_path / f"{i}.zarr", some, HELD_OUT, columns, monkeypatch)).gram
+        accumulate(chunked_matrix(tmp_path / f"{i}.zarr", some, HELD_OUT, columns, monkeypatch)).products
         for i, some in enumerate([rows, changed])
     ]
     np.testing.assert_array_equal(grams[0][:N, :N], grams[1][:N, :N])
@@ -77,7 +77,7 @@ def test_held_out_rows_do_not_move_the_training_block_by_one_bit(
 
 def test_a_large_common_offset_costs_no_digits(tmp_path: Path) -> None:
     rows = (1000 + np.random.default_rng(2).normal(size=(N, D))).astype(np.float32)
-    gram = accumulate(matrix_of(tmp_path / "weights.zarr", rows, 0)).gram
+    gram = accumulate(matrix_of(tmp_path / "weights.zarr", rows, 0)).products
     np.testing.assert_allclose(gram, direct_gram(rows, N), rtol=1e-9, atol=1e-9)
 
 
@@ -101,14 +101,14 @@ def test_parts_over_column_ranges_add_up_to_the_whole(
     paths = [tmp_path / f"part-{part}.npz" for part in range(parts)]
     for part, path in enumerate(paths):
         accumulate(matrix, part, parts).save(path)
-    gram, n_training = read_gram(paths)
-    assert n_training == N
-    np.testing.assert_allclose(gram, accumulate(matrix).gram, rtol=1e-12, atol=1e-12)
+    gram = read_gram(paths)
+    assert gram.n_training == N
+    np.testing.assert_allclose(gram.products, accumulate(matrix).products, rtol=1e-12, atol=1e-12)
 
 
 def test_parts_of_another_division_are_refused(tmp_path: Path) -> None:
     for name, start, stop in (("a", 0, 10), ("b", 15, 20)):
-        GramPart(np.eye(3), 3, start, stop).save(tmp_path / f"{name}.npz")
+        GramMatrix(np.eye(3), 3, start, stop, 1e-16).save(tmp_path / f"{name}.npz")
     with pytest.raises(InputError, match="do not join"):
         read_gram([tmp_path / "a.npz", tmp_path / "b.npz"])
 
@@ -122,4 +122,19 @@ def test_a_chunk_that_was_never_written_is_an_error(tmp_path: Path, monkeypatch:
 
 def test_threads_do_not_change_a_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = chunked_matrix(tmp_path / "weights.zarr", random_rows(), HELD_OUT, 3, monkeypatch)
-    np.testing.assert_array_equal(accumulate(matrix, threads=3).gram, accumulate(matrix).gram)
+    np.testing.assert_array_equal(accumulate(matrix, threads=3).products, accumulate(matrix).products)
+
+
+def test_products_of_float16_rows_are_float32_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = random_rows().astype(np.float16)
+    monkeypatch.setattr(matrix_module, "CHUNK_BYTES", 7 * len(rows) * 2)
+    names = [Row(f"seed-{i}", held_out=i >= N) for i in range(len(rows))]
+    path = tmp_path / "weights.zarr"
+    matrix = WeightMatrix.create(path, Layout.of({"weight": (D,)}), names, {}, "float16")
+    matrix.array[:] = rows
+    gram, expected = accumulate(matrix), direct_gram(rows, N)
+    assert gram.rounding == np.finfo(np.float32).eps
+    np.testing.assert_allclose(gram.products, expected, atol=1e-6 * np.abs(expected).max())
+    assert (gram.products != expected).any()

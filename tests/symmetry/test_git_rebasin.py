@@ -216,3 +216,16 @@ def test_inner_products_and_norms_run_over_all_weights() -> None:
     row = np.concatenate([array.ravel() for array in reference.values()])
     np.testing.assert_allclose(inner_products(reference, networks), rows @ row, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(squared_norms(networks), np.linalg.norm(rows, axis=1) ** 2, rtol=1e-12)
+
+
+def test_progress_tells_sweeps_and_networks_that_still_change(
+    progress_lines: pytest.LogCaptureFixture,
+) -> None:
+    architecture = architecture_of([3, 4, 5, 2])
+    reference = random_network(architecture, seed=1)
+    networks = random_networks(architecture, 3, seed=2)
+    matching = match(architecture, reference, networks)
+    last = progress_lines.messages[-1]
+    # In each sweep two layers of every network that takes part.
+    assert last.startswith(f"assignment {2 * matching.sweeps.sum()}, ")
+    assert f"sweep {matching.sweeps.max()} of at most 100, unmatched " in last

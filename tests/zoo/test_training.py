@@ -189,11 +189,12 @@ def test_patience_of_a_network_does_not_depend_on_the_others() -> None:
             torch.testing.assert_close(value[0], together.parameters[name][i], rtol=1e-3, atol=1e-4)
 
 
-def test_training_ends_when_no_network_waits(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        trained = train({"lr": 0.08, "epochs": 60, "patience": 2})
-    done = [record.args[0] for record in caplog.records if str(record.msg).startswith("epoch")]  # type: ignore[index]
-    assert len(done) == trained.epochs.max() + 2 < 60
+def test_training_ends_when_no_network_waits(progress_lines: pytest.LogCaptureFixture) -> None:
+    caplog = progress_lines
+    trained = train({"lr": 0.08, "epochs": 60, "patience": 2})
+    epochs = trained.epochs.max() + 2
+    assert epochs < 60
+    assert f"batch {epochs * BATCHES}/{60 * BATCHES}, epoch {epochs}/60" in caplog.messages[-1]
     assert "no network improved for 2 epochs" in caplog.text
 
 
@@ -212,14 +213,17 @@ def test_an_interrupted_run_resumes_bit_for_bit(
     assert_same(train(settings, checkpoint=Checkpoint(tmp_path / "c", "run", every=0)), train(settings))
 
 
-def test_a_resumed_run_does_not_repeat_what_is_done(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_resumed_run_does_not_repeat_what_is_done(
+    tmp_path: Path, progress_lines: pytest.LogCaptureFixture
+) -> None:
+    caplog = progress_lines
     with pytest.raises(Interrupted):
         train({}, checkpoint=InterruptedCheckpoint(tmp_path / "c", "run", 3 * BATCHES + 2))
     caplog.clear()
-    with caplog.at_level(logging.INFO):
-        train({}, checkpoint=Checkpoint(tmp_path / "c", "run"))
+    train({}, checkpoint=Checkpoint(tmp_path / "c", "run"))
     assert "resumed after batch 2 of epoch 4" in caplog.text
-    assert [r.args[0] for r in caplog.records if str(r.msg).startswith("epoch")] == [4]  # type: ignore[index]
+    counted = [message.split(",")[0] for message in caplog.messages if message.startswith("batch ")]
+    assert counted == [f"batch {i}/{4 * BATCHES}" for i in range(3 * BATCHES + 3, 4 * BATCHES + 1)]
 
 
 def test_another_runs_checkpoint_is_not_used(tmp_path: Path) -> None:
