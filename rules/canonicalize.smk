@@ -28,7 +28,7 @@ rule canonicalize:
         data=fetched_data,
         table=own_table,
     output:
-        networks=directory("results/{zoo}/{canon}/aligned/shard-{shard}"),
+        networks=intermediate(directory("results/{zoo}/{canon}/aligned/shard-{shard}")),
         manifest="results/{zoo}/{canon}/aligned/shard-{shard}.json",
         table="results/{zoo}/{canon}/aligned/shard-{shard}.csv",
     log:

@@ -69,6 +69,9 @@ class WorkflowConfig(Section):
     data_dir: Path = Path("data")
     """Where data sets that no dependency ships are looked for (`MNIST/raw/...`, `FashionMNIST/raw/...`)
     before they are downloaded; the workflow works on its own copy, `results/data`."""
+    keep_aligned: bool = True
+    """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
+    about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]
