@@ -7,7 +7,6 @@ configfile: "workflow_config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/settings.smk"
 include: "rules/data.smk"
 include: "rules/zoo.smk"
 include: "rules/canonicalize.smk"
@@ -24,11 +23,6 @@ rule all:
         FIGURES,
         requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
         GENERATED,
-
-
-rule datasets:
-    input:
-        data_sets_of(dict.fromkeys(cell.zoo for cell in CELLS)),
 
 
 rule zoos:

@@ -191,3 +191,6 @@ def matrix_threads(wildcards):
     zoo = zoo_of(wildcards)
     weights = len(network_names(zoo)) * zoo.architecture.n_parameters
     return 1 if weights < 10**8 else 4
+
+
+include: "settings.smk"

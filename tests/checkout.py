@@ -16,7 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW_FILES = ("Snakefile", "workflow_config.yaml", "rules", "dwf_steps", "report", "profiles", "envs")
 
-TARGETS = {"all", *re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.M)}
+TARGETS = {"all", "datasets", *re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.M)}
 
 MICRO = """
 zoos:

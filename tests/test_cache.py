@@ -63,6 +63,18 @@ def test_both_are_finished_and_stay_so(sharing: tuple[Checkout, Checkout], optio
         assert "Nothing to be done" in checkout.snakemake("--dry-run", target, *options)
 
 
+def test_the_same_zoo_under_another_name_is_in_the_cache(sharing: tuple[Checkout, Checkout]) -> None:
+    checkout = sharing[1]
+    cell = checkout.config["experiments"][0] | {"zoos": ["renamed"]}
+    zoos = {"renamed": checkout.config["zoos"]["micro"]}
+    try:
+        checkout.write_config(checkout.config | {"zoos": zoos, "experiments": [cell]})
+        output = checkout.snakemake("-n", "zoos", "--cache")
+    finally:
+        checkout.write_config()
+    assert "results/renamed/zoo/shard-0 will be obtained from global between-workflow cache" in output
+
+
 def test_other_settings_or_code_miss_the_cache(sharing: tuple[Checkout, Checkout]) -> None:
     checkout = sharing[1]
     assert MISS not in checkout.snakemake("-n", "zoos", "--cache", "--forceall")
