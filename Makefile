@@ -40,4 +40,5 @@ check: .venv/dev-installed
 	touch $@
 
 clean:
+	if [ -d results ]; then chmod -R u+w results; fi
 	rm -rf .venv results .snakemake

@@ -3,7 +3,6 @@
 import argparse
 import ctypes
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -21,14 +20,14 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def parser(description: str | None, *paths: str, settings: bool = True) -> argparse.ArgumentParser:
     """Return a parser with a required option for every path, and ``--settings`` as JSON.
 
-    ``--data-dir`` alone has a default: the environment variable DWF_DATA_DIR, which the workflow sets.
+    ``--data-dir`` alone may be left empty: data sets inside scikit-learn and tables need no folder.
     """
     result = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     if settings:
         result.add_argument("--settings", required=True, help="the step's settings, as JSON")
     for name in paths:
-        default = os.environ.get("DWF_DATA_DIR", "data") if name == "data-dir" else None
-        result.add_argument(f"--{name}", required=default is None, default=default, type=Path)
+        optional = name == "data-dir"
+        result.add_argument(f"--{name}", type=Path, required=not optional, nargs="?" if optional else None)
     return result
 
 

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.config.canonicalization import reference_of
+from dwf_steps.config.dataset import FETCHED, TableFile
 from dwf_steps.config.workflow import load_config, reference_name
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names
 from dwf_steps.errors import InputError
@@ -24,11 +25,9 @@ except InputError as error:
 # environment is activated for the job, and with this repository's code whatever the working directory.
 # They end when Snakemake does, even by SIGKILL, so that the next run meets no step of the last one; for this
 # each must be Snakemake's own child, without a shell between the two: shell commands are one command each.
-# Where the data lie is no setting of any step: moving them reruns nothing.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
-    DWF_DATA_DIR=str(CONFIG.data_dir),
     DWF_ENDS_WITH_PARENT="1",
 )
 shell.prefix("exec ")
@@ -36,6 +35,9 @@ shell.prefix("exec ")
 
 include: "one_run.smk"
 
+
+# Marking rules for the cache without one being named makes Snakemake warn in every run.
+SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
@@ -54,6 +56,7 @@ wildcard_constraints:
     canon=one_of(CONFIG.canonicalizations),
     subspace=one_of(CONFIG.subspaces),
     generator=one_of(CONFIG.generators),
+    dataset=one_of(FETCHED),
     shard=r"\d+",
     part=r"\d+",
 
@@ -71,6 +74,11 @@ def zoo_of(wildcards):
 def reference_for(wildcards):
     """The name of the network that the canonicalization aligns to, or `medoid`."""
     return reference_name(zoo_of(wildcards), reference_of(CONFIG.canonicalizations[wildcards.canon]))
+
+
+def intermediate(path):
+    """Mark what only the next stage reads."""
+    return path if CONFIG.keep_aligned else temp(path)
 
 
 # Shards: how a zoo is divided into jobs.
@@ -191,3 +199,6 @@ def matrix_threads(wildcards):
     zoo = zoo_of(wildcards)
     weights = len(network_names(zoo)) * zoo.architecture.n_parameters
     return 1 if weights < 10**8 else 4
+
+
+include: "settings.smk"
