@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
