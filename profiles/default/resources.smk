@@ -17,7 +17,7 @@ TIME_MARGIN = 4
 FLOPS = 5e9  # a second and thread; large products reach five times that
 READ = 50e6  # bytes a second, from and to a shared file system
 STEP = 0.003  # seconds of an optimisation step, however small
-GPU_SECONDS = 0  # of one thread; what takes less is not worth waiting for a GPU
+GPU_SECONDS = 1800  # of one thread; what takes less is not worth waiting for a GPU
 GPU_SPEED = 10  # of a GPU beside one thread, at least
 CHUNK = 16 * 2**20  # bytes, of the weight matrix
 SCORING = 4 * 64 * 2**20  # bytes, of a block of examples' activations
@@ -59,18 +59,26 @@ def gpus(estimate):
 
 
 def wants_gpu(estimate, wildcards):
-    return os.environ["DWF_GPU"] == "yes" and estimate(problem(wildcards))[1] > GPU_SECONDS
+    return os.environ.get("DWF_GPU") != "no" and estimate(problem(wildcards))[1] > GPU_SECONDS
 
 
 def zoo_threads(wildcards):
     """One thread where a shard is small: several shards then train side by side."""
+    unbind_threads()
     return 1 if problem(wildcards).d < 10_000 else 4
 
 
 def matrix_threads(wildcards):
     """One thread where the matrix is small: several jobs then run side by side."""
+    unbind_threads()
     p = problem(wildcards)
     return 1 if p.n * p.d < 10**8 else 4
+
+
+def unbind_threads():
+    """`cores: all` counts the cores of this machine; Snakemake would bound a cluster's jobs by them too."""
+    if not workflow.local_exec:
+        workflow.global_resources["_cores"] = workflow.resource_settings.cores = None
 
 
 def problem(wildcards):

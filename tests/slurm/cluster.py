@@ -21,7 +21,7 @@ from pathlib import Path
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "mungekey", "sbatch", "squeue", "scontrol", "scancel")
 SYSTEM_PATH = os.pathsep.join(["/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-CPUS = 8  # more than there are: jobs wait for Snakemake to start far longer than they compute
+CPUS = 2  # jobs that end one after the other are noticed sooner: see POLLING
 
 SLURM_CONF = """\
 ClusterName={name}
