@@ -21,7 +21,7 @@ from pathlib import Path
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "mungekey", "sbatch", "squeue", "scontrol", "scancel")
 SYSTEM_PATH = os.pathsep.join(["/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-CPUS = 2  # jobs that end one after the other are noticed sooner: see POLLING
+CPUS = 2  # jobs that end one after the other are noticed sooner: see SETTINGS in runs.py
 
 SLURM_CONF = """\
 ClusterName={name}
@@ -58,7 +58,7 @@ PartitionName=main Nodes={host} Default=YES MaxTime=60 State=UP
 
 
 class Unavailable(Exception):
-    """Why no Slurm can be started here."""
+    """Why there is no Slurm here."""
 
 
 @dataclass
@@ -120,9 +120,9 @@ class Cluster:
 
     def wait_until_idle(self) -> None:
         """Wait until the node takes jobs."""
-        self.wait_for(lambda: "idle" in self.run("sinfo", "--noheader", "--format=%t"))
+        self.wait_for(lambda: "idle" in self.run("sinfo", "--noheader", "--format=%t"), "the node to be idle")
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait for ``condition``; a Slurm command that fails meanwhile means not yet."""
         deadline, reason = time.monotonic() + seconds, ""
         while True:
@@ -132,7 +132,7 @@ class Cluster:
             except RuntimeError as error:
                 reason = str(error)
             if time.monotonic() > deadline:
-                raise Unavailable(f"Slurm did not start within {seconds:.0f} s: {reason}\n{self.logs()}")
+                raise TimeoutError(f"waited {seconds:.0f} s for {what}: {reason}\n{self.logs()}")
             time.sleep(0.1)
 
     def logs(self) -> str:
@@ -217,7 +217,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     Raises
     ------
     Unavailable
-        If it cannot be started; the message says why.
+        If it is missing and cannot be installed.
+    TimeoutError
+        If it does not start; the message holds the ends of the daemons' logs.
     """
     install()
     host = socket.gethostname().split(".")[0]
@@ -250,7 +252,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             *(f"--pid-file={folder}/munge.pid", f"--seed-file={folder}/munge.seed"),
             f"--log-file={folder}/munged.log",
         )
-        result.wait_for((folder / "munge.socket").exists, seconds=10)
+        result.wait_for((folder / "munge.socket").exists, "munged")
         result.start_controller()
         result.start_daemon("slurmd", program("slurmd"), "-D", "-N", host)
         result.wait_until_idle()
