@@ -23,7 +23,7 @@ rule all:
         TABLES,
         FIGURES,
         requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
+        GENERATED,
 
 
 rule zoos:
@@ -48,7 +48,7 @@ rule flows:
 
 rule networks:
     input:
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/networks.json"),
+        GENERATED,
 
 
 rule tables:

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from dwf_steps.subspace.products import accumulate
 
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.gram import accumulate
 
 RESNET18 = 11_181_642
 

@@ -48,15 +48,16 @@ def canonicalize(
 ) -> None:
     """Canonicalize the networks of one shard and tabulate what it did to each.
 
-    The table has the distance to the reference and the loss barrier at the midpoint (on training
-    examples), before and after.
+    ``source`` and ``reference`` are manifests. The table has the distance to the reference and the loss
+    barrier at the midpoint (on training examples), before and after.
     """
     train = load_dataset(settings.dataset, settings.splits, data_dir).train
     some = Split(train.inputs[:BARRIER_EXAMPLES], train.targets[:BARRIER_EXAMPLES])
     architecture = build(settings.architecture)
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]
-    before, target = stack_states(shard.verified_files()), load_state(reference)
+    (reference_file,) = Manifest.read(reference).verified_files()
+    before, target = stack_states(shard.verified_files()), load_state(reference_file)
     canonical = apply_methods(architecture, before, target, settings.methods)
     change = function_change(architecture, before, canonical.parameters, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)

@@ -10,9 +10,12 @@ from dwf_steps.errors import InputError
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.manifest import Manifest
-from dwf_steps.storage.networks import load_state
+from dwf_steps.storage.manifest import Manifest, Record
+from dwf_steps.storage.networks import describe, read_columns
+from dwf_steps.subspace.centring import centred_strips
 from dwf_steps.subspace.gram import squared_distances
+
+BLOCK_BYTES = 2**28  # of all networks' weights that are compared at a time
 
 
 class ChooseReferenceSettings(Section):
@@ -25,46 +28,56 @@ class ChooseReferenceSettings(Section):
 def medoid(paths: list[Path]) -> int:
     """Return which network has the smallest mean Euclidean distance to the others, as they are.
 
-    Networks are compared parameter by parameter, so that only one parameter of all is in memory.
+    Networks are compared column block by column block, so that no more than a block of all is in memory.
     """
+    layout, _ = describe(paths[0])
     gram = np.zeros((len(paths), len(paths)))
-    for name in progress(load_state(paths[0]), "parameter"):
-        rows = np.stack([load_state(path)[name].ravel() for path in paths]).astype(np.float64)
-        rows -= rows.mean(axis=0)
-        gram += rows @ rows.T
+    width = max(1, BLOCK_BYTES // (4 * len(paths)))
+    for start in progress(range(0, layout.size, width), "column block"):
+        columns = slice(start, min(start + width, layout.size))
+        block = np.stack([read_columns(path, layout, columns) for path in paths])
+        for _, rows, _ in centred_strips(block, len(paths), np.dtype(np.float64)):
+            gram += rows @ rows.T
     return int(np.sqrt(squared_distances(gram)).sum(axis=1).argmin())
 
 
-def choose_reference(settings: ChooseReferenceSettings, manifests: list[Path], output: Path) -> None:
-    """Copy the chosen training network to ``output``.
+def choose_reference(
+    settings: ChooseReferenceSettings, manifests: list[Path], output: Path, manifest: Path
+) -> None:
+    """Copy the chosen training network into ``output``, a shard of its own.
 
     Raises
     ------
     InputError
-        If there is no training network of that name.
+        If there is no training network of that name, or its file changed after it was written.
     """
     candidates = {
-        record.name: manifest.file(record)
-        for manifest in map(Manifest.read, manifests)
-        for record in manifest.networks
+        record.name: (shard, record)
+        for shard in map(Manifest.read, manifests)
+        for record in shard.networks
         if record.name not in settings.held_out
     }
     name = settings.reference
     if name == "medoid":
-        name = list(candidates)[medoid(list(candidates.values()))]
+        name = list(candidates)[medoid([shard.file(record) for shard, record in candidates.values()])]
     if name not in candidates:
         raise InputError(
             f"reference {name!r} is no training network; expected one of {', '.join(list(candidates)[:10])}"
         )
+    shard, record = candidates[name]
+    source = shard.verified_file(record)
     with replacing(output) as partial:
-        shutil.copyfile(candidates[name], partial)
+        partial.mkdir()
+        shutil.copyfile(source, partial / source.name)
+    Manifest(manifest, (Record(record.name, record.sha256),)).write()
 
 
 def main() -> None:
-    options = parser(__doc__, "output")
+    options = parser(__doc__, "output", "manifest")
     options.add_argument("--manifests", required=True, nargs="+", type=Path)
     args = options.parse_args()
-    choose_reference(parse_settings(ChooseReferenceSettings, args.settings), args.manifests, args.output)
+    settings = parse_settings(ChooseReferenceSettings, args.settings)
+    choose_reference(settings, args.manifests, args.output, args.manifest)
 
 
 if __name__ == "__main__":

@@ -1,55 +1,90 @@
-"""Decode samples into complete networks: one matrix, and one safetensors file a network."""
+"""Decode samples into complete networks, one safetensors file each, in one pass over the weight matrix."""
 
 import logging
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from dwf_steps.generators.decoding import decode_block
+from dwf_steps.config.section import Section
+from dwf_steps.generators.decoding import compare_with_float64, decode_block
 from dwf_steps.generators.samples import Samples
-from dwf_steps.step import parser, run
+from dwf_steps.progress import progress
+from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.manifest import Network, unstack, write_shard
-from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.manifest import Manifest, Record
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import NetworkFile
+from dwf_steps.storage.precision import RelativeError
 
-ROWS_BYTES = 2**30  # of decoded rows held at a time while files are written
+COMPARED = 8  # column blocks that are decoded in float64 as well
 
 logger = logging.getLogger(__name__)
 
 
-def decode(samples: Path, weights: Path, generated: Path, output: Path, manifest: Path) -> None:
-    """Write ``generated`` (k, d) and the networks' files.
+class DecodeSettings(Section):
+    """Which part of the samples, and the memory that decoded blocks may take (MiB)."""
 
-    A sample whose weights are not finite stays in the matrix, where evaluation counts it as failed, and
-    gets no file.
+    part: int
+    parts: int
+    memory_mb: int
+
+
+def decode(
+    settings: DecodeSettings, samples: Path, weights: Path, output: Path, manifest: Path, threads: int = 1
+) -> None:
+    """Write one shard of networks, all side by side, column block by column block.
+
+    Products are float32; some blocks are decoded in float64 too, and the manifest says how far apart the two
+    are. A sample whose weights are not finite gets no file and is listed as failed.
     """
-    drawn, matrix = Samples.load(samples), WeightMatrix.open(weights)
-    rows = [Row(f"sample-{i}") for i in range(len(drawn.coefficients))]
-    with replacing(generated) as partial:
-        decoded = WeightMatrix.create(partial, matrix.layout, rows, matrix.architecture)
-        for columns in matrix.column_blocks():
-            decoded.array[:, columns] = decode_block(drawn, matrix, columns)
-    write_shard(output, manifest, _finite_networks(WeightMatrix.open(generated)), matrix.architecture)
-
-
-def _finite_networks(decoded: WeightMatrix) -> Iterator[Network]:
-    k, d = decoded.array.shape
-    group = max(1, ROWS_BYTES // (d * decoded.array.dtype.itemsize))
-    for start in range(0, k, group):
-        block = np.asarray(decoded.array[start : start + group])
-        finite = np.isfinite(block).all(axis=1)
+    drawn, matrix = Samples.load(samples).part(settings.part, settings.parts), WeightMatrix.open(weights)
+    chunks = list(matrix.column_blocks())
+    compared = [columns.start for columns in chunks[:: -(-len(chunks) // COMPARED)]]
+    groups = matrix.chunk_groups(len(drawn), settings.memory_mb * 2**20 // 2)
+    error, finite = RelativeError(), np.ones(len(drawn), bool)
+    with replacing(output) as folder, threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        folder.mkdir()
+        files = [
+            NetworkFile(folder / f"{name}.safetensors", matrix.layout, matrix.architecture)
+            for name in drawn.names
+        ]
+        for group in progress(groups, "group of column blocks"):
+            blocks = list(pool.map(partial(decode_block, drawn, matrix), group))
+            for columns, block in zip(group, blocks, strict=True):
+                finite &= np.isfinite(block).all(axis=1)
+                if columns.start in compared:
+                    compare_with_float64(error, drawn, matrix, columns, block)
+            list(pool.map(_append, files, zip(*blocks, strict=True)))
         for i in np.flatnonzero(~finite):
-            logger.warning("%s failed: its weights are not finite", decoded.rows[start + i].name)
-        names = [decoded.rows[start + i].name for i in np.flatnonzero(finite)]
-        yield from unstack(names, decoded.layout.unflatten(block[finite]))
+            logger.warning("%s failed: its weights are not finite", drawn.names[i])
+            files[i].path.unlink()
+    written = [file for file, whole in zip(files, finite, strict=True) if whole]
+    Manifest(
+        manifest,
+        tuple(Record(file.path.stem, file.digest.hexdigest()) for file in written),
+        tuple(name for name, whole in zip(drawn.names, finite, strict=True) if not whole),
+        {
+            "stored_as": str(matrix.array.dtype),
+            "storage_error": matrix.storage_error,
+            "decoding_error": error.relative,
+        },
+    ).write()
+
+
+def _append(file: NetworkFile, rows: tuple[np.ndarray, ...]) -> None:
+    for row in rows:
+        file.append(row)
 
 
 def main() -> None:
-    args = parser(
-        __doc__, "samples", "weights", "generated", "output", "manifest", settings=False
-    ).parse_args()
-    decode(args.samples, args.weights, args.generated, args.output, args.manifest)
+    options = parser(__doc__, "samples", "weights", "output", "manifest")
+    options.add_argument("--threads", type=int, default=1)
+    args = options.parse_args()
+    settings = parse_settings(DecodeSettings, args.settings)
+    decode(settings, args.samples, args.weights, args.output, args.manifest, args.threads)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
 """Stack canonical networks into the weight matrix, column block by column block."""
 
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Section
 from dwf_steps.errors import InputError
+from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.storage.networks import ARCHITECTURE, read_columns
+from dwf_steps.storage.networks import describe, read_columns
+from dwf_steps.storage.precision import RelativeError, convert
+from dwf_steps.subspace.centring import centred_strips
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +44,13 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
             held_out = record.name in settings.held_out
             files[Row(record.name, record.sha256, held_out)] = path
     rows = sorted(files, key=lambda row: row.held_out)
-    layout, architecture = _describe(files[rows[0]])
+    layout, architecture = describe(files[rows[0]])
     with replacing(output) as partial:
         matrix = WeightMatrix.create(
             partial, layout, rows, architecture, settings.matrix.dtype, settings.matrix.memory_mb
         )
-        for columns in matrix.write_blocks():
+        error = RelativeError()
+        for columns in progress(list(matrix.write_blocks()), "column block"):
             block = np.empty((len(rows), columns.stop - columns.start), np.float32)
             for i, row in enumerate(rows):
                 block[i] = read_columns(files[row], layout, columns)
@@ -59,14 +60,19 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
                     f"{files[rows[row]]}: weight {columns.start + column} is {block[row, column]}; every "
                     "weight must be finite. Remove or retrain this network"
                 )
-            matrix.array[:, columns] = _stored(block, matrix, columns)
+            stored = _stored(block, matrix, columns)
+            if stored is not block:
+                _compare(error, stored, block, matrix.n_training)
+            matrix.array[:, columns] = stored
+        matrix.set_storage_error(error.relative)
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
 
 
 def _stored(block: np.ndarray, matrix: WeightMatrix, columns: slice) -> np.ndarray:
     """Return the block in the matrix' precision; weights too large for it are an error."""
-    with np.errstate(over="ignore"):
-        stored = block.astype(matrix.array.dtype, copy=False)
+    if block.dtype == matrix.array.dtype:
+        return block
+    stored = convert(block, np.empty(block.shape, matrix.array.dtype))
     if not np.isfinite(stored).all():
         row, column = np.argwhere(~np.isfinite(stored))[0]
         raise InputError(
@@ -76,12 +82,11 @@ def _stored(block: np.ndarray, matrix: WeightMatrix, columns: slice) -> np.ndarr
     return stored
 
 
-def _describe(path: Path) -> tuple[Layout, dict[str, object]]:
-    """Return the layout and the architecture that a network file states."""
-    with safe_open(path, framework="np") as file:
-        architecture = json.loads(file.metadata()[ARCHITECTURE])
-        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    return Layout.of(shapes), architecture
+def _compare(error: RelativeError, stored: np.ndarray, block: np.ndarray, n_training: int) -> None:
+    """Add how far the stored training rows of a block are from the networks' own weights."""
+    for strip, centred, _ in centred_strips(block[:n_training], n_training, block.dtype):
+        kept = convert(stored[:n_training, strip], np.empty(centred.shape, block.dtype))
+        error.add(kept - block[:n_training, strip], centred)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from dwf_steps.reporting.tables import (
     accuracy_table,
     alignment_table,
     novelty_table,
+    precision_table,
     timing_table,
     write_table,
 )
@@ -25,6 +26,7 @@ def tabulate(
     metrics: list[Path],
     zoo_metrics: list[Path],
     alignments: list[Path],
+    generated: list[Path],
     benchmarks: list[Path],
     output: Path,
 ) -> None:
@@ -33,6 +35,7 @@ def tabulate(
         "accuracy": accuracy_table(metrics, zoo_metrics),
         "novelty": novelty_table(metrics, zoo_metrics),
         "alignment": alignment_table(alignments),
+        "precision": precision_table(generated),
         "timing": timing_table(benchmarks, settings.zoo_networks, settings.samples),
     }
     for name, table in tables.items():
@@ -41,11 +44,19 @@ def tabulate(
 
 def main() -> None:
     options = parser(__doc__, "output")
-    for name in ("metrics", "zoo-metrics", "alignments", "benchmarks"):
+    for name in ("metrics", "zoo-metrics", "alignments", "generated", "benchmarks"):
         options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
     args = options.parse_args()
     settings = parse_settings(TabulateSettings, args.settings)
-    tabulate(settings, args.metrics, args.zoo_metrics, args.alignments, args.benchmarks, args.output)
+    tabulate(
+        settings,
+        args.metrics,
+        args.zoo_metrics,
+        args.alignments,
+        args.generated,
+        args.benchmarks,
+        args.output,
+    )
 
 
 if __name__ == "__main__":

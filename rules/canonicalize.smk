@@ -5,7 +5,8 @@ rule choose_reference:
     input:
         manifests=reference_manifests,
     output:
-        "results/{zoo}/{canon}/reference.safetensors",
+        network=directory("results/{zoo}/{canon}/reference"),
+        manifest="results/{zoo}/{canon}/reference.json",
     log:
         "results/logs/{zoo}/{canon}/choose_reference.log",
     conda:
@@ -18,14 +19,15 @@ rule choose_reference:
         code=fingerprint("dwf_steps.choose_reference"),
     shell:
         "python -m dwf_steps.choose_reference --settings {params.settings:q} --manifests {input.manifests}"
-        " --output {output} > {log} 2>&1"
+        " --output {output.network} --manifest {output.manifest} > {log} 2>&1"
 
 
 rule canonicalize:
     input:
         networks="results/{zoo}/zoo/shard-{shard}",
         manifest="results/{zoo}/zoo/shard-{shard}.json",
-        reference="results/{zoo}/{canon}/reference.safetensors",
+        reference="results/{zoo}/{canon}/reference",
+        reference_manifest="results/{zoo}/{canon}/reference.json",
     output:
         networks=directory("results/{zoo}/{canon}/aligned/shard-{shard}"),
         manifest="results/{zoo}/{canon}/aligned/shard-{shard}.json",
@@ -44,7 +46,7 @@ rule canonicalize:
         code=fingerprint("dwf_steps.canonicalize"),
     shell:
         "python -m dwf_steps.canonicalize --settings {params.settings:q} --source {input.manifest}"
-        " --reference {input.reference} --output {output.networks} --manifest {output.manifest}"
+        " --reference {input.reference_manifest} --output {output.networks} --manifest {output.manifest}"
         " --table {output.table} > {log} 2>&1"
 
 

@@ -9,11 +9,13 @@ rule tabulate:
         metrics=requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
         zoo_metrics=requested("results/{zoo}/{canon}/zoo_metrics.csv"),
         alignments=requested("results/{zoo}/{canon}/alignment.csv"),
+        generated=GENERATED,
         benchmarks=benchmarks,
     output:
         report("results/tables/accuracy.csv", caption="../report/accuracy.rst", category="Tables"),
         report("results/tables/novelty.csv", caption="../report/novelty.rst", category="Tables"),
         report("results/tables/alignment.csv", caption="../report/alignment.rst", category="Tables"),
+        report("results/tables/precision.csv", caption="../report/precision.rst", category="Tables"),
         report("results/tables/timing.csv", caption="../report/timing.rst", category="Tables"),
         expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["md", "tex"]),
     log:
@@ -30,7 +32,7 @@ rule tabulate:
     shell:
         "python -m dwf_steps.tabulate --settings {params.settings:q} --metrics {input.metrics}"
         " --zoo-metrics {input.zoo_metrics} --alignments {input.alignments}"
-        " --benchmarks {input.benchmarks} --output results/tables > {log} 2>&1"
+        " --generated {input.generated} --benchmarks {input.benchmarks} --output results/tables > {log} 2>&1"
 
 
 rule plot:

@@ -82,6 +82,33 @@ def shard_paths(pattern):
     return paths
 
 
+def n_generated_shards(zoo, generator):
+    """The jobs over which a generator's samples are divided when they are decoded."""
+    return min(CONFIG.zoos[zoo].matrix.decode_jobs, CONFIG.generators[generator].sampling.samples)
+
+
+def generated_shards(pattern):
+    """Return an input function for the paths of a pattern over all shards of a generator's networks."""
+
+    def paths(wildcards):
+        shards = range(n_generated_shards(wildcards.zoo, wildcards.generator))
+        return [pattern.format(**wildcards, shard=shard) for shard in shards]
+
+    return paths
+
+
+def requested_networks(pattern):
+    """Return the paths of a pattern over all shards of networks that the experiments ask for."""
+    return [
+        pattern.format(**cell._asdict(), shard=shard)
+        for cell in CELLS
+        for shard in range(n_generated_shards(cell.zoo, cell.generator))
+    ]
+
+
+GENERATED = requested_networks("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json")
+
+
 def gram_parts(wildcards):
     """The parts of the Gram matrix, one a job."""
     parts = range(zoo_of(wildcards).matrix.gram_jobs)
@@ -107,7 +134,7 @@ def imported_files(wildcards):
 
 # What is collected.
 
-TABLE_NAMES = ["accuracy", "novelty", "alignment", "timing"]
+TABLE_NAMES = ["accuracy", "novelty", "alignment", "precision", "timing"]
 FIGURE_NAMES = ["accuracy_against_iou", "explained_variance", "flow_loss"]
 TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
@@ -137,6 +164,6 @@ def benchmarks(wildcards):
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv", FLOWS)
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv")
-        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode.tsv")
+        + requested_networks("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.tsv")
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/evaluate.tsv")
     )

@@ -25,7 +25,8 @@ rule evaluate_zoo:
 
 rule evaluate:
     input:
-        generated="results/{zoo}/{canon}/{subspace}/{generator}/generated.zarr",
+        networks=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
+        generated=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json"),
         weights="results/{zoo}/{canon}/weights.zarr",
         zoo=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
         predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),

@@ -84,21 +84,22 @@ rule decode:
         samples="results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
         weights="results/{zoo}/{canon}/weights.zarr",
     output:
-        generated=directory("results/{zoo}/{canon}/{subspace}/{generator}/generated.zarr"),
-        networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks"),
-        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks.json",
+        networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
+        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/decode.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.tsv"
     conda:
         "../envs/environment.yaml"
+    threads: matrix_threads
     resources:
         mem_mb=memory(decode_work),
         runtime=minutes(decode_work),
     params:
+        settings=decode_settings,
         code=fingerprint("dwf_steps.decode"),
     shell:
-        "python -m dwf_steps.decode --samples {input.samples} --weights {input.weights}"
-        " --generated {output.generated} --output {output.networks} --manifest {output.manifest}"
-        " > {log} 2>&1"
+        "python -m dwf_steps.decode --settings {params.settings:q} --threads {threads}"
+        " --samples {input.samples} --weights {input.weights} --output {output.networks}"
+        " --manifest {output.manifest} > {log} 2>&1"

@@ -48,9 +48,10 @@ def canonicalize_settings(wildcards):
 
 
 def stack_settings(wildcards):
-    """How many jobs make the Gram matrix plays no part in how the matrix is stored."""
+    """Over how many jobs later passes are divided plays no part in how the matrix is stored."""
     zoo = zoo_of(wildcards)
-    return as_json(held_out=held_out_names(zoo), matrix=zoo.matrix.model_dump(exclude={"gram_jobs"}))
+    matrix = zoo.matrix.model_dump(exclude={"gram_jobs", "decode_jobs"})
+    return as_json(held_out=held_out_names(zoo), matrix=matrix)
 
 
 def gram_settings(wildcards):
@@ -73,6 +74,14 @@ def flow_settings(wildcards):
 
 def control_settings(wildcards):
     return as_json(control=CONFIG.generators[wildcards.generator])
+
+
+def decode_settings(wildcards):
+    return as_json(
+        part=int(wildcards.shard),
+        parts=n_generated_shards(wildcards.zoo, wildcards.generator),
+        memory_mb=zoo_of(wildcards).matrix.memory_mb,
+    )
 
 
 def table_settings(wildcards):

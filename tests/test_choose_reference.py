@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dwf_steps import choose_reference as choose_reference_module
 from dwf_steps.choose_reference import ChooseReferenceSettings, choose_reference
 from dwf_steps.errors import InputError
-from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state
 
 ROWS = np.random.default_rng(0).standard_normal((7, 12)).astype(np.float32)
@@ -25,9 +26,11 @@ def manifests(tmp_path: Path) -> list[Path]:
 
 
 def chosen(manifests: list[Path], reference: str, held_out: list[str]) -> int:
-    output = manifests[0].with_name("reference.safetensors")
-    choose_reference(ChooseReferenceSettings(reference=reference, held_out=held_out), manifests, output)
-    state = load_state(output)
+    output = manifests[0].with_name("reference")
+    settings = ChooseReferenceSettings(reference=reference, held_out=held_out)
+    choose_reference(settings, manifests, output, output.with_suffix(".json"))
+    (path,) = Manifest.read(output.with_suffix(".json")).verified_files()
+    state = load_state(path)
     row = np.concatenate([state["w"].ravel(), state["b"]])
     return int(np.flatnonzero((row == ROWS).all(axis=1))[0])
 
@@ -37,9 +40,11 @@ def test_a_network_is_chosen_by_name(manifests: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("held_out", [[], ["net-6"], ["net-0", "net-3"]])
+@pytest.mark.parametrize("block_bytes", [1, 4 * 7 * 5, 2**28])
 def test_the_medoid_has_the_smallest_mean_distance_to_the_other_training_networks(
-    manifests: list[Path], held_out: list[str]
+    manifests: list[Path], held_out: list[str], block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(choose_reference_module, "BLOCK_BYTES", block_bytes)
     training = [i for i in range(7) if f"net-{i}" not in held_out]
     distances = np.linalg.norm(ROWS[training][:, None] - ROWS[training][None], axis=2)
     assert chosen(manifests, "medoid", held_out) == training[int(distances.mean(axis=1).argmin())]
@@ -48,3 +53,12 @@ def test_the_medoid_has_the_smallest_mean_distance_to_the_other_training_network
 def test_a_network_that_is_not_there_is_an_error(manifests: list[Path]) -> None:
     with pytest.raises(InputError, match="'net-9' is no training network"):
         chosen(manifests, "net-9", [])
+
+
+def test_a_damaged_network_is_no_reference(manifests: list[Path]) -> None:
+    path = manifests[0].with_name("shard-1") / "net-5.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"net-5\.safetensors: SHA-256 is .* delete .*shard-1\.json"):
+        chosen(manifests, "net-5", [])

@@ -7,10 +7,11 @@ import pandas as pd
 from checkout import Checkout
 
 from dwf_steps.config.dataset import SplitsConfig
-from dwf_steps.decode import decode
+from dwf_steps.decode import DecodeSettings, decode
 from dwf_steps.evaluate import EvaluateSettings, evaluate
 from dwf_steps.generators.samples import Samples
 from dwf_steps.reporting.tables import accuracy_table, novelty_table
+from dwf_steps.storage.manifest import Manifest
 
 
 def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
@@ -22,14 +23,16 @@ def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
     samples.coefficients[2] = np.nan
     samples.save(folder / "latents.npz")
     weights = zoo / "none/weights.zarr"
+    networks = folder / "networks/shard-0"
     decode(
+        DecodeSettings(part=0, parts=1, memory_mb=64),
         folder / "latents.npz",
         weights,
-        folder / "generated.zarr",
-        folder / "networks",
-        folder / "networks.json",
+        networks,
+        networks.with_suffix(".json"),
     )
-    assert sorted(p.stem for p in (folder / "networks").iterdir()) == [f"sample-{i}" for i in (0, 1, 3, 4, 5)]
+    assert Manifest.read(networks.with_suffix(".json")).failed == ("sample-2",)
+    assert sorted(p.stem for p in networks.iterdir()) == [f"sample-{i}" for i in (0, 1, 3, 4, 5)]
 
     settings = EvaluateSettings.model_validate(
         {"dataset": "iris", "splits": SplitsConfig(), "architecture": {"widths": [4, 6, 5, 3]}}
@@ -38,7 +41,7 @@ def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
     evaluate(
         settings,
         Path("data"),
-        folder / "generated.zarr",
+        [networks.with_suffix(".json")],
         weights,
         [shard.with_suffix(".json") for shard in shards],
         [shard.with_suffix(".npz") for shard in shards],

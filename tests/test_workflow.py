@@ -2,15 +2,19 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-import zarr
 from checkout import Checkout
 
 from dwf_steps import load_network
+from dwf_steps.decode import DecodeSettings, decode
+from dwf_steps.generators.decoding import decode_block
+from dwf_steps.generators.samples import Samples
+from dwf_steps.storage.matrix import WeightMatrix
 
 CELLS = {
     ("none", "pca_4", "flow"),
@@ -50,8 +54,6 @@ def test_novelty_table_has_the_promised_columns(finished: Checkout) -> None:
 
 
 def test_accuracies_are_those_of_the_networks_files_scored_one_by_one(finished: Checkout) -> None:
-    from pathlib import Path
-
     from dwf_steps.config.dataset import SplitsConfig
     from dwf_steps.datasets import load_dataset
 
@@ -60,20 +62,38 @@ def test_accuracies_are_those_of_the_networks_files_scored_one_by_one(finished: 
     folder = finished.folder / "results/micro/git_rebasin/pca_4/flow"
     metrics = pd.read_csv(folder / "metrics.csv").set_index("network")
     for name, row in metrics.iterrows():
-        network = load_network(folder / f"networks/{name}.safetensors")
+        network = load_network(folder / f"networks/shard-0/{name}.safetensors")
         with torch.no_grad():
             accuracy = (network(inputs).argmax(1) == targets).float().mean().item()
         assert accuracy == pytest.approx(row.accuracy, abs=1e-6)
 
 
-def test_generated_files_hold_the_rows_of_the_generated_matrix(finished: Checkout) -> None:
-    folder = finished.folder / "results/micro/none/pca_4/gaussian"
-    rows = zarr.open_array(folder / "generated.zarr", mode="r")
-    for i in range(rows.shape[0]):
-        state = load_network(folder / f"networks/sample-{i}.safetensors").state_dict()
-        layout = rows.attrs["layout"]
-        flat = torch.cat([state[entry["name"]].flatten() for entry in layout])
-        np.testing.assert_array_equal(flat.numpy(), rows[i])
+def test_networks_are_the_decoded_samples_whatever_the_number_of_jobs(
+    finished: Checkout, tmp_path: Path
+) -> None:
+    zoo = finished.folder / "results/micro"
+    for cell in ("none/pca_4/gaussian", "git_rebasin/raw/noise"):
+        folder, weights = zoo / cell, zoo / cell.split("/")[0] / "weights.zarr"
+        samples, matrix = Samples.load(folder / "latents.npz"), WeightMatrix.open(weights)
+        expected = decode_block(samples, matrix, slice(0, matrix.layout.size))
+        for part in range(4):
+            settings = DecodeSettings(part=part, parts=4, memory_mb=64)
+            output = tmp_path / cell / f"{part}"
+            decode(settings, folder / "latents.npz", weights, output, output.with_suffix(".json"))
+            for i, name in enumerate(samples.part(part, 4).names, start=samples.part(part, 4).first):
+                content = (output / f"{name}.safetensors").read_bytes()
+                assert content == (folder / f"networks/shard-0/{name}.safetensors").read_bytes()
+                state = load_network(output / f"{name}.safetensors").state_dict()
+                flat = torch.cat([state[entry.name].flatten() for entry in matrix.layout.entries])
+                np.testing.assert_array_equal(flat.numpy(), expected[i])
+
+
+def test_precision_table_states_the_errors_of_every_cell(finished: Checkout) -> None:
+    frame = table(finished, "precision")
+    assert len(frame) == len(CELLS)
+    assert (frame.stored_as == "float32").all()
+    assert (frame.storage_error == 0).all()
+    assert frame.decoding_error.between(1e-9, 1e-6).all()
 
 
 def test_zoo_metrics_leave_each_network_out_of_its_own_comparison(finished: Checkout) -> None:
@@ -106,7 +126,7 @@ def test_timing_covers_every_stage(finished: Checkout) -> None:
 
 
 def test_every_table_and_figure_comes_in_every_format(finished: Checkout) -> None:
-    for name in ("accuracy", "novelty", "alignment", "timing"):
+    for name in ("accuracy", "novelty", "alignment", "precision", "timing"):
         for kind in ("csv", "md", "tex"):
             assert (finished.folder / f"results/tables/{name}.{kind}").stat().st_size > 100
         assert r"\toprule" in (finished.folder / f"results/tables/{name}.tex").read_text()

@@ -16,3 +16,5 @@ class MatrixConfig(Section):
     """Memory that a job which streams the matrix may take for its blocks, in MiB."""
     gram_jobs: Annotated[int, Field(ge=1)] = 1
     """Jobs over which the columns are divided for the Gram matrix."""
+    decode_jobs: Annotated[int, Field(ge=1)] = 1
+    """Jobs over which a generator's samples are divided for decoding; each reads the whole matrix."""

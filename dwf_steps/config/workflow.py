@@ -22,7 +22,7 @@ from dwf_steps.errors import InputError
 RESERVED = {
     "zoos": {"tables", "figures", "logs", "benchmarks"},
     "canonicalizations": {"zoo"},
-    "subspaces": {"aligned", "gram"},
+    "subspaces": {"aligned", "gram", "reference"},
 }
 
 

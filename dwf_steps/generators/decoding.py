@@ -4,22 +4,43 @@ import numpy as np
 
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.precision import RelativeError
+from dwf_steps.subspace.centring import centred_strips
 
 
-def decode_block(samples: Samples, matrix: WeightMatrix, columns: slice) -> np.ndarray:
-    """Return one column block (k, columns) of the samples, float32.
+def decode_block(
+    samples: Samples, matrix: WeightMatrix, columns: slice, dtype: type = np.float32
+) -> np.ndarray:
+    """Return one column block (k, columns) of the samples, computed in ``dtype``.
 
-    A sample that is not finite stays so; it does not touch the others.
+    With any shift s near the training mean, mean + C (X - mean) is s + (C + (1 - C 1) 1'/n) (X - s): what
+    rounding does to s plays no part, and products are of centred rows. A sample that is not finite stays
+    so; it does not touch the others.
     """
-    training = matrix.read(columns)[: matrix.n_training].astype(np.float64)
-    mean = training.mean(axis=0)
-    # Samples may be infinite or NaN: that is counted later, not warned of here.
+    n = matrix.n_training
+    block = matrix.read(columns)[:n]
+    rows: np.ndarray = np.empty((len(samples), block.shape[1]), dtype)
+    # Samples may be infinite or NaN, or become so: that is counted later, not warned of here.
     with np.errstate(invalid="ignore", over="ignore"):
-        rows = mean + samples.coefficients @ (training - mean)
-    if samples.offsets.shape[1]:
-        rows += samples.offsets[:, columns]
-    if samples.noise_std:
-        draws = np.random.default_rng([samples.noise_seed, columns.start])
-        rows += samples.noise_std * draws.standard_normal(rows.shape)
-    with np.errstate(over="ignore"):
-        return rows.astype(np.float32)
+        weights = samples.coefficients + (1 - samples.coefficients.sum(axis=1, keepdims=True)) / n
+        weights = weights.astype(dtype)
+        for strip, centred, shift in centred_strips(block, n, np.dtype(dtype)):
+            np.add(weights @ centred, shift, out=rows[:, strip])
+        if samples.offsets.shape[1]:
+            rows += samples.offsets[:, columns]
+        if samples.noise_std:
+            for i, row in enumerate(rows, start=samples.first):
+                draws = np.random.default_rng([samples.noise_seed, i, columns.start])
+                row += samples.noise_std * draws.standard_normal(len(row), np.float32)
+    return rows
+
+
+def compare_with_float64(
+    error: RelativeError, samples: Samples, matrix: WeightMatrix, columns: slice, decoded: np.ndarray
+) -> None:
+    """Decode a block again in float64 and add how far the finite samples of ``decoded`` (k, columns) are
+    from it."""
+    exact = decode_block(samples, matrix, columns, np.float64)
+    mean = matrix.read(columns)[: matrix.n_training].mean(axis=0, dtype=np.float64)
+    finite = np.isfinite(decoded).all(axis=1)
+    error.add(decoded[finite] - exact[finite], exact[finite] - mean)

@@ -1,15 +1,18 @@
 """The flow as a generator: training latents in, new latents out."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.errors import InputError
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.samples import Samples
@@ -55,6 +58,7 @@ class FlowModel:
             "dimension": self.velocity.output.out_features,
             "scale": self.scale,
             "velocity": config.model_dump(),
+            "sha256": _digest(self.velocity.state_dict()),
         }
         with replacing(path) as partial:
             # One entry: with several, safetensors writes them in an order that differs from run to run.
@@ -63,14 +67,37 @@ class FlowModel:
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "FlowModel":
-        """Read what `save` wrote, in evaluation mode."""
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            description = json.loads(file.metadata()["flow"])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        """Read what `save` wrote, in evaluation mode.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        try:
+            with safe_open(path, framework="pt", device=str(device)) as file:
+                description = json.loads((file.metadata() or {})["flow"])
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise _damaged(path, str(error)) from error
+        if _digest(state) != description["sha256"]:
+            raise _damaged(path, "its weights' SHA-256 is not the one it was written with")
         config = VelocityConfig.model_validate(description["velocity"])
         velocity = VelocityMLP(description["dimension"], config).to(device)
         velocity.load_state_dict(state)
         return cls(velocity.eval(), description["scale"])
+
+
+def _digest(state: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, found: str) -> InputError:
+    return InputError(f"{path}: not the model that was written ({found}); delete {path} and run again")
 
 
 def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torch.device) -> Samples:

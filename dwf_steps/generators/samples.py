@@ -1,6 +1,6 @@
 """What every generator yields: new rows, described relative to the training rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ class Samples:
         In units of the weights.
     noise_seed
         Decides e.
+    first
+        Number of the first of these samples among all that were drawn.
     """
 
     latents: np.ndarray
@@ -35,6 +37,21 @@ class Samples:
     offsets: np.ndarray
     noise_std: float = 0.0
     noise_seed: int = 0
+    first: int = 0
+
+    def __len__(self) -> int:
+        return len(self.coefficients)
+
+    @property
+    def names(self) -> list[str]:
+        """What the samples' networks are called."""
+        return sample_names(len(self), self.first)
+
+    def part(self, part: int, parts: int) -> "Samples":
+        """Return the ``part``-th of ``parts`` ranges of the samples."""
+        start, stop = (len(self) * k // parts for k in (part, part + 1))
+        arrays = {name: getattr(self, name)[start:stop] for name in ("latents", "coefficients", "offsets")}
+        return replace(self, **arrays, first=self.first + start)
 
     @classmethod
     def from_latents(cls, latents: np.ndarray, decoder: np.ndarray) -> "Samples":
@@ -49,3 +66,8 @@ class Samples:
     def load(cls, path: Path) -> "Samples":
         """Read what `save` wrote."""
         return load_record(path, cls)
+
+
+def sample_names(count: int, first: int = 0) -> list[str]:
+    """Return what samples ``first`` to ``first + count - 1`` are called."""
+    return [f"sample-{i}" for i in range(first, first + count)]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.lineage import LEVELS, benchmark_lineage, lineage
+from dwf_steps.storage.manifest import Manifest
 
 KEYS = list(LEVELS)
 SCORES = ("accuracy", "loss")
@@ -69,6 +70,19 @@ def alignment_table(alignments: list[Path]) -> pd.DataFrame:
             | {"function_change_max": frame.function_change.max(), "sweeps_mean": others.sweeps.mean()}
         )
     return pd.DataFrame(rows)
+
+
+def precision_table(generated: list[Path]) -> pd.DataFrame:
+    """Return what the weight matrix' precision and decoding in float32 cost, each as the root mean square of
+    the error relative to that of the distance from the training mean.
+
+    Parameters
+    ----------
+    generated
+        Manifests of the generated networks' shards; of several shards the largest error counts.
+    """
+    rows = [lineage(path.parent, 4) | Manifest.read(path).facts for path in generated]
+    return pd.DataFrame(rows).groupby(KEYS, sort=False, as_index=False).max()
 
 
 def timing_table(

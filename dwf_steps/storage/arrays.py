@@ -3,12 +3,18 @@
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 
+from dwf_steps.errors import InputError
 from dwf_steps.storage.atomic import replacing
 
 Kind = TypeVar("Kind")
+
+# What zipfile and NumPy raise when a byte or the end of an npz file is wrong.
+DAMAGE = (BadZipFile, ZlibError, ValueError, KeyError, EOFError, OSError, RuntimeError)
 
 
 def save_record(path: Path, record: Any) -> None:
@@ -18,7 +24,30 @@ def save_record(path: Path, record: Any) -> None:
 
 
 def load_record(path: Path, kind: type[Kind]) -> Kind:
-    """Read what `save_record` wrote; numbers come back as Python's own."""
-    with np.load(path) as stored:
-        arrays = {field.name: stored[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    """Read what `save_record` wrote; numbers come back as Python's own.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or holds another kind of record.
+    """
+    arrays = load_arrays(path, [field.name for field in fields(kind)])  # type: ignore[arg-type]
     return kind(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
+
+
+def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+    """Read arrays of an npz file, each of which has a checksum.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or an array is missing.
+    """
+    try:
+        with path.open("rb") as file, np.load(file) as stored:
+            return {name: stored[name] for name in names}
+    except DAMAGE as error:
+        raise InputError(
+            f"{path}: not the arrays that were written ({error}); delete {path} and run again, which "
+            "rebuilds it"
+        ) from error

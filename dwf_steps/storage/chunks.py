@@ -69,7 +69,7 @@ def _read(path: Path, offset: int, size: int) -> np.ndarray:
     with path.open("rb", buffering=0) as file:
         file.seek(max(offset, 0))
         done = 0
-        while done < size and (count := file.readinto(memoryview(content)[done:])):
+        while done < size and (count := file.readinto(content.data[done:])):
             done += count
     if offset < 0 or done < size:
         raise DamagedChunkError(f"{path} ends {size - done if offset >= 0 else -offset} bytes too early")

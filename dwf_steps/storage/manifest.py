@@ -25,37 +25,69 @@ class Record:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a shard holds, in row order. It lies beside the directory it describes."""
+    """What a shard holds, in row order. It lies beside the directory it describes.
+
+    Attributes
+    ----------
+    failed
+        Networks that were not written because their weights are not finite.
+    facts
+        What is known of the shard as a whole.
+    """
 
     path: Path
     networks: tuple[Record, ...]
+    failed: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        content = json.loads(path.read_text())
-        return cls(path, tuple(Record(**record) for record in content["networks"]))
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        try:
+            content = json.loads(path.read_text())
+            networks = tuple(Record(**record) for record in content["networks"])
+            return cls(path, networks, tuple(content["failed"]), content["facts"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: not a manifest that this workflow wrote ({error}); delete it and run again, which "
+                "rebuilds the shard"
+            ) from error
+
+    def write(self) -> None:
+        """Write as JSON, atomically."""
+        content = {"networks": list(map(asdict, self.networks)), "failed": self.failed, "facts": self.facts}
+        write_json(self.path, content)
 
     def file(self, record: Record) -> Path:
         """Return where the record's network lies."""
         return self.path.with_suffix("") / f"{record.name}.safetensors"
 
-    def verified_files(self) -> list[Path]:
-        """Return the networks' files after comparing each with its digest.
+    def verified_file(self, record: Record) -> Path:
+        """Return where the record's network lies, after comparing it with its digest.
 
         Raises
         ------
         InputError
-            If a file is missing or its bytes are not those that were written.
+            If the file is missing or its bytes are not those that were written.
         """
-        files = [self.file(record) for record in self.networks]
-        for path, record in zip(files, self.networks, strict=True):
-            found = sha256(path) if path.is_file() else "no file"
-            if found != record.sha256:
-                raise InputError(
-                    f"{path}: SHA-256 is {found[:16]}, but {self.path} says {record.sha256[:16]}. The "
-                    f"file changed after it was written; delete {self.path} and run again"
-                )
-        return files
+        path = self.file(record)
+        found = sha256(path) if path.is_file() else "no file"
+        if found != record.sha256:
+            raise InputError(
+                f"{path}: SHA-256 is {found[:16]}, but {self.path} says {record.sha256[:16]}. The "
+                f"file changed after it was written; delete {self.path} and run again"
+            )
+        return path
+
+    def verified_files(self) -> list[Path]:
+        """Return all networks' files after comparing each with its digest, as `verified_file` does."""
+        return [self.verified_file(record) for record in self.networks]
 
 
 @dataclass(frozen=True)
@@ -78,7 +110,7 @@ def write_shard(
             path = partial / f"{network.name}.safetensors"
             save_network(path, network.state, architecture)
             records.append(Record(network.name, sha256(path), network.facts))
-    write_json(manifest, {"networks": [asdict(record) for record in records]})
+    Manifest(manifest, tuple(records)).write()
 
 
 def unstack(

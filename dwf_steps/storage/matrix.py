@@ -70,6 +70,7 @@ class WeightMatrix:
             "layout": layout.to_json(),
             "rows": [asdict(row) for row in rows],
             "architecture": architecture,
+            "storage_error": 0.0,
         }
         array = zarr.create_array(
             path,
@@ -98,6 +99,16 @@ class WeightMatrix:
         return cls(array, path)
 
     @property
+    def storage_error(self) -> float:
+        """How far the stored training rows are from the networks' own weights, relative to their distance
+        from the mean (root mean squares)."""
+        return float(self.array.attrs["storage_error"])  # type: ignore[arg-type]
+
+    def set_storage_error(self, error: float) -> None:
+        """State the storage error, once all blocks are written."""
+        self.array.attrs["storage_error"] = error
+
+    @property
     def n_training(self) -> int:
         return sum(not row.held_out for row in self.rows)
 
@@ -108,6 +119,13 @@ class WeightMatrix:
         first, last = (len(starts) * k // parts for k in (part, part + 1))
         for start in starts[first:last]:
             yield slice(start, min(start + step, d))
+
+    def chunk_groups(self, rows: int, memory: int) -> list[list[slice]]:
+        """Return the chunks' column ranges in groups over which ``rows`` float32 rows take at most ``memory``
+        bytes; a group is at least one chunk."""
+        chunks = list(self.column_blocks())
+        together = max(1, memory // (4 * rows * self.array.chunks[1]))
+        return [chunks[start : start + together] for start in range(0, len(chunks), together)]
 
     def write_blocks(self) -> Iterator[slice]:
         """Yield the column range of each shard, in order: what to write at a time."""

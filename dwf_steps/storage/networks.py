@@ -1,5 +1,6 @@
 """One network a safetensors file, keys as in ``state_dict()``, the architecture in its metadata."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,39 @@ def save_network(path: Path, state: Mapping[str, np.ndarray], architecture: Mapp
     """Write one network's ``state_dict`` arrays with the architecture that rebuilds it."""
     arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
     save_file(arrays, path, metadata={ARCHITECTURE: json.dumps(architecture, sort_keys=True)})
+
+
+class NetworkFile:
+    """One network's file, written front to back: the weights of its row of the matrix, some at a time.
+
+    The tensors lie in the order of the layout, so that a row is the file's data as it stands
+    (https://github.com/huggingface/safetensors, "Format").
+
+    Attributes
+    ----------
+    digest
+        SHA-256 of what was written so far.
+    """
+
+    def __init__(self, path: Path, layout: Layout, architecture: Mapping[str, Any]) -> None:
+        self.path, self.digest = path, hashlib.sha256()
+        header: dict[str, Any] = {"__metadata__": {ARCHITECTURE: json.dumps(architecture, sort_keys=True)}}
+        for entry in layout.entries:
+            offsets = [4 * entry.columns.start, 4 * entry.columns.stop]
+            header[entry.name] = {"dtype": "F32", "shape": entry.shape, "data_offsets": offsets}
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        self._write(len(text).to_bytes(8, "little") + text)
+
+    def append(self, weights: np.ndarray) -> None:
+        """Write the next weights of the row, float32."""
+        self._write(np.ascontiguousarray(weights, np.float32).data.cast("B"))
+
+    def _write(self, content: bytes | memoryview) -> None:
+        # Opened anew each time: a shard may be of more networks than a process may have open files.
+        with self.path.open("ab") as file:
+            file.write(content)
+        self.digest.update(content)
 
 
 def load_state(path: Path) -> dict[str, np.ndarray]:
@@ -73,6 +107,23 @@ def stack_states(paths: list[Path]) -> dict[str, np.ndarray]:
     """Read networks of one architecture and stack each parameter to (n, *shape)."""
     states = [load_state(path) for path in paths]
     return {name: np.stack([state[name] for state in states]) for name in states[0]}
+
+
+def describe(path: Path) -> tuple[Layout, dict[str, Any]]:
+    """Return the layout and the architecture that a network file states.
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            architecture = json.loads((file.metadata() or {}).get(ARCHITECTURE, "{}"))
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, FileNotFoundError) as error:
+        raise unreadable(path, error) from error
+    return Layout.of(shapes), architecture
 
 
 def read_columns(path: Path, layout: Layout, columns: slice) -> np.ndarray:

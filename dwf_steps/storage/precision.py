@@ -1,4 +1,6 @@
-"""Conversion between float16 and wider types."""
+"""Conversion between float16 and wider types, and what precision costs."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,3 +19,29 @@ def convert(values: np.ndarray, out: np.ndarray) -> np.ndarray:
     else:
         out[...] = values
     return out
+
+
+@dataclass
+class RelativeError:
+    """How far values are from the exact ones, gathered block by block.
+
+    Attributes
+    ----------
+    squared_error
+        Sum of (value - exact)^2.
+    squared_norm
+        Sum of (exact - mean)^2, over the same entries.
+    """
+
+    squared_error: float = 0.0
+    squared_norm: float = 0.0
+
+    def add(self, difference: np.ndarray, centred: np.ndarray) -> None:
+        """Add a block's value - exact and exact - mean."""
+        self.squared_error += float(np.vdot(difference, difference))
+        self.squared_norm += float(np.vdot(centred, centred))
+
+    @property
+    def relative(self) -> float:
+        """Root mean square of the error, relative to that of the distance from the mean."""
+        return (self.squared_error / self.squared_norm) ** 0.5 if self.squared_norm else 0.0

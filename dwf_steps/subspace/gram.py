@@ -13,10 +13,7 @@ from dwf_steps.errors import InputError
 from dwf_steps.progress import progress
 from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.precision import convert
-
-STRIP_BYTES = 2**21
-MINIMAL_STRIP = 64  # columns; thinner products waste the cores
+from dwf_steps.subspace.centring import centred_strips
 
 
 @dataclass(frozen=True)
@@ -76,18 +73,11 @@ def accumulate(matrix: WeightMatrix, part: int = 0, parts: int = 1, threads: int
 
 
 def _block_gram(matrix: WeightMatrix, columns: slice) -> np.ndarray:
-    """Return one block's product, roughly centred, strip by strip: a strip stays in the cache while it is
-    converted, centred and multiplied (NumPy computes one triangle of ``a @ a.T`` and mirrors it)."""
-    block, n_training, working = matrix.read(columns), matrix.n_training, _working_precision(matrix)
-    n, width = block.shape
-    gram = np.zeros((n, n))
-    strip = max(MINIMAL_STRIP, STRIP_BYTES // (working.itemsize * n))
-    buffer = np.empty(n * strip, working)
-    for start in range(0, width, strip):
-        values = block[:, start : start + strip]
-        centred = buffer[: values.size].reshape(values.shape)
-        convert(values, out=centred)
-        centred -= centred[:n_training].mean(axis=0)
+    """Return one block's product, roughly centred (NumPy computes one triangle of ``a @ a.T`` and mirrors
+    it)."""
+    block = matrix.read(columns)
+    gram = np.zeros((len(block), len(block)))
+    for _, centred, _ in centred_strips(block, matrix.n_training, _working_precision(matrix)):
         gram += centred @ centred.T
     if not np.isfinite(gram).all():
         raise matrix.damaged(columns, "values that are not finite, or never written")

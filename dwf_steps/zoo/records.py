@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dwf_steps.storage.arrays import load_arrays
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.matrix import Row
 
@@ -35,5 +36,5 @@ class ZooRecords:
 
 
 def _wrong(path: Path) -> np.ndarray:
-    with np.load(path) as stored:
-        return stored["predictions"] != stored["targets"]
+    stored = load_arrays(path, ["predictions", "targets"])
+    return stored["predictions"] != stored["targets"]

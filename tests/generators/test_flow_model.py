@@ -10,6 +10,7 @@ from bases import basis_of
 from torch import nn
 
 from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.errors import InputError
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
@@ -141,3 +142,18 @@ def test_without_a_subspace_samples_are_centred_raw_weights(tmp_path: Path) -> N
     networks = decode_block(samples, matrix, slice(0, D))
     np.testing.assert_allclose(networks.mean(axis=0), rows.mean(axis=0), atol=0.2)
     np.testing.assert_allclose(networks.std(axis=0), 3.0, rtol=0.05)
+
+
+@pytest.mark.parametrize("damage", ["flip", "flip in the header", "truncate"])
+def test_a_damaged_model_is_found_and_named(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "model.safetensors"
+    model_of(3).save(path, VelocityConfig.model_validate(VELOCITY))
+    FlowModel.load(path, CPU)
+    content = bytearray(path.read_bytes())
+    if damage == "truncate":
+        content = content[:-10]
+    else:
+        content[-10 if damage == "flip" else 12] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.safetensors: not the model that was written .* delete"):
+        FlowModel.load(path, CPU)

@@ -54,11 +54,15 @@ def test_iou_of_many_items_counts_exactly() -> None:
     assert wrong_set_iou(wrong[:1], wrong[1:]).item() == both / either
 
 
+def distances_to_training(matrix: WeightMatrix, generated: np.ndarray) -> np.ndarray:
+    return squared_distances_to_training(matrix, len(generated), lambda columns: generated[:, columns])
+
+
 @pytest.mark.parametrize("columns", [1, 13, D])
 def test_distances_are_the_direct_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     matrix = matrix_of(tmp_path / "weights.zarr", random_rows(), columns, monkeypatch)
     generated = random_rows(seed=1)[:4]
-    found = squared_distances_to_training(matrix, generated)
+    found = distances_to_training(matrix, generated)
     expected = cdist(generated.astype(np.float64), random_rows()[:N].astype(np.float64), "sqeuclidean")
     assert found.shape == (4, N)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
@@ -74,7 +78,7 @@ def test_near_duplicates_of_large_rows_keep_their_distance(
     step = np.random.default_rng(2).normal(size=(N, D))
     step *= distance / np.linalg.norm(step, axis=1, keepdims=True)
     generated = (rows[:N] + step).astype(np.float32)
-    found = np.sqrt(squared_distances_to_training(matrix, generated))
+    found = np.sqrt(distances_to_training(matrix, generated))
     expected = cdist(generated.astype(np.float64), rows[:N].astype(np.float64))
     assert np.diag(expected).max() < 2 * distance
     np.testing.assert_allclose(found, expected, rtol=1e-3)
@@ -88,7 +92,7 @@ def test_near_duplicates_in_a_zoo_far_from_the_origin_keep_their_distance(
     matrix = matrix_of(tmp_path / "weights.zarr", rows, D, monkeypatch)
     generated = rows[:N].copy()
     generated[:, 0] += 0.125
-    found = np.sqrt(squared_distances_to_training(matrix, generated))
+    found = np.sqrt(distances_to_training(matrix, generated))
     np.testing.assert_allclose(np.diag(found), 0.125, rtol=1e-6)
 
 
@@ -97,7 +101,7 @@ def test_a_copy_of_a_training_row_is_at_distance_zero(
 ) -> None:
     rows = random_rows(norm=100)
     matrix = matrix_of(tmp_path / "weights.zarr", rows, 13, monkeypatch)
-    found = np.sqrt(squared_distances_to_training(matrix, rows[:N]))
+    found = np.sqrt(distances_to_training(matrix, rows[:N]))
     assert found.argmin(axis=1).tolist() == list(range(N))
     assert np.diag(found).max() < 1e-5
 
@@ -107,9 +111,7 @@ def test_held_out_rows_play_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     changed = rows.copy()
     changed[N:] = 1e4
     first, second = (
-        squared_distances_to_training(
-            matrix_of(tmp_path / f"{i}.zarr", some, 13, monkeypatch), random_rows(seed=1)
-        )
+        distances_to_training(matrix_of(tmp_path / f"{i}.zarr", some, 13, monkeypatch), random_rows(seed=1))
         for i, some in enumerate([rows, changed])
     )
     np.testing.assert_array_equal(first, second)
@@ -120,8 +122,8 @@ def test_a_row_that_is_not_finite_leaves_the_others_alone(
 ) -> None:
     matrix = matrix_of(tmp_path / "weights.zarr", random_rows(), 13, monkeypatch)
     generated = random_rows(seed=1)
-    healthy = squared_distances_to_training(matrix, generated)
+    healthy = distances_to_training(matrix, generated)
     generated[3, 5] = np.nan
-    found = squared_distances_to_training(matrix, generated)
+    found = distances_to_training(matrix, generated)
     assert np.isnan(found[3]).all()
     np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(healthy, 3, axis=0))
