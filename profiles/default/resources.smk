@@ -20,6 +20,7 @@ STEP = 0.003  # seconds of an optimisation step, however small
 GPU_SECONDS = 1800  # of one thread; what takes less is not worth waiting for a GPU
 GPU_SPEED = 10  # of a GPU beside one thread, at least
 CHUNK = 16 * 2**20  # bytes, of the weight matrix
+BLOCK = 2**28  # bytes, of networks or of their columns that are read at a time
 SCORING = 4 * 64 * 2**20  # bytes, of a block of examples' activations
 
 # `--resources gpu=N` bounds what rules ask for. A cluster's jobs read this file again without being told, and
@@ -123,8 +124,8 @@ def import_zoo_work(p):
 
 
 def choose_reference_work(p):
-    """The medoid is found parameter by parameter; one may be almost all of a network."""
-    return (20 * p.n * p.d, 40 * p.n * p.d / READ) if p.medoid else (8 * p.d, 8 * p.d / READ)
+    """The medoid is found block by block: one as read, one centred, and two Gram matrices."""
+    return (3 * BLOCK + 16 * p.n**2, 12 * p.n * p.d / READ) if p.medoid else (8 * p.d, 8 * p.d / READ)
 
 
 def canonicalize_work(p):
@@ -168,14 +169,15 @@ def sample_control_work(p):
 
 
 def decode_work(p):
-    """A block of columns, offsets of flows on raw weights, rows on their way into files."""
-    held = p.block + 4 * p.g * p.d * p.raw + 3 * min(4 * p.g * p.d, 2**30)
-    return held, 2 * p.n * p.g * p.d / FLOPS + (p.n * p.item + 12 * p.g) * p.d / READ
+    """Blocks of columns decoded side by side, the budget for those decoded, offsets of flows on raw weights."""
+    shard = math.ceil(p.g / p.zoo.matrix.decode_jobs)
+    held = 5 * p.block + p.zoo.matrix.memory_mb * 2**20 + 4 * p.g * p.d * p.raw
+    return held, 2 * p.n * shard * p.d / FLOPS + (p.n * p.item + 12 * shard) * p.d / READ
 
 
 def evaluate_work(p):
-    """All generated networks, a block of columns, and who is wrong where."""
-    held = 12 * p.g * p.d + p.block + 12 * (p.n + p.g) * p.m + p.data + SCORING
+    """A group of networks (twice a block of bytes), a block of columns, and who is wrong where."""
+    held = 12 * max(BLOCK, 4 * p.d) + p.block + 12 * (p.n + p.g) * p.m + p.data + SCORING
     return held, 2 * p.g * p.d * (p.m + p.n) / FLOPS + (p.n * p.item + 4 * p.g) * p.d / READ
 
 
