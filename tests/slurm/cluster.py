@@ -113,10 +113,12 @@ class Cluster:
         """Start slurmctld; started again it continues from its saved state."""
         self.start_daemon("slurmctld", program("slurmctld"), "-D")
 
-    def kill_controller(self) -> None:
-        """Kill slurmctld as a crash would."""
-        self.daemons["slurmctld"].kill()
-        self.daemons.pop("slurmctld").wait()
+    def stop_controller(self) -> None:
+        """Stop slurmctld, letting it save its state: killed outright, Slurm itself forgets or repeats the jobs of
+        the last seconds."""
+        daemon = self.daemons.pop("slurmctld")
+        daemon.terminate()
+        daemon.wait(timeout=20)
 
     def wait_until_idle(self) -> None:
         """Wait until the node takes jobs."""
@@ -240,7 +242,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     (folder / "slurm.conf").write_text(configuration)
     # Snakemake's jobs start srun without SLURM_CONF; a real cluster's configuration is where srun looks for it.
     srun = folder / "bin" / "srun"
-    srun.write_text(f"#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program('srun')} \"$@\"\n")
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program("srun")} "$@"\n')
     srun.chmod(0o755)
     result = Cluster(folder)
     try:

@@ -18,14 +18,14 @@ GROUPED = ("sample_flow", "sample_control", "decode", "evaluate")
 @pytest.fixture(scope="module")
 def disturbed(slurm: Cluster, new_checkout: Callable[[], Checkout]) -> ClusterRun:
     """Return a finished run of everything, one job of which was cancelled while it ran, and during which
-    Slurm's controller crashed and came back."""
+    Slurm's controller was away for a while."""
     groups = [f"{rule}=generate" for rule in GROUPED]
     run = ClusterRun.start(new_checkout(), slurm, "all", "--groups", *groups)
     try:
         slurm.run("scancel", run.at_work("rule_train_zoo/micro_0", "results/logs/micro/train_zoo-0.log"))
         run.at_work("rule_canonicalize/micro_none_0", "results/logs/micro/none/canonicalize-0.log")
-        slurm.kill_controller()
-        time.sleep(3)
+        slurm.stop_controller()
+        time.sleep(5)
         slurm.start_controller()
         run.finish()
     finally:
@@ -54,7 +54,8 @@ def test_every_job_went_through_slurm(disturbed: ClusterRun, slurm: Cluster) -> 
     for rule, count in executed.items():
         if rule not in LOCAL and rule not in GROUPED:
             assert by_rule[f"rule_{rule}"] == count, rule
-    assert sum(by_rule[name] for name in by_rule if name.startswith("group_")) == executed["evaluate"]
+    scored = disturbed.checkout.results("micro/*/*/*/metrics.csv")
+    assert sum(by_rule[name] for name in by_rule if name.startswith("group_")) == len(scored) > 0
 
 
 def test_only_the_cancelled_job_was_repeated(disturbed: ClusterRun, slurm: Cluster) -> None:
