@@ -18,7 +18,7 @@ FLOPS = 5e9  # a second and thread; large products reach five times that
 READ = 50e6  # bytes a second, from and to a shared file system
 STEP = 0.003  # seconds of an optimisation step, however small
 GPU_SECONDS = 1800  # of one thread; what takes less is not worth waiting for a GPU
-GPU_SPEED = 10  # of a GPU beside one thread, at least
+GPU_SPEED = 3  # of a GPU beside one thread, at least: small steps gain little
 CHUNK = 16 * 2**20  # bytes, of the weight matrix
 BLOCK = 2**28  # bytes, of networks or of their columns that are read at a time
 SCORING = 4 * 64 * 2**20  # bytes, of a block of examples' activations
@@ -125,7 +125,9 @@ def import_zoo_work(p):
 
 def choose_reference_work(p):
     """The medoid is found block by block: one as read, one centred, and two Gram matrices."""
-    return (3 * BLOCK + 16 * p.n**2, 12 * p.n * p.d / READ) if p.medoid else (8 * p.d, 8 * p.d / READ)
+    if not p.medoid:
+        return 8 * p.d, 8 * p.d / READ
+    return 3 * min(BLOCK, 4 * p.n * p.d) + 16 * p.n**2, 12 * p.n * p.d / READ
 
 
 def canonicalize_work(p):
@@ -171,13 +173,16 @@ def sample_control_work(p):
 def decode_work(p):
     """Blocks of columns decoded side by side, the budget for those decoded, offsets of flows on raw weights."""
     shard = math.ceil(p.g / p.zoo.matrix.decode_jobs)
-    held = 5 * p.block + p.zoo.matrix.memory_mb * 2**20 + 4 * p.g * p.d * p.raw
+    decoded = min(p.zoo.matrix.memory_mb * 2**20, 8 * shard * p.d)
+    held = 5 * p.block + decoded + 4 * p.g * p.d * p.raw
     return held, 2 * p.n * shard * p.d / FLOPS + (p.n * p.item + 12 * shard) * p.d / READ
 
 
 def evaluate_work(p):
-    """A group of networks (twice a block of bytes), a block of columns, and who is wrong where."""
-    held = 12 * max(BLOCK, 4 * p.d) + p.block + 12 * (p.n + p.g) * p.m + p.data + SCORING
+    """A group of networks, copied; a block of columns; who is wrong where."""
+    held = (
+        3 * max(4 * p.d, min(4 * p.g * p.d, 2 * BLOCK)) + p.block + 12 * (p.n + p.g) * p.m + p.data + SCORING
+    )
     return held, 2 * p.g * p.d * (p.m + p.n) / FLOPS + (p.n * p.item + 4 * p.g) * p.d / READ
 
 

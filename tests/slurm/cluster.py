@@ -114,8 +114,10 @@ class Cluster:
         self.start_daemon("slurmctld", program("slurmctld"), "-D")
 
     def stop_controller(self) -> None:
-        """Stop slurmctld, letting it save its state: killed outright, Slurm itself forgets or repeats the jobs of
-        the last seconds."""
+        """Stop slurmctld, letting it save its state.
+
+        Killed outright, Slurm itself forgets or repeats the jobs of the last seconds.
+        """
         daemon = self.daemons.pop("slurmctld")
         daemon.terminate()
         daemon.wait(timeout=20)
@@ -240,7 +242,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         memory_mb=CPUS * 8000,
     )
     (folder / "slurm.conf").write_text(configuration)
-    # Snakemake's jobs start srun without SLURM_CONF; a real cluster's configuration is where srun looks for it.
+    # Snakemake's jobs start srun without SLURM_CONF; on a real cluster srun knows where to look.
     srun = folder / "bin" / "srun"
     srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program("srun")} "$@"\n')
     srun.chmod(0o755)

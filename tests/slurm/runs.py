@@ -12,7 +12,7 @@ from slurm.cluster import Cluster
 # finds no job ended, so that the first question comes when a micro-zoo's job has had the time to end.
 SETTINGS = (
     *("--slurm-status-command", "squeue", "--slurm-no-account"),
-    *("--slurm-init-seconds-before-status-checks", "6", "--seconds-between-status-checks", "1"),
+    *("--slurm-init-seconds-before-status-checks", "8", "--seconds-between-status-checks", "1"),
 )
 
 
