@@ -1,15 +1,19 @@
-# Two commands: `make results` and `make test`. Both set up what they need in .venv.
+# `make results`, `make status` and `make test` set up what they need in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: results test check clean
+.PHONY: results status test check clean
 .DELETE_ON_ERROR:
 
 results: .venv/run-installed
 	$(BIN)/snakemake all --quiet rules host
 	$(BIN)/snakemake --quiet rules host progress --report results/report.html
 	@$(BIN)/python -m dwf_steps.show_results
+
+# Targets and options of the run in question: make status ARGS="--configfile configs/mnist.yaml"
+status: .venv/run-installed
+	@$(BIN)/python -m dwf_steps.status $(ARGS)
 
 test: .venv/dev-installed
 	$(BIN)/python -m pytest
@@ -36,4 +40,5 @@ check: .venv/dev-installed
 	touch $@
 
 clean:
+	if [ -d results ]; then chmod -R u+w results; fi
 	rm -rf .venv results .snakemake

@@ -7,8 +7,7 @@ configfile: "workflow_config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/settings.smk"
-include: "profiles/default/resources.smk"
+include: "rules/data.smk"
 include: "rules/zoo.smk"
 include: "rules/canonicalize.smk"
 include: "rules/subspace.smk"

@@ -39,7 +39,7 @@ class CanonicalizeSettings(Section):
 
 def canonicalize(
     settings: CanonicalizeSettings,
-    data_dir: Path,
+    data_dir: Path | None,
     source: Path,
     reference: Path,
     output: Path,

@@ -42,7 +42,7 @@ class EvaluateSettings(Section):
 
 def evaluate(
     settings: EvaluateSettings,
-    data_dir: Path,
+    data_dir: Path | None,
     generated: list[Path],
     weights: Path,
     zoo_manifests: list[Path],

@@ -26,7 +26,7 @@ class ImportZooSettings(Section):
 def import_zoo(
     settings: ImportZooSettings,
     files: list[Path],
-    data_dir: Path,
+    data_dir: Path | None,
     output: Path,
     manifest: Path,
     predictions: Path,

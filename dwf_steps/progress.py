@@ -128,10 +128,12 @@ class Progress:
 
 def duration(seconds: float) -> str:
     """Return a duration as a person would say it: ``2.31 ms``, ``12 s``, ``3 min``, ``5.2 h``."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{1000 * seconds:.3g} ms"
+    if seconds < 10:
+        return f"{seconds:.2g} s"
     if seconds < 100:
-        return f"{seconds:.3g} s"
+        return f"{seconds:.0f} s"
     if seconds < 100 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"

@@ -1,6 +1,7 @@
 """What every step's command line shares: settings as JSON, a log with times, errors for users."""
 
 import argparse
+import ctypes
 import logging
 import os
 import signal
@@ -20,14 +21,14 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def parser(description: str | None, *paths: str, settings: bool = True) -> argparse.ArgumentParser:
     """Return a parser with a required option for every path, and ``--settings`` as JSON.
 
-    ``--data-dir`` alone has a default: the environment variable DWF_DATA_DIR, which the workflow sets.
+    ``--data-dir`` alone may be left empty: data sets inside scikit-learn and tables need no folder.
     """
     result = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     if settings:
         result.add_argument("--settings", required=True, help="the step's settings, as JSON")
     for name in paths:
-        default = os.environ.get("DWF_DATA_DIR", "data") if name == "data-dir" else None
-        result.add_argument(f"--{name}", required=default is None, default=default, type=Path)
+        optional = name == "data-dir"
+        result.add_argument(f"--{name}", type=Path, required=not optional, nargs="?" if optional else None)
     return result
 
 
@@ -42,16 +43,25 @@ def parse_settings(model: type[Settings], text: str) -> Settings:
 def run(main: Callable[[], None]) -> None:
     """Call ``main`` with logging set up; an `InputError` ends the process with its message alone.
 
-    SIGTERM ends the process with status 143 after partial outputs have been removed.
+    SIGTERM ends the process with status 143 after partial outputs have been removed; where the environment
+    variable DWF_ENDS_WITH_PARENT is set, so does the end of the parent process (on Linux).
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
     signal.signal(signal.SIGTERM, _terminate)
+    if os.environ.get("DWF_ENDS_WITH_PARENT") and sys.platform == "linux":
+        _end_with_parent()
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent ends: prctl(2), PR_SET_PDEATHSIG."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

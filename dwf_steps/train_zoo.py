@@ -10,6 +10,7 @@ from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets import load_dataset
 from dwf_steps.device import select_device
+from dwf_steps.measure import measured
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.zoo.shards import write_scored_shard
@@ -30,7 +31,7 @@ class TrainZooSettings(Section):
 
 def train_zoo(
     settings: TrainZooSettings,
-    data_dir: Path,
+    data_dir: Path | None,
     output: Path,
     manifest: Path,
     predictions: Path,
@@ -65,13 +66,14 @@ def train_zoo(
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "output", "manifest", "predictions")
+    options = parser(__doc__, "data-dir", "output", "manifest", "predictions", "measured")
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     args = options.parse_args()
     settings = parse_settings(TrainZooSettings, args.settings)
-    train_zoo(settings, args.data_dir, args.output, args.manifest, args.predictions, args.code)
+    with measured(args.measured):
+        train_zoo(settings, args.data_dir, args.output, args.manifest, args.predictions, args.code)
 
 
 if __name__ == "__main__":

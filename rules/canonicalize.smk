@@ -28,8 +28,10 @@ rule canonicalize:
         manifest="results/{zoo}/zoo/shard-{shard}.json",
         reference="results/{zoo}/{canon}/reference",
         reference_manifest="results/{zoo}/{canon}/reference.json",
+        data=fetched_data,
+        table=own_table,
     output:
-        networks=directory("results/{zoo}/{canon}/aligned/shard-{shard}"),
+        networks=intermediate(directory("results/{zoo}/{canon}/aligned/shard-{shard}")),
         manifest="results/{zoo}/{canon}/aligned/shard-{shard}.json",
         table="results/{zoo}/{canon}/aligned/shard-{shard}.csv",
     log:
@@ -46,8 +48,8 @@ rule canonicalize:
         code=fingerprint("dwf_steps.canonicalize"),
     shell:
         "python -m dwf_steps.canonicalize --settings {params.settings:q} --source {input.manifest}"
-        " --reference {input.reference_manifest} --output {output.networks} --manifest {output.manifest}"
-        " --table {output.table} > {log} 2>&1"
+        " --reference {input.reference_manifest} --data-dir {input.data} --output {output.networks}"
+        " --manifest {output.manifest} --table {output.table} > {log} 2>&1"
 
 
 rule gather_alignment:

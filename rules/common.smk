@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.config.canonicalization import reference_of
+from dwf_steps.config.dataset import FETCHED, TableFile
 from dwf_steps.config.workflow import load_config, reference_name
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names
 from dwf_steps.errors import InputError
@@ -22,12 +23,21 @@ except InputError as error:
 
 # Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda
 # environment is activated for the job, and with this repository's code whatever the working directory.
-# Where the data lie is no setting of any step: moving them reruns nothing.
+# They end when Snakemake does, even by SIGKILL, so that the next run meets no step of the last one; for this
+# each must be Snakemake's own child, without a shell between the two: shell commands are one command each.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
-    DWF_DATA_DIR=str(CONFIG.data_dir),
+    DWF_ENDS_WITH_PARENT="1",
 )
+shell.prefix("exec ")
+
+
+include: "one_run.smk"
+
+
+# Marking rules for the cache without one being named makes Snakemake warn in every run.
+SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
@@ -46,6 +56,7 @@ wildcard_constraints:
     canon=one_of(CONFIG.canonicalizations),
     subspace=one_of(CONFIG.subspaces),
     generator=one_of(CONFIG.generators),
+    dataset=one_of(FETCHED),
     shard=r"\d+",
     part=r"\d+",
 
@@ -65,12 +76,17 @@ def reference_for(wildcards):
     return reference_name(zoo_of(wildcards), reference_of(CONFIG.canonicalizations[wildcards.canon]))
 
 
+def intermediate(path):
+    """Mark what only the next stage reads."""
+    return path if CONFIG.keep_aligned else temp(path)
+
+
 # Shards: how a zoo is divided into jobs.
 
 
 def n_shards(zoo_name):
     zoo = CONFIG.zoos[zoo_name]
-    return 1 if isinstance(zoo, ImportedZoo) else len(zoo.shards())
+    return 1 if isinstance(zoo, ImportedZoo) else zoo.n_shards
 
 
 def shard_paths(pattern):
@@ -167,3 +183,7 @@ def benchmarks(wildcards):
         + requested_networks("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.tsv")
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/evaluate.tsv")
     )
+
+
+include: "settings.smk"
+include: "../profiles/default/resources.smk"

@@ -28,6 +28,8 @@ rule evaluate:
         networks=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
         generated=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json"),
         weights="results/{zoo}/{canon}/weights.zarr",
+        data=fetched_data,
+        table=own_table,
         zoo=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
         predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),
     output:
@@ -45,6 +47,6 @@ rule evaluate:
         settings=task_settings,
         code=fingerprint("dwf_steps.evaluate"),
     shell:
-        "python -m dwf_steps.evaluate --settings {params.settings:q} --generated {input.generated}"
-        " --weights {input.weights} --zoo-manifests {input.zoo} --predictions {input.predictions}"
-        " --output {output} > {log} 2>&1"
+        "python -m dwf_steps.evaluate --settings {params.settings:q} --data-dir {input.data}"
+        " --generated {input.generated} --weights {input.weights} --zoo-manifests {input.zoo}"
+        " --predictions {input.predictions} --output {output} > {log} 2>&1"

@@ -17,7 +17,7 @@ def as_json(**parts):
 
 def train_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
-    networks = [plan.model_dump() for plan in zoo.shards()[int(wildcards.shard)]]
+    networks = [plan.model_dump() for plan in zoo.shard(int(wildcards.shard))]
     return as_json(**task_parts(zoo), training=zoo.training, networks=networks)
 
 

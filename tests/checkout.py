@@ -5,7 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW_FILES = (
     *("Snakefile", "workflow_config.yaml", "rules", "dwf_steps", "report", "profiles", "slurm", "envs"),
 )
+
+TARGETS = {"all", "datasets", *re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.M)}
 
 MICRO = """
 zoos:
@@ -51,6 +57,9 @@ experiments:
     generators: [flow, noise, interpolation]
 """
 
+# Nothing answers there: what a test does not provide cannot be downloaded.
+OFFLINE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
 
 @dataclass(frozen=True)
 class Checkout:
@@ -58,6 +67,8 @@ class Checkout:
 
     folder: Path
     config: dict[str, Any]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of its runs."""
 
     def write_config(self, config: dict[str, Any] | None = None) -> None:
         (self.folder / "experiment.yaml").write_text(yaml.safe_dump(config or self.config))
@@ -73,7 +84,7 @@ class Checkout:
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env=environment(),
+            env=environment() | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -83,10 +94,23 @@ class Checkout:
             raise AssertionError(f"snakemake {' '.join(arguments)} failed:\n{done.stdout[-8000:]}")
         return done.stdout
 
+    def status(self, *arguments: str) -> str:
+        """Return what `make status` prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "dwf_steps.status", *arguments, "--configfile", "experiment.yaml"],
+            cwd=self.folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
     def pending(self, *targets: str) -> set[str]:
         """Return the rules that a run would execute now (target rules left out)."""
-        output = self.snakemake("--dry-run", *targets)
-        return set(re.findall(r"^(?:local)?rule (\w+):$", output, re.M)) - {"all"}
+        return executed(self.snakemake("--dry-run", *targets)).keys()
 
     def results(self, pattern: str) -> dict[str, bytes]:
         """Return the files below results/ that match a glob pattern, by path."""
@@ -94,9 +118,27 @@ class Checkout:
         return {str(p.relative_to(base)): p.read_bytes() for p in sorted(base.glob(pattern)) if p.is_file()}
 
 
+@contextmanager
+def changed_config(checkout: Checkout, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Change the configuration for the time of a ``with`` block."""
+    config = deepcopy(checkout.config)
+    change(config)
+    checkout.write_config(config)
+    try:
+        yield
+    finally:
+        checkout.write_config()
+
+
+def executed(output: str) -> Counter[str]:
+    """Return how many jobs of each rule a run executed, or would execute (target rules left out)."""
+    rules = Counter(re.findall(r"^(?:local)?rule (\w+):$", output, re.M))
+    return Counter({name: count for name, count in rules.items() if name not in TARGETS})
+
+
 def environment() -> dict[str, str]:
     """Return the environment without what a surrounding Snakemake or pytest might have set."""
-    return {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "DWF_DATA_DIR", "OMP_NUM_THREADS"}}
+    return {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "OMP_NUM_THREADS"}}
 
 
 def copy_repository(folder: Path) -> Checkout:
@@ -110,3 +152,23 @@ def copy_repository(folder: Path) -> Checkout:
     checkout = Checkout(folder, yaml.safe_load(MICRO))
     checkout.write_config()
     return checkout
+
+
+def one_cell(checkout: Checkout, dataset: Any, widths: list[int], **more: Any) -> Checkout:
+    """Let the checkout ask for one cheap cell over any data set, and reach no mirror."""
+    zoo = checkout.config["zoos"]["micro"] | {
+        "dataset": dataset,
+        "architecture": {"widths": widths},
+        "initialisations": ["default"],
+        "training": {"epochs": 1},
+    }
+    cell = {
+        "zoos": ["micro"],
+        "canonicalizations": ["git_rebasin"],
+        "subspaces": ["pca_4"],
+        "generators": ["gaussian"],
+    }
+    config = checkout.config | {"zoos": {"micro": zoo}, "experiments": [cell]} | more
+    result = Checkout(checkout.folder, config, OFFLINE)
+    result.write_config()
+    return result

@@ -1,10 +1,10 @@
 """Killed runs continue: no work repeated, same results as an undisturbed run."""
 
-import os
-import signal
+import re
 import subprocess
 import sys
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,31 +55,87 @@ def test_a_killed_flow_resumes_to_the_weights_of_an_undisturbed_one(
     assert sorted(p.name for p in killed.iterdir()) == ["model.safetensors", "training.csv"]
 
 
-def test_a_killed_run_continues_and_ends_with_the_same_tables(
-    finished: Checkout, new_checkout: Callable[[], Checkout]
+def test_a_step_ends_and_saves_when_the_process_that_started_it_is_killed(
+    finished: Checkout, tmp_path: Path
 ) -> None:
-    checkout = new_checkout()
-    started = checkout.folder / "results/logs/micro/none/pca_4/flow/train_flow.log"
+    starter = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     process = subprocess.Popen(
+        [sys.executable, "-c", starter, *flow_command(finished, tmp_path)],
+        cwd=finished.folder,
+        env=environment() | {"DWF_ENDS_WITH_PARENT": "1"},
+        stderr=subprocess.PIPE,
+    )
+    wait_for((tmp_path / "model.checkpoint").is_file, process)
+    process.kill()
+    _, log = process.communicate(timeout=60)  # the step holds the pipe until it ends
+    assert b"terminated" in log
+    assert [path.name for path in tmp_path.iterdir()] == ["model.checkpoint"]
+
+
+STAGES = {
+    "zoo training": "micro/train_zoo-1.log",
+    "alignment": "micro/git_rebasin/canonicalize-1.log",
+    "Gram accumulation": "micro/git_rebasin/accumulate_gram-1.log",
+    "flow training": "micro/git_rebasin/pca_4/flow/train_flow.log",
+}
+
+
+def start(checkout: Checkout) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         checkout.command("all"),
         cwd=checkout.folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
-    wait_for(started.is_file, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    trained = {path: path.stat().st_mtime_ns for path in checkout.folder.glob("results/micro/zoo/*.json")}
-    assert len(trained) == 2
 
-    refused = checkout.snakemake("all", check=False)
-    assert "--unlock" in refused
+
+def finished_files(checkout: Checkout) -> dict[Path, int]:
+    """Return when each network and each array was written, but for jobs that Snakemake has marked as begun
+    and not as ended."""
+    marks = checkout.folder / ".snakemake/incomplete"
+    begun = {urlsafe_b64decode(mark.name).decode() for mark in marks.iterdir() if mark.name != "migration"}
+    files = [path for path in checkout.folder.glob("results/micro/**/*") if path.is_file()]
+    return {
+        path: path.stat().st_mtime_ns
+        for path in files
+        if not {str(p.relative_to(checkout.folder)) for p in (path, path.parent)} & begun
+    }
+
+
+def test_a_run_killed_in_every_stage_ends_with_the_same_tables_and_repeats_no_finished_work(
+    finished: Checkout, new_checkout: Callable[[], Checkout]
+) -> None:
+    checkout = new_checkout()
+    logs = checkout.folder / "results/logs"
+    done: dict[Path, int] = {}
+    for stage, log in STAGES.items():
+        process = start(checkout)
+        wait_for((logs / log).is_file, process)
+        process.kill()
+        process.wait()
+        assert {path: path.stat().st_mtime_ns for path in done} == done, stage
+        done = finished_files(checkout)
+        refused = checkout.snakemake("all", check=False)
+        assert f"A run was killed in this directory and left its lock: process {process.pid} " in refused
+        assert "remove the lock with `snakemake --unlock`" in refused
+        checkout.snakemake("--unlock")
+
+    process = start(checkout)
+    wait_for((checkout.folder / ".snakemake/locks/run.json").is_file, process)
+    during, refused = checkout.status(), checkout.snakemake("all", check=False)
+    assert process.poll() is None, "the run was too short to be asked about"
+    assert f"At work: process {process.pid} on host " in during
+    assert re.search(r"^train_zoo +2/2", during, re.M)
+    assert f"Another run is at work in this directory: process {process.pid} " in refused
+    assert "make status" in refused and "--unlock" not in refused
+    process.kill()
+    process.wait()
+    assert "Interrupted by a kill" in checkout.status()
     checkout.snakemake("--unlock")
     checkout.snakemake("all")
-    assert {path: path.stat().st_mtime_ns for path in trained} == trained
+    assert {path: path.stat().st_mtime_ns for path in done} == done
     assert not list(checkout.folder.rglob("*.partial-*"))
     assert not list(checkout.folder.rglob("*.checkpoint"))
-    for name in ("accuracy", "novelty", "alignment"):
+    for name in ("accuracy", "novelty", "alignment", "precision"):
         assert checkout.results(f"tables/{name}.*") == finished.results(f"tables/{name}.*")

@@ -139,7 +139,10 @@ def test_a_terminal_gets_a_bar_that_other_lines_do_not_tear(monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.00231, "2.31 ms"), (1.5, "1.5 s"), (99, "99 s"), (600, "10 min"), (18_720, "5.2 h")],
+    [
+        *((0.00231, "2.31 ms"), (0.9994, "999 ms"), (0.9996, "1 s"), (1.5, "1.5 s"), (9.97, "10 s")),
+        *((98.7, "99 s"), (99.7, "100 s"), (600, "10 min"), (18_720, "5.2 h")),
+    ],
 )
 def test_durations_as_a_person_says_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said

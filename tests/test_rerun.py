@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import Checkout
+from checkout import Checkout, changed_config
 
 AFTER_FLOW = {"decode", "evaluate", "tabulate", "plot"}
 ROWS = {
@@ -15,17 +14,6 @@ ROWS = {
     *("train_flow", "sample_flow", "sample_control", *AFTER_FLOW),
 }
 AFTER_ZOO = {"choose_reference", "canonicalize", "gather_alignment", *ROWS}
-
-
-@contextmanager
-def changed_config(checkout: Checkout, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    config = deepcopy(checkout.config)
-    change(config)
-    checkout.write_config(config)
-    try:
-        yield
-    finally:
-        checkout.write_config()
 
 
 @contextmanager

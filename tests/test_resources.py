@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from checkout import Checkout
-from test_rerun import changed_config
+from checkout import Checkout, changed_config
 
 LOCAL = {"all", "gather_alignment"}
 

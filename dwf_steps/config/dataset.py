@@ -17,6 +17,7 @@ class DatasetFacts:
     classes: int
     examples: int
     files: tuple[str, ...] = ()
+    """Where torchvision keeps it, below its root; empty for what ships with a dependency."""
 
 
 IDX_FILES = (
@@ -60,10 +61,9 @@ class SplitsConfig(Section):
     """Seed of the division; classes keep their proportions."""
 
 
-def missing_files(dataset: DatasetConfig, data_dir: Path) -> list[Path]:
-    """Return the files the data set needs and that are not there."""
-    if isinstance(dataset, TableFile):
-        needed = [dataset.file]
-    else:
-        needed = [data_dir / name for name in BUILT_IN[dataset].files]
-    return [path for path in needed if not path.is_file()]
+FETCHED = [name for name, facts in BUILT_IN.items() if facts.files]
+
+
+def missing_files(name: str, folder: Path) -> list[Path]:
+    """Return the files of a built-in data set that ``folder`` lacks."""
+    return [folder / file for file in BUILT_IN[name].files if not (folder / file).is_file()]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field, ValidationError
 
 from dwf_steps.config.canonicalization import Canonicalization, GitRebasin, Normalized, reference_of
-from dwf_steps.config.dataset import BUILT_IN, TableFile, missing_files
+from dwf_steps.config.dataset import BUILT_IN, TableFile
 from dwf_steps.config.generator import FlowConfig, GeneratorConfig
 from dwf_steps.config.section import NAME_PATTERN, Name, Section
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
@@ -20,7 +20,7 @@ from dwf_steps.errors import InputError
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
-    "zoos": {"tables", "figures", "logs", "benchmarks"},
+    "zoos": {"data", "tables", "figures", "logs", "benchmarks"},
     "canonicalizations": {"zoo"},
     "subspaces": {"aligned", "gram", "reference"},
 }
@@ -67,7 +67,11 @@ class WorkflowConfig(Section):
     """Definitions first, then what to run."""
 
     data_dir: Path = Path("data")
-    """Folder with the data sets that no dependency ships (`MNIST/raw/...`, `FashionMNIST/raw/...`)."""
+    """Where data sets that no dependency ships are looked for (`MNIST/raw/...`, `FashionMNIST/raw/...`)
+    before they are downloaded; the workflow works on its own copy, `results/data`."""
+    keep_aligned: bool = True
+    """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
+    about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]
@@ -155,18 +159,13 @@ def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
 
 def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     zoo, where = config.zoos[name], f"zoos.{name}"
-    missing = missing_files(zoo.dataset, config.data_dir)
-    if missing:
-        files = ", ".join(str(path) for path in missing)
-        fetch = (
-            "; correct the path"
-            if isinstance(zoo.dataset, TableFile)
-            else f"; put them there, set data_dir to the folder that has them, or run "
-            f"`python -m dwf_steps.fetch_data {zoo.dataset} --data-dir {config.data_dir}`"
-        )
-        what = zoo.dataset if isinstance(zoo.dataset, str) else "the table"
-        yield f"{where}.dataset: {what} needs files that are missing: {files}{fetch}"
-    if isinstance(zoo.dataset, str):
+    if isinstance(zoo.dataset, TableFile):
+        if not zoo.dataset.file.is_file():
+            yield (
+                f"{where}.dataset.file: there is no file {zoo.dataset.file} (relative to {Path.cwd()}); "
+                "correct the path"
+            )
+    else:
         facts, widths = BUILT_IN[zoo.dataset], zoo.architecture.widths
         if (widths[0], widths[-1]) != (facts.features, facts.classes):
             yield (

@@ -1,5 +1,6 @@
 """Zoos: networks trained here, or brought along."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -68,22 +69,23 @@ class TrainedZoo(ZooBase):
     shard_size: Annotated[int, Field(ge=1)] = 100
     """Networks trained at once by one job."""
 
+    @property
+    def n_shards(self) -> int:
+        """Return the number of jobs that train the zoo."""
+        return math.ceil(self.seeds / self.shard_size)
+
     def networks(self) -> list[NetworkPlan]:
         """Return all networks in row order."""
-        kinds = self.initialisations
-        return [
-            NetworkPlan(
-                name=f"seed-{seed}",
-                seed=seed,
-                initialisation=kinds[seed % len(kinds)],
-            )
-            for seed in range(self.seeds)
-        ]
+        return [self._network(seed) for seed in range(self.seeds)]
 
-    def shards(self) -> list[list[NetworkPlan]]:
-        """Return the networks of each shard."""
-        networks = self.networks()
-        return [networks[i : i + self.shard_size] for i in range(0, len(networks), self.shard_size)]
+    def shard(self, index: int) -> list[NetworkPlan]:
+        """Return the networks of one shard."""
+        first = self.shard_size * index
+        return [self._network(seed) for seed in range(self.seeds)[first : first + self.shard_size]]
+
+    def _network(self, seed: int) -> NetworkPlan:
+        kind = self.initialisations[seed % len(self.initialisations)]
+        return NetworkPlan(name=f"seed-{seed}", seed=seed, initialisation=kind)
 
 
 class ImportedZoo(ZooBase):

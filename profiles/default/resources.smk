@@ -5,6 +5,7 @@ in seconds of one thread. A profile's own expressions cannot see the configurati
 """
 
 import math
+from functools import cache
 from types import SimpleNamespace
 
 from dwf_steps.config.dataset import BUILT_IN
@@ -82,15 +83,22 @@ def unbind_threads():
         workflow.global_resources["_cores"] = workflow.resource_settings.cores = None
 
 
-def problem(wildcards):
-    """The sizes that decide: networks n, of a shard s, weights d, examples m, generated networks g, latents
-    k, weights of the velocity network v, ..."""
-    zoo = zoo_of(wildcards)
-    n, d, widths = len(network_names(zoo)), zoo.architecture.n_parameters, zoo.architecture.widths
+@cache
+def zoo_sizes(name):
+    """Networks n, weights d, examples m: the same for all of a zoo's jobs, of which there may be thousands."""
+    zoo = CONFIG.zoos[name]
     if isinstance(zoo.dataset, str):
         m = BUILT_IN[zoo.dataset].examples
     else:  # a value takes two characters at least
-        m = zoo.dataset.file.stat().st_size // (2 * widths[0])
+        m = zoo.dataset.file.stat().st_size // (2 * zoo.architecture.widths[0])
+    return len(network_names(zoo)), zoo.architecture.n_parameters, m
+
+
+def problem(wildcards):
+    """The sizes that decide: networks n, of a shard s, weights d, examples m, generated networks g, latents
+    k, weights of the velocity network v, ..."""
+    zoo, widths = zoo_of(wildcards), zoo_of(wildcards).architecture.widths
+    n, d, m = zoo_sizes(wildcards.zoo)
     p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, units=sum(widths), widest=max(widths[1:]))
     p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
     p.data = 20 * m * widths[0]  # as read in float64, and as standardised in float32

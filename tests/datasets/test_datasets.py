@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from idx_files import write_images
 
 from dwf_steps.config.dataset import BUILT_IN, IDX_FILES, BuiltInName, SplitsConfig, TableFile
 from dwf_steps.datasets import load_dataset
@@ -279,21 +280,9 @@ def test_missing_images_are_an_input_error_that_names_every_file(
     assert [str(raw / file) in str(caught.value) for file in IDX_FILES] == [False, True, True, True]
 
 
-def write_idx(path: Path, array: np.ndarray) -> None:
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(header + array.astype(np.uint8).tobytes())
-
-
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
 def test_images_are_read_from_idx_files(tmp_path: Path, name: BuiltInName, folder: str) -> None:
-    raw = tmp_path / folder / "raw"
-    raw.mkdir(parents=True)
-    draws = np.random.default_rng(0)
-    images, labels = draws.integers(256, size=(250, 28, 28)), np.arange(250) % 10
-    write_idx(raw / IDX_FILES[0], images[:200])
-    write_idx(raw / IDX_FILES[1], labels[:200])
-    write_idx(raw / IDX_FILES[2], images[200:])
-    write_idx(raw / IDX_FILES[3], labels[200:])
+    images, labels = write_images(tmp_path, folder)
     dataset = load_dataset(name, SplitsConfig(), tmp_path)
     assert [len(split) for split in splits_of(dataset).values()] == [180, 20, 50]
     assert (dataset.n_features, dataset.n_classes) == (784, 10)
@@ -302,6 +291,32 @@ def test_images_are_read_from_idx_files(tmp_path: Path, name: BuiltInName, folde
     slope, offset = np.polyfit(pixels.ravel(), dataset.test.inputs.ravel(), 1)
     np.testing.assert_allclose(dataset.test.inputs, slope * pixels + offset, atol=1e-4)
     assert slope > 0
+
+
+@pytest.mark.parametrize("damage", ["images cut short", "labels cut short", "not IDX at all", "empty"])
+def test_damaged_images_are_an_input_error(tmp_path: Path, damage: str) -> None:
+    write_images(tmp_path)
+    raw = tmp_path / "MNIST/raw"
+    path = raw / IDX_FILES["labels" in damage]
+    content = path.read_bytes()
+    path.write_bytes(
+        {"not IDX at all": b"<!DOCTYPE html>" * 9, "empty": b""}.get(damage, content[: len(content) // 2])
+    )
+    with pytest.raises(InputError, match=f"mnist cannot be read from {tmp_path}: .*; replace it"):
+        load_dataset("mnist", SplitsConfig(), tmp_path)
+
+
+def test_images_and_labels_of_different_sets_are_an_input_error(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    raw = tmp_path / "MNIST/raw"
+    (raw / IDX_FILES[1]).write_bytes((raw / IDX_FILES[3]).read_bytes())
+    with pytest.raises(InputError, match="200 images but 50 labels in the training files"):
+        load_dataset("mnist", SplitsConfig(), tmp_path)
+
+
+def test_fetched_data_without_a_folder_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="mnist: --data-dir is missing"):
+        load_dataset("mnist", SplitsConfig(), None)
 
 
 def test_mnist_has_its_own_test_set_and_balanced_splits() -> None:

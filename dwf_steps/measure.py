@@ -1,0 +1,31 @@
+"""What a step took, for results that may come from another workflow's run.
+
+Snakemake measures its own jobs, but not those whose outputs it takes from its between-workflow cache: a
+benchmark file cannot be one of them.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dwf_steps.storage.atomic import replacing
+
+# ru_maxrss is in bytes on macOS and in KiB elsewhere.
+MAXRSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
+
+
+@contextmanager
+def measured(path: Path) -> Iterator[None]:
+    """Write the seconds of the block and this process's peak memory in MiB once the block has ended.
+
+    The columns are named as in Snakemake's benchmark files.
+    """
+    started = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - started
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MIB
+    with replacing(path) as partial:
+        partial.write_text(f"s\tmax_rss\n{seconds:.4f}\t{memory:.2f}\n")

@@ -1,0 +1,30 @@
+"""Data sets that no dependency ships."""
+
+
+include: "data_inputs.smk"
+
+
+# Fetched once for every zoo that asks for it, and where Snakemake runs: compute nodes may have no internet.
+# Where the data lie is a resource, because a changed parameter would fetch them anew and miss the cache.
+rule fetch_data:
+    output:
+        directory("results/data/{dataset}"),
+    log:
+        "results/logs/data/{dataset}.log",
+    cache: SHARED
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        data_dir=str(CONFIG.data_dir),
+    params:
+        dataset="{dataset}",
+        code=fingerprint("dwf_steps.fetch_data"),
+    shell:
+        "python -m dwf_steps.fetch_data {params.dataset} --data-dir {resources.data_dir:q} --output {output}"
+        " > {log} 2>&1"
+
+
+rule datasets:
+    input:
+        data_sets_of(dict.fromkeys(cell.zoo for cell in CELLS)),

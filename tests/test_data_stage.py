@@ -1,0 +1,80 @@
+"""The data stage in the real workflow: data sets that are fetched, and tables of one's own."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from checkout import OFFLINE, Checkout, executed, one_cell
+from idx_files import write_images
+from sklearn.datasets import load_iris
+
+READS_DATA = {"train_zoo", "canonicalize", "evaluate"}
+
+
+@contextmanager
+def changed(path: Path, content: str) -> Iterator[None]:
+    before = path.read_text()
+    path.write_text(content)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+@pytest.fixture(scope="module")
+def on_images(new_checkout: Callable[[], Checkout]) -> Checkout:
+    """Return a checkout with a zoo, aligned, on images that lay in `data_dir`."""
+    checkout = new_checkout()
+    write_images(checkout.folder / "mine")
+    result = one_cell(checkout, "mnist", [784, 4, 10], data_dir="mine")
+    result.snakemake("aligned")
+    return result
+
+
+def test_where_the_data_lay_does_not_matter_afterwards(on_images: Checkout) -> None:
+    moved = Checkout(on_images.folder, on_images.config | {"data_dir": "elsewhere"}, OFFLINE)
+    moved.write_config()
+    try:
+        assert moved.pending("aligned") == set()
+        assert moved.pending("datasets") == set()
+    finally:
+        on_images.write_config()
+
+
+def test_data_that_are_fetched_again_retrain_nothing(on_images: Checkout) -> None:
+    shutil.rmtree(on_images.folder / "results/data/mnist")
+    assert on_images.pending("aligned") == set()
+    assert on_images.pending("datasets") == {"fetch_data"}
+    on_images.snakemake("datasets")
+    assert on_images.pending("aligned") == set()
+    assert on_images.pending("all").isdisjoint({"fetch_data", "train_zoo", "canonicalize"})
+
+
+def test_without_data_and_internet_the_run_says_what_to_copy(new_checkout: Callable[[], Checkout]) -> None:
+    checkout = one_cell(new_checkout(), "fashion_mnist", [784, 4, 10], data_dir="mine")
+    output = checkout.snakemake("zoos", check=False)
+    assert "error: fashion_mnist is not on this machine and cannot be downloaded" in output
+    assert "mine/FashionMNIST/raw/t10k-labels-idx1-ubyte" in output
+    assert "--config data_dir=" in output
+    assert "Traceback" not in output
+    assert not (checkout.folder / "results/data/fashion_mnist").exists()
+
+
+def test_a_changed_table_reruns_the_stages_that_read_it(new_checkout: Callable[[], Checkout]) -> None:
+    checkout = new_checkout()
+    frame: pd.DataFrame = load_iris(as_frame=True).frame
+    table = checkout.folder / "flowers.csv"
+    frame.to_csv(table, index=False)
+    checkout = one_cell(checkout, {"file": "flowers.csv", "target": "target"}, [4, 4, 3])
+    checkout.snakemake("all")
+    assert checkout.pending() == set()
+    with changed(table, frame.iloc[1:].to_csv(index=False)):
+        output = checkout.snakemake("--dry-run", "all")
+    assert executed(output).keys() >= READS_DATA
+    assert set(re.findall(r"rule (\w+):\n    input: .*flowers\.csv", output)) == READS_DATA
+    assert re.findall(r"reason: Updated input files: (.*)", output) == ["flowers.csv"] * 2
+    assert checkout.pending() == set(), "the same content again, only newer, reruns nothing"
