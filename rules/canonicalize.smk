@@ -11,6 +11,9 @@ rule choose_reference:
         "results/logs/{zoo}/{canon}/choose_reference.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(choose_reference_work),
+        runtime=minutes(choose_reference_work),
     params:
         settings=reference_settings,
         code=fingerprint("dwf_steps.choose_reference"),
@@ -37,6 +40,9 @@ rule canonicalize:
         "results/benchmarks/{zoo}/{canon}/canonicalize-{shard}.tsv"
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(canonicalize_work),
+        runtime=minutes(canonicalize_work),
     params:
         settings=canonicalize_settings,
         code=fingerprint("dwf_steps.canonicalize"),

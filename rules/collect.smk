@@ -22,6 +22,9 @@ rule tabulate:
         "results/logs/tabulate.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         settings=table_settings,
         scope=scope,
@@ -59,6 +62,9 @@ rule plot:
         "results/logs/plot.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         scope=scope,
         code=fingerprint("dwf_steps.plot"),

@@ -1,4 +1,4 @@
-"""Everything the rules share: the validated configuration, names, settings, fingerprints, resources."""
+"""Everything the rules share: the validated configuration, names, settings, fingerprints."""
 
 import json
 import os
@@ -185,20 +185,5 @@ def benchmarks(wildcards):
     )
 
 
-# Where to compute: from the size of the problem.
-
-
-def zoo_threads(wildcards):
-    """One thread where a shard is small: several shards then train side by side."""
-    zoo = zoo_of(wildcards)
-    return 1 if zoo.architecture.n_parameters < 10_000 else 4
-
-
-def matrix_threads(wildcards):
-    """One thread where the matrix is small: several jobs then run side by side."""
-    zoo = zoo_of(wildcards)
-    weights = len(network_names(zoo)) * zoo.architecture.n_parameters
-    return 1 if weights < 10**8 else 4
-
-
 include: "settings.smk"
+include: "../profiles/default/resources.smk"

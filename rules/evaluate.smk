@@ -13,6 +13,9 @@ rule evaluate_zoo:
         "results/logs/{zoo}/{canon}/evaluate_zoo.log",
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(evaluate_zoo_work),
+        runtime=minutes(evaluate_zoo_work),
     params:
         code=fingerprint("dwf_steps.evaluate_zoo"),
     shell:
@@ -37,6 +40,9 @@ rule evaluate:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/evaluate.tsv"
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(evaluate_work),
+        runtime=minutes(evaluate_work),
     params:
         settings=task_settings,
         code=fingerprint("dwf_steps.evaluate"),

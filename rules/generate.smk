@@ -16,6 +16,10 @@ rule train_flow:
         generator=one_of(FLOWS),
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(train_flow_work, accelerated=True),
+        runtime=minutes(train_flow_work, accelerated=True),
+        gpu=gpus(train_flow_work),
     params:
         settings=flow_training_settings,
         code=fingerprint("dwf_steps.train_flow"),
@@ -39,6 +43,10 @@ rule sample_flow:
         generator=one_of(FLOWS),
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(sample_flow_work, accelerated=True),
+        runtime=minutes(sample_flow_work, accelerated=True),
+        gpu=gpus(sample_flow_work),
     params:
         settings=flow_settings,
         code=fingerprint("dwf_steps.sample_flow"),
@@ -60,6 +68,9 @@ rule sample_control:
         generator=one_of(CONTROLS),
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(sample_control_work),
+        runtime=minutes(sample_control_work),
     params:
         settings=control_settings,
         code=fingerprint("dwf_steps.sample_control"),
@@ -82,6 +93,9 @@ rule decode:
     conda:
         "../envs/environment.yaml"
     threads: matrix_threads
+    resources:
+        mem_mb=memory(decode_work),
+        runtime=minutes(decode_work),
     params:
         settings=decode_settings,
         code=fingerprint("dwf_steps.decode"),

@@ -13,6 +13,9 @@ rule stack_weights:
         "results/benchmarks/{zoo}/{canon}/stack_weights.tsv"
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(stack_weights_work),
+        runtime=minutes(stack_weights_work),
     params:
         settings=stack_settings,
         code=fingerprint("dwf_steps.stack_weights"),
@@ -33,6 +36,9 @@ rule accumulate_gram:
     conda:
         "../envs/environment.yaml"
     threads: matrix_threads
+    resources:
+        mem_mb=memory(accumulate_gram_work),
+        runtime=minutes(accumulate_gram_work),
     params:
         settings=gram_settings,
         code=fingerprint("dwf_steps.accumulate_gram"),
@@ -53,6 +59,9 @@ rule solve_basis:
         "results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv"
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(solve_basis_work),
+        runtime=minutes(solve_basis_work),
     params:
         settings=subspace_settings,
         code=fingerprint("dwf_steps.solve_basis"),

@@ -19,6 +19,10 @@ rule train_zoo:
     conda:
         "../envs/environment.yaml"
     threads: zoo_threads
+    resources:
+        mem_mb=memory(train_zoo_work, accelerated=True),
+        runtime=minutes(train_zoo_work, accelerated=True),
+        gpu=gpus(train_zoo_work),
     params:
         settings=train_zoo_settings,
         code=fingerprint("dwf_steps.train_zoo"),
@@ -46,6 +50,9 @@ rule import_zoo:
         zoo=one_of(IMPORTED),
     conda:
         "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(import_zoo_work),
+        runtime=minutes(import_zoo_work),
     params:
         settings=import_zoo_settings,
         code=fingerprint("dwf_steps.import_zoo"),

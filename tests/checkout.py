@@ -16,7 +16,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKFLOW_FILES = ("Snakefile", "workflow_config.yaml", "rules", "dwf_steps", "report", "profiles", "envs")
+WORKFLOW_FILES = (
+    *("Snakefile", "workflow_config.yaml", "rules", "dwf_steps", "report", "profiles", "slurm", "envs"),
+)
 
 TARGETS = {"all", "datasets", *re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.M)}
 

@@ -1,0 +1,198 @@
+"""What a job asks for, from the size of its problem: threads, memory (MB), time (minutes), GPUs.
+
+Each estimate counts the largest arrays that a step holds at once, in bytes, and its arithmetic and reading,
+in seconds of one thread. A profile's own expressions cannot see the configuration, hence functions.
+"""
+
+import math
+from functools import cache
+from types import SimpleNamespace
+
+from dwf_steps.config.dataset import BUILT_IN
+
+PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
+CUDA_MB = 4000  # what CUDA takes of the host's memory
+MEMORY_MARGIN = 1.5
+START_MINUTES = 10  # environments and imports from a busy shared file system
+TIME_MARGIN = 4
+FLOPS = 5e9  # a second and thread; large products reach five times that
+READ = 50e6  # bytes a second, from and to a shared file system
+STEP = 0.003  # seconds of an optimisation step, however small
+GPU_SECONDS = 1800  # of one thread; what takes less is not worth waiting for a GPU
+GPU_SPEED = 3  # of a GPU beside one thread, at least: small steps gain little
+CHUNK = 16 * 2**20  # bytes, of the weight matrix
+BLOCK = 2**28  # bytes, of networks or of their columns that are read at a time
+SCORING = 4 * 64 * 2**20  # bytes, of a block of examples' activations
+
+# `--resources gpu=N` bounds what rules ask for. A cluster's jobs read this file again without being told, and
+# would ask for a GPU inside an allocation that has none: the environment tells them.
+if workflow.is_main_process:
+    os.environ["DWF_GPU"] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
+
+
+def memory(estimate, accelerated=False):
+    """The resource `mem_mb` of a rule: what its estimate says, and more with each attempt."""
+
+    def mem_mb(wildcards, attempt):
+        process = PROCESS_MB + CUDA_MB * (accelerated and wants_gpu(estimate, wildcards))
+        return attempt * (process + math.ceil(MEMORY_MARGIN * estimate(problem(wildcards))[0] / 2**20))
+
+    return mem_mb
+
+
+def minutes(estimate, accelerated=False):
+    """The resource `runtime` of a rule: what its estimate says, and more with each attempt."""
+
+    def runtime(wildcards, attempt):
+        speed = GPU_SPEED if accelerated and wants_gpu(estimate, wildcards) else 1
+        seconds = estimate(problem(wildcards))[1] / speed
+        return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * seconds / 60))
+
+    return runtime
+
+
+def gpus(estimate):
+    """The resource `gpu` of a rule: one where the work is long, else none."""
+
+    def gpu(wildcards):
+        return int(wants_gpu(estimate, wildcards))
+
+    return gpu
+
+
+def wants_gpu(estimate, wildcards):
+    return os.environ.get("DWF_GPU") != "no" and estimate(problem(wildcards))[1] > GPU_SECONDS
+
+
+def zoo_threads(wildcards):
+    """One thread where a shard is small: several shards then train side by side."""
+    unbind_threads()
+    return 1 if problem(wildcards).d < 10_000 else 4
+
+
+def matrix_threads(wildcards):
+    """One thread where the matrix is small: several jobs then run side by side."""
+    unbind_threads()
+    p = problem(wildcards)
+    return 1 if p.n * p.d < 10**8 else 4
+
+
+def unbind_threads():
+    """`cores: all` counts the cores of this machine; Snakemake would bound a cluster's jobs by them too."""
+    if not workflow.local_exec:
+        workflow.global_resources["_cores"] = workflow.resource_settings.cores = None
+
+
+@cache
+def zoo_sizes(name):
+    """Networks n, weights d, examples m: the same for all of a zoo's jobs, of which there may be thousands."""
+    zoo = CONFIG.zoos[name]
+    if isinstance(zoo.dataset, str):
+        m = BUILT_IN[zoo.dataset].examples
+    else:  # a value takes two characters at least
+        m = zoo.dataset.file.stat().st_size // (2 * zoo.architecture.widths[0])
+    return len(network_names(zoo)), zoo.architecture.n_parameters, m
+
+
+def problem(wildcards):
+    """The sizes that decide: networks n, of a shard s, weights d, examples m, generated networks g, latents
+    k, weights of the velocity network v, ..."""
+    zoo, widths = zoo_of(wildcards), zoo_of(wildcards).architecture.widths
+    n, d, m = zoo_sizes(wildcards.zoo)
+    p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, units=sum(widths), widest=max(widths[1:]))
+    p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
+    p.data = 20 * m * widths[0]  # as read in float64, and as standardised in float32
+    p.item = {"float16": 2, "float32": 4}[zoo.matrix.dtype]
+    p.medoid = "canon" in wildcards.keys() and reference_for(wildcards) == "medoid"
+    if "subspace" in wildcards.keys():
+        subspace = CONFIG.subspaces[wildcards.subspace]
+        p.raw, p.whole = subspace.method == "none", subspace.method == "incremental_pca"
+        p.k = d if p.raw else subspace.components or min(n, d)
+    if "generator" in wildcards.keys():
+        p.generator = CONFIG.generators[wildcards.generator]
+        p.g = p.generator.sampling.samples
+        # Of the matrix and the generated rows, in float64 and two copies.
+        p.block = 24 * min(d, CHUNK // (n * p.item) + 1) * (n + p.g)
+        if wildcards.generator in FLOWS:
+            velocity = p.generator.velocity
+            p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
+    return p
+
+
+def train_zoo_work(p):
+    """Weights, gradients, two moments, best, saved and written ones; a batch's inputs and activations."""
+    training = p.zoo.training
+    held = 32 * p.s * p.d + 16 * p.s * training.batch_size * p.units + 16 * p.s * p.m
+    epoch = 6 * p.s * p.d * p.m / FLOPS + STEP * (p.m / training.batch_size + p.s)
+    return held + p.data + SCORING, training.epochs * epoch
+
+
+def import_zoo_work(p):
+    return 12 * p.n * p.d + p.data + SCORING, 8 * p.n * p.d / READ + 2 * p.n * p.d * p.m / FLOPS
+
+
+def choose_reference_work(p):
+    """The medoid is found block by block: one as read, one centred, and two Gram matrices."""
+    if not p.medoid:
+        return 8 * p.d, 8 * p.d / READ
+    return 3 * min(BLOCK, 4 * p.n * p.d) + 16 * p.n**2, 12 * p.n * p.d / READ
+
+
+def canonicalize_work(p):
+    """Networks before and after in both precisions, permuted, and at midpoints; ten sweeps, and barriers."""
+    return 60 * p.s * p.d + p.data + SCORING, p.s * p.d * (40 * p.widest + 12_000) / FLOPS
+
+
+def stack_weights_work(p):
+    return min(p.zoo.matrix.memory_mb * 2**20, 16 * p.n * p.d), 8 * p.n * p.d / READ
+
+
+def accumulate_gram_work(p):
+    """One block more than threads, each with its product."""
+    seconds = p.n * p.d * (p.item / READ + 2 * p.n / FLOPS) / p.zoo.matrix.gram_jobs
+    return 5 * (2 * CHUNK + 24 * p.n**2), seconds
+
+
+def solve_basis_work(p):
+    """Eigenvectors of the Gram matrix; scikit-learn's IncrementalPCA holds the matrix several times."""
+    whole = p.n * p.d * p.whole
+    return 64 * p.n**2 + (40 + 4 * p.item) * whole, (20 * p.n**3 + 20 * p.n * whole) / FLOPS
+
+
+def train_flow_work(p):
+    """The velocity network with mean, gradients, two moments and as saved; raw latents in float64."""
+    training = p.generator.training
+    latents = p.n * p.k * (28 + p.item if p.raw else 12) + 24 * (1024 + training.batch_size) * p.k
+    step = STEP + p.v * (6 * training.batch_size + 30) / FLOPS
+    return 28 * p.v + latents, training.steps * step
+
+
+def sample_flow_work(p):
+    """Four evaluations a step; dopri5 chooses its steps itself."""
+    sampling = p.generator.sampling
+    evaluations = 4 * (1000 if sampling.solver == "dopri5" else sampling.steps)
+    return 8 * p.v + 48 * p.g * p.k, evaluations * (STEP + 2 * p.v * p.g / FLOPS)
+
+
+def sample_control_work(p):
+    return 32 * p.n * (p.n + p.g), p.n**2 * p.g / FLOPS
+
+
+def decode_work(p):
+    """Blocks of columns decoded side by side, the budget for those decoded, offsets of flows on raw weights."""
+    shard = math.ceil(p.g / p.zoo.matrix.decode_jobs)
+    decoded = min(p.zoo.matrix.memory_mb * 2**20, 8 * shard * p.d)
+    held = 5 * p.block + decoded + 4 * p.g * p.d * p.raw
+    return held, 2 * p.n * shard * p.d / FLOPS + (p.n * p.item + 12 * shard) * p.d / READ
+
+
+def evaluate_work(p):
+    """A group of networks, copied; a block of columns; who is wrong where."""
+    held = (
+        3 * max(4 * p.d, min(4 * p.g * p.d, 2 * BLOCK)) + p.block + 12 * (p.n + p.g) * p.m + p.data + SCORING
+    )
+    return held, 2 * p.g * p.d * (p.m + p.n) / FLOPS + (p.n * p.item + 4 * p.g) * p.d / READ
+
+
+def evaluate_zoo_work(p):
+    return 64 * p.n**2 + 12 * p.n * p.m, 2 * p.n**2 * p.m / FLOPS

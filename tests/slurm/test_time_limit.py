@@ -1,0 +1,44 @@
+"""A job that reaches its time limit saves its state, and the next attempt continues from it."""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+from checkout import Checkout
+from slurm.cluster import Cluster
+from slurm.runs import ClusterRun
+
+GENERATOR = "micro/none/pca_4/flow"
+STEPS = 40_000  # longer than Slurm takes to notice that a limit is reached: up to half a minute
+
+
+def test_a_training_that_reaches_its_time_limit_resumes(
+    slurm: Cluster, new_checkout: Callable[[], Checkout]
+) -> None:
+    limited, undisturbed = new_checkout(), new_checkout()
+    for checkout in (limited, undisturbed):
+        config = deepcopy(checkout.config)
+        config["generators"]["flow"]["training"]["steps"] = STEPS
+        checkout.write_config(config)
+    model = f"results/{GENERATOR}/model.safetensors"
+    # The zoo's shards, and the parts of its Gram matrix, are submitted as arrays.
+    run = ClusterRun.start(limited, slurm, model, "--slurm-array-jobs", "train_zoo, accumulate_gram")
+    try:
+        job = run.at_work("rule_train_flow/micro_none_pca_4_flow", f"results/logs/{GENERATOR}/train_flow.log")
+        # Limits are whole minutes, a minute at least; this one ends now.
+        slurm.run("scontrol", "update", f"JobId={job}", "EndTime=now")
+        undisturbed.snakemake(model)
+        output = run.finish()
+    finally:
+        run.process.kill()
+        run.process.wait()
+
+    ended, submitted = slurm.ended_jobs(), run.submitted()
+    attempts = [number for number, name in submitted.items() if name.startswith("rule_train_flow/")]
+    assert [ended[number]["JobState"] for number in attempts] == ["TIMEOUT", "COMPLETED"]
+    assert "holds the state, the next attempt resumes from it" in output
+    log = (limited.folder / f"results/logs/{GENERATOR}/train_flow.log").read_text()
+    assert "resumed after step" in log
+    for name in ("model.safetensors", "training.csv"):
+        assert limited.results(f"{GENERATOR}/{name}") == undisturbed.results(f"{GENERATOR}/{name}")
+    assert not list(limited.folder.rglob("*.checkpoint"))
+    assert output.count("Submitted array job") == 2
