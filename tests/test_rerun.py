@@ -62,6 +62,11 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
         lambda config: zoo(config)["matrix"].update(gram_jobs=1),
         ROWS - {"stack_weights"},
     ),
+    "jobs of decoding": (lambda config: zoo(config)["matrix"].update(decode_jobs=2), AFTER_FLOW),
+    "the solver of a subspace": (
+        lambda config: config["subspaces"]["pca_4"].update(solver="randomized"),
+        {"solve_basis", "train_flow", "sample_flow", "sample_control", *AFTER_FLOW},
+    ),
     "precision of the matrix": (lambda config: zoo(config)["matrix"].update(dtype="float16"), ROWS),
     "networks held out": (lambda config: zoo(config).update(held_out=3), ROWS),
     "data folder": (lambda config: config.update(data_dir="elsewhere"), set()),

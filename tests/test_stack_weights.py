@@ -78,3 +78,16 @@ def test_a_network_file_that_changed_is_named_and_nothing_is_written(tmp_path: P
     with pytest.raises(InputError, match=r"net-4\.safetensors: SHA-256 is .*delete .*shard-1\.json"):
         stacked(tmp_path, manifests, [])
     assert not (tmp_path / "weights.zarr").exists()
+
+
+def test_the_storage_error_is_that_of_the_training_rows(tmp_path: Path) -> None:
+    matrix = stacked(tmp_path, shards(tmp_path), ["net-1"], dtype="float16")
+    training = np.delete(VALUES, 1, axis=0).astype(np.float64)
+    error = training.astype(np.float16) - training
+    expected = np.linalg.norm(error) / np.linalg.norm(training - training.mean(axis=0))
+    assert matrix.storage_error == pytest.approx(expected, rel=1e-4)
+    assert 1e-5 < matrix.storage_error < 1e-3
+
+
+def test_float32_is_stored_without_error(tmp_path: Path) -> None:
+    assert stacked(tmp_path, shards(tmp_path), []).storage_error == 0

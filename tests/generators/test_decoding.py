@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dwf_steps.generators.decoding import decode_block
+from dwf_steps.generators.decoding import compare_with_float64, decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.precision import RelativeError
 
 N, HELD_OUT, D, K = 5, 2, 40, 7
 
@@ -111,3 +112,34 @@ def test_a_sample_beyond_float32_becomes_infinite_and_leaves_the_others_alone(
     found = decoded(Samples(np.empty((K, 0)), far, no_offsets()), matrix)
     assert not np.isfinite(found[3]).any()
     np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(healthy, 3, axis=0))
+
+
+def test_the_error_against_float64_is_that_of_float32_products(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, error = matrix_of(tmp_path / "weights.zarr", D, monkeypatch), RelativeError()
+    samples = Samples(np.empty((K, 0)), coefficients(), no_offsets())
+    block = slice(0, D)
+    found = decode_block(samples, matrix, block)
+    compare_with_float64(error, samples, matrix, block, found)
+    training = random_rows()[:N].astype(np.float64)
+    mean = training.mean(axis=0)
+    exact = mean + coefficients() @ (training - mean)
+    expected = np.linalg.norm(found - exact) / np.linalg.norm(exact - mean)
+    assert 0 < error.relative < 1e-6
+    assert error.relative == pytest.approx(expected, rel=1e-6)
+
+
+def test_samples_that_are_not_finite_play_no_part_in_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = matrix_of(tmp_path / "weights.zarr", D, monkeypatch)
+    broken = coefficients()
+    broken[3, 1] = np.nan
+    errors = []
+    for some in (np.delete(coefficients(), 3, axis=0), broken):
+        samples = Samples(np.empty((len(some), 0)), some, np.empty((len(some), 0), np.float32))
+        error = RelativeError()
+        compare_with_float64(error, samples, matrix, slice(0, D), decode_block(samples, matrix, slice(0, D)))
+        errors.append(error.relative)
+    assert errors[0] == errors[1] > 0

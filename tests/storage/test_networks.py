@@ -1,5 +1,6 @@
 """Network files: written once, rebuilt from the file alone, read column by column."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import Activation, MLPConfig
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
-from dwf_steps.storage.networks import load_state, read_columns, save_network, stack_states
+from dwf_steps.storage.networks import NetworkFile, load_state, read_columns, save_network, stack_states
 
 State = dict[str, np.ndarray]
 
@@ -168,3 +169,18 @@ def test_columns_of_a_truncated_file_are_an_input_error(tmp_path: Path, kept: in
 def test_columns_of_a_missing_file_are_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_columns(tmp_path / "nowhere.safetensors", architecture_of().layout, slice(0, 5))
+
+
+@pytest.mark.parametrize("widths", [[1], [3, 7, 1], [29]], ids=str)
+def test_a_file_written_row_by_row_is_a_network_with_its_digest(tmp_path: Path, widths: list[int]) -> None:
+    path, layout = tmp_path / "a.safetensors", architecture_of().layout
+    row = np.random.default_rng(0).standard_normal(layout.size).astype(np.float32)
+    file, start = NetworkFile(path, layout, architecture_of().config.model_dump()), 0
+    while start < layout.size:
+        for width in widths:
+            file.append(row[start : start + width])
+            start += width
+    assert file.digest.hexdigest() == hashlib.sha256(path.read_bytes()).hexdigest()
+    np.testing.assert_array_equal(read_columns(path, layout, slice(0, layout.size)), row)
+    state = load_network(path).state_dict()
+    np.testing.assert_array_equal(torch.cat([state[e.name].flatten() for e in layout.entries]).numpy(), row)
