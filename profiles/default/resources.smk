@@ -27,7 +27,7 @@ SCORING = 4 * 64 * 2**20  # bytes, of a block of examples' activations
 # `--resources gpu=N` bounds what rules ask for. A cluster's jobs read this file again without being told, and
 # would ask for a GPU inside an allocation that has none: the environment tells them.
 if workflow.is_main_process:
-    os.environ["DWF_GPU"] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
+    os.environ.update(DWF_GPU="no" if workflow.global_resources.get("gpu").value == 0 else "yes")
 
 
 def memory(estimate, accelerated=False):
