@@ -76,6 +76,11 @@ class FlowTraining(Section):
     seed: Seed = 0
     """Seed of initial weights, batches, noise and dropout."""
 
+    def validation_draws(self, dimension: int) -> int:
+        """Return on how many points of ``dimension`` coordinates the validation loss is measured: 1024, or as
+        many as take 256 MiB, but a batch at least."""
+        return min(1024, max(self.batch_size, 2**28 // (4 * dimension)))
+
 
 class FlowConfig(Section):
     """Conditional flow matching over the networks' latents."""

@@ -21,7 +21,6 @@ from dwf_steps.storage.checkpoint import Checkpoint
 logger = logging.getLogger(__name__)
 
 REPORTS = 50  # rows of the loss table
-VALIDATION_DRAWS = 1024
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,10 @@ class _Run:
             schedule=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps, training.lr_min),
             draws=torch_generator("flow batches", training.seed),
             validation=draw_batch(
-                targets, VALIDATION_DRAWS, config, torch_generator("flow validation", training.seed)
+                targets,
+                training.validation_draws(targets.shape[1]),
+                config,
+                torch_generator("flow validation", training.seed),
             ),
             step=0,
             running_loss=torch.zeros((), device=targets.device),

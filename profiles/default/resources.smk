@@ -162,7 +162,8 @@ def solve_basis_work(p):
 def train_flow_work(p):
     """The velocity network with mean, gradients, two moments and as saved; raw latents in float64."""
     training = p.generator.training
-    latents = p.n * p.k * (28 + p.item if p.raw else 12) + 24 * (1024 + training.batch_size) * p.k
+    draws = training.batch_size + training.validation_draws(p.k)
+    latents = p.n * p.k * (28 + p.item if p.raw else 12) + 24 * draws * p.k
     step = STEP + p.v * (6 * training.batch_size + 30) / FLOPS
     return 28 * p.v + latents, training.steps * step
 

@@ -10,7 +10,7 @@ import torch
 from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generator import FlowConfig, FlowTraining
 from dwf_steps.flow.training import TrainedFlow, draw_batch, train_flow
 from dwf_steps.storage.checkpoint import Checkpoint
 
@@ -219,3 +219,10 @@ def test_sigma_is_the_standard_deviation_around_the_path() -> None:
     ]
     assert torch.equal(batches[0].u, batches[1].u)
     assert (batches[1].x - batches[0].x).std().item() == pytest.approx(0.3, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "draws"), [(99, 1024), (2**16, 1024), (2**20, 64), (2**30, 8)], ids=str
+)
+def test_the_validation_loss_is_measured_on_what_fits_into_memory(dimension: int, draws: int) -> None:
+    assert FlowTraining(batch_size=8).validation_draws(dimension) == draws
