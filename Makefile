@@ -16,7 +16,7 @@ status: .venv/run-installed
 	@$(BIN)/python -m dwf_steps.status $(ARGS)
 
 test: .venv/dev-installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/dev-installed
 	$(BIN)/ruff format --check

@@ -34,11 +34,11 @@ def job(name: str = "a", reasons: tuple[str, ...] = ("missing",), log: Path | No
 
 
 def files_of(checkout: Checkout) -> dict[Path, tuple[int, int]]:
-    """Return size and time of every file, but for Python's caches."""
+    """Return size and time of every file, but for Python's caches and Snakemake's."""
     return {
         path: (path.stat().st_size, path.stat().st_mtime_ns)
         for path in checkout.folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "iocache"} & set(path.parts)
     }
 
 
