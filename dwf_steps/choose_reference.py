@@ -12,8 +12,7 @@ from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import describe, read_columns
-from dwf_steps.subspace.centring import centred_strips
-from dwf_steps.subspace.gram import squared_distances
+from dwf_steps.subspace.gram import rough_gram, squared_distances
 
 BLOCK_BYTES = 2**28  # of all networks' weights that are compared at a time
 
@@ -36,8 +35,7 @@ def medoid(paths: list[Path]) -> int:
     for start in progress(range(0, layout.size, width), "column block"):
         columns = slice(start, min(start + width, layout.size))
         block = np.stack([read_columns(path, layout, columns) for path in paths])
-        for _, rows, _ in centred_strips(block, len(paths), np.dtype(np.float64)):
-            gram += rows @ rows.T
+        gram += rough_gram(block, len(paths), np.dtype(np.float64))
     return int(np.sqrt(squared_distances(gram)).sum(axis=1).argmin())
 
 

@@ -89,28 +89,28 @@ def n_shards(zoo_name):
     return 1 if isinstance(zoo, ImportedZoo) else zoo.n_shards
 
 
-def shard_paths(pattern):
-    """Return an input function for the paths of a pattern over all shards of the zoo."""
+def n_generated_shards(names):
+    """The jobs over which a generator's samples are divided when they are decoded; of wildcards or a cell."""
+    return min(CONFIG.zoos[names.zoo].matrix.decode_jobs, CONFIG.generators[names.generator].sampling.samples)
+
+
+def numbered(pattern, count):
+    """Return an input function for the paths of a pattern over the first ``count(wildcards)`` shards."""
 
     def paths(wildcards):
-        return [pattern.format(**wildcards, shard=shard) for shard in range(n_shards(wildcards.zoo))]
+        return [pattern.format(**wildcards, shard=shard) for shard in range(count(wildcards))]
 
     return paths
 
 
-def n_generated_shards(zoo, generator):
-    """The jobs over which a generator's samples are divided when they are decoded."""
-    return min(CONFIG.zoos[zoo].matrix.decode_jobs, CONFIG.generators[generator].sampling.samples)
+def shard_paths(pattern):
+    """Return an input function for the paths of a pattern over all shards of the zoo."""
+    return numbered(pattern, lambda wildcards: n_shards(wildcards.zoo))
 
 
 def generated_shards(pattern):
     """Return an input function for the paths of a pattern over all shards of a generator's networks."""
-
-    def paths(wildcards):
-        shards = range(n_generated_shards(wildcards.zoo, wildcards.generator))
-        return [pattern.format(**wildcards, shard=shard) for shard in shards]
-
-    return paths
+    return numbered(pattern, n_generated_shards)
 
 
 def requested_networks(pattern):
@@ -118,7 +118,7 @@ def requested_networks(pattern):
     return [
         pattern.format(**cell._asdict(), shard=shard)
         for cell in CELLS
-        for shard in range(n_generated_shards(cell.zoo, cell.generator))
+        for shard in range(n_generated_shards(cell))
     ]
 
 

@@ -79,7 +79,7 @@ def control_settings(wildcards):
 def decode_settings(wildcards):
     return as_json(
         part=int(wildcards.shard),
-        parts=n_generated_shards(wildcards.zoo, wildcards.generator),
+        parts=n_generated_shards(wildcards),
         memory_mb=zoo_of(wildcards).matrix.memory_mb,
     )
 

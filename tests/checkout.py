@@ -117,6 +117,12 @@ class Checkout:
         base = self.folder / "results"
         return {str(p.relative_to(base)): p.read_bytes() for p in sorted(base.glob(pattern)) if p.is_file()}
 
+    def tables(self) -> dict[str, bytes]:
+        """Return the tables that a run repeats to the last byte: all but what it took."""
+        tables = {path: text for path, text in self.results("tables/*").items() if "timing" not in path}
+        assert len(tables) == 4 * 3
+        return tables
+
 
 @contextmanager
 def changed_config(checkout: Checkout, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:

@@ -14,6 +14,7 @@ import numpy as np
 import zarr
 
 CRC_BYTES = 4
+NEVER_WRITTEN = 2**64 - 1  # a chunk's offset in the index, where it has no place in the file
 
 
 class DamagedChunkError(ValueError):
@@ -38,12 +39,10 @@ class ChunkReader:
         n, width = self.array.chunks
         shard, inner = divmod(chunk, self._chunks_per_shard)
         path = self.path / self.array.metadata.encode_chunk_key((0, shard))
+        offset = self._offset(path, inner) if path.exists() else NEVER_WRITTEN
+        if offset == NEVER_WRITTEN:
+            return np.full((n, self._width(chunk)), self.array.fill_value, self.array.dtype)
         size = n * width * self.array.dtype.itemsize + CRC_BYTES
-        if not path.exists():  # never written
-            return np.full((n, self._width(chunk)), self.array.fill_value, self.array.dtype)
-        offset = int(self._index(path)[inner, 0]) if self.array.shards else 0
-        if offset == np.iinfo(np.uint64).max:
-            return np.full((n, self._width(chunk)), self.array.fill_value, self.array.dtype)
         values = _checked(_read(path, offset, size), path).view(self.array.dtype)
         return values.reshape(n, width)[:, : self._width(chunk)]
 
@@ -54,6 +53,10 @@ class ChunkReader:
     def _width(self, chunk: int) -> int:
         width = self.array.chunks[1]
         return min(width, self.array.shape[1] - chunk * width)
+
+    def _offset(self, path: Path, inner: int) -> int:
+        """Return where the ``inner``-th chunk of a file begins."""
+        return int(self._index(path)[inner, 0]) if self.array.shards else 0
 
     def _index(self, path: Path) -> np.ndarray:
         """Return the shard's index, (chunks, 2): offset and bytes of each."""

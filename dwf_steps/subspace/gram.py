@@ -73,14 +73,18 @@ def accumulate(matrix: WeightMatrix, part: int = 0, parts: int = 1, threads: int
 
 
 def _block_gram(matrix: WeightMatrix, columns: slice) -> np.ndarray:
-    """Return one block's product, roughly centred (NumPy computes one triangle of ``a @ a.T`` and mirrors
-    it)."""
-    block = matrix.read(columns)
-    gram = np.zeros((len(block), len(block)))
-    for _, centred, _ in centred_strips(block, matrix.n_training, _working_precision(matrix)):
-        gram += centred @ centred.T
+    gram = rough_gram(matrix.read(columns), matrix.n_training, _working_precision(matrix))
     if not np.isfinite(gram).all():
         raise matrix.damaged(columns, "values that are not finite, or never written")
+    return gram
+
+
+def rough_gram(block: np.ndarray, n_training: int, dtype: np.dtype) -> np.ndarray:
+    """Return the Gram matrix (n, n) float64 of a column block (n, columns), its rows centred up to rounding
+    (NumPy computes one triangle of ``a @ a.T`` and mirrors it)."""
+    gram = np.zeros((len(block), len(block)))
+    for _, centred, _ in centred_strips(block, n_training, dtype):
+        gram += centred @ centred.T
     return gram
 
 

@@ -19,13 +19,16 @@ def test_a_training_that_reaches_its_time_limit_resumes(
         config = deepcopy(checkout.config)
         config["generators"]["flow"]["training"]["steps"] = STEPS
         checkout.write_config(config)
-    model = f"results/{GENERATOR}/model.safetensors"
+    model, log_file = f"results/{GENERATOR}/model.safetensors", f"results/logs/{GENERATOR}/train_flow.log"
+    log = limited.folder / log_file
     # The zoo's shards, and the parts of its Gram matrix, are submitted as arrays.
     run = ClusterRun.start(limited, slurm, model, "--slurm-array-jobs", "train_zoo, accumulate_gram")
     try:
-        job = run.at_work("rule_train_flow/micro_none_pca_4_flow", f"results/logs/{GENERATOR}/train_flow.log")
+        job = run.at_work("rule_train_flow/micro_none_pca_4_flow", log_file)
         # Limits are whole minutes, a minute at least; this one ends now.
         slurm.run("scontrol", "update", f"JobId={job}", "EndTime=now")
+        # Read at once: the next attempt writes its log in the same place.
+        slurm.wait_for(lambda: "the next attempt resumes from it" in log.read_text(), "its state to be saved")
         undisturbed.snakemake(model)
         output = run.finish()
     finally:
@@ -35,9 +38,7 @@ def test_a_training_that_reaches_its_time_limit_resumes(
     ended, submitted = slurm.ended_jobs(), run.submitted()
     attempts = [number for number, name in submitted.items() if name.startswith("rule_train_flow/")]
     assert [ended[number]["JobState"] for number in attempts] == ["TIMEOUT", "COMPLETED"]
-    assert "holds the state, the next attempt resumes from it" in output
-    log = (limited.folder / f"results/logs/{GENERATOR}/train_flow.log").read_text()
-    assert "resumed after step" in log
+    assert "resumed after step" in log.read_text()
     for name in ("model.safetensors", "training.csv"):
         assert limited.results(f"{GENERATOR}/{name}") == undisturbed.results(f"{GENERATOR}/{name}")
     assert not list(limited.folder.rglob("*.checkpoint"))
