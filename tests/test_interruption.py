@@ -95,7 +95,11 @@ def finished_files(checkout: Checkout) -> dict[Path, int]:
     """Return when each network and each array was written, but for jobs that Snakemake has marked as begun
     and not as ended."""
     begun = read_markers(checkout.folder / INCOMPLETE).keys()
-    files = [path for path in checkout.folder.glob("results/micro/**/*") if path.is_file()]
+    files = [
+        path
+        for path in checkout.folder.glob("results/micro/**/*")
+        if path.is_file() and ".partial-" not in str(path)
+    ]
     return {
         path: path.stat().st_mtime_ns
         for path in files
