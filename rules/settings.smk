@@ -32,8 +32,22 @@ def task_parts(zoo):
     return {"dataset": dataset, "splits": zoo.splits, "architecture": zoo.architecture}
 
 
-def task_settings(wildcards):
-    return as_json(**task_parts(zoo_of(wildcards)))
+def score_settings(wildcards):
+    zoo = zoo_of(wildcards)
+    return as_json(**task_parts(zoo), out_of_distribution=zoo.out_of_distribution)
+
+
+def evaluate_settings(wildcards):
+    return as_json(**task_parts(zoo_of(wildcards)), evaluation=CONFIG.evaluation)
+
+
+def evaluate_zoo_settings(wildcards):
+    return as_json(architecture=zoo_of(wildcards).architecture, evaluation=CONFIG.evaluation)
+
+
+def recalibrate_settings(wildcards):
+    methods = [method.model_dump() for method in CONFIG.recalibrations[wildcards.recalibration]]
+    return as_json(**task_parts(zoo_of(wildcards)), methods=methods)
 
 
 def reference_settings(wildcards):
@@ -84,13 +98,27 @@ def decode_settings(wildcards):
     )
 
 
-def table_settings(wildcards):
-    return as_json(
+def experiment_record():
+    """What tables and figures are of, as far as their makers cannot read it from the results themselves."""
+    return ExperimentRecord(
+        cells=CELLS,
+        members={
+            section: {
+                name: {"family": member.family, "values": member.values, "setting": member.setting}
+                for name, member in members.items()
+            }
+            for section, members in CONFIG.members.items()
+        },
+        kinds={name: generator.kind for name, generator in CONFIG.generators.items()},
         zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in {cell.zoo for cell in CELLS}},
         samples={
             name: CONFIG.generators[name].sampling.samples for name in {cell.generator for cell in CELLS}
         },
     )
+
+
+def record_settings(wildcards):
+    return json.dumps(experiment_record().model_dump(mode="json"), sort_keys=True)
 
 
 def scope(wildcards):

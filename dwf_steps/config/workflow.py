@@ -8,21 +8,25 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
 from dwf_steps.config.canonicalization import Canonicalization, GitRebasin, Normalized, reference_of
 from dwf_steps.config.dataset import BUILT_IN, TableFile
+from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generator import FlowConfig, GeneratorConfig
+from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import NAME_PATTERN, Name, Section
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
+from dwf_steps.config.sweep import SECTIONS, Members, expand
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, ZooConfig, n_training, network_names
 from dwf_steps.errors import InputError
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
     "zoos": {"data", "tables", "figures", "logs", "benchmarks"},
-    "canonicalizations": {"zoo"},
+    "canonicalizations": {"zoo", "outputs"},
     "subspaces": {"aligned", "gram", "reference"},
+    "recalibrations": {"networks"},
 }
 
 
@@ -33,6 +37,7 @@ class Cell(NamedTuple):
     canon: str
     subspace: str
     generator: str
+    recalibration: str
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -56,10 +61,12 @@ class Experiment(Section):
     """Subspaces by name."""
     generators: Names
     """Generators by name."""
+    recalibrations: Names = Field(default=["none"])
+    """Recalibrations by name; every generator is recalibrated alike."""
 
     def cells(self) -> Iterator[Cell]:
         """Yield the grid's combinations."""
-        for names in product(self.zoos, self.canonicalizations, self.subspaces, self.generators):
+        for names in product(*(getattr(self, section) for section in SECTIONS)):
             yield Cell(*names)
 
 
@@ -80,8 +87,20 @@ class WorkflowConfig(Section):
     """Ways of reducing the weight matrix."""
     generators: dict[Name, GeneratorConfig]
     """Flows and controls."""
+    recalibrations: dict[Name, Recalibration] = Field(default_factory=lambda: {"none": []})
+    """Ways of repairing generated networks on training examples: a list of methods applied in order; `[]`
+    leaves the networks alone."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How networks are judged."""
     experiments: Annotated[list[Experiment], Field(min_length=1)]
-    """What to run; `all` is exactly these grids."""
+    """What to run; `all` is exactly these grids. The name of a definition with a `sweep` asks for all its
+    members."""
+    _members: Members = PrivateAttr(default_factory=dict)
+
+    @property
+    def members(self) -> Members:
+        """By section, the definitions that a sweep stands for."""
+        return self._members
 
     def cells(self) -> list[Cell]:
         """Return every combination the experiments ask for, once, in order."""
@@ -100,10 +119,12 @@ def load_config(raw: Mapping[str, Any]) -> WorkflowConfig:
     InputError
         With one line for each problem: the key's full path, what was found, what is allowed.
     """
+    expanded, members = expand(raw)
     try:
-        config = WorkflowConfig.model_validate(raw)
+        config = WorkflowConfig.model_validate(expanded)
     except ValidationError as error:
-        raise InputError(_listing([_describe(e, raw) for e in error.errors()])) from error
+        raise InputError(_listing([_describe(e, expanded) for e in error.errors()])) from error
+    config._members.update(members)
     problems = list(_problems(config))
     if problems:
         raise InputError(_listing(problems))
@@ -145,7 +166,7 @@ def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
 
 def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
     for i, experiment in enumerate(config.experiments):
-        for section in ("zoos", "canonicalizations", "subspaces", "generators"):
+        for section in SECTIONS:
             defined = list(getattr(config, section))
             for name in getattr(experiment, section):
                 if name not in defined:

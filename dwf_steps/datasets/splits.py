@@ -21,6 +21,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def first(self, count: int) -> "Split":
+        """Return the first examples."""
+        return Split(self.inputs[:count], self.targets[:count])
+
 
 @dataclass(frozen=True)
 class Dataset:
