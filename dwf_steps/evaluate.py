@@ -89,6 +89,7 @@ def evaluate(
     basis: Path,
     zoo_outputs: list[Path],
     destination: Path,
+    threads: int = 1,
 ) -> None:
     """Write into the folder ``destination`` what is known of a generator's networks: `metrics.csv` (a row a
     network), `sets.csv` (all of them as a set), `ensembles.csv` and `items.npz`.
@@ -118,7 +119,7 @@ def evaluate(
             Basis.load(basis),
         )
         train = load_dataset(settings.dataset, settings.splits, data_dir).train
-        frame = _network_measures(group, settings, train)
+        frame = _network_measures(group, settings, train, threads)
         sets = _set_measures(group, settings.evaluation)
         ensembles = ensemble_measures(group.outputs, settings.evaluation)
         mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
@@ -137,26 +138,32 @@ def _columns(files: list[Path], matrix: WeightMatrix) -> Callable[[slice], np.nd
     return lambda columns: np.stack([read_columns(path, matrix.layout, columns) for path in files])
 
 
-def _network_measures(group: Collection, settings: EvaluateSettings, train: Split) -> pd.DataFrame:
+def _network_measures(
+    group: Collection, settings: EvaluateSettings, train: Split, threads: int
+) -> pd.DataFrame:
     """Return one row a network: `function_measures`, `weight_measures`, and its distances and its barrier in
     other respects."""
     frame = function_measures(group.outputs, group.training)
     weights = weight_measures(group.products, group.training.names)
     frame = frame.join(weights.set_index(frame.index))
     frame["subspace_distance"] = _subspace_distances(group)[0].min(axis=1)
-    realigned = slice(0, settings.evaluation.realigned)
-    barriers = slice(0, settings.evaluation.barriers)
-    frame["realigned_distance"] = frame["barrier"] = np.nan
-    architecture = build(settings.architecture)
-    if files := group.files[realigned]:
-        distances = realigned_to_training(architecture, stack_states(files), group.matrix)
-        frame.iloc[realigned, frame.columns.get_loc("realigned_distance")] = distances.min(axis=1)
-    if files := group.files[barriers]:
-        nearest = group.products.distances_to_training.argmin(axis=1)[barriers]
-        frame.iloc[barriers, frame.columns.get_loc("barrier")] = midpoint_barrier(
-            architecture, stack_states(files), group.matrix.networks(nearest), train.first(BARRIER_EXAMPLES)
+    architecture, k = build(settings.architecture), len(group.files)
+    frame["realigned_distance"] = frame["barrier"] = np.full(k, np.nan)
+    if some := group.files[: settings.evaluation.realigned]:
+        distances = realigned_to_training(architecture, stack_states(some), group.matrix, threads)
+        frame["realigned_distance"] = _padded(distances.min(axis=1), k)
+    if some := group.files[: settings.evaluation.barriers]:
+        nearest = group.products.distances_to_training.argmin(axis=1)[: len(some)]
+        barriers = midpoint_barrier(
+            architecture, stack_states(some), group.matrix.networks(nearest), train.first(BARRIER_EXAMPLES)
         )
+        frame["barrier"] = _padded(barriers, k)
     return frame
+
+
+def _padded(values: np.ndarray, length: int) -> np.ndarray:
+    """Return the values with NaN for the networks that were left out."""
+    return np.append(values, np.full(length - len(values), np.nan))
 
 
 def _subspace_distances(group: Collection) -> tuple[np.ndarray, np.ndarray]:
@@ -211,6 +218,7 @@ def main() -> None:
     options = parser(__doc__, "data-dir", "weights", "basis", "destination")
     for name in ("networks", "outputs", "gram", "zoo-outputs"):
         options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
+    options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     evaluate(
         parse_settings(EvaluateSettings, args.settings),
@@ -222,6 +230,7 @@ def main() -> None:
         args.basis,
         args.zoo_outputs,
         args.destination,
+        args.threads,
     )
 
 

@@ -35,6 +35,7 @@ def evaluate_zoo(
     gram: list[Path],
     output: Path,
     ensembles: Path,
+    threads: int = 1,
 ) -> None:
     """Write one row a network, training networks first, in the order of the weight matrix, and what ensembles
     of training networks score.
@@ -53,7 +54,7 @@ def evaluate_zoo(
     if len(names) > n:
         measures.append(weight_measures(centred, names[:n]))
     frame = frame.join(pd.concat(measures).set_index(frame.index))
-    frame["realigned_distance"] = _realigned_distances(settings, matrix)
+    frame["realigned_distance"] = _realigned_distances(settings, matrix, threads)
     frame.insert(0, "held_out", [row.held_out for row in matrix.rows])
     with replacing(output) as partial:
         frame.to_csv(partial)
@@ -61,14 +62,15 @@ def evaluate_zoo(
         ensemble_measures(training, settings.evaluation).to_csv(partial, index=False)
 
 
-def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix) -> np.ndarray:
+def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix, threads: int) -> np.ndarray:
     """Return the smallest distance to a training network that each was matched to anew, of the first training
     networks and of all held-out ones; NaN for the others."""
     n, first = matrix.n_training, min(settings.evaluation.realigned, matrix.n_training)
     nearest = np.full(len(matrix.rows), np.nan)
     if first:
         chosen = np.r_[:first, n : len(matrix.rows)]
-        distances = realigned_to_training(build(settings.architecture), matrix.networks(chosen), matrix)
+        architecture, networks = build(settings.architecture), matrix.networks(chosen)
+        distances = realigned_to_training(architecture, networks, matrix, threads)
         distances[:first, :first] = without_diagonal(distances[:first, :first])
         nearest[chosen] = distances.min(axis=1)
     return nearest
@@ -78,9 +80,10 @@ def main() -> None:
     options = parser(__doc__, "weights", "output", "ensembles")
     options.add_argument("--gram", required=True, nargs="+", type=Path)
     options.add_argument("--outputs", required=True, nargs="+", type=Path)
+    options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     settings = parse_settings(EvaluateZooSettings, args.settings)
-    evaluate_zoo(settings, args.outputs, args.weights, args.gram, args.output, args.ensembles)
+    evaluate_zoo(settings, args.outputs, args.weights, args.gram, args.output, args.ensembles, args.threads)
 
 
 if __name__ == "__main__":

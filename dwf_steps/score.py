@@ -16,10 +16,8 @@ from dwf_steps.metrics.scores import log_probabilities
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.manifest import Manifest
-from dwf_steps.storage.networks import stack_states
+from dwf_steps.storage.networks import networks_together, stack_states
 from dwf_steps.storage.outputs import Outputs
-
-NETWORKS_BYTES = 2**29  # of networks that are scored together
 
 
 class ScoreSettings(Section):
@@ -47,7 +45,7 @@ def score(
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
     inputs = (dataset.test.inputs, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     files = Manifest.read(networks).verified_files()
-    together = max(1, NETWORKS_BYTES // (4 * architecture.layout.size))
+    together = networks_together(architecture.layout.size)
     classes = settings.architecture.widths[-1]
     said = [np.empty((len(files), len(asked), classes), np.float16) for asked in inputs]
     for start in progress(range(0, len(files), together), "group of networks"):

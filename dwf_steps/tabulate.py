@@ -61,7 +61,9 @@ def _summary(collection: Collection, tables: dict[str, pd.DataFrame]) -> str:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    options.add_argument("results", nargs="+", type=Path, help="results folders, merged where there are several")
+    options.add_argument(
+        "results", nargs="+", type=Path, help="results folders, merged where there are several"
+    )
     options.add_argument("--settings", help="what was asked for, as JSON; else what each folder's tables say")
     options.add_argument("--output", required=True, type=Path)
     args = options.parse_args()

@@ -21,7 +21,7 @@ rule evaluate_zoo:
         settings=evaluate_zoo_settings,
         code=fingerprint("dwf_steps.evaluate_zoo"),
     shell:
-        "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --outputs {input.outputs}"
+        "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --threads {threads} --outputs {input.outputs}"
         " --weights {input.weights} --gram {input.gram} --output {output.metrics}"
         " --ensembles {output.ensembles} > {log} 2>&1"
 
@@ -59,7 +59,7 @@ rule evaluate:
         destination=subpath(output[0], parent=True),
         code=fingerprint("dwf_steps.evaluate"),
     shell:
-        "python -m dwf_steps.evaluate --settings {params.settings:q} --data-dir {input.data}"
+        "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data-dir {input.data}"
         " --networks {input.manifests} --outputs {input.outputs} --weights {input.weights}"
         " --gram {input.gram} --basis {input.basis} --zoo-outputs {input.zoo_outputs}"
         " --destination {params.destination} > {log} 2>&1"

@@ -87,7 +87,7 @@ class WorkflowConfig(Section):
     """Ways of reducing the weight matrix."""
     generators: dict[Name, GeneratorConfig]
     """Flows and controls."""
-    recalibrations: dict[Name, Recalibration] = Field(default_factory=lambda: {"none": []})
+    recalibrations: dict[Name, Recalibration] = {"none": []}
     """Ways of repairing generated networks on training examples: a list of methods applied in order; `[]`
     leaves the networks alone."""
     evaluation: EvaluationConfig = EvaluationConfig()

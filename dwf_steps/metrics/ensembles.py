@@ -11,8 +11,8 @@ from dwf_steps.storage.outputs import Outputs
 
 
 def ensemble_measures(outputs: Outputs, evaluation: EvaluationConfig) -> pd.DataFrame:
-    """Return one row a size: the mean over random ensembles of accuracy, loss (nats), Brier score, calibration
-    error and ``auroc``, and the standard deviation of the accuracy.
+    """Return one row a size: the mean over random ensembles of accuracy, loss (nats), Brier score,
+    calibration error and ``auroc``, and the standard deviation of the accuracy.
 
     An ensemble's probabilities are the mean of its members' (Lakshminarayanan et al. 2017). ``auroc`` is of
     telling test items from shifted inputs by the entropy of the mean prediction; NaN where there are none.

@@ -77,8 +77,8 @@ def wasserstein_to_zoo(
 ) -> Transport:
     """Return how far k generated networks are from the zoo's n, beside how far halves of the zoo are apart.
 
-    The distance between finite samples depends on their size, so both are for m = min(k, n // 2) networks: the
-    zoo is divided at random into A and B; the baseline is the distance of A from B, the other that of m
+    The distance between finite samples depends on their size, so both are for m = min(k, n // 2) networks:
+    the zoo is divided at random into A and B; the baseline is the distance of A from B, the other that of m
     random generated networks from A; averaged over ``repeats`` divisions.
 
     Parameters

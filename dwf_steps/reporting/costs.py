@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.reporting.results import KEYS, Collection
+from dwf_steps.reporting.results import KEYS, Collection, grouped
 
 FITTED = ("train_flow",)  # once for a generator
 GENERATED = ("sample", "decode", "recalibrate", "initialise_networks", "retrain")  # for every network
@@ -22,8 +22,7 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     """
     jobs = collection.benchmarks()
     rows = []
-    for _, cell in collection.networks[KEYS].drop_duplicates().iterrows():
-        labels = cell.to_dict()
+    for labels, _ in grouped(collection.networks, KEYS):
         own = jobs[_above(jobs, labels)]
         training = _per_network(own[own.stage.isin(TRAINED)])
         generating = _per_network(own[own.stage.isin(GENERATED)])

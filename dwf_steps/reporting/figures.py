@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from dwf_steps.reporting.frontier import CURVE, curve_points
-from dwf_steps.reporting.results import KEYS, Collection
+from dwf_steps.reporting.results import KEYS, ZOO_KEYS, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
 
 # Okabe & Ito (2008): distinguishable with every common colour deficiency.
@@ -53,8 +53,8 @@ def panels(
     shape = (1, len(rows)) if turned else (len(rows), len(columns))
     with plt.rc_context(STYLE):
         size = (PANEL[0] * shape[1] + LEGEND_WIDTH, PANEL[1] * shape[0])
-        sharey = ("row" if turned else "col") if share else "none"
-        figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey=sharey)  # type: ignore[arg-type]
+        sharey: Literal["none", "row", "col"] = ("row" if turned else "col") if share else "none"
+        figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey=sharey)
         names = [(row, column) for row in rows for column in columns]
         axes = dict(zip(names, grid.flat, strict=True))
         yield figure, axes
@@ -86,12 +86,12 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
     families = _names(networks.family)
     with panels(_names(networks.canonicalization), _names(networks.zoo)) as (figure, axes):
-        for (canon, zoo), rows in collection.zoos.groupby(["canonicalization", "zoo"], sort=False):
-            _zoo_region(axes[canon, zoo], rows[~rows.held_out], rows[rows.held_out])
-        for (canon, zoo, family), rows in networks.groupby(["canonicalization", "zoo", "family"], sort=False):
-            i = families.index(family)
-            axes[canon, zoo].scatter(
-                rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, **_mark(i), label=family
+        for keys, rows in grouped(collection.zoos, ZOO_KEYS):
+            _zoo_region(axes[_panel(keys)], rows[~rows.held_out], rows[rows.held_out])
+        for keys, rows in grouped(networks, [*ZOO_KEYS, "family"]):
+            mark = _mark(families.index(keys["family"]))
+            axes[_panel(keys)].scatter(
+                rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, label=keys["family"], **mark
             )
         for (canon, zoo), ax in axes.items():
             ax.set(title=f"{zoo}, {canon}", xlabel="max IoU with training networks", ylabel="test accuracy")
@@ -104,13 +104,11 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     lines and controls with dashed ones, and where the zoo's own and its held-out networks lie."""
     points = curve_points(collection)
     families = _names(points.family)
-    several = points.subspace.nunique() > 1
     rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
     with panels(rows, columns) as (figure, axes):
-        for labels, curve in points.groupby(CURVE, sort=False):
-            keys = dict(zip(CURVE, labels, strict=True))
+        for keys, curve in grouped(points, CURVE):
             ordered = curve.sort_values("max_iou")
-            label = f"{keys['family']} ({keys['subspace']})" if several else keys["family"]
+            label = f"{keys['family']} ({keys['subspace']})" if several(points.subspace) else keys["family"]
             axes[keys["recalibration"], f"{keys['zoo']}, {keys['canonicalization']}"].plot(
                 ordered.max_iou,
                 ordered.accuracy,
@@ -120,9 +118,9 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
                 label=label,
                 **_mark(families.index(keys["family"])),
             )
-        for (canon, zoo), networks in collection.zoos.groupby(["canonicalization", "zoo"], sort=False):
+        for keys, networks in grouped(collection.zoos, ZOO_KEYS):
             for row in rows:
-                _zoo_means(axes[row, f"{zoo}, {canon}"], networks)
+                _zoo_means(axes[row, f"{keys['zoo']}, {keys['canonicalization']}"], networks)
         for (row, column), ax in axes.items():
             title = column if row == "none" else f"{column}, {row}"
             ax.set(title=title, xlabel="mean max IoU", ylabel="mean test accuracy", xlim=(-0.03, 1.03))
@@ -140,20 +138,21 @@ def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
 
 
 def sweep(table: pd.DataFrame, family: str, level: str, path: Path) -> None:
-    """Draw accuracy and max IoU along a sweep, a line for every combination of the other levels; bands are one
-    standard deviation across networks, bars one across repetitions."""
-    key, *others = table.columns[table.columns.get_loc("swept") + 1 : table.columns.get_loc("accuracy_mean")]
-    lines = [name for name in [*KEYS, *others] if name != level and table[name].nunique() > 1]
+    """Draw accuracy and max IoU along a sweep, a line for every combination of the other levels; bands are
+    one standard deviation across networks, bars one across repetitions."""
+    columns = list(table.columns)
+    key, *others = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
+    lines = [name for name in [*KEYS, *others] if name != level and several(table[name])]
     table = table.assign(line=[", ".join(map(str, row)) for row in table[lines].itertuples(index=False)])
     with panels([family], ["test accuracy", "max IoU"], share=False) as (figure, axes):
-        for i, (line, rows) in enumerate(table.groupby("line", sort=False)):
+        for i, (keys, rows) in enumerate(grouped(table, ["line"])):
             for measure, ax in zip(("accuracy", "max_iou"), axes.values(), strict=True):
                 x = rows[key] if pd.api.types.is_numeric_dtype(rows[key]) else rows[key].astype(str)
                 mean, spread = rows[f"{measure}_mean"], rows[f"{measure}_std"].fillna(0)
                 ax.fill_between(
                     x, mean - spread, mean + spread, color=_mark(i)["color"], alpha=0.12, linewidth=0
                 )
-                ax.plot(x, mean, markersize=4, label=line or family, **_mark(i))
+                ax.plot(x, mean, markersize=4, label=keys["line"] or family, **_mark(i))
                 if measure == "accuracy":
                     error = rows.accuracy_repeats_std.fillna(0)
                     ax.errorbar(x, mean, error, fmt="none", color=_mark(i)["color"], capsize=2)
@@ -179,12 +178,17 @@ def ensembles(table: pd.DataFrame, path: Path) -> None:
     with panels(canons, _names(table.zoo)) as (figure, axes):
         for (canon, zoo), ax in axes.items():
             chosen = table[(table.zoo == zoo) & table.canonicalization.isin(["", canon])]
-            for (line, _), rows in chosen.groupby(["line", "subspace"], sort=False):
+            for keys, rows in grouped(chosen, ["line", "subspace"]):
+                line = keys["line"]
                 mark = {"color": ZOO_COLOUR, "marker": "*"} if line == "zoo" else _mark(lines.index(line))
                 ax.plot(rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=line, **mark)
             ax.set(title=f"{zoo}, {canon}", xlabel="seconds for all members", ylabel="ensemble accuracy")
             ax.set_xscale("log")
         save(figure, path)
+
+
+def _panel(keys: dict[str, str]) -> tuple[str, str]:
+    return keys["canonicalization"], keys["zoo"]
 
 
 def _mark(i: int) -> dict[str, Any]:
@@ -217,13 +221,13 @@ def loss_curves(collection: Collection, path: Path) -> None:
     losses = collection.losses
     zoos, canons = _names(losses.zoo), _names(losses.canonicalization)
     generators = _names(losses.generator)
-    several = losses.subspace.nunique() > 1
     with panels(canons or ["no flow was trained"], zoos or [""]) as (figure, axes):
-        for labels, rows in losses.groupby([*KEYS[:4], "run"], sort=False):
-            keys = dict(zip(KEYS, labels, strict=False))
-            ax = axes[keys["canonicalization"], keys["zoo"]]
+        for keys, rows in grouped(losses, [*KEYS[:4], "run"]):
+            ax = axes[_panel(keys)]
             colour = COLOURS[generators.index(keys["generator"]) % len(COLOURS)]
-            label = f"{keys['generator']}, {keys['subspace']}" if several else keys["generator"]
+            label = (
+                f"{keys['generator']}, {keys['subspace']}" if several(losses.subspace) else keys["generator"]
+            )
             ax.plot(rows.step, rows.validation, color=colour, label=f"{label}: validation")
             ax.plot(rows.step, rows.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training")
         for (canon, zoo), ax in axes.items():

@@ -1,4 +1,4 @@
-"""Accuracy at novelty: how good a generator is where it is as new as the zoo's own networks are to each other."""
+"""Accuracy at novelty: how good a generator is where it is as new as the zoo's own networks are."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -6,10 +6,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from dwf_steps.reporting.results import Collection
+from dwf_steps.reporting.results import Collection, grouped
 
 GROUP = ["zoo", "canonicalization", "recalibration"]
-CURVE = [*GROUP, "subspace", "family"]
+GENERATOR = ["subspace", "family"]
+CURVE = [*GROUP, *GENERATOR]
 
 # Measure -> sign that makes larger values mean closer to the training networks.
 CLOSENESS = {"max_iou": 1.0, "nn_distance": -1.0}
@@ -58,20 +59,18 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
     points = curve_points(collection)
     zoos = collection.zoos
     rows = []
-    for labels, group in points.groupby(GROUP, sort=False):
-        keys = dict(zip(GROUP, labels, strict=True))
+    for keys, group in grouped(points, GROUP):
         zoo = zoos[(zoos.zoo == keys["zoo"]) & (zoos.canonicalization == keys["canonicalization"])]
         controls = group[group.control & ~group.kind.isin(["held_out", "trained"])]
-        for measure, (family, curve) in product(CLOSENESS, group.groupby(["subspace", "family"], sort=False)):
-            sign = CLOSENESS[measure]
+        for (measure, sign), (named, curve) in product(CLOSENESS.items(), grouped(group, GENERATOR)):
             training, held_out = zoo[~zoo.held_out][measure].mean(), zoo[zoo.held_out][measure].mean()
             own = Curve.through(sign * curve[measure].to_numpy(), curve.accuracy.to_numpy())
             at = own.frontier(np.array([sign * training, sign * held_out]))
             rows.append(
                 keys
                 | {
-                    "subspace": family[0],
-                    "generator": family[1],
+                    "subspace": named["subspace"],
+                    "generator": named["family"],
                     "kind": curve.kind.iloc[0],
                     "settings": len(curve),
                     "novelty": measure,
@@ -105,5 +104,5 @@ def _curves(points: pd.DataFrame, measure: str) -> list[Curve]:
     sign = CLOSENESS[measure]
     return [
         Curve.through(sign * curve[measure].to_numpy(), curve.accuracy.to_numpy())
-        for _, curve in points.groupby(["subspace", "family"], sort=False)
+        for _, curve in grouped(points, GENERATOR)
     ]

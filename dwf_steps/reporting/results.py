@@ -65,6 +65,17 @@ class ExperimentRecord(Section):
         return " ".join([self.family(level, name), *values])
 
 
+def grouped(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Yield the rows of each combination of labels, with these labels by column."""
+    for labels, rows in frame.groupby(keys, sort=False):
+        yield dict(zip(keys, map(str, labels), strict=True)), rows
+
+
+def several(values: pd.Series) -> bool:
+    """Return whether a column has more than one value."""
+    return len(values.unique()) > 1
+
+
 @dataclass(frozen=True)
 class Results:
     """One results folder and what was asked for there."""

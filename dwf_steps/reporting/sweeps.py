@@ -1,9 +1,11 @@
 """Studies: what changes along a sweep."""
 
+from typing import Any
+
 import pandas as pd
 
 from dwf_steps.reporting.costs import cost_table
-from dwf_steps.reporting.results import KEYS, SECTIONS, Collection, ExperimentRecord
+from dwf_steps.reporting.results import KEYS, SECTIONS, Collection, ExperimentRecord, grouped
 
 MEASURES = ["accuracy", "loss", "max_iou", "nn_distance"]
 
@@ -32,10 +34,9 @@ def sweep_table(collection: Collection, family: str, level: str) -> pd.DataFrame
     }
     networks = collection.networks
     rows = []
-    for labels, group in networks[networks[level].isin(settings)].groupby(KEYS, sort=False):
-        keys = dict(zip(KEYS, labels, strict=True))
+    for keys, group in grouped(networks[networks[level].isin(settings)], KEYS):
         good = group[~group.failed]
-        row = {key: value for key, value in keys.items() if key != level}
+        row: dict[str, Any] = {key: value for key, value in keys.items() if key != level}
         row |= {"swept": family} | settings[keys[level]] | {"label": keys[level]}
         for measure in MEASURES:
             row |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dwf_steps.metrics.uncertainty import paired_bootstrap
 from dwf_steps.randomness import numpy_generator
-from dwf_steps.reporting.results import KEYS, ZOO_KEYS, Collection
+from dwf_steps.reporting.results import KEYS, ZOO_KEYS, Collection, grouped
 from dwf_steps.storage.atomic import replacing
 
 SCORES = ("accuracy", "loss", "brier", "calibration_error")
@@ -28,7 +28,7 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
     """
     p_best = _against_the_best(collection)
     rows = []
-    for labels, generated in _groups(collection.networks):
+    for labels, generated in grouped(collection.networks, KEYS):
         training = _training(_zoo(collection, labels))
         good = generated[~generated.failed]
         rows += [
@@ -58,9 +58,9 @@ def novelty_table(collection: Collection) -> pd.DataFrame:
 
 
 def distances_table(collection: Collection) -> pd.DataFrame:
-    """Return where generated networks lie in weight space, beside the zoo's own leave-one-out values and those
-    of its held-out networks: distances to the nearest training network (raw, after realigning to each, within
-    the subspace), barriers to it, shares inside the training networks' span."""
+    """Return where generated networks lie in weight space, beside the zoo's own leave-one-out values and
+    those of its held-out networks: distances to the nearest training network (raw, after realigning to each,
+    within the subspace), barriers to it, shares inside the training networks' span."""
     table = _beside_the_zoo(collection, DISTANCES)
     sets = collection.sets.groupby(KEYS, sort=False, as_index=False)[
         ["zoo_subspace_distance", "held_out_subspace_distance"]
@@ -80,7 +80,7 @@ def sets_table(collection: Collection) -> pd.DataFrame:
 def alignment_table(collection: Collection) -> pd.DataFrame:
     """Return what each canonicalization did to distances and barriers, the reference itself left out."""
     rows = []
-    for labels, frame in _groups(collection.alignments, ZOO_KEYS):
+    for labels, frame in grouped(collection.alignments, ZOO_KEYS):
         others = frame[frame.distance_before > 0]
         measures = ("distance_before", "distance_after", "barrier_before", "barrier_after")
         rows.append(
@@ -142,12 +142,6 @@ def best_accuracies(table: pd.DataFrame) -> pd.DataFrame:
     return bold
 
 
-def _groups(frame: pd.DataFrame, keys: list[str] = KEYS) -> Iterable[tuple[dict[str, str], pd.DataFrame]]:
-    """Yield each combination's labels with its rows, repetitions together."""
-    for labels, rows in frame.groupby(keys, sort=False):
-        yield dict(zip(keys, labels, strict=True)), rows
-
-
 def _zoo(collection: Collection, labels: Mapping[str, str]) -> pd.DataFrame:
     """Return the networks of a combination's zoo; of repeated alignments, those of the first."""
     zoos = collection.zoos
@@ -161,7 +155,7 @@ def _training(zoo: pd.DataFrame) -> pd.DataFrame:
 
 def _beside_the_zoo(collection: Collection, measures: Iterable[str]) -> pd.DataFrame:
     rows = []
-    for labels, generated in _groups(collection.networks):
+    for labels, generated in grouped(collection.networks, KEYS):
         zoo = _zoo(collection, labels)
         values = {
             f"{prefix}{measure}_mean": frame[measure].mean()

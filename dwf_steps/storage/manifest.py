@@ -100,17 +100,28 @@ class Network:
 
 
 def write_shard(
-    directory: Path, manifest: Path, networks: Iterable[Network], architecture: Mapping[str, Any]
+    directory: Path,
+    manifest: Path,
+    networks: Iterable[Network],
+    architecture: Mapping[str, Any],
+    failed: Iterable[str] = (),
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write network files and then their manifest, each atomically, one network in memory at a time."""
-    records = []
+    """Write network files and then their manifest, each atomically, one network in memory at a time.
+
+    Networks with weights that are not finite get no file: they join the ``failed`` ones.
+    """
+    records, all_failed = [], list(failed)
     with replacing(directory) as partial:
         partial.mkdir()
         for network in networks:
+            if not all(np.isfinite(array).all() for array in network.state.values()):
+                all_failed.append(network.name)
+                continue
             path = partial / f"{network.name}.safetensors"
             save_network(path, network.state, architecture)
             records.append(Record(network.name, sha256(path), network.facts))
-    Manifest(manifest, tuple(records)).write()
+    Manifest(manifest, tuple(records), tuple(all_failed), dict(facts or {})).write()
 
 
 def unstack(

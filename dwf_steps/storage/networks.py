@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 ARCHITECTURE = "architecture"
+TOGETHER_BYTES = 2**29  # of networks that are computed with at a time
+
+
+def networks_together(d: int) -> int:
+    """Return how many networks of ``d`` weights fit into the memory that is given to them, one at least."""
+    return max(1, TOGETHER_BYTES // (4 * d))
 
 
 def save_network(path: Path, state: Mapping[str, np.ndarray], architecture: Mapping[str, Any]) -> None:

@@ -73,7 +73,7 @@ def train_networks(
         name: value.to(device).requires_grad_()
         for name, value in initial_networks(architecture, plans).items()
     }
-    optimizer = _optimizer(list(parameters.values()), training)
+    optimizer = make_optimizer(list(parameters.values()), training)
     best = _Best.start(parameters)
     first_epoch, first_batch = 0, 0
     state = checkpoint.load() if checkpoint else None
@@ -95,7 +95,7 @@ def train_networks(
             report.facts["epoch"] = f"{epoch + 1}/{training.epochs}"
             orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
             for batch in range(first_batch, len(orders)):
-                _step(architecture, parameters, optimizer, inputs, targets, orders[batch])
+                take_step(architecture, parameters, optimizer, inputs, targets, orders[batch])
                 report.advance()
                 if checkpoint:
                     checkpoint.save_if_due(
@@ -145,7 +145,7 @@ class _Best:
             self.parameters[name][chosen] = value.detach()[chosen]
 
 
-def _step(
+def take_step(
     architecture: MLPArchitecture,
     parameters: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
@@ -167,7 +167,8 @@ def _gather(inputs: Tensor, batch: Tensor) -> Tensor:
     return inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
 
 
-def _optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of n networks' parameters, which acts weight by weight."""
     common = {"lr": training.lr, "weight_decay": training.weight_decay, "fused": True}
     match training.optimizer:
         case "adam":
