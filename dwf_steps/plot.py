@@ -13,7 +13,7 @@ from dwf_steps.reporting.figures import (
     loss_curves,
     sweep,
 )
-from dwf_steps.reporting.results import Collection, Results
+from dwf_steps.reporting.results import KEYS, Collection, Results
 from dwf_steps.reporting.sweeps import swept_families
 from dwf_steps.step import run
 
@@ -32,7 +32,9 @@ def plot(root: Path, output: Path) -> None:
 
 
 def _table(root: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(root / f"tables/{name}.csv", keep_default_na=False, na_values=["nan"])
+    table = pd.read_csv(root / f"tables/{name}.csv")
+    labels = table.columns.intersection(KEYS)
+    return table.fillna(dict.fromkeys(labels, ""))
 
 
 def main() -> None:

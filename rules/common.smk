@@ -4,12 +4,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.config.canonicalization import reference_of
+from dwf_steps.config.controls import FRESH
 from dwf_steps.config.dataset import FETCHED, TableFile
 from dwf_steps.config.workflow import load_config, reference_name
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names
@@ -45,7 +47,9 @@ CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
 TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]
 FLOWS = list(CONFIG.flows())
-CONTROLS = [name for name in CONFIG.generators if name not in FLOWS]
+CONTROLS = [name for name, generator in CONFIG.generators.items() if generator.kind not in ("flow", *FRESH)]
+SAMPLED = [*FLOWS, *CONTROLS]
+TRAINED_CONTROLS = [name for name in CONFIG.generators if name not in SAMPLED]
 REPAIRS = [name for name, methods in CONFIG.recalibrations.items() if methods]
 
 

@@ -9,7 +9,8 @@ TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv",
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
 
 
-CELL_BENCHMARKS = "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}"
+GENERATOR_BENCHMARKS = "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}"
+CELL_BENCHMARKS = f"{GENERATOR_BENCHMARKS}/{{recalibration}}"
 CELL = "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}"
 EVALUATED = [
     path
@@ -33,16 +34,34 @@ def reported(folder, name, kind):
     )
 
 
+def zoo_benchmarks(zoo):
+    stage = "import_zoo" if zoo in IMPORTED else "train_zoo"
+    return [f"results/benchmarks/{zoo}/{stage}-{shard}.tsv" for shard in range(n_shards(zoo))]
+
+
+def zoo_costs(wildcards):
+    """What training the zoo took, where a control is trained at equal cost."""
+    equal = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+    return zoo_benchmarks(wildcards.zoo) if equal else []
+
+
+def generator_costs(wildcards):
+    """What making another generator's networks took, where a control is trained at equal cost."""
+    name = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+    if name is None:
+        return []
+    folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}/{name}"
+    priced = SimpleNamespace(zoo=wildcards.zoo, generator=name)
+    decoded = [f"{folder}/decode-{shard}.tsv" for shard in range(n_generated_shards(priced))]
+    return [f"{folder}/train_flow.tsv"] * (name in FLOWS) + [f"{folder}/sample.tsv", *decoded]
+
+
 def benchmarks(wildcards):
     """Return the benchmark file of every job whose time the tables state."""
     zoos = dict.fromkeys(cell.zoo for cell in CELLS)
     aligned = dict.fromkeys((cell.zoo, cell.canon) for cell in CELLS)
     return (
-        [
-            f"results/benchmarks/{zoo}/{'import' if zoo in IMPORTED else 'train'}_zoo-{shard}.tsv"
-            for zoo in zoos
-            for shard in range(n_shards(zoo))
-        ]
+        [path for zoo in zoos for path in zoo_benchmarks(zoo)]
         + [
             f"results/benchmarks/{zoo}/{canon}/canonicalize-{shard}.tsv"
             for zoo, canon in aligned
@@ -56,9 +75,10 @@ def benchmarks(wildcards):
         ]
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv", FLOWS)
-        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv")
-        + requested_networks("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.tsv")
-        + requested_networks(f"{CELL_BENCHMARKS}/recalibrate-{{shard}}.tsv", REPAIRS)
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv", SAMPLED)
+        + requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", SAMPLED)
+        + requested_networks(f"{GENERATOR_BENCHMARKS}/train_control-{{shard}}.tsv", TRAINED_CONTROLS)
+        + requested_networks(f"{CELL_BENCHMARKS}/recalibrate-{{shard}}.tsv", recalibrations=REPAIRS)
         + requested_networks(f"{CELL_BENCHMARKS}/score-{{shard}}.tsv")
         + requested(f"{CELL_BENCHMARKS}/evaluate.tsv")
     )

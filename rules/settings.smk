@@ -90,6 +90,21 @@ def control_settings(wildcards):
     return as_json(control=CONFIG.generators[wildcards.generator])
 
 
+def train_control_settings(wildcards):
+    """The control, the zoo's training, and which networks this job makes."""
+    zoo, control = zoo_of(wildcards), CONFIG.generators[wildcards.generator]
+    imported = isinstance(zoo, ImportedZoo)
+    parts, samples = n_generated_shards(wildcards), control.sampling.samples
+    first, last = (samples * part // parts for part in (int(wildcards.shard), int(wildcards.shard) + 1))
+    kinds = [control.initialisation] if control.kind == "random_init" else list(zoo.initialisations)
+    settings = task_parts(zoo) | {"control": control, "initialisations": kinds}
+    settings |= {"training": None if imported else zoo.training, "first": first, "count": last - first}
+    if getattr(control, "equal_cost_to", None):
+        settings["priced_samples"] = CONFIG.generators[control.equal_cost_to].sampling.samples
+        settings["zoo_networks"] = len(network_names(zoo))
+    return as_json(**settings)
+
+
 def decode_settings(wildcards):
     return as_json(
         part=int(wildcards.shard),

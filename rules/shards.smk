@@ -7,7 +7,12 @@ def n_shards(zoo_name):
 
 
 def n_generated_shards(names):
-    """The jobs over which a generator's samples are divided when they are decoded; of wildcards or a cell."""
+    """The jobs over which a generator's samples are divided when they are made; of wildcards or a cell.
+
+    Snapshots of one training are made by one job.
+    """
+    if CONFIG.generators[names.generator].kind == "snapshots":
+        return 1
     return min(CONFIG.zoos[names.zoo].matrix.decode_jobs, CONFIG.generators[names.generator].sampling.samples)
 
 
@@ -30,13 +35,13 @@ def generated_shards(pattern):
     return numbered(pattern, n_generated_shards)
 
 
-def requested_networks(pattern, recalibrations=CONFIG.recalibrations):
+def requested_networks(pattern, generators=CONFIG.generators, recalibrations=CONFIG.recalibrations):
     """Return the paths of a pattern over all shards of networks that the experiments ask for, each once."""
     return list(
         dict.fromkeys(
             pattern.format(**cell._asdict(), shard=shard)
             for cell in CELLS
-            if cell.recalibration in recalibrations
+            if cell.generator in generators and cell.recalibration in recalibrations
             for shard in range(n_generated_shards(cell))
         )
     )

@@ -1,22 +1,11 @@
-"""Generators: flows and the controls they are compared with."""
+"""Generators: flows, and the controls they are compared with."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
 from dwf_steps.config.section import Section
-
-Seed = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class Draws(Section):
-    """How many networks to generate, from which seed."""
-
-    samples: Annotated[int, Field(ge=1)] = 100
-    """Networks to generate."""
-    seed: Seed = 0
-    """Seed of the draws."""
 
 
 class FlowSampling(Draws):
@@ -26,6 +15,8 @@ class FlowSampling(Draws):
     """Solver (torchdiffeq): `rk4` is the 3/8 rule; `dopri5` adapts its steps."""
     steps: Annotated[int, Field(ge=1)] = 100
     """Steps of the fixed-step solvers."""
+    temperature: Positive = 1.0
+    """Factor of the source's standard deviation when sampling: below 1 samples are more typical."""
     rtol: Positive = 1e-5
     """Relative tolerance of dopri5."""
     atol: Positive = 1e-5
@@ -104,38 +95,4 @@ class FlowConfig(Section):
     """Its sampling; changing it does not retrain the flow."""
 
 
-class GaussianConfig(Section):
-    """Control: a Gaussian with the training networks' mean and covariance, in the same subspace."""
-
-    kind: Literal["gaussian"]
-    """Marks the generator as this control."""
-    sampling: Draws = Draws()
-    """Number and seed of the draws."""
-
-
-class NoiseConfig(Section):
-    """Control: isotropic noise around a training network drawn at random."""
-
-    kind: Literal["noise"]
-    """Marks the generator as this control."""
-    std: Annotated[float, Field(ge=0)] = 0.02
-    """Standard deviation of the noise, in units of the weights themselves."""
-    sampling: Draws = Draws()
-    """Number and seed of the draws."""
-
-
-class InterpolationConfig(Section):
-    """Control: a point between two training networks drawn at random."""
-
-    kind: Literal["interpolation"]
-    """Marks the generator as this control."""
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """How far to go: 0 is the first network, 1 the second."""
-    sampling: Draws = Draws()
-    """Number and seed of the draws."""
-
-
-ControlConfig = Annotated[GaussianConfig | NoiseConfig | InterpolationConfig, Field(discriminator="kind")]
-GeneratorConfig = Annotated[
-    FlowConfig | GaussianConfig | NoiseConfig | InterpolationConfig, Field(discriminator="kind")
-]
+GeneratorConfig = Annotated[FlowConfig | ControlConfig, Field(discriminator="kind")]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
 from dwf_steps.config.canonicalization import Canonicalization, GitRebasin, Normalized, reference_of
+from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
 from dwf_steps.config.dataset import BUILT_IN, TableFile
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generator import FlowConfig, GeneratorConfig
@@ -87,7 +88,7 @@ class WorkflowConfig(Section):
     """Ways of reducing the weight matrix."""
     generators: dict[Name, GeneratorConfig]
     """Flows and controls."""
-    recalibrations: dict[Name, Recalibration] = {"none": []}
+    recalibrations: dict[Name, Recalibration] = Field(default={"none": []})
     """Ways of repairing generated networks on training examples: a list of methods applied in order; `[]`
     leaves the networks alone."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -156,6 +157,9 @@ def _problems(config: WorkflowConfig) -> Iterator[str]:
     for zoo, subspace in dict.fromkeys((cell.zoo, cell.subspace) for cell in cells):
         if usable[zoo]:
             yield from _subspace_problems(config, zoo, subspace)
+    for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
+        if usable[zoo]:
+            yield from _control_problems(config, zoo, generator)
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
@@ -256,6 +260,30 @@ def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> 
             f"subspaces.{subspace}.components: found {method.components}, but zoo {zoo_name!r} allows at "
             f"most {most} (n - 1 for {n} training networks, and no more than their {d} weights)"
         )
+
+
+def _control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    zoo, control, where = config.zoos[zoo_name], config.generators[name], f"generators.{name}"
+    if isinstance(control, HeldOutConfig) and control.sampling.samples > zoo.held_out:
+        yield (
+            f"{where}.sampling.samples: found {control.sampling.samples}, but zoo {zoo_name!r} holds out "
+            f"{zoo.held_out} networks; ask for at most these, or raise zoos.{zoo_name}.held_out"
+        )
+    if isinstance(control, SoupConfig) and control.networks > n_training(zoo):
+        yield (
+            f"{where}.networks: found {control.networks}, but zoo {zoo_name!r} has {n_training(zoo)} "
+            "training networks; average at most these"
+        )
+    if isinstance(control, TrainedConfig | SnapshotsConfig) and isinstance(zoo, ImportedZoo):
+        yield f"{where}: zoo {zoo_name!r} was imported: it has no training to repeat; leave {name} out"
+    if isinstance(control, TrainedConfig) and (other := control.equal_cost_to) is not None:
+        priced = config.generators.get(other)
+        if priced is None or priced.kind in FRESH:
+            choices = [key for key, generator in config.generators.items() if generator.kind not in FRESH]
+            yield (
+                f"{where}.equal_cost_to: {other!r} is no generator with a cost of its own; expected one of "
+                f"{', '.join(choices)}"
+            )
 
 
 def _describe(error: Any, raw: Any) -> str:

@@ -104,7 +104,7 @@ def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torc
     """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once."""
     n, k = config.sampling.samples, model.velocity.output.out_features
     draws = torch_generator("sample flow", config.sampling.seed)
-    x0 = torch.randn(n, k, generator=draws).mul_(config.source_std).to(device)
+    x0 = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature).to(device)
     points = integrate(model.velocity, x0, config.sampling).cpu().numpy().astype(np.float64) * model.scale
     if basis.raw:
         coefficients = np.zeros((n, basis.decoder.shape[1]))

@@ -6,7 +6,7 @@ import pandas as pd
 from dwf_steps.reporting.results import KEYS, Collection, grouped
 
 FITTED = ("train_flow",)  # once for a generator
-GENERATED = ("sample", "decode", "recalibrate", "initialise_networks", "retrain")  # for every network
+GENERATED = ("sample", "decode", "train_control", "recalibrate")  # for every network
 TRAINED = ("train_zoo", "import_zoo")
 PREPARED = ("canonicalize", "stack_weights", "accumulate_gram", "solve_basis")  # once for a zoo
 

@@ -95,9 +95,11 @@ def alignment_table(collection: Collection) -> pd.DataFrame:
 def precision_table(collection: Collection) -> pd.DataFrame:
     """Return what the weight matrix' precision and decoding in float32 cost, each as the root mean square of
     the error relative to that of the distance from the training mean; of several shards the largest counts.
+    Controls that are not decoded are left out.
     """
     facts = ["stored_as", "storage_error", "decoding_error"]
-    return collection.manifests().groupby(KEYS[:4], sort=False, as_index=False)[facts].max()
+    decoded = collection.manifests().dropna(subset=facts)
+    return decoded.groupby(KEYS[:4], sort=False, as_index=False)[facts].max()
 
 
 def timing_table(collection: Collection) -> pd.DataFrame:

@@ -6,7 +6,6 @@ in seconds of one thread. A profile's own expressions cannot see the configurati
 
 import math
 from functools import cache
-from types import SimpleNamespace
 
 from dwf_steps.config.dataset import BUILT_IN
 
@@ -100,6 +99,7 @@ def problem(wildcards):
     zoo, widths = zoo_of(wildcards), zoo_of(wildcards).architecture.widths
     n, d, m = zoo_sizes(wildcards.zoo)
     p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, units=sum(widths), widest=max(widths[1:]), classes=widths[-1])
+    p.zoo_is_imported = wildcards.zoo in IMPORTED
     p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
     p.data = 20 * m * widths[0]  # as read in float64, and as standardised in float32
     p.item = {"float16": 2, "float32": 4}[zoo.matrix.dtype]
@@ -177,6 +177,18 @@ def sample_flow_work(p):
 
 def sample_control_work(p):
     return 32 * p.n * (p.n + p.g), p.n**2 * p.g / FLOPS
+
+
+def train_control_work(p):
+    """As for a shard of the zoo; no control trains for longer, but snapshots, one network for many epochs."""
+    if p.generator.kind == "random_init" or p.zoo_is_imported:
+        return 8 * p.g * p.d, 8 * p.g * p.d / READ
+    p.s = math.ceil(p.g / p.zoo.matrix.decode_jobs)
+    held, seconds = train_zoo_work(p)
+    if p.generator.kind == "snapshots":
+        epochs = p.generator.skip_epochs + p.generator.every_epochs * p.g
+        return held, epochs * (6 * p.d * p.m / FLOPS + STEP * p.m / p.zoo.training.batch_size)
+    return held, seconds * max(1, (p.generator.epochs if p.generator.kind == "trained" else 0) or 0)
 
 
 def decode_work(p):
