@@ -99,14 +99,17 @@ def evaluate(
     Parameters
     ----------
     networks, outputs
-        The networks' manifests, and what they say about the test set.
+        The networks' manifests, as they were generated, and what they say about the test set, recalibrated or
+        not. A recalibration follows from the weights it is given: how new these are is asked before it.
+    zoo_outputs
+        What the zoo's networks say, recalibrated alike.
     """
     matrix, said = WeightMatrix.open(weights), Outputs.load(outputs)
     manifests = [Manifest.read(path) for path in networks]
-    works = np.isfinite(said.log_probabilities).all(axis=(1, 2))
+    works = set(said.names[np.isfinite(said.log_probabilities).all(axis=(1, 2))].tolist())
     files = [manifest.file(record) for manifest in manifests for record in manifest.networks]
     names = sample_names(len(files) + sum(len(manifest.failed) for manifest in manifests))
-    files = [file for file, finite in zip(files, works, strict=True) if finite]
+    files = [file for file in files if file.stem in works]
     frame, sets, ensembles = pd.DataFrame(columns=["loss"]), {}, pd.DataFrame(columns=["size"])
     items = Items(np.zeros(len(said.targets)), 0)
     if files:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
@@ -19,7 +18,7 @@ from dwf_steps.recalibration.methods import recalibrate as apply_methods
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.manifest import Manifest, Network, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import networks_together, stack_states
+from dwf_steps.storage.networks import networks_together, stack_states, tensors
 
 REFERENCES = 100  # training networks, at most, whose statistics are restored
 
@@ -56,30 +55,25 @@ def recalibrate(
     architecture, device = build(settings.architecture), select_device()
     shard = Manifest.read(networks)
     files = shard.verified_files()
-    reference = _tensors(_reference(settings.methods, weights), device)
+    reference = tensors(reference_networks(settings.methods, WeightMatrix.open(weights)), device)
     together = networks_together(architecture.layout.size)
 
     def repaired() -> Iterator[Network]:
         for start in progress(range(0, len(files), together), "group of networks"):
             group = files[start : start + together]
-            states = _tensors(stack_states(group), device)
+            states = tensors(stack_states(group), device)
             after = apply_methods(architecture, states, settings.methods, train, reference)
             yield from unstack([path.stem for path in group], {k: v.cpu().numpy() for k, v in after.items()})
 
     write_shard(output, manifest, repaired(), settings.architecture.model_dump(), shard.failed, shard.facts)
 
 
-def _reference(methods: Recalibration, weights: Path) -> dict[str, np.ndarray]:
+def reference_networks(methods: Recalibration, matrix: WeightMatrix) -> dict[str, np.ndarray]:
     """Return training networks spread evenly over the zoo, where a method asks for them."""
     if not any(isinstance(method, Repair) for method in methods):
         return {}
-    matrix = WeightMatrix.open(weights)
     count = min(REFERENCES, matrix.n_training)
     return matrix.networks(np.arange(count) * matrix.n_training // count)
-
-
-def _tensors(networks: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(array).to(device) for name, array in networks.items()}
 
 
 def main() -> None:

@@ -6,17 +6,19 @@ import numpy as np
 import torch
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import DatasetConfig, Shift, SplitsConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets import load_dataset
 from dwf_steps.datasets.shifted import shifted_inputs
+from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
 from dwf_steps.metrics.scores import log_probabilities
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.manifest import Manifest
-from dwf_steps.storage.networks import networks_together, stack_states
+from dwf_steps.storage.networks import networks_together, stack_states, tensors
 from dwf_steps.storage.outputs import Outputs
 
 
@@ -43,19 +45,35 @@ def score(
     """
     architecture, device = build(settings.architecture), select_device()
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
-    inputs = (dataset.test.inputs, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     files = Manifest.read(networks).verified_files()
     together = networks_together(architecture.layout.size)
-    classes = settings.architecture.widths[-1]
-    said = [np.empty((len(files), len(asked), classes), np.float16) for asked in inputs]
+    scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     for start in progress(range(0, len(files), together), "group of networks"):
-        group = slice(start, start + together)
-        stacked = stack_states(files[group])
-        parameters = {name: torch.from_numpy(array).to(device) for name, array in stacked.items()}
-        for answers, asked in zip(said, inputs, strict=True):
-            answers[group] = log_probabilities(architecture, parameters, asked)
-    names = np.array([path.stem for path in files], dtype=str)
-    Outputs(names, said[0], dataset.test.targets, said[1]).save(output)
+        group = files[start : start + together]
+        scorer.add([path.stem for path in group], tensors(stack_states(group), device))
+    scorer.outputs().save(output)
+
+
+class Scorer:
+    """Collects what networks say about a data set's test inputs and about ``shifted`` ones (m', features)."""
+
+    def __init__(self, architecture: MLPArchitecture, dataset: Dataset, shifted: np.ndarray) -> None:
+        self._architecture, self._dataset = architecture, dataset
+        self._inputs = (dataset.test.inputs, shifted)
+        classes = architecture.config.widths[-1]
+        self._said = [[np.empty((0, len(inputs), classes), np.float16)] for inputs in self._inputs]
+        self._names: list[str] = []
+
+    def add(self, names: list[str], parameters: dict[str, torch.Tensor]) -> None:
+        """Ask n networks, parameters (n, *shape)."""
+        self._names += names
+        for said, inputs in zip(self._said, self._inputs, strict=True):
+            said.append(log_probabilities(self._architecture, parameters, inputs))
+
+    def outputs(self) -> Outputs:
+        """Return what all networks said."""
+        test, shifted = map(np.concatenate, self._said)
+        return Outputs(np.array(self._names, dtype=str), test, self._dataset.test.targets, shifted)
 
 
 def main() -> None:

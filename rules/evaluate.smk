@@ -3,14 +3,14 @@
 
 rule evaluate_zoo:
     input:
-        outputs=shard_paths("results/{zoo}/outputs/shard-{shard}.npz"),
+        outputs=zoo_outputs,
         weights="results/{zoo}/{canon}/weights.zarr",
         gram=gram_parts,
     output:
-        metrics="results/{zoo}/{canon}/zoo_metrics.csv",
-        ensembles="results/{zoo}/{canon}/zoo_ensembles.csv",
+        metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
+        ensembles="results/{zoo}/{canon}/zoo_metrics/{recalibration}/ensembles.csv",
     log:
-        "results/logs/{zoo}/{canon}/evaluate_zoo.log",
+        "results/logs/{zoo}/{canon}/evaluate_zoo-{recalibration}.log",
     conda:
         "../envs/environment.yaml"
     threads: matrix_threads
@@ -28,15 +28,15 @@ rule evaluate_zoo:
 
 rule evaluate:
     input:
-        networks=all_recalibrated_networks,
-        manifests=all_recalibrated_manifests,
+        networks=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
+        manifests=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json"),
         outputs=generated_shards(
             "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/outputs/shard-{shard}.npz"
         ),
         weights="results/{zoo}/{canon}/weights.zarr",
         gram=gram_parts,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-        zoo_outputs=shard_paths("results/{zoo}/outputs/shard-{shard}.npz"),
+        zoo_outputs=zoo_outputs,
         data=fetched_data,
         table=own_table,
     output:

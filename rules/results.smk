@@ -19,8 +19,8 @@ EVALUATED = [
 ]
 ZOO_EVALUATED = [
     path
-    for name in ("zoo_metrics.csv", "zoo_ensembles.csv")
-    for path in requested(f"results/{{zoo}}/{{canon}}/{name}")
+    for name in ("metrics.csv", "ensembles.csv")
+    for path in requested(f"results/{{zoo}}/{{canon}}/zoo_metrics/{{recalibration}}/{name}")
 ]
 
 

@@ -45,6 +45,12 @@ def evaluate_zoo_settings(wildcards):
     return as_json(architecture=zoo_of(wildcards).architecture, evaluation=CONFIG.evaluation)
 
 
+def recalibrate_zoo_settings(wildcards):
+    methods = [method.model_dump() for method in CONFIG.recalibrations[wildcards.recalibration]]
+    zoo = zoo_of(wildcards)
+    return as_json(**task_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution)
+
+
 def recalibrate_settings(wildcards):
     methods = [method.model_dump() for method in CONFIG.recalibrations[wildcards.recalibration]]
     return as_json(**task_parts(zoo_of(wildcards)), methods=methods)

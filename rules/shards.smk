@@ -66,13 +66,12 @@ def recalibrated_manifest(wildcards):
     return f"{recalibrated_networks(wildcards)}.json"
 
 
-def all_recalibrated_networks(wildcards):
-    folder = recalibrated_folder(wildcards)
-    return [f"{folder}/shard-{shard}" for shard in range(n_generated_shards(wildcards))]
-
-
-def all_recalibrated_manifests(wildcards):
-    return [f"{networks}.json" for networks in all_recalibrated_networks(wildcards)]
+def zoo_outputs(wildcards):
+    """What the zoo's networks say, recalibrated like the generated networks that they are compared with."""
+    zoo, name = wildcards.zoo, wildcards.recalibration
+    if name in REPAIRS:
+        return [f"results/{zoo}/{wildcards.canon}/zoo_outputs/{name}.npz"]
+    return [f"results/{zoo}/outputs/shard-{shard}.npz" for shard in range(n_shards(zoo))]
 
 
 def gram_parts(wildcards):

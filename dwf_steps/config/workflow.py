@@ -26,7 +26,7 @@ from dwf_steps.errors import InputError
 RESERVED = {
     "zoos": {"data", "tables", "figures", "logs", "benchmarks"},
     "canonicalizations": {"zoo", "outputs"},
-    "subspaces": {"aligned", "gram", "reference"},
+    "subspaces": {"aligned", "gram", "reference", "zoo_metrics", "zoo_outputs"},
     "recalibrations": {"networks"},
 }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.reporting.results import KEYS, Collection, grouped
+from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped
 
 FITTED = ("train_flow",)  # once for a generator
 GENERATED = ("sample", "decode", "train_control", "recalibrate")  # for every network
@@ -26,7 +26,7 @@ def cost_table(collection: Collection) -> pd.DataFrame:
         own = jobs[_above(jobs, labels)]
         training = _per_network(own[own.stage.isin(TRAINED)])
         generating = _per_network(own[own.stage.isin(GENERATED)])
-        fit, prepare = (own[own.stage.isin(stages)].seconds.sum() for stages in (FITTED, PREPARED))
+        fit, prepare = (_once(own[own.stage.isin(stages)]) for stages in (FITTED, PREPARED))
         gained = training - generating
         rows.append(
             labels
@@ -51,6 +51,11 @@ def _above(jobs: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
     return fits
 
 
+def _once(jobs: pd.DataFrame) -> float:
+    """Return the seconds of stages, their shards added up; repetitions are averaged."""
+    return float(jobs.groupby(["stage", "run"]).seconds.sum().groupby("stage").mean().sum())
+
+
 def _per_network(jobs: pd.DataFrame) -> float:
     """Return the seconds of stages divided over shards, for each network; repetitions are averaged."""
     runs = jobs.groupby(["stage", "run"]).agg(seconds=("seconds", "sum"), networks=("networks", "first"))
@@ -65,13 +70,8 @@ def ensembles_table(collection: Collection) -> pd.DataFrame:
     generated = collection.ensembles.groupby([*KEYS, "size"], sort=False, as_index=False)[measures].mean()
     generated = generated.merge(costs, on=KEYS)
     generated["seconds"] = generated.fit_seconds + generated["size"] * generated.seconds_per_network
-    zoo = collection.zoo_ensembles.groupby(["zoo", "canonicalization", "size"], sort=False, as_index=False)[
-        measures
-    ].mean()
-    zoo = zoo.drop_duplicates(["zoo", "size"])  # canonicalization changes no function
+    zoo = collection.zoo_ensembles.groupby([*COMPARED, "size"], sort=False, as_index=False)[measures].mean()
     trained = costs.drop_duplicates("zoo")[["zoo", "training_seconds_per_network"]]
-    zoo = zoo.merge(trained, on="zoo").assign(
-        canonicalization="", subspace="", generator="zoo", recalibration=""
-    )
+    zoo = zoo.merge(trained, on="zoo").assign(subspace="", generator="zoo")
     zoo["seconds"] = zoo["size"] * zoo.training_seconds_per_network
     return pd.concat([zoo, generated], ignore_index=True)[[*KEYS, "size", *measures, "seconds"]]

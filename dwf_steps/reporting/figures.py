@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from dwf_steps.reporting.frontier import CURVE, curve_points
-from dwf_steps.reporting.results import KEYS, ZOO_KEYS, Collection, grouped, several
+from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
 
 # Okabe & Ito (2008): distinguishable with every common colour deficiency.
@@ -85,17 +85,16 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
     networks (5th to 95th percentile of its leave-one-out values)."""
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
     families = _names(networks.family)
-    with panels(_names(networks.canonicalization), _names(networks.zoo)) as (figure, axes):
-        for keys, rows in grouped(collection.zoos, ZOO_KEYS):
+    rows_of, columns = _names(networks.recalibration), _names(networks.zoo + ", " + networks.canonicalization)
+    with panels(rows_of, columns) as (figure, axes):
+        for keys, rows in grouped(collection.zoos, COMPARED):
             _zoo_region(axes[_panel(keys)], rows[~rows.held_out], rows[rows.held_out])
-        for keys, rows in grouped(networks, [*ZOO_KEYS, "family"]):
+        for keys, rows in grouped(networks, [*COMPARED, "family"]):
             mark = _mark(families.index(keys["family"]))
             axes[_panel(keys)].scatter(
                 rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, label=keys["family"], **mark
             )
-        for (canon, zoo), ax in axes.items():
-            ax.set(title=f"{zoo}, {canon}", xlabel="max IoU with training networks", ylabel="test accuracy")
-            ax.set_xlim(-0.03, 1.03)
+        _label(axes, "max IoU with training networks", "test accuracy")
         save(figure, path)
 
 
@@ -109,7 +108,7 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
         for keys, curve in grouped(points, CURVE):
             ordered = curve.sort_values("max_iou")
             label = f"{keys['family']} ({keys['subspace']})" if several(points.subspace) else keys["family"]
-            axes[keys["recalibration"], f"{keys['zoo']}, {keys['canonicalization']}"].plot(
+            axes[_panel(keys)].plot(
                 ordered.max_iou,
                 ordered.accuracy,
                 linestyle="--" if curve.control.iloc[0] else "-",
@@ -118,13 +117,20 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
                 label=label,
                 **_mark(families.index(keys["family"])),
             )
-        for keys, networks in grouped(collection.zoos, ZOO_KEYS):
-            for row in rows:
-                _zoo_means(axes[row, f"{keys['zoo']}, {keys['canonicalization']}"], networks)
-        for (row, column), ax in axes.items():
-            title = column if row == "none" else f"{column}, {row}"
-            ax.set(title=title, xlabel="mean max IoU", ylabel="mean test accuracy", xlim=(-0.03, 1.03))
+        for keys, networks in grouped(collection.zoos, COMPARED):
+            _zoo_means(axes[_panel(keys)], networks)
+        _label(axes, "mean max IoU", "mean test accuracy")
         save(figure, path)
+
+
+def _panel(keys: dict[str, str]) -> tuple[str, str]:
+    return keys["recalibration"], f"{keys['zoo']}, {keys['canonicalization']}"
+
+
+def _label(axes: dict[tuple[str, str], Axes], x: str, y: str) -> None:
+    for (row, column), ax in axes.items():
+        title = column if row == "none" else f"{column}, {row}"
+        ax.set(title=title, xlabel=x, ylabel=y, xlim=(-0.03, 1.03))
 
 
 def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
@@ -170,25 +176,19 @@ def _spans_decades(values: pd.Series) -> bool:
 def ensembles(table: pd.DataFrame, path: Path) -> None:
     """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
     right."""
-    table = table.assign(
-        line=table.generator + table.recalibration.map(lambda r: "" if r in ("", "none") else f", {r}")
-    )
-    lines = _names(table.line)
-    canons = [canon for canon in _names(table.canonicalization) if canon]
-    with panels(canons, _names(table.zoo)) as (figure, axes):
-        for (canon, zoo), ax in axes.items():
-            chosen = table[(table.zoo == zoo) & table.canonicalization.isin(["", canon])]
-            for keys, rows in grouped(chosen, ["line", "subspace"]):
-                line = keys["line"]
-                mark = {"color": ZOO_COLOUR, "marker": "*"} if line == "zoo" else _mark(lines.index(line))
-                ax.plot(rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=line, **mark)
-            ax.set(title=f"{zoo}, {canon}", xlabel="seconds for all members", ylabel="ensemble accuracy")
-            ax.set_xscale("log")
+    columns = table.zoo + ", " + table.canonicalization
+    lines = [name for name in _names(table.generator) if name != "zoo"]
+    with panels(_names(table.recalibration), _names(columns)) as (figure, axes):
+        for keys, rows in grouped(table, KEYS):
+            name = keys["generator"]
+            mark = {"color": ZOO_COLOUR, "marker": "*"} if name == "zoo" else _mark(lines.index(name))
+            axes[_panel(keys)].plot(
+                rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=name, **mark
+            )
+        for (row, column), ax in axes.items():
+            title = column if row == "none" else f"{column}, {row}"
+            ax.set(title=title, xlabel="seconds for all members", ylabel="ensemble accuracy", xscale="log")
         save(figure, path)
-
-
-def _panel(keys: dict[str, str]) -> tuple[str, str]:
-    return keys["canonicalization"], keys["zoo"]
 
 
 def _mark(i: int) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def loss_curves(collection: Collection, path: Path) -> None:
     generators = _names(losses.generator)
     with panels(canons or ["no flow was trained"], zoos or [""]) as (figure, axes):
         for keys, rows in grouped(losses, [*KEYS[:4], "run"]):
-            ax = axes[_panel(keys)]
+            ax = axes[keys["canonicalization"], keys["zoo"]]
             colour = COLOURS[generators.index(keys["generator"]) % len(COLOURS)]
             label = (
                 f"{keys['generator']}, {keys['subspace']}" if several(losses.subspace) else keys["generator"]

@@ -6,11 +6,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from dwf_steps.reporting.results import Collection, grouped
+from dwf_steps.reporting.results import COMPARED, Collection, grouped
 
-GROUP = ["zoo", "canonicalization", "recalibration"]
 GENERATOR = ["subspace", "family"]
-CURVE = [*GROUP, *GENERATOR]
+CURVE = [*COMPARED, *GENERATOR]
 
 # Measure -> sign that makes larger values mean closer to the training networks.
 CLOSENESS = {"max_iou": 1.0, "nn_distance": -1.0}
@@ -59,8 +58,8 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
     points = curve_points(collection)
     zoos = collection.zoos
     rows = []
-    for keys, group in grouped(points, GROUP):
-        zoo = zoos[(zoos.zoo == keys["zoo"]) & (zoos.canonicalization == keys["canonicalization"])]
+    for keys, group in grouped(points, COMPARED):
+        zoo = zoos[(zoos[COMPARED] == [keys[level] for level in COMPARED]).all(axis=1)]
         controls = group[group.control & ~group.kind.isin(["held_out", "trained"])]
         for (measure, sign), (named, curve) in product(CLOSENESS.items(), grouped(group, GENERATOR)):
             training, held_out = zoo[~zoo.held_out][measure].mean(), zoo[zoo.held_out][measure].mean()

@@ -19,6 +19,7 @@ from dwf_steps.subspace.basis import Basis
 
 KEYS = list(LEVELS)
 ZOO_KEYS = KEYS[:2]
+COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
 RECORD = Path("tables/experiment.json")
 SECTIONS = dict(
     zip(KEYS, ("zoos", "canonicalizations", "subspaces", "generators", "recalibrations"), strict=True)
@@ -116,8 +117,8 @@ class Collection:
     """The results of one folder, or of several together. Rows whose labels agree are repetitions: ``run``
     tells them apart.
 
-    Every frame has the labels of the levels as its first columns (`KEYS`, or `ZOO_KEYS` for what is known of
-    zoos).
+    Every frame has the labels of the levels as its first columns (`KEYS`, or for zoos
+    `ZOO_KEYS` or `COMPARED`).
     """
 
     def __init__(self, results: Sequence[Results]) -> None:
@@ -140,13 +141,13 @@ class Collection:
 
     @cached_property
     def zoos(self) -> pd.DataFrame:
-        """The zoos' networks, a row each."""
-        return self._read("zoo_metrics.csv", 2)
+        """The zoos' networks, each recalibrated like the generated ones, a row each."""
+        return self._read_zoos("metrics.csv")
 
     @cached_property
     def zoo_ensembles(self) -> pd.DataFrame:
         """Ensembles of training networks, a row for each size."""
-        return self._read("zoo_ensembles.csv", 2)
+        return self._read_zoos("ensembles.csv")
 
     @cached_property
     def alignments(self) -> pd.DataFrame:
@@ -230,6 +231,18 @@ class Collection:
         if names["generator"]:
             return results.record.samples[names["generator"]]
         return results.record.zoo_networks[names["zoo"]]
+
+    def _read_zoos(self, name: str) -> pd.DataFrame:
+        frames = []
+        for results in self.results:
+            for zoo, canon, recalibration in dict.fromkeys((c[0], c[1], c[4]) for c in results.record.cells):
+                folder = results.root / zoo / canon / "zoo_metrics" / recalibration
+                frame = pd.read_csv(folder / name)
+                for level, value in zip(COMPARED, (zoo, canon, recalibration), strict=True):
+                    frame.insert(COMPARED.index(level), level, results.record.label(level, value))
+                frame.insert(len(COMPARED), "run", str(folder))
+                frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
 
     def _read(self, name: str, depth: int) -> pd.DataFrame:
         frames = []

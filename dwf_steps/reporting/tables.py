@@ -8,13 +8,12 @@ import pandas as pd
 
 from dwf_steps.metrics.uncertainty import paired_bootstrap
 from dwf_steps.randomness import numpy_generator
-from dwf_steps.reporting.results import KEYS, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.results import COMPARED, KEYS, ZOO_KEYS, Collection, grouped
 from dwf_steps.storage.atomic import replacing
 
 SCORES = ("accuracy", "loss", "brier", "calibration_error")
 NOVELTY = ("max_iou", "mean_iou", "disagreement", "jensen_shannon", "nn_distance")
 DISTANCES = ("nn_distance", "realigned_distance", "span_share", "explained_by_one")
-COMPARED = ["zoo", "canonicalization", "recalibration"]  # a generator is compared with the others there
 SIGNIFICANT = 0.05
 
 
@@ -118,36 +117,52 @@ def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = Non
     Parameters
     ----------
     bold
-        Which cells to set in bold, bool, the frame's shape.
+        Which cells to set in bold, bool, by the columns of `presentable`.
     """
-    shown = frame.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
-    shown = shown.mask(frame.isna(), "")
-    texts = {".csv": frame.to_csv(index=False)}
-    if bold is None:
-        texts[".md"] = shown.to_markdown(index=False, disable_numparse=True) + "\n"
-        texts[".tex"] = shown.to_latex(index=False, escape=True)
-    else:
-        marked = shown.mask(bold, "**" + shown.astype(str) + "**")
-        texts[".md"] = marked.to_markdown(index=False, disable_numparse=True) + "\n"
-        styled = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-        styled = styled.apply(lambda _: np.where(bold, "textbf: --rwrap", ""), axis=None)
-        texts[".tex"] = styled.to_latex(hrules=True)
+    shown, texts = presentable(frame), {".csv": frame.to_csv(index=False)}
+    bold = pd.DataFrame(False, shown.index, shown.columns) if bold is None else bold[shown.columns]
+    marked = shown.mask(bold, "**" + shown.astype(str) + "**")
+    texts[".md"] = marked.to_markdown(index=False, disable_numparse=True) + "\n"
+    styled = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    styled = styled.apply(lambda _: np.where(bold, "textbf: --rwrap", ""), axis=None)
+    texts[".tex"] = styled.to_latex(hrules=True)
     for ending, text in texts.items():
         with replacing(path.with_suffix(ending)) as partial:
             partial.write_text(text)
 
 
+def presentable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame as text: four digits, and each mean with its standard deviation in one column."""
+    columns = {}
+    for name in frame:
+        stem, _, kind = str(name).rpartition("_")
+        if kind == "mean" and f"{stem}_std" in frame:
+            columns[stem] = [
+                f"{mean:.4g} ± {std:.2g}" if np.isfinite(std) else _number(mean)
+                for mean, std in zip(frame[name], frame[f"{stem}_std"], strict=True)
+            ]
+        elif not (kind == "std" and f"{stem}_mean" in frame):
+            columns[str(name)] = [_number(value) for value in frame[name]]
+    return pd.DataFrame(columns, frame.index)
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "" if np.isnan(value) else f"{value:.4g}"
+
+
 def best_accuracies(table: pd.DataFrame) -> pd.DataFrame:
     """Return which cells of the accuracy table are the best of their group, or not worse significantly."""
-    bold = pd.DataFrame(False, index=table.index, columns=table.columns)
-    bold["generated_mean"] = (table.metric == "accuracy") & (table.p_best >= SIGNIFICANT)
+    bold = pd.DataFrame(False, index=table.index, columns=presentable(table).columns)
+    bold["generated"] = (table.metric == "accuracy") & (table.p_best >= SIGNIFICANT)
     return bold
 
 
 def _zoo(collection: Collection, labels: Mapping[str, str]) -> pd.DataFrame:
     """Return the networks of a combination's zoo; of repeated alignments, those of the first."""
     zoos = collection.zoos
-    rows = zoos[(zoos.zoo == labels["zoo"]) & (zoos.canonicalization == labels["canonicalization"])]
+    rows = zoos[(zoos[COMPARED] == [labels[level] for level in COMPARED]).all(axis=1)]
     return rows.drop_duplicates(["network", "accuracy", "nn_distance"])
 
 

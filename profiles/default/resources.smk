@@ -214,6 +214,12 @@ def scoring(p, networks):
     return group + said + p.data + SCORING, 4 * networks * p.d * p.m / FLOPS + 4 * networks * p.d / READ
 
 
+def recalibrate_zoo_work(p):
+    """As `recalibrate_work`, and what all say about the test set."""
+    group = 10 * max(4 * p.d, min(4 * p.n * p.d, 2 * BLOCK))
+    return group + 4 * p.n * p.m * p.classes + p.data + SCORING, 60 * p.n * p.d * p.m / FLOPS
+
+
 def recalibrate_work(p):
     """A group of networks with their gradients and moments; some steps on training examples."""
     networks = math.ceil(p.g / p.zoo.matrix.decode_jobs)
