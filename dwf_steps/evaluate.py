@@ -24,7 +24,7 @@ from dwf_steps.metrics.function import function_measures
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import realigned_to_training
-from dwf_steps.metrics.sets import dispersion_ratio, off_diagonal_mean, prdc, wasserstein_to_zoo
+from dwf_steps.metrics.sets import dispersion_ratio, mean_over_pairs, prdc, wasserstein_to_zoo
 from dwf_steps.metrics.similarity import hellinger
 from dwf_steps.metrics.weights import weight_measures, without_diagonal
 from dwf_steps.randomness import numpy_generator
@@ -110,20 +110,21 @@ def evaluate(
     files = [manifest.file(record) for manifest in manifests for record in manifest.networks]
     names = sample_names(len(files) + sum(len(manifest.failed) for manifest in manifests))
     files = [file for file in files if file.stem in works]
-    frame, sets, ensembles = pd.DataFrame(columns=["loss"]), {}, pd.DataFrame(columns=["size"])
+    frame, ensembles = pd.DataFrame(columns=["loss"]), pd.DataFrame(columns=["size"])
+    sets: dict[str, float] = {"neighbours": np.nan}
     items = Items(np.zeros(len(said.targets)), 0)
     if files:
         group = Collection(
             said.of([path.stem for path in files]),
             files,
-            stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram).products),
+            stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram)),
             Outputs.load(zoo_outputs).of([row.name for row in matrix.rows if not row.held_out]),
             matrix,
             Basis.load(basis),
         )
         train = load_dataset(settings.dataset, settings.splits, data_dir).train
         frame = _network_measures(group, settings, train, threads)
-        sets = _set_measures(group, settings.evaluation)
+        sets = _set_measures(group, settings.evaluation) if len(files) > 1 else sets
         ensembles = ensemble_measures(group.outputs, settings.evaluation)
         mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
         items = Items(1 - mistakes.mean(axis=0), len(files))
@@ -191,8 +192,8 @@ def _set_measures(group: Collection, evaluation: EvaluationConfig) -> dict[str, 
     training_mistakes = wrong(group.training.log_probabilities, group.training.targets)
     transport = wasserstein_to_zoo(across, zoo, draws, evaluation.draws)
     measures = {
-        "within_iou": off_diagonal_mean(wrong_set_iou(mistakes, mistakes)),
-        "zoo_within_iou": off_diagonal_mean(wrong_set_iou(training_mistakes, training_mistakes)),
+        "within_iou": mean_over_pairs(wrong_set_iou(mistakes, mistakes)),
+        "zoo_within_iou": mean_over_pairs(wrong_set_iou(training_mistakes, training_mistakes)),
         "dispersion_ratio": dispersion_ratio(among, zoo),
         "wasserstein": transport.distance,
         "wasserstein_zoo_halves": transport.baseline,
