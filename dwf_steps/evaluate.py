@@ -107,7 +107,7 @@ def evaluate(
     matrix, said = WeightMatrix.open(weights), Outputs.load(outputs)
     manifests = [Manifest.read(path) for path in networks]
     works = set(said.names[np.isfinite(said.log_probabilities).all(axis=(1, 2))].tolist())
-    files = [manifest.file(record) for manifest in manifests for record in manifest.networks]
+    files = [path for manifest in manifests for path in manifest.verified_files()]
     names = sample_names(len(files) + sum(len(manifest.failed) for manifest in manifests))
     files = [file for file in files if file.stem in works]
     frame, ensembles = pd.DataFrame(columns=["loss"]), pd.DataFrame(columns=["size"])

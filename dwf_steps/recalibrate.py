@@ -16,7 +16,7 @@ from dwf_steps.device import select_device
 from dwf_steps.progress import progress
 from dwf_steps.recalibration.methods import recalibrate as apply_methods
 from dwf_steps.step import parse_settings, parser, run
-from dwf_steps.storage.manifest import Manifest, Network, unstack, write_shard
+from dwf_steps.storage.manifest import Manifest, Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import networks_together, stack_states, tensors
 
@@ -65,7 +65,9 @@ def recalibrate(
             after = apply_methods(architecture, states, settings.methods, train, reference)
             yield from unstack([path.stem for path in group], {k: v.cpu().numpy() for k, v in after.items()})
 
-    write_shard(output, manifest, repaired(), settings.architecture.model_dump(), shard.failed, shard.facts)
+    failed = list(shard.failed)
+    networks_left = finite(repaired(), failed)
+    write_shard(output, manifest, networks_left, settings.architecture.model_dump(), failed, shard.facts)
 
 
 def reference_networks(methods: Recalibration, matrix: WeightMatrix) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from dwf_steps.metrics.products import MOST_SPANNING
+
 
 def share_in_span(gram: np.ndarray) -> np.ndarray:
     """Return the share of each row inside the affine span of the others, (n,).
@@ -10,6 +12,7 @@ def share_in_span(gram: np.ndarray) -> np.ndarray:
     is 1 - h^2 / s^2. h^2 is the reciprocal of the diagonal of the centred Gram matrix' pseudo-inverse (the
     altitudes of a simplex; Fiedler 2011, "Matrices and Graphs in Geometry", section 1.3). A row that is an
     affine combination of others, so that it takes part in the null space, has no altitude and a share of 1.
+    NaN for more than `MOST_SPANNING` rows.
 
     Parameters
     ----------
@@ -17,6 +20,8 @@ def share_in_span(gram: np.ndarray) -> np.ndarray:
         (n, n), rows centred by their mean.
     """
     n = len(gram)
+    if n > MOST_SPANNING:
+        return np.full(n, np.nan)
     values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values[-1]
     from_others = (n / (n - 1)) ** 2 * np.diag(gram)

@@ -10,6 +10,7 @@ from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.centring import centred_strips
 from dwf_steps.subspace.gram import GramMatrix, squared_distances
 
+MOST_SPANNING = 4000  # training networks, beyond which their Gram matrix is not decomposed
 GROUP_BYTES = 2**28  # of generated rows that are read at a time
 FLOAT64 = float(np.finfo(np.float64).eps)
 RANK_TOLERANCE = 1e-12  # of the largest eigenvalue, and ten roundings: below it a direction is noise
@@ -61,8 +62,10 @@ class Products:
 
         P = Xc' G^+ Xc projects onto the span of the centred training rows Xc, with the pseudo-inverse of
         their Gram matrix G; so the share is b' G^+ b / ||x||^2 with b = Xc x. The training mean itself lies
-        in the span: its share is 1.
+        in the span: its share is 1. NaN for more than `MOST_SPANNING` training rows.
         """
+        if len(self.training) > MOST_SPANNING:
+            return np.full(len(self.across), np.nan)
         values, vectors = np.linalg.eigh((self.training + self.training.T) / 2)
         kept = values > max(RANK_TOLERANCE, 10 * self.rounding) * values[-1]
         explained = (np.square(self.across @ vectors[:, kept]) / values[kept]).sum(axis=1)

@@ -109,19 +109,28 @@ def write_shard(
 ) -> None:
     """Write network files and then their manifest, each atomically, one network in memory at a time.
 
-    Networks with weights that are not finite get no file: they join the ``failed`` ones.
+    Parameters
+    ----------
+    failed
+        Names of networks that have no file; read after all others are written.
     """
-    records, all_failed = [], list(failed)
+    records = []
     with replacing(directory) as partial:
         partial.mkdir()
         for network in networks:
-            if not all(np.isfinite(array).all() for array in network.state.values()):
-                all_failed.append(network.name)
-                continue
             path = partial / f"{network.name}.safetensors"
             save_network(path, network.state, architecture)
             records.append(Record(network.name, sha256(path), network.facts))
-    Manifest(manifest, tuple(records), tuple(all_failed), dict(facts or {})).write()
+    Manifest(manifest, tuple(records), tuple(failed), dict(facts or {})).write()
+
+
+def finite(networks: Iterable[Network], failed: list[str]) -> Iterator[Network]:
+    """Yield the networks whose weights are all finite, and add the names of the others to ``failed``."""
+    for network in networks:
+        if all(np.isfinite(array).all() for array in network.state.values()):
+            yield network
+        else:
+            failed.append(network.name)
 
 
 def unstack(
