@@ -121,20 +121,20 @@ def decode_settings(wildcards):
 
 def experiment_record():
     """What tables and figures are of, as far as their makers cannot read it from the results themselves."""
+    names = {section: {cell[place] for cell in CELLS} for place, section in enumerate(SECTIONS)}
     return ExperimentRecord(
         cells=CELLS,
         members={
             section: {
                 name: {"family": member.family, "values": member.values, "setting": member.setting}
                 for name, member in members.items()
+                if name in names[section]
             }
             for section, members in CONFIG.members.items()
         },
-        kinds={name: generator.kind for name, generator in CONFIG.generators.items()},
-        zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in {cell.zoo for cell in CELLS}},
-        samples={
-            name: CONFIG.generators[name].sampling.samples for name in {cell.generator for cell in CELLS}
-        },
+        kinds={name: CONFIG.generators[name].kind for name in names["generators"]},
+        zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in names["zoos"]},
+        samples={name: CONFIG.generators[name].sampling.samples for name in names["generators"]},
     )
 
 
