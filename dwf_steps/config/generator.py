@@ -1,8 +1,8 @@
 """Generators: flows, and the controls they are compared with."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
 from dwf_steps.config.section import Section
@@ -37,6 +37,8 @@ class TimeDistribution(Section):
 class VelocityConfig(Section):
     """The velocity network: an MLP on [latent, time embedding] with LayerNorm, GELU and dropout."""
 
+    network: Literal["mlp"] = "mlp"
+    """Marks the velocity network as this one."""
     width: Annotated[int, Field(ge=1)] = 512
     """Width h. Hidden layers are h, then h/2, then h again."""
     depth: Annotated[int, Field(ge=1)] = 3
@@ -45,6 +47,40 @@ class VelocityConfig(Section):
     """Width of the sinusoidal embedding of t."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout after every hidden layer."""
+
+
+class UnitTransformerConfig(Section):
+    """The velocity network: a transformer over hidden units, for whole networks (subspace `none`)."""
+
+    network: Literal["unit_transformer"]
+    """Marks the velocity network as this one."""
+    width: Annotated[int, Field(ge=1)] = 128
+    """Width of a token; a multiple of heads."""
+    depth: Annotated[int, Field(ge=1)] = 4
+    """Blocks of attention and MLP."""
+    heads: Annotated[int, Field(ge=1)] = 4
+    """Attention heads."""
+    time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
+    """Width of the sinusoidal embedding of t."""
+    positions: bool = False
+    """Tell units apart by their place, which means something in aligned networks; without it the order of a
+    single hidden layer's units plays no part."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "UnitTransformerConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+
+def _network(value: Any) -> str:
+    return value.get("network", "mlp") if isinstance(value, dict) else value.network
+
+
+AnyVelocity = Annotated[
+    Annotated[VelocityConfig, Tag("mlp")] | Annotated[UnitTransformerConfig, Tag("unit_transformer")],
+    Discriminator(_network),
+]
 
 
 class FlowTraining(Section):
@@ -62,6 +98,8 @@ class FlowTraining(Section):
     """Decoupled weight decay."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)
     """Adam's decay rates."""
+    clip: Positive | None = None
+    """Largest norm of the gradient; longer ones are shortened to it."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights, which is what samples; 0 keeps the last weights."""
     seed: Seed = 0
@@ -87,7 +125,7 @@ class FlowConfig(Section):
     """How noise and networks of a minibatch are paired; `ot` solves the exact assignment."""
     time: TimeDistribution = TimeDistribution()
     """Distribution of training times."""
-    velocity: VelocityConfig = VelocityConfig()
+    velocity: AnyVelocity = VelocityConfig()
     """The velocity network."""
     training: FlowTraining = FlowTraining()
     """Its training."""

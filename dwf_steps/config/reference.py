@@ -37,6 +37,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
     "`generators`": [
         generator.FlowConfig,
         generator.VelocityConfig,
+        generator.UnitTransformerConfig,
         generator.TimeDistribution,
         generator.FlowTraining,
         generator.FlowSampling,

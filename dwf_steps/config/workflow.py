@@ -14,7 +14,7 @@ from dwf_steps.config.canonicalization import Canonicalization, GitRebasin, Norm
 from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
 from dwf_steps.config.dataset import BUILT_IN, TableFile
 from dwf_steps.config.evaluation import EvaluationConfig
-from dwf_steps.config.generator import FlowConfig, GeneratorConfig
+from dwf_steps.config.generator import FlowConfig, GeneratorConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import NAME_PATTERN, Name, Section
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
@@ -160,6 +160,8 @@ def _problems(config: WorkflowConfig) -> Iterator[str]:
     for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
         if usable[zoo]:
             yield from _control_problems(config, zoo, generator)
+    for subspace, generator in dict.fromkeys((cell.subspace, cell.generator) for cell in cells):
+        yield from _flow_problems(config, subspace, generator)
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
@@ -284,6 +286,15 @@ def _control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Itera
                 f"{where}.equal_cost_to: {other!r} is no generator with a cost of its own; expected one of "
                 f"{', '.join(choices)}"
             )
+
+
+def _flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[str]:
+    velocity = getattr(config.generators[name], "velocity", None)
+    if isinstance(velocity, UnitTransformerConfig) and config.subspaces[subspace].method != "none":
+        yield (
+            f"generators.{name}.velocity.network: 'unit_transformer' needs whole networks, but subspace "
+            f"{subspace!r} reduces them; use a subspace of method 'none'"
+        )
 
 
 def _describe(error: Any, raw: Any) -> str:

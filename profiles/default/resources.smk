@@ -115,7 +115,10 @@ def problem(wildcards):
         p.block = 24 * min(d, CHUNK // (n * p.item) + 1) * (n + p.g)
         if wildcards.generator in FLOWS:
             velocity = p.generator.velocity
-            p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
+            if velocity.network == "mlp":
+                p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
+            else:  # what every unit passes through, and what a unit's weights pass through
+                p.v = 18 * sum(widths[1:-1]) * velocity.depth * velocity.width**2 + 2 * d * velocity.width
     return p
 
 
