@@ -44,7 +44,7 @@ rule bases:
 
 rule flows:
     input:
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors", FLOWS),
+        fitted("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors"),
 
 
 rule networks:

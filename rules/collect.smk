@@ -37,7 +37,7 @@ rule plot:
         measures=expand("{file}", file=EVALUATED),
         zoo_measures=ZOO_EVALUATED,
         bases=requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
-        losses=requested("results/{zoo}/{canon}/{subspace}/{generator}/training.csv", FLOWS),
+        losses=fitted("results/{zoo}/{canon}/{subspace}/{generator}/training.csv"),
         tables=expand("results/tables/{table}.csv", table=TABLE_NAMES),
         record="results/tables/experiment.json",
     output:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(workflow.basedir))
 from dwf_steps.config.canonicalization import reference_of
 from dwf_steps.config.controls import FRESH
 from dwf_steps.config.dataset import FETCHED, TableFile
+from dwf_steps.config.generator import EVALUATIONS
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import load_config, reference_name
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names
@@ -47,7 +48,8 @@ SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
 TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]
-FLOWS = list(CONFIG.flows())
+FITTED_BY = CONFIG.fitted_by()
+FLOWS = list(FITTED_BY)
 CONTROLS = [name for name, generator in CONFIG.generators.items() if generator.kind not in ("flow", *FRESH)]
 SAMPLED = [*FLOWS, *CONTROLS]
 TRAINED_CONTROLS = [name for name in CONFIG.generators if name not in SAMPLED]
@@ -74,6 +76,18 @@ def requested(pattern, generators=CONFIG.generators):
     """Return the paths of a pattern that the experiments ask for, each once."""
     cells = [cell for cell in CELLS if cell.generator in generators]
     return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
+
+
+def fitted(pattern):
+    """Return the paths of a pattern over the flows whose models the experiments need, each once."""
+    cells = [cell for cell in CELLS if cell.generator in FLOWS]
+    models = [cell._replace(generator=FITTED_BY[cell.generator]) for cell in cells]
+    return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in models))
+
+
+def model_of(wildcards):
+    generator = FITTED_BY[wildcards.generator]
+    return f"results/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}/{generator}/model.safetensors"
 
 
 def zoo_of(wildcards):

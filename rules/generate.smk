@@ -13,7 +13,7 @@ rule train_flow:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv"
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(FITTED_BY.values()),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -31,7 +31,7 @@ rule train_flow:
 
 rule sample_flow:
     input:
-        model="results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors",
+        model=model_of,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",

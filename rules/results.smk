@@ -53,7 +53,8 @@ def generator_costs(wildcards):
     folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}/{name}"
     priced = SimpleNamespace(zoo=wildcards.zoo, generator=name)
     decoded = [f"{folder}/decode-{shard}.tsv" for shard in range(n_generated_shards(priced))]
-    return [f"{folder}/train_flow.tsv"] * (name in FLOWS) + [f"{folder}/sample.tsv", *decoded]
+    fit = [f"{folder.removesuffix(name)}{FITTED_BY[name]}/train_flow.tsv"] if name in FLOWS else []
+    return [*fit, f"{folder}/sample.tsv", *decoded]
 
 
 def benchmarks(wildcards):
@@ -74,7 +75,7 @@ def benchmarks(wildcards):
             for part in range(CONFIG.zoos[zoo].matrix.gram_jobs)
         ]
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
-        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv", FLOWS)
+        + fitted(f"{GENERATOR_BENCHMARKS}/train_flow.tsv")
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv", SAMPLED)
         + requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", SAMPLED)
         + requested_networks(f"{GENERATOR_BENCHMARKS}/train_control-{{shard}}.tsv", TRAINED_CONTROLS)

@@ -7,6 +7,8 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
 from dwf_steps.config.section import Section
 
+EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field, in one step of a solver
+
 
 class FlowSampling(Draws):
     """How the flow's ODE is integrated from t = 0 to t = 1."""

@@ -107,6 +107,13 @@ class WorkflowConfig(Section):
         """Return every combination the experiments ask for, once, in order."""
         return list(dict.fromkeys(cell for experiment in self.experiments for cell in experiment.cells()))
 
+    def fitted_by(self) -> dict[str, str]:
+        """Return for each flow the first one that is fitted alike: flows that differ in their sampling share
+        one model."""
+        first: dict[str, str] = {}
+        training = {name: flow.model_dump_json(exclude={"sampling"}) for name, flow in self.flows().items()}
+        return {name: first.setdefault(settings, name) for name, settings in training.items()}
+
     def flows(self) -> dict[str, FlowConfig]:
         """Return the generators that are flows."""
         return {name: g for name, g in self.generators.items() if isinstance(g, FlowConfig)}

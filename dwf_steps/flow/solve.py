@@ -4,10 +4,8 @@ import torch
 from torch import Tensor, nn
 from torchdiffeq import odeint
 
-from dwf_steps.config.generator import FlowSampling
+from dwf_steps.config.generator import EVALUATIONS, FlowSampling
 from dwf_steps.progress import Progress
-
-EVALUATIONS = {"euler": 1, "rk4": 4}  # of the field, in one step
 
 
 @torch.no_grad()

@@ -45,6 +45,10 @@ class ExperimentRecord(Section):
     """By section, the definitions that a sweep stands for."""
     kinds: dict[str, str]
     """Each generator's kind."""
+    fitted_by: dict[str, str]
+    """The generator that each flow shares its model with; itself, if it is the first of them."""
+    evaluations: dict[str, int]
+    """Evaluations of the velocity field by each flow's solver, where it does not choose its steps itself."""
     zoo_networks: dict[str, int]
     """Networks of each zoo."""
     samples: dict[str, int]
@@ -156,7 +160,7 @@ class Collection:
 
     @cached_property
     def losses(self) -> pd.DataFrame:
-        """Every flow's losses during training."""
+        """Every flow's losses during training, those of one model once."""
         return self._read("training.csv", 4)
 
     def bases(self) -> Iterator[tuple[dict[str, str], Basis]]:
@@ -203,27 +207,32 @@ class Collection:
 
     def benchmarks(self) -> pd.DataFrame:
         """Return seconds and peak memory (MB) of every job behind the combinations, a row each; levels below
-        the job's own are empty."""
+        the job's own are empty. What fitting a model took is a row for each flow that shares it."""
         rows = []
         for results in self.results:
             asked = {cell[:depth] for cell in results.record.cells for depth in range(1, len(KEYS) + 1)}
             for path in sorted((results.root / "benchmarks").rglob("*.tsv")):
-                names = benchmark_lineage(path)
-                if tuple(name for name in names.values() if name) not in asked:
-                    continue
-                measured = pd.read_csv(path, sep="\t", na_values="-")
-                labels = {level: results.record.label(level, name) for level, name in names.items() if name}
-                rows.append(
-                    {"stage": path.stem.partition("-")[0]}
-                    | dict.fromkeys(KEYS, "")
-                    | labels
-                    | {
-                        "run": str(path.parent),
-                        "seconds": measured.s.mean(),
-                        "peak_memory_mb": measured.max_rss.mean(),
-                        "networks": self._divisor(results, names),
-                    }
-                )
+                stage, names = path.stem.partition("-")[0], benchmark_lineage(path)
+                sharing = [names]
+                if stage == "train_flow":
+                    models = results.record.fitted_by.items()
+                    sharing = [names | {"generator": flow} for flow, by in models if by == names["generator"]]
+                for own in sharing:
+                    if tuple(name for name in own.values() if name) not in asked:
+                        continue
+                    measured = pd.read_csv(path, sep="\t", na_values="-")
+                    labels = {level: results.record.label(level, name) for level, name in own.items() if name}
+                    rows.append(
+                        {"stage": stage}
+                        | dict.fromkeys(KEYS, "")
+                        | labels
+                        | {
+                            "run": str(path.parent),
+                            "seconds": measured.s.mean(),
+                            "peak_memory_mb": measured.max_rss.mean(),
+                            "networks": self._divisor(results, own),
+                        }
+                    )
         return pd.DataFrame(rows)
 
     def _divisor(self, results: Results, names: dict[str, str]) -> int:
@@ -245,12 +254,16 @@ class Collection:
         return pd.concat(frames, ignore_index=True)
 
     def _read(self, name: str, depth: int) -> pd.DataFrame:
-        frames = []
+        frames, read = [], set[str]()
         for results in self.results:
             for cell in results.prefixes(depth):
                 folder = results.folder(cell, depth)
-                if name == "training.csv" and results.record.kinds[cell[3]] != "flow":
-                    continue
+                if name == "training.csv":
+                    model = results.record.fitted_by.get(cell[3])
+                    folder = folder.with_name(model or "")
+                    if model is None or str(folder) in read:
+                        continue
+                    read.add(str(folder))
                 frame = pd.read_csv(folder / name)
                 for place, (level, label) in enumerate(results.labels(cell, depth).items()):
                     frame.insert(place, level, label)

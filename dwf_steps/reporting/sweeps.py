@@ -33,6 +33,7 @@ def sweep_table(collection: Collection, family: str, level: str) -> pd.DataFrame
         if member.family == family
     }
     networks = collection.networks
+    evaluations = {record.label("generator", name): count for name, count in record.evaluations.items()}
     rows = []
     for keys, group in grouped(networks[networks[level].isin(settings)], KEYS):
         good = group[~group.failed]
@@ -41,6 +42,7 @@ def sweep_table(collection: Collection, family: str, level: str) -> pd.DataFrame
         for measure in MEASURES:
             row |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
         row |= {
+            "evaluations": evaluations.get(keys["generator"]),
             "accuracy_repeats_std": good.groupby("run").accuracy.mean().std(),
             "repeats": group.run.nunique(),
             "n": len(good),
