@@ -97,7 +97,8 @@ class HeldOutConfig(Control):
 
 
 class RandomInitConfig(Control):
-    """Control: networks that were never trained."""
+    """Control: networks that were never trained. Like all that are made without the zoo they are not
+    canonicalized: read their distances after realigning."""
 
     kind: Literal["random_init"]
     """Marks the generator as this control."""
@@ -107,7 +108,7 @@ class RandomInitConfig(Control):
 
 class TrainedConfig(Control):
     """Control: networks trained anew with the zoo's settings, from seeds that the zoo does not use, for a
-    part of the zoo's training."""
+    part of the zoo's training; not canonicalized."""
 
     kind: Literal["trained"]
     """Marks the generator as this control."""
@@ -125,7 +126,8 @@ class TrainedConfig(Control):
 
 
 class SnapshotsConfig(Control):
-    """Control: snapshots of a single network's training with the zoo's settings, one after the other."""
+    """Control: snapshots of a single network's training with the zoo's settings, one after the other; not
+    canonicalized."""
 
     kind: Literal["snapshots"]
     """Marks the generator as this control."""
