@@ -11,8 +11,8 @@ from slurm.cluster import Cluster
 from slurm.runs import ClusterRun
 
 LOCAL = {"all", "gather_alignment"}
-# Each generated set is sampled, decoded and evaluated by one job.
-GROUPED = ("sample_flow", "sample_control", "decode", "evaluate")
+# Each generated set is sampled, decoded, scored and evaluated by one job.
+GROUPED = ("sample_flow", "sample_control", "decode", "score", "evaluate")
 
 
 @pytest.fixture(scope="module")
