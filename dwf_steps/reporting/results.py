@@ -254,16 +254,15 @@ class Collection:
         return pd.concat(frames, ignore_index=True)
 
     def _read(self, name: str, depth: int) -> pd.DataFrame:
-        frames, read = [], set[str]()
+        frames, read = [], set[Path]()
         for results in self.results:
             for cell in results.prefixes(depth):
                 folder = results.folder(cell, depth)
                 if name == "training.csv":
                     model = results.record.fitted_by.get(cell[3])
-                    folder = folder.with_name(model or "")
-                    if model is None or str(folder) in read:
+                    if model is None or (folder := folder.with_name(model)) in read:
                         continue
-                    read.add(str(folder))
+                    read.add(folder)
                 frame = pd.read_csv(folder / name)
                 for place, (level, label) in enumerate(results.labels(cell, depth).items()):
                     frame.insert(place, level, label)
