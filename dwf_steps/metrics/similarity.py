@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 BLOCK_BYTES = 2**27  # of what is computed with at a time
-ITEMS = 1000  # of the test set, at most, for divergences between all pairs
+ROUNDING = 1e-6  # of a squared distance an item: float32 products of equal networks differ by less
 
 
 def disagreement(classes: np.ndarray, others: np.ndarray, n_classes: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def hellinger(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
         squares_p += np.square(p).sum(axis=1)
         squares_q += np.square(q).sum(axis=1)
     distances = np.maximum(squares_p[:, None] + squares_q[None, :] - 2 * products, 0)
-    return np.sqrt(np.where(distances < 1e-6 * m, 0, distances) / (2 * m))
+    return np.sqrt(np.where(distances < ROUNDING * m, 0, distances) / (2 * m))
 
 
 def jensen_shannon(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
