@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter
 
 from dwf_steps.reporting.frontier import CURVE, curve_points
 from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped, several
@@ -38,6 +39,7 @@ STYLE: dict[Any, Any] = {
 }
 PANEL = (3.1, 2.7)  # inches
 LEGEND_WIDTH = 2.2
+LEGEND_LINE = 0.19
 
 
 @contextmanager
@@ -68,6 +70,8 @@ def save(figure: Figure, path: Path) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
+        # Tall enough for the legend.
+        figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * (len(handles) + 2)))
         figure.legend(
             list(handles.values()),
             list(handles),
@@ -188,6 +192,7 @@ def ensembles(table: pd.DataFrame, path: Path) -> None:
         for (row, column), ax in axes.items():
             title = column if row == "none" else f"{column}, {row}"
             ax.set(title=title, xlabel="seconds for all members", ylabel="ensemble accuracy", xscale="log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
         save(figure, path)
 
 
