@@ -12,7 +12,7 @@ GENERATOR = ["subspace", "family"]
 CURVE = [*COMPARED, *GENERATOR]
 
 # Measure -> sign that makes larger values mean closer to the training networks.
-CLOSENESS = {"max_iou": 1.0, "nn_distance": -1.0}
+CLOSENESS = {"max_iou": 1.0, "nn_distance": -1.0, "realigned_distance": -1.0}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def curve_points(collection: Collection) -> pd.DataFrame:
 
 
 def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
-    """Return, for every generator and both measures of novelty, the best accuracy at which its networks are
+    """Return, for every generator and measure of novelty, the best accuracy at which its networks are
     as new as the zoo's are to each other (``accuracy_at_zoo``) and as held-out networks are
     (``accuracy_at_held_out``), and how far its curve lies above the best control's on average.
 
@@ -60,8 +60,9 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
     rows = []
     for keys, group in grouped(points, COMPARED):
         zoo = zoos[(zoos[COMPARED] == [keys[level] for level in COMPARED]).all(axis=1)]
+        known = {m: sign for m, sign in CLOSENESS.items() if group[m].notna().all()}
         controls = group[group.control & ~group.kind.isin(["held_out", "trained"])]
-        for (measure, sign), (named, curve) in product(CLOSENESS.items(), grouped(group, GENERATOR)):
+        for (measure, sign), (named, curve) in product(known.items(), grouped(group, GENERATOR)):
             training, held_out = zoo[~zoo.held_out][measure].mean(), zoo[zoo.held_out][measure].mean()
             own = Curve.through(sign * curve[measure].to_numpy(), curve.accuracy.to_numpy())
             at = own.frontier(np.array([sign * training, sign * held_out]))
