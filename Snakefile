@@ -12,6 +12,8 @@ include: "rules/zoo.smk"
 include: "rules/canonicalize.smk"
 include: "rules/subspace.smk"
 include: "rules/generate.smk"
+include: "rules/recalibrate.smk"
+include: "rules/score.smk"
 include: "rules/evaluate.smk"
 include: "rules/collect.smk"
 
@@ -21,7 +23,7 @@ rule all:
     input:
         TABLES,
         FIGURES,
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
+        EVALUATED,
         GENERATED,
 
 
@@ -42,7 +44,7 @@ rule bases:
 
 rule flows:
     input:
-        requested("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors", FLOWS),
+        fitted("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors"),
 
 
 rule networks:

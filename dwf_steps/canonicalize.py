@@ -12,8 +12,7 @@ from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets import load_dataset
-from dwf_steps.datasets.splits import Split
-from dwf_steps.metrics.barrier import midpoint_barrier
+from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
@@ -23,7 +22,6 @@ from dwf_steps.symmetry.canonical import function_change, require_same_function
 from dwf_steps.symmetry.git_rebasin import squared_norms
 
 PROBE_EXAMPLES = 256
-BARRIER_EXAMPLES = 2000
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ def canonicalize(
     barrier at the midpoint (on training examples), before and after.
     """
     train = load_dataset(settings.dataset, settings.splits, data_dir).train
-    some = Split(train.inputs[:BARRIER_EXAMPLES], train.targets[:BARRIER_EXAMPLES])
+    some = train.first(BARRIER_EXAMPLES)
     architecture = build(settings.architecture)
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]

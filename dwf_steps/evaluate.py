@@ -1,125 +1,240 @@
-"""Score generated networks: how good, and how new."""
+"""Judge generated networks: how good, and how new."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from scipy.spatial.distance import cdist
 
 from dwf_steps.architectures import build
-from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets import load_dataset
 from dwf_steps.datasets.splits import Split
-from dwf_steps.device import select_device
 from dwf_steps.generators.samples import sample_names
-from dwf_steps.metrics.novelty import squared_distances_to_training, wrong_set_iou
-from dwf_steps.metrics.scores import Scores, score_split
-from dwf_steps.progress import progress
+from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
+from dwf_steps.metrics.classification import wrong
+from dwf_steps.metrics.ensembles import ensemble_measures
+from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.novelty import wrong_set_iou
+from dwf_steps.metrics.products import Products, stream_products
+from dwf_steps.metrics.realign import realigned_to_training
+from dwf_steps.metrics.sets import dispersion_ratio, mean_over_pairs, prdc, wasserstein_to_zoo
+from dwf_steps.metrics.similarity import hellinger
+from dwf_steps.metrics.weights import weight_measures, without_diagonal
+from dwf_steps.randomness import numpy_generator
 from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.arrays import save_record
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import read_columns, stack_states
-from dwf_steps.zoo.records import ZooRecords
-
-MEASURES = ["accuracy", "loss", "max_iou", "nn_distance", "nearest"]
-NETWORKS_BYTES = 2**29  # of networks that are scored together
+from dwf_steps.storage.outputs import Outputs
+from dwf_steps.subspace.basis import Basis
+from dwf_steps.subspace.gram import read_gram
 
 logger = logging.getLogger(__name__)
 
 
 class EvaluateSettings(Section):
-    """The data to score on."""
+    """What is measured, and the training data on which barriers are."""
 
     dataset: DatasetConfig
     splits: SplitsConfig
     architecture: ArchitectureConfig
+    evaluation: EvaluationConfig
+
+
+@dataclass(frozen=True)
+class Items:
+    """Of the m test items, the share of networks that are right, ``correct`` (m,), among ``networks`` of
+    them: for comparisons paired by item."""
+
+    correct: np.ndarray
+    networks: int
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Generated networks that work, k of them, beside the n training networks.
+
+    Attributes
+    ----------
+    files
+        The networks' files.
+    products
+        Of their weights with one another and with the training networks'.
+    """
+
+    outputs: Outputs
+    files: list[Path]
+    products: Products
+    training: Outputs
+    matrix: WeightMatrix
+    basis: Basis
 
 
 def evaluate(
     settings: EvaluateSettings,
     data_dir: Path | None,
-    generated: list[Path],
+    networks: list[Path],
+    outputs: list[Path],
     weights: Path,
-    zoo_manifests: list[Path],
-    predictions: list[Path],
-    output: Path,
+    gram: list[Path],
+    basis: Path,
+    zoo_outputs: list[Path],
+    destination: Path,
+    threads: int = 1,
 ) -> None:
-    """Score all networks on the test set, as many in one batched pass as fit, and write one row a network.
+    """Write into the folder ``destination`` what is known of a generator's networks: `metrics.csv` (a row a
+    network), `sets.csv` (all of them as a set), `ensembles.csv` and `items.npz`.
 
-    A network with weights or outputs that are not finite is marked as failed and has no scores.
+    A network with weights or outputs that are not finite is marked as failed and has no measures.
 
     Parameters
     ----------
-    generated
-        Manifests of the generated networks.
+    networks, outputs
+        The networks' manifests, as they were generated, and what they say about the test set, recalibrated or
+        not. A recalibration follows from the weights it is given: how new these are is asked before it.
+    zoo_outputs
+        What the zoo's networks say, recalibrated alike.
     """
-    matrix = WeightMatrix.open(weights)
-    zoo = ZooRecords.read(zoo_manifests, predictions, matrix.rows)
-    test = load_dataset(settings.dataset, settings.splits, data_dir).test
-    manifests = [Manifest.read(path) for path in generated]
+    matrix, said = WeightMatrix.open(weights), Outputs.load(outputs)
+    manifests = [Manifest.read(path) for path in networks]
+    works = set(said.names[np.isfinite(said.log_probabilities).all(axis=(1, 2))].tolist())
     files = [path for manifest in manifests for path in manifest.verified_files()]
-    failed = [name for manifest in manifests for name in manifest.failed]
-    frame = _measure(settings, files, test, matrix, zoo) if files else pd.DataFrame(columns=MEASURES)
-    frame = frame.reindex(pd.Index(sample_names(len(files) + len(failed)), name="network"))
-    frame.insert(0, "failed", ~np.isfinite(frame.loss.astype(float)))
-    frame.loc[frame.failed, MEASURES] = np.nan
-    logger.info("scored %d networks, %d failed", len(frame), frame.failed.sum())
-    with replacing(output) as partial:
-        frame.to_csv(partial)
-
-
-def _measure(
-    settings: EvaluateSettings, files: list[Path], test: Split, matrix: WeightMatrix, zoo: ZooRecords
-) -> pd.DataFrame:
-    """Return the measures of every network that has a file."""
-    scores = _scores(build(settings.architecture), files, test, matrix.layout.size)
-    overlap = wrong_set_iou(scores.predictions != test.targets, zoo.wrong[: matrix.n_training])
-    distances = np.sqrt(
-        squared_distances_to_training(
+    names = sample_names(len(files) + sum(len(manifest.failed) for manifest in manifests))
+    files = [file for file in files if file.stem in works]
+    frame, ensembles = pd.DataFrame(columns=["loss"]), pd.DataFrame(columns=["size"])
+    sets: dict[str, float] = {"neighbours": np.nan}
+    items = Items(np.zeros(len(said.targets)), 0)
+    if files:
+        group = Collection(
+            said.of([path.stem for path in files]),
+            files,
+            stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram)),
+            Outputs.load(zoo_outputs).of([row.name for row in matrix.rows if not row.held_out]),
             matrix,
-            len(files),
-            lambda columns: np.stack([read_columns(path, matrix.layout, columns) for path in files]),
+            Basis.load(basis),
         )
-    )
-    nearest = [matrix.rows[i].name for i in distances.argmin(axis=1)]
-    values = (scores.accuracy, scores.loss, overlap.max(axis=1), distances.min(axis=1), nearest)
-    return pd.DataFrame(dict(zip(MEASURES, values, strict=True)), index=[path.stem for path in files])
+        train = load_dataset(settings.dataset, settings.splits, data_dir).train
+        frame = _network_measures(group, settings, train, threads)
+        sets = _set_measures(group, settings.evaluation) if len(files) > 1 else sets
+        ensembles = ensemble_measures(group.outputs, settings.evaluation)
+        mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
+        items = Items(1 - mistakes.mean(axis=0), len(files))
+    frame = frame.reindex(pd.Index(names, name="network"))
+    frame.insert(0, "failed", frame.loss.isna())
+    logger.info("judged %d networks, %d failed", len(frame), frame.failed.sum())
+    tables = {"metrics": frame.reset_index(), "sets": pd.DataFrame([sets]), "ensembles": ensembles}
+    for name, table in tables.items():
+        with replacing(destination / f"{name}.csv") as partial:
+            table.to_csv(partial, index=False)
+    save_record(destination / "items.npz", items)
 
 
-def _scores(architecture: MLPArchitecture, files: list[Path], test: Split, d: int) -> Scores:
-    """Score networks of ``d`` weights each, as many at a time as fit into the memory given to them."""
-    device, together = select_device(), max(1, NETWORKS_BYTES // (4 * d))
-    groups = []
-    for start in progress(range(0, len(files), together), "group of networks"):
-        stacked = stack_states(files[start : start + together])
-        parameters = {name: torch.from_numpy(array).to(device) for name, array in stacked.items()}
-        groups.append(score_split(architecture, parameters, test))
-    return Scores(
-        np.concatenate([group.accuracy for group in groups]),
-        np.concatenate([group.loss for group in groups]),
-        np.concatenate([group.predictions for group in groups]),
+def _columns(files: list[Path], matrix: WeightMatrix) -> Callable[[slice], np.ndarray]:
+    return lambda columns: np.stack([read_columns(path, matrix.layout, columns) for path in files])
+
+
+def _network_measures(
+    group: Collection, settings: EvaluateSettings, train: Split, threads: int
+) -> pd.DataFrame:
+    """Return one row a network: `function_measures`, `weight_measures`, and its distances and its barrier in
+    other respects."""
+    frame = function_measures(group.outputs, group.training)
+    weights = weight_measures(group.products, group.training.names)
+    frame = frame.join(weights.set_index(frame.index))
+    frame["subspace_distance"] = _subspace_distances(group)[0].min(axis=1)
+    architecture, k = build(settings.architecture), len(group.files)
+    frame["realigned_distance"] = frame["barrier"] = np.full(k, np.nan)
+    if some := group.files[: settings.evaluation.realigned]:
+        distances = realigned_to_training(architecture, stack_states(some), group.matrix, threads)
+        frame["realigned_distance"] = _padded(distances.min(axis=1), k)
+    if some := group.files[: settings.evaluation.barriers]:
+        nearest = group.products.distances_to_training.argmin(axis=1)[: len(some)]
+        barriers = midpoint_barrier(
+            architecture, stack_states(some), group.matrix.networks(nearest), train.first(BARRIER_EXAMPLES)
+        )
+        frame["barrier"] = _padded(barriers, k)
+    return frame
+
+
+def _padded(values: np.ndarray, length: int) -> np.ndarray:
+    """Return the values with NaN for the networks that were left out."""
+    return np.append(values, np.full(length - len(values), np.nan))
+
+
+def _subspace_distances(group: Collection) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances within the subspace to the training networks: of generated ones (k, n), and of the
+    zoo's, training networks first, each infinitely far from itself."""
+    if group.basis.raw:
+        return group.products.distances_to_training, without_diagonal(group.products.distances_among_training)
+    training = group.basis.coordinates
+    zoo = np.concatenate([training, group.basis.held_out_coordinates])
+    return (
+        cdist(group.products.coordinates(group.basis.decoder), training),
+        without_diagonal(cdist(zoo, training)),
     )
+
+
+def _set_measures(group: Collection, evaluation: EvaluationConfig) -> dict[str, float]:
+    """Return what is known of all networks together, and of the zoo in the same subspace."""
+    products, draws = group.products, numpy_generator("subsets", evaluation.seed)
+    across, among = products.distances_to_training, products.distances_among_generated
+    zoo = products.distances_among_training
+    mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
+    training_mistakes = wrong(group.training.log_probabilities, group.training.targets)
+    transport = wasserstein_to_zoo(across, zoo, draws, evaluation.draws)
+    measures = {
+        "within_iou": mean_over_pairs(wrong_set_iou(mistakes, mistakes)),
+        "zoo_within_iou": mean_over_pairs(wrong_set_iou(training_mistakes, training_mistakes)),
+        "dispersion_ratio": dispersion_ratio(among, zoo),
+        "wasserstein": transport.distance,
+        "wasserstein_zoo_halves": transport.baseline,
+        "wasserstein_size": transport.size,
+    }
+    said, training = group.outputs.log_probabilities, group.training.log_probabilities
+    spaces = {
+        "weights": (zoo, among, across),
+        "outputs": (hellinger(training, training), hellinger(said, said), hellinger(said, training)),
+    }
+    for space, distances in spaces.items():
+        neighbours = min(evaluation.neighbours, len(zoo) - 1, len(among) - 1)
+        if neighbours:
+            values = asdict(prdc(*distances, neighbours))
+            measures |= {f"{name}_{space}": value for name, value in values.items()}
+    own = _subspace_distances(group)[1].min(axis=1)
+    n = len(zoo)
+    return measures | {
+        "neighbours": neighbours,
+        "zoo_subspace_distance": own[:n].mean(),
+        "held_out_subspace_distance": own[n:].mean() if len(own) > n else np.nan,
+    }
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "weights", "output")
-    options.add_argument("--generated", required=True, nargs="+", type=Path)
-    options.add_argument("--zoo-manifests", required=True, nargs="+", type=Path)
-    options.add_argument("--predictions", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "data-dir", "weights", "basis", "destination")
+    for name in ("networks", "outputs", "gram", "zoo-outputs"):
+        options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
+    options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     evaluate(
         parse_settings(EvaluateSettings, args.settings),
         args.data_dir,
-        args.generated,
+        args.networks,
+        args.outputs,
         args.weights,
-        args.zoo_manifests,
-        args.predictions,
-        args.output,
+        args.gram,
+        args.basis,
+        args.zoo_outputs,
+        args.destination,
+        args.threads,
     )
 
 

@@ -29,7 +29,6 @@ def import_zoo(
     data_dir: Path | None,
     output: Path,
     manifest: Path,
-    predictions: Path,
 ) -> None:
     """Check, score and copy the networks in ``files``, in that order."""
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
@@ -44,16 +43,15 @@ def import_zoo(
         [{"file": str(path)} for path in files],
         output,
         manifest,
-        predictions,
     )
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "output", "manifest", "predictions")
+    options = parser(__doc__, "data-dir", "output", "manifest")
     options.add_argument("--files", required=True, nargs="+", type=Path)
     args = options.parse_args()
     settings = parse_settings(ImportZooSettings, args.settings)
-    import_zoo(settings, args.files, args.data_dir, args.output, args.manifest, args.predictions)
+    import_zoo(settings, args.files, args.data_dir, args.output, args.manifest)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,48 @@
 """Draw the figures, each as pdf and png."""
 
+import argparse
 from pathlib import Path
 
-from dwf_steps.reporting.figures import accuracy_against_iou, explained_variance, loss_curves
-from dwf_steps.step import parser, run
+import pandas as pd
+
+from dwf_steps.reporting.figures import (
+    accuracy_against_iou,
+    accuracy_at_novelty,
+    ensembles,
+    explained_variance,
+    loss_curves,
+    sweep,
+)
+from dwf_steps.reporting.results import KEYS, Collection, Results
+from dwf_steps.reporting.sweeps import swept_families
+from dwf_steps.step import run
 
 
-def plot(
-    metrics: list[Path], zoo_metrics: list[Path], losses: list[Path], bases: list[Path], output: Path
-) -> None:
-    """Draw all figures into the folder ``output``."""
-    accuracy_against_iou(metrics, zoo_metrics, output / "accuracy_against_iou.pdf")
-    explained_variance(bases, output / "explained_variance.pdf")
-    loss_curves(losses, output / "flow_loss.pdf")
+def plot(root: Path, output: Path) -> None:
+    """Draw all figures of a results folder whose tables are made into the folder ``output``."""
+    results = Results.open(root)
+    collection = Collection([results])
+    accuracy_at_novelty(collection, output / "accuracy_at_novelty.pdf")
+    accuracy_against_iou(collection, output / "accuracy_against_iou.pdf")
+    ensembles(_table(root, "ensembles"), output / "ensembles.pdf")
+    explained_variance(collection, output / "explained_variance.pdf")
+    loss_curves(collection, output / "flow_loss.pdf")
+    for family, level in swept_families(results.record).items():
+        sweep(_table(root, f"sweep_{family}"), family, level, output / f"sweep_{family}.pdf")
+
+
+def _table(root: Path, name: str) -> pd.DataFrame:
+    table = pd.read_csv(root / f"tables/{name}.csv")
+    labels = table.columns.intersection(KEYS)
+    return table.fillna(dict.fromkeys(labels, ""))
 
 
 def main() -> None:
-    options = parser(__doc__, "output", settings=False)
-    for name in ("metrics", "zoo-metrics", "bases"):
-        options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
-    options.add_argument("--losses", nargs="*", default=[], type=Path)
+    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    options.add_argument("results", type=Path, help="a results folder")
+    options.add_argument("--output", required=True, type=Path)
     args = options.parse_args()
-    plot(args.metrics, args.zoo_metrics, args.losses, args.bases, args.output)
+    plot(args.results, args.output)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dwf_steps.config.generator import ControlConfig
+from dwf_steps.config.controls import DrawnControl
 from dwf_steps.config.section import Section
 from dwf_steps.generators.controls import sample_control as sample
 from dwf_steps.step import parse_settings, parser, run
@@ -12,7 +12,7 @@ from dwf_steps.subspace.basis import Basis
 class SampleControlSettings(Section):
     """The control."""
 
-    control: ControlConfig
+    control: DrawnControl
 
 
 def sample_control(settings: SampleControlSettings, basis: Path, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""Print the accuracy-and-novelty table of the last run, and where everything lies."""
+"""Print the accuracy-and-novelty table and the summary of the last run, and where everything lies."""
 
 import argparse
 from pathlib import Path
@@ -47,11 +47,13 @@ def _spread(mean: pd.Series, std: pd.Series) -> pd.Series:
 
 
 def show_results(results: Path) -> None:
-    """Print the table and the paths."""
+    """Print the table, the summary and the paths."""
     print(summary(results / "tables").to_markdown(index=False, tablefmt="simple", disable_numparse=True))
     print()
     print("max IoU: overlap of mistakes with the most similar training network (1: the same mistakes);")
     print("nearest: distance to the nearest training network. 'zoo's': the training networks' own values.")
+    print()
+    print("\n".join((results / "tables/summary.md").read_text().splitlines()[2:]))
     print()
     for name, pattern in (
         ("tables", "tables/*.csv"),

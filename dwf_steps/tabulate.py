@@ -1,62 +1,78 @@
-"""Collect the result tables, each as csv, md and tex."""
+"""Collect the result tables of one results folder, or of several together, each as csv, md and tex."""
 
+import argparse
 from pathlib import Path
 
-from dwf_steps.config.section import Section
+import pandas as pd
+
+from dwf_steps.reporting.costs import cost_table, ensembles_table
+from dwf_steps.reporting.frontier import novelty_accuracy_table
+from dwf_steps.reporting.results import RECORD, Collection, ExperimentRecord, Results
+from dwf_steps.reporting.summary import summary_lines
+from dwf_steps.reporting.sweeps import sweep_table, swept_families
 from dwf_steps.reporting.tables import (
     accuracy_table,
     alignment_table,
+    best_accuracies,
+    distances_table,
     novelty_table,
     precision_table,
+    sets_table,
     timing_table,
     write_table,
 )
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.step import parse_settings, run
+from dwf_steps.storage.atomic import replacing
 
 
-class TabulateSettings(Section):
-    """How many networks each stage's seconds are divided by: of each zoo, and of each generator."""
+def tabulate(results: list[Results], output: Path) -> None:
+    """Write all tables, the summary, and what they are of, into the folder ``output``.
 
-    zoo_networks: dict[str, int]
-    samples: dict[str, int]
-
-
-def tabulate(
-    settings: TabulateSettings,
-    metrics: list[Path],
-    zoo_metrics: list[Path],
-    alignments: list[Path],
-    generated: list[Path],
-    benchmarks: list[Path],
-    output: Path,
-) -> None:
-    """Write all tables into the folder ``output``."""
+    Repetitions, in one folder or over several, are pooled: their number and their spread are stated.
+    """
+    collection = Collection(results)
     tables = {
-        "accuracy": accuracy_table(metrics, zoo_metrics),
-        "novelty": novelty_table(metrics, zoo_metrics),
-        "alignment": alignment_table(alignments),
-        "precision": precision_table(generated),
-        "timing": timing_table(benchmarks, settings.zoo_networks, settings.samples),
+        "accuracy": accuracy_table(collection),
+        "novelty": novelty_table(collection),
+        "distances": distances_table(collection),
+        "sets": sets_table(collection),
+        "novelty_accuracy": novelty_accuracy_table(collection),
+        "ensembles": ensembles_table(collection),
+        "cost": cost_table(collection),
+        "alignment": alignment_table(collection),
+        "precision": precision_table(collection),
+        "timing": timing_table(collection),
     }
+    for family, level in swept_families(results[0].record).items():
+        tables[f"sweep_{family}"] = sweep_table(collection, family, level)
     for name, table in tables.items():
-        write_table(table, output / f"{name}.csv")
+        bold = best_accuracies(table) if name == "accuracy" else None
+        write_table(table, output / f"{name}.csv", bold)
+    with replacing(output / "summary.md") as partial:
+        partial.write_text(_summary(collection, tables))
+    with replacing(output / RECORD.name) as partial:
+        partial.write_text(results[0].record.model_dump_json(indent=1) + "\n")
+
+
+def _summary(collection: Collection, tables: dict[str, pd.DataFrame]) -> str:
+    lines = "".join(f"- {line}\n" for line in summary_lines(collection, tables))
+    return f"# What was found\n\n{lines}"
 
 
 def main() -> None:
-    options = parser(__doc__, "output")
-    for name in ("metrics", "zoo-metrics", "alignments", "generated", "benchmarks"):
-        options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
-    args = options.parse_args()
-    settings = parse_settings(TabulateSettings, args.settings)
-    tabulate(
-        settings,
-        args.metrics,
-        args.zoo_metrics,
-        args.alignments,
-        args.generated,
-        args.benchmarks,
-        args.output,
+    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    options.add_argument(
+        "results", nargs="+", type=Path, help="results folders, merged where there are several"
     )
+    options.add_argument("--settings", help="what was asked for, as JSON; else what each folder's tables say")
+    options.add_argument("--output", required=True, type=Path)
+    args = options.parse_args()
+    if args.settings:
+        record = parse_settings(ExperimentRecord, args.settings)
+        results = [Results(root, record) for root in args.results]
+    else:
+        results = [Results.open(root) for root in args.results]
+    tabulate(results, args.output)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.section import Section
 from dwf_steps.device import select_device
 from dwf_steps.flow.training import train_flow as fit
@@ -33,7 +33,9 @@ def train_flow(
     checkpoint_seconds: float = 20.0,
 ) -> None:
     """Train the velocity field, resuming a checkpoint of the very same run, and write it."""
-    latents = Latents.of(Basis.load(basis), WeightMatrix.open(weights))
+    matrix = WeightMatrix.open(weights)
+    by_unit = isinstance(settings.flow.velocity, UnitTransformerConfig)
+    latents = Latents.of(Basis.load(basis), matrix, by_unit)
     checkpoint = Checkpoint(
         output.with_suffix(".checkpoint"),
         identity(settings.model_dump_json(), code, latents.points.numpy().tobytes()),
@@ -41,10 +43,12 @@ def train_flow(
     )
     logger.info("%d networks, %d latents", *latents.points.shape)
     with checkpoint:
-        flow = fit(latents.points, settings.flow, select_device(), checkpoint)
+        flow = fit(latents.points, settings.flow, select_device(), checkpoint, latents.tokens)
     with replacing(losses) as partial:
         flow.losses.to_csv(partial, index=False)
-    FlowModel(flow.velocity, latents.scale).save(output, settings.flow.velocity)
+    network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture} if by_unit else None
+    model = FlowModel(flow.velocity, latents.shift, latents.scale, latents.points.shape[1])
+    model.save(output, settings.flow.velocity, network)
     checkpoint.discard()
 
 

@@ -34,7 +34,6 @@ def train_zoo(
     data_dir: Path | None,
     output: Path,
     manifest: Path,
-    predictions: Path,
     code: str = "",
 ) -> None:
     """Train the networks of one shard and write them with their scores."""
@@ -60,20 +59,19 @@ def train_zoo(
         facts,
         output,
         manifest,
-        predictions,
     )
     checkpoint.discard()
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "output", "manifest", "predictions", "measured")
+    options = parser(__doc__, "data-dir", "output", "manifest", "measured")
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     args = options.parse_args()
     settings = parse_settings(TrainZooSettings, args.settings)
     with measured(args.measured):
-        train_zoo(settings, args.data_dir, args.output, args.manifest, args.predictions, args.code)
+        train_zoo(settings, args.data_dir, args.output, args.manifest, args.code)
 
 
 if __name__ == "__main__":

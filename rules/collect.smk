@@ -6,18 +6,16 @@ report: "../report/workflow.rst"
 
 rule tabulate:
     input:
-        metrics=requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
-        zoo_metrics=requested("results/{zoo}/{canon}/zoo_metrics.csv"),
+        measures=expand("{file}", file=EVALUATED),
+        zoo_measures=ZOO_EVALUATED,
         alignments=requested("results/{zoo}/{canon}/alignment.csv"),
         generated=GENERATED,
         benchmarks=benchmarks,
     output:
-        report("results/tables/accuracy.csv", caption="../report/accuracy.rst", category="Tables"),
-        report("results/tables/novelty.csv", caption="../report/novelty.rst", category="Tables"),
-        report("results/tables/alignment.csv", caption="../report/alignment.rst", category="Tables"),
-        report("results/tables/precision.csv", caption="../report/precision.rst", category="Tables"),
-        report("results/tables/timing.csv", caption="../report/timing.rst", category="Tables"),
+        [reported("tables", name, "csv") for name in TABLE_NAMES],
         expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["md", "tex"]),
+        record="results/tables/experiment.json",
+        summary="results/tables/summary.md",
     log:
         "results/logs/tabulate.log",
     conda:
@@ -26,37 +24,24 @@ rule tabulate:
         mem_mb=2000,
         runtime=15,
     params:
-        settings=table_settings,
+        settings=record_settings,
         scope=scope,
         code=fingerprint("dwf_steps.tabulate"),
     shell:
-        "python -m dwf_steps.tabulate --settings {params.settings:q} --metrics {input.metrics}"
-        " --zoo-metrics {input.zoo_metrics} --alignments {input.alignments}"
-        " --generated {input.generated} --benchmarks {input.benchmarks} --output results/tables > {log} 2>&1"
+        "python -m dwf_steps.tabulate results --settings {params.settings:q} --output results/tables"
+        " > {log} 2>&1"
 
 
 rule plot:
     input:
-        metrics=requested("results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv"),
-        zoo_metrics=requested("results/{zoo}/{canon}/zoo_metrics.csv"),
+        measures=expand("{file}", file=EVALUATED),
+        zoo_measures=ZOO_EVALUATED,
         bases=requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
-        losses=requested("results/{zoo}/{canon}/{subspace}/{generator}/training.csv", FLOWS),
+        losses=fitted("results/{zoo}/{canon}/{subspace}/{generator}/training.csv"),
+        tables=expand("results/tables/{table}.csv", table=TABLE_NAMES),
+        record="results/tables/experiment.json",
     output:
-        report(
-            "results/figures/accuracy_against_iou.png",
-            caption="../report/accuracy_against_iou.rst",
-            category="Figures",
-        ),
-        report(
-            "results/figures/explained_variance.png",
-            caption="../report/explained_variance.rst",
-            category="Figures",
-        ),
-        report(
-            "results/figures/flow_loss.png",
-            caption="../report/flow_loss.rst",
-            category="Figures",
-        ),
+        [reported("figures", name, "png") for name in FIGURE_NAMES],
         expand("results/figures/{figure}.pdf", figure=FIGURE_NAMES),
     log:
         "results/logs/plot.log",
@@ -69,5 +54,4 @@ rule plot:
         scope=scope,
         code=fingerprint("dwf_steps.plot"),
     shell:
-        "python -m dwf_steps.plot --metrics {input.metrics} --zoo-metrics {input.zoo_metrics}"
-        " --bases {input.bases} --losses {input.losses} --output results/figures > {log} 2>&1"
+        "python -m dwf_steps.plot results --output results/figures > {log} 2>&1"

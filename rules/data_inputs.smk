@@ -9,8 +9,15 @@ def fetched_data(wildcards):
 
 def data_sets_of(zoo_names):
     """The folders of all data sets that have to be fetched for these zoos."""
-    names = dict.fromkeys(name for name in (CONFIG.zoos[zoo].dataset for zoo in zoo_names) if name in FETCHED)
-    return [f"results/data/{name}" for name in names]
+    zoos = [CONFIG.zoos[name] for name in zoo_names]
+    asked = [name for zoo in zoos for name in (zoo.dataset, zoo.out_of_distribution)]
+    return [f"results/data/{name}" for name in dict.fromkeys(asked) if name in FETCHED]
+
+
+def other_data(wildcards):
+    """The folder of the data set that a zoo's networks should find strange, if it is one that is fetched."""
+    shift = zoo_of(wildcards).out_of_distribution
+    return ancient(f"results/data/{shift}") if shift in FETCHED else []
 
 
 def own_table(wildcards):

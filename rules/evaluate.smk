@@ -1,52 +1,65 @@
-"""Scores: the zoo's networks among themselves, generated networks against the zoo."""
+"""Measures: the zoo's networks among themselves, generated networks against the zoo."""
 
 
 rule evaluate_zoo:
     input:
-        manifests=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
-        predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),
+        outputs=zoo_outputs,
         weights="results/{zoo}/{canon}/weights.zarr",
         gram=gram_parts,
     output:
-        "results/{zoo}/{canon}/zoo_metrics.csv",
+        metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
+        ensembles="results/{zoo}/{canon}/zoo_metrics/{recalibration}/ensembles.csv",
     log:
-        "results/logs/{zoo}/{canon}/evaluate_zoo.log",
+        "results/logs/{zoo}/{canon}/evaluate_zoo-{recalibration}.log",
     conda:
         "../envs/environment.yaml"
+    threads: matrix_threads
     resources:
         mem_mb=memory(evaluate_zoo_work),
         runtime=minutes(evaluate_zoo_work),
     params:
+        settings=evaluate_zoo_settings,
         code=fingerprint("dwf_steps.evaluate_zoo"),
     shell:
-        "python -m dwf_steps.evaluate_zoo --manifests {input.manifests} --predictions {input.predictions}"
-        " --weights {input.weights} --gram {input.gram} --output {output} > {log} 2>&1"
+        "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --threads {threads} --outputs {input.outputs}"
+        " --weights {input.weights} --gram {input.gram} --output {output.metrics}"
+        " --ensembles {output.ensembles} > {log} 2>&1"
 
 
 rule evaluate:
     input:
         networks=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
-        generated=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json"),
+        manifests=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json"),
+        outputs=generated_shards(
+            "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/outputs/shard-{shard}.npz"
+        ),
         weights="results/{zoo}/{canon}/weights.zarr",
+        gram=gram_parts,
+        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
+        zoo_outputs=zoo_outputs,
         data=fetched_data,
         table=own_table,
-        zoo=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
-        predictions=shard_paths("results/{zoo}/zoo/shard-{shard}.npz"),
     output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/metrics.csv",
+        expand(
+            "results/{{zoo}}/{{canon}}/{{subspace}}/{{generator}}/{{recalibration}}/{name}",
+            name=["metrics.csv", "sets.csv", "ensembles.csv", "items.npz"],
+        ),
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/evaluate.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/evaluate.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/evaluate.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/evaluate.tsv"
     conda:
         "../envs/environment.yaml"
+    threads: matrix_threads
     resources:
         mem_mb=memory(evaluate_work),
         runtime=minutes(evaluate_work),
     params:
-        settings=task_settings,
+        settings=evaluate_settings,
+        destination=subpath(output[0], parent=True),
         code=fingerprint("dwf_steps.evaluate"),
     shell:
-        "python -m dwf_steps.evaluate --settings {params.settings:q} --data-dir {input.data}"
-        " --generated {input.generated} --weights {input.weights} --zoo-manifests {input.zoo}"
-        " --predictions {input.predictions} --output {output} > {log} 2>&1"
+        "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data-dir {input.data}"
+        " --networks {input.manifests} --outputs {input.outputs} --weights {input.weights}"
+        " --gram {input.gram} --basis {input.basis} --zoo-outputs {input.zoo_outputs}"
+        " --destination {params.destination} > {log} 2>&1"

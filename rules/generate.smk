@@ -13,7 +13,7 @@ rule train_flow:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv"
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(FITTED_BY.values()),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -31,7 +31,7 @@ rule train_flow:
 
 rule sample_flow:
     input:
-        model="results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors",
+        model=model_of,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
@@ -79,6 +79,37 @@ rule sample_control:
         " --output {output} > {log} 2>&1"
 
 
+rule train_control:
+    input:
+        data=fetched_data,
+        table=own_table,
+        generating=generator_costs,
+        training=zoo_costs,
+    output:
+        networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
+        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/train_control-{shard}.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_control-{shard}.tsv"
+    wildcard_constraints:
+        generator=one_of(TRAINED_CONTROLS),
+    conda:
+        "../envs/environment.yaml"
+    threads: zoo_threads
+    resources:
+        mem_mb=memory(train_control_work, accelerated=True),
+        runtime=minutes(train_control_work, accelerated=True),
+        gpu=gpus(train_control_work),
+    params:
+        settings=train_control_settings,
+        code=fingerprint("dwf_steps.train_control"),
+    shell:
+        "python -m dwf_steps.train_control --settings {params.settings:q} --code {params.code}"
+        " --data-dir {input.data} --generating {input.generating} --training {input.training}"
+        " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
+
+
 rule decode:
     input:
         samples="results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
@@ -90,6 +121,8 @@ rule decode:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.log",
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.tsv"
+    wildcard_constraints:
+        generator=one_of(SAMPLED),
     conda:
         "../envs/environment.yaml"
     threads: matrix_threads

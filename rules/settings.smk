@@ -32,8 +32,28 @@ def task_parts(zoo):
     return {"dataset": dataset, "splits": zoo.splits, "architecture": zoo.architecture}
 
 
-def task_settings(wildcards):
-    return as_json(**task_parts(zoo_of(wildcards)))
+def score_settings(wildcards):
+    zoo = zoo_of(wildcards)
+    return as_json(**task_parts(zoo), out_of_distribution=zoo.out_of_distribution)
+
+
+def evaluate_settings(wildcards):
+    return as_json(**task_parts(zoo_of(wildcards)), evaluation=CONFIG.evaluation)
+
+
+def evaluate_zoo_settings(wildcards):
+    return as_json(architecture=zoo_of(wildcards).architecture, evaluation=CONFIG.evaluation)
+
+
+def recalibrate_zoo_settings(wildcards):
+    methods = [method.model_dump() for method in CONFIG.recalibrations[wildcards.recalibration]]
+    zoo = zoo_of(wildcards)
+    return as_json(**task_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution)
+
+
+def recalibrate_settings(wildcards):
+    methods = [method.model_dump() for method in CONFIG.recalibrations[wildcards.recalibration]]
+    return as_json(**task_parts(zoo_of(wildcards)), methods=methods)
 
 
 def reference_settings(wildcards):
@@ -76,6 +96,21 @@ def control_settings(wildcards):
     return as_json(control=CONFIG.generators[wildcards.generator])
 
 
+def train_control_settings(wildcards):
+    """The control, the zoo's training, and which networks this job makes."""
+    zoo, control = zoo_of(wildcards), CONFIG.generators[wildcards.generator]
+    imported = isinstance(zoo, ImportedZoo)
+    parts, samples = n_generated_shards(wildcards), control.sampling.samples
+    first, last = (samples * part // parts for part in (int(wildcards.shard), int(wildcards.shard) + 1))
+    kinds = [control.initialisation] if control.kind == "random_init" else list(zoo.initialisations)
+    settings = task_parts(zoo) | {"control": control, "initialisations": kinds}
+    settings |= {"training": None if imported else zoo.training, "first": first, "count": last - first}
+    if getattr(control, "equal_cost_to", None):
+        settings["priced_samples"] = CONFIG.generators[control.equal_cost_to].sampling.samples
+        settings["zoo_networks"] = len(network_names(zoo))
+    return as_json(**settings)
+
+
 def decode_settings(wildcards):
     return as_json(
         part=int(wildcards.shard),
@@ -84,13 +119,33 @@ def decode_settings(wildcards):
     )
 
 
-def table_settings(wildcards):
-    return as_json(
-        zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in {cell.zoo for cell in CELLS}},
-        samples={
-            name: CONFIG.generators[name].sampling.samples for name in {cell.generator for cell in CELLS}
+def experiment_record():
+    """What tables and figures are of, as far as their makers cannot read it from the results themselves."""
+    names = {section: {cell[place] for cell in CELLS} for place, section in enumerate(SECTIONS)}
+    return ExperimentRecord(
+        cells=CELLS,
+        members={
+            section: {
+                name: {"family": member.family, "values": member.values, "setting": member.setting}
+                for name, member in members.items()
+                if name in names[section]
+            }
+            for section, members in CONFIG.members.items()
         },
+        kinds={name: CONFIG.generators[name].kind for name in names["generators"]},
+        evaluations={
+            name: EVALUATIONS[flow.sampling.solver] * flow.sampling.steps
+            for name, flow in CONFIG.flows().items()
+            if name in names["generators"] and flow.sampling.solver in EVALUATIONS
+        },
+        fitted_by={name: by for name, by in FITTED_BY.items() if name in names["generators"]},
+        zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in names["zoos"]},
+        samples={name: CONFIG.generators[name].sampling.samples for name in names["generators"]},
     )
+
+
+def record_settings(wildcards):
+    return json.dumps(experiment_record().model_dump(mode="json"), sort_keys=True)
 
 
 def scope(wildcards):

@@ -8,7 +8,6 @@ rule train_zoo:
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
         manifest="results/{zoo}/zoo/shard-{shard}.json",
-        predictions="results/{zoo}/zoo/shard-{shard}.npz",
         # Measured by the step: a result from the cache brings along what it took.
         measured="results/benchmarks/{zoo}/train_zoo-{shard}.tsv",
     log:
@@ -29,7 +28,7 @@ rule train_zoo:
     shell:
         "python -m dwf_steps.train_zoo --settings {params.settings:q} --code {params.code}"
         " --data-dir {input.data}"
-        " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"
+        " --output {output.networks} --manifest {output.manifest}"
         " --measured {output.measured} > {log} 2>&1"
 
 
@@ -41,7 +40,6 @@ rule import_zoo:
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
         manifest="results/{zoo}/zoo/shard-{shard}.json",
-        predictions="results/{zoo}/zoo/shard-{shard}.npz",
     log:
         "results/logs/{zoo}/import_zoo-{shard}.log",
     benchmark:
@@ -59,5 +57,5 @@ rule import_zoo:
     shell:
         "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {input.files:q}"
         " --data-dir {input.data}"
-        " --output {output.networks} --manifest {output.manifest} --predictions {output.predictions}"
+        " --output {output.networks} --manifest {output.manifest}"
         " > {log} 2>&1"

@@ -1,11 +1,15 @@
 """Fixtures that run the real workflow."""
 
+import fcntl
 import logging
+import os
+import shutil
 from collections.abc import Callable
 
 import pytest
 import torch
-from checkout import Checkout, copy_repository
+import yaml
+from checkout import MICRO, Checkout, copy_repository
 
 from dwf_steps import progress
 
@@ -20,11 +24,24 @@ def new_checkout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Check
 
 
 @pytest.fixture(scope="session")
-def finished(new_checkout: Callable[[], Checkout]) -> Checkout:
-    """Return a checkout in which everything has run. Tests must leave it as they found it."""
-    checkout = new_checkout()
-    checkout.snakemake("all")
-    return checkout
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Return a checkout in which everything has run. Tests must leave it as they found it.
+
+    Processes that share the tests run it once; each works on its own copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent / "finished" if "PYTEST_XDIST_WORKER" in os.environ else base / "finished"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            running = shared.with_suffix(".running")
+            shutil.rmtree(running, ignore_errors=True)
+            running.mkdir()
+            copy_repository(running).snakemake("all")
+            running.rename(shared)
+    own = base / "checkout"
+    shutil.copytree(shared, own)
+    return Checkout(own, yaml.safe_load(MICRO))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import yaml
 
 from dwf_steps.config.canonicalization import GitRebasin, Normalized
 from dwf_steps.config.workflow import WorkflowConfig, load_config
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
+from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training
 from dwf_steps.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def test_the_default_configuration_asks_for_three_zoos_with_and_without_canonica
     assert {(cell.zoo, cell.canon) for cell in config.cells()} == {
         (zoo, canon) for zoo in ("iris", "breast_cancer", "digits") for canon in ("none", "git_rebasin")
     }
-    assert all(zoo.seeds == 100 for zoo in config.zoos.values() if isinstance(zoo, TrainedZoo))
+    assert all(zoo.seeds - zoo.held_out == 100 for zoo in config.zoos.values() if isinstance(zoo, TrainedZoo))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
@@ -48,7 +48,7 @@ def test_every_shipped_configuration_is_valid(path: Path) -> None:
 def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
     zoo = load_config(DEFAULT).zoos["iris"]
     assert isinstance(zoo, TrainedZoo)
-    kinds = [network.initialisation for network in zoo.networks()]
+    kinds = [network.initialisation for network in zoo.networks()[: n_training(zoo)]]
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
         ("default", "he", "xavier", "uniform", "normal"), 20
     )
@@ -57,7 +57,7 @@ def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
 def test_more_seeds_only_add_networks() -> None:
     zoo = load_config(DEFAULT).zoos["iris"]
     assert isinstance(zoo, TrainedZoo)
-    assert zoo.model_copy(update={"seeds": 130}).networks()[:100] == zoo.networks()
+    assert zoo.model_copy(update={"seeds": 130}).networks()[:110] == zoo.networks()
 
 
 @pytest.mark.parametrize("shard_size", [7, 50, 100, 1000])
@@ -165,8 +165,8 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ["subspaces.pca_99: give either 'components' or 'variance'"],
     ),
     "no such reference": (
-        lambda c: c["canonicalizations"].update(git_rebasin=[{"method": "git_rebasin", "reference": 100}]),
-        ["canonicalizations.git_rebasin.reference: 100 does not exist in zoo 'iris'", "0 to 99"],
+        lambda c: c["canonicalizations"].update(git_rebasin=[{"method": "git_rebasin", "reference": 110}]),
+        ["canonicalizations.git_rebasin.reference: 110 does not exist in zoo 'iris'", "0 to 99"],
     ),
     "no such reference name": (
         lambda c: c["canonicalizations"].update(git_rebasin=[{"method": "git_rebasin", "reference": "me"}]),
@@ -180,8 +180,39 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ["canonicalizations.git_rebasin.reference: 'seed-107' is held out in zoo 'iris'", "seed-104"],
     ),
     "all held out": (
-        lambda c: c["zoos"]["iris"].update(held_out=100),
-        ["zoos.iris.held_out: 100 of 100 networks held out leaves 0"],
+        lambda c: c["zoos"]["iris"].update(held_out=110),
+        ["zoos.iris.held_out: 110 of 110 networks held out leaves 0"],
+    ),
+    "more samples than are held out": (
+        lambda c: c["generators"]["held_out"]["sampling"].update(samples=11),
+        ["generators.held_out.sampling.samples: found 11, but zoo 'iris' holds out 10 networks"],
+    ),
+    "a soup of more networks than there are": (
+        lambda c: c["generators"].update(noise={"kind": "soup", "networks": 101}),
+        ["generators.noise.networks: found 101, but zoo 'iris' has 100 training networks"],
+    ),
+    "a cost to equal that nobody has": (
+        lambda c: c["generators"].update(noise={"kind": "trained", "equal_cost_to": "flow"}),
+        ["generators.noise.equal_cost_to: 'flow' is no generator with a cost", "flow_narrow, flow_matched"],
+    ),
+    "two lengths of training": (
+        lambda c: c["generators"].update(noise={"kind": "trained", "equal_cost_to": "x", "epochs": 1}),
+        ["generators.noise: give either 'epochs' or 'equal_cost_to'"],
+    ),
+    "a sweep of nothing": (
+        lambda c: c["generators"]["noise"].update(sweep={"std": []}),
+        ["generators.noise.sweep.std: found []; expected a list of values"],
+    ),
+    "a wrong value in a sweep": (
+        lambda c: (
+            c["generators"]["noise"].update(sweep={"std": [-1]}),
+            c["experiments"][1].update(generators=["noise"]),
+        ),
+        ["generators.noise_std_1.std: found -1"],
+    ),
+    "an unknown recalibration": (
+        lambda c: c["recalibrations"].update(none=["last_layers"]),
+        ["recalibrations.none", "'last_layers'"],
     ),
     "normalized without relu": (
         lambda c: (

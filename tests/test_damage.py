@@ -17,7 +17,10 @@ CELL = "results/micro/git_rebasin"
 # stages first: a stage that fails loses what it wrote before.
 DAMAGE = {
     f"{CELL}/pca_4/flow/networks/shard-0/sample-3.safetensors": (
-        *("evaluate", f"{CELL}/pca_4/flow/metrics.csv", "decode"),
+        *("score", f"{CELL}/pca_4/flow/none/outputs/shard-0.npz", "decode"),
+    ),
+    "results/micro/outputs/shard-1.npz": (
+        *("evaluate_zoo", f"{CELL}/zoo_metrics/none/metrics.csv", "score_zoo"),
     ),
     f"{CELL}/pca_4/flow/model.safetensors": ("sample_flow", f"{CELL}/pca_4/flow/latents.npz", "train_flow"),
     f"{CELL}/gram/part-0.npz": ("solve_basis", f"{CELL}/pca_4/basis.npz", "accumulate_gram"),

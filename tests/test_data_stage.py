@@ -12,7 +12,7 @@ from checkout import OFFLINE, Checkout, executed, one_cell
 from idx_files import write_images
 from sklearn.datasets import load_iris
 
-READS_DATA = {"train_zoo", "canonicalize", "evaluate"}
+READS_DATA = {"train_zoo", "canonicalize", "score_zoo", "score", "evaluate"}
 
 
 @contextmanager

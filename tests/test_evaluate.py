@@ -1,28 +1,32 @@
-"""Failed samples are counted, never dropped; held-out networks change nothing they must not."""
+"""Failed samples are counted, never dropped; and measures are those of the networks themselves."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from checkout import Checkout
 
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.decode import DecodeSettings, decode
 from dwf_steps.evaluate import EvaluateSettings, evaluate
 from dwf_steps.generators.samples import Samples
+from dwf_steps.reporting.results import Collection, Results
 from dwf_steps.reporting.tables import accuracy_table, novelty_table
+from dwf_steps.score import ScoreSettings, score
 from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.matrix import WeightMatrix
+
+TASK = {"dataset": "iris", "splits": SplitsConfig(), "architecture": {"widths": [4, 6, 5, 3]}}
+CELL = ("micro", "none", "pca_4", "gaussian", "none")
 
 
-def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
-    finished: Checkout, tmp_path: Path
-) -> None:
+def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
+    """Decode, score and evaluate other samples below ``root``; return their metrics."""
     zoo = finished.folder / "results/micro"
-    folder = tmp_path / "micro/none/pca_4/gaussian"
-    samples = Samples.load(zoo / "none/pca_4/gaussian/latents.npz")
-    samples.coefficients[2] = np.nan
+    folder, weights = root.joinpath(*CELL[:4]), zoo / "none/weights.zarr"
     samples.save(folder / "latents.npz")
-    weights = zoo / "none/weights.zarr"
     networks = folder / "networks/shard-0"
     decode(
         DecodeSettings(part=0, parts=1, memory_mb=64),
@@ -31,31 +35,89 @@ def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
         networks,
         networks.with_suffix(".json"),
     )
+    outputs = folder / "none/outputs/shard-0.npz"
+    score(ScoreSettings.model_validate(TASK), None, None, networks.with_suffix(".json"), outputs)
+    evaluate(
+        EvaluateSettings.model_validate(TASK | {"evaluation": {}}),
+        None,
+        [networks.with_suffix(".json")],
+        [outputs],
+        weights,
+        [zoo / f"none/gram/part-{k}.npz" for k in range(2)],
+        zoo / "none/pca_4/basis.npz",
+        [zoo / f"outputs/shard-{k}.npz" for k in range(2)],
+        folder / "none",
+    )
+    return pd.read_csv(folder / "none/metrics.csv")
+
+
+@pytest.fixture(scope="module")
+def samples(finished: Checkout) -> Samples:
+    return Samples.load(finished.folder / "results/micro/none/pca_4/gaussian/latents.npz")
+
+
+def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
+    finished: Checkout, samples: Samples, tmp_path: Path
+) -> None:
+    coefficients = samples.coefficients.copy()
+    coefficients[2] = np.nan
+    frame = judged(finished, tmp_path, replace(samples, coefficients=coefficients))
+    networks = tmp_path.joinpath(*CELL[:4]) / "networks/shard-0"
     assert Manifest.read(networks.with_suffix(".json")).failed == ("sample-2",)
     assert sorted(p.stem for p in networks.iterdir()) == [f"sample-{i}" for i in (0, 1, 3, 4, 5)]
 
-    settings = EvaluateSettings.model_validate(
-        {"dataset": "iris", "splits": SplitsConfig(), "architecture": {"widths": [4, 6, 5, 3]}}
-    )
-    shards = [zoo / f"zoo/shard-{k}" for k in range(2)]
-    evaluate(
-        settings,
-        Path("data"),
-        [networks.with_suffix(".json")],
-        weights,
-        [shard.with_suffix(".json") for shard in shards],
-        [shard.with_suffix(".npz") for shard in shards],
-        folder / "metrics.csv",
-    )
-    frame = pd.read_csv(folder / "metrics.csv")
-    undisturbed = pd.read_csv(zoo / "none/pca_4/gaussian/metrics.csv")
+    undisturbed = pd.read_csv(finished.folder.joinpath("results", *CELL) / "metrics.csv")
     assert list(frame.failed) == [False, False, True, False, False, False]
     assert frame.loc[2, ["accuracy", "loss", "max_iou", "nn_distance", "nearest"]].isna().all()
     pd.testing.assert_frame_equal(frame.drop(index=2), undisturbed.drop(index=2))
 
-    for table in (accuracy_table, novelty_table):
-        rows = table([folder / "metrics.csv"], [zoo / "none/zoo_metrics.csv"])
-        assert (rows.failed_n == 1).all()
-    accuracy = accuracy_table([folder / "metrics.csv"], [zoo / "none/zoo_metrics.csv"]).iloc[0]
+    record = Results.open(finished.folder / "results").record.model_copy(update={"cells": [CELL]})
+    zoo = finished.folder / "results/micro/none/zoo_metrics"
+    (tmp_path / "micro/none/zoo_metrics").symlink_to(zoo)
+    collection = Collection([Results(tmp_path, record)])
+    assert list(novelty_table(collection).failed_n) == [1]
+    accuracy = accuracy_table(collection).query("metric == 'accuracy'").iloc[0]
+    assert accuracy.failed_n == 1
     assert accuracy.generated_n == 5
-    assert accuracy.generated_mean == undisturbed.accuracy.drop(index=2).mean()
+    assert accuracy.generated_mean == pytest.approx(undisturbed.accuracy.drop(index=2).mean())
+
+
+def test_a_generator_whose_samples_all_fail_is_counted_and_has_no_measures(
+    finished: Checkout, samples: Samples, tmp_path: Path
+) -> None:
+    nothing = np.full_like(samples.coefficients, np.inf)
+    frame = judged(finished, tmp_path, replace(samples, coefficients=nothing))
+    assert frame.failed.all() and len(frame) == 6
+    assert frame.loss.isna().all()
+
+
+def test_a_single_network_is_judged_without_being_a_set(
+    finished: Checkout, samples: Samples, tmp_path: Path
+) -> None:
+    frame = judged(finished, tmp_path, samples.part(0, 6))
+    assert len(frame) == 1 and not frame.failed.any()
+    assert pd.read_csv(tmp_path.joinpath(*CELL) / "sets.csv").neighbours.isna().all()
+
+
+def test_weight_measures_of_copies_and_mixtures_are_known(
+    finished: Checkout, samples: Samples, tmp_path: Path
+) -> None:
+    n = samples.coefficients.shape[1]
+    mixing = np.vstack([np.eye(n)[:2], np.full((1, n), 1 / n), [[0.5, 0.5, *np.zeros(n - 2)]]])
+    copies = Samples(np.zeros((4, 4)), mixing, np.empty((4, 0), np.float32))
+    frame = judged(finished, tmp_path, copies)
+    rows = WeightMatrix.open(finished.folder / "results/micro/none/weights.zarr").read().astype(float)[:n]
+    zoo = pd.read_csv(finished.folder / "results/micro/none/zoo_metrics/none/metrics.csv")
+    np.testing.assert_allclose(frame.nn_distance[:2], 0, atol=1e-5)
+    assert list(frame.nearest[:2]) == list(zoo.network[:2])
+    np.testing.assert_allclose(frame.accuracy[:2], zoo.accuracy[:2])
+    np.testing.assert_allclose(frame.max_iou[:2], 1)
+    np.testing.assert_allclose(frame.jensen_shannon[:2], 0, atol=1e-6)
+    np.testing.assert_allclose(frame.barrier[:2], 0, atol=1e-5)
+    np.testing.assert_allclose(frame.explained_by_one[:2], 1, atol=1e-5)
+    np.testing.assert_allclose(frame.span_share, 1, atol=1e-5)
+    assert (frame.realigned_distance <= frame.nn_distance + 1e-5).all()
+    mean_distance = np.linalg.norm(rows - rows.mean(axis=0), axis=1).min()
+    assert frame.nn_distance[2] == pytest.approx(mean_distance, rel=1e-5)
+    between = min(np.linalg.norm(rows - (rows[0] + rows[1]) / 2, axis=1))
+    assert frame.nn_distance[3] == pytest.approx(between, rel=1e-5)

@@ -13,7 +13,14 @@ FIRST = "micro/zoo/shard-[01]*", "micro/*/aligned/shard-[01]*", "micro/*/referen
 ALWAYS = (
     *("micro/zoo/shard-*.*", "micro/zoo/shard-*/seed-*", "micro/*/aligned/shard-*.*", "micro/*/reference*"),
     *("micro/*/weights.zarr/**/*", "micro/*/gram/*", "micro/*/pca_4/basis.npz", "micro/*/pca_4/**/*"),
-    *("micro/*/*.csv", "tables/accuracy.*", "tables/novelty.*", "tables/alignment.*"),
+    *(
+        "micro/*/*.csv",
+        "micro/*/zoo_metrics/**/*",
+        "micro/outputs/*",
+        "tables/accuracy.*",
+        "tables/novelty.*",
+        "tables/alignment.*",
+    ),
 )
 
 
@@ -95,7 +102,10 @@ def test_a_zoo_made_smaller_again_uses_nothing_of_the_networks_it_no_longer_has(
     assert {path: after[path] for path in before} == before
     left = {path for path in after.keys() - before.keys()}
     assert left
-    assert all("shard-2" in path and ("/zoo/" in path or "/aligned/" in path) for path in left)
+    assert all(
+        "shard-2" in path and any(f"/{part}/" in path for part in ("zoo", "aligned", "outputs"))
+        for path in left
+    )
     assert grown.checkout.pending() == set()
 
 

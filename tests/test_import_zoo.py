@@ -59,15 +59,15 @@ def test_an_imported_zoo_scores_like_the_zoo_it_was_copied_from(
     names = foreign_networks(finished, checkout)
     checkout.snakemake("all")
     columns = ["network", "accuracy", "loss"]
-    mine = pd.read_csv(checkout.folder / "results/mine/git_rebasin/zoo_metrics.csv")
-    theirs = pd.read_csv(finished.folder / "results/micro/none/zoo_metrics.csv")
+    mine = pd.read_csv(checkout.folder / "results/mine/git_rebasin/zoo_metrics/none/metrics.csv")
+    theirs = pd.read_csv(finished.folder / "results/micro/none/zoo_metrics/none/metrics.csv")
     pd.testing.assert_frame_equal(
         mine[columns].sort_values("network", ignore_index=True),
         theirs[columns].sort_values("network", ignore_index=True),
     )
     assert mine.held_out.sum() == 3
     assert list(mine.network[mine.held_out]) == sorted(names)[-3:]
-    assert len(pd.read_csv(checkout.folder / "results/tables/accuracy.csv")) == 2
+    assert len(pd.read_csv(checkout.folder / "results/tables/accuracy.csv")) == 4
 
 
 def test_a_broken_network_stops_the_run_before_anything_is_written(

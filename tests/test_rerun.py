@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from checkout import Checkout, changed_config
 
-AFTER_FLOW = {"decode", "evaluate", "tabulate", "plot"}
+AFTER_FLOW = {"decode", "score", "evaluate", "tabulate", "plot"}
 ROWS = {
     *("stack_weights", "accumulate_gram", "solve_basis", "evaluate_zoo"),
     *("train_flow", "sample_flow", "sample_control", *AFTER_FLOW),
 }
-AFTER_ZOO = {"choose_reference", "canonicalize", "gather_alignment", *ROWS}
+AFTER_ZOO = {"score_zoo", "choose_reference", "canonicalize", "gather_alignment", *ROWS}
 
 
 @contextmanager
@@ -50,7 +50,7 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
         {"sample_flow", *AFTER_FLOW},
     ),
     "a control's setting": (
-        lambda config: config["generators"]["interpolation"].update(weight=0.3),
+        lambda config: config["generators"]["noise"].update(std=0.3),
         {"sample_control", *AFTER_FLOW},
     ),
     "components": (
@@ -69,6 +69,18 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     ),
     "precision of the matrix": (lambda config: zoo(config)["matrix"].update(dtype="float16"), ROWS),
     "networks held out": (lambda config: zoo(config).update(held_out=3), ROWS),
+    "what networks find strange": (
+        lambda config: zoo(config).update(out_of_distribution="shuffled"),
+        {"score_zoo", "score", "evaluate_zoo", "evaluate", "tabulate", "plot"},
+    ),
+    "how ensembles are judged": (
+        lambda config: config.update(evaluation={"ensembles": [1, 3]}),
+        {"evaluate_zoo", "evaluate", "tabulate", "plot"},
+    ),
+    "a recalibration": (
+        lambda config: config.update(recalibrations={"none": ["last_layer"]}),
+        {"recalibrate", "recalibrate_zoo", "score", "evaluate_zoo", "evaluate", "tabulate", "plot"},
+    ),
     "data folder": (lambda config: config.update(data_dir="elsewhere"), set()),
     "a definition nobody uses": (
         lambda config: config["generators"].update(other={"kind": "noise", "std": 0.5}),
@@ -118,7 +130,7 @@ CODE_CASES = {
         "where=union > 1",
         {"evaluate", "evaluate_zoo", "tabulate", "plot"},
     ),
-    "a figure": ("dwf_steps/reporting/figures.py", "alpha=0.55", "alpha=0.5", {"plot"}),
+    "a figure": ("dwf_steps/reporting/figures.py", "alpha=0.4", "alpha=0.5", {"plot"}),
 }
 
 
@@ -131,7 +143,7 @@ def test_changed_code_reruns_the_stages_that_import_it(finished: Checkout, case:
 
 
 def test_a_deleted_result_is_made_again_from_what_is_there(finished: Checkout) -> None:
-    metrics = finished.folder / "results/micro/none/pca_4/flow/metrics.csv"
+    metrics = finished.folder / "results/micro/git_rebasin/pca_4/flow/none/metrics.csv"
     content, moved = metrics.read_bytes(), Path(f"{metrics}.away")
     metrics.rename(moved)
     try:

@@ -48,21 +48,21 @@ def test_a_finished_checkout_is_done_and_left_as_it_is(finished: Checkout) -> No
     assert files_of(finished) == before
     assert text.startswith("No run is at work.\n")
     assert re.search(r"^train_zoo +2/2\s*$", text, re.M)
-    assert re.search(r"^evaluate +7/7\s*$", text, re.M)
+    assert re.search(r"^evaluate +5/5\s*$", text, re.M)
     counts = re.findall(r"(\d+)/(\d+)", text)
     assert len(counts) > 10 and all(done == total for done, total in counts)
     assert "To run" not in text and "Not asked for" not in text
 
 
 def test_a_missing_result_and_what_follows_are_to_run(finished: Checkout) -> None:
-    metrics = finished.folder / "results/micro/none/pca_4/flow/metrics.csv"
+    metrics = finished.folder / "results/micro/git_rebasin/pca_4/flow/none/metrics.csv"
     away = finished.folder.parent / f"{finished.folder.name}-metrics.csv"
     shutil.move(metrics, away)
     try:
         text = finished.status()
     finally:
         shutil.move(away, metrics)
-    assert re.search(r"^evaluate +6/7 +1$", text, re.M)
+    assert re.search(r"^evaluate +4/5 +1$", text, re.M)
     assert paragraph(text, "To run, and why") == [
         "     1  evaluate: output files have to be generated",
         "     1  tabulate: input files updated by another job",
@@ -91,13 +91,15 @@ def test_a_changed_setting_is_told_and_files_left_over_are_listed(finished: Chec
         "results/benchmarks/micro/train_zoo-1.tsv",
         "results/logs/micro/git_rebasin/canonicalize-1.log",
         "results/logs/micro/none/canonicalize-1.log",
+        "results/logs/micro/score_zoo-1.log",
         "results/logs/micro/train_zoo-1.log",
         *(
             f"results/micro/{folder}/shard-1{end}"
             for folder, ends in {
                 "git_rebasin/aligned": ["", ".csv", ".json"],
                 "none/aligned": ["", ".csv", ".json"],
-                "zoo": ["", ".json", ".npz"],
+                "outputs": [".npz"],
+                "zoo": ["", ".json"],
             }.items()
             for end in ends
         ),

@@ -17,14 +17,19 @@ from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import WeightMatrix
 
 CELLS = {
-    ("none", "pca_4", "flow"),
     ("none", "pca_4", "gaussian"),
-    ("git_rebasin", "pca_4", "flow"),
     ("git_rebasin", "pca_4", "gaussian"),
+    ("git_rebasin", "pca_4", "flow"),
     ("git_rebasin", "raw", "flow"),
     ("git_rebasin", "raw", "noise"),
-    ("git_rebasin", "raw", "interpolation"),
 }
+
+
+TABLES = (
+    *("accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"),
+    *("alignment", "precision", "timing"),
+)
+FIGURES = ("accuracy_at_novelty", "accuracy_against_iou", "ensembles", "explained_variance", "flow_loss")
 
 
 def table(checkout: Checkout, name: str) -> pd.DataFrame:
@@ -34,12 +39,13 @@ def table(checkout: Checkout, name: str) -> pd.DataFrame:
 def test_accuracy_table_has_the_promised_columns_and_a_row_for_every_cell(finished: Checkout) -> None:
     frame = table(finished, "accuracy")
     assert list(frame.columns) == [
-        *("zoo", "canonicalization", "subspace", "generator", "metric"),
+        *("zoo", "canonicalization", "subspace", "generator", "recalibration", "metric"),
         *("zoo_mean", "zoo_std", "zoo_n", "generated_mean", "generated_std", "generated_n", "failed_n"),
+        *("repeats", "repeats_std", "p_best"),
     ]
     cells = set(frame[["canonicalization", "subspace", "generator"]].itertuples(index=False, name=None))
     assert cells == CELLS
-    assert set(frame.metric) == {"accuracy", "loss"}
+    assert set(frame.metric) == {"accuracy", "loss", "brier", "calibration_error"}
     assert (frame.zoo_n == 8).all()
     assert (frame.generated_n + frame.failed_n == 6).all()
     assert frame[frame.metric == "accuracy"].generated_mean.between(0, 1).all()
@@ -60,7 +66,7 @@ def test_accuracies_are_those_of_the_networks_files_scored_one_by_one(finished: 
     test = load_dataset("iris", SplitsConfig(), Path("data")).test
     inputs, targets = torch.from_numpy(test.inputs), torch.from_numpy(test.targets)
     folder = finished.folder / "results/micro/git_rebasin/pca_4/flow"
-    metrics = pd.read_csv(folder / "metrics.csv").set_index("network")
+    metrics = pd.read_csv(folder / "none/metrics.csv").set_index("network")
     for name, row in metrics.iterrows():
         network = load_network(folder / f"networks/shard-0/{name}.safetensors")
         with torch.no_grad():
@@ -97,7 +103,7 @@ def test_precision_table_states_the_errors_of_every_cell(finished: Checkout) -> 
 
 
 def test_zoo_metrics_leave_each_network_out_of_its_own_comparison(finished: Checkout) -> None:
-    frame = pd.read_csv(finished.folder / "results/micro/none/zoo_metrics.csv")
+    frame = pd.read_csv(finished.folder / "results/micro/none/zoo_metrics/none/metrics.csv")
     assert list(frame.network) == [f"seed-{s}" for s in range(10)]
     assert list(frame.held_out) == [False] * 8 + [True] * 2
     assert (frame.nearest != frame.network).all()
@@ -117,7 +123,7 @@ def test_timing_covers_every_stage(finished: Checkout) -> None:
     frame = table(finished, "timing")
     assert set(frame.stage) == {
         *("train_zoo", "canonicalize", "stack_weights", "accumulate_gram", "solve_basis"),
-        *("train_flow", "sample", "decode", "evaluate"),
+        *("train_flow", "sample", "decode", "score", "evaluate"),
     }
     assert (frame.seconds > 0).all()
     zoo = frame[frame.stage == "train_zoo"].iloc[0]
@@ -126,11 +132,11 @@ def test_timing_covers_every_stage(finished: Checkout) -> None:
 
 
 def test_every_table_and_figure_comes_in_every_format(finished: Checkout) -> None:
-    for name in ("accuracy", "novelty", "alignment", "precision", "timing"):
+    for name in TABLES:
         for kind in ("csv", "md", "tex"):
             assert (finished.folder / f"results/tables/{name}.{kind}").stat().st_size > 100
         assert r"\toprule" in (finished.folder / f"results/tables/{name}.tex").read_text()
-    for name in ("accuracy_against_iou", "explained_variance", "flow_loss"):
+    for name in FIGURES:
         assert (finished.folder / f"results/figures/{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (finished.folder / f"results/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
 

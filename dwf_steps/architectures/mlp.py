@@ -1,7 +1,7 @@
 """Multilayer perceptrons, one at a time and many at once."""
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -91,12 +91,30 @@ class MLPArchitecture:
         -------
         Logits (n, batch, classes).
         """
+        for layer in self._layers(parameters, inputs):
+            logits = layer
+        return logits
+
+    def hidden_layers(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Iterator[Tensor]:
+        """Yield the pre-activations (n, batch, units) of each hidden layer; arguments as of `forward`."""
+        return islice(self._layers(parameters, inputs), self.depth - 1)
+
+    def last_inputs(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        """Return what the output layer sees, (n, batch, units); arguments as of `forward`."""
+        seen = inputs.expand(len(parameters["layers.0.bias"]), *inputs.shape[-2:])
+        for layer in self.hidden_layers(parameters, inputs):
+            seen = ACTIVATIONS[self.config.activation](layer)
+        return seen
+
+    def _layers(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Iterator[Tensor]:
+        """Yield what each layer says before its activation."""
         activation = ACTIVATIONS[self.config.activation]
-        hidden = _first_layer(parameters["layers.0.weight"], parameters["layers.0.bias"], inputs)
+        layer = _first_layer(parameters["layers.0.weight"], parameters["layers.0.bias"], inputs)
+        yield layer
         for i in range(1, self.depth):
             weight, bias = parameters[f"layers.{i}.weight"], parameters[f"layers.{i}.bias"]
-            hidden = torch.baddbmm(bias.unsqueeze(1), activation(hidden), weight.transpose(1, 2))
-        return hidden
+            layer = torch.baddbmm(bias.unsqueeze(1), activation(layer), weight.transpose(1, 2))
+            yield layer
 
     def permutation_spec(self) -> PermutationSpec:
         """Return which axis of which parameter each hidden layer's units index."""

@@ -67,3 +67,6 @@ FETCHED = [name for name, facts in BUILT_IN.items() if facts.files]
 def missing_files(name: str, folder: Path) -> list[Path]:
     """Return the files of a built-in data set that ``folder`` lacks."""
     return [folder / file for file in BUILT_IN[name].files if not (folder / file).is_file()]
+
+
+Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist"]

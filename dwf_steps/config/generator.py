@@ -1,22 +1,13 @@
-"""Generators: flows and the controls they are compared with."""
+"""Generators: flows, and the controls they are compared with."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
 from dwf_steps.config.section import Section
 
-Seed = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class Draws(Section):
-    """How many networks to generate, from which seed."""
-
-    samples: Annotated[int, Field(ge=1)] = 100
-    """Networks to generate."""
-    seed: Seed = 0
-    """Seed of the draws."""
+EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field, in one step of a solver
 
 
 class FlowSampling(Draws):
@@ -26,6 +17,8 @@ class FlowSampling(Draws):
     """Solver (torchdiffeq): `rk4` is the 3/8 rule; `dopri5` adapts its steps."""
     steps: Annotated[int, Field(ge=1)] = 100
     """Steps of the fixed-step solvers."""
+    temperature: Positive = 1.0
+    """Factor of the source's standard deviation when sampling: below 1 samples are more typical."""
     rtol: Positive = 1e-5
     """Relative tolerance of dopri5."""
     atol: Positive = 1e-5
@@ -46,6 +39,8 @@ class TimeDistribution(Section):
 class VelocityConfig(Section):
     """The velocity network: an MLP on [latent, time embedding] with LayerNorm, GELU and dropout."""
 
+    network: Literal["mlp"] = "mlp"
+    """Marks the velocity network as this one."""
     width: Annotated[int, Field(ge=1)] = 512
     """Width h. Hidden layers are h, then h/2, then h again."""
     depth: Annotated[int, Field(ge=1)] = 3
@@ -54,6 +49,40 @@ class VelocityConfig(Section):
     """Width of the sinusoidal embedding of t."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout after every hidden layer."""
+
+
+class UnitTransformerConfig(Section):
+    """The velocity network: a transformer over hidden units, for whole networks (subspace `none`)."""
+
+    network: Literal["unit_transformer"]
+    """Marks the velocity network as this one."""
+    width: Annotated[int, Field(ge=1)] = 128
+    """Width of a token; a multiple of heads."""
+    depth: Annotated[int, Field(ge=1)] = 4
+    """Blocks of attention and MLP."""
+    heads: Annotated[int, Field(ge=1)] = 4
+    """Attention heads."""
+    time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
+    """Width of the sinusoidal embedding of t."""
+    positions: bool = False
+    """Tell units apart by their place, which means something in aligned networks; without it the order of a
+    single hidden layer's units plays no part."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "UnitTransformerConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+
+def _network(value: Any) -> str:
+    return value.get("network", "mlp") if isinstance(value, dict) else value.network
+
+
+AnyVelocity = Annotated[
+    Annotated[VelocityConfig, Tag("mlp")] | Annotated[UnitTransformerConfig, Tag("unit_transformer")],
+    Discriminator(_network),
+]
 
 
 class FlowTraining(Section):
@@ -71,6 +100,8 @@ class FlowTraining(Section):
     """Decoupled weight decay."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)
     """Adam's decay rates."""
+    clip: Positive | None = None
+    """Largest norm of the gradient; longer ones are shortened to it."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights, which is what samples; 0 keeps the last weights."""
     seed: Seed = 0
@@ -96,7 +127,7 @@ class FlowConfig(Section):
     """How noise and networks of a minibatch are paired; `ot` solves the exact assignment."""
     time: TimeDistribution = TimeDistribution()
     """Distribution of training times."""
-    velocity: VelocityConfig = VelocityConfig()
+    velocity: AnyVelocity = VelocityConfig()
     """The velocity network."""
     training: FlowTraining = FlowTraining()
     """Its training."""
@@ -104,38 +135,4 @@ class FlowConfig(Section):
     """Its sampling; changing it does not retrain the flow."""
 
 
-class GaussianConfig(Section):
-    """Control: a Gaussian with the training networks' mean and covariance, in the same subspace."""
-
-    kind: Literal["gaussian"]
-    """Marks the generator as this control."""
-    sampling: Draws = Draws()
-    """Number and seed of the draws."""
-
-
-class NoiseConfig(Section):
-    """Control: isotropic noise around a training network drawn at random."""
-
-    kind: Literal["noise"]
-    """Marks the generator as this control."""
-    std: Annotated[float, Field(ge=0)] = 0.02
-    """Standard deviation of the noise, in units of the weights themselves."""
-    sampling: Draws = Draws()
-    """Number and seed of the draws."""
-
-
-class InterpolationConfig(Section):
-    """Control: a point between two training networks drawn at random."""
-
-    kind: Literal["interpolation"]
-    """Marks the generator as this control."""
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """How far to go: 0 is the first network, 1 the second."""
-    sampling: Draws = Draws()
-    """Number and seed of the draws."""
-
-
-ControlConfig = Annotated[GaussianConfig | NoiseConfig | InterpolationConfig, Field(discriminator="kind")]
-GeneratorConfig = Annotated[
-    FlowConfig | GaussianConfig | NoiseConfig | InterpolationConfig, Field(discriminator="kind")
-]
+GeneratorConfig = Annotated[FlowConfig | ControlConfig, Field(discriminator="kind")]

@@ -4,7 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dwf_steps.config import architecture, canonicalization, dataset, generator, matrix, subspace, zoo
+from dwf_steps.config import (
+    architecture,
+    canonicalization,
+    controls,
+    dataset,
+    evaluation,
+    generator,
+    matrix,
+    recalibration,
+    subspace,
+    zoo,
+)
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Experiment, WorkflowConfig
 from dwf_steps.storage.atomic import replacing
@@ -26,14 +37,32 @@ CHAPTERS: dict[str, list[type[Section]]] = {
     "`generators`": [
         generator.FlowConfig,
         generator.VelocityConfig,
+        generator.UnitTransformerConfig,
         generator.TimeDistribution,
         generator.FlowTraining,
         generator.FlowSampling,
-        generator.GaussianConfig,
-        generator.NoiseConfig,
-        generator.InterpolationConfig,
-        generator.Draws,
+        controls.GaussianConfig,
+        controls.KernelDensityConfig,
+        controls.ParameterGaussianConfig,
+        controls.NoiseConfig,
+        controls.InterpolationConfig,
+        controls.SoupConfig,
+        controls.CopyConfig,
+        controls.HeldOutConfig,
+        controls.RandomInitConfig,
+        controls.TrainedConfig,
+        controls.SnapshotsConfig,
+        controls.Draws,
     ],
+    "`recalibrations`": [recalibration.LastLayer, recalibration.Repair, recalibration.FineTune],
+    "`evaluation`": [evaluation.EvaluationConfig],
+}
+SWEPT = ("`zoos`", "`subspaces`", "`generators`")  # the chapters whose definitions are mappings
+SWEEP = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"type": "array", "minItems": 1},
+    "description": "Stands for one definition for each value: dotted keys with lists of values.",
 }
 INTRODUCTION = """# Configuration reference
 
@@ -43,12 +72,39 @@ edit. `workflow_config.schema.json` beside this page is the same as JSON Schema,
 A file given with `--configfile` is merged over `workflow_config.yaml`: mappings merge key by key, lists are
 replaced. It may therefore use the default file's definitions, and its `experiments` says all that runs.
 Names (of zoos, canonicalizations, ...) become folders below `results/` and match `[a-z0-9_]+`.
+
+## Sweeps
+
+Any definition may have a `sweep`: keys with lists of values. It then stands for one definition for each value
+(several keys make a grid), named after key and value, and an experiment that names it runs them all:
+
+```yaml
+generators:
+  noise: {kind: noise, sweep: {std: [0.01, 0.1]}} # noise_std_0_01 and noise_std_0_1
+  flow: {kind: flow, sweep: {velocity.width: [64, 512], training.seed: [0, 1, 2]}}
+canonicalizations:
+  aligned: {methods: [git_rebasin], sweep: {git_rebasin.reference: [0, 1]}}
+```
+
+Each family has a table and a figure of its own, `sweep_noise`, and is one curve in the figure of accuracy at
+novelty. Values of keys called `seed` or `reference` are repetitions: tables pool them and state the spread of
+their means.
 """
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the configuration's JSON Schema."""
-    return WorkflowConfig.model_json_schema(by_alias=True)
+    """Return the configuration's JSON Schema: that of the models, and sweeps, which stand for several."""
+    schema = WorkflowConfig.model_json_schema(by_alias=True)
+    swept = [model for chapter in SWEPT for model in CHAPTERS[chapter]]
+    for model in swept:
+        if model.__name__ in schema["$defs"]:
+            schema["$defs"][model.__name__]["properties"]["sweep"] = SWEEP
+    methods = {"type": "array", "items": {"type": ["string", "object"]}}
+    listed = {"type": "object", "properties": {"methods": methods, "sweep": SWEEP}, "required": ["methods"]}
+    for section in ("canonicalizations", "recalibrations"):
+        for patterns in schema["properties"][section]["patternProperties"].values():
+            patterns["anyOf"].append(listed | {"additionalProperties": False})
+    return schema
 
 
 def reference_page() -> str:

@@ -8,21 +8,26 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
 from dwf_steps.config.canonicalization import Canonicalization, GitRebasin, Normalized, reference_of
+from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
 from dwf_steps.config.dataset import BUILT_IN, TableFile
-from dwf_steps.config.generator import FlowConfig, GeneratorConfig
+from dwf_steps.config.evaluation import EvaluationConfig
+from dwf_steps.config.generator import FlowConfig, GeneratorConfig, UnitTransformerConfig
+from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import NAME_PATTERN, Name, Section
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
+from dwf_steps.config.sweep import SECTIONS, Members, expand
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, ZooConfig, n_training, network_names
 from dwf_steps.errors import InputError
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
     "zoos": {"data", "tables", "figures", "logs", "benchmarks"},
-    "canonicalizations": {"zoo"},
-    "subspaces": {"aligned", "gram", "reference"},
+    "canonicalizations": {"zoo", "outputs"},
+    "subspaces": {"aligned", "gram", "reference", "zoo_metrics", "zoo_outputs"},
+    "recalibrations": {"networks"},
 }
 
 
@@ -33,6 +38,7 @@ class Cell(NamedTuple):
     canon: str
     subspace: str
     generator: str
+    recalibration: str
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -56,10 +62,12 @@ class Experiment(Section):
     """Subspaces by name."""
     generators: Names
     """Generators by name."""
+    recalibrations: Names = Field(default=["none"])
+    """Recalibrations by name; every generator is recalibrated alike."""
 
     def cells(self) -> Iterator[Cell]:
         """Yield the grid's combinations."""
-        for names in product(self.zoos, self.canonicalizations, self.subspaces, self.generators):
+        for names in product(*(getattr(self, section) for section in SECTIONS)):
             yield Cell(*names)
 
 
@@ -80,12 +88,31 @@ class WorkflowConfig(Section):
     """Ways of reducing the weight matrix."""
     generators: dict[Name, GeneratorConfig]
     """Flows and controls."""
+    recalibrations: dict[Name, Recalibration] = Field(default={"none": []})
+    """Ways of repairing generated networks on training examples: a list of methods applied in order; `[]`
+    leaves the networks alone."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How networks are judged."""
     experiments: Annotated[list[Experiment], Field(min_length=1)]
-    """What to run; `all` is exactly these grids."""
+    """What to run; `all` is exactly these grids. The name of a definition with a `sweep` asks for all its
+    members."""
+    _members: Members = PrivateAttr(default_factory=dict)
+
+    @property
+    def members(self) -> Members:
+        """By section, the definitions that a sweep stands for."""
+        return self._members
 
     def cells(self) -> list[Cell]:
         """Return every combination the experiments ask for, once, in order."""
         return list(dict.fromkeys(cell for experiment in self.experiments for cell in experiment.cells()))
+
+    def fitted_by(self) -> dict[str, str]:
+        """Return for each flow the first one that is fitted alike: flows that differ in their sampling share
+        one model."""
+        first: dict[str, str] = {}
+        training = {name: flow.model_dump_json(exclude={"sampling"}) for name, flow in self.flows().items()}
+        return {name: first.setdefault(settings, name) for name, settings in training.items()}
 
     def flows(self) -> dict[str, FlowConfig]:
         """Return the generators that are flows."""
@@ -100,10 +127,12 @@ def load_config(raw: Mapping[str, Any]) -> WorkflowConfig:
     InputError
         With one line for each problem: the key's full path, what was found, what is allowed.
     """
+    expanded, members = expand(raw)
     try:
-        config = WorkflowConfig.model_validate(raw)
+        config = WorkflowConfig.model_validate(expanded)
     except ValidationError as error:
-        raise InputError(_listing([_describe(e, raw) for e in error.errors()])) from error
+        raise InputError(_listing([_describe(e, expanded) for e in error.errors()])) from error
+    config._members.update(members)
     problems = list(_problems(config))
     if problems:
         raise InputError(_listing(problems))
@@ -135,6 +164,11 @@ def _problems(config: WorkflowConfig) -> Iterator[str]:
     for zoo, subspace in dict.fromkeys((cell.zoo, cell.subspace) for cell in cells):
         if usable[zoo]:
             yield from _subspace_problems(config, zoo, subspace)
+    for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
+        if usable[zoo]:
+            yield from _control_problems(config, zoo, generator)
+    for subspace, generator in dict.fromkeys((cell.subspace, cell.generator) for cell in cells):
+        yield from _flow_problems(config, subspace, generator)
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
@@ -145,7 +179,7 @@ def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
 
 def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
     for i, experiment in enumerate(config.experiments):
-        for section in ("zoos", "canonicalizations", "subspaces", "generators"):
+        for section in SECTIONS:
             defined = list(getattr(config, section))
             for name in getattr(experiment, section):
                 if name not in defined:
@@ -234,6 +268,39 @@ def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> 
         yield (
             f"subspaces.{subspace}.components: found {method.components}, but zoo {zoo_name!r} allows at "
             f"most {most} (n - 1 for {n} training networks, and no more than their {d} weights)"
+        )
+
+
+def _control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    zoo, control, where = config.zoos[zoo_name], config.generators[name], f"generators.{name}"
+    if isinstance(control, HeldOutConfig) and control.sampling.samples > zoo.held_out:
+        yield (
+            f"{where}.sampling.samples: found {control.sampling.samples}, but zoo {zoo_name!r} holds out "
+            f"{zoo.held_out} networks; ask for at most these, or raise zoos.{zoo_name}.held_out"
+        )
+    if isinstance(control, SoupConfig) and control.networks > n_training(zoo):
+        yield (
+            f"{where}.networks: found {control.networks}, but zoo {zoo_name!r} has {n_training(zoo)} "
+            "training networks; average at most these"
+        )
+    if isinstance(control, TrainedConfig | SnapshotsConfig) and isinstance(zoo, ImportedZoo):
+        yield f"{where}: zoo {zoo_name!r} was imported: it has no training to repeat; leave {name} out"
+    if isinstance(control, TrainedConfig) and (other := control.equal_cost_to) is not None:
+        priced = config.generators.get(other)
+        if priced is None or priced.kind in FRESH:
+            choices = [key for key, generator in config.generators.items() if generator.kind not in FRESH]
+            yield (
+                f"{where}.equal_cost_to: {other!r} is no generator with a cost of its own; expected one of "
+                f"{', '.join(choices)}"
+            )
+
+
+def _flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[str]:
+    velocity = getattr(config.generators[name], "velocity", None)
+    if isinstance(velocity, UnitTransformerConfig) and config.subspaces[subspace].method != "none":
+        yield (
+            f"generators.{name}.velocity.network: 'unit_transformer' needs whole networks, but subspace "
+            f"{subspace!r} reduces them; use a subspace of method 'none'"
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from dwf_steps.config.architecture import ArchitectureConfig, Initialisation
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.dataset import DatasetConfig, Shift, SplitsConfig
 from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Section
 
@@ -52,6 +52,9 @@ class ZooBase(Section):
     """The networks' architecture."""
     matrix: MatrixConfig = MatrixConfig()
     """How the weight matrix is stored and streamed."""
+    out_of_distribution: Shift | None = None
+    """What ensembles should find strange: the test images `rotated` by a quarter, the test inputs with their
+    features `shuffled`, or another data set's images."""
     held_out: Annotated[int, Field(ge=0)] = 0
     """How many networks, the last ones, are kept from alignment references, subspaces and generators;
     they show what novelty a truly new network has."""

@@ -1,6 +1,6 @@
 """Dividing examples into training, validation and test, and standardising them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -21,14 +21,25 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def first(self, count: int) -> "Split":
+        """Return the first examples."""
+        return Split(self.inputs[:count], self.targets[:count])
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training, validation and test examples, standardised with the training set's statistics."""
+    """Training, validation and test examples, standardised with the training set's ``mean`` and ``std``,
+    each (features,) or a scalar."""
 
     train: Split
     validation: Split
     test: Split
+    mean: np.ndarray = field(default_factory=lambda: np.zeros(()))
+    std: np.ndarray = field(default_factory=lambda: np.ones(()))
+
+    def standardise(self, inputs: np.ndarray) -> np.ndarray:
+        """Return other inputs (m, features) on the scale of these, float32."""
+        return ((inputs - self.mean) / self.std).astype(np.float32)
 
     @property
     def n_features(self) -> int:
@@ -85,6 +96,8 @@ def divide(
         standardised(inputs, targets),
         standardised(validation_inputs, validation_targets),
         standardised(test_inputs, test_targets),
+        mean,
+        std,
     )
 
 

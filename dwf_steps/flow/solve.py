@@ -1,18 +1,15 @@
 """Integrating the velocity field from source to target."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchdiffeq import odeint
 
-from dwf_steps.config.generator import FlowSampling
-from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.config.generator import EVALUATIONS, FlowSampling
 from dwf_steps.progress import Progress
-
-EVALUATIONS = {"euler": 1, "rk4": 4}  # of the field, in one step
 
 
 @torch.no_grad()
-def integrate(velocity: VelocityMLP, x0: Tensor, sampling: FlowSampling) -> Tensor:
+def integrate(velocity: nn.Module, x0: Tensor, sampling: FlowSampling) -> Tensor:
     """Solve dx/dt = v(t, x) from t = 0 to 1 for all points at once.
 
     ``rk4`` is torchdiffeq's, the 3/8 rule (order 4, four evaluations a step); ``euler`` is of order 1;

@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.coupling import couple
+from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.path import draw_times, linear_path, linear_velocity
-from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.flow.units import UnitTokens
 from dwf_steps.progress import Progress
 from dwf_steps.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -36,11 +37,16 @@ class Batch:
 class TrainedFlow:
     """The averaged velocity field, and the losses along the way (step, train, validation, lr)."""
 
-    velocity: VelocityMLP
+    velocity: nn.Module
     losses: pd.DataFrame
 
 
-def draw_batch(targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator) -> Batch:
+def draw_batch(
+    targets: Tensor,
+    size: int,
+    config: FlowConfig,
+    generator: torch.Generator,
+) -> Batch:
     """Draw ``size`` points of the path from fresh source noise and latents (n, k) of unit variance."""
     k = targets.shape[1]
     chosen = torch.randint(len(targets), (size,), generator=generator)
@@ -53,12 +59,21 @@ def draw_batch(targets: Tensor, size: int, config: FlowConfig, generator: torch.
 
 
 def train_flow(
-    latents: Tensor, config: FlowConfig, device: torch.device, checkpoint: Checkpoint | None = None
+    latents: Tensor,
+    config: FlowConfig,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    tokens: UnitTokens | None = None,
 ) -> TrainedFlow:
     """Fit a velocity field to latents (n, k) of unit variance.
 
     The loss is the mean over batch and coordinates of |v(t, x_t) - u_t|^2 (Lipman et al. 2023). The
     validation loss is that of the averaged network on draws of (t, x0, x1) that training never uses.
+
+    Parameters
+    ----------
+    tokens
+        Which weights belong to which unit, where latents are whole networks.
 
     Raises
     ------
@@ -67,7 +82,7 @@ def train_flow(
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("velocity network", config.training.seed))
-        return _Run.start(latents.to(device), config).finish(checkpoint)
+        return _Run.start(latents.to(device), config, tokens).finish(checkpoint)
 
 
 @dataclass
@@ -77,8 +92,8 @@ class _Run:
 
     targets: Tensor
     config: FlowConfig
-    velocity: VelocityMLP
-    average: VelocityMLP
+    velocity: nn.Module
+    average: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     draws: torch.Generator
@@ -88,9 +103,9 @@ class _Run:
     rows: list[dict[str, float]]
 
     @classmethod
-    def start(cls, targets: Tensor, config: FlowConfig) -> "_Run":
+    def start(cls, targets: Tensor, config: FlowConfig, tokens: UnitTokens | None) -> "_Run":
         training = config.training
-        velocity = VelocityMLP(targets.shape[1], config.velocity).to(targets.device)
+        velocity = build_velocity(targets.shape[1], config.velocity, tokens).to(targets.device)
         optimizer = torch.optim.AdamW(
             velocity.parameters(),
             lr=training.lr,
@@ -139,6 +154,8 @@ class _Run:
         loss = (self.velocity(batch.t, batch.x) - batch.u).square().mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self.config.training.clip:
+            nn.utils.clip_grad_norm_(self.velocity.parameters(), self.config.training.clip)
         self.optimizer.step()
         self.schedule.step()
         self.step += 1

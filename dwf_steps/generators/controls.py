@@ -2,33 +2,72 @@
 
 import numpy as np
 
-from dwf_steps.config.generator import ControlConfig, GaussianConfig, InterpolationConfig, NoiseConfig
+from dwf_steps.config.controls import (
+    CopyConfig,
+    DrawnControl,
+    GaussianConfig,
+    HeldOutConfig,
+    InterpolationConfig,
+    KernelDensityConfig,
+    NoiseConfig,
+    ParameterGaussianConfig,
+    SoupConfig,
+)
 from dwf_steps.generators.samples import Samples
 from dwf_steps.randomness import derive_seed, numpy_generator
 from dwf_steps.subspace.basis import Basis
 
 
-def sample_control(control: ControlConfig, basis: Basis) -> Samples:
+def sample_control(control: DrawnControl, basis: Basis) -> Samples:
     """Draw networks from a control."""
     draws = numpy_generator(f"sample {control.kind}", control.sampling.seed)
-    n_samples = control.sampling.samples
+    k, seed = control.sampling.samples, control.sampling.seed
     match control:
         case GaussianConfig():
-            return gaussian(basis, n_samples, draws)
+            return gaussian(basis, k, control.scale, draws)
+        case KernelDensityConfig():
+            return kernel_density(basis, k, control.bandwidth, draws)
+        case ParameterGaussianConfig():
+            return parameter_gaussian(basis, k, control.scale, seed)
         case InterpolationConfig():
-            return interpolation(basis, n_samples, control.weight, draws)
+            return interpolation(basis, k, control.weight, draws)
         case NoiseConfig():
-            return noise(basis, n_samples, control.std, control.sampling.seed, draws)
+            return noise(basis, k, control.std, seed, draws)
+        case SoupConfig():
+            return soup(basis, k, control.networks, draws)
+        case CopyConfig():
+            return copy(basis, k, draws)
+        case HeldOutConfig():
+            return held_out(basis, k)
 
 
-def gaussian(basis: Basis, n_samples: int, draws: np.random.Generator) -> Samples:
-    """Draw from N(mean, covariance) of the training coordinates Z (n, k).
+def gaussian(basis: Basis, n_samples: int, scale: float, draws: np.random.Generator) -> Samples:
+    """Draw from N(mean, scale^2 covariance) of the training coordinates Z (n, k)."""
+    return Samples.from_latents(scale * _like_covariance(basis, n_samples, draws), basis.decoder)
 
-    z = e Z / sqrt(n - 1) with standard normal e (n) has covariance Z'Z / (n - 1).
+
+def kernel_density(
+    basis: Basis, n_samples: int, bandwidth: float | None, draws: np.random.Generator
+) -> Samples:
+    """Draw z_i + h e from a training network's coordinates z_i, with e of the training covariance.
+
+    The kernel density of Scott 1992 (chapter 6), his bandwidth h = n^(-1 / (k + 4)) by default. As in
+    `scipy.stats.gaussian_kde` the samples' covariance exceeds the training networks' by a factor 1 + h^2.
     """
-    n = len(basis.coordinates)
-    weights = draws.standard_normal((n_samples, n)) / np.sqrt(n - 1)
-    return Samples.from_latents(weights @ basis.coordinates, basis.decoder)
+    n, k = basis.coordinates.shape
+    chosen = basis.coordinates[draws.integers(n, size=n_samples)]
+    h = n ** (-1 / (k + 4)) if bandwidth is None else bandwidth
+    return Samples.from_latents(chosen + h * _like_covariance(basis, n_samples, draws), basis.decoder)
+
+
+def parameter_gaussian(basis: Basis, n_samples: int, scale: float, seed: int) -> Samples:
+    """Draw every weight from N(mean, (scale std)^2) of its own over the training networks (the baseline of
+    Zeng et al. 2025)."""
+    n, k = basis.coordinates.shape
+    noise_seed = derive_seed("per-parameter noise", seed)
+    return Samples(
+        np.zeros((n_samples, k)), np.zeros((n_samples, n)), _no_offsets(n_samples), scale, noise_seed, True
+    )
 
 
 def interpolation(basis: Basis, n_samples: int, weight: float, draws: np.random.Generator) -> Samples:
@@ -46,12 +85,39 @@ def noise(basis: Basis, n_samples: int, std: float, seed: int, draws: np.random.
     """Draw a + std e: a training network drawn at random, plus isotropic noise in all of weight space
     (the baseline of Zeng et al. 2025)."""
     n = len(basis.coordinates)
+    copies = _mixture(basis, np.eye(n)[draws.integers(n, size=n_samples)])
+    noise_seed = derive_seed("isotropic noise", seed)
+    return Samples(copies.latents, copies.coefficients, copies.offsets, std, noise_seed)
+
+
+def soup(basis: Basis, n_samples: int, networks: int, draws: np.random.Generator) -> Samples:
+    """Draw the mean of different training networks (Wortsman et al. 2022, arXiv 2203.05482, uniform soup)."""
+    n = len(basis.coordinates)
     mixing = np.zeros((n_samples, n))
-    mixing[np.arange(n_samples), draws.integers(n, size=n_samples)] = 1
-    copies = _mixture(basis, mixing)
+    for row in mixing:
+        row[draws.permutation(n)[:networks]] = 1 / networks
+    return _mixture(basis, mixing)
+
+
+def copy(basis: Basis, n_samples: int, draws: np.random.Generator) -> Samples:
+    """Draw training networks, none twice before all were drawn once."""
+    n = len(basis.coordinates)
+    rounds = [draws.permutation(n) for _ in range(-(-n_samples // n))]
+    return _mixture(basis, np.eye(n)[np.concatenate(rounds)[:n_samples]])
+
+
+def held_out(basis: Basis, n_samples: int) -> Samples:
+    """Return the first held-out networks."""
+    n, h = len(basis.coordinates), len(basis.held_out_coordinates)
     return Samples(
-        copies.latents, copies.coefficients, copies.offsets, std, derive_seed("isotropic noise", seed)
+        basis.held_out_coordinates[:n_samples], np.eye(h, n + h, n)[:n_samples], _no_offsets(n_samples)
     )
+
+
+def _like_covariance(basis: Basis, n_samples: int, draws: np.random.Generator) -> np.ndarray:
+    """Draw from N(0, Z'Z / (n - 1)) as e Z / sqrt(n - 1) with standard normal e (n)."""
+    n = len(basis.coordinates)
+    return draws.standard_normal((n_samples, n)) @ basis.coordinates / np.sqrt(n - 1)
 
 
 def _mixture(basis: Basis, mixing: np.ndarray) -> Samples:
@@ -59,4 +125,8 @@ def _mixture(basis: Basis, mixing: np.ndarray) -> Samples:
 
     They are combined in weight space itself, not through a truncated subspace.
     """
-    return Samples(mixing @ basis.coordinates, mixing, np.empty((len(mixing), 0), np.float32))
+    return Samples(mixing @ basis.coordinates, mixing, _no_offsets(len(mixing)))
+
+
+def _no_offsets(n_samples: int) -> np.ndarray:
+    return np.empty((n_samples, 0), np.float32)

@@ -17,21 +17,24 @@ def decode_block(
     rounding does to s plays no part, and products are of centred rows. A sample that is not finite stays
     so; it does not touch the others.
     """
-    n = matrix.n_training
-    block = matrix.read(columns)[:n]
+    n, used = matrix.n_training, samples.coefficients.shape[1]
+    block = matrix.read(columns)[:used]
     rows: np.ndarray = np.empty((len(samples), block.shape[1]), dtype)
     # Samples may be infinite or NaN, or become so: that is counted later, not warned of here.
     with np.errstate(invalid="ignore", over="ignore"):
-        weights = samples.coefficients + (1 - samples.coefficients.sum(axis=1, keepdims=True)) / n
-        weights = weights.astype(dtype)
+        weights: np.ndarray = samples.coefficients.astype(dtype)
+        weights[:, :n] += (1 - samples.coefficients.sum(axis=1, keepdims=True)) / n
         for strip, centred, shift in centred_strips(block, n, np.dtype(dtype)):
             np.add(weights @ centred, shift, out=rows[:, strip])
         if samples.offsets.shape[1]:
             rows += samples.offsets[:, columns]
         if samples.noise_std:
+            std: np.ndarray | float = samples.noise_std
+            if samples.noise_relative:
+                std = (std * block[:n].std(axis=0, ddof=1, dtype=np.float64)).astype(dtype)
             for i, row in enumerate(rows, start=samples.first):
                 draws = np.random.default_rng([samples.noise_seed, i, columns.start])
-                row += samples.noise_std * draws.standard_normal(len(row), np.float32)
+                row += std * draws.standard_normal(len(row), np.float32)
     return rows
 
 

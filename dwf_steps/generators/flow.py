@@ -5,65 +5,112 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
-from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.generator import AnyVelocity, FlowConfig
 from dwf_steps.errors import InputError
+from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.solve import integrate
-from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.flow.units import UnitTokens
 from dwf_steps.generators.samples import Samples
 from dwf_steps.randomness import torch_generator
 from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
 
 @dataclass(frozen=True)
 class Latents:
-    """What a flow is fitted to: ``points`` (n, k) float32 of unit variance; times ``scale`` they are
-    coordinates in the subspace, or centred raw weights.
+    """What a flow is fitted to: ``points`` (n, k) float32 of unit variance; times ``scale`` plus ``shift``
+    they are coordinates in the subspace, or weights relative to the training mean.
 
-    One scale for all coordinates keeps the geometry of weight space.
+    One scale for all coordinates, a 0-d tensor, keeps the geometry of weight space. Where ``tokens`` tell
+    which weight belongs to which unit, each of a unit's weights has its own shift and scale, (k,), over all
+    units.
     """
 
     points: torch.Tensor
-    scale: float
+    shift: torch.Tensor
+    scale: torch.Tensor
+    tokens: UnitTokens | None = None
 
     @classmethod
-    def of(cls, basis: Basis, matrix: WeightMatrix) -> "Latents":
-        """Read the training networks' latents (from the matrix itself where the basis is raw)."""
+    def of(cls, basis: Basis, matrix: WeightMatrix, by_unit: bool = False) -> "Latents":
+        """Read the training networks' latents (from the matrix itself where the basis is raw).
+
+        Parameters
+        ----------
+        by_unit
+            The latents are to be whole networks seen as units.
+
+        Raises
+        ------
+        InputError
+            If they are coordinates in a subspace.
+        """
         if basis.raw:
             rows = matrix.read()[: matrix.n_training]
             coordinates = rows - rows.mean(axis=0, dtype=np.float64)
         else:
             coordinates = basis.coordinates
-        scale = float(np.sqrt(coordinates.var(axis=0, ddof=1).mean()))
-        return cls(torch.from_numpy(coordinates / scale).float(), scale)
+        if by_unit:
+            if not basis.raw:
+                raise InputError("a flow over units needs whole networks: use a subspace of method 'none'")
+            tokens = unit_tokens(matrix.layout, matrix.architecture)
+            mean = rows.mean(axis=0, dtype=np.float64)
+            shift, scale = tokens.statistics(rows)
+            points = torch.from_numpy((rows - shift) / scale).float()
+            return cls(points, torch.from_numpy(shift - mean), torch.from_numpy(scale), tokens)
+        scale = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
+        points = torch.from_numpy(coordinates / scale).float()
+        return cls(points, torch.tensor(0.0).double(), torch.tensor(scale))
+
+
+def unit_tokens(layout: Layout, architecture: Mapping[str, Any]) -> UnitTokens:
+    """Return which of a network's weights belong to which unit."""
+    config = TypeAdapter(ArchitectureConfig).validate_python(architecture)
+    return UnitTokens.of(layout, build(config).permutation_spec())
 
 
 @dataclass(frozen=True)
 class FlowModel:
-    """A velocity field over latents; a latent times ``scale`` is a coordinate of the subspace."""
+    """A velocity field over latents; a latent times ``scale`` plus ``shift`` is a coordinate of the subspace,
+    or a weight relative to the training mean."""
 
-    velocity: VelocityMLP
-    scale: float
+    velocity: nn.Module
+    shift: torch.Tensor
+    scale: torch.Tensor
+    dimension: int
 
-    def save(self, path: Path, config: VelocityConfig) -> None:
-        """Write the weights; the metadata say how to rebuild the network."""
+    def save(self, path: Path, config: AnyVelocity, network: Mapping[str, Any] | None = None) -> None:
+        """Write the weights; the metadata say how to rebuild the velocity network.
+
+        Parameters
+        ----------
+        network
+            ``layout`` and ``architecture`` of the networks whose units the velocity network knows.
+        """
+        state = {f"velocity.{name}": value for name, value in self.velocity.state_dict().items()}
+        state |= {"shift": self.shift, "scale": self.scale}
         description = {
-            "dimension": self.velocity.output.out_features,
-            "scale": self.scale,
+            "dimension": self.dimension,
             "velocity": config.model_dump(),
-            "sha256": _digest(self.velocity.state_dict()),
+            "network": network,
+            "sha256": _digest(state),
         }
         with replacing(path) as partial:
             # One entry: with several, safetensors writes them in an order that differs from run to run.
-            metadata = {"flow": json.dumps(description)}
-            save_file(self.velocity.state_dict(), partial, metadata=metadata)
+            save_file(state, partial, metadata={"flow": json.dumps(description)})
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "FlowModel":
@@ -82,10 +129,14 @@ class FlowModel:
             raise _damaged(path, str(error)) from error
         if _digest(state) != description["sha256"]:
             raise _damaged(path, "its weights' SHA-256 is not the one it was written with")
-        config = VelocityConfig.model_validate(description["velocity"])
-        velocity = VelocityMLP(description["dimension"], config).to(device)
-        velocity.load_state_dict(state)
-        return cls(velocity.eval(), description["scale"])
+        config = TypeAdapter(AnyVelocity).validate_python(description["velocity"])
+        tokens, dimension = None, description["dimension"]
+        if network := description["network"]:
+            tokens = unit_tokens(Layout.from_json(network["layout"]), network["architecture"])
+        velocity = build_velocity(dimension, config, tokens).to(device)
+        shift, scale = state.pop("shift"), state.pop("scale")
+        velocity.load_state_dict({name.removeprefix("velocity."): value for name, value in state.items()})
+        return cls(velocity.eval(), shift.cpu(), scale.cpu(), dimension)
 
 
 def _digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -102,10 +153,11 @@ def _damaged(path: Path, found: str) -> InputError:
 
 def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torch.device) -> Samples:
     """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once."""
-    n, k = config.sampling.samples, model.velocity.output.out_features
+    n, k = config.sampling.samples, model.dimension
     draws = torch_generator("sample flow", config.sampling.seed)
-    x0 = torch.randn(n, k, generator=draws).mul_(config.source_std).to(device)
-    points = integrate(model.velocity, x0, config.sampling).cpu().numpy().astype(np.float64) * model.scale
+    x0 = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature).to(device)
+    ends = integrate(model.velocity, x0, config.sampling).cpu().double()
+    points = (ends * model.scale + model.shift).numpy()
     if basis.raw:
         coefficients = np.zeros((n, basis.decoder.shape[1]))
         return Samples(np.empty((n, 0)), coefficients, points.astype(np.float32))

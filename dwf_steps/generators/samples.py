@@ -21,11 +21,12 @@ class Samples:
     latents
         (k, c), the points in the subspace, as a generator drew them.
     coefficients
-        (k, n) float64.
+        (k, n) float64; (k, n + h) where held-out networks themselves are the samples.
     offsets
         (k, d) float32, or (k, 0) where there are none.
     noise_std
-        In units of the weights.
+        In units of the weights, or, where ``noise_relative``, of each weight's standard deviation over the
+        training networks.
     noise_seed
         Decides e.
     first
@@ -37,6 +38,7 @@ class Samples:
     offsets: np.ndarray
     noise_std: float = 0.0
     noise_seed: int = 0
+    noise_relative: bool = False
     first: int = 0
 
     def __len__(self) -> int:

@@ -9,6 +9,8 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.scores import score_split
 
+BARRIER_EXAMPLES = 2000  # training examples on which barriers are measured
+
 
 def midpoint_barrier(
     architecture: MLPArchitecture,
@@ -16,12 +18,15 @@ def midpoint_barrier(
     reference: Mapping[str, np.ndarray],
     split: Split,
 ) -> np.ndarray:
-    """Return L((a + b) / 2) - (L(a) + L(b)) / 2 of n networks a and one reference b, in nats, (n,).
+    """Return L((a + b) / 2) - (L(a) + L(b)) / 2 of n networks a and one reference b, or each with its own,
+    in nats, (n,).
 
     The definition of Frankle et al. 2020 and Entezari et al. 2022 with the path sampled at its midpoint.
     """
     ends = {name: torch.from_numpy(array).float() for name, array in networks.items()}
-    other = {name: torch.from_numpy(np.asarray(array)).float()[None] for name, array in reference.items()}
+    other = {name: torch.from_numpy(np.asarray(array)).float() for name, array in reference.items()}
+    if any(other[name].dim() < ends[name].dim() for name in ends):
+        other = {name: array[None] for name, array in other.items()}
     middle = {name: (array + other[name]) / 2 for name, array in ends.items()}
     at_ends = score_split(architecture, ends, split).loss
     at_other = score_split(architecture, other, split).loss

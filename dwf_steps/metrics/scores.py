@@ -1,4 +1,4 @@
-"""Accuracy, loss and predictions of many networks at once."""
+"""What many networks say about a split, at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.datasets.splits import Split
 from dwf_steps.progress import progress
+from dwf_steps.storage.outputs import LOWEST
 
 ACTIVATIONS_BYTES = 64 * 2**20  # what the widest layer of a block of examples may take
 
@@ -42,3 +43,23 @@ def score_split(architecture: MLPArchitecture, parameters: Mapping[str, Tensor],
         predictions[:, start : start + block] = logits.argmax(-1).cpu().numpy()
     accuracy = (predictions == split.targets).mean(axis=1)
     return Scores(accuracy, (loss / len(split)).numpy(), predictions)
+
+
+@torch.no_grad()
+def log_probabilities(
+    architecture: MLPArchitecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
+) -> np.ndarray:
+    """Return the log-probabilities (n, m, c) float16 that n networks give to the classes of m inputs.
+
+    They are clipped at `LOWEST`, which float16 still holds; NaN where a network's outputs are not finite.
+    """
+    first = next(iter(parameters.values()))
+    n, widths = len(first), architecture.config.widths
+    block = max(1, ACTIVATIONS_BYTES // (n * max(widths[1:]) * first.element_size()))
+    result = np.empty((n, len(inputs), widths[-1]), np.float16)
+    for start in progress(range(0, len(inputs), block), "block of examples"):
+        logits = architecture.forward(parameters, torch.from_numpy(inputs[start : start + block]).to(first))
+        logits = logits.masked_fill(~logits.isfinite().all(-1, keepdim=True), torch.nan)
+        clipped = logits.log_softmax(-1).clamp(min=LOWEST)
+        result[:, start : start + block] = clipped.half().cpu().numpy()
+    return result

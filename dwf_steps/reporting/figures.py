@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 
@@ -17,10 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter
 
+from dwf_steps.reporting.frontier import CURVE, curve_points
+from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.lineage import lineage
-from dwf_steps.subspace.basis import Basis
 
 # Okabe & Ito (2008): distinguishable with every common colour deficiency.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
@@ -38,11 +39,15 @@ STYLE: dict[Any, Any] = {
 }
 PANEL = (3.1, 2.7)  # inches
 LEGEND_WIDTH = 2.2
+LEGEND_LINE = 0.19
 
 
 @contextmanager
-def panels(rows: list[str], columns: list[str]) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
-    """Yield a figure with a panel for every (row, column) name; panels of a column share their y axis.
+def panels(
+    rows: list[str], columns: list[str], share: bool = True
+) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
+    """Yield a figure with a panel for every (row, column) name; panels of a column share their y axis
+    unless told otherwise.
 
     A single column is laid out from left to right.
     """
@@ -50,7 +55,8 @@ def panels(rows: list[str], columns: list[str]) -> Iterator[tuple[Figure, dict[t
     shape = (1, len(rows)) if turned else (len(rows), len(columns))
     with plt.rc_context(STYLE):
         size = (PANEL[0] * shape[1] + LEGEND_WIDTH, PANEL[1] * shape[0])
-        figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey="row" if turned else "col")
+        sharey: Literal["none", "row", "col"] = ("row" if turned else "col") if share else "none"
+        figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey=sharey)
         names = [(row, column) for row in rows for column in columns]
         axes = dict(zip(names, grid.flat, strict=True))
         yield figure, axes
@@ -64,6 +70,8 @@ def save(figure: Figure, path: Path) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
+        # Tall enough for the legend.
+        figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * (len(handles) + 2)))
         figure.legend(
             list(handles.values()),
             list(handles),
@@ -76,40 +84,120 @@ def save(figure: Figure, path: Path) -> None:
             figure.savefig(partial, metadata={"CreationDate": None} if ending == ".pdf" else None)
 
 
-def accuracy_against_iou(metrics: list[Path], zoo_metrics: list[Path], path: Path) -> None:
+def accuracy_against_iou(collection: Collection, path: Path) -> None:
     """Draw accuracy against max IoU of every generated network, and the region of the zoo's own
     networks (5th to 95th percentile of its leave-one-out values)."""
-    lines = {path: lineage(path, 4) for path in metrics}
-    generators = _names(lines.values(), "generator")
-    several = len(_names(lines.values(), "subspace")) > 1
-    zoos, canons = _names(lines.values(), "zoo"), _names(lines.values(), "canonicalization")
-    labels: dict[str, int] = {}
-    with panels(canons, zoos) as (figure, axes):
-        for zoo_path in zoo_metrics:
-            keys = lineage(zoo_path, 2)
-            frame = pd.read_csv(zoo_path)
-            _zoo_region(
-                axes[keys["canonicalization"], keys["zoo"]], frame[~frame.held_out], frame[frame.held_out]
+    networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
+    families = _names(networks.family)
+    rows_of, columns = _names(networks.recalibration), _names(networks.zoo + ", " + networks.canonicalization)
+    with panels(rows_of, columns) as (figure, axes):
+        for keys, rows in grouped(collection.zoos, COMPARED):
+            _zoo_region(axes[_panel(keys)], rows[~rows.held_out], rows[rows.held_out])
+        for keys, rows in grouped(networks, [*COMPARED, "family"]):
+            mark = _mark(families.index(keys["family"]))
+            axes[_panel(keys)].scatter(
+                rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, label=keys["family"], **mark
             )
-        for metric_path, keys in lines.items():
-            frame = pd.read_csv(metric_path)
-            good = frame[~frame.failed.astype(bool)]
-            label = f"{keys['generator']} ({keys['subspace']})" if several else keys["generator"]
-            i = labels.setdefault(label, len(labels))
-            axes[keys["canonicalization"], keys["zoo"]].scatter(
-                good.max_iou,
-                good.accuracy,
-                s=12,
-                alpha=0.55,
-                linewidths=0,
-                color=COLOURS[generators.index(keys["generator"]) % len(COLOURS)],
-                marker=MARKERS[i % len(MARKERS)],
-                label=label,
-            )
-        for (canon, zoo), ax in axes.items():
-            ax.set(title=f"{zoo}, {canon}", xlabel="max IoU with training networks", ylabel="test accuracy")
-            ax.set_xlim(-0.03, 1.03)
+        _label(axes, "max IoU with training networks", "test accuracy")
         save(figure, path)
+
+
+def accuracy_at_novelty(collection: Collection, path: Path) -> None:
+    """Draw every generator's curve of mean accuracy against mean max IoU over its settings, flows with solid
+    lines and controls with dashed ones, and where the zoo's own and its held-out networks lie."""
+    points = curve_points(collection)
+    families = _names(points.family)
+    rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
+    with panels(rows, columns) as (figure, axes):
+        for keys, curve in grouped(points, CURVE):
+            ordered = curve.sort_values("max_iou")
+            label = f"{keys['family']} ({keys['subspace']})" if several(points.subspace) else keys["family"]
+            axes[_panel(keys)].plot(
+                ordered.max_iou,
+                ordered.accuracy,
+                linestyle="--" if curve.control.iloc[0] else "-",
+                linewidth=1 if curve.control.iloc[0] else 2,
+                markersize=4,
+                label=label,
+                **_mark(families.index(keys["family"])),
+            )
+        for keys, networks in grouped(collection.zoos, COMPARED):
+            _zoo_means(axes[_panel(keys)], networks)
+        _label(axes, "mean max IoU", "mean test accuracy")
+        save(figure, path)
+
+
+def _panel(keys: dict[str, str]) -> tuple[str, str]:
+    return keys["recalibration"], f"{keys['zoo']}, {keys['canonicalization']}"
+
+
+def _label(axes: dict[tuple[str, str], Axes], x: str, y: str) -> None:
+    for (row, column), ax in axes.items():
+        title = column if row == "none" else f"{column}, {row}"
+        ax.set(title=title, xlabel=x, ylabel=y, xlim=(-0.03, 1.03))
+
+
+def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
+    training, held_out = networks[~networks.held_out], networks[networks.held_out]
+    ax.axvline(training.max_iou.mean(), color=ZOO_COLOUR, linewidth=0.8, zorder=0)
+    ax.plot(
+        training.max_iou.mean(), training.accuracy.mean(), "*", color=ZOO_COLOUR, label="zoo, leave-one-out"
+    )
+    if len(held_out):
+        ax.plot(held_out.max_iou.mean(), held_out.accuracy.mean(), "P", color="black", label="zoo, held out")
+
+
+def sweep(table: pd.DataFrame, family: str, level: str, path: Path) -> None:
+    """Draw accuracy and max IoU along a sweep, a line for every combination of the other levels; bands are
+    one standard deviation across networks, bars one across repetitions."""
+    columns = list(table.columns)
+    key, *others = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
+    lines = [name for name in [*KEYS, *others] if name != level and several(table[name])]
+    table = table.assign(line=[", ".join(map(str, row)) for row in table[lines].itertuples(index=False)])
+    with panels([family], ["test accuracy", "max IoU"], share=False) as (figure, axes):
+        for i, (keys, rows) in enumerate(grouped(table, ["line"])):
+            for measure, ax in zip(("accuracy", "max_iou"), axes.values(), strict=True):
+                x = rows[key] if pd.api.types.is_numeric_dtype(rows[key]) else rows[key].astype(str)
+                mean, spread = rows[f"{measure}_mean"], rows[f"{measure}_std"].fillna(0)
+                ax.fill_between(
+                    x, mean - spread, mean + spread, color=_mark(i)["color"], alpha=0.12, linewidth=0
+                )
+                ax.plot(x, mean, markersize=4, label=keys["line"] or family, **_mark(i))
+                if measure == "accuracy":
+                    error = rows.accuracy_repeats_std.fillna(0)
+                    ax.errorbar(x, mean, error, fmt="none", color=_mark(i)["color"], capsize=2)
+        for (_, title), ax in axes.items():
+            ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
+            if pd.api.types.is_numeric_dtype(table[key]) and _spans_decades(table[key]):
+                ax.set_xscale("log")
+        save(figure, path)
+
+
+def _spans_decades(values: pd.Series) -> bool:
+    return bool(values.min() > 0 and values.max() >= 20 * values.min())
+
+
+def ensembles(table: pd.DataFrame, path: Path) -> None:
+    """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
+    right."""
+    columns = table.zoo + ", " + table.canonicalization
+    lines = [name for name in _names(table.generator) if name != "zoo"]
+    with panels(_names(table.recalibration), _names(columns)) as (figure, axes):
+        for keys, rows in grouped(table, KEYS):
+            name = keys["generator"]
+            mark = {"color": ZOO_COLOUR, "marker": "*"} if name == "zoo" else _mark(lines.index(name))
+            axes[_panel(keys)].plot(
+                rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=name, **mark
+            )
+        for (row, column), ax in axes.items():
+            title = column if row == "none" else f"{column}, {row}"
+            ax.set(title=title, xlabel="seconds for all members", ylabel="ensemble accuracy", xscale="log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        save(figure, path)
+
+
+def _mark(i: int) -> dict[str, Any]:
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}
 
 
 def _zoo_region(ax: Axes, training: pd.DataFrame, held_out: pd.DataFrame) -> None:
@@ -133,46 +221,44 @@ def _zoo_region(ax: Axes, training: pd.DataFrame, held_out: pd.DataFrame) -> Non
         ax.scatter(held_out.max_iou, held_out.accuracy, s=22, marker="+", color="black", label="held out")
 
 
-def loss_curves(losses: list[Path], path: Path) -> None:
+def loss_curves(collection: Collection, path: Path) -> None:
     """Draw training and validation loss of every flow."""
-    lines = {p: lineage(p, 4) for p in losses}
-    zoos, canons = _names(lines.values(), "zoo"), _names(lines.values(), "canonicalization")
-    generators = _names(lines.values(), "generator")
+    losses = collection.losses
+    zoos, canons = _names(losses.zoo), _names(losses.canonicalization)
+    generators = _names(losses.generator)
     with panels(canons or ["no flow was trained"], zoos or [""]) as (figure, axes):
-        for loss_path, keys in lines.items():
-            frame = pd.read_csv(loss_path)
-            colour = COLOURS[generators.index(keys["generator"]) % len(COLOURS)]
+        for keys, rows in grouped(losses, [*KEYS[:4], "run"]):
             ax = axes[keys["canonicalization"], keys["zoo"]]
-            label = f"{keys['generator']}, {keys['subspace']}"
-            ax.plot(frame.step, frame.validation, color=colour, label=f"{label}: validation")
-            ax.plot(
-                frame.step, frame.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training"
+            colour = COLOURS[generators.index(keys["generator"]) % len(COLOURS)]
+            label = (
+                f"{keys['generator']}, {keys['subspace']}" if several(losses.subspace) else keys["generator"]
             )
+            ax.plot(rows.step, rows.validation, color=colour, label=f"{label}: validation")
+            ax.plot(rows.step, rows.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training")
         for (canon, zoo), ax in axes.items():
             ax.set(title=f"{zoo}, {canon}", xlabel="step", ylabel="flow-matching loss", yscale="log")
         save(figure, path)
 
 
-def explained_variance(bases: list[Path], path: Path) -> None:
+def explained_variance(collection: Collection, path: Path) -> None:
     """Draw the cumulative share of the total variance over components, for every basis."""
-    lines = {p: lineage(p, 3) for p in bases}
-    canons = _names(lines.values(), "canonicalization")
-    with panels(["all"], _names(lines.values(), "zoo")) as (figure, axes):
-        for basis_path, keys in lines.items():
-            basis = Basis.load(basis_path)
+    bases = list(collection.bases())
+    canons = _names(labels["canonicalization"] for labels, _ in bases)
+    with panels(["all"], _names(labels["zoo"] for labels, _ in bases)) as (figure, axes):
+        for labels, basis in bases:
             if basis.raw:
                 continue
             share = np.concatenate([[0], np.cumsum(basis.explained_variance_ratio)])
-            axes["all", keys["zoo"]].plot(
+            axes["all", labels["zoo"]].plot(
                 np.arange(len(share)),
                 share,
-                color=COLOURS[canons.index(keys["canonicalization"]) % len(COLOURS)],
-                label=f"{keys['canonicalization']}, {keys['subspace']}",
+                color=COLOURS[canons.index(labels["canonicalization"]) % len(COLOURS)],
+                label=f"{labels['canonicalization']}, {labels['subspace']}",
             )
         for (_, zoo), ax in axes.items():
             ax.set(title=zoo, xlabel="components", ylabel="explained variance", ylim=(0, 1.02))
         save(figure, path)
 
 
-def _names(lines: Iterable[dict[str, str]], level: str) -> list[str]:
-    return list(dict.fromkeys(keys[level] for keys in lines))
+def _names(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

@@ -1,28 +1,37 @@
-"""The result tables, from the metrics of every combination that was run."""
+"""The result tables, from everything that was measured of every combination."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from dwf_steps.metrics.uncertainty import paired_bootstrap
+from dwf_steps.randomness import numpy_generator
+from dwf_steps.reporting.results import COMPARED, KEYS, ZOO_KEYS, Collection, grouped
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.lineage import LEVELS, benchmark_lineage, lineage
-from dwf_steps.storage.manifest import Manifest
 
-KEYS = list(LEVELS)
-SCORES = ("accuracy", "loss")
+SCORES = ("accuracy", "loss", "brier", "calibration_error")
+NOVELTY = ("max_iou", "mean_iou", "disagreement", "jensen_shannon", "nn_distance")
+DISTANCES = ("nn_distance", "realigned_distance", "span_share", "explained_by_one")
+SIGNIFICANT = 0.05
 
 
-def accuracy_table(metrics: list[Path], zoo_metrics: list[Path]) -> pd.DataFrame:
+def accuracy_table(collection: Collection) -> pd.DataFrame:
     """Return mean and standard deviation of every score, zoo and generated side by side.
 
-    Zoo values are over its training networks; failed networks are counted, not averaged.
+    ``generated_std`` is across networks, ``repeats_std`` that of the means of ``repeats`` (flow seeds,
+    references). Zoo values are over its training networks; failed networks are counted, not averaged.
+    ``p_best`` is of the paired bootstrap over test items against the generator with the highest accuracy in
+    the same zoo, canonicalization and recalibration: that generator's own is 1.
     """
+    p_best = _against_the_best(collection)
     rows = []
-    for keys, generated, zoo in _with_their_zoos(metrics, zoo_metrics):
-        training, good = zoo[~zoo.held_out], generated[~generated.failed]
+    for labels, generated in grouped(collection.networks, KEYS):
+        training = _training(_zoo(collection, labels))
+        good = generated[~generated.failed]
         rows += [
-            keys
+            labels
             | {
                 "metric": score,
                 "zoo_mean": training[score].mean(),
@@ -32,39 +41,49 @@ def accuracy_table(metrics: list[Path], zoo_metrics: list[Path]) -> pd.DataFrame
                 "generated_std": good[score].std(),
                 "generated_n": len(good),
                 "failed_n": int(generated.failed.sum()),
+                "repeats": generated.run.nunique(),
+                "repeats_std": good.groupby("run")[score].mean().std(),
+                "p_best": p_best[tuple(labels.values())] if score == "accuracy" else np.nan,
             }
             for score in SCORES
         ]
     return pd.DataFrame(rows)
 
 
-def novelty_table(metrics: list[Path], zoo_metrics: list[Path]) -> pd.DataFrame:
+def novelty_table(collection: Collection) -> pd.DataFrame:
     """Return how close generated networks come to training networks, beside the zoo's own leave-one-out
     values and those of its held-out networks."""
-    rows = []
-    for keys, generated, zoo in _with_their_zoos(metrics, zoo_metrics):
-        values = {
-            f"{prefix}{measure}_mean": frame[measure].mean()
-            for measure in ("max_iou", "nn_distance")
-            for prefix, frame in (
-                ("", generated[~generated.failed]),
-                ("zoo_", zoo[~zoo.held_out]),
-                ("held_out_", zoo[zoo.held_out]),
-            )
-        }
-        rows.append(keys | values | {"failed_n": int(generated.failed.sum())})
-    return pd.DataFrame(rows)
+    return _beside_the_zoo(collection, NOVELTY)
 
 
-def alignment_table(alignments: list[Path]) -> pd.DataFrame:
+def distances_table(collection: Collection) -> pd.DataFrame:
+    """Return where generated networks lie in weight space, beside the zoo's own leave-one-out values and
+    those of its held-out networks: distances to the nearest training network (raw, after realigning to each,
+    within the subspace), barriers to it, shares inside the training networks' span."""
+    table = _beside_the_zoo(collection, DISTANCES)
+    sets = collection.sets.groupby(KEYS, sort=False, as_index=False)[
+        ["zoo_subspace_distance", "held_out_subspace_distance"]
+    ].mean()
+    good = collection.networks[~collection.networks.failed]
+    own = good.groupby(KEYS, sort=False, as_index=False).agg(
+        subspace_distance_mean=("subspace_distance", "mean"), barrier_mean=("barrier", "mean")
+    )
+    return table.merge(own, on=KEYS, how="left").merge(sets, on=KEYS, how="left")
+
+
+def sets_table(collection: Collection) -> pd.DataFrame:
+    """Return how each generator's networks as a set compare with the training networks as a set."""
+    return collection.sets.drop(columns="run").groupby(KEYS, sort=False, as_index=False).mean()
+
+
+def alignment_table(collection: Collection) -> pd.DataFrame:
     """Return what each canonicalization did to distances and barriers, the reference itself left out."""
     rows = []
-    for path in alignments:
-        frame = pd.read_csv(path)
+    for labels, frame in grouped(collection.alignments, ZOO_KEYS):
         others = frame[frame.distance_before > 0]
         measures = ("distance_before", "distance_after", "barrier_before", "barrier_after")
         rows.append(
-            lineage(path, 2)
+            labels
             | {"networks": len(others)}
             | {f"{measure}_mean": others[measure].mean() for measure in measures}
             | {"function_change_max": frame.function_change.max(), "sweeps_mean": others.sweeps.mean()}
@@ -72,69 +91,113 @@ def alignment_table(alignments: list[Path]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def precision_table(generated: list[Path]) -> pd.DataFrame:
+def precision_table(collection: Collection) -> pd.DataFrame:
     """Return what the weight matrix' precision and decoding in float32 cost, each as the root mean square of
-    the error relative to that of the distance from the training mean.
-
-    Parameters
-    ----------
-    generated
-        Manifests of the generated networks' shards; of several shards the largest error counts.
+    the error relative to that of the distance from the training mean; of several shards the largest counts.
+    Controls that are not decoded are left out.
     """
-    rows = [lineage(path.parent, 4) | Manifest.read(path).facts for path in generated]
-    return pd.DataFrame(rows).groupby(KEYS, sort=False, as_index=False).max()
+    facts = ["stored_as", "storage_error", "decoding_error"]
+    decoded = collection.manifests().dropna(subset=facts)
+    return decoded.groupby(KEYS[:4], sort=False, as_index=False)[facts].max()
 
 
-def timing_table(
-    benchmarks: list[Path], zoo_networks: Mapping[str, int], samples: Mapping[str, int]
-) -> pd.DataFrame:
-    """Return seconds and peak memory of every stage, the jobs of one stage added up.
-
-    Parameters
-    ----------
-    benchmarks
-        Snakemake's benchmark files, named after their stage.
-    zoo_networks, samples
-        Networks by zoo, and by generator: what a stage's seconds are divided by.
-    """
-    rows = []
-    for path in benchmarks:
-        keys = benchmark_lineage(path)
-        measured = pd.read_csv(path, sep="\t", na_values="-")
-        rows.append(
-            {"stage": path.stem.partition("-")[0]}
-            | keys
-            | {"seconds": measured.s.mean(), "peak_memory_mb": measured.max_rss.mean()}
-        )
-    frame = pd.DataFrame(rows).groupby(["stage", *KEYS], sort=False, as_index=False)
-    table = frame.agg(seconds=("seconds", "sum"), peak_memory_mb=("peak_memory_mb", "max"))
-    table["networks"] = [
-        samples[generator] if generator else zoo_networks[zoo]
-        for zoo, generator in zip(table.zoo, table.generator, strict=True)
-    ]
+def timing_table(collection: Collection) -> pd.DataFrame:
+    """Return seconds and peak memory of every stage, the jobs of one stage added up."""
+    frame = collection.benchmarks().groupby(["stage", *KEYS], sort=False, as_index=False)
+    table = frame.agg(
+        seconds=("seconds", "sum"), peak_memory_mb=("peak_memory_mb", "max"), networks=("networks", "first")
+    )
     table["seconds_per_network"] = table.seconds / table.networks
     return table
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write ``path`` with the endings .csv (full precision), .md and .tex (booktabs)."""
-    shown = frame.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
-    shown = shown.mask(frame.isna(), "")
-    texts = {
-        ".csv": frame.to_csv(index=False),
-        ".md": shown.to_markdown(index=False, disable_numparse=True) + "\n",
-        ".tex": shown.to_latex(index=False, escape=True),
-    }
+def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = None) -> None:
+    """Write ``path`` with the endings .csv (full precision), .md and .tex (booktabs).
+
+    Parameters
+    ----------
+    bold
+        Which cells to set in bold, bool, by the columns of `presentable`.
+    """
+    shown, texts = presentable(frame), {".csv": frame.to_csv(index=False)}
+    bold = pd.DataFrame(False, shown.index, shown.columns) if bold is None else bold[shown.columns]
+    marked = shown.mask(bold, "**" + shown.astype(str) + "**")
+    texts[".md"] = marked.to_markdown(index=False, disable_numparse=True) + "\n"
+    styled = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    styled = styled.apply(lambda _: np.where(bold, "textbf: --rwrap", ""), axis=None)
+    texts[".tex"] = styled.to_latex(hrules=True)
     for ending, text in texts.items():
         with replacing(path.with_suffix(ending)) as partial:
             partial.write_text(text)
 
 
-def _with_their_zoos(
-    metrics: list[Path], zoo_metrics: list[Path]
-) -> Iterator[tuple[dict[str, str], pd.DataFrame, pd.DataFrame]]:
-    """Yield each combination's names, its generated networks' metrics, and its zoo's."""
-    zoos = {tuple(lineage(path, 2).values()): pd.read_csv(path) for path in zoo_metrics}
-    for path in metrics:
-        keys = lineage(path, 4)
-        yield keys, pd.read_csv(path), zoos[keys["zoo"], keys["canonicalization"]]
+def presentable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame as text: four digits, and each mean with its standard deviation in one column."""
+    columns = {}
+    for name in frame:
+        stem, _, kind = str(name).rpartition("_")
+        if kind == "mean" and f"{stem}_std" in frame:
+            columns[stem] = [
+                f"{mean:.4g} ± {std:.2g}" if np.isfinite(std) else _number(mean)
+                for mean, std in zip(frame[name], frame[f"{stem}_std"], strict=True)
+            ]
+        elif not (kind == "std" and f"{stem}_mean" in frame):
+            columns[str(name)] = [_number(value) for value in frame[name]]
+    return pd.DataFrame(columns, frame.index)
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "" if np.isnan(value) else f"{value:.4g}"
+
+
+def best_accuracies(table: pd.DataFrame) -> pd.DataFrame:
+    """Return which cells of the accuracy table are the best of their group, or not worse significantly."""
+    bold = pd.DataFrame(False, index=table.index, columns=presentable(table).columns)
+    bold["generated"] = (table.metric == "accuracy") & (table.p_best >= SIGNIFICANT)
+    return bold
+
+
+def _zoo(collection: Collection, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return the networks of a combination's zoo; of repeated alignments, those of the first."""
+    zoos = collection.zoos
+    rows = zoos[(zoos[COMPARED] == [labels[level] for level in COMPARED]).all(axis=1)]
+    return rows.drop_duplicates(["network", "accuracy", "nn_distance"])
+
+
+def _training(zoo: pd.DataFrame) -> pd.DataFrame:
+    return zoo[~zoo.held_out]
+
+
+def _beside_the_zoo(collection: Collection, measures: Iterable[str]) -> pd.DataFrame:
+    rows = []
+    for labels, generated in grouped(collection.networks, KEYS):
+        zoo = _zoo(collection, labels)
+        values = {
+            f"{prefix}{measure}_mean": frame[measure].mean()
+            for measure in measures
+            for prefix, frame in (
+                ("", generated[~generated.failed]),
+                ("zoo_", _training(zoo)),
+                ("held_out_", zoo[zoo.held_out]),
+            )
+        }
+        rows.append(labels | values | {"failed_n": int(generated.failed.sum())})
+    return pd.DataFrame(rows)
+
+
+def _against_the_best(collection: Collection) -> dict[tuple[str, ...], float]:
+    """Return by labels the p-value of being as accurate as the best generator one is compared with."""
+    correct, draws = collection.correct, numpy_generator("paired bootstrap", 0)
+    places = [KEYS.index(level) for level in COMPARED]
+    groups: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for labels in correct:
+        groups.setdefault(tuple(labels[place] for place in places), []).append(labels)
+    found = {}
+    for members in groups.values():
+        best = max(members, key=lambda labels: correct[labels].mean())
+        for labels in members:
+            same = labels == best
+            found[labels] = 1.0 if same else paired_bootstrap(correct[labels], correct[best], draws)
+    return found

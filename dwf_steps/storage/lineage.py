@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-LEVELS = ("zoo", "canonicalization", "subspace", "generator")
+LEVELS = ("zoo", "canonicalization", "subspace", "generator", "recalibration")
 
 
 def lineage(path: Path, depth: int) -> dict[str, str]:

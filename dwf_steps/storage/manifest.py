@@ -100,9 +100,20 @@ class Network:
 
 
 def write_shard(
-    directory: Path, manifest: Path, networks: Iterable[Network], architecture: Mapping[str, Any]
+    directory: Path,
+    manifest: Path,
+    networks: Iterable[Network],
+    architecture: Mapping[str, Any],
+    failed: Iterable[str] = (),
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write network files and then their manifest, each atomically, one network in memory at a time."""
+    """Write network files and then their manifest, each atomically, one network in memory at a time.
+
+    Parameters
+    ----------
+    failed
+        Names of networks that have no file; read after all others are written.
+    """
     records = []
     with replacing(directory) as partial:
         partial.mkdir()
@@ -110,7 +121,16 @@ def write_shard(
             path = partial / f"{network.name}.safetensors"
             save_network(path, network.state, architecture)
             records.append(Record(network.name, sha256(path), network.facts))
-    Manifest(manifest, tuple(records)).write()
+    Manifest(manifest, tuple(records), tuple(failed), dict(facts or {})).write()
+
+
+def finite(networks: Iterable[Network], failed: list[str]) -> Iterator[Network]:
+    """Yield the networks whose weights are all finite, and add the names of the others to ``failed``."""
+    for network in networks:
+        if all(np.isfinite(array).all() for array in network.state.values()):
+            yield network
+        else:
+            failed.append(network.name)
 
 
 def unstack(

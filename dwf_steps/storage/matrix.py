@@ -1,6 +1,6 @@
 """The weight matrix: a zarr array (n, d), read and written by column blocks of all n rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -146,6 +146,13 @@ class WeightMatrix:
             return np.asarray(self.array[:, columns]) if chunk is None else self._chunks.read(chunk)
         except (ValueError, OSError) as error:
             raise self.damaged(columns, str(error)) from error
+
+    def networks(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+        """Return the networks of some rows, each parameter (rows, *shape) float32, in one pass."""
+        flat = np.empty((len(rows), self.layout.size), np.float32)
+        for columns in self.column_blocks():
+            flat[:, columns] = self.read(columns)[rows]
+        return self.layout.unflatten(flat)
 
     def _chunk_at(self, columns: slice) -> int | None:
         """Return which chunk the column range is, if it is one."""

@@ -14,9 +14,16 @@ from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 ARCHITECTURE = "architecture"
+TOGETHER_BYTES = 2**29  # of networks that are computed with at a time
+
+
+def networks_together(d: int) -> int:
+    """Return how many networks of ``d`` weights fit into the memory that is given to them, one at least."""
+    return max(1, TOGETHER_BYTES // (4 * d))
 
 
 def save_network(path: Path, state: Mapping[str, np.ndarray], architecture: Mapping[str, Any]) -> None:
@@ -107,6 +114,13 @@ def stack_states(paths: list[Path]) -> dict[str, np.ndarray]:
     """Read networks of one architecture and stack each parameter to (n, *shape)."""
     states = [load_state(path) for path in paths]
     return {name: np.stack([state[name] for state in states]) for name in states[0]}
+
+
+def tensors(networks: Mapping[str, np.ndarray], device: "torch.device") -> dict[str, "torch.Tensor"]:
+    """Return stacked parameters as tensors on a device."""
+    import torch
+
+    return {name: torch.from_numpy(array).to(device) for name, array in networks.items()}
 
 
 def describe(path: Path) -> tuple[Layout, dict[str, Any]]:

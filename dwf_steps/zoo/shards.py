@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import unstack, write_shard
 
 
@@ -22,9 +20,8 @@ def write_scored_shard(
     facts: Sequence[dict[str, Any]],
     output: Path,
     manifest: Path,
-    predictions: Path,
 ) -> None:
-    """Score n networks, parameters (n, *shape), and write networks, manifest and test predictions."""
+    """Score n networks, parameters (n, *shape), and write networks and manifest."""
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     scores = {name: score_split(architecture, parameters, split) for name, split in splits.items()}
     all_facts = [
@@ -33,8 +30,6 @@ def write_scored_shard(
         | {f"{name}_loss": float(s.loss[i]) for name, s in scores.items()}
         for i, known in enumerate(facts)
     ]
-    with replacing(predictions) as partial, partial.open("wb") as file:
-        np.savez(file, predictions=scores["test"].predictions, targets=dataset.test.targets)
     arrays = {name: value.detach().cpu().numpy() for name, value in parameters.items()}
     networks = unstack(names, arrays, all_facts)
     write_shard(output, manifest, networks, architecture.config.model_dump())

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,12 +55,21 @@ def train_networks(
     training: TrainingConfig,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
+    steps: int | None = None,
+    watch: Callable[[int, dict[str, Tensor]], None] | None = None,
 ) -> TrainedNetworks:
     """Train n networks at once with cross-entropy, each from its own seed.
 
     The losses are summed over networks, so every network gets its own gradient; the optimisers act weight
     by weight. With ``patience`` each network keeps the epoch of its lowest validation loss, and training
     ends when all have gone that many epochs without improving.
+
+    Parameters
+    ----------
+    steps
+        End after so many batches, whatever ``training.epochs`` says.
+    watch
+        Called after each batch with their number so far, and the parameters.
 
     Raises
     ------
@@ -73,7 +82,7 @@ def train_networks(
         name: value.to(device).requires_grad_()
         for name, value in initial_networks(architecture, plans).items()
     }
-    optimizer = _optimizer(list(parameters.values()), training)
+    optimizer = make_optimizer(list(parameters.values()), training)
     best = _Best.start(parameters)
     first_epoch, first_batch = 0, 0
     state = checkpoint.load() if checkpoint else None
@@ -86,17 +95,21 @@ def train_networks(
                 value.copy_(state["parameters"][name])
         logger.info("resumed after batch %d of epoch %d", first_batch, first_epoch + 1)
 
-    n_batches = math.ceil(len(targets) / training.batch_size)
-    with Progress("batch", training.epochs * n_batches, first_epoch * n_batches + first_batch) as report:
-        for epoch in range(first_epoch, training.epochs):
+    n_batches = batches_per_epoch(dataset, training)
+    total = training.epochs * n_batches if steps is None else steps
+    epochs = math.ceil(total / n_batches)
+    with Progress("batch", total, first_epoch * n_batches + first_batch) as report:
+        for epoch in range(first_epoch, epochs):
             if training.patience and not best.waiting(epoch, training.patience).any():
                 logger.info("no network improved for %d epochs; stopped", training.patience)
                 break
-            report.facts["epoch"] = f"{epoch + 1}/{training.epochs}"
+            report.facts["epoch"] = f"{epoch + 1}/{epochs}"
             orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
-            for batch in range(first_batch, len(orders)):
-                _step(architecture, parameters, optimizer, inputs, targets, orders[batch])
+            for batch in range(first_batch, min(len(orders), total - epoch * n_batches)):
+                take_step(architecture, parameters, optimizer, inputs, targets, orders[batch])
                 report.advance()
+                if watch:
+                    watch(epoch * n_batches + batch + 1, parameters)
                 if checkpoint:
                     checkpoint.save_if_due(
                         lambda epoch=epoch, done=batch + 1: {  # type: ignore[misc]
@@ -115,7 +128,12 @@ def train_networks(
     if training.patience:
         return TrainedNetworks(best.parameters, best.epochs.numpy())
     final = {name: value.detach() for name, value in parameters.items()}
-    return TrainedNetworks(final, np.full(len(plans), training.epochs))
+    return TrainedNetworks(final, np.full(len(plans), epochs))
+
+
+def batches_per_epoch(dataset: Dataset, training: TrainingConfig) -> int:
+    """Return how many batches one pass over the training set takes."""
+    return math.ceil(len(dataset.train) / training.batch_size)
 
 
 @dataclass
@@ -145,7 +163,7 @@ class _Best:
             self.parameters[name][chosen] = value.detach()[chosen]
 
 
-def _step(
+def take_step(
     architecture: MLPArchitecture,
     parameters: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
@@ -167,7 +185,8 @@ def _gather(inputs: Tensor, batch: Tensor) -> Tensor:
     return inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
 
 
-def _optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of n networks' parameters, which acts weight by weight."""
     common = {"lr": training.lr, "weight_decay": training.weight_decay, "fused": True}
     match training.optimizer:
         case "adam":

@@ -6,7 +6,6 @@ in seconds of one thread. A profile's own expressions cannot see the configurati
 
 import math
 from functools import cache
-from types import SimpleNamespace
 
 from dwf_steps.config.dataset import BUILT_IN
 
@@ -99,7 +98,8 @@ def problem(wildcards):
     k, weights of the velocity network v, ..."""
     zoo, widths = zoo_of(wildcards), zoo_of(wildcards).architecture.widths
     n, d, m = zoo_sizes(wildcards.zoo)
-    p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, units=sum(widths), widest=max(widths[1:]))
+    p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, units=sum(widths), widest=max(widths[1:]), classes=widths[-1])
+    p.zoo_is_imported = wildcards.zoo in IMPORTED
     p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
     p.data = 20 * m * widths[0]  # as read in float64, and as standardised in float32
     p.item = {"float16": 2, "float32": 4}[zoo.matrix.dtype]
@@ -115,7 +115,10 @@ def problem(wildcards):
         p.block = 24 * min(d, CHUNK // (n * p.item) + 1) * (n + p.g)
         if wildcards.generator in FLOWS:
             velocity = p.generator.velocity
-            p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
+            if velocity.network == "mlp":
+                p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
+            else:  # what every unit passes through, and what a unit's weights pass through
+                p.v = 18 * sum(widths[1:-1]) * velocity.depth * velocity.width**2 + 2 * d * velocity.width
     return p
 
 
@@ -179,6 +182,18 @@ def sample_control_work(p):
     return 32 * p.n * (p.n + p.g), p.n**2 * p.g / FLOPS
 
 
+def train_control_work(p):
+    """As for a shard of the zoo; no control trains for longer, but snapshots, one network for many epochs."""
+    if p.generator.kind == "random_init" or p.zoo_is_imported:
+        return 8 * p.g * p.d, 8 * p.g * p.d / READ
+    p.s = math.ceil(p.g / p.zoo.matrix.decode_jobs)
+    held, seconds = train_zoo_work(p)
+    if p.generator.kind == "snapshots":
+        epochs = p.generator.skip_epochs + p.generator.every_epochs * p.g
+        return held, epochs * (6 * p.d * p.m / FLOPS + STEP * p.m / p.zoo.training.batch_size)
+    return held, seconds * max(1, (p.generator.epochs if p.generator.kind == "trained" else 0) or 0)
+
+
 def decode_work(p):
     """Blocks of columns decoded side by side, the budget for those decoded, offsets of flows on raw weights."""
     shard = math.ceil(p.g / p.zoo.matrix.decode_jobs)
@@ -187,13 +202,49 @@ def decode_work(p):
     return held, 2 * p.n * shard * p.d / FLOPS + (p.n * p.item + 12 * shard) * p.d / READ
 
 
+def score_zoo_work(p):
+    return scoring(p, p.s)
+
+
+def score_work(p):
+    return scoring(p, math.ceil(p.g / p.zoo.matrix.decode_jobs))
+
+
+def scoring(p, networks):
+    """A group of networks, copied, and what all say about the test set and about shifted inputs."""
+    group = 3 * max(4 * p.d, min(4 * networks * p.d, 2 * BLOCK))
+    said = 4 * networks * p.m * p.classes
+    return group + said + p.data + SCORING, 4 * networks * p.d * p.m / FLOPS + 4 * networks * p.d / READ
+
+
+def recalibrate_zoo_work(p):
+    """As `recalibrate_work`, and what all say about the test set."""
+    group = 10 * max(4 * p.d, min(4 * p.n * p.d, 2 * BLOCK))
+    return group + 4 * p.n * p.m * p.classes + p.data + SCORING, 60 * p.n * p.d * p.m / FLOPS
+
+
+def recalibrate_work(p):
+    """A group of networks with their gradients and moments; some steps on training examples."""
+    networks = math.ceil(p.g / p.zoo.matrix.decode_jobs)
+    group = 10 * max(4 * p.d, min(4 * networks * p.d, 2 * BLOCK))
+    return group + p.data + SCORING, 60 * networks * p.d * p.m / FLOPS + 8 * networks * p.d / READ
+
+
 def evaluate_work(p):
-    """A group of networks, copied; a block of columns; who is wrong where."""
-    held = (
-        3 * max(4 * p.d, min(4 * p.g * p.d, 2 * BLOCK)) + p.block + 12 * (p.n + p.g) * p.m + p.data + SCORING
-    )
-    return held, 2 * p.g * p.d * (p.m + p.n) / FLOPS + (p.n * p.item + 4 * p.g) * p.d / READ
+    """A block of columns; what networks say, in both precisions; realigned and midpoint networks."""
+    said = 12 * (p.n + p.g) * p.m * p.classes
+    some = 100 * p.d * 16
+    alike = 2 * (p.n + p.g) ** 2 * (p.m * p.classes + p.d) / FLOPS
+    seconds = alike + evaluated_pairs(p) + (p.n * p.item + 4 * p.g) * p.d / READ
+    return p.block + said + some + BLOCK + p.data + SCORING + 64 * (p.n + p.g) ** 2, seconds
 
 
 def evaluate_zoo_work(p):
-    return 64 * p.n**2 + 12 * p.n * p.m, 2 * p.n**2 * p.m / FLOPS
+    said = 12 * p.n * p.m * p.classes
+    alike = 2 * p.n**2 * p.m * p.classes / FLOPS
+    return 64 * p.n**2 + said + 100 * p.d * 16 + BLOCK, alike + evaluated_pairs(p)
+
+
+def evaluated_pairs(p):
+    """Seconds for matching networks anew to every training network, ten sweeps each."""
+    return CONFIG.evaluation.realigned * p.n * p.d * 10 * p.widest / FLOPS

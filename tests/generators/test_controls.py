@@ -9,7 +9,7 @@ from bases import basis_of
 from pydantic import TypeAdapter
 from scipy import stats
 
-from dwf_steps.config.generator import ControlConfig
+from dwf_steps.config.controls import DrawnControl
 from dwf_steps.generators.controls import sample_control
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.samples import Samples
@@ -29,9 +29,9 @@ def rows_and_matrix(path: Path) -> tuple[np.ndarray, WeightMatrix]:
     return rows[:N].astype(np.float64), matrix
 
 
-def control(kind: str, samples: int = 50, seed: int = 0, **settings: float) -> ControlConfig:
+def control(kind: str, samples: int = 50, seed: int = 0, **settings: float) -> DrawnControl:
     sampling = {"samples": samples, "seed": seed}
-    return TypeAdapter(ControlConfig).validate_python({"kind": kind, "sampling": sampling, **settings})
+    return TypeAdapter(DrawnControl).validate_python({"kind": kind, "sampling": sampling, **settings})
 
 
 def decoded(samples: Samples, matrix: WeightMatrix) -> np.ndarray:
@@ -153,3 +153,85 @@ def test_held_out_networks_are_never_drawn_on(tmp_path: Path, kind: str) -> None
     before = decoded(samples, matrix)
     matrix.array[N:] = 1e6
     np.testing.assert_array_equal(decoded(samples, matrix), before)
+
+
+def test_the_scale_of_a_gaussian_multiplies_its_deviations_from_the_mean(tmp_path: Path) -> None:
+    rows, _ = rows_and_matrix(tmp_path / "weights.zarr")
+    basis = basis_of(rows, components=3)
+    whole, half, none = (
+        sample_control(control("gaussian", scale=scale), basis).latents for scale in (1.0, 0.5, 0.0)
+    )
+    np.testing.assert_allclose(half, whole / 2)
+    np.testing.assert_array_equal(none, 0)
+
+
+@pytest.mark.parametrize("bandwidth", [None, 0.3])
+def test_a_kernel_density_is_scipys(tmp_path: Path, bandwidth: float | None) -> None:
+    rows, _ = rows_and_matrix(tmp_path / "weights.zarr")
+    basis = basis_of(rows, components=2)
+    theirs = stats.gaussian_kde(basis.coordinates.T, bandwidth)
+    settings = {} if bandwidth is None else {"bandwidth": bandwidth}
+    latents = sample_control(control("kernel_density", samples=100_000, **settings), basis).latents
+    expected = np.cov(basis.coordinates.T) * (N - 1) / N + theirs.covariance
+    scale = np.sqrt(np.diag(expected))
+    np.testing.assert_allclose(
+        np.cov(latents.T) / np.outer(scale, scale), expected / np.outer(scale, scale), atol=0.02
+    )
+    np.testing.assert_allclose(latents.mean(axis=0) / scale, 0, atol=0.02)
+    grid = np.linspace(-2, 2, 9) * scale[0]
+    ours = [(latents[:, 0] <= x).mean() for x in grid]
+    exact = [theirs.integrate_box([-np.inf, -np.inf], [x, np.inf]) for x in grid]
+    np.testing.assert_allclose(ours, exact, atol=0.01)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_every_weight_of_a_parameter_gaussian_has_its_own_mean_and_spread(
+    tmp_path: Path, scale: float
+) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control("parameter_gaussian", samples=20_000, scale=scale), basis_of(rows, 3))
+    networks = decoded(samples, matrix)
+    spread = scale * rows.std(axis=0, ddof=1)
+    np.testing.assert_allclose((networks.mean(axis=0) - rows.mean(axis=0)) / spread, 0, atol=0.03)
+    np.testing.assert_allclose(np.cov(networks.T) / np.outer(spread, spread), np.eye(D), atol=0.03)
+
+
+def test_a_soup_is_the_mean_of_different_training_networks(tmp_path: Path) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    samples = sample_control(control("soup", networks=3), basis_of(rows, 2))
+    assert set(np.unique(samples.coefficients)) == {0, 1 / 3}
+    assert ((samples.coefficients > 0).sum(axis=1) == 3).all()
+    assert len(np.unique(samples.coefficients, axis=0)) > 5
+    np.testing.assert_allclose(decoded(samples, matrix), samples.coefficients @ rows, rtol=1e-5)
+
+
+def test_copies_are_training_networks_none_twice_before_all_were_drawn(tmp_path: Path) -> None:
+    rows, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    networks = decoded(sample_control(control("copy", samples=2 * N + 1), basis_of(rows, 2)), matrix)
+    which = [int(np.abs(rows - network).sum(axis=1).argmin()) for network in networks]
+    np.testing.assert_allclose(networks, rows[which], rtol=1e-5, atol=1e-6)
+    assert sorted(which[:N]) == sorted(which[N : 2 * N]) == list(range(N))
+
+
+@pytest.mark.parametrize("components", [None, 3])
+def test_held_out_networks_are_decoded_as_they_are(tmp_path: Path, components: int | None) -> None:
+    _, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    every = matrix.read().astype(np.float64)
+    basis = basis_of(every, components, HELD_OUT)
+    samples = sample_control(control("held_out", samples=HELD_OUT), basis)
+    np.testing.assert_allclose(decoded(samples, matrix), every[N:], rtol=1e-5, atol=1e-6)
+
+
+KINDS = ["gaussian", "kernel_density", "parameter_gaussian", "noise", "interpolation", "soup", "copy"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_other_control_sees_a_held_out_network(tmp_path: Path, kind: str) -> None:
+    _, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    every, settings = matrix.read().astype(np.float64), {"networks": 3} if kind == "soup" else {}
+    found = []
+    for held_out in (every[N:], 100 - every[N:]):
+        matrix.array[N:] = held_out
+        basis = basis_of(np.vstack([every[:N], held_out]), 3, HELD_OUT)
+        found.append(decoded(sample_control(control(kind, **settings), basis), matrix))
+    np.testing.assert_array_equal(*found)

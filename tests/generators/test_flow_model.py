@@ -9,8 +9,11 @@ import torch
 from bases import basis_of
 from torch import nn
 
-from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
 from dwf_steps.errors import InputError
+from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
@@ -43,7 +46,7 @@ def model_of(dimension: int, scale: float = 2.0, still: bool = False) -> FlowMod
         velocity = VelocityMLP(dimension, VelocityConfig.model_validate(VELOCITY))
         if not still:
             nn.init.normal_(velocity.output.weight)
-    return FlowModel(velocity.eval(), scale)
+    return FlowModel(velocity.eval(), torch.tensor(0.0), torch.tensor(scale, dtype=torch.float64), dimension)
 
 
 @pytest.mark.parametrize("components", [None, 1, 3, N - 1])
@@ -56,7 +59,7 @@ def test_latents_have_unit_variance_and_scale_back_to_coordinates(
     assert latents.points.dtype == torch.float32
     assert latents.points.var(dim=0, correction=1).mean().item() == pytest.approx(1, rel=1e-6)
     expected = rows - rows.mean(axis=0) if components is None else basis.coordinates
-    np.testing.assert_allclose(latents.scale * latents.points.numpy(), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(float(latents.scale) * latents.points.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_one_scale_keeps_the_shape_of_the_training_points(tmp_path: Path) -> None:
@@ -64,7 +67,7 @@ def test_one_scale_keeps_the_shape_of_the_training_points(tmp_path: Path) -> Non
     latents = Latents.of(basis_of(rows, N - 1), matrix)
     between = torch.cdist(latents.points, latents.points).numpy()
     expected = np.linalg.norm(rows[:, None] - rows[None], axis=2)
-    np.testing.assert_allclose(latents.scale * between, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(float(latents.scale) * between, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1, 1 / 3])
@@ -157,3 +160,31 @@ def test_a_damaged_model_is_found_and_named(tmp_path: Path, damage: str) -> None
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.safetensors: not the model that was written .* delete"):
         FlowModel.load(path, CPU)
+
+
+def test_a_model_that_knows_units_is_saved_with_the_networks_they_are_of(tmp_path: Path) -> None:
+    architecture = build(MLPConfig(widths=[4, 6, 3]))
+    rows = [Row(f"seed-{i}") for i in range(N)]
+    description = architecture.config.model_dump()
+    matrix = WeightMatrix.create(tmp_path / "weights.zarr", architecture.layout, rows, description)
+    matrix.array[:] = np.random.default_rng(0).normal(1, 2, size=matrix.array.shape)
+    values = matrix.read().astype(np.float64)
+    latents = Latents.of(basis_of(values, None), matrix, by_unit=True)
+    back = latents.points.numpy() * latents.scale.numpy() + latents.shift.numpy()
+    np.testing.assert_allclose(back, values - values.mean(axis=0), rtol=1e-4, atol=1e-5)
+    assert latents.tokens is not None
+    assert latents.scale[latents.tokens.groups[0]].std(dim=0).max() == 0  # the same for all units
+
+    config = UnitTransformerConfig(network="unit_transformer", width=8, heads=2, time_embedding=4)
+    velocity = UnitTransformer(latents.tokens, config).eval()
+    nn.init.normal_(velocity.outputs[0].weight)  # type: ignore[arg-type]
+    model = FlowModel(velocity, latents.shift, latents.scale, matrix.layout.size)
+    network = {"layout": matrix.layout.to_json(), "architecture": description}
+    model.save(tmp_path / "model.safetensors", config, network)
+    loaded = FlowModel.load(tmp_path / "model.safetensors", CPU)
+    t, x = torch.rand(3, 1), torch.randn(3, matrix.layout.size)
+    assert torch.equal(loaded.velocity(t, x), velocity(t, x))
+    samples = sample_flow(loaded, flow(), basis_of(values, None), CPU)
+    assert decode_block(samples, matrix, slice(0, 10)).shape == (20, 10)
+    with pytest.raises(InputError, match="use a subspace of method 'none'"):
+        Latents.of(basis_of(values, 2), matrix, by_unit=True)

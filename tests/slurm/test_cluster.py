@@ -11,8 +11,8 @@ from slurm.cluster import Cluster
 from slurm.runs import ClusterRun
 
 LOCAL = {"all", "gather_alignment"}
-# Each generated set is sampled, decoded and evaluated by one job.
-GROUPED = ("sample_flow", "sample_control", "decode", "evaluate")
+# Each generated set is sampled, decoded, scored and evaluated by one job.
+GROUPED = ("sample_flow", "sample_control", "decode", "score", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_every_job_went_through_slurm(disturbed: ClusterRun, slurm: Cluster) -> 
     for rule, count in executed.items():
         if rule not in LOCAL and rule not in GROUPED:
             assert by_rule[f"rule_{rule}"] == count, rule
-    scored = disturbed.checkout.results("micro/*/*/*/metrics.csv")
+    scored = disturbed.checkout.results("micro/*/*/*/*/metrics.csv")
     assert sum(by_rule[name] for name in by_rule if name.startswith("group_")) == len(scored) > 0
 
 

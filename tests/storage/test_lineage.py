@@ -6,17 +6,23 @@ import pytest
 
 from dwf_steps.storage.lineage import benchmark_lineage, lineage
 
-ALL = {"zoo": "iris", "canonicalization": "none", "subspace": "pca", "generator": "flow"}
+ALL = {
+    "zoo": "iris",
+    "canonicalization": "none",
+    "subspace": "pca",
+    "generator": "flow",
+    "recalibration": "none",
+}
 
 
 @pytest.mark.parametrize(
     ("path", "depth"),
     [
-        ("results/iris/zoo_metrics.csv", 1),
-        ("results/iris/none/zoo_metrics.csv", 2),
+        ("results/iris/zoo.csv", 1),
+        ("results/iris/none/alignment.csv", 2),
         ("results/iris/none/pca/basis.npz", 3),
-        ("results/iris/none/pca/flow/metrics.csv", 4),
-        ("/scratch/me/results/iris/none/pca/flow/metrics.csv", 4),
+        ("results/iris/none/pca/flow/latents.npz", 4),
+        ("/scratch/me/results/iris/none/pca/flow/none/metrics.csv", 5),
     ],
 )
 def test_the_folders_above_a_file_are_its_lineage(path: str, depth: int) -> None:
@@ -37,7 +43,7 @@ def test_only_the_nearest_folders_count() -> None:
         ("results/benchmarks/iris/none/accumulate_gram.tsv", 2),
         ("results/benchmarks/iris/none/pca/solve_basis.tsv", 3),
         ("results/benchmarks/iris/none/pca/flow/train_flow.tsv", 4),
-        ("/scratch/results/benchmarks/iris/none/pca/flow/train_flow.tsv", 4),
+        ("/scratch/results/benchmarks/iris/none/pca/flow/none/evaluate.tsv", 5),
     ],
 )
 def test_a_benchmarks_deeper_levels_are_empty(path: str, depth: int) -> None:

@@ -1,0 +1,71 @@
+"""Recalibrations: repair of generated networks on training examples, methods applied in order."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from dwf_steps.config.section import Section
+
+Examples = Annotated[int, Field(ge=2)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class LastLayer(Section):
+    """Refit the output layer: ridge regression of the classes on what the layers before say."""
+
+    method: Literal["last_layer"] = "last_layer"
+    """Least squares to one-hot targets, then one temperature for all outputs."""
+    examples: Examples = 200
+    """Training examples, the same for all networks."""
+    ridge: Annotated[float, Field(gt=0)] = 0.1
+    """Penalty, in units of the mean squared deviation of a unit's activation."""
+    seed: Seed = 0
+    """Chooses the examples."""
+
+
+class Repair(Section):
+    """Give every hidden unit the mean and the spread that it has in training networks (REPAIR; Jordan et al.
+    2023)."""
+
+    method: Literal["repair"] = "repair"
+    """Shifts and scales pre-activations, layer by layer."""
+    examples: Examples = 200
+    """Training examples, the same for all networks."""
+    seed: Seed = 0
+    """Chooses the examples."""
+
+
+class FineTune(Section):
+    """Take a few optimisation steps (Adam, cross-entropy)."""
+
+    method: Literal["fine_tune"] = "fine_tune"
+    """Trains all weights."""
+    steps: Annotated[int, Field(ge=1)] = 10
+    """Steps, with the same batches for all networks."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Examples a step."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Learning rate."""
+    examples: Examples | None = 200
+    """Training examples to draw from, the same for all networks; `null` for all there are."""
+    seed: Seed = 0
+    """Chooses examples and batches."""
+
+
+RepairMethod = Annotated[LastLayer | Repair | FineTune, Field(discriminator="method")]
+
+
+def _expand(value: Any) -> Any:
+    """Let `[last_layer]` stand for `[{method: last_layer}]`, and `none` for the empty list."""
+    if value == "none":
+        return []
+    if isinstance(value, list):
+        return [{"method": item} if isinstance(item, str) else item for item in value if item != "none"]
+    return value
+
+
+RepairName = Literal["last_layer", "repair", "fine_tune", "none"]
+Recalibration = Annotated[
+    list[RepairMethod],
+    BeforeValidator(_expand, json_schema_input_type=list[RepairMethod | RepairName] | Literal["none"]),
+]

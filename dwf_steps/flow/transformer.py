@@ -1,0 +1,93 @@
+"""The velocity field as a transformer whose tokens are a network's hidden units."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dwf_steps.config.generator import UnitTransformerConfig
+from dwf_steps.flow.units import UnitTokens
+from dwf_steps.flow.velocity import TimeEmbedding
+
+
+class UnitTransformer(nn.Module):
+    """v(t, x) of a whole network's weights x: tokens -> attention between units -> tokens.
+
+    A diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748: layer norms modulated by t) on one token
+    for each hidden unit. All units of a layer share their weights, so that a single network shows it as many
+    examples as it has units; without ``positions`` it commutes with permutations of the units of a single
+    hidden layer. The output layers start at zero.
+
+    Parameters
+    ----------
+    tokens
+        Which of the d weights belong to which unit.
+    config
+        Width, depth, heads, time embedding, whether units know their place.
+    """
+
+    columns: Tensor
+    places: Tensor
+
+    def __init__(self, tokens: UnitTokens, config: UnitTransformerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.shapes = [group.shape for group in tokens.groups]
+        order = torch.from_numpy(_flat(tokens))
+        self.register_buffer("columns", order, persistent=False)
+        self.register_buffer("places", order.argsort(), persistent=False)
+        self.time = nn.Sequential(
+            TimeEmbedding(config.time_embedding), nn.Linear(config.time_embedding, width)
+        )
+        self.inputs = nn.ModuleList(nn.Linear(features, width) for _, features in self.shapes)
+        self.outputs = nn.ModuleList(nn.Linear(width, features) for _, features in self.shapes)
+        count = sum(units for units, _ in self.shapes)
+        self.positions = nn.Parameter(torch.randn(count, width) / 2) if config.positions else None
+        self.blocks = nn.ModuleList(_Block(width, config.heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(width)
+        for parameter in self.outputs.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""
+        sizes = [units * features for units, features in self.shapes]
+        parts = x[:, self.columns].split(sizes, dim=1)
+        groups = zip(self.inputs, parts, self.shapes, strict=True)
+        hidden = torch.cat([layer(part.unflatten(1, shape)) for layer, part, shape in groups], dim=1)
+        if self.positions is not None:
+            hidden = hidden + self.positions
+        condition = self.time(t)
+        for block in self.blocks:
+            hidden = block(hidden, condition)
+        units = self.norm(hidden).split([units for units, _ in self.shapes], dim=1)
+        said = [layer(group).flatten(1) for layer, group in zip(self.outputs, units, strict=True)]
+        return torch.cat(said, dim=1)[:, self.places]
+
+
+class _Block(nn.Module):
+    """Attention between units, then an MLP on each; t shifts, scales and gates both."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention = nn.LayerNorm(width, elementwise_affine=False)
+        self.before_mlp = nn.LayerNorm(width, elementwise_affine=False)
+        self.qkv, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.modulation = nn.Linear(width, 6 * width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        scale, shift, gate, mlp_scale, mlp_shift, mlp_gate = (
+            self.modulation(F.silu(condition)).unsqueeze(1).chunk(6, dim=-1)
+        )
+        qkv = self.qkv(self.before_attention(x) * (1 + scale) + shift)
+        queries, keys, values = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(queries, keys, values).transpose(1, 2).flatten(2)
+        x = x + (1 + gate) * self.mixed(attended)
+        return x + (1 + mlp_gate) * self.mlp(self.before_mlp(x) * (1 + mlp_scale) + mlp_shift)
+
+
+def _flat(tokens: UnitTokens) -> np.ndarray:
+    return np.concatenate([group.ravel() for group in tokens.groups])

@@ -1,0 +1,92 @@
+"""How good classifiers are, from the log-probabilities of many networks at once."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dwf_steps.storage.precision import convert
+
+BLOCK_BYTES = 2**26  # of float32 log-probabilities that are in memory at a time
+
+
+def wrong(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return which items each network misclassifies, (n, m) bool.
+
+    The first of several most probable classes is the prediction. A NaN counts as a mistake.
+
+    Parameters
+    ----------
+    log_probabilities
+        (n, m, c), of n networks on m items; float16 is computed in float32, as in all functions here.
+    targets
+        (m,), the classes from 0.
+    """
+    parts = [
+        (block.argmax(axis=2) != targets) | np.isnan(block).any(axis=2)
+        for block in _blocks(log_probabilities)
+    ]
+    return np.concatenate(parts)
+
+
+def accuracy(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the share of items classified correctly, (n,); parameters as in `wrong`."""
+    return (~wrong(log_probabilities, targets)).mean(axis=1)
+
+
+def nll(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the mean negative log-likelihood -log p[target] in nats, (n,); parameters as in `wrong`."""
+    return -log_probabilities[:, np.arange(len(targets)), targets].mean(axis=1, dtype=np.float64)
+
+
+def brier(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the mean over items of sum_c (p_c - [c = target])^2, (n,); parameters as in `wrong`.
+
+    The score of Brier 1950: from 0 to 2, not halved for two classes.
+    """
+    items, scores = np.arange(len(targets)), []
+    for block in _blocks(log_probabilities):
+        errors = np.exp(block, out=block)
+        errors[:, items, targets] -= 1
+        scores.append(np.square(errors, out=errors).sum(axis=(1, 2), dtype=np.float64) / len(targets))
+    return np.concatenate(scores)
+
+
+def expected_calibration_error(
+    log_probabilities: np.ndarray, targets: np.ndarray, bins: int = 15
+) -> np.ndarray:
+    """Return sum_b |B_b| / m |accuracy(B_b) - confidence(B_b)|, (n,); parameters as in `wrong`.
+
+    Guo et al. 2017, equation 3: the confidence is the largest probability, and bin b of ``bins`` holds the
+    items with a confidence in ((b - 1) / bins, b / bins].
+    """
+    m, errors = len(targets), []
+    for block in _blocks(log_probabilities):
+        confidence = np.exp(block.max(axis=2))
+        gaps = (block.argmax(axis=2) == targets) - confidence.astype(np.float64)
+        places = np.ceil(np.nan_to_num(confidence) * bins).astype(np.intp) - 1
+        places = places.clip(0, bins - 1) + bins * np.arange(len(block))[:, None]
+        sums = np.bincount(places.ravel(), gaps.ravel(), bins * len(block))
+        errors.append(np.abs(sums).reshape(-1, bins).sum(axis=1) / m)
+    return np.concatenate(errors)
+
+
+def entropy(log_probabilities: np.ndarray) -> np.ndarray:
+    """Return the entropy -sum_c p_c log p_c of each network's prediction for each item in nats, (n, m)
+    float32; ``log_probabilities`` (n, m, c)."""
+    parts = []
+    for block in _blocks(log_probabilities):
+        impossible = np.isneginf(block)
+        block[impossible] = 0
+        products = np.exp(block) * block
+        products[impossible] = 0
+        parts.append(-products.sum(axis=2))
+    return np.concatenate(parts)
+
+
+def _blocks(log_probabilities: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield float32 copies (some, m, c) of as many networks as fit into a block, at least one."""
+    n, m, c = log_probabilities.shape
+    together = max(1, BLOCK_BYTES // (4 * m * c))
+    for start in range(0, n, together):
+        block = log_probabilities[start : start + together]
+        yield convert(block, np.empty(block.shape, np.float32))

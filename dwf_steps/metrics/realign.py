@@ -1,0 +1,52 @@
+"""Distances after matching: how far a network is from each training network, whatever the order of units."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.progress import progress
+from dwf_steps.randomness import numpy_generator
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.symmetry.git_rebasin import match_weights, squared_norms
+
+GROUP_BYTES = 2**28  # of training networks that are held at a time
+SWEEPS = 100  # at most; matching stops when a sweep changes nothing
+
+Networks = Mapping[str, np.ndarray]
+
+
+def realigned_to_training(
+    architecture: MLPArchitecture, networks: Networks, matrix: WeightMatrix, threads: int = 1
+) -> np.ndarray:
+    """Return the Euclidean distance of each of k networks, parameters (k, *shape), to each of n training
+    networks, (k, n), after Git Re-Basin has matched its units to that very network's.
+
+    Matching starts from the order the units are in, so that no distance exceeds the one before. The training
+    networks are read some at a time, and matched by ``threads`` threads.
+    """
+    n = matrix.n_training
+    together = max(1, GROUP_BYTES // (4 * architecture.layout.size))
+    groups = [range(start, min(start + together, n)) for start in range(0, n, together)]
+    exact = {name: np.asarray(array, np.float64) for name, array in networks.items()}
+    match = partial(_distances_to, exact, architecture)
+    columns: list[np.ndarray] = []
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
+        for group in progress(groups, "group of training networks"):
+            references = matrix.networks(list(group))
+            each = ({name: array[i] for name, array in references.items()} for i in range(len(group)))
+            columns += pool.map(match, each)
+    return np.stack(columns, axis=1)
+
+
+def _distances_to(networks: Networks, architecture: MLPArchitecture, reference: Networks) -> np.ndarray:
+    """Return the distances (k,) to one reference after matching to it."""
+    matching = match_weights(
+        reference, networks, architecture.permutation_spec(), SWEEPS, numpy_generator("git rebasin", 0)
+    )
+    target = {name: np.asarray(array, np.float64) for name, array in reference.items()}
+    length = sum(float(np.square(array).sum()) for array in target.values())
+    return np.sqrt(np.maximum(squared_norms(networks) + length - 2 * matching.objective[-1], 0))

@@ -1,0 +1,157 @@
+"""How a set of generated networks covers the zoo, from distance matrices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+
+@dataclass(frozen=True)
+class PRDC:
+    """``precision``, ``recall`` and ``coverage`` lie between 0 and 1; ``density`` may exceed 1."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def prdc(real: np.ndarray, generated: np.ndarray, across: np.ndarray, neighbours: int = 5) -> PRDC:
+    """Return precision, recall, density and coverage of k generated against n real points.
+
+    The ball of a point reaches to the ``neighbours``-th nearest other point of its own set. Precision is
+    the share of generated points in a real ball, recall the share of real points in a generated ball
+    (Kynkaanniemi et al. 2019); density is the mean number of real balls around a generated point over
+    ``neighbours``, coverage the share of real balls with a generated point (Naeem et al. 2020).
+    Balls contain their boundary.
+
+    Parameters
+    ----------
+    real, generated, across
+        Distances (n, n) and (k, k) within each set, and (k, n) between them.
+
+    Raises
+    ------
+    ValueError
+        If either set has no more than ``neighbours`` points.
+    """
+    inside_real = across <= _radii(real, neighbours, "real")
+    inside_generated = across <= _radii(generated, neighbours, "generated")[:, None]
+    return PRDC(
+        precision=float(inside_real.any(axis=1).mean()),
+        recall=float(inside_generated.any(axis=0).mean()),
+        density=float(inside_real.sum(axis=1).mean() / neighbours),
+        coverage=float(inside_real.any(axis=0).mean()),
+    )
+
+
+def _radii(distances: np.ndarray, neighbours: int, name: str) -> np.ndarray:
+    """Return the distance to the ``neighbours``-th nearest other point, (n,)."""
+    if len(distances) <= neighbours:
+        raise ValueError(
+            f"found {len(distances)} {name} points, expected at least {neighbours + 1}: each needs "
+            f"{neighbours} neighbours; use more networks or fewer neighbours"
+        )
+    others = distances.copy()
+    np.fill_diagonal(others, np.inf)
+    radii: np.ndarray = np.partition(others, neighbours - 1, axis=1)[:, neighbours - 1]
+    return radii
+
+
+def wasserstein(across: np.ndarray) -> float:
+    """Return the 2-Wasserstein distance between two sets of m points, weighted equally.
+
+    sqrt(min over matchings s of mean_i d(i, s(i))^2): with equal weights an optimal transport is a matching
+    (Peyre & Cuturi 2019, section 2.3), found exactly.
+
+    Parameters
+    ----------
+    across
+        Distances (m, m) between the sets.
+
+    Raises
+    ------
+    ValueError
+        If the sets differ in size.
+    """
+    if across.shape[0] != across.shape[1]:
+        raise ValueError(
+            f"found sets of {across.shape[0]} and {across.shape[1]} points, expected equal sizes"
+        )
+    costs = np.square(across)
+    return float(np.sqrt(costs[linear_sum_assignment(costs)].mean()))
+
+
+@dataclass(frozen=True)
+class Transport:
+    """2-Wasserstein ``distance`` from generated networks to the zoo's, and ``baseline`` from the zoo's to
+    others of the zoo; all between sets of ``size`` networks."""
+
+    distance: float
+    baseline: float
+    size: int
+
+
+def wasserstein_to_zoo(
+    across: np.ndarray, zoo: np.ndarray, draws: np.random.Generator, repeats: int = 5
+) -> Transport:
+    """Return the 2-Wasserstein distance of k generated networks to n of the zoo, beside its baseline.
+
+    The distance between two finite samples of one distribution is far from 0 and falls with their size, so
+    both are measured at the same size m = min(k, n // 2): the baseline from a random half of the zoo to
+    another, the distance from m random generated networks to the same half. Means of ``repeats``.
+
+    Parameters
+    ----------
+    across, zoo
+        Distances (k, n) and (n, n).
+    draws
+        Chooses the networks.
+
+    Raises
+    ------
+    ValueError
+        If there is no generated network, or fewer than two in the zoo.
+    """
+    size = min(len(across), len(zoo) // 2)
+    if size == 0:
+        raise ValueError(
+            f"found {len(across)} generated networks and {len(zoo)} of the zoo, expected at least 1 and 2"
+        )
+    pairs = []
+    for _ in range(repeats):
+        half, other = draws.permutation(len(zoo))[: 2 * size].reshape(2, size)
+        chosen = draws.permutation(len(across))[:size]
+        pairs.append((wasserstein(across[np.ix_(chosen, half)]), wasserstein(zoo[np.ix_(other, half)])))
+    distance, baseline = np.mean(pairs, axis=0)
+    return Transport(float(distance), float(baseline), size)
+
+
+def dispersion_ratio(generated: np.ndarray, zoo: np.ndarray) -> float:
+    """Return the mean distance between two generated networks over that between two of the zoo.
+
+    Parameters
+    ----------
+    generated, zoo
+        Distances (k, k) and (n, n) within each set; the diagonals play no part.
+
+    Raises
+    ------
+    ValueError
+        If either set has fewer than two networks.
+    """
+    return mean_over_pairs(generated) / mean_over_pairs(zoo)
+
+
+def mean_over_pairs(values: np.ndarray) -> float:
+    """Return the mean of (n, n) values over all pairs of two different networks.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two.
+    """
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"found {n} networks in a set, expected at least 2")
+    return float((values.sum() - np.trace(values)) / (n * (n - 1)))

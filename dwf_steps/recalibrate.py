@@ -1,0 +1,89 @@
+"""Repair generated networks on training examples."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.recalibration import Recalibration, Repair
+from dwf_steps.config.section import Section
+from dwf_steps.datasets import load_dataset
+from dwf_steps.device import select_device
+from dwf_steps.progress import progress
+from dwf_steps.recalibration.methods import recalibrate as apply_methods
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.manifest import Manifest, Network, finite, unstack, write_shard
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import networks_together, stack_states, tensors
+
+REFERENCES = 100  # training networks, at most, whose statistics are restored
+
+logger = logging.getLogger(__name__)
+
+
+class RecalibrateSettings(Section):
+    """The methods, and the data whose training examples they use."""
+
+    dataset: DatasetConfig
+    splits: SplitsConfig
+    architecture: ArchitectureConfig
+    methods: Recalibration
+
+
+def recalibrate(
+    settings: RecalibrateSettings,
+    data_dir: Path | None,
+    networks: Path,
+    weights: Path,
+    output: Path,
+    manifest: Path,
+) -> None:
+    """Recalibrate the networks of one shard, as many at once as fit, and write them.
+
+    Parameters
+    ----------
+    networks
+        The shard's manifest. Networks that failed there stay failed.
+    weights
+        The weight matrix, for the training networks' statistics.
+    """
+    train = load_dataset(settings.dataset, settings.splits, data_dir).train
+    architecture, device = build(settings.architecture), select_device()
+    shard = Manifest.read(networks)
+    files = shard.verified_files()
+    reference = tensors(reference_networks(settings.methods, WeightMatrix.open(weights)), device)
+    together = networks_together(architecture.layout.size)
+
+    def repaired() -> Iterator[Network]:
+        for start in progress(range(0, len(files), together), "group of networks"):
+            group = files[start : start + together]
+            states = tensors(stack_states(group), device)
+            after = apply_methods(architecture, states, settings.methods, train, reference)
+            yield from unstack([path.stem for path in group], {k: v.cpu().numpy() for k, v in after.items()})
+
+    failed = list(shard.failed)
+    networks_left = finite(repaired(), failed)
+    write_shard(output, manifest, networks_left, settings.architecture.model_dump(), failed, shard.facts)
+
+
+def reference_networks(methods: Recalibration, matrix: WeightMatrix) -> dict[str, np.ndarray]:
+    """Return training networks spread evenly over the zoo, where a method asks for them."""
+    if not any(isinstance(method, Repair) for method in methods):
+        return {}
+    count = min(REFERENCES, matrix.n_training)
+    return matrix.networks(np.arange(count) * matrix.n_training // count)
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "networks", "weights", "output", "manifest")
+    args = options.parse_args()
+    settings = parse_settings(RecalibrateSettings, args.settings)
+    recalibrate(settings, args.data_dir, args.networks, args.weights, args.output, args.manifest)
+
+
+if __name__ == "__main__":
+    run(main)

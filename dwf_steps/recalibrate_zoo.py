@@ -1,0 +1,57 @@
+"""Repair the zoo's networks as generated ones are repaired, and say what they then say about the test set."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dwf_steps.architectures import build
+from dwf_steps.config.dataset import Shift
+from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.shifted import shifted_inputs
+from dwf_steps.device import select_device
+from dwf_steps.progress import progress
+from dwf_steps.recalibrate import RecalibrateSettings, reference_networks
+from dwf_steps.recalibration.methods import recalibrate
+from dwf_steps.score import Scorer
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import networks_together, tensors
+
+
+class RecalibrateZooSettings(RecalibrateSettings):
+    """The methods, the data, and what networks are asked about besides the test set."""
+
+    out_of_distribution: Shift | None = None
+
+
+def recalibrate_zoo(
+    settings: RecalibrateZooSettings,
+    data_dir: Path | None,
+    other_data: Path | None,
+    weights: Path,
+    output: Path,
+) -> None:
+    """Write the outputs of all networks of the weight matrix after recalibration, as many at once as fit."""
+    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
+    reference = tensors(reference_networks(settings.methods, matrix), device)
+    scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
+    rows, together = np.arange(len(matrix.rows)), networks_together(architecture.layout.size)
+    for start in progress(range(0, len(rows), together), "group of networks"):
+        group = rows[start : start + together]
+        networks = tensors(matrix.networks(group), device)
+        repaired = recalibrate(architecture, networks, settings.methods, dataset.train, reference)
+        scorer.add([matrix.rows[i].name for i in group], repaired)
+    scorer.outputs().save(output)
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "weights", "output")
+    options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
+    args = options.parse_args()
+    settings = parse_settings(RecalibrateZooSettings, args.settings)
+    recalibrate_zoo(settings, args.data_dir, args.other_data, args.weights, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Repair of networks on training examples, many networks at once."""

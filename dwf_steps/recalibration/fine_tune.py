@@ -1,0 +1,31 @@
+"""A few optimisation steps."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.recalibration import FineTune
+from dwf_steps.config.zoo import TrainingConfig
+from dwf_steps.randomness import torch_generator
+from dwf_steps.zoo.training import make_optimizer, take_step
+
+
+def fine_tune(
+    architecture: MLPArchitecture,
+    parameters: Mapping[str, Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    method: FineTune,
+) -> dict[str, Tensor]:
+    """Return n networks, parameters (n, *shape), after ``method.steps`` steps of Adam on the cross-entropy,
+    each network with its own gradient, all with the same batches of the examples (b, features), (b,)."""
+    trained = {name: value.detach().clone().requires_grad_() for name, value in parameters.items()}
+    optimizer = make_optimizer(list(trained.values()), TrainingConfig(lr=method.lr))
+    draws = torch_generator("fine-tuning batches", method.seed)
+    n = len(next(iter(trained.values())))
+    for _ in range(method.steps):
+        batch = torch.randperm(len(targets), generator=draws)[: method.batch_size].to(targets.device)
+        take_step(architecture, trained, optimizer, inputs, targets, batch.expand(n, -1))
+    return {name: value.detach() for name, value in trained.items()}

@@ -1,0 +1,64 @@
+"""Refitting the output layer by ridge regression."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dwf_steps.architectures.mlp import MLPArchitecture
+
+TEMPERATURES = torch.logspace(-1, 3, 81, dtype=torch.float64)  # tried, as factors of the outputs
+
+
+@torch.no_grad()
+def refit_last_layer(
+    architecture: MLPArchitecture,
+    parameters: Mapping[str, Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    ridge: float,
+) -> dict[str, Tensor]:
+    """Return the networks with W, b that minimise |H W' + b - Y|^2 + a |W|^2 over b examples.
+
+    H (b, h) is what the last layer sees, Y one-hot; the intercept is not penalised; a is ``ridge`` times the
+    mean over units of their summed squared deviation. Least squares says scores, not log-odds: all outputs of
+    a network are then multiplied by the factor, of a fixed grid, with the lowest cross-entropy on the same
+    examples, which changes no prediction.
+
+    Parameters
+    ----------
+    parameters
+        n networks, each (n, *shape).
+    inputs, targets
+        (b, features) and (b,).
+    """
+    hidden = architecture.last_inputs(parameters, inputs).double()
+    name = f"layers.{architecture.depth - 1}"
+    classes = parameters[f"{name}.bias"].shape[1]
+    wanted = F.one_hot(targets, classes).double()
+    hidden_mean, wanted_mean = hidden.mean(1, keepdim=True), wanted.mean(0)
+    centred = hidden - hidden_mean
+    gram = centred.transpose(1, 2) @ centred
+    penalty = ridge * gram.diagonal(dim1=1, dim2=2).mean(1)
+    # A network whose units say the same whatever the input learns its biases alone.
+    penalty = torch.where(penalty > 0, penalty, 1.0)
+    system = gram + penalty[:, None, None] * torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
+    weight = torch.linalg.solve_ex(system, centred.transpose(1, 2) @ (wanted - wanted_mean))[0].transpose(
+        1, 2
+    )
+    bias = wanted_mean - (weight @ hidden_mean.transpose(1, 2)).squeeze(2)
+    factor = _best_factor(hidden @ weight.transpose(1, 2) + bias[:, None], targets)
+    refitted = {f"{name}.weight": weight * factor[:, None, None], f"{name}.bias": bias * factor[:, None]}
+    return dict(parameters) | {key: value.to(parameters[key].dtype) for key, value in refitted.items()}
+
+
+def _best_factor(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the factor for outputs (n, b, classes) with the lowest cross-entropy, (n,)."""
+    losses = [
+        F.cross_entropy(
+            (factor * outputs).transpose(1, 2), targets.expand(len(outputs), -1), reduction="none"
+        ).mean(1)
+        for factor in TEMPERATURES
+    ]
+    return TEMPERATURES.to(outputs.device)[torch.stack(losses).argmin(0)]

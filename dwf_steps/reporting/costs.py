@@ -1,0 +1,77 @@
+"""What generating costs beside training more networks."""
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped
+
+FITTED = ("train_flow",)  # once for a generator
+GENERATED = ("sample", "decode", "train_control", "recalibrate")  # for every network
+TRAINED = ("train_zoo", "import_zoo")
+PREPARED = ("canonicalize", "stack_weights", "accumulate_gram", "solve_basis")  # once for a zoo
+
+
+def cost_table(collection: Collection) -> pd.DataFrame:
+    """Return what each generator costs in seconds, and from how many networks on it beats training more.
+
+    ``fit_seconds`` is paid once for the generator, ``prepare_seconds`` once for its zoo (alignment, matrix,
+    subspace), ``seconds_per_network`` for each generated network, ``training_seconds_per_network`` for each
+    trained one. ``break_even`` is the number of networks from which on generating is cheaper with the zoo
+    already trained and prepared, ``break_even_prepared`` the same with preparation to be paid; infinite where
+    a generated network takes as long as a trained one.
+    """
+    jobs = collection.benchmarks()
+    rows = []
+    for labels, _ in grouped(collection.networks, KEYS):
+        own = jobs[_above(jobs, labels)]
+        training = _per_network(own[own.stage.isin(TRAINED)])
+        generating = _per_network(own[own.stage.isin(GENERATED)])
+        fit, prepare = (_once(own[own.stage.isin(stages)]) for stages in (FITTED, PREPARED))
+        gained = training - generating
+        rows.append(
+            labels
+            | {
+                "prepare_seconds": prepare,
+                "fit_seconds": fit,
+                "seconds_per_network": generating,
+                "training_seconds_per_network": training,
+                "break_even": fit / gained if gained > 0 else np.inf,
+                "break_even_prepared": (prepare + fit) / gained if gained > 0 else np.inf,
+                "peak_memory_mb": own.peak_memory_mb.max(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _above(jobs: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
+    """Return which jobs a combination depends on: those whose levels are its own, or empty."""
+    fits = pd.Series(True, index=jobs.index)
+    for level in KEYS:
+        fits &= (jobs[level] == "") | (jobs[level] == labels[level])
+    return fits
+
+
+def _once(jobs: pd.DataFrame) -> float:
+    """Return the seconds of stages, their shards added up; repetitions are averaged."""
+    return float(jobs.groupby(["stage", "run"]).seconds.sum().groupby("stage").mean().sum())
+
+
+def _per_network(jobs: pd.DataFrame) -> float:
+    """Return the seconds of stages divided over shards, for each network; repetitions are averaged."""
+    runs = jobs.groupby(["stage", "run"]).agg(seconds=("seconds", "sum"), networks=("networks", "first"))
+    return float((runs.seconds / runs.networks).groupby("stage").mean().sum())
+
+
+def ensembles_table(collection: Collection) -> pd.DataFrame:
+    """Return what ensembles score, of generated networks and of the zoo's own (generator ``zoo``), with the
+    seconds that all their members took: fitting included, preparing the zoo's subspace not."""
+    costs = cost_table(collection)
+    measures = ["accuracy", "accuracy_std", "loss", "brier", "calibration_error", "auroc"]
+    generated = collection.ensembles.groupby([*KEYS, "size"], sort=False, as_index=False)[measures].mean()
+    generated = generated.merge(costs, on=KEYS)
+    generated["seconds"] = generated.fit_seconds + generated["size"] * generated.seconds_per_network
+    zoo = collection.zoo_ensembles.groupby([*COMPARED, "size"], sort=False, as_index=False)[measures].mean()
+    trained = costs.drop_duplicates("zoo")[["zoo", "training_seconds_per_network"]]
+    zoo = zoo.merge(trained, on="zoo").assign(subspace="", generator="zoo")
+    zoo["seconds"] = zoo["size"] * zoo.training_seconds_per_network
+    return pd.concat([zoo, generated], ignore_index=True)[[*KEYS, "size", *measures, "seconds"]]

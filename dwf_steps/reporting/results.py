@@ -1,0 +1,272 @@
+"""What a results folder holds of the combinations an experiment asks for, as one frame a kind."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.config.section import Section
+from dwf_steps.config.workflow import Cell
+from dwf_steps.errors import InputError
+from dwf_steps.storage.arrays import load_arrays
+from dwf_steps.storage.lineage import LEVELS, benchmark_lineage
+from dwf_steps.storage.manifest import Manifest
+from dwf_steps.subspace.basis import Basis
+
+KEYS = list(LEVELS)
+ZOO_KEYS = KEYS[:2]
+COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
+RECORD = Path("tables/experiment.json")
+SECTIONS = dict(
+    zip(KEYS, ("zoos", "canonicalizations", "subspaces", "generators", "recalibrations"), strict=True)
+)
+
+
+class MemberRecord(Section):
+    """A definition that a sweep stands for."""
+
+    family: str
+    values: dict[str, Any]
+    setting: dict[str, Any]
+
+
+class ExperimentRecord(Section):
+    """What was asked for: enough to read a results folder without its configuration.
+
+    Written as `tables/experiment.json`, so that the folders of several machines or seeds can be merged.
+    """
+
+    cells: list[Cell]
+    members: dict[str, dict[str, MemberRecord]]
+    """By section, the definitions that a sweep stands for."""
+    kinds: dict[str, str]
+    """Each generator's kind."""
+    fitted_by: dict[str, str]
+    """The generator that each flow shares its model with; itself, if it is the first of them."""
+    evaluations: dict[str, int]
+    """Evaluations of the velocity field by each flow's solver, where it does not choose its steps itself."""
+    zoo_networks: dict[str, int]
+    """Networks of each zoo."""
+    samples: dict[str, int]
+    """Networks each generator was asked for."""
+
+    def family(self, level: str, name: str) -> str:
+        """Return the name of the definition that stands behind a name."""
+        member = self.members.get(SECTIONS[level], {}).get(name)
+        return member.family if member else name
+
+    def setting(self, level: str, name: str) -> dict[str, Any]:
+        """Return the values that distinguish a name from its family's others; not seeds and references."""
+        member = self.members.get(SECTIONS[level], {}).get(name)
+        return member.setting if member else {}
+
+    def label(self, level: str, name: str) -> str:
+        """Return what tables call a name: repetitions, which differ in a seed or a reference, share it."""
+        values = [f"{key.rpartition('.')[2]}={value}" for key, value in self.setting(level, name).items()]
+        return " ".join([self.family(level, name), *values])
+
+
+def grouped(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Yield the rows of each combination of labels, with these labels by column."""
+    for labels, rows in frame.groupby(keys, sort=False):
+        yield dict(zip(keys, map(str, labels), strict=True)), rows
+
+
+def several(values: pd.Series) -> bool:
+    """Return whether a column has more than one value."""
+    return len(values.unique()) > 1
+
+
+@dataclass(frozen=True)
+class Results:
+    """One results folder and what was asked for there."""
+
+    root: Path
+    record: ExperimentRecord
+
+    @classmethod
+    def open(cls, root: Path) -> "Results":
+        """Open a folder whose tables were made.
+
+        Raises
+        ------
+        InputError
+            If they were not.
+        """
+        path = root / RECORD
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; run `snakemake tables` there first")
+        return cls(root, ExperimentRecord.model_validate_json(path.read_text()))
+
+    def labels(self, cell: Cell, depth: int = len(KEYS)) -> dict[str, str]:
+        """Return what tables call a cell, down to a level."""
+        return {
+            level: self.record.label(level, name) for level, name in zip(KEYS[:depth], cell, strict=False)
+        }
+
+    def folder(self, cell: Cell, depth: int = len(KEYS)) -> Path:
+        """Return where a cell's files lie, down to a level."""
+        return self.root.joinpath(*cell[:depth])
+
+    def prefixes(self, depth: int) -> list[Cell]:
+        """Return one cell for every combination of the first levels."""
+        return list({cell[:depth]: cell for cell in self.record.cells}.values())
+
+
+class Collection:
+    """The results of one folder, or of several together. Rows whose labels agree are repetitions: ``run``
+    tells them apart.
+
+    Every frame has the labels of the levels as its first columns (`KEYS`, or for zoos
+    `ZOO_KEYS` or `COMPARED`).
+    """
+
+    def __init__(self, results: Sequence[Results]) -> None:
+        self.results = list(results)
+
+    @cached_property
+    def networks(self) -> pd.DataFrame:
+        """Generated networks, a row each."""
+        return self._read("metrics.csv", len(KEYS))
+
+    @cached_property
+    def sets(self) -> pd.DataFrame:
+        """Generators' networks as sets, a row each."""
+        return self._read("sets.csv", len(KEYS))
+
+    @cached_property
+    def ensembles(self) -> pd.DataFrame:
+        """Ensembles of generated networks, a row for each size."""
+        return self._read("ensembles.csv", len(KEYS))
+
+    @cached_property
+    def zoos(self) -> pd.DataFrame:
+        """The zoos' networks, each recalibrated like the generated ones, a row each."""
+        return self._read_zoos("metrics.csv")
+
+    @cached_property
+    def zoo_ensembles(self) -> pd.DataFrame:
+        """Ensembles of training networks, a row for each size."""
+        return self._read_zoos("ensembles.csv")
+
+    @cached_property
+    def alignments(self) -> pd.DataFrame:
+        """What canonicalization did to each network."""
+        return self._read("alignment.csv", 2)
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """Every flow's losses during training, those of one model once."""
+        return self._read("training.csv", 4)
+
+    def bases(self) -> Iterator[tuple[dict[str, str], Basis]]:
+        """Yield every basis with its labels."""
+        for results in self.results:
+            for cell in results.prefixes(3):
+                yield results.labels(cell, 3), Basis.load(results.folder(cell, 3) / "basis.npz")
+
+    @cached_property
+    def correct(self) -> dict[tuple[str, ...], np.ndarray]:
+        """By labels, the share of networks that are right about each test item, (m,)."""
+        found: dict[tuple[str, ...], list[np.ndarray]] = {}
+        for results, cell in self.cells():
+            labels = tuple(results.labels(cell).values())
+            stored = load_arrays(results.folder(cell) / "items.npz", ["correct"])
+            found.setdefault(labels, []).append(stored["correct"])
+        return {labels: np.mean(items, axis=0) for labels, items in found.items()}
+
+    @cached_property
+    def generators(self) -> pd.DataFrame:
+        """What kind of generator each label stands for: ``family``, ``kind``, ``control``."""
+        rows = {}
+        for results, cell in self.cells():
+            kind = results.record.kinds[cell.generator]
+            family = results.record.family("generator", cell.generator)
+            label = results.record.label("generator", cell.generator)
+            rows[label] = {"generator": label, "family": family, "kind": kind, "control": kind != "flow"}
+        return pd.DataFrame(rows.values())
+
+    def cells(self) -> Iterator[tuple[Results, Cell]]:
+        """Yield every combination that was run, with the folder it lies in."""
+        for results in self.results:
+            for cell in results.record.cells:
+                yield results, cell
+
+    def manifests(self) -> pd.DataFrame:
+        """Return the facts of generated networks' shards, a row each."""
+        rows = []
+        for results in self.results:
+            for cell in results.prefixes(4):
+                for path in sorted((results.folder(cell, 4) / "networks").glob("shard-*.json")):
+                    rows.append(results.labels(cell, 4) | Manifest.read(path).facts)
+        return pd.DataFrame(rows)
+
+    def benchmarks(self) -> pd.DataFrame:
+        """Return seconds and peak memory (MB) of every job behind the combinations, a row each; levels below
+        the job's own are empty. What fitting a model took is a row for each flow that shares it."""
+        rows = []
+        for results in self.results:
+            asked = {cell[:depth] for cell in results.record.cells for depth in range(1, len(KEYS) + 1)}
+            for path in sorted((results.root / "benchmarks").rglob("*.tsv")):
+                stage, names = path.stem.partition("-")[0], benchmark_lineage(path)
+                sharing = [names]
+                if stage == "train_flow":
+                    models = results.record.fitted_by.items()
+                    sharing = [names | {"generator": flow} for flow, by in models if by == names["generator"]]
+                for own in sharing:
+                    if tuple(name for name in own.values() if name) not in asked:
+                        continue
+                    measured = pd.read_csv(path, sep="\t", na_values="-")
+                    labels = {level: results.record.label(level, name) for level, name in own.items() if name}
+                    rows.append(
+                        {"stage": stage}
+                        | dict.fromkeys(KEYS, "")
+                        | labels
+                        | {
+                            "run": str(path.parent),
+                            "seconds": measured.s.mean(),
+                            "peak_memory_mb": measured.max_rss.mean(),
+                            "networks": self._divisor(results, own),
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+    def _divisor(self, results: Results, names: dict[str, str]) -> int:
+        """Return how many networks a stage's seconds are divided by."""
+        if names["generator"]:
+            return results.record.samples[names["generator"]]
+        return results.record.zoo_networks[names["zoo"]]
+
+    def _read_zoos(self, name: str) -> pd.DataFrame:
+        frames = []
+        for results in self.results:
+            for zoo, canon, recalibration in dict.fromkeys((c[0], c[1], c[4]) for c in results.record.cells):
+                folder = results.root / zoo / canon / "zoo_metrics" / recalibration
+                frame = pd.read_csv(folder / name)
+                for level, value in zip(COMPARED, (zoo, canon, recalibration), strict=True):
+                    frame.insert(COMPARED.index(level), level, results.record.label(level, value))
+                frame.insert(len(COMPARED), "run", str(folder))
+                frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def _read(self, name: str, depth: int) -> pd.DataFrame:
+        frames, read = [], set[Path]()
+        for results in self.results:
+            for cell in results.prefixes(depth):
+                folder = results.folder(cell, depth)
+                if name == "training.csv":
+                    model = results.record.fitted_by.get(cell[3])
+                    if model is None or (folder := folder.with_name(model)) in read:
+                        continue
+                    read.add(folder)
+                frame = pd.read_csv(folder / name)
+                for place, (level, label) in enumerate(results.labels(cell, depth).items()):
+                    frame.insert(place, level, label)
+                frame.insert(depth, "run", str(folder))
+                frames.append(frame)
+        filled = [frame for frame in frames if len(frame)]
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*KEYS, "run"])

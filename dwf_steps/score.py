@@ -1,0 +1,88 @@
+"""Score networks: their log-probabilities on the test set, and on inputs from outside its distribution."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dwf_steps.architectures import build
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.dataset import DatasetConfig, Shift, SplitsConfig
+from dwf_steps.config.section import Section
+from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.shifted import shifted_inputs
+from dwf_steps.datasets.splits import Dataset
+from dwf_steps.device import select_device
+from dwf_steps.metrics.scores import log_probabilities
+from dwf_steps.progress import progress
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.networks import networks_together, stack_states, tensors
+from dwf_steps.storage.outputs import Outputs
+
+
+class ScoreSettings(Section):
+    """The data to score on."""
+
+    dataset: DatasetConfig
+    splits: SplitsConfig
+    architecture: ArchitectureConfig
+    out_of_distribution: Shift | None = None
+
+
+def score(
+    settings: ScoreSettings, data_dir: Path | None, other_data: Path | None, networks: Path, output: Path
+) -> None:
+    """Score the networks of one shard, as many in one batched pass as fit.
+
+    Parameters
+    ----------
+    other_data
+        Where the data set lies that ``out_of_distribution`` names, if it names one.
+    networks
+        The shard's manifest.
+    """
+    architecture, device = build(settings.architecture), select_device()
+    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    files = Manifest.read(networks).verified_files()
+    together = networks_together(architecture.layout.size)
+    scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
+    for start in progress(range(0, len(files), together), "group of networks"):
+        group = files[start : start + together]
+        scorer.add([path.stem for path in group], tensors(stack_states(group), device))
+    scorer.outputs().save(output)
+
+
+class Scorer:
+    """Collects what networks say about a data set's test inputs and about ``shifted`` ones (m', features)."""
+
+    def __init__(self, architecture: MLPArchitecture, dataset: Dataset, shifted: np.ndarray) -> None:
+        self._architecture, self._dataset = architecture, dataset
+        self._inputs = (dataset.test.inputs, shifted)
+        classes = architecture.config.widths[-1]
+        self._said = [[np.empty((0, len(inputs), classes), np.float16)] for inputs in self._inputs]
+        self._names: list[str] = []
+
+    def add(self, names: list[str], parameters: dict[str, torch.Tensor]) -> None:
+        """Ask n networks, parameters (n, *shape)."""
+        self._names += names
+        for said, inputs in zip(self._said, self._inputs, strict=True):
+            said.append(log_probabilities(self._architecture, parameters, inputs))
+
+    def outputs(self) -> Outputs:
+        """Return what all networks said."""
+        test, shifted = map(np.concatenate, self._said)
+        return Outputs(np.array(self._names, dtype=str), test, self._dataset.test.targets, shifted)
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "networks", "output")
+    options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
+    args = options.parse_args()
+    settings = parse_settings(ScoreSettings, args.settings)
+    score(settings, args.data_dir, args.other_data, args.networks, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,173 @@
+"""Make networks without the zoo: untrained, trained anew, or snapshots of one training."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dwf_steps.architectures import build
+from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.controls import FreshControl, RandomInitConfig, SnapshotsConfig, TrainedConfig
+from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.section import Section
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.splits import Dataset
+from dwf_steps.device import select_device
+from dwf_steps.generators.samples import sample_names
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.checkpoint import Checkpoint, identity
+from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.zoo.training import batches_per_epoch, initial_networks, train_networks
+
+FIRST_SEED = 10**9  # zoos count theirs from 0
+
+Stacked = dict[str, torch.Tensor]
+
+logger = logging.getLogger(__name__)
+
+
+class TrainControlSettings(Section):
+    """The control, the zoo's training, and which of the networks are made here: ``count`` from the ``first``.
+
+    ``training`` is missing where the zoo was imported; ``priced_samples`` are the networks of the generator
+    whose cost is to be equalled, ``zoo_networks`` those of the zoo.
+    """
+
+    control: FreshControl
+    dataset: DatasetConfig
+    splits: SplitsConfig
+    architecture: ArchitectureConfig
+    training: TrainingConfig | None
+    initialisations: list[str]
+    first: int
+    count: int
+    priced_samples: int = 1
+    zoo_networks: int = 1
+
+
+def train_control(
+    settings: TrainControlSettings,
+    data_dir: Path | None,
+    generating: list[Path],
+    training: list[Path],
+    output: Path,
+    manifest: Path,
+    code: str = "",
+) -> None:
+    """Make the networks of one shard.
+
+    Parameters
+    ----------
+    generating, training
+        What making the other generator's networks, and training the zoo, took: benchmark files.
+    """
+    architecture = build(settings.architecture)
+    control = settings.control
+    if isinstance(control, RandomInitConfig):
+        networks, steps = initial_networks(architecture, plans(settings)), 0
+    else:
+        dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+        if settings.training is None:
+            raise ValueError("an imported zoo has no training to repeat")
+        config = settings.training.model_copy(update={"patience": None})
+        if isinstance(control, SnapshotsConfig):
+            networks, steps = snapshots(architecture, dataset, settings, control, config)
+        else:
+            steps = trained_steps(control, settings, batches_per_epoch(dataset, config), generating, training)
+            checkpoint = Checkpoint(
+                output.with_name(f"{output.name}.checkpoint"),
+                identity(settings.model_dump_json(), code, str(steps), dataset.train.inputs.tobytes()),
+            )
+            logger.info("training %d networks for %d steps", settings.count, steps)
+            with checkpoint:
+                networks = train_networks(
+                    architecture, dataset, plans(settings), config, select_device(), checkpoint, steps
+                ).parameters
+            checkpoint.discard()
+    names = sample_names(settings.count, settings.first)
+    arrays = {name: value.cpu().numpy() for name, value in networks.items()}
+    facts = {"steps": steps}
+    write_shard(output, manifest, unstack(names, arrays), settings.architecture.model_dump(), facts=facts)
+
+
+def plans(settings: TrainControlSettings) -> list[NetworkPlan]:
+    """Return the networks to make: each with a seed that no network of the zoo has."""
+    control, kinds = settings.control, settings.initialisations
+    start = FIRST_SEED + 10**6 * control.sampling.seed + settings.first
+    return [
+        NetworkPlan.model_validate(
+            {"name": f"seed-{seed}", "seed": seed, "initialisation": kinds[seed % len(kinds)]}
+        )
+        for seed in range(start, start + settings.count)
+    ]
+
+
+def trained_steps(
+    control: TrainedConfig,
+    settings: TrainControlSettings,
+    epoch: int,
+    generating: list[Path],
+    training: list[Path],
+) -> int:
+    """Return for how many steps, of which an ``epoch`` has so many, each network is trained.
+
+    At equal cost that is the share of the zoo's training that takes as long as generating a network does; a
+    step at least, and never more than the zoo's networks were trained for.
+    """
+    if control.epochs is not None:
+        return round(control.epochs * epoch)
+    assert settings.training is not None
+    whole = settings.training.epochs * epoch
+    generated = _seconds(generating) / settings.priced_samples
+    trained = _seconds(training) / settings.zoo_networks
+    return int(np.clip(round(whole * generated / trained), 1, whole))
+
+
+def snapshots(
+    architecture: MLPArchitecture,
+    dataset: Dataset,
+    settings: TrainControlSettings,
+    control: SnapshotsConfig,
+    training: TrainingConfig,
+) -> tuple[Stacked, int]:
+    """Return the networks (count, ...) along the training of a single one, and the steps of all of it."""
+    epoch = batches_per_epoch(dataset, training)
+    times = control.skip_epochs + control.every_epochs * np.arange(settings.count)
+    wanted = np.maximum(np.round(times * epoch).astype(int), 1)
+    kept: dict[int, Stacked] = {}
+
+    def watch(step: int, parameters: Stacked) -> None:
+        if step in wanted:
+            kept[step] = {name: value.detach()[0].clone() for name, value in parameters.items()}
+
+    only = plans(settings)[:1]
+    steps = int(wanted[-1])
+    train_networks(architecture, dataset, only, training, select_device(), steps=steps, watch=watch)
+    networks = [kept[int(step)] for step in wanted]
+    return {name: torch.stack([network[name] for network in networks]) for name in networks[0]}, steps
+
+
+def _seconds(benchmarks: list[Path]) -> float:
+    return sum(pd.read_csv(path, sep="\t").s.mean() for path in benchmarks)
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "output", "manifest")
+    options.add_argument("--generating", nargs="*", default=[], type=Path)
+    options.add_argument("--training", nargs="*", default=[], type=Path)
+    options.add_argument(
+        "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
+    )
+    args = options.parse_args()
+    settings = parse_settings(TrainControlSettings, args.settings)
+    train_control(
+        settings, args.data_dir, args.generating, args.training, args.output, args.manifest, args.code
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,59 @@
+"""Repair of networks on training examples: of every generator and control alike, and of the zoo."""
+
+
+rule recalibrate:
+    input:
+        networks="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}",
+        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
+        weights="results/{zoo}/{canon}/weights.zarr",
+        data=fetched_data,
+        table=own_table,
+    output:
+        networks=directory(
+            "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/networks/shard-{shard}"
+        ),
+        manifest="results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/networks/shard-{shard}.json",
+    log:
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/recalibrate-{shard}.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/recalibrate-{shard}.tsv"
+    wildcard_constraints:
+        recalibration=one_of(REPAIRS),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(recalibrate_work),
+        runtime=minutes(recalibrate_work),
+    params:
+        settings=recalibrate_settings,
+        code=fingerprint("dwf_steps.recalibrate"),
+    shell:
+        "python -m dwf_steps.recalibrate --settings {params.settings:q} --data-dir {input.data}"
+        " --networks {input.manifest} --weights {input.weights}"
+        " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
+
+
+# What the zoo's networks say once they are repaired as the generated ones are: these are compared with them.
+rule recalibrate_zoo:
+    input:
+        weights="results/{zoo}/{canon}/weights.zarr",
+        data=fetched_data,
+        other=other_data,
+        table=own_table,
+    output:
+        "results/{zoo}/{canon}/zoo_outputs/{recalibration}.npz",
+    log:
+        "results/logs/{zoo}/{canon}/recalibrate_zoo-{recalibration}.log",
+    wildcard_constraints:
+        recalibration=one_of(REPAIRS),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(recalibrate_zoo_work),
+        runtime=minutes(recalibrate_zoo_work),
+    params:
+        settings=recalibrate_zoo_settings,
+        code=fingerprint("dwf_steps.recalibrate_zoo"),
+    shell:
+        "python -m dwf_steps.recalibrate_zoo --settings {params.settings:q} --data-dir {input.data}"
+        " --other-data {input.other} --weights {input.weights} --output {output} > {log} 2>&1"

@@ -1,0 +1,85 @@
+"""What tables and figures are made of, and how many there are."""
+
+SWEPT = [f"sweep_{family}" for family in swept_families(experiment_record())]
+TABLE_NAMES = ["accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"]
+TABLE_NAMES += ["alignment", "precision", "timing", *SWEPT]
+FIGURE_NAMES = ["accuracy_at_novelty", "accuracy_against_iou", "ensembles", "explained_variance", "flow_loss"]
+FIGURE_NAMES += SWEPT
+TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
+FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
+
+
+GENERATOR_BENCHMARKS = "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}"
+CELL_BENCHMARKS = f"{GENERATOR_BENCHMARKS}/{{recalibration}}"
+CELL = "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}"
+EVALUATED = [
+    path
+    for name in ("metrics.csv", "sets.csv", "ensembles.csv", "items.npz")
+    for path in requested(f"{CELL}/{name}")
+]
+ZOO_EVALUATED = [
+    path
+    for name in ("metrics.csv", "ensembles.csv")
+    for path in requested(f"results/{{zoo}}/{{canon}}/zoo_metrics/{{recalibration}}/{name}")
+]
+
+
+def reported(folder, name, kind):
+    """A table or figure that the report shows, with the caption that its name or its study's stands for."""
+    caption = "sweep" if name in SWEPT else name
+    return report(
+        f"results/{folder}/{name}.{kind}",
+        caption=f"../report/{caption}.rst",
+        category=folder.capitalize(),
+    )
+
+
+def zoo_benchmarks(zoo):
+    stage = "import_zoo" if zoo in IMPORTED else "train_zoo"
+    return [f"results/benchmarks/{zoo}/{stage}-{shard}.tsv" for shard in range(n_shards(zoo))]
+
+
+def zoo_costs(wildcards):
+    """What training the zoo took, where a control is trained at equal cost."""
+    equal = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+    return zoo_benchmarks(wildcards.zoo) if equal else []
+
+
+def generator_costs(wildcards):
+    """What making another generator's networks took, where a control is trained at equal cost."""
+    name = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+    if name is None:
+        return []
+    folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}/{name}"
+    priced = SimpleNamespace(zoo=wildcards.zoo, generator=name)
+    decoded = [f"{folder}/decode-{shard}.tsv" for shard in range(n_generated_shards(priced))]
+    fit = [f"{folder.removesuffix(name)}{FITTED_BY[name]}/train_flow.tsv"] if name in FLOWS else []
+    return [*fit, f"{folder}/sample.tsv", *decoded]
+
+
+def benchmarks(wildcards):
+    """Return the benchmark file of every job whose time the tables state."""
+    zoos = dict.fromkeys(cell.zoo for cell in CELLS)
+    aligned = dict.fromkeys((cell.zoo, cell.canon) for cell in CELLS)
+    return (
+        [path for zoo in zoos for path in zoo_benchmarks(zoo)]
+        + [
+            f"results/benchmarks/{zoo}/{canon}/canonicalize-{shard}.tsv"
+            for zoo, canon in aligned
+            for shard in range(n_shards(zoo))
+        ]
+        + requested("results/benchmarks/{zoo}/{canon}/stack_weights.tsv")
+        + [
+            f"results/benchmarks/{zoo}/{canon}/accumulate_gram-{part}.tsv"
+            for zoo, canon in aligned
+            for part in range(CONFIG.zoos[zoo].matrix.gram_jobs)
+        ]
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
+        + fitted(f"{GENERATOR_BENCHMARKS}/train_flow.tsv")
+        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv", SAMPLED)
+        + requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", SAMPLED)
+        + requested_networks(f"{GENERATOR_BENCHMARKS}/train_control-{{shard}}.tsv", TRAINED_CONTROLS)
+        + requested_networks(f"{CELL_BENCHMARKS}/recalibrate-{{shard}}.tsv", recalibrations=REPAIRS)
+        + requested_networks(f"{CELL_BENCHMARKS}/score-{{shard}}.tsv")
+        + requested(f"{CELL_BENCHMARKS}/evaluate.tsv")
+    )

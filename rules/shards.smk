@@ -1,0 +1,97 @@
+"""How networks are divided into jobs, and where they lie."""
+
+
+def n_shards(zoo_name):
+    zoo = CONFIG.zoos[zoo_name]
+    return 1 if isinstance(zoo, ImportedZoo) else zoo.n_shards
+
+
+def n_generated_shards(names):
+    """The jobs over which a generator's samples are divided when they are made; of wildcards or a cell.
+
+    Snapshots of one training are made by one job.
+    """
+    if CONFIG.generators[names.generator].kind == "snapshots":
+        return 1
+    return min(CONFIG.zoos[names.zoo].matrix.decode_jobs, CONFIG.generators[names.generator].sampling.samples)
+
+
+def numbered(pattern, count):
+    """Return an input function for the paths of a pattern over the first ``count(wildcards)`` shards."""
+
+    def paths(wildcards):
+        return [pattern.format(**wildcards, shard=shard) for shard in range(count(wildcards))]
+
+    return paths
+
+
+def shard_paths(pattern):
+    """Return an input function for the paths of a pattern over all shards of the zoo."""
+    return numbered(pattern, lambda wildcards: n_shards(wildcards.zoo))
+
+
+def generated_shards(pattern):
+    """Return an input function for the paths of a pattern over all shards of a generator's networks."""
+    return numbered(pattern, n_generated_shards)
+
+
+def requested_networks(pattern, generators=CONFIG.generators, recalibrations=CONFIG.recalibrations):
+    """Return the paths of a pattern over all shards of networks that the experiments ask for, each once."""
+    return list(
+        dict.fromkeys(
+            pattern.format(**cell._asdict(), shard=shard)
+            for cell in CELLS
+            if cell.generator in generators and cell.recalibration in recalibrations
+            for shard in range(n_generated_shards(cell))
+        )
+    )
+
+
+GENERATOR = "results/{zoo}/{canon}/{subspace}/{generator}"
+GENERATED = requested_networks(f"{GENERATOR}/networks/shard-{{shard}}.json")
+
+
+def recalibrated_folder(wildcards):
+    """Where a generator's networks lie after recalibration; one without methods leaves them where they are."""
+    folder = GENERATOR.format(**wildcards)
+    repaired = CONFIG.recalibrations[wildcards.recalibration]
+    return f"{folder}/{wildcards.recalibration}/networks" if repaired else f"{folder}/networks"
+
+
+def recalibrated_networks(wildcards):
+    return f"{recalibrated_folder(wildcards)}/shard-{wildcards.shard}"
+
+
+def recalibrated_manifest(wildcards):
+    return f"{recalibrated_networks(wildcards)}.json"
+
+
+def zoo_outputs(wildcards):
+    """What the zoo's networks say, recalibrated like the generated networks that they are compared with."""
+    zoo, name = wildcards.zoo, wildcards.recalibration
+    if name in REPAIRS:
+        return [f"results/{zoo}/{wildcards.canon}/zoo_outputs/{name}.npz"]
+    return [f"results/{zoo}/outputs/shard-{shard}.npz" for shard in range(n_shards(zoo))]
+
+
+def gram_parts(wildcards):
+    """The parts of the Gram matrix, one a job."""
+    parts = range(zoo_of(wildcards).matrix.gram_jobs)
+    return [f"results/{wildcards.zoo}/{wildcards.canon}/gram/part-{part}.npz" for part in parts]
+
+
+def zoo_manifests_of(zoo_names):
+    return [f"results/{zoo}/zoo/shard-{shard}.json" for zoo in zoo_names for shard in range(n_shards(zoo))]
+
+
+def reference_manifests(wildcards):
+    """The shard that holds the reference; all of them where the medoid is sought."""
+    zoo, shards = zoo_of(wildcards), range(n_shards(wildcards.zoo))
+    reference = reference_for(wildcards)
+    if reference != "medoid" and not isinstance(zoo, ImportedZoo):
+        shards = [network_names(zoo).index(reference) // zoo.shard_size]
+    return [f"results/{wildcards.zoo}/zoo/shard-{shard}.json" for shard in shards]
+
+
+def imported_files(wildcards):
+    return [str(path) for path in zoo_of(wildcards).paths()]

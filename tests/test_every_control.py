@@ -1,0 +1,143 @@
+"""All controls, recalibrations and sweeps at once, through the real workflow."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from checkout import Checkout, executed
+from safetensors.numpy import load_file
+
+from dwf_steps.storage.manifest import Manifest
+from dwf_steps.tabulate import main as tabulate
+
+SAMPLES = {"samples": 6}
+CONTROLS = {
+    "kernel_density": {},
+    "parameter_gaussian": {},
+    "soup": {"networks": 3},
+    "copy": {"sampling": {"samples": 8}},
+    "held_out": {"sampling": {"samples": 2}},
+    "random_init": {},
+    "trained": {"equal_cost_to": "gaussian"},
+    "snapshots": {},
+}
+CELL = "results/micro/git_rebasin/pca_4"
+
+
+@pytest.fixture(scope="module")
+def run(new_checkout: Callable[[], Checkout]) -> Checkout:
+    checkout = new_checkout()
+    config = deepcopy(checkout.config)
+    for kind, settings in CONTROLS.items():
+        config["generators"][kind] = {"kind": kind, "sampling": SAMPLES} | settings
+    config["generators"]["noise"]["sweep"] = {"std": [0.01, 0.5]}
+    config["generators"]["flow"]["sweep"] = {"training.seed": [0, 1]}
+    config["recalibrations"] = {"none": [], "repaired": ["repair", "last_layer"]}
+    config["zoos"]["micro"]["out_of_distribution"] = "shuffled"
+    config["evaluation"] = {"ensembles": [1, 2, 6]}
+    cell = {"zoos": ["micro"], "canonicalizations": ["git_rebasin"], "subspaces": ["pca_4"]}
+    config["experiments"] = [
+        cell | {"generators": ["flow", "gaussian", "noise", *CONTROLS]},
+        cell | {"generators": ["copy", "held_out"], "recalibrations": ["repaired"]},
+    ]
+    checkout = Checkout(checkout.folder, config)
+    checkout.write_config()
+    checkout.snakemake("all")
+    return checkout
+
+
+def table(run: Checkout, name: str) -> pd.DataFrame:
+    return pd.read_csv(run.folder / f"results/tables/{name}.csv")
+
+
+def test_every_generator_is_in_every_table_and_repetitions_are_one_row(run: Checkout) -> None:
+    expected = {"flow", "gaussian", "noise std=0.01", "noise std=0.5", *CONTROLS}
+    for name in ("accuracy", "novelty", "distances", "sets", "ensembles", "cost"):
+        assert set(table(run, name).generator) - {"zoo"} == expected, name
+    accuracy = table(run, "accuracy").query("metric == 'accuracy' and recalibration == 'none'")
+    flow = accuracy.set_index("generator").loc["flow"]
+    assert (flow.repeats, flow.generated_n) == (2, 12)
+    parts = [pd.read_csv(run.folder / f"{CELL}/flow_seed_{s}/none/metrics.csv").accuracy for s in (0, 1)]
+    assert flow.repeats_std == pytest.approx(np.std([part.mean() for part in parts], ddof=1))
+    assert flow.generated_mean == pytest.approx(pd.concat(parts).mean())
+    assert set(table(run, "novelty_accuracy").generator) == {"flow", "gaussian", "noise", *CONTROLS}
+
+
+def test_a_study_has_its_table_and_figure(run: Checkout) -> None:
+    sweep = table(run, "sweep_noise")
+    assert list(sweep["std"]) == [0.01, 0.5]
+    assert sweep.max_iou_mean[0] > sweep.max_iou_mean[1]
+    assert (run.folder / "results/figures/sweep_noise.png").stat().st_size > 1000
+    assert not (run.folder / "results/figures/sweep_flow.png").exists()  # seeds alone are no study
+
+
+def test_copies_are_as_the_zoo_and_held_out_networks_as_the_held_out(run: Checkout) -> None:
+    for recalibration in ("none", "repaired"):
+        zoo = pd.read_csv(run.folder / f"results/micro/git_rebasin/zoo_metrics/{recalibration}/metrics.csv")
+        training, held_out = zoo[~zoo.held_out], zoo[zoo.held_out]
+        copies = pd.read_csv(run.folder / f"{CELL}/copy/{recalibration}/metrics.csv")
+        assert sorted(copies.accuracy) == pytest.approx(sorted(training.accuracy))
+        np.testing.assert_allclose(copies.max_iou, 1)
+        again = pd.read_csv(run.folder / f"{CELL}/held_out/{recalibration}/metrics.csv")
+        measures = ["accuracy", "max_iou", "mean_iou", "nn_distance", "span_share", "realigned_distance"]
+        np.testing.assert_allclose(again[measures], held_out[measures], rtol=1e-3, atol=1e-4)
+
+
+def test_recalibrated_networks_differ_from_the_generated_ones_in_what_was_repaired(run: Checkout) -> None:
+    before, after = (
+        Manifest.read(run.folder / f"{CELL}/{place}/shard-0.json").verified_files()
+        for place in ("copy/networks", "copy/repaired/networks")
+    )
+    assert [path.stem for path in before] == [path.stem for path in after]
+    for one, other in zip(map(load_file, before), map(load_file, after), strict=True):
+        assert all(not np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_control_at_equal_cost_was_trained_for_fewer_steps_than_the_zoo(run: Checkout) -> None:
+    steps = Manifest.read(run.folder / f"{CELL}/trained/networks/shard-0.json").facts["steps"]
+    assert 1 <= steps <= 8 * 7
+
+
+def test_ensembles_of_every_size_are_there_with_their_seconds(run: Checkout) -> None:
+    ensembles = table(run, "ensembles")
+    sizes = ensembles.groupby(["generator", "recalibration"])["size"].agg(list)
+    assert sizes["zoo", "none"] == sizes["copy", "repaired"] == sizes["flow", "none"] == [1, 2, 6]
+    assert sizes["held_out", "none"] == [1, 2]
+    assert ensembles.auroc.between(0, 1).all()
+    assert (ensembles.groupby(["generator", "recalibration"]).seconds.diff().dropna() > 0).all()
+
+
+def test_the_summary_says_it_in_about_ten_lines(run: Checkout) -> None:
+    text = (run.folder / "results/tables/summary.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    assert 3 <= len(lines) <= 12
+    assert lines[0].startswith("- 86 networks were generated by 12 generators for 1 zoos; 0 failed.")
+    assert "nan" not in text
+
+
+def test_several_results_folders_become_one_set_of_tables(
+    run: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = run.folder / "results"
+    other = tmp_path / "other"
+    other.symlink_to(results)
+    monkeypatch.setattr(
+        "sys.argv", ["tabulate", str(results), str(other), "--output", str(tmp_path / "merged")]
+    )
+    tabulate()
+    merged, single = (
+        pd.read_csv(folder / "accuracy.csv").query("metric == 'accuracy'")
+        for folder in (tmp_path / "merged", results / "tables")
+    )
+    assert list(merged.repeats) == list(2 * single.repeats)
+    np.testing.assert_allclose(merged.generated_mean, single.generated_mean)
+    record = json.loads((tmp_path / "merged/experiment.json").read_text())
+    assert len(record["cells"]) == 15
+
+
+def test_nothing_is_left_to_do(run: Checkout) -> None:
+    assert executed(run.snakemake("--dry-run", "all")) == {}
