@@ -20,7 +20,7 @@ def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> It
     both["kind"] = both.generator.map(collection.generators.set_index("generator").kind)
     for keys, rows in grouped(both[both.kind == "flow"], ["zoo"]):
         best = rows.sort_values("generated_mean").iloc[-1]
-        verdict = "it returns training networks" if best.max_iou_mean > RETURNED else "they are new ones"
+        verdict = _verdict(best.max_iou_mean, best.zoo_max_iou_mean)
         yield (
             f"{keys['zoo']}: the zoo scores {_percent(best.zoo_mean)}; the most accurate flow "
             f"({_named(best)}) scores {_percent(best.generated_mean)} at max IoU "
@@ -28,6 +28,14 @@ def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> It
         )
     for keys, rows in grouped(tables["novelty_accuracy"], ["zoo", "novelty"]):
         yield f"{keys['zoo']}: {_at_novelty(rows, keys['novelty'])}."
+
+
+def _verdict(overlap: float, zoo: float) -> str:
+    if overlap > RETURNED:
+        return "it returns training networks"
+    if overlap > zoo:
+        return "its networks are closer to training networks than these are to each other"
+    return "its networks make mistakes of their own"
 
 
 def _at_novelty(rows: pd.DataFrame, measure: str) -> str:
