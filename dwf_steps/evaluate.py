@@ -124,9 +124,9 @@ def evaluate(
         )
         train = load_dataset(settings.dataset, settings.splits, data_dir).train
         frame = _network_measures(group, settings, train, threads)
-        sets = _set_measures(group, settings.evaluation) if len(files) > 1 else sets
-        ensembles = ensemble_measures(group.outputs, settings.evaluation)
         mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
+        sets = _set_measures(group, mistakes, settings.evaluation) if len(files) > 1 else sets
+        ensembles = ensemble_measures(group.outputs, settings.evaluation)
         items = Items(1 - mistakes.mean(axis=0), len(files))
     frame = frame.reindex(pd.Index(names, name="network"))
     frame.insert(0, "failed", frame.loss.isna())
@@ -150,7 +150,7 @@ def _network_measures(
     frame = function_measures(group.outputs, group.training)
     weights = weight_measures(group.products, group.training.names)
     frame = frame.join(weights.set_index(frame.index))
-    frame["subspace_distance"] = _subspace_distances(group)[0].min(axis=1)
+    frame["subspace_distance"] = _subspace_distances(group).min(axis=1)
     architecture, k = build(settings.architecture), len(group.files)
     frame["realigned_distance"] = frame["barrier"] = np.full(k, np.nan)
     if some := group.files[: settings.evaluation.realigned]:
@@ -170,25 +170,32 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.append(values, np.full(length - len(values), np.nan))
 
 
-def _subspace_distances(group: Collection) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distances within the subspace to the training networks: of generated ones (k, n), and of the
-    zoo's, training networks first, each infinitely far from itself."""
+def _subspace_distances(group: Collection) -> np.ndarray:
+    """Return the distances of generated networks to the training networks within the subspace, (k, n)."""
     if group.basis.raw:
-        return group.products.distances_to_training, without_diagonal(group.products.distances_among_training)
+        return group.products.distances_to_training
+    return cdist(group.products.coordinates(group.basis.decoder), group.basis.coordinates)
+
+
+def _zoo_subspace_distances(group: Collection) -> np.ndarray:
+    """Return the same of the zoo's networks, training networks first, each infinitely far from itself."""
+    if group.basis.raw:
+        return without_diagonal(group.products.distances_among_training)
     training = group.basis.coordinates
-    zoo = np.concatenate([training, group.basis.held_out_coordinates])
-    return (
-        cdist(group.products.coordinates(group.basis.decoder), training),
-        without_diagonal(cdist(zoo, training)),
-    )
+    return without_diagonal(cdist(np.concatenate([training, group.basis.held_out_coordinates]), training))
 
 
-def _set_measures(group: Collection, evaluation: EvaluationConfig) -> dict[str, float]:
-    """Return what is known of all networks together, and of the zoo in the same subspace."""
+def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: EvaluationConfig) -> dict[str, float]:
+    """Return what is known of all networks together, and of the zoo in the same subspace.
+
+    Parameters
+    ----------
+    mistakes
+        (k, m) bool, of the generated networks.
+    """
     products, draws = group.products, numpy_generator("subsets", evaluation.seed)
     across, among = products.distances_to_training, products.distances_among_generated
     zoo = products.distances_among_training
-    mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
     training_mistakes = wrong(group.training.log_probabilities, group.training.targets)
     transport = wasserstein_to_zoo(across, zoo, draws, evaluation.draws)
     measures = {
@@ -209,7 +216,7 @@ def _set_measures(group: Collection, evaluation: EvaluationConfig) -> dict[str, 
         if neighbours:
             values = asdict(prdc(*distances, neighbours))
             measures |= {f"{name}_{space}": value for name, value in values.items()}
-    own = _subspace_distances(group)[1].min(axis=1)
+    own = _zoo_subspace_distances(group).min(axis=1)
     n = len(zoo)
     return measures | {
         "neighbours": neighbours,

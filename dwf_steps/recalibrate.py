@@ -18,7 +18,7 @@ from dwf_steps.recalibration.methods import recalibrate as apply_methods
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.manifest import Manifest, Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import networks_together, stack_states, tensors
+from dwf_steps.storage.networks import network_groups, stack_states, tensors
 
 REFERENCES = 100  # training networks, at most, whose statistics are restored
 
@@ -56,11 +56,9 @@ def recalibrate(
     shard = Manifest.read(networks)
     files = shard.verified_files()
     reference = tensors(reference_networks(settings.methods, WeightMatrix.open(weights)), device)
-    together = networks_together(architecture.layout.size)
 
     def repaired() -> Iterator[Network]:
-        for start in progress(range(0, len(files), together), "group of networks"):
-            group = files[start : start + together]
+        for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
             states = tensors(stack_states(group), device)
             after = apply_methods(architecture, states, settings.methods, train, reference)
             yield from unstack([path.stem for path in group], {k: v.cpu().numpy() for k, v in after.items()})

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from dwf_steps.architectures import build
 from dwf_steps.config.dataset import Shift
 from dwf_steps.datasets import load_dataset
@@ -15,7 +13,7 @@ from dwf_steps.recalibration.methods import recalibrate
 from dwf_steps.score import Scorer
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import networks_together, tensors
+from dwf_steps.storage.networks import network_groups, tensors
 
 
 class RecalibrateZooSettings(RecalibrateSettings):
@@ -36,9 +34,8 @@ def recalibrate_zoo(
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
     reference = tensors(reference_networks(settings.methods, matrix), device)
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
-    rows, together = np.arange(len(matrix.rows)), networks_together(architecture.layout.size)
-    for start in progress(range(0, len(rows), together), "group of networks"):
-        group = rows[start : start + together]
+    rows = range(len(matrix.rows))
+    for group in progress(network_groups(rows, architecture.layout.size), "group of networks"):
         networks = tensors(matrix.networks(group), device)
         repaired = recalibrate(architecture, networks, settings.methods, dataset.train, reference)
         scorer.add([matrix.rows[i].name for i in group], repaired)

@@ -18,7 +18,7 @@ from dwf_steps.metrics.scores import log_probabilities
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.manifest import Manifest
-from dwf_steps.storage.networks import networks_together, stack_states, tensors
+from dwf_steps.storage.networks import network_groups, stack_states, tensors
 from dwf_steps.storage.outputs import Outputs
 
 
@@ -46,10 +46,8 @@ def score(
     architecture, device = build(settings.architecture), select_device()
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
     files = Manifest.read(networks).verified_files()
-    together = networks_together(architecture.layout.size)
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
-    for start in progress(range(0, len(files), together), "group of networks"):
-        group = files[start : start + together]
+    for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
         scorer.add([path.stem for path in group], tensors(stack_states(group), device))
     scorer.outputs().save(output)
 

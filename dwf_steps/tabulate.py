@@ -31,20 +31,21 @@ def tabulate(results: list[Results], output: Path) -> None:
     Repetitions, in one folder or over several, are pooled: their number and their spread are stated.
     """
     collection = Collection(results)
+    costs = cost_table(collection)
     tables = {
         "accuracy": accuracy_table(collection),
         "novelty": novelty_table(collection),
         "distances": distances_table(collection),
         "sets": sets_table(collection),
         "novelty_accuracy": novelty_accuracy_table(collection),
-        "ensembles": ensembles_table(collection),
-        "cost": cost_table(collection),
+        "ensembles": ensembles_table(collection, costs),
+        "cost": costs,
         "alignment": alignment_table(collection),
         "precision": precision_table(collection),
         "timing": timing_table(collection),
     }
     for family, level in swept_families(results[0].record).items():
-        tables[f"sweep_{family}"] = sweep_table(collection, family, level)
+        tables[f"sweep_{family}"] = sweep_table(collection, costs, family, level)
     for name, table in tables.items():
         bold = best_accuracies(table) if name == "accuracy" else None
         write_table(table, output / f"{name}.csv", bold)

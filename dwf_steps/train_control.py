@@ -77,7 +77,9 @@ def train_control(
         if isinstance(control, SnapshotsConfig):
             networks, steps = snapshots(architecture, dataset, settings, control, config)
         else:
-            steps = trained_steps(control, settings, batches_per_epoch(dataset, config), generating, training)
+            steps = trained_steps(
+                control, settings, config.epochs, batches_per_epoch(dataset, config), generating, training
+            )
             checkpoint = Checkpoint(
                 output.with_name(f"{output.name}.checkpoint"),
                 identity(settings.model_dump_json(), code, str(steps), dataset.train.inputs.tobytes()),
@@ -109,19 +111,20 @@ def plans(settings: TrainControlSettings) -> list[NetworkPlan]:
 def trained_steps(
     control: TrainedConfig,
     settings: TrainControlSettings,
+    epochs: int,
     epoch: int,
     generating: list[Path],
     training: list[Path],
 ) -> int:
-    """Return for how many steps, of which an ``epoch`` has so many, each network is trained.
+    """Return for how many steps, of which an ``epoch`` has so many and the zoo's training ``epochs`` as many,
+    each network is trained.
 
     At equal cost that is the share of the zoo's training that takes as long as generating a network does; a
     step at least, and never more than the zoo's networks were trained for.
     """
     if control.epochs is not None:
         return round(control.epochs * epoch)
-    assert settings.training is not None
-    whole = settings.training.epochs * epoch
+    whole = epochs * epoch
     generated = _seconds(generating) / settings.priced_samples
     trained = _seconds(training) / settings.zoo_networks
     return int(np.clip(round(whole * generated / trained), 1, whole))

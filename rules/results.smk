@@ -8,10 +8,9 @@ FIGURE_NAMES += SWEPT
 TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
 
-
 GENERATOR_BENCHMARKS = "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}"
 CELL_BENCHMARKS = f"{GENERATOR_BENCHMARKS}/{{recalibration}}"
-CELL = "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}"
+CELL = f"{GENERATOR}/{{recalibration}}"
 EVALUATED = [
     path
     for name in ("metrics.csv", "sets.csv", "ensembles.csv", "items.npz")
@@ -76,7 +75,7 @@ def benchmarks(wildcards):
         ]
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
         + fitted(f"{GENERATOR_BENCHMARKS}/train_flow.tsv")
-        + requested("results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv", SAMPLED)
+        + requested(f"{GENERATOR_BENCHMARKS}/sample.tsv", SAMPLED)
         + requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", SAMPLED)
         + requested_networks(f"{GENERATOR_BENCHMARKS}/train_control-{{shard}}.tsv", TRAINED_CONTROLS)
         + requested_networks(f"{CELL_BENCHMARKS}/recalibrate-{{shard}}.tsv", recalibrations=REPAIRS)

@@ -6,19 +6,19 @@ besides.
 
 
 def as_json(**parts):
-    return json.dumps(
-        {
-            name: part.model_dump(mode="json", by_alias=True) if hasattr(part, "model_dump") else part
-            for name, part in parts.items()
-        },
-        sort_keys=True,
-    )
+    return json.dumps({name: plain(part) for name, part in parts.items()}, sort_keys=True)
+
+
+def plain(part):
+    """A section of the configuration, or a list of them, in JSON's types."""
+    if isinstance(part, list):
+        return [plain(item) for item in part]
+    return part.model_dump(mode="json", by_alias=True) if hasattr(part, "model_dump") else part
 
 
 def train_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
-    networks = [plan.model_dump() for plan in zoo.shard(int(wildcards.shard))]
-    return as_json(**task_parts(zoo), training=zoo.training, networks=networks)
+    return as_json(**task_parts(zoo), training=zoo.training, networks=zoo.shard(int(wildcards.shard)))
 
 
 def import_zoo_settings(wildcards):
@@ -45,15 +45,13 @@ def evaluate_zoo_settings(wildcards):
     return as_json(architecture=zoo_of(wildcards).architecture, evaluation=CONFIG.evaluation)
 
 
-def recalibrate_zoo_settings(wildcards):
-    methods = [method.model_dump() for method in CONFIG.recalibrations[wildcards.recalibration]]
-    zoo = zoo_of(wildcards)
-    return as_json(**task_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution)
-
-
 def recalibrate_settings(wildcards):
-    methods = [method.model_dump() for method in CONFIG.recalibrations[wildcards.recalibration]]
-    return as_json(**task_parts(zoo_of(wildcards)), methods=methods)
+    return as_json(**task_parts(zoo_of(wildcards)), methods=CONFIG.recalibrations[wildcards.recalibration])
+
+
+def recalibrate_zoo_settings(wildcards):
+    zoo, methods = zoo_of(wildcards), CONFIG.recalibrations[wildcards.recalibration]
+    return as_json(**task_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution)
 
 
 def reference_settings(wildcards):
@@ -63,8 +61,7 @@ def reference_settings(wildcards):
 
 
 def canonicalize_settings(wildcards):
-    methods = [method.model_dump() for method in CONFIG.canonicalizations[wildcards.canon]]
-    return as_json(**task_parts(zoo_of(wildcards)), methods=methods)
+    return as_json(**task_parts(zoo_of(wildcards)), methods=CONFIG.canonicalizations[wildcards.canon])
 
 
 def stack_settings(wildcards):

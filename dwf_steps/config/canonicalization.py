@@ -1,10 +1,10 @@
 """Canonicalizations: lists of methods, applied in order."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from dwf_steps.config.section import Section
+from dwf_steps.config.section import Section, expand_methods
 
 
 class GitRebasin(Section):
@@ -31,19 +31,10 @@ class Normalized(Section):
 Method = Annotated[GitRebasin | Normalized, Field(discriminator="method")]
 
 
-def _expand(value: Any) -> Any:
-    """Let `[git_rebasin]` stand for `[{method: git_rebasin}]`, and `none` for the empty list."""
-    if value == "none":
-        return []
-    if isinstance(value, list):
-        return [{"method": item} if isinstance(item, str) else item for item in value if item != "none"]
-    return value
-
-
 MethodName = Literal["git_rebasin", "normalized", "none"]
 Canonicalization = Annotated[
     list[Method],
-    BeforeValidator(_expand, json_schema_input_type=list[Method | MethodName] | Literal["none"]),
+    BeforeValidator(expand_methods, json_schema_input_type=list[Method | MethodName] | Literal["none"]),
 ]
 
 

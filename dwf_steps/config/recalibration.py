@@ -1,10 +1,10 @@
 """Recalibrations: repair of generated networks on training examples, methods applied in order."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from dwf_steps.config.section import Section
+from dwf_steps.config.section import Section, expand_methods
 
 Examples = Annotated[int, Field(ge=2)]
 Seed = Annotated[int, Field(ge=0)]
@@ -55,17 +55,8 @@ class FineTune(Section):
 RepairMethod = Annotated[LastLayer | Repair | FineTune, Field(discriminator="method")]
 
 
-def _expand(value: Any) -> Any:
-    """Let `[last_layer]` stand for `[{method: last_layer}]`, and `none` for the empty list."""
-    if value == "none":
-        return []
-    if isinstance(value, list):
-        return [{"method": item} if isinstance(item, str) else item for item in value if item != "none"]
-    return value
-
-
 RepairName = Literal["last_layer", "repair", "fine_tune", "none"]
 Recalibration = Annotated[
     list[RepairMethod],
-    BeforeValidator(_expand, json_schema_input_type=list[RepairMethod | RepairName] | Literal["none"]),
+    BeforeValidator(expand_methods, json_schema_input_type=list[RepairMethod | RepairName] | Literal["none"]),
 ]

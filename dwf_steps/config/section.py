@@ -37,3 +37,12 @@ def unknown_key(key: object, allowed: list[str]) -> str:
     close = difflib.get_close_matches(str(key), allowed, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown key {key!r}; {hint}Allowed: {', '.join(allowed)}"
+
+
+def expand_methods(value: Any) -> Any:
+    """Let `[git_rebasin]` stand for `[{method: git_rebasin}]`, and `none` for the empty list."""
+    if value == "none":
+        return []
+    if isinstance(value, list):
+        return [{"method": item} if isinstance(item, str) else item for item in value if item != "none"]
+    return value

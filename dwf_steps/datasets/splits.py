@@ -39,7 +39,7 @@ class Dataset:
 
     def standardise(self, inputs: np.ndarray) -> np.ndarray:
         """Return other inputs (m, features) on the scale of these, float32."""
-        return ((inputs - self.mean) / self.std).astype(np.float32)
+        return standardise(inputs, self.mean, self.std)
 
     @property
     def n_features(self) -> int:
@@ -90,7 +90,7 @@ def divide(
     mean, std = mean.astype(inputs.dtype), std.astype(inputs.dtype)
 
     def standardised(x: np.ndarray, y: np.ndarray) -> Split:
-        return Split(((x - mean) / std).astype(np.float32), y.astype(np.int64))
+        return Split(standardise(x, mean, std), y.astype(np.int64))
 
     return Dataset(
         standardised(inputs, targets),
@@ -99,6 +99,11 @@ def divide(
         mean,
         std,
     )
+
+
+def standardise(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Return inputs (m, features) minus ``mean``, in units of ``std``, float32."""
+    return ((inputs - mean) / std).astype(np.float32)
 
 
 def _split(

@@ -41,12 +41,7 @@ class TrainedFlow:
     losses: pd.DataFrame
 
 
-def draw_batch(
-    targets: Tensor,
-    size: int,
-    config: FlowConfig,
-    generator: torch.Generator,
-) -> Batch:
+def draw_batch(targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator) -> Batch:
     """Draw ``size`` points of the path from fresh source noise and latents (n, k) of unit variance."""
     k = targets.shape[1]
     chosen = torch.randint(len(targets), (size,), generator=generator)

@@ -58,19 +58,19 @@ class Latents:
         InputError
             If they are coordinates in a subspace.
         """
+        if by_unit and not basis.raw:
+            raise InputError("a flow over units needs whole networks: use a subspace of method 'none'")
         if basis.raw:
             rows = matrix.read()[: matrix.n_training]
-            coordinates = rows - rows.mean(axis=0, dtype=np.float64)
+            mean = rows.mean(axis=0, dtype=np.float64)
+            if by_unit:
+                tokens = unit_tokens(matrix.layout, matrix.architecture)
+                shift, scale = tokens.statistics(rows)
+                points = torch.from_numpy((rows - shift) / scale).float()
+                return cls(points, torch.from_numpy(shift - mean), torch.from_numpy(scale), tokens)
+            coordinates = rows - mean
         else:
             coordinates = basis.coordinates
-        if by_unit:
-            if not basis.raw:
-                raise InputError("a flow over units needs whole networks: use a subspace of method 'none'")
-            tokens = unit_tokens(matrix.layout, matrix.architecture)
-            mean = rows.mean(axis=0, dtype=np.float64)
-            shift, scale = tokens.statistics(rows)
-            points = torch.from_numpy((rows - shift) / scale).float()
-            return cls(points, torch.from_numpy(shift - mean), torch.from_numpy(scale), tokens)
         scale = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
         points = torch.from_numpy(coordinates / scale).float()
         return cls(points, torch.tensor(0.0).double(), torch.tensor(scale))

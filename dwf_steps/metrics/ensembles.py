@@ -7,7 +7,7 @@ from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.metrics.classification import accuracy, brier, entropy, expected_calibration_error, nll
 from dwf_steps.metrics.uncertainty import auroc
 from dwf_steps.randomness import numpy_generator
-from dwf_steps.storage.outputs import Outputs
+from dwf_steps.storage.outputs import LOWEST, Outputs
 
 
 def ensemble_measures(outputs: Outputs, evaluation: EvaluationConfig) -> pd.DataFrame:
@@ -46,4 +46,4 @@ def _mixture(log_probabilities: np.ndarray, members: np.ndarray) -> np.ndarray:
     for member in members:
         total += np.exp(log_probabilities[member].astype(np.float32))
     with np.errstate(divide="ignore"):
-        return np.maximum(np.log(total / len(members)), -60_000.0)
+        return np.maximum(np.log(total / len(members)), LOWEST)

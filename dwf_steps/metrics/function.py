@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.metrics.classification import accuracy, brier, expected_calibration_error, nll, wrong
+from dwf_steps.metrics.classification import brier, expected_calibration_error, nll, wrong
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.similarity import disagreement, paired_jensen_shannon
 from dwf_steps.storage.outputs import Outputs
@@ -21,10 +21,8 @@ def function_measures(networks: Outputs, training: Outputs, among_training: bool
     among_training
         The first networks are the training networks themselves, each left out of its own comparison.
     """
-    overlap = wrong_set_iou(
-        wrong(networks.log_probabilities, networks.targets),
-        wrong(training.log_probabilities, training.targets),
-    )
+    mistakes = wrong(networks.log_probabilities, networks.targets)
+    overlap = wrong_set_iou(mistakes, wrong(training.log_probabilities, training.targets))
     apart = disagreement(
         networks.log_probabilities.argmax(axis=-1),
         training.log_probabilities.argmax(axis=-1),
@@ -36,7 +34,7 @@ def function_measures(networks: Outputs, training: Outputs, among_training: bool
     similar = np.nanargmax(overlap, axis=1)
     return pd.DataFrame(
         {
-            "accuracy": accuracy(networks.log_probabilities, networks.targets),
+            "accuracy": (~mistakes).mean(axis=1),
             "loss": nll(networks.log_probabilities, networks.targets),
             "brier": brier(networks.log_probabilities, networks.targets),
             "calibration_error": expected_calibration_error(networks.log_probabilities, networks.targets),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,18 +41,18 @@ class Products:
     generated: np.ndarray
     rounding: float = FLOAT64
 
-    @property
+    @cached_property
     def distances_to_training(self) -> np.ndarray:
         """Euclidean distances (k, n)."""
         squared = np.diag(self.generated)[:, None] + np.diag(self.training) - 2 * self.across
         return np.sqrt(np.maximum(squared, 0.0))
 
-    @property
+    @cached_property
     def distances_among_generated(self) -> np.ndarray:
         """Euclidean distances (k, k)."""
         return np.sqrt(squared_distances(self.generated))
 
-    @property
+    @cached_property
     def distances_among_training(self) -> np.ndarray:
         """Euclidean distances (n, n)."""
         return np.sqrt(squared_distances(self.training))

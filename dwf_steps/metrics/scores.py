@@ -1,6 +1,6 @@
 """What many networks say about a split, at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,18 +29,14 @@ class Scores:
 @torch.no_grad()
 def score_split(architecture: MLPArchitecture, parameters: Mapping[str, Tensor], split: Split) -> Scores:
     """Score n networks on one split in one batched pass, block of examples by block of examples."""
-    first = next(iter(parameters.values()))
-    n, widest = len(first), max(architecture.config.widths[1:])
-    block = max(1, ACTIVATIONS_BYTES // (n * widest * first.element_size()))
+    n = len(next(iter(parameters.values())))
     loss = torch.zeros(n, dtype=torch.float64)
     predictions = np.empty((n, len(split)), dtype=np.int16)
-    for start in progress(range(0, len(split), block), "block of examples"):
-        inputs = torch.from_numpy(split.inputs[start : start + block]).to(first)
-        targets = torch.from_numpy(split.targets[start : start + block]).to(first.device)
-        logits = architecture.forward(parameters, inputs)
+    for block, logits in _logits(architecture, parameters, split.inputs):
+        targets = torch.from_numpy(split.targets[block]).to(logits.device)
         losses = F.cross_entropy(logits.transpose(1, 2), targets.expand(n, -1), reduction="none")
         loss += losses.sum(1, dtype=torch.float64).cpu()
-        predictions[:, start : start + block] = logits.argmax(-1).cpu().numpy()
+        predictions[:, block] = logits.argmax(-1).cpu().numpy()
     accuracy = (predictions == split.targets).mean(axis=1)
     return Scores(accuracy, (loss / len(split)).numpy(), predictions)
 
@@ -53,13 +49,22 @@ def log_probabilities(
 
     They are clipped at `LOWEST`, which float16 still holds; NaN where a network's outputs are not finite.
     """
-    first = next(iter(parameters.values()))
-    n, widths = len(first), architecture.config.widths
-    block = max(1, ACTIVATIONS_BYTES // (n * max(widths[1:]) * first.element_size()))
-    result = np.empty((n, len(inputs), widths[-1]), np.float16)
-    for start in progress(range(0, len(inputs), block), "block of examples"):
-        logits = architecture.forward(parameters, torch.from_numpy(inputs[start : start + block]).to(first))
-        logits = logits.masked_fill(~logits.isfinite().all(-1, keepdim=True), torch.nan)
-        clipped = logits.log_softmax(-1).clamp(min=LOWEST)
-        result[:, start : start + block] = clipped.half().cpu().numpy()
+    n, classes = len(next(iter(parameters.values()))), architecture.config.widths[-1]
+    result = np.empty((n, len(inputs), classes), np.float16)
+    for block, logits in _logits(architecture, parameters, inputs):
+        finite = logits.isfinite().all(-1, keepdim=True)
+        clipped = logits.masked_fill(~finite, torch.nan).log_softmax(-1).clamp(min=LOWEST)
+        result[:, block] = clipped.half().cpu().numpy()
     return result
+
+
+def _logits(
+    architecture: MLPArchitecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield blocks of the m inputs, as many as fit, with what n networks say about them, (n, block, c)."""
+    first = next(iter(parameters.values()))
+    widest = max(architecture.config.widths[1:])
+    size = max(1, ACTIVATIONS_BYTES // (len(first) * widest * first.element_size()))
+    for start in progress(range(0, len(inputs), size), "block of examples"):
+        block = slice(start, start + size)
+        yield block, architecture.forward(parameters, torch.from_numpy(inputs[block]).to(first))

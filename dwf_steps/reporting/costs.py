@@ -20,7 +20,7 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     already trained and prepared, ``break_even_prepared`` the same with preparation to be paid; infinite where
     a generated network takes as long as a trained one.
     """
-    jobs = collection.benchmarks()
+    jobs = collection.benchmarks
     rows = []
     for labels, _ in grouped(collection.networks, KEYS):
         own = jobs[_above(jobs, labels)]
@@ -62,10 +62,15 @@ def _per_network(jobs: pd.DataFrame) -> float:
     return float((runs.seconds / runs.networks).groupby("stage").mean().sum())
 
 
-def ensembles_table(collection: Collection) -> pd.DataFrame:
+def ensembles_table(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame:
     """Return what ensembles score, of generated networks and of the zoo's own (generator ``zoo``), with the
-    seconds that all their members took: fitting included, preparing the zoo's subspace not."""
-    costs = cost_table(collection)
+    seconds that all their members took: fitting included, preparing the zoo's subspace not.
+
+    Parameters
+    ----------
+    costs
+        The `cost_table`.
+    """
     measures = ["accuracy", "accuracy_std", "loss", "brier", "calibration_error", "auroc"]
     generated = collection.ensembles.groupby([*KEYS, "size"], sort=False, as_index=False)[measures].mean()
     generated = generated.merge(costs, on=KEYS)

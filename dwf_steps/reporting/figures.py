@@ -40,6 +40,7 @@ STYLE: dict[Any, Any] = {
 PANEL = (3.1, 2.7)  # inches
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
+IOU = (-0.03, 1.03)
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
             axes[_panel(keys)].scatter(
                 rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, label=keys["family"], **mark
             )
-        _label(axes, "max IoU with training networks", "test accuracy")
+        _label(axes, "max IoU with training networks", "test accuracy", xlim=IOU)
         save(figure, path)
 
 
@@ -123,7 +124,7 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
             )
         for keys, networks in grouped(collection.zoos, COMPARED):
             _zoo_means(axes[_panel(keys)], networks)
-        _label(axes, "mean max IoU", "mean test accuracy")
+        _label(axes, "mean max IoU", "mean test accuracy", xlim=IOU)
         save(figure, path)
 
 
@@ -131,10 +132,9 @@ def _panel(keys: dict[str, str]) -> tuple[str, str]:
     return keys["recalibration"], f"{keys['zoo']}, {keys['canonicalization']}"
 
 
-def _label(axes: dict[tuple[str, str], Axes], x: str, y: str) -> None:
+def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> None:
     for (row, column), ax in axes.items():
-        title = column if row == "none" else f"{column}, {row}"
-        ax.set(title=title, xlabel=x, ylabel=y, xlim=(-0.03, 1.03))
+        ax.set(title=column if row == "none" else f"{column}, {row}", xlabel=x, ylabel=y, **more)
 
 
 def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
@@ -189,9 +189,8 @@ def ensembles(table: pd.DataFrame, path: Path) -> None:
             axes[_panel(keys)].plot(
                 rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=name, **mark
             )
-        for (row, column), ax in axes.items():
-            title = column if row == "none" else f"{column}, {row}"
-            ax.set(title=title, xlabel="seconds for all members", ylabel="ensemble accuracy", xscale="log")
+        _label(axes, "seconds for all members", "ensemble accuracy", xscale="log")
+        for ax in axes.values():
             ax.xaxis.set_minor_formatter(NullFormatter())
         save(figure, path)
 

@@ -56,10 +56,9 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
     together, over the closeness that both reach, divided by that range.
     """
     points = curve_points(collection)
-    zoos = collection.zoos
     rows = []
     for keys, group in grouped(points, COMPARED):
-        zoo = zoos[(zoos[COMPARED] == [keys[level] for level in COMPARED]).all(axis=1)]
+        zoo = collection.zoo(keys)
         known = {m: sign for m, sign in CLOSENESS.items() if group[m].notna().all()}
         controls = group[group.control & ~group.kind.isin(["held_out", "trained"])]
         for (measure, sign), (named, curve) in product(known.items(), grouped(group, GENERATOR)):

@@ -1,6 +1,6 @@
 """What a results folder holds of the combinations an experiment asks for, as one frame a kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dwf_steps.config import sweep
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Cell
 from dwf_steps.errors import InputError
@@ -21,9 +22,7 @@ KEYS = list(LEVELS)
 ZOO_KEYS = KEYS[:2]
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
 RECORD = Path("tables/experiment.json")
-SECTIONS = dict(
-    zip(KEYS, ("zoos", "canonicalizations", "subspaces", "generators", "recalibrations"), strict=True)
-)
+SECTIONS = dict(zip(KEYS, sweep.SECTIONS, strict=True))
 
 
 class MemberRecord(Section):
@@ -190,6 +189,10 @@ class Collection:
             rows[label] = {"generator": label, "family": family, "kind": kind, "control": kind != "flow"}
         return pd.DataFrame(rows.values())
 
+    def zoo(self, labels: Mapping[str, str]) -> pd.DataFrame:
+        """Return the networks of the zoo that a combination's networks are compared with."""
+        return self.zoos[(self.zoos[COMPARED] == [labels[level] for level in COMPARED]).all(axis=1)]
+
     def cells(self) -> Iterator[tuple[Results, Cell]]:
         """Yield every combination that was run, with the folder it lies in."""
         for results in self.results:
@@ -205,6 +208,7 @@ class Collection:
                     rows.append(results.labels(cell, 4) | Manifest.read(path).facts)
         return pd.DataFrame(rows)
 
+    @cached_property
     def benchmarks(self) -> pd.DataFrame:
         """Return seconds and peak memory (MB) of every job behind the combinations, a row each; levels below
         the job's own are empty. What fitting a model took is a row for each flow that shares it."""
@@ -217,10 +221,11 @@ class Collection:
                 if stage == "train_flow":
                     models = results.record.fitted_by.items()
                     sharing = [names | {"generator": flow} for flow, by in models if by == names["generator"]]
+                sharing = [own for own in sharing if tuple(filter(None, own.values())) in asked]
+                if not sharing:
+                    continue
+                measured = pd.read_csv(path, sep="\t", na_values="-")
                 for own in sharing:
-                    if tuple(name for name in own.values() if name) not in asked:
-                        continue
-                    measured = pd.read_csv(path, sep="\t", na_values="-")
                     labels = {level: results.record.label(level, name) for level, name in own.items() if name}
                     rows.append(
                         {"stage": stage}

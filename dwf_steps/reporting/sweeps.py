@@ -4,7 +4,6 @@ from typing import Any
 
 import pandas as pd
 
-from dwf_steps.reporting.costs import cost_table
 from dwf_steps.reporting.results import KEYS, SECTIONS, Collection, ExperimentRecord, grouped
 
 MEASURES = ["accuracy", "loss", "max_iou", "nn_distance"]
@@ -21,10 +20,15 @@ def swept_families(record: ExperimentRecord) -> dict[str, str]:
     }
 
 
-def sweep_table(collection: Collection, family: str, level: str) -> pd.DataFrame:
+def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level: str) -> pd.DataFrame:
     """Return one row for every setting of a family, and every combination of the other levels.
 
     ``accuracy_std`` is across networks, ``accuracy_repeats_std`` that of the means of ``repeats``.
+
+    Parameters
+    ----------
+    costs
+        The `cost_table`.
     """
     record = collection.results[0].record
     settings = {
@@ -49,9 +53,8 @@ def sweep_table(collection: Collection, family: str, level: str) -> pd.DataFrame
             "failed_n": int(group.failed.sum()),
         }
         rows.append(row)
-    costs = cost_table(collection)[[*KEYS, "fit_seconds", "seconds_per_network"]]
+    costs = costs[[*KEYS, "fit_seconds", "seconds_per_network"]].rename(columns={level: "label"})
     table = pd.DataFrame(rows)
-    costs = costs.rename(columns={level: "label"})
     return table.merge(costs, on=[key for key in [*KEYS, "label"] if key != level], how="left").drop(
         columns="label"
     )

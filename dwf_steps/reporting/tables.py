@@ -103,7 +103,7 @@ def precision_table(collection: Collection) -> pd.DataFrame:
 
 def timing_table(collection: Collection) -> pd.DataFrame:
     """Return seconds and peak memory of every stage, the jobs of one stage added up."""
-    frame = collection.benchmarks().groupby(["stage", *KEYS], sort=False, as_index=False)
+    frame = collection.benchmarks.groupby(["stage", *KEYS], sort=False, as_index=False)
     table = frame.agg(
         seconds=("seconds", "sum"), peak_memory_mb=("peak_memory_mb", "max"), networks=("networks", "first")
     )
@@ -161,9 +161,7 @@ def best_accuracies(table: pd.DataFrame) -> pd.DataFrame:
 
 def _zoo(collection: Collection, labels: Mapping[str, str]) -> pd.DataFrame:
     """Return the networks of a combination's zoo; of repeated alignments, those of the first."""
-    zoos = collection.zoos
-    rows = zoos[(zoos[COMPARED] == [labels[level] for level in COMPARED]).all(axis=1)]
-    return rows.drop_duplicates(["network", "accuracy", "nn_distance"])
+    return collection.zoo(labels).drop_duplicates(["network", "accuracy", "nn_distance"])
 
 
 def _training(zoo: pd.DataFrame) -> pd.DataFrame:

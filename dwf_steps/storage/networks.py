@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+Item = TypeVar("Item")
+
 ARCHITECTURE = "architecture"
 TOGETHER_BYTES = 2**29  # of networks that are computed with at a time
 
 
-def networks_together(d: int) -> int:
-    """Return how many networks of ``d`` weights fit into the memory that is given to them, one at least."""
-    return max(1, TOGETHER_BYTES // (4 * d))
+def network_groups(networks: Sequence[Item], d: int) -> list[Sequence[Item]]:
+    """Divide networks of ``d`` weights into groups that fit into the memory given to them, one at least."""
+    together = max(1, TOGETHER_BYTES // (4 * d))
+    return [networks[start : start + together] for start in range(0, len(networks), together)]
 
 
 def save_network(path: Path, state: Mapping[str, np.ndarray], architecture: Mapping[str, Any]) -> None:
@@ -110,7 +113,7 @@ def load_network(path: str | Path) -> "nn.Module":
     return module.eval()
 
 
-def stack_states(paths: list[Path]) -> dict[str, np.ndarray]:
+def stack_states(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """Read networks of one architecture and stack each parameter to (n, *shape)."""
     states = [load_state(path) for path in paths]
     return {name: np.stack([state[name] for state in states]) for name in states[0]}
