@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from dwf_steps.config.canonicalization import GitRebasin, Normalized
-from dwf_steps.config.workflow import WorkflowConfig, load_config
+from dwf_steps.config.load import load_config
+from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training
 from dwf_steps.errors import InputError
 

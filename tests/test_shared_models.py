@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 from checkout import MICRO, Checkout, executed
 
-from dwf_steps.config.workflow import load_config
+from dwf_steps.config.load import load_config
 
 
 def test_only_flows_that_are_fitted_alike_share_a_model() -> None:
@@ -27,7 +27,7 @@ def test_only_flows_that_are_fitted_alike_share_a_model() -> None:
 def test_a_sweep_over_sampling_trains_once(new_checkout: Callable[[], Checkout]) -> None:
     checkout = new_checkout()
     config = deepcopy(checkout.config)
-    config["generators"]["flow"]["sweep"] = {"sampling.solver": ["euler", "rk4"]}
+    config["generators"]["flow"]["sweep"] = {"sampling.solver": ["euler", "rk4", "dopri5"]}
     config["experiments"] = [
         {
             "zoos": ["micro"],
@@ -39,10 +39,11 @@ def test_a_sweep_over_sampling_trains_once(new_checkout: Callable[[], Checkout])
     checkout = Checkout(checkout.folder, config)
     checkout.write_config()
     jobs = executed(checkout.snakemake("all"))
-    assert (jobs["train_flow"], jobs["sample_flow"]) == (1, 2)
+    assert (jobs["train_flow"], jobs["sample_flow"]) == (1, 3)
     sweep = pd.read_csv(checkout.folder / "results/tables/sweep_flow.csv")
-    assert list(sweep["sampling.solver"]) == ["euler", "rk4"]
-    assert list(sweep.evaluations) == [10, 40]
+    assert list(sweep["sampling.solver"]) == ["euler", "rk4", "dopri5"]
+    assert list(sweep.evaluations[:2]) == [10, 40]
+    assert sweep.evaluations[2] > 10
     cost = pd.read_csv(checkout.folder / "results/tables/cost.csv")
     assert len(set(cost.fit_seconds)) == 1 and cost.fit_seconds[0] > 0
     assert checkout.pending() == set()

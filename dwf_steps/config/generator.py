@@ -7,8 +7,6 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
 from dwf_steps.config.section import Section
 
-EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field, in one step of a solver
-
 
 class FlowSampling(Draws):
     """How the flow's ODE is integrated from t = 0 to t = 1."""
@@ -118,9 +116,12 @@ class FlowConfig(Section):
 
     kind: Literal["flow"]
     """Marks the generator as a flow."""
+    source: Literal["standard", "kaiming"] = "standard"
+    """Where the flow starts: at standard normal latents, or at those of untrained networks (He et al. 2015,
+    normal), whose mean and covariance in the subspace are computed exactly."""
     source_std: Positive = 1.0
-    """Standard deviation of the Gaussian source, in units of the target's. Small values, such as the
-    published 0.01 in absolute units, return the training networks."""
+    """Factor of the source's standard deviation; the target's is 1. Small values, such as the published 0.01
+    in absolute units, return the training networks."""
     sigma: Annotated[float, Field(ge=0)] = 1e-3
     """Standard deviation of the noise around the path, in units of the target's."""
     coupling: Literal["independent", "ot"] = "independent"

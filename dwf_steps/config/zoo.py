@@ -145,3 +145,10 @@ def held_out_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
 def n_training(zoo: TrainedZoo | ImportedZoo) -> int:
     """Return the number of networks that are not held out."""
     return len(network_names(zoo)) - zoo.held_out
+
+
+def reference_name(zoo: TrainedZoo | ImportedZoo, reference: int | str) -> str:
+    """Return the name of the network that ``reference`` stands for (`medoid` stays as it is)."""
+    if isinstance(reference, str):
+        return reference
+    return network_names(zoo)[reference] if isinstance(zoo, ImportedZoo) else f"seed-{reference}"

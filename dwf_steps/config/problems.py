@@ -1,0 +1,181 @@
+"""The checks that need more than one section of the configuration."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+from dwf_steps.config.canonicalization import GitRebasin, Normalized, reference_of
+from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
+from dwf_steps.config.dataset import BUILT_IN, TableFile
+from dwf_steps.config.generator import UnitTransformerConfig
+from dwf_steps.config.subspace import DualPCA, IncrementalPCA
+from dwf_steps.config.sweep import SECTIONS
+from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.config.zoo import ImportedZoo, n_training, network_names, reference_name
+
+# Names that would collide with what the workflow writes at the same depth.
+RESERVED = {
+    "zoos": {"data", "tables", "figures", "logs", "benchmarks"},
+    "canonicalizations": {"zoo", "outputs"},
+    "subspaces": {"aligned", "gram", "reference", "zoo_metrics", "zoo_outputs"},
+    "recalibrations": {"networks"},
+}
+
+
+def problems_of(config: WorkflowConfig) -> Iterator[str]:
+    """Yield a line for everything that is wrong between sections: names, sizes, what does not fit."""
+    yield from _reserved_names(config)
+    undefined = list(_undefined_names(config))
+    yield from undefined
+    if undefined:
+        return
+    cells = config.cells()
+    usable = {}
+    for name in dict.fromkeys(cell.zoo for cell in cells):
+        problems = list(_zoo_problems(config, name))
+        yield from problems
+        usable[name] = not problems
+    for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
+        if usable[zoo]:
+            yield from _canonicalization_problems(config, zoo, canon)
+    for zoo, subspace in dict.fromkeys((cell.zoo, cell.subspace) for cell in cells):
+        if usable[zoo]:
+            yield from _subspace_problems(config, zoo, subspace)
+    for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
+        if usable[zoo]:
+            yield from _control_problems(config, zoo, generator)
+    for subspace, generator in dict.fromkeys((cell.subspace, cell.generator) for cell in cells):
+        yield from _flow_problems(config, subspace, generator)
+
+
+def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
+    for section, reserved in RESERVED.items():
+        for name in sorted(reserved & set(getattr(config, section))):
+            yield f"{section}.{name}: this name is the workflow's own; choose another"
+
+
+def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
+    for i, experiment in enumerate(config.experiments):
+        for section in SECTIONS:
+            defined = list(getattr(config, section))
+            for name in getattr(experiment, section):
+                if name not in defined:
+                    close = difflib.get_close_matches(name, defined, n=1)
+                    hint = f"did you mean {close[0]!r}? " if close else ""
+                    yield (
+                        f"experiments.{i}.{section}: {name!r} is not defined; {hint}"
+                        f"Defined: {', '.join(defined)}"
+                    )
+
+
+def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
+    zoo, where = config.zoos[name], f"zoos.{name}"
+    if isinstance(zoo.dataset, TableFile):
+        if not zoo.dataset.file.is_file():
+            yield (
+                f"{where}.dataset.file: there is no file {zoo.dataset.file} (relative to {Path.cwd()}); "
+                "correct the path"
+            )
+    else:
+        facts, widths = BUILT_IN[zoo.dataset], zoo.architecture.widths
+        if (widths[0], widths[-1]) != (facts.features, facts.classes):
+            yield (
+                f"{where}.architecture.widths: found {widths}, but {zoo.dataset} has {facts.features} "
+                f"features and {facts.classes} classes; the first width must be {facts.features} and the "
+                f"last {facts.classes}"
+            )
+    names = network_names(zoo)
+    if isinstance(zoo, ImportedZoo):
+        if not names:
+            yield (
+                f"{where}.import: no .safetensors or .pt file matches {zoo.files!r} (relative to "
+                f"{Path.cwd()}); the zoo is empty"
+            )
+            return
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        if repeated:
+            yield f"{where}.import: several files share a name: {', '.join(repeated)}; rename them"
+    if len(names) - zoo.held_out < 2:
+        yield (
+            f"{where}.held_out: {zoo.held_out} of {len(names)} networks held out leaves "
+            f"{len(names) - zoo.held_out} to work with; at least 2 are needed"
+        )
+
+
+def _canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str) -> Iterator[str]:
+    zoo, methods = config.zoos[zoo_name], config.canonicalizations[canon]
+    where = f"canonicalizations.{canon}"
+    if sum(isinstance(method, GitRebasin) for method in methods) > 1:
+        yield f"{where}: git_rebasin is listed more than once; once is enough"
+    if any(isinstance(m, Normalized) for m in methods) and zoo.architecture.activation != "relu":
+        yield (
+            f"{where}: 'normalized' needs ReLU networks, but zoos.{zoo_name}.architecture.activation is "
+            f"{zoo.architecture.activation!r}; use another canonicalization for this zoo"
+        )
+    reference, names = reference_of(methods), network_names(zoo)
+    training = names[: n_training(zoo)]
+    if reference == "medoid":
+        return
+    if isinstance(reference, int) and not 0 <= reference < len(names):
+        yield (
+            f"{where}.reference: {reference} does not exist in zoo {zoo_name!r}; expected 0 to "
+            f"{len(training) - 1}, a network's name, or 'medoid'"
+        )
+        return
+    name = reference_name(zoo, reference)
+    if name not in names:
+        yield (
+            f"{where}.reference: no network {name!r} in zoo {zoo_name!r}; expected one of {training[0]} to "
+            f"{training[-1]}, or 'medoid'"
+        )
+    elif name not in training:
+        yield (
+            f"{where}.reference: {name!r} is held out in zoo {zoo_name!r}; choose one of {training[0]} to "
+            f"{training[-1]}, or 'medoid'"
+        )
+
+
+def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:
+    zoo, method = config.zoos[zoo_name], config.subspaces[subspace]
+    if not isinstance(method, DualPCA | IncrementalPCA) or method.components is None:
+        return
+    n, d = n_training(zoo), zoo.architecture.n_parameters
+    most = min(n - 1, d)
+    if method.components > most:
+        yield (
+            f"subspaces.{subspace}.components: found {method.components}, but zoo {zoo_name!r} allows at "
+            f"most {most} (n - 1 for {n} training networks, and no more than their {d} weights)"
+        )
+
+
+def _control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    zoo, control, where = config.zoos[zoo_name], config.generators[name], f"generators.{name}"
+    if isinstance(control, HeldOutConfig) and control.sampling.samples > zoo.held_out:
+        yield (
+            f"{where}.sampling.samples: found {control.sampling.samples}, but zoo {zoo_name!r} holds out "
+            f"{zoo.held_out} networks; ask for at most these, or raise zoos.{zoo_name}.held_out"
+        )
+    if isinstance(control, SoupConfig) and control.networks > n_training(zoo):
+        yield (
+            f"{where}.networks: found {control.networks}, but zoo {zoo_name!r} has {n_training(zoo)} "
+            "training networks; average at most these"
+        )
+    if isinstance(control, TrainedConfig | SnapshotsConfig) and isinstance(zoo, ImportedZoo):
+        yield f"{where}: zoo {zoo_name!r} was imported: it has no training to repeat; leave {name} out"
+    if isinstance(control, TrainedConfig) and (other := control.equal_cost_to) is not None:
+        priced = config.generators.get(other)
+        if priced is None or priced.kind in FRESH:
+            choices = [key for key, generator in config.generators.items() if generator.kind not in FRESH]
+            yield (
+                f"{where}.equal_cost_to: {other!r} is no generator with a cost of its own; expected one of "
+                f"{', '.join(choices)}"
+            )
+
+
+def _flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[str]:
+    velocity = getattr(config.generators[name], "velocity", None)
+    if isinstance(velocity, UnitTransformerConfig) and config.subspaces[subspace].method != "none":
+        yield (
+            f"generators.{name}.velocity.network: 'unit_transformer' needs whole networks, but subspace "
+            f"{subspace!r} reduces them; use a subspace of method 'none'"
+        )
