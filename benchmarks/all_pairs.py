@@ -24,12 +24,13 @@ from dwf_steps.metrics.classification import wrong
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import stream_products
 from dwf_steps.metrics.realign import realigned_to_training
-from dwf_steps.metrics.sets import prdc, wasserstein_to_zoo
+from dwf_steps.metrics.sets import PRDC, neighbourhood_radii, prdc, wasserstein_to_zoo
 from dwf_steps.metrics.similarity import disagreement, hellinger, paired_jensen_shannon
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.gram import accumulate
 
 CLASSES, REALIGNED, LOOPED = 10, 100, 30
+NEIGHBOURS = 5
 
 
 def outputs(n: int, items: int, draws: np.random.Generator) -> np.ndarray:
@@ -86,7 +87,7 @@ def main() -> None:
         with timed("Hellinger distances, three sets of pairs", seconds):
             apart = hellinger(training, training), hellinger(said, said), hellinger(said, training)
         with timed("precision, recall, density, coverage in output space", seconds):
-            prdc(*apart)
+            _prdc(*apart)
         with timed("products of weights, one pass", seconds):
             products = stream_products(matrix, n, lambda columns: generated[:, columns], gram)
         with timed("spans, cosines, precision and recall in weight space", seconds):
@@ -95,7 +96,7 @@ def main() -> None:
                 products.distances_among_generated,
                 products.distances_to_training,
             )
-            prdc(*distances)
+            _prdc(*distances)
             _ = products.share_in_span, products.explained_by_one
         with timed("Wasserstein distance and its baseline, 10 draws", seconds):
             wasserstein_to_zoo(distances[2], distances[0], draws, 10)
@@ -114,6 +115,11 @@ def main() -> None:
     }
     for name, loop in loops.items():
         print(f"{name}: a loop over pairs would take {loop:.0f} s, {loop / seconds[name]:.0f} times as long")
+
+
+def _prdc(real: np.ndarray, generated: np.ndarray, across: np.ndarray) -> PRDC:
+    radii, own_radii = (neighbourhood_radii(own, NEIGHBOURS) for own in (real, generated))
+    return prdc(radii, own_radii, across, NEIGHBOURS)
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -21,15 +21,22 @@ from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.classification import wrong
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.leave_one_out import without_diagonal
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import realigned_to_training
-from dwf_steps.metrics.sets import dispersion_ratio, mean_over_pairs, prdc, wasserstein_to_zoo
+from dwf_steps.metrics.sets import (
+    dispersion_ratio,
+    mean_over_pairs,
+    neighbourhood_radii,
+    prdc,
+    wasserstein_to_zoo,
+)
 from dwf_steps.metrics.similarity import hellinger
-from dwf_steps.metrics.weights import weight_measures, without_diagonal
+from dwf_steps.metrics.weights import weight_measures
 from dwf_steps.randomness import numpy_generator
 from dwf_steps.step import parse_settings, parser, run
-from dwf_steps.storage.arrays import save_record
+from dwf_steps.storage.arrays import padded, save_record
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
@@ -69,12 +76,15 @@ class Collection:
         The networks' files.
     products
         Of their weights with one another and with the training networks'.
+    zoo
+        What `evaluate_zoo` found.
     """
 
     outputs: Outputs
     files: list[Path]
     products: Products
     training: Outputs
+    zoo: pd.DataFrame
     matrix: WeightMatrix
     basis: Basis
 
@@ -88,6 +98,7 @@ def evaluate(
     gram: list[Path],
     basis: Path,
     zoo_outputs: list[Path],
+    zoo_metrics: Path,
     destination: Path,
     threads: int = 1,
 ) -> None:
@@ -101,8 +112,8 @@ def evaluate(
     networks, outputs
         The networks' manifests, as they were generated, and what they say about the test set, recalibrated or
         not. A recalibration follows from the weights it is given: how new these are is asked before it.
-    zoo_outputs
-        What the zoo's networks say, recalibrated alike.
+    zoo_outputs, zoo_metrics
+        What the zoo's networks say, recalibrated alike, and what is known of them.
     """
     matrix, said = WeightMatrix.open(weights), Outputs.load(outputs)
     manifests = [Manifest.read(path) for path in networks]
@@ -119,6 +130,7 @@ def evaluate(
             files,
             stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram)),
             Outputs.load(zoo_outputs).of([row.name for row in matrix.rows if not row.held_out]),
+            pd.read_csv(zoo_metrics),
             matrix,
             Basis.load(basis),
         )
@@ -155,19 +167,14 @@ def _network_measures(
     frame["realigned_distance"] = frame["barrier"] = np.full(k, np.nan)
     if some := group.files[: settings.evaluation.realigned]:
         distances = realigned_to_training(architecture, stack_states(some), group.matrix, threads)
-        frame["realigned_distance"] = _padded(distances.min(axis=1), k)
+        frame["realigned_distance"] = padded(distances.min(axis=1), k)
     if some := group.files[: settings.evaluation.barriers]:
         nearest = group.products.distances_to_training.argmin(axis=1)[: len(some)]
         barriers = midpoint_barrier(
             architecture, stack_states(some), group.matrix.networks(nearest), train.first(BARRIER_EXAMPLES)
         )
-        frame["barrier"] = _padded(barriers, k)
+        frame["barrier"] = padded(barriers, k)
     return frame
-
-
-def _padded(values: np.ndarray, length: int) -> np.ndarray:
-    """Return the values with NaN for the networks that were left out."""
-    return np.append(values, np.full(length - len(values), np.nan))
 
 
 def _subspace_distances(group: Collection) -> np.ndarray:
@@ -177,12 +184,15 @@ def _subspace_distances(group: Collection) -> np.ndarray:
     return cdist(group.products.coordinates(group.basis.decoder), group.basis.coordinates)
 
 
-def _zoo_subspace_distances(group: Collection) -> np.ndarray:
-    """Return the same of the zoo's networks, training networks first, each infinitely far from itself."""
+def _zoo_subspace_distances(group: Collection) -> tuple[float, float]:
+    """Return the mean distance within the subspace of training networks, and of held-out ones, to the nearest
+    other training network; NaN where there are none."""
+    training, held_out = group.basis.coordinates, group.basis.held_out_coordinates
     if group.basis.raw:
-        return without_diagonal(group.products.distances_among_training)
-    training = group.basis.coordinates
-    return without_diagonal(cdist(np.concatenate([training, group.basis.held_out_coordinates]), training))
+        distances = group.zoo.groupby("held_out").nn_distance.mean()
+        return distances[False], distances.get(True, np.nan)
+    own = without_diagonal(cdist(training, training)).min(axis=1).mean()
+    return own, cdist(held_out, training).min(axis=1).mean() if len(held_out) else np.nan
 
 
 def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: EvaluationConfig) -> dict[str, float]:
@@ -196,37 +206,35 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
     products, draws = group.products, numpy_generator("subsets", evaluation.seed)
     across, among = products.distances_to_training, products.distances_among_generated
     zoo = products.distances_among_training
-    training_mistakes = wrong(group.training.log_probabilities, group.training.targets)
     transport = wasserstein_to_zoo(across, zoo, draws, evaluation.draws)
     measures = {
         "within_iou": mean_over_pairs(wrong_set_iou(mistakes, mistakes)),
-        "zoo_within_iou": mean_over_pairs(wrong_set_iou(training_mistakes, training_mistakes)),
+        "zoo_within_iou": group.zoo[~group.zoo.held_out].mean_iou.mean(),
         "dispersion_ratio": dispersion_ratio(among, zoo),
         "wasserstein": transport.distance,
         "wasserstein_zoo_halves": transport.baseline,
         "wasserstein_size": transport.size,
     }
-    said, training = group.outputs.log_probabilities, group.training.log_probabilities
+    said = group.outputs.log_probabilities
     spaces = {
-        "weights": (zoo, among, across),
-        "outputs": (hellinger(training, training), hellinger(said, said), hellinger(said, training)),
+        "weights": (among, across),
+        "outputs": (hellinger(said, said), hellinger(said, group.training.log_probabilities)),
     }
-    for space, distances in spaces.items():
-        neighbours = min(evaluation.neighbours, len(zoo) - 1, len(among) - 1)
-        if neighbours:
-            values = asdict(prdc(*distances, neighbours))
-            measures |= {f"{name}_{space}": value for name, value in values.items()}
-    own = _zoo_subspace_distances(group).min(axis=1)
-    n = len(zoo)
+    for space, (own, to_training) in spaces.items():
+        radii = group.zoo.loc[~group.zoo.held_out, f"{space}_radius"].to_numpy()
+        own_radii = neighbourhood_radii(own, evaluation.neighbours)
+        values = prdc(radii, own_radii, to_training, evaluation.neighbours)
+        measures |= {f"{name}_{space}": value for name, value in asdict(values).items()}
+    training_distance, held_out_distance = _zoo_subspace_distances(group)
     return measures | {
-        "neighbours": neighbours,
-        "zoo_subspace_distance": own[:n].mean(),
-        "held_out_subspace_distance": own[n:].mean() if len(own) > n else np.nan,
+        "neighbours": evaluation.neighbours,
+        "zoo_subspace_distance": training_distance,
+        "held_out_subspace_distance": held_out_distance,
     }
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "weights", "basis", "destination")
+    options = parser(__doc__, "data-dir", "weights", "basis", "zoo-metrics", "destination")
     for name in ("networks", "outputs", "gram", "zoo-outputs"):
         options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
     options.add_argument("--threads", type=int, default=1)
@@ -240,6 +248,7 @@ def main() -> None:
         args.gram,
         args.basis,
         args.zoo_outputs,
+        args.zoo_metrics,
         args.destination,
         args.threads,
     )

@@ -11,10 +11,14 @@ from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.section import Section
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.leave_one_out import without_diagonal
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.realign import realigned_to_training
-from dwf_steps.metrics.weights import training_weight_measures, weight_measures, without_diagonal
+from dwf_steps.metrics.sets import neighbourhood_radii
+from dwf_steps.metrics.similarity import hellinger
+from dwf_steps.metrics.weights import training_weight_measures, weight_measures
 from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.arrays import padded
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
@@ -41,7 +45,8 @@ def evaluate_zoo(
     of training networks score.
 
     Held-out networks are compared with all training networks, training networks with all others: the
-    values that a generated network's are read against.
+    values that a generated network's are read against. ``weights_radius`` and ``outputs_radius`` are training
+    networks' distances to their k-th neighbour.
     """
     matrix = WeightMatrix.open(weights)
     names, n = np.array([row.name for row in matrix.rows], dtype=str), matrix.n_training
@@ -54,6 +59,10 @@ def evaluate_zoo(
     if len(names) > n:
         measures.append(weight_measures(centred, names[:n]))
     frame = frame.join(pd.concat(measures).set_index(frame.index))
+    said, neighbours = training.log_probabilities, settings.evaluation.neighbours
+    spaces = {"weights": centred.distances_among_training, "outputs": hellinger(said, said)}
+    for space, distances in spaces.items():
+        frame[f"{space}_radius"] = padded(neighbourhood_radii(distances, neighbours), len(names))
     frame["realigned_distance"] = _realigned_distances(settings, matrix, threads)
     frame.insert(0, "held_out", [row.held_out for row in matrix.rows])
     with replacing(output) as partial:

@@ -10,7 +10,7 @@ import torch
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.controls import FreshControl, RandomInitConfig, SnapshotsConfig, TrainedConfig
+from dwf_steps.config.controls import FreshControl, RandomInitConfig, SnapshotsConfig
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
@@ -20,7 +20,7 @@ from dwf_steps.device import select_device
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.checkpoint import Checkpoint, identity
-from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.zoo.training import batches_per_epoch, initial_networks, train_networks
 
 FIRST_SEED = 10**9  # zoos count theirs from 0
@@ -54,6 +54,7 @@ def train_control(
     data_dir: Path | None,
     generating: list[Path],
     training: list[Path],
+    zoo: list[Path],
     output: Path,
     manifest: Path,
     code: str = "",
@@ -64,6 +65,8 @@ def train_control(
     ----------
     generating, training
         What making the other generator's networks, and training the zoo, took: benchmark files.
+    zoo
+        The zoo's manifests.
     """
     architecture = build(settings.architecture)
     control = settings.control
@@ -77,9 +80,12 @@ def train_control(
         if isinstance(control, SnapshotsConfig):
             networks, steps = snapshots(architecture, dataset, settings, control, config)
         else:
-            steps = trained_steps(
-                control, settings, config.epochs, batches_per_epoch(dataset, config), generating, training
-            )
+            steps = batches_per_epoch(dataset, config)
+            if control.epochs is not None:
+                steps = round(control.epochs * steps)
+            else:
+                whole = round(zoo_epochs(settings.training, zoo) * steps)
+                steps = steps_at_equal_cost(settings, whole, generating, training)
             checkpoint = Checkpoint(
                 output.with_name(f"{output.name}.checkpoint"),
                 identity(settings.model_dump_json(), code, str(steps), dataset.train.inputs.tobytes()),
@@ -108,23 +114,20 @@ def plans(settings: TrainControlSettings) -> list[NetworkPlan]:
     ]
 
 
-def trained_steps(
-    control: TrainedConfig,
-    settings: TrainControlSettings,
-    epochs: int,
-    epoch: int,
-    generating: list[Path],
-    training: list[Path],
-) -> int:
-    """Return for how many steps, of which an ``epoch`` has so many and the zoo's training ``epochs`` as many,
-    each network is trained.
+def zoo_epochs(training: TrainingConfig, zoo: list[Path]) -> float:
+    """Return for how many epochs the zoo's networks were trained, on average over its shards: with patience a
+    shard ends when its last network has not improved for so many."""
+    if training.patience is None:
+        return training.epochs
+    kept = [max(record.facts["epochs"] for record in Manifest.read(path).networks) for path in zoo]
+    return float(np.mean([min(training.epochs, epochs + training.patience) for epochs in kept]))
 
-    At equal cost that is the share of the zoo's training that takes as long as generating a network does; a
-    step at least, and never more than the zoo's networks were trained for.
-    """
-    if control.epochs is not None:
-        return round(control.epochs * epoch)
-    whole = epochs * epoch
+
+def steps_at_equal_cost(
+    settings: TrainControlSettings, whole: int, generating: list[Path], training: list[Path]
+) -> int:
+    """Return for how many steps each network is trained: the share of the zoo's ``whole`` training that takes
+    as long as generating a network does; a step at least, and never more than the whole."""
     generated = _seconds(generating) / settings.priced_samples
     trained = _seconds(training) / settings.zoo_networks
     return int(np.clip(round(whole * generated / trained), 1, whole))
@@ -162,13 +165,21 @@ def main() -> None:
     options = parser(__doc__, "data-dir", "output", "manifest")
     options.add_argument("--generating", nargs="*", default=[], type=Path)
     options.add_argument("--training", nargs="*", default=[], type=Path)
+    options.add_argument("--zoo", nargs="*", default=[], type=Path)
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     args = options.parse_args()
     settings = parse_settings(TrainControlSettings, args.settings)
     train_control(
-        settings, args.data_dir, args.generating, args.training, args.output, args.manifest, args.code
+        settings,
+        args.data_dir,
+        args.generating,
+        args.training,
+        args.zoo,
+        args.output,
+        args.manifest,
+        args.code,
     )
 
 

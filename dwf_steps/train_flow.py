@@ -7,7 +7,7 @@ from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.section import Section
 from dwf_steps.device import select_device
 from dwf_steps.flow.training import train_flow as fit
-from dwf_steps.generators.flow import FlowModel, Latents
+from dwf_steps.generators.flow import FlowModel, Latents, source_of
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.checkpoint import Checkpoint, identity
@@ -35,7 +35,9 @@ def train_flow(
     """Train the velocity field, resuming a checkpoint of the very same run, and write it."""
     matrix = WeightMatrix.open(weights)
     by_unit = isinstance(settings.flow.velocity, UnitTransformerConfig)
-    latents = Latents.of(Basis.load(basis), matrix, by_unit)
+    subspace = Basis.load(basis)
+    latents = Latents.of(subspace, matrix, by_unit)
+    source = source_of(settings.flow, subspace, matrix, latents)
     checkpoint = Checkpoint(
         output.with_suffix(".checkpoint"),
         identity(settings.model_dump_json(), code, latents.points.numpy().tobytes()),
@@ -43,11 +45,11 @@ def train_flow(
     )
     logger.info("%d networks, %d latents", *latents.points.shape)
     with checkpoint:
-        flow = fit(latents.points, settings.flow, select_device(), checkpoint, latents.tokens)
+        flow = fit(latents.points, settings.flow, select_device(), checkpoint, latents.tokens, source)
     with replacing(losses) as partial:
         flow.losses.to_csv(partial, index=False)
     network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture} if by_unit else None
-    model = FlowModel(flow.velocity, latents.shift, latents.scale, latents.points.shape[1])
+    model = FlowModel(flow.velocity, latents.shift, latents.scale, latents.points.shape[1], source)
     model.save(output, settings.flow.velocity, network)
     checkpoint.discard()
 

@@ -37,6 +37,7 @@ rule evaluate:
         gram=gram_parts,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
         zoo_outputs=zoo_outputs,
+        zoo_metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
         data=fetched_data,
         table=own_table,
     output:
@@ -62,4 +63,4 @@ rule evaluate:
         "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data-dir {input.data}"
         " --networks {input.manifests} --outputs {input.outputs} --weights {input.weights}"
         " --gram {input.gram} --basis {input.basis} --zoo-outputs {input.zoo_outputs}"
-        " --destination {params.destination} > {log} 2>&1"
+        " --zoo-metrics {input.zoo_metrics} --destination {params.destination} > {log} 2>&1"

@@ -85,6 +85,7 @@ rule train_control:
         table=own_table,
         generating=generator_costs,
         training=zoo_costs,
+        zoo=priced_zoo,
     output:
         networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
@@ -106,7 +107,7 @@ rule train_control:
         code=fingerprint("dwf_steps.train_control"),
     shell:
         "python -m dwf_steps.train_control --settings {params.settings:q} --code {params.code}"
-        " --data-dir {input.data} --generating {input.generating} --training {input.training}"
+        " --data-dir {input.data} --generating {input.generating} --training {input.training} --zoo {input.zoo}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
 

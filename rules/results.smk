@@ -44,6 +44,12 @@ def zoo_costs(wildcards):
     return zoo_benchmarks(wildcards.zoo) if equal else []
 
 
+def priced_zoo(wildcards):
+    """How long the zoo's networks were trained, where a control is trained at equal cost."""
+    equal = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+    return zoo_manifests_of([wildcards.zoo]) if equal else []
+
+
 def generator_costs(wildcards):
     """What making another generator's networks took, where a control is trained at equal cost."""
     name = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)

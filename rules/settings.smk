@@ -130,11 +130,6 @@ def experiment_record():
             for section, members in CONFIG.members.items()
         },
         kinds={name: CONFIG.generators[name].kind for name in names["generators"]},
-        evaluations={
-            name: EVALUATIONS[flow.sampling.solver] * flow.sampling.steps
-            for name, flow in CONFIG.flows().items()
-            if name in names["generators"] and flow.sampling.solver in EVALUATIONS
-        },
         fitted_by={name: by for name, by in FITTED_BY.items() if name in names["generators"]},
         zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in names["zoos"]},
         samples={name: CONFIG.generators[name].sampling.samples for name in names["generators"]},

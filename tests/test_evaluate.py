@@ -46,6 +46,7 @@ def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
         [zoo / f"none/gram/part-{k}.npz" for k in range(2)],
         zoo / "none/pca_4/basis.npz",
         [zoo / f"outputs/shard-{k}.npz" for k in range(2)],
+        zoo / "none/zoo_metrics/none/metrics.csv",
         folder / "none",
     )
     return pd.read_csv(folder / "none/metrics.csv")

@@ -14,7 +14,7 @@ from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets import load_dataset
-from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import load_state
 from dwf_steps.train_control import FIRST_SEED, TrainControlSettings, plans, train_control
 from dwf_steps.zoo.training import initial_networks, train_networks
@@ -40,11 +40,9 @@ def settings(control: dict[str, Any], **more: Any) -> TrainControlSettings:
     )
 
 
-def made(
-    tmp_path: Path, control: TrainControlSettings, *benchmarks: list[Path]
-) -> tuple[list[dict], Manifest]:
-    generating, training = benchmarks or ([], [])
-    train_control(control, None, generating, training, tmp_path / "shard-0", tmp_path / "shard-0.json")
+def made(tmp_path: Path, control: TrainControlSettings, *costs: list[Path]) -> tuple[list[dict], Manifest]:
+    costs = costs or ([], [], [])
+    train_control(control, None, *costs, tmp_path / "shard-0", tmp_path / "shard-0.json")
     manifest = Manifest.read(tmp_path / "shard-0.json")
     return [load_state(path) for path in manifest.verified_files()], manifest
 
@@ -97,8 +95,20 @@ def test_equal_cost_is_the_share_of_the_training_that_takes_as_long(
     training = [benchmark(tmp_path / "train.tsv", 20.0)]
     control = {"kind": "trained", "equal_cost_to": "flow"}
     asked = settings(control, priced_samples=6, zoo_networks=5)
-    _, manifest = made(tmp_path, asked, generating, training)
+    _, manifest = made(tmp_path, asked, generating, training, [])
     assert manifest.facts["steps"] == round(share * 8 * BATCHES)
+
+
+def test_equal_cost_counts_the_epochs_that_the_zoo_was_trained_for(tmp_path: Path) -> None:
+    """With a patience of 2 the first shard ended after 5 of 8 epochs, the second after all."""
+    zoo = [tmp_path / f"zoo-{shard}.json" for shard in range(2)]
+    for path, epochs in zip(zoo, ([3, 2], [7, 1]), strict=True):
+        Manifest(path, tuple(Record(str(e), "", {"epochs": e}) for e in epochs)).write()
+    costs = [[benchmark(tmp_path / f"{name}.tsv", seconds)] for name, seconds in (("made", 3), ("zoo", 24))]
+    control = {"kind": "trained", "equal_cost_to": "flow"}
+    asked = settings(control, training=TRAINING | {"patience": 2})
+    _, manifest = made(tmp_path, asked, *costs, zoo)
+    assert manifest.facts["steps"] == round(6.5 * BATCHES * 3 / 24)
 
 
 def test_snapshots_lie_on_one_trajectory(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.path import draw_times, linear_path, linear_velocity
+from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.progress import Progress
 from dwf_steps.randomness import derive_seed, torch_generator
@@ -41,11 +42,13 @@ class TrainedFlow:
     losses: pd.DataFrame
 
 
-def draw_batch(targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator) -> Batch:
+def draw_batch(
+    targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator, source: Source = STANDARD
+) -> Batch:
     """Draw ``size`` points of the path from fresh source noise and latents (n, k) of unit variance."""
     k = targets.shape[1]
     chosen = torch.randint(len(targets), (size,), generator=generator)
-    x0 = torch.randn(size, k, generator=generator).mul_(config.source_std)
+    x0 = source.at(torch.randn(size, k, generator=generator).mul_(config.source_std))
     noise = torch.randn(size, k, generator=generator)
     t = draw_times(size, config.time, generator).to(targets.device)
     x0, noise = x0.to(targets.device), noise.to(targets.device)
@@ -59,6 +62,7 @@ def train_flow(
     device: torch.device,
     checkpoint: Checkpoint | None = None,
     tokens: UnitTokens | None = None,
+    source: Source = STANDARD,
 ) -> TrainedFlow:
     """Fit a velocity field to latents (n, k) of unit variance.
 
@@ -69,6 +73,8 @@ def train_flow(
     ----------
     tokens
         Which weights belong to which unit, where latents are whole networks.
+    source
+        Where the path starts; ``config.source_std`` multiplies its deviation.
 
     Raises
     ------
@@ -77,7 +83,7 @@ def train_flow(
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("velocity network", config.training.seed))
-        return _Run.start(latents.to(device), config, tokens).finish(checkpoint)
+        return _Run.start(latents.to(device), config, tokens, source).finish(checkpoint)
 
 
 @dataclass
@@ -87,6 +93,7 @@ class _Run:
 
     targets: Tensor
     config: FlowConfig
+    source: Source
     velocity: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
@@ -98,7 +105,7 @@ class _Run:
     rows: list[dict[str, float]]
 
     @classmethod
-    def start(cls, targets: Tensor, config: FlowConfig, tokens: UnitTokens | None) -> "_Run":
+    def start(cls, targets: Tensor, config: FlowConfig, tokens: UnitTokens | None, source: Source) -> "_Run":
         training = config.training
         velocity = build_velocity(targets.shape[1], config.velocity, tokens).to(targets.device)
         optimizer = torch.optim.AdamW(
@@ -111,6 +118,7 @@ class _Run:
         return cls(
             targets=targets,
             config=config,
+            source=source,
             velocity=velocity,
             average=copy.deepcopy(velocity).eval(),
             optimizer=optimizer,
@@ -121,6 +129,7 @@ class _Run:
                 training.validation_draws(targets.shape[1]),
                 config,
                 torch_generator("flow validation", training.seed),
+                source,
             ),
             step=0,
             running_loss=torch.zeros((), device=targets.device),
@@ -135,7 +144,7 @@ class _Run:
             logger.info("resumed after step %d", self.step)
         with Progress("step", steps, self.step) as report:
             while self.step < steps:
-                self.advance(draw_batch(self.targets, batch_size, self.config, self.draws))
+                self.advance(draw_batch(self.targets, batch_size, self.config, self.draws, self.source))
                 if self.step % report_every == 0 or self.step == steps:
                     self.report()
                     report.facts["loss"] = self.rows[-1]["validation"]

@@ -43,7 +43,7 @@ def sample_control(control: DrawnControl, basis: Basis) -> Samples:
 
 def gaussian(basis: Basis, n_samples: int, scale: float, draws: np.random.Generator) -> Samples:
     """Draw from N(mean, scale^2 covariance) of the training coordinates Z (n, k)."""
-    return Samples.from_latents(scale * _like_covariance(basis, n_samples, draws), basis.decoder)
+    return Samples.from_latents(scale * _like_covariance(basis, n_samples, draws), basis)
 
 
 def kernel_density(
@@ -54,25 +54,23 @@ def kernel_density(
     The kernel density of Scott 1992 (chapter 6), his bandwidth h = n^(-1 / (k + 4)) by default. As in
     `scipy.stats.gaussian_kde` the samples' covariance exceeds the training networks' by a factor 1 + h^2.
     """
-    n, k = basis.coordinates.shape
-    chosen = basis.coordinates[draws.integers(n, size=n_samples)]
-    h = n ** (-1 / (k + 4)) if bandwidth is None else bandwidth
-    return Samples.from_latents(chosen + h * _like_covariance(basis, n_samples, draws), basis.decoder)
+    n = basis.n_training
+    chosen = basis.points(_one_hot(draws.integers(n, size=n_samples), n))
+    h = n ** (-1 / (basis.dimension + 4)) if bandwidth is None else bandwidth
+    return Samples.from_latents(chosen + h * _like_covariance(basis, n_samples, draws), basis)
 
 
 def parameter_gaussian(basis: Basis, n_samples: int, scale: float, seed: int) -> Samples:
     """Draw every weight from N(mean, (scale std)^2) of its own over the training networks (the baseline of
     Zeng et al. 2025)."""
-    n, k = basis.coordinates.shape
     noise_seed = derive_seed("per-parameter noise", seed)
-    return Samples(
-        np.zeros((n_samples, k)), np.zeros((n_samples, n)), _no_offsets(n_samples), scale, noise_seed, True
-    )
+    latents, coefficients = np.zeros((n_samples, basis.dimension)), np.zeros((n_samples, basis.n_training))
+    return Samples(latents, coefficients, _no_offsets(n_samples), scale, noise_seed, True)
 
 
 def interpolation(basis: Basis, n_samples: int, weight: float, draws: np.random.Generator) -> Samples:
     """Draw (1 - w) a + w b with two different training networks a and b, drawn at random."""
-    n = len(basis.coordinates)
+    n = basis.n_training
     first = draws.integers(n, size=n_samples)
     second = (first + draws.integers(1, n, size=n_samples)) % n
     mixing = np.zeros((n_samples, n))
@@ -84,15 +82,15 @@ def interpolation(basis: Basis, n_samples: int, weight: float, draws: np.random.
 def noise(basis: Basis, n_samples: int, std: float, seed: int, draws: np.random.Generator) -> Samples:
     """Draw a + std e: a training network drawn at random, plus isotropic noise in all of weight space
     (the baseline of Zeng et al. 2025)."""
-    n = len(basis.coordinates)
-    copies = _mixture(basis, np.eye(n)[draws.integers(n, size=n_samples)])
+    n = basis.n_training
+    copies = _mixture(basis, _one_hot(draws.integers(n, size=n_samples), n))
     noise_seed = derive_seed("isotropic noise", seed)
     return Samples(copies.latents, copies.coefficients, copies.offsets, std, noise_seed)
 
 
 def soup(basis: Basis, n_samples: int, networks: int, draws: np.random.Generator) -> Samples:
     """Draw the mean of different training networks (Wortsman et al. 2022, arXiv 2203.05482, uniform soup)."""
-    n = len(basis.coordinates)
+    n = basis.n_training
     mixing = np.zeros((n_samples, n))
     for row in mixing:
         row[draws.permutation(n)[:networks]] = 1 / networks
@@ -101,23 +99,22 @@ def soup(basis: Basis, n_samples: int, networks: int, draws: np.random.Generator
 
 def copy(basis: Basis, n_samples: int, draws: np.random.Generator) -> Samples:
     """Draw training networks, none twice before all were drawn once."""
-    n = len(basis.coordinates)
+    n = basis.n_training
     rounds = [draws.permutation(n) for _ in range(-(-n_samples // n))]
-    return _mixture(basis, np.eye(n)[np.concatenate(rounds)[:n_samples]])
+    return _mixture(basis, _one_hot(np.concatenate(rounds)[:n_samples], n))
 
 
 def held_out(basis: Basis, n_samples: int) -> Samples:
     """Return the first held-out networks."""
-    n, h = len(basis.coordinates), len(basis.held_out_coordinates)
-    return Samples(
-        basis.held_out_coordinates[:n_samples], np.eye(h, n + h, n)[:n_samples], _no_offsets(n_samples)
-    )
+    n, h = basis.n_training, len(basis.held_out_coordinates)
+    chosen = _one_hot(n + np.arange(n_samples), n + h)
+    return Samples(basis.held_out_coordinates[:n_samples], chosen, _no_offsets(n_samples))
 
 
 def _like_covariance(basis: Basis, n_samples: int, draws: np.random.Generator) -> np.ndarray:
     """Draw from N(0, Z'Z / (n - 1)) as e Z / sqrt(n - 1) with standard normal e (n)."""
-    n = len(basis.coordinates)
-    return draws.standard_normal((n_samples, n)) @ basis.coordinates / np.sqrt(n - 1)
+    n = basis.n_training
+    return basis.points(draws.standard_normal((n_samples, n))) / np.sqrt(n - 1)
 
 
 def _mixture(basis: Basis, mixing: np.ndarray) -> Samples:
@@ -125,7 +122,14 @@ def _mixture(basis: Basis, mixing: np.ndarray) -> Samples:
 
     They are combined in weight space itself, not through a truncated subspace.
     """
-    return Samples(mixing @ basis.coordinates, mixing, _no_offsets(len(mixing)))
+    return Samples(basis.points(mixing), mixing, _no_offsets(len(mixing)))
+
+
+def _one_hot(chosen: np.ndarray, width: int) -> np.ndarray:
+    """Return (k, width), each row one at its chosen place and else zero."""
+    rows = np.zeros((len(chosen), width))
+    rows[np.arange(len(chosen)), chosen] = 1
+    return rows
 
 
 def _no_offsets(n_samples: int) -> np.ndarray:

@@ -15,11 +15,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.generator import AnyVelocity, FlowConfig
 from dwf_steps.errors import InputError
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.solve import integrate
+from dwf_steps.flow.source import STANDARD, Source, kaiming_source
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.generators.samples import Samples
 from dwf_steps.randomness import torch_generator
@@ -78,8 +80,19 @@ class Latents:
 
 def unit_tokens(layout: Layout, architecture: Mapping[str, Any]) -> UnitTokens:
     """Return which of a network's weights belong to which unit."""
-    config = TypeAdapter(ArchitectureConfig).validate_python(architecture)
-    return UnitTokens.of(layout, build(config).permutation_spec())
+    return UnitTokens.of(layout, _built(architecture).permutation_spec())
+
+
+def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: Latents) -> Source:
+    """Return where a flow to the training networks' latents starts."""
+    if config.source == "standard":
+        return STANDARD
+    std = _built(matrix.architecture).kaiming_std()
+    return kaiming_source(basis, matrix, std, latents.shift.numpy(), latents.scale.numpy())
+
+
+def _built(architecture: Mapping[str, Any]) -> MLPArchitecture:
+    return build(TypeAdapter(ArchitectureConfig).validate_python(architecture))
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,7 @@ class FlowModel:
     shift: torch.Tensor
     scale: torch.Tensor
     dimension: int
+    source: Source
 
     def save(self, path: Path, config: AnyVelocity, network: Mapping[str, Any] | None = None) -> None:
         """Write the weights; the metadata say how to rebuild the velocity network.
@@ -102,6 +116,7 @@ class FlowModel:
         """
         state = {f"velocity.{name}": value for name, value in self.velocity.state_dict().items()}
         state |= {"shift": self.shift, "scale": self.scale}
+        state |= {f"source.{name}": value for name, value in vars(self.source).items()}
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),
@@ -134,9 +149,11 @@ class FlowModel:
         if network := description["network"]:
             tokens = unit_tokens(Layout.from_json(network["layout"]), network["architecture"])
         velocity = build_velocity(dimension, config, tokens).to(device)
-        shift, scale = state.pop("shift"), state.pop("scale")
+        shift, scale, mean, factor = (
+            state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")
+        )
         velocity.load_state_dict({name.removeprefix("velocity."): value for name, value in state.items()})
-        return cls(velocity.eval(), shift.cpu(), scale.cpu(), dimension)
+        return cls(velocity.eval(), shift, scale, dimension, Source(mean, factor))
 
 
 def _digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -155,10 +172,11 @@ def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torc
     """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once."""
     n, k = config.sampling.samples, model.dimension
     draws = torch_generator("sample flow", config.sampling.seed)
-    x0 = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature).to(device)
-    ends = integrate(model.velocity, x0, config.sampling).cpu().double()
-    points = (ends * model.scale + model.shift).numpy()
+    noise = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature)
+    ends, evaluations = integrate(model.velocity, model.source.at(noise).to(device), config.sampling)
+    points = (ends.cpu().double() * model.scale + model.shift).numpy()
     if basis.raw:
-        coefficients = np.zeros((n, basis.decoder.shape[1]))
-        return Samples(np.empty((n, 0)), coefficients, points.astype(np.float32))
-    return Samples.from_latents(points, basis.decoder)
+        coefficients = np.zeros((n, basis.n_training))
+        offsets = points.astype(np.float32)
+        return Samples(np.empty((n, 0)), coefficients, offsets, evaluations=evaluations)
+    return Samples.from_latents(points, basis, evaluations)

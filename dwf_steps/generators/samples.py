@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.storage.arrays import load_record, save_record
+from dwf_steps.subspace.basis import Basis
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Samples:
         Decides e.
     first
         Number of the first of these samples among all that were drawn.
+    evaluations
+        Of the velocity field, that drew them all.
     """
 
     latents: np.ndarray
@@ -40,6 +43,7 @@ class Samples:
     noise_seed: int = 0
     noise_relative: bool = False
     first: int = 0
+    evaluations: int = 0
 
     def __len__(self) -> int:
         return len(self.coefficients)
@@ -56,9 +60,10 @@ class Samples:
         return replace(self, **arrays, first=self.first + start)
 
     @classmethod
-    def from_latents(cls, latents: np.ndarray, decoder: np.ndarray) -> "Samples":
-        """Return the samples at subspace points ``latents`` (k, c) with a basis' ``decoder`` (c, n)."""
-        return cls(latents, latents @ decoder, np.empty((len(latents), 0), np.float32))
+    def from_latents(cls, latents: np.ndarray, basis: Basis, evaluations: int = 0) -> "Samples":
+        """Return the samples at points ``latents`` (k, c) of a subspace."""
+        offsets = np.empty((len(latents), 0), np.float32)
+        return cls(latents, basis.coefficients(latents), offsets, evaluations=evaluations)
 
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""

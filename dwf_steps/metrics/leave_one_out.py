@@ -47,3 +47,10 @@ def explained_by_one(gram: np.ndarray) -> np.ndarray:
         cosines = np.nan_to_num(products**2 / (own * lengths))
     np.fill_diagonal(cosines, 0.0)
     return cosines.max(axis=1)
+
+
+def without_diagonal(distances: np.ndarray) -> np.ndarray:
+    """Return distances (n, n) with infinity between each network and itself."""
+    result = distances.copy()
+    np.fill_diagonal(result, np.inf)
+    return result

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from dwf_steps.metrics.leave_one_out import without_diagonal
+
 
 @dataclass(frozen=True)
 class PRDC:
-    """``precision``, ``recall`` and ``coverage`` lie between 0 and 1; ``density`` may exceed 1."""
+    """``precision``, ``recall`` and ``coverage`` lie between 0 and 1; ``density`` may exceed 1. NaN where a
+    set has too few points for the neighbours asked for."""
 
     precision: float
     recall: float
@@ -16,7 +19,7 @@ class PRDC:
     coverage: float
 
 
-def prdc(real: np.ndarray, generated: np.ndarray, across: np.ndarray, neighbours: int = 5) -> PRDC:
+def prdc(radii: np.ndarray, own_radii: np.ndarray, across: np.ndarray, neighbours: int) -> PRDC:
     """Return precision, recall, density and coverage of k generated against n real points.
 
     The ball of a point reaches to the ``neighbours``-th nearest other point of its own set. Precision is
@@ -27,16 +30,17 @@ def prdc(real: np.ndarray, generated: np.ndarray, across: np.ndarray, neighbours
 
     Parameters
     ----------
-    real, generated, across
-        Distances (n, n) and (k, k) within each set, and (k, n) between them.
-
-    Raises
-    ------
-    ValueError
-        If either set has no more than ``neighbours`` points.
+    radii, own_radii
+        (n,) of the real points' balls, (k,) of the generated points'.
+    across
+        Distances (k, n).
+    neighbours
+        That the radii reach to.
     """
-    inside_real = across <= _radii(real, neighbours, "real")
-    inside_generated = across <= _radii(generated, neighbours, "generated")[:, None]
+    if np.isnan(radii).any() or np.isnan(own_radii).any():
+        return PRDC(np.nan, np.nan, np.nan, np.nan)
+    inside_real = across <= radii
+    inside_generated = across <= own_radii[:, None]
     return PRDC(
         precision=float(inside_real.any(axis=1).mean()),
         recall=float(inside_generated.any(axis=0).mean()),
@@ -45,16 +49,18 @@ def prdc(real: np.ndarray, generated: np.ndarray, across: np.ndarray, neighbours
     )
 
 
-def _radii(distances: np.ndarray, neighbours: int, name: str) -> np.ndarray:
-    """Return the distance to the ``neighbours``-th nearest other point, (n,)."""
+def neighbourhood_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
+    """Return each point's distance to its ``neighbours``-th nearest other point, (n,); NaN if there are not
+    so many.
+
+    Parameters
+    ----------
+    distances
+        (n, n) within a set.
+    """
     if len(distances) <= neighbours:
-        raise ValueError(
-            f"found {len(distances)} {name} points, expected at least {neighbours + 1}: each needs "
-            f"{neighbours} neighbours; use more networks or fewer neighbours"
-        )
-    others = distances.copy()
-    np.fill_diagonal(others, np.inf)
-    radii: np.ndarray = np.partition(others, neighbours - 1, axis=1)[:, neighbours - 1]
+        return np.full(len(distances), np.nan)
+    radii: np.ndarray = np.partition(without_diagonal(distances), neighbours - 1, axis=1)[:, neighbours - 1]
     return radii
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.metrics.leave_one_out import explained_by_one, share_in_span
+from dwf_steps.metrics.leave_one_out import explained_by_one, share_in_span, without_diagonal
 from dwf_steps.metrics.products import Products
 
 
@@ -40,10 +40,3 @@ def training_weight_measures(gram: np.ndarray, distances: np.ndarray, names: np.
             "explained_by_one": explained_by_one(gram),
         }
     )
-
-
-def without_diagonal(distances: np.ndarray) -> np.ndarray:
-    """Return distances (n, n) with infinity between each network and itself."""
-    result = distances.copy()
-    np.fill_diagonal(result, np.inf)
-    return result

@@ -18,6 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter
+from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.frontier import CURVE, curve_points
 from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped, several
@@ -41,6 +42,7 @@ PANEL = (3.1, 2.7)  # inches
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
 IOU = (-0.03, 1.03)
+SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 
 
 @contextmanager
@@ -149,15 +151,20 @@ def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
 
 def sweep(table: pd.DataFrame, family: str, level: str, path: Path) -> None:
     """Draw accuracy and max IoU along a sweep, a line for every combination of the other levels; bands are
-    one standard deviation across networks, bars one across repetitions."""
+    one standard deviation across networks, bars one across repetitions. Solvers are compared by evaluations
+    of the velocity field."""
     columns = list(table.columns)
-    key, *others = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
+    settings = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
+    key, *others = settings
+    if SOLVER.issuperset(settings):
+        key, others = "evaluations", [name for name in settings if not is_numeric_dtype(table[name])]
+    table = table.sort_values(key, kind="stable")
     lines = [name for name in [*KEYS, *others] if name != level and several(table[name])]
     table = table.assign(line=[", ".join(map(str, row)) for row in table[lines].itertuples(index=False)])
     with panels([family], ["test accuracy", "max IoU"], share=False) as (figure, axes):
         for i, (keys, rows) in enumerate(grouped(table, ["line"])):
             for measure, ax in zip(("accuracy", "max_iou"), axes.values(), strict=True):
-                x = rows[key] if pd.api.types.is_numeric_dtype(rows[key]) else rows[key].astype(str)
+                x = rows[key] if is_numeric_dtype(rows[key]) else rows[key].astype(str)
                 mean, spread = rows[f"{measure}_mean"], rows[f"{measure}_std"].fillna(0)
                 ax.fill_between(
                     x, mean - spread, mean + spread, color=_mark(i)["color"], alpha=0.12, linewidth=0
@@ -168,7 +175,7 @@ def sweep(table: pd.DataFrame, family: str, level: str, path: Path) -> None:
                     ax.errorbar(x, mean, error, fmt="none", color=_mark(i)["color"], capsize=2)
         for (_, title), ax in axes.items():
             ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
-            if pd.api.types.is_numeric_dtype(table[key]) and _spans_decades(table[key]):
+            if is_numeric_dtype(table[key]) and _spans_decades(table[key]):
                 ax.set_xscale("log")
         save(figure, path)
 

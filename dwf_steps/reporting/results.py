@@ -46,8 +46,6 @@ class ExperimentRecord(Section):
     """Each generator's kind."""
     fitted_by: dict[str, str]
     """The generator that each flow shares its model with; itself, if it is the first of them."""
-    evaluations: dict[str, int]
-    """Evaluations of the velocity field by each flow's solver, where it does not choose its steps itself."""
     zoo_networks: dict[str, int]
     """Networks of each zoo."""
     samples: dict[str, int]

@@ -37,7 +37,8 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
         if member.family == family
     }
     networks = collection.networks
-    evaluations = {record.label("generator", name): count for name, count in record.evaluations.items()}
+    facts = collection.manifests().reindex(columns=[*KEYS[:4], "evaluations"])
+    evaluations = facts.groupby(KEYS[:4]).evaluations.mean()
     rows = []
     for keys, group in grouped(networks[networks[level].isin(settings)], KEYS):
         good = group[~group.failed]
@@ -46,7 +47,7 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
         for measure in MEASURES:
             row |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
         row |= {
-            "evaluations": evaluations.get(keys["generator"]),
+            "evaluations": evaluations.get(tuple(keys[level] for level in KEYS[:4])),
             "accuracy_repeats_std": good.groupby("run").accuracy.mean().std(),
             "repeats": group.run.nunique(),
             "n": len(good),

@@ -35,6 +35,11 @@ def load_record(path: Path, kind: type[Kind]) -> Kind:
     return kind(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
 
 
+def padded(values: np.ndarray, length: int) -> np.ndarray:
+    """Return values followed by NaN for those that are missing, (length,)."""
+    return np.append(values, np.full(length - len(values), np.nan))
+
+
 def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
     """Read arrays of an npz file, each of which has a checksum.
 

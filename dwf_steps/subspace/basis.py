@@ -20,7 +20,9 @@ FIRST_GUESS = 64  # components, where a share of the variance is asked for
 class Basis:
     """Components as combinations of the n centred training rows Xc, so that no (k, d) array is needed.
 
-    A point z of the subspace is the network ``mean + z @ decoder @ Xc``.
+    A point z of the subspace is the network ``mean + z @ decoder @ Xc``. Without a reduction (``raw``) flows
+    read raw centred weights, and points of controls are the coefficients of training rows themselves: all
+    matrices would be identities, and have no columns instead.
 
     Attributes
     ----------
@@ -35,8 +37,7 @@ class Basis:
     total_variance
         Trace of the training rows' covariance: the denominator of explained variance.
     raw
-        Whether the subspace is all of weight space, where flows read raw centred weights instead of
-        coordinates. ``coordinates`` and ``decoder`` are then the identity, which is what the controls need.
+        Whether the subspace is all of weight space.
     """
 
     coordinates: np.ndarray
@@ -45,6 +46,24 @@ class Basis:
     variances: np.ndarray
     total_variance: float
     raw: bool = False
+
+    @property
+    def n_training(self) -> int:
+        """n."""
+        return len(self.coordinates)
+
+    @property
+    def dimension(self) -> int:
+        """k; n without a reduction."""
+        return self.n_training if self.raw else self.coordinates.shape[1]
+
+    def points(self, mixing: np.ndarray) -> np.ndarray:
+        """Return the points (s, k) of mixtures (s, n) of training networks."""
+        return mixing if self.raw else mixing @ self.coordinates
+
+    def coefficients(self, points: np.ndarray) -> np.ndarray:
+        """Return which combinations (s, n) of centred training rows points (s, k) of the subspace are."""
+        return points if self.raw else points @ self.decoder
 
     @property
     def explained_variance_ratio(self) -> np.ndarray:
@@ -164,9 +183,9 @@ def raw_basis(gram: np.ndarray, n_training: int) -> Basis:
     if total == 0:
         raise _identical(n_training)
     return Basis(
-        coordinates=np.eye(n_training),
-        held_out_coordinates=np.zeros((len(gram) - n_training, n_training)),
-        decoder=np.eye(n_training),
+        coordinates=np.empty((n_training, 0)),
+        held_out_coordinates=np.empty((len(gram) - n_training, 0)),
+        decoder=np.empty((0, n_training)),
         variances=np.array([total]),
         total_variance=total,
         raw=True,

@@ -234,9 +234,9 @@ def evaluate_work(p):
     """A block of columns; what networks say, in both precisions; realigned and midpoint networks."""
     said = 12 * (p.n + p.g) * p.m * p.classes
     some = 100 * p.d * 16
-    alike = 2 * (p.n + p.g) ** 2 * (p.m * p.classes + p.d) / FLOPS
+    alike = 2 * p.g * (p.n + p.g) * (p.m * p.classes + p.d) / FLOPS
     seconds = alike + evaluated_pairs(p) + (p.n * p.item + 4 * p.g) * p.d / READ
-    return p.block + said + some + BLOCK + p.data + SCORING + 64 * (p.n + p.g) ** 2, seconds
+    return p.block + said + some + BLOCK + p.data + SCORING + 32 * p.n**2 + 64 * p.g * (p.n + p.g), seconds
 
 
 def evaluate_zoo_work(p):

@@ -49,7 +49,7 @@ FIELDS = [(Linear(), math.exp(RATE)), (Wave(), math.exp(math.sin(3) / 3))]
 
 
 def solve(field: nn.Module, x0: Tensor, **sampling: object) -> Tensor:
-    return integrate(cast(VelocityMLP, field), x0, FlowSampling.model_validate(sampling))
+    return integrate(cast(VelocityMLP, field), x0, FlowSampling.model_validate(sampling))[0]
 
 
 def start() -> Tensor:
@@ -128,6 +128,25 @@ def test_a_diverged_point_leaves_fixed_step_neighbours_alone() -> None:
     found = solve(Linear(), x0, solver="rk4", steps=8)
     assert found[1].isnan().all()
     assert torch.equal(found[[0, 2]], solve(Linear(), start(), solver="rk4", steps=8)[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("sampling", "evaluations"),
+    [({"solver": "euler", "steps": 5}, 5), ({"solver": "rk4", "steps": 3}, 12), ({"solver": "dopri5"}, None)],
+)
+def test_evaluations_of_the_velocity_field_are_counted(
+    sampling: dict[str, object], evaluations: int | None
+) -> None:
+    calls = 0
+
+    class Counting(Linear):
+        def forward(self, t: Tensor, x: Tensor) -> Tensor:
+            nonlocal calls
+            calls += 1
+            return super().forward(t, x)
+
+    _, found = integrate(Counting(), start(), FlowSampling.model_validate(sampling))
+    assert found == calls == (evaluations or calls) > 0
 
 
 @pytest.mark.parametrize(("solver", "last"), [("euler", "10/10"), ("rk4", "40/40"), ("dopri5", "")])

@@ -13,6 +13,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
 from dwf_steps.errors import InputError
+from dwf_steps.flow.source import STANDARD
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.decoding import decode_block
@@ -46,7 +47,8 @@ def model_of(dimension: int, scale: float = 2.0, still: bool = False) -> FlowMod
         velocity = VelocityMLP(dimension, VelocityConfig.model_validate(VELOCITY))
         if not still:
             nn.init.normal_(velocity.output.weight)
-    return FlowModel(velocity.eval(), torch.tensor(0.0), torch.tensor(scale, dtype=torch.float64), dimension)
+    scale_of_target = torch.tensor(scale, dtype=torch.float64)
+    return FlowModel(velocity.eval(), torch.tensor(0.0), scale_of_target, dimension, STANDARD)
 
 
 @pytest.mark.parametrize("components", [None, 1, 3, N - 1])
@@ -178,7 +180,7 @@ def test_a_model_that_knows_units_is_saved_with_the_networks_they_are_of(tmp_pat
     config = UnitTransformerConfig(network="unit_transformer", width=8, heads=2, time_embedding=4)
     velocity = UnitTransformer(latents.tokens, config).eval()
     nn.init.normal_(velocity.outputs[0].weight)  # type: ignore[arg-type]
-    model = FlowModel(velocity, latents.shift, latents.scale, matrix.layout.size)
+    model = FlowModel(velocity, latents.shift, latents.scale, matrix.layout.size, STANDARD)
     network = {"layout": matrix.layout.to_json(), "architecture": description}
     model.save(tmp_path / "model.safetensors", config, network)
     loaded = FlowModel.load(tmp_path / "model.safetensors", CPU)

@@ -146,9 +146,11 @@ def test_raw_basis_decodes_every_training_row_to_itself() -> None:
     rows = random_rows()
     basis = raw_basis(gram_of(rows), N)
     assert basis.raw
-    decoded = rows[:N].mean(axis=0) + basis.coordinates @ basis.decoder @ centred(rows)[:N]
+    coefficients = basis.coefficients(basis.points(np.eye(N)))
+    decoded = rows[:N].mean(axis=0) + coefficients @ centred(rows)[:N]
     np.testing.assert_allclose(decoded, rows[:N], rtol=1e-12)
-    assert basis.held_out_coordinates.shape == (HELD_OUT, N)
+    assert (basis.n_training, basis.dimension) == (N, N)
+    assert len(basis.held_out_coordinates) == HELD_OUT
     assert basis.total_variance == pytest.approx(rows[:N].var(axis=0, ddof=1).sum(), rel=1e-12)
     assert basis.explained_variance_ratio.tolist() == [1.0]
 
