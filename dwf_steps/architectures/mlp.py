@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -78,14 +77,11 @@ class MLPArchitecture:
                     weight.normal_(0.0, 0.1, generator=generator)
         return parameters
 
-    def kaiming_std(self) -> np.ndarray:
-        """Return the standard deviation of every initial weight by He et al. 2015, sqrt(2/fan_in), (d,);
-        biases start at zero."""
-        std = np.zeros(self.layout.size)
-        for entry in self.layout.entries:
-            if len(entry.shape) == 2:
-                std[entry.columns] = (2 / entry.shape[1]) ** 0.5
-        return std
+    def kaiming_std(self) -> dict[str, float]:
+        """Return each parameter's initial standard deviation by He et al. 2015: sqrt(2/fan_in), and zero for
+        biases."""
+        shapes = {entry.name: entry.shape for entry in self.layout.entries}
+        return {name: (2 / shape[1]) ** 0.5 if len(shape) == 2 else 0.0 for name, shape in shapes.items()}
 
     def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """Run n networks at once.

@@ -16,7 +16,9 @@ class UnitTransformer(nn.Module):
     A diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748: layer norms modulated by t) on one token
     for each hidden unit. All units of a layer share their weights, so that a single network shows it as many
     examples as it has units; without ``positions`` it commutes with permutations of the units of a single
-    hidden layer. The output layers start at zero.
+    hidden layer. Beside the tokens, narrower than what they stand for, every weight is passed on times a
+    factor that depends on t and on what kind of weight it is (as the skip connection of Karras et al. 2022,
+    arXiv 2206.00364). What goes out starts at zero.
 
     Parameters
     ----------
@@ -36,32 +38,36 @@ class UnitTransformer(nn.Module):
         order = torch.from_numpy(_flat(tokens))
         self.register_buffer("columns", order, persistent=False)
         self.register_buffer("places", order.argsort(), persistent=False)
-        self.time = nn.Sequential(
-            TimeEmbedding(config.time_embedding), nn.Linear(config.time_embedding, width)
+        self.time, self.condition = (
+            TimeEmbedding(config.time_embedding),
+            nn.Linear(config.time_embedding, width),
         )
         self.inputs = nn.ModuleList(nn.Linear(features, width) for _, features in self.shapes)
         self.outputs = nn.ModuleList(nn.Linear(width, features) for _, features in self.shapes)
+        self.passed = nn.ModuleList(nn.Linear(config.time_embedding, features) for _, features in self.shapes)
         count = sum(units for units, _ in self.shapes)
         self.positions = nn.Parameter(torch.randn(count, width) / 2) if config.positions else None
         self.blocks = nn.ModuleList(_Block(width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
-        for parameter in self.outputs.parameters():
+        for parameter in (*self.outputs.parameters(), *self.passed.parameters()):
             nn.init.zeros_(parameter)
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""
         sizes = [units * features for units, features in self.shapes]
-        parts = x[:, self.columns].split(sizes, dim=1)
-        groups = zip(self.inputs, parts, self.shapes, strict=True)
-        hidden = torch.cat([layer(part.unflatten(1, shape)) for layer, part, shape in groups], dim=1)
+        flat = x[:, self.columns].split(sizes, dim=1)
+        parts = [part.unflatten(1, shape) for part, shape in zip(flat, self.shapes, strict=True)]
+        hidden = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=1)
         if self.positions is not None:
             hidden = hidden + self.positions
-        condition = self.time(t)
+        time = self.time(t)
+        condition = self.condition(time)
         for block in self.blocks:
             hidden = block(hidden, condition)
         units = self.norm(hidden).split([units for units, _ in self.shapes], dim=1)
-        said = [layer(group).flatten(1) for layer, group in zip(self.outputs, units, strict=True)]
-        return torch.cat(said, dim=1)[:, self.places]
+        groups = zip(self.outputs, units, self.passed, parts, strict=True)
+        said = [layer(unit) + passed(time).unsqueeze(1) * part for layer, unit, passed, part in groups]
+        return torch.cat([group.flatten(1) for group in said], dim=1)[:, self.places]
 
 
 class _Block(nn.Module):

@@ -87,7 +87,9 @@ def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: L
     """Return where a flow to the training networks' latents starts."""
     if config.source == "standard":
         return STANDARD
-    std = _built(matrix.architecture).kaiming_std()
+    initial, std = _built(matrix.architecture).kaiming_std(), np.empty(matrix.layout.size)
+    for entry in matrix.layout.entries:
+        std[entry.columns] = initial[entry.name]
     return kaiming_source(basis, matrix, std, latents.shift.numpy(), latents.scale.numpy())
 
 

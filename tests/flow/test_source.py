@@ -13,6 +13,7 @@ from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.flow import Latents, source_of
+from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
 
 N, WIDTHS = 7, [5, 4, 3]
@@ -22,16 +23,18 @@ KAIMING = FlowConfig(kind="flow", source="kaiming")
 def zoo(path: Path) -> tuple[np.ndarray, WeightMatrix]:
     architecture = build(MLPConfig(widths=WIDTHS))
     rows = [Row(f"seed-{i}") for i in range(N)]
-    matrix = WeightMatrix.create(path, architecture.layout, rows, architecture.config.model_dump())
+    shapes = {entry.name: entry.shape for entry in architecture.layout.entries}
+    layout = Layout.of(dict(sorted(shapes.items())))  # as files have it: biases first
+    matrix = WeightMatrix.create(path, layout, rows, architecture.config.model_dump())
     matrix.array[:] = np.random.default_rng(0).normal(1, 2, size=matrix.array.shape)
     return matrix.read().astype(np.float64), matrix
 
 
 def untrained(n: int) -> np.ndarray:
-    """Draw networks of normal weights of variance 2/fan_in and no biases, in the order of the state dict."""
+    """Draw networks of normal weights of variance 2/fan_in and no biases, layer by layer, biases first."""
     draws, parts = np.random.default_rng(1), []
     for fan_in, fan_out in pairwise(WIDTHS):
-        parts += [draws.normal(0, (2 / fan_in) ** 0.5, (n, fan_in * fan_out)), np.zeros((n, fan_out))]
+        parts += [np.zeros((n, fan_out)), draws.normal(0, (2 / fan_in) ** 0.5, (n, fan_in * fan_out))]
     return np.concatenate(parts, axis=1)
 
 
