@@ -67,7 +67,11 @@ def panels(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Add one legend for all panels, on the right, and write ``path`` as pdf and as png."""
+    """Hide panels with nothing to show beside others, add one legend for all, on the right, and write
+    ``path`` as pdf and as png."""
+    shown = [ax for ax in figure.axes if ax.has_data()]
+    for ax in figure.axes:
+        ax.set_visible(ax in shown or not shown)
     handles: dict[str, Artist] = {}
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):

@@ -11,6 +11,12 @@ from dwf_steps.reporting.results import COMPARED, Collection, grouped
 GENERATOR = ["subspace", "family"]
 CURVE = [*COMPARED, *GENERATOR]
 
+TRAINED = [
+    "held_out",
+    "trained",
+    "snapshots",
+]  # kinds that show what training gives, not what generating does
+
 # Measure -> sign that makes larger values mean closer to the training networks.
 CLOSENESS = {"max_iou": 1.0, "nn_distance": -1.0, "realigned_distance": -1.0}
 
@@ -50,7 +56,8 @@ def curve_points(collection: Collection) -> pd.DataFrame:
 def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
     """Return, for every generator and measure of novelty, the best accuracy at which its networks are
     as new as the zoo's are to each other (``accuracy_at_zoo``) and as held-out networks are
-    (``accuracy_at_held_out``), and how far its curve lies above the best control's on average.
+    (``accuracy_at_held_out``), and how far its curve lies above the best control's on average; freshly
+    trained and held-out networks are no controls here.
 
     ``area_over_controls`` is the integral of the difference between its frontier and that of all controls
     together, over the closeness that both reach, divided by that range.
@@ -60,7 +67,7 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
     for keys, group in grouped(points, COMPARED):
         zoo = collection.zoo(keys)
         known = {m: sign for m, sign in CLOSENESS.items() if group[m].notna().all()}
-        controls = group[group.control & ~group.kind.isin(["held_out", "trained"])]
+        controls = group[group.control & ~group.kind.isin(TRAINED)]
         for (measure, sign), (named, curve) in product(known.items(), grouped(group, GENERATOR)):
             training, held_out = zoo[~zoo.held_out][measure].mean(), zoo[zoo.held_out][measure].mean()
             own = Curve.through(sign * curve[measure].to_numpy(), curve.accuracy.to_numpy())

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from dwf_steps.reporting.frontier import TRAINED
 from dwf_steps.reporting.results import KEYS, Collection, grouped
 
 RETURNED = 0.9  # mean max IoU from which on networks count as copies of training networks
@@ -42,7 +43,7 @@ def _at_novelty(rows: pd.DataFrame, measure: str) -> str:
     """Say what the best flow and the best control score where they are as new as the zoo's networks."""
     known = rows.accuracy_at_held_out.notna().any()
     whose, column = ("held-out", "accuracy_at_held_out") if known else ("zoo's own", "accuracy_at_zoo")
-    reached = rows[rows[column].notna() & ~rows.kind.isin(["held_out", "trained"])]
+    reached = rows[rows[column].notna() & ~rows.kind.isin(TRAINED)]
     is_flow = reached.kind == "flow"
     parts = []
     for name, group in (("flow", reached[is_flow]), ("control", reached[~is_flow])):
