@@ -28,7 +28,7 @@ rule canonicalize:
         manifest="results/{zoo}/zoo/shard-{shard}.json",
         reference="results/{zoo}/{canon}/reference",
         reference_manifest="results/{zoo}/{canon}/reference.json",
-        data=fetched_data,
+        data=image_data,
         table=own_table,
     output:
         networks=intermediate(directory("results/{zoo}/{canon}/aligned/shard-{shard}")),

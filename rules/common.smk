@@ -66,7 +66,6 @@ wildcard_constraints:
     subspace=one_of(CONFIG.subspaces),
     generator=one_of(CONFIG.generators),
     recalibration=one_of(CONFIG.recalibrations),
-    dataset=one_of(FETCHED),
     shard=r"\d+",
     part=r"\d+",
 

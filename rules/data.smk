@@ -11,6 +11,8 @@ rule fetch_data:
         directory("results/data/{dataset}"),
     log:
         "results/logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(FETCHED),
     cache: SHARED
     localrule: True
     conda:
@@ -23,6 +25,27 @@ rule fetch_data:
     shell:
         "python -m dwf_steps.fetch_data {params.dataset} --data-dir {resources.data_dir:q} --output {output}"
         " > {log} 2>&1"
+
+
+rule prepare_images:
+    input:
+        own_images,
+    output:
+        directory("results/data/{dataset}"),
+    log:
+        "results/logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(CONFIG.datasets),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(prepare_images_work),
+        runtime=minutes(prepare_images_work),
+    params:
+        settings=image_settings,
+        code=fingerprint("dwf_steps.prepare_images"),
+    shell:
+        "python -m dwf_steps.prepare_images --settings {params.settings:q} --output {output} > {log} 2>&1"
 
 
 rule datasets:

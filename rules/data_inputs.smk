@@ -1,17 +1,26 @@
 """What networks are trained and scored on. Data sets inside scikit-learn are no files."""
 
 
-def fetched_data(wildcards):
-    """The folder of a data set that is fetched; it holds the same data whenever it was written."""
+def image_data(wildcards):
+    """The folder of a data set that is fetched or decoded; fetched ones hold the same whenever they were
+    written."""
     dataset = zoo_of(wildcards).dataset
+    if dataset in CONFIG.datasets:
+        return f"results/data/{dataset}"
     return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
 
 
+def own_images(wildcards):
+    images = CONFIG.datasets[wildcards.dataset]
+    return [str(path) for path in (images.train, images.test) if path is not None]
+
+
 def data_sets_of(zoo_names):
-    """The folders of all data sets that have to be fetched for these zoos."""
+    """The folders of all data sets that have to be fetched or decoded for these zoos."""
     zoos = [CONFIG.zoos[name] for name in zoo_names]
     asked = [name for zoo in zoos for name in (zoo.dataset, zoo.out_of_distribution)]
-    return [f"results/data/{name}" for name in dict.fromkeys(asked) if name in FETCHED]
+    made = [*FETCHED, *CONFIG.datasets]
+    return [f"results/data/{name}" for name in dict.fromkeys(map(str, asked)) if name in made]
 
 
 def other_data(wildcards):

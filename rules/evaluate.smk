@@ -38,7 +38,7 @@ rule evaluate:
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
         zoo_outputs=zoo_outputs,
         zoo_metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
-        data=fetched_data,
+        data=image_data,
         table=own_table,
     output:
         expand(

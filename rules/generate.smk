@@ -81,7 +81,7 @@ rule sample_control:
 
 rule train_control:
     input:
-        data=fetched_data,
+        data=image_data,
         table=own_table,
         generating=generator_costs,
         training=zoo_costs,

@@ -6,7 +6,7 @@ rule recalibrate:
         networks="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}",
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
         weights="results/{zoo}/{canon}/weights.zarr",
-        data=fetched_data,
+        data=image_data,
         table=own_table,
     output:
         networks=directory(
@@ -37,7 +37,7 @@ rule recalibrate:
 rule recalibrate_zoo:
     input:
         weights="results/{zoo}/{canon}/weights.zarr",
-        data=fetched_data,
+        data=image_data,
         other=other_data,
         table=own_table,
     output:

@@ -5,7 +5,7 @@ rule score_zoo:
     input:
         networks="results/{zoo}/zoo/shard-{shard}",
         manifest="results/{zoo}/zoo/shard-{shard}.json",
-        data=fetched_data,
+        data=image_data,
         other=other_data,
         table=own_table,
     output:
@@ -29,7 +29,7 @@ rule score:
     input:
         networks=recalibrated_networks,
         manifest=recalibrated_manifest,
-        data=fetched_data,
+        data=image_data,
         other=other_data,
         table=own_table,
     output:

@@ -16,6 +16,10 @@ def plain(part):
     return part.model_dump(mode="json", by_alias=True) if hasattr(part, "model_dump") else part
 
 
+def image_settings(wildcards):
+    return as_json(images=CONFIG.datasets[wildcards.dataset])
+
+
 def train_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
     return as_json(**task_parts(zoo), training=zoo.training, networks=zoo.shard(int(wildcards.shard)))
@@ -28,7 +32,8 @@ def import_zoo_settings(wildcards):
 
 def task_parts(zoo):
     """The data and the architecture, in JSON's types."""
-    dataset = zoo.dataset if isinstance(zoo.dataset, str) else zoo.dataset.model_dump(mode="json")
+    dataset = CONFIG.dataset(zoo)
+    dataset = dataset if isinstance(dataset, str) else dataset.model_dump(mode="json")
     return {"dataset": dataset, "splits": zoo.splits, "architecture": zoo.architecture}
 
 

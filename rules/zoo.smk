@@ -3,7 +3,7 @@
 
 rule train_zoo:
     input:
-        data=fetched_data,
+        data=image_data,
         table=own_table,
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
@@ -35,7 +35,7 @@ rule train_zoo:
 rule import_zoo:
     input:
         files=imported_files,
-        data=fetched_data,
+        data=image_data,
         table=own_table,
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),

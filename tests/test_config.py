@@ -230,6 +230,25 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         lambda c: c["zoos"]["iris"].update(dataset={"file": "gone.csv", "target": "y"}),
         ["zoos.iris.dataset.file: there is no file gone.csv (relative to", "correct the path"],
     ),
+    "images missing": (
+        lambda c: (
+            c.update(datasets={"birds": {"train": "birds.parquet", "size": 2}}),
+            c["zoos"]["iris"].update(dataset="birds"),
+        ),
+        ["datasets.birds.train: birds.parquet (relative to", "neither a folder nor a .parquet file"],
+    ),
+    "a data set named like a built-in one": (
+        lambda c: c.update(datasets={"mnist": {"train": "birds", "size": 2}}),
+        ["datasets.mnist: this name is the workflow's own; choose another"],
+    ),
+    "strange images of another size": (
+        lambda c: c["zoos"]["digits"].update(out_of_distribution="mnist"),
+        ["zoos.digits.out_of_distribution: the images of mnist are (1, 28, 28)", "are (1, 8, 8)"],
+    ),
+    "a table rotated": (
+        lambda c: c["zoos"]["iris"].update(out_of_distribution="rotated"),
+        ["zoos.iris.out_of_distribution: 'rotated' needs images", "use 'shuffled'"],
+    ),
     "batch smaller than components": (
         lambda c: c["subspaces"].update(
             pca_99={"method": "incremental_pca", "components": 30, "batch_size": 20}

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from checkout import OFFLINE, Checkout, executed, one_cell
 from idx_files import write_images
+from PIL import Image
 from sklearn.datasets import load_iris
 
 READS_DATA = {"train_zoo", "canonicalize", "score_zoo", "score", "evaluate"}
@@ -62,6 +64,24 @@ def test_without_data_and_internet_the_run_says_what_to_copy(new_checkout: Calla
     assert "--config data_dir=" in output
     assert "Traceback" not in output
     assert not (checkout.folder / "results/data/fashion_mnist").exists()
+
+
+def test_changed_images_are_decoded_and_trained_on_again(new_checkout: Callable[[], Checkout]) -> None:
+    checkout = new_checkout()
+    folder = checkout.folder / "shapes"
+    draws = np.random.default_rng(0)
+    for i in range(60):
+        (folder / f"kind-{i % 3}").mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(draws.integers(256, size=(3, 3, 3), dtype=np.uint8))
+        image.save(folder / f"kind-{i % 3}" / f"{i}.png")
+    images = {"shapes": {"train": "shapes", "size": 2}}
+    checkout = one_cell(checkout, "shapes", [12, 4, 3], datasets=images)
+    checkout.snakemake("all")
+    assert checkout.pending() == set()
+    images["shapes"]["size"] = 4
+    checkout = one_cell(checkout, "shapes", [48, 4, 3], datasets=images)
+    again = checkout.pending()
+    assert again >= READS_DATA | {"prepare_images"}
 
 
 def test_a_changed_table_reruns_the_stages_that_read_it(new_checkout: Callable[[], Checkout]) -> None:

@@ -105,9 +105,8 @@ def test_without_a_mirror_the_missing_files_are_named(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(InputError, match="mnist is not on this machine and cannot be downloaded") as caught:
         fetch_data("mnist", tmp_path / "mine", tmp_path / "fetched")
-    assert (
-        f"Put these files there, unpacked or as archives ending in .gz: {missing[0]}, {missing[1]}. Or"
-        in str(caught.value)
+    assert f"Put these files there, unpacked or in their archives: {missing[0]}, {missing[1]}. Or" in str(
+        caught.value
     )
     assert not (tmp_path / "fetched").exists()
 

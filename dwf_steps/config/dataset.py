@@ -8,16 +8,27 @@ from pydantic import Field
 
 from dwf_steps.config.section import Section
 
+Shape = tuple[int, int, int]
+"""Channels, height and width."""
+
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What is known of a built-in data set before it is loaded."""
+    """What is known of a data set before it is loaded: ``classes`` is None where only the data tell."""
 
     features: int
-    classes: int
+    classes: int | None
     examples: int
+    shape: Shape | None = None
+    """Of an image; None for tables."""
     files: tuple[str, ...] = ()
     """Where torchvision keeps it, below its root; empty for what ships with a dependency."""
+
+
+def _images(shape: Shape, classes: int, examples: int, folder: str, *files: str) -> DatasetFacts:
+    channels, height, width = shape
+    places = tuple(f"{folder}/{file}" for file in files)
+    return DatasetFacts(channels * height * width, classes, examples, shape, places)
 
 
 IDX_FILES = (
@@ -26,16 +37,33 @@ IDX_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+CIFAR10_FILES = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta")
+STL10_FILES = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "class_names.txt")
 BUILT_IN = {
     "iris": DatasetFacts(4, 3, 150),
     "wine": DatasetFacts(13, 3, 178),
     "breast_cancer": DatasetFacts(30, 2, 569),
-    "digits": DatasetFacts(64, 10, 1797),
-    "mnist": DatasetFacts(784, 10, 60_000, tuple(f"MNIST/raw/{f}" for f in IDX_FILES)),
-    "fashion_mnist": DatasetFacts(784, 10, 60_000, tuple(f"FashionMNIST/raw/{f}" for f in IDX_FILES)),
+    "digits": DatasetFacts(64, 10, 1797, (1, 8, 8)),
+    "mnist": _images((1, 28, 28), 10, 60_000, "MNIST/raw", *IDX_FILES),
+    "fashion_mnist": _images((1, 28, 28), 10, 60_000, "FashionMNIST/raw", *IDX_FILES),
+    "cifar10": _images((3, 32, 32), 10, 50_000, "cifar-10-batches-py", *CIFAR10_FILES),
+    "cifar100": _images((3, 32, 32), 100, 50_000, "cifar-100-python", "train", "test", "meta"),
+    "svhn": _images((3, 32, 32), 10, 73_257, ".", "train_32x32.mat", "test_32x32.mat"),
+    "stl10": _images((3, 96, 96), 10, 5_000, "stl10_binary", *STL10_FILES),
 }
 
-BuiltInName = Literal["iris", "wine", "breast_cancer", "digits", "mnist", "fashion_mnist"]
+BuiltInName = Literal[
+    "iris",
+    "wine",
+    "breast_cancer",
+    "digits",
+    "mnist",
+    "fashion_mnist",
+    "cifar10",
+    "cifar100",
+    "svhn",
+    "stl10",
+]
 
 
 class TableFile(Section):
@@ -47,7 +75,43 @@ class TableFile(Section):
     """The column with the class; every other column is a numeric feature."""
 
 
-DatasetConfig = BuiltInName | TableFile
+class ImageFiles(Section):
+    """Images of one's own, each with a class. They are decoded once, into `results/data`."""
+
+    train: Path
+    """A folder with a folder of image files for each class, or a `.parquet` file with an image a row."""
+    test: Path | None = None
+    """The same for the test set; without it a share of the training images is held back."""
+    size: Annotated[int, Field(ge=1)]
+    """Height and width; images of another size are scaled to it."""
+    channels: Literal[1, 3] = 3
+    """1 for grey images, 3 for colours."""
+    image: str = "img"
+    """The parquet column with images: encoded bytes, or a struct with them in `bytes`."""
+    label: str = "label"
+    """The parquet column with classes; they are numbered in sorted order."""
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height and width."""
+        return self.channels, self.size, self.size
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """What is known without decoding them; ``examples`` takes a look at the files."""
+        return DatasetFacts(self.channels * self.size**2, None, self._count(), self.shape)
+
+    def _count(self) -> int:
+        if self.train.is_dir():
+            return sum(1 for path in self.train.glob("*/*"))
+        # Imported here: only who has such files pays for it.
+        from pyarrow.parquet import read_metadata
+
+        return int(read_metadata(self.train).num_rows)
+
+
+DatasetConfig = BuiltInName | TableFile | ImageFiles
+"""What a step is told."""
 
 
 class SplitsConfig(Section):
@@ -69,4 +133,4 @@ def missing_files(name: str, folder: Path) -> list[Path]:
     return [folder / file for file in BUILT_IN[name].files if not (folder / file).is_file()]
 
 
-Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist"]
+Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]

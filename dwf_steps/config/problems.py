@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dwf_steps.config.canonicalization import GitRebasin, Normalized, reference_of
 from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
-from dwf_steps.config.dataset import BUILT_IN, TableFile
+from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, TableFile
 from dwf_steps.config.generator import UnitTransformerConfig
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.sweep import SECTIONS
@@ -15,6 +15,7 @@ from dwf_steps.config.zoo import ImportedZoo, n_training, network_names, referen
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
+    "datasets": set(BUILT_IN),
     "zoos": {"data", "tables", "figures", "logs", "benchmarks"},
     "canonicalizations": {"zoo", "outputs"},
     "subspaces": {"aligned", "gram", "reference", "zoo_metrics", "zoo_outputs"},
@@ -60,12 +61,13 @@ def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
             defined = list(getattr(config, section))
             for name in getattr(experiment, section):
                 if name not in defined:
-                    close = difflib.get_close_matches(name, defined, n=1)
-                    hint = f"did you mean {close[0]!r}? " if close else ""
-                    yield (
-                        f"experiments.{i}.{section}: {name!r} is not defined; {hint}"
-                        f"Defined: {', '.join(defined)}"
-                    )
+                    yield f"experiments.{i}.{section}: {_unknown(name, defined)}"
+
+
+def _unknown(name: str, defined: list[str]) -> str:
+    close = difflib.get_close_matches(name, defined, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{name!r} is not defined; {hint}Defined: {', '.join(defined)}"
 
 
 def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
@@ -76,14 +78,10 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 f"{where}.dataset.file: there is no file {zoo.dataset.file} (relative to {Path.cwd()}); "
                 "correct the path"
             )
+    elif zoo.dataset in BUILT_IN or zoo.dataset in config.datasets:
+        yield from _image_problems(config, name)
     else:
-        facts, widths = BUILT_IN[zoo.dataset], zoo.architecture.widths
-        if (widths[0], widths[-1]) != (facts.features, facts.classes):
-            yield (
-                f"{where}.architecture.widths: found {widths}, but {zoo.dataset} has {facts.features} "
-                f"features and {facts.classes} classes; the first width must be {facts.features} and the "
-                f"last {facts.classes}"
-            )
+        yield f"{where}.dataset: {_unknown(zoo.dataset, [*BUILT_IN, *config.datasets])}"
     names = network_names(zoo)
     if isinstance(zoo, ImportedZoo):
         if not names:
@@ -100,6 +98,39 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             f"{where}.held_out: {zoo.held_out} of {len(names)} networks held out leaves "
             f"{len(names) - zoo.held_out} to work with; at least 2 are needed"
         )
+
+
+def _image_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
+    """Files that are not there, and sizes that do not fit, of a data set with a name."""
+    zoo, where = config.zoos[name], f"zoos.{name}"
+    dataset, widths = config.dataset(zoo), zoo.architecture.widths
+    if isinstance(dataset, ImageFiles):
+        for key, path in (("train", dataset.train), ("test", dataset.test)):
+            if path and not (path.is_dir() or (path.suffix == ".parquet" and path.is_file())):
+                yield (
+                    f"datasets.{zoo.dataset}.{key}: {path} (relative to {Path.cwd()}) is neither a folder "
+                    "nor a .parquet file; correct the path"
+                )
+                return
+    facts = dataset.facts if isinstance(dataset, ImageFiles) else BUILT_IN[str(dataset)]
+    classes = widths[-1] if facts.classes is None else facts.classes
+    if (widths[0], widths[-1]) != (facts.features, classes):
+        yield (
+            f"{where}.architecture.widths: found {widths}, but {zoo.dataset} has {facts.features} "
+            f"features and {classes} classes; the first width must be {facts.features} and the last {classes}"
+        )
+    yield from _shift_problems(zoo.out_of_distribution, facts, where)
+
+
+def _shift_problems(shift: str | None, facts: DatasetFacts, where: str) -> Iterator[str]:
+    if shift in BUILT_IN and BUILT_IN[shift].shape != facts.shape:
+        yield (
+            f"{where}.out_of_distribution: the images of {shift} are {BUILT_IN[shift].shape} (channels, "
+            f"height, width), but the networks' data are {facts.shape or 'a table'}; choose another data "
+            "set, 'rotated' or 'shuffled'"
+        )
+    if shift == "rotated" and facts.shape is None:
+        yield f"{where}.out_of_distribution: 'rotated' needs images, but the data are a table; use 'shuffled'"
 
 
 def _canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ from dwf_steps.storage.atomic import replacing
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHAPTERS: dict[str, list[type[Section]]] = {
     "The file": [WorkflowConfig, Experiment],
+    "`datasets`": [dataset.ImageFiles],
     "`zoos`": [
         zoo.TrainedZoo,
         zoo.ImportedZoo,

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, cast
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from dwf_steps.config.canonicalization import Canonicalization
+from dwf_steps.config.dataset import BuiltInName, DatasetConfig, ImageFiles
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generator import FlowConfig, GeneratorConfig
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Name, Section
 from dwf_steps.config.subspace import SubspaceConfig
 from dwf_steps.config.sweep import SECTIONS, Members
-from dwf_steps.config.zoo import ZooConfig
+from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, ZooConfig
 
 
 class Cell(NamedTuple):
@@ -68,6 +69,8 @@ class WorkflowConfig(Section):
     keep_aligned: bool = True
     """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
     about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
+    datasets: dict[Name, ImageFiles] = Field(default_factory=dict)
+    """Image sets of one's own."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]
@@ -85,6 +88,12 @@ class WorkflowConfig(Section):
     """What to run; `all` is exactly these grids. The name of a definition with a `sweep` asks for all its
     members."""
     _members: Members = PrivateAttr(default_factory=dict)
+
+    def dataset(self, zoo: TrainedZoo | ImportedZoo) -> DatasetConfig:
+        """Return what a zoo's networks are trained on: a built-in data set's name, or its files."""
+        if isinstance(zoo.dataset, str):
+            return self.datasets.get(zoo.dataset, cast(BuiltInName, zoo.dataset))
+        return zoo.dataset
 
     @property
     def members(self) -> Members:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from dwf_steps.config.architecture import ArchitectureConfig, Initialisation
-from dwf_steps.config.dataset import DatasetConfig, Shift, SplitsConfig
+from dwf_steps.config.dataset import Shift, SplitsConfig, TableFile
 from dwf_steps.config.matrix import MatrixConfig
-from dwf_steps.config.section import Section
+from dwf_steps.config.section import Name, Section
 
 
 class TrainingConfig(Section):
@@ -44,8 +44,9 @@ class NetworkPlan(Section):
 
 
 class ZooBase(Section):
-    dataset: DatasetConfig
-    """A built-in data set's name, or a table of one's own: `{file: my.csv, target: species}`."""
+    dataset: Name | TableFile
+    """The name of a built-in data set or of one under `datasets`, or a table of one's own:
+    `{file: my.csv, target: species}`."""
     splits: SplitsConfig = SplitsConfig()
     """How the data are divided."""
     architecture: ArchitectureConfig

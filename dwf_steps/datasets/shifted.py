@@ -28,16 +28,15 @@ def shifted_inputs(shift: Shift | None, dataset: Dataset, data_dir: Path | None)
         case "shuffled":
             return numpy_generator("shuffled features", 0).permuted(test, axis=1)
         case "rotated":
-            side = int(test.shape[1] ** 0.5)
-            if side * side != test.shape[1]:
+            if dataset.shape is None or dataset.shape[1] != dataset.shape[2]:
                 raise InputError(
                     f"out_of_distribution: 'rotated' needs square images, but inputs have {test.shape[1]} "
                     "features; use 'shuffled'"
                 )
-            return np.rot90(test.reshape(-1, side, side), axes=(1, 2)).reshape(test.shape)
+            return np.rot90(test.reshape(-1, *dataset.shape), axes=(2, 3)).reshape(test.shape)
         case name:
-            from dwf_steps.datasets.images import idx_images
+            from dwf_steps.datasets.images import torchvision_images
 
             if data_dir is None:
                 raise InputError(f"{name}: its folder is missing; name where it was fetched into")
-            return dataset.standardise(idx_images(name, data_dir, train=False)[0])
+            return dataset.standardise(torchvision_images(name, data_dir, train=False).inputs)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from dwf_steps.config.dataset import SplitsConfig
+from dwf_steps.config.dataset import Shape, SplitsConfig
 from dwf_steps.errors import InputError
 
 CONSTANT = 1e-9  # a feature whose spread is smaller, relative to its mean, only varies by rounding
@@ -29,13 +29,14 @@ class Split:
 @dataclass(frozen=True)
 class Dataset:
     """Training, validation and test examples, standardised with the training set's ``mean`` and ``std``,
-    each (features,) or a scalar."""
+    each (features,) or a scalar; ``shape`` is that of an image (channels, height, width), None for tables."""
 
     train: Split
     validation: Split
     test: Split
     mean: np.ndarray = field(default_factory=lambda: np.zeros(()))
     std: np.ndarray = field(default_factory=lambda: np.ones(()))
+    shape: Shape | None = None
 
     def standardise(self, inputs: np.ndarray) -> np.ndarray:
         """Return other inputs (m, features) on the scale of these, float32."""
@@ -62,9 +63,8 @@ def divide(
     inputs: np.ndarray,
     targets: np.ndarray,
     splits: SplitsConfig,
-    test_inputs: np.ndarray | None = None,
-    test_targets: np.ndarray | None = None,
-    image: bool = False,
+    test: tuple[np.ndarray, np.ndarray] | None = None,
+    shape: Shape | None = None,
 ) -> Dataset:
     """Divide examples by seed, classes in proportion; a test set given is kept as the test set.
 
@@ -72,22 +72,20 @@ def divide(
     ----------
     inputs, targets
         (m, features) and (m,).
-    test_inputs, test_targets
-        The data set's own test set, if it has one; such data are images.
-    image
-        Standardise by one mean and one standard deviation instead of feature by feature.
+    test
+        Inputs and targets of the data set's own test set, if it has one.
+    shape
+        Of images: these are standardised by one mean and one standard deviation a channel instead of feature
+        by feature.
     """
-    if test_inputs is None or test_targets is None:
+    if test is None:
         inputs, test_inputs, targets, test_targets = _split(inputs, targets, splits.test, splits.seed, "test")
     else:
-        image = True
+        test_inputs, test_targets = test
     inputs, validation_inputs, targets, validation_targets = _split(
         inputs, targets, splits.validation, splits.seed + 1, "validation"
     )
-    axis = None if image else 0
-    mean, std = inputs.mean(axis=axis, dtype=np.float64), inputs.std(axis=axis, dtype=np.float64)
-    std = np.where(std > CONSTANT * np.abs(mean), std, 1.0)
-    mean, std = mean.astype(inputs.dtype), std.astype(inputs.dtype)
+    mean, std = _statistics(inputs, shape)
 
     def standardised(x: np.ndarray, y: np.ndarray) -> Split:
         return Split(standardise(x, mean, std), y.astype(np.int64))
@@ -98,7 +96,19 @@ def divide(
         standardised(test_inputs, test_targets),
         mean,
         std,
+        shape,
     )
+
+
+def _statistics(inputs: np.ndarray, shape: Shape | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of inputs (m, features), each (features,): of every feature, or of
+    every channel of images, repeated for its pixels."""
+    channels = inputs.shape[1] if shape is None else shape[0]
+    parts = inputs.reshape(len(inputs), channels, -1)
+    mean, std = parts.mean(axis=(0, 2), dtype=np.float64), parts.std(axis=(0, 2), dtype=np.float64)
+    std = np.where(std > CONSTANT * np.abs(mean), std, 1.0)
+    pixels = parts.shape[2]
+    return mean.repeat(pixels).astype(inputs.dtype), std.repeat(pixels).astype(inputs.dtype)
 
 
 def standardise(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:

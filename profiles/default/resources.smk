@@ -7,7 +7,7 @@ in seconds of one thread. A profile's own expressions cannot see the configurati
 import math
 from functools import cache
 
-from dwf_steps.config.dataset import BUILT_IN
+from dwf_steps.config.dataset import BUILT_IN, TableFile
 
 PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
 CUDA_MB = 4000  # what CUDA takes of the host's memory
@@ -86,16 +86,19 @@ def unbind_threads():
 def zoo_sizes(name):
     """Networks n, weights d, examples m: the same for all of a zoo's jobs, of which there may be thousands."""
     zoo = CONFIG.zoos[name]
-    if isinstance(zoo.dataset, str):
-        m = BUILT_IN[zoo.dataset].examples
-    else:  # a value takes two characters at least
-        m = zoo.dataset.file.stat().st_size // (2 * zoo.architecture.widths[0])
+    dataset = CONFIG.dataset(zoo)
+    if isinstance(dataset, TableFile):  # a value takes two characters at least
+        m = dataset.file.stat().st_size // (2 * zoo.architecture.widths[0])
+    else:
+        m = (BUILT_IN[dataset] if isinstance(dataset, str) else dataset.facts).examples
     return len(network_names(zoo)), zoo.architecture.n_parameters, m
 
 
 def problem(wildcards):
     """The sizes that decide: networks n, of a shard s, weights d, examples m, generated networks g, latents
     k, weights of the velocity network v, ..."""
+    if "zoo" not in wildcards.keys():
+        return SimpleNamespace(dataset=CONFIG.datasets[wildcards.dataset].facts)
     zoo, widths = zoo_of(wildcards), zoo_of(wildcards).architecture.widths
     n, d, m = zoo_sizes(wildcards.zoo)
     p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, units=sum(widths), widest=max(widths[1:]), classes=widths[-1])
@@ -120,6 +123,11 @@ def problem(wildcards):
             else:  # what every unit passes through, and what a unit's weights pass through
                 p.v = 18 * sum(widths[1:-1]) * velocity.depth * velocity.width**2 + 2 * d * velocity.width
     return p
+
+
+def prepare_images_work(p):
+    """Decoded images, one by one and together; a millisecond each."""
+    return 3 * p.dataset.examples * p.dataset.features, 1e-3 * p.dataset.examples
 
 
 def train_zoo_work(p):

@@ -118,16 +118,27 @@ def test_test_examples_do_not_move_the_training_statistics() -> None:
 
 def test_images_are_standardised_by_one_mean_and_one_deviation() -> None:
     inputs, targets = numbered_examples()
-    dataset = divide(inputs, targets, SplitsConfig(), image=True)
+    dataset = divide(inputs, targets, SplitsConfig(), shape=(1, 1, 3))
     assert dataset.train.inputs.mean() == pytest.approx(0, abs=1e-6)
     assert dataset.train.inputs.std() == pytest.approx(1, rel=1e-6)
     assert np.abs(dataset.train.inputs.mean(axis=0)).min() > 0.1
 
 
+def test_every_channel_of_images_has_a_mean_and_a_deviation_of_its_own() -> None:
+    draws = np.random.default_rng(0)
+    pixels = draws.normal([[[1.0]], [[5.0]], [[-2.0]]], [[[1.0]], [[3.0]], [[0.5]]], size=(300, 3, 4, 4))
+    dataset = divide(pixels.reshape(300, -1), np.arange(300) % 3, SplitsConfig(), shape=(3, 4, 4))
+    channels = dataset.train.inputs.reshape(-1, 3, 16)
+    np.testing.assert_allclose(channels.mean(axis=(0, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(channels.std(axis=(0, 2)), 1, rtol=1e-5)
+    assert np.abs(channels.mean(axis=0)).max() > 0.05
+    assert dataset.shape == (3, 4, 4)
+
+
 def test_a_test_set_of_its_own_is_kept_whole_and_in_order() -> None:
     inputs, targets = numbered_examples()
     test_inputs, test_targets = inputs[:40] + 0.5, targets[:40]
-    dataset = divide(inputs, targets, SplitsConfig(), test_inputs, test_targets)
+    dataset = divide(inputs, targets, SplitsConfig(), (test_inputs, test_targets), (1, 1, 3))
     assert [len(split) for split in splits_of(dataset).values()] == [270, 30, 40]
     np.testing.assert_array_equal(dataset.test.targets, test_targets)
     # One affine map for all pixels.

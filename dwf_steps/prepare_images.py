@@ -1,0 +1,41 @@
+"""Decode images of one's own, once for every zoo that asks for them."""
+
+import json
+import logging
+from pathlib import Path
+
+from dwf_steps.config.dataset import ImageFiles
+from dwf_steps.config.section import Section
+from dwf_steps.datasets.image_files import read_images
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.arrays import save_record
+from dwf_steps.storage.atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+
+class PrepareImagesSettings(Section):
+    """Where the images lie."""
+
+    images: ImageFiles
+
+
+def prepare_images(settings: PrepareImagesSettings, output: Path) -> None:
+    """Write `train.npz`, `classes.json` and, where there is a test set, `test.npz` into a folder."""
+    train, test, classes = read_images(settings.images)
+    with replacing(output) as partial:
+        partial.mkdir()
+        for name, images in (("train", train), ("test", test)):
+            if images is not None:
+                save_record(partial / f"{name}.npz", images)
+                logger.info("%s: %d images of %d classes", name, len(images), len(classes))
+        (partial / "classes.json").write_text(json.dumps(classes, indent=1) + "\n")
+
+
+def main() -> None:
+    args = parser(__doc__, "output").parse_args()
+    prepare_images(parse_settings(PrepareImagesSettings, args.settings), args.output)
+
+
+if __name__ == "__main__":
+    run(main)
