@@ -102,6 +102,13 @@ def test_a_control_at_equal_cost_was_trained_for_fewer_steps_than_the_zoo(run: C
     assert 1 <= steps <= 8 * 7
 
 
+def test_held_out_networks_cost_their_training(run: Checkout) -> None:
+    cost = table(run, "cost").query("recalibration == 'none'").set_index("generator")
+    trained = cost.training_seconds_per_network.iloc[0]
+    assert cost.seconds_per_network["held_out"] > trained
+    assert np.isinf(cost.break_even["held_out"])
+
+
 def test_ensembles_of_every_size_are_there_with_their_seconds(run: Checkout) -> None:
     ensembles = table(run, "ensembles")
     sizes = ensembles.groupby(["generator", "recalibration"])["size"].agg(list)

@@ -16,16 +16,18 @@ def cost_table(collection: Collection) -> pd.DataFrame:
 
     ``fit_seconds`` is paid once for the generator, ``prepare_seconds`` once for its zoo (alignment, matrix,
     subspace), ``seconds_per_network`` for each generated network, ``training_seconds_per_network`` for each
-    trained one. ``break_even`` is the number of networks from which on generating is cheaper with the zoo
-    already trained and prepared, ``break_even_prepared`` the same with preparation to be paid; infinite where
-    a generated network takes as long as a trained one.
+    trained one; held-out networks were trained. ``break_even`` is the number of networks from which on
+    generating is cheaper with the zoo already trained and prepared, ``break_even_prepared`` the same with
+    preparation to be paid; infinite where a generated network takes as long as a trained one.
     """
-    jobs = collection.benchmarks
+    jobs, kinds = collection.benchmarks, collection.generators.set_index("generator").kind
     rows = []
     for labels, _ in grouped(collection.networks, KEYS):
         own = jobs[_above(jobs, labels)]
         training = _per_network(own[own.stage.isin(TRAINED)])
         generating = _per_network(own[own.stage.isin(GENERATED)])
+        if kinds[labels["generator"]] == "held_out":
+            generating += training
         fit, prepare = (_once(own[own.stage.isin(stages)]) for stages in (FITTED, PREPARED))
         gained = training - generating
         rows.append(
