@@ -24,7 +24,7 @@ def plot(root: Path, output: Path) -> None:
     collection = Collection([results])
     accuracy_at_novelty(collection, output / "accuracy_at_novelty.pdf")
     accuracy_against_iou(collection, output / "accuracy_against_iou.pdf")
-    ensembles(_table(root, "ensembles"), output / "ensembles.pdf")
+    ensembles(_table(root, "ensembles"), collection, output / "ensembles.pdf")
     explained_variance(collection, output / "explained_variance.pdf")
     loss_curves(collection, output / "flow_loss.pdf")
     for family, level in swept_families(results.record).items():

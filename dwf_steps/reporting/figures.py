@@ -188,14 +188,19 @@ def _spans_decades(values: pd.Series) -> bool:
     return bool(values.min() > 0 and values.max() >= 20 * values.min())
 
 
-def ensembles(table: pd.DataFrame, path: Path) -> None:
+def ensembles(table: pd.DataFrame, collection: Collection, path: Path) -> None:
     """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
-    right."""
+    right. Of each generator only the setting whose largest ensemble scores best is shown."""
     columns = table.zoo + ", " + table.canonicalization
-    lines = [name for name in _names(table.generator) if name != "zoo"]
+    families = collection.generators.set_index("generator").family.to_dict()
+    table = table.assign(family=table.generator.map(families).fillna("zoo"))
+    largest = table.loc[table.groupby(KEYS, sort=False)["size"].idxmax()]
+    by_family = [*COMPARED, "subspace", "family"]
+    best = largest.loc[largest.groupby(by_family, sort=False).accuracy.idxmax(), KEYS]
+    lines = [name for name in _names(table.family) if name != "zoo"]
     with panels(_names(table.recalibration), _names(columns)) as (figure, axes):
-        for keys, rows in grouped(table, KEYS):
-            name = keys["generator"]
+        for keys, rows in grouped(table.merge(best, on=KEYS), [*KEYS, "family"]):
+            name = keys["family"]
             mark = {"color": ZOO_COLOUR, "marker": "*"} if name == "zoo" else _mark(lines.index(name))
             axes[_panel(keys)].plot(
                 rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=name, **mark
