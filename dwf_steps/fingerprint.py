@@ -38,6 +38,13 @@ def fingerprint(module: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
+def file_fingerprint(path: Path) -> str:
+    """Return 16 hex digits that identify the code in one file, wherever it lies."""
+    tree = _Strip().visit(ast.parse(path.read_text(), filename=str(path)))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
 def _file(module: str) -> Path | None:
     base = ROOT.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):

@@ -32,7 +32,7 @@ def import_zoo(
 ) -> None:
     """Check, score and copy the networks in ``files``, in that order."""
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
-    dataset.check_widths(settings.architecture.widths)
+    dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
     arrays = import_networks(files, architecture.layout, settings.keys)
     write_scored_shard(

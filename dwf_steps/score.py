@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import DatasetConfig, Shift, SplitsConfig
 from dwf_steps.config.section import Section
@@ -55,10 +55,10 @@ def score(
 class Scorer:
     """Collects what networks say about a data set's test inputs and about ``shifted`` ones (m', features)."""
 
-    def __init__(self, architecture: MLPArchitecture, dataset: Dataset, shifted: np.ndarray) -> None:
+    def __init__(self, architecture: Architecture, dataset: Dataset, shifted: np.ndarray) -> None:
         self._architecture, self._dataset = architecture, dataset
         self._inputs = (dataset.test.inputs, shifted)
-        classes = architecture.config.widths[-1]
+        classes = architecture.config.classes
         self._said = [[np.empty((0, len(inputs), classes), np.float16)] for inputs in self._inputs]
         self._names: list[str] = []
 

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.controls import FreshControl, RandomInitConfig, SnapshotsConfig
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
@@ -134,7 +134,7 @@ def steps_at_equal_cost(
 
 
 def snapshots(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     dataset: Dataset,
     settings: TrainControlSettings,
     control: SnapshotsConfig,

@@ -38,7 +38,7 @@ def train_zoo(
 ) -> None:
     """Train the networks of one shard and write them with their scores."""
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
-    dataset.check_widths(settings.architecture.widths)
+    dataset.check_fits(settings.architecture)
     architecture, plans = build(settings.architecture), settings.networks
     checkpoint = Checkpoint(
         output.with_name(f"{output.name}.checkpoint"),

@@ -17,7 +17,7 @@ from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.load import load_config
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names, reference_name
 from dwf_steps.errors import InputError
-from dwf_steps.fingerprint import fingerprint
+from dwf_steps.fingerprint import file_fingerprint, fingerprint
 from dwf_steps.reporting.results import ExperimentRecord
 from dwf_steps.reporting.sweeps import swept_families
 

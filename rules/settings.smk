@@ -34,7 +34,15 @@ def task_parts(zoo):
     """The data and the architecture, in JSON's types."""
     dataset = CONFIG.dataset(zoo)
     dataset = dataset if isinstance(dataset, str) else dataset.model_dump(mode="json")
-    return {"dataset": dataset, "splits": zoo.splits, "architecture": zoo.architecture}
+    return {"dataset": dataset, "splits": zoo.splits, "architecture": architecture_parts(zoo)}
+
+
+def architecture_parts(zoo):
+    """The architecture, with what its code is where that is the user's own."""
+    architecture = zoo.architecture
+    if architecture.kind == "module":
+        return architecture.model_copy(update={"code": file_fingerprint(architecture.source_file)})
+    return architecture
 
 
 def score_settings(wildcards):
@@ -47,7 +55,7 @@ def evaluate_settings(wildcards):
 
 
 def evaluate_zoo_settings(wildcards):
-    return as_json(architecture=zoo_of(wildcards).architecture, evaluation=CONFIG.evaluation)
+    return as_json(architecture=architecture_parts(zoo_of(wildcards)), evaluation=CONFIG.evaluation)
 
 
 def recalibrate_settings(wildcards):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import Activation, Initialisation, MLPConfig
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
@@ -33,12 +34,13 @@ class MLP(nn.Module):
         return self.layers[-1](hidden)
 
 
-class MLPArchitecture:
-    """What the workflow needs to know of an MLP."""
+class MLPArchitecture(Architecture):
+    """Multilayer perceptrons."""
 
     def __init__(self, config: MLPConfig) -> None:
-        self.config = config
+        self.config: MLPConfig = config
         self.depth = len(config.widths) - 1
+        self.layers = config.layers
         shapes: dict[str, tuple[int, ...]] = {}
         for i, (fan_in, fan_out) in enumerate(pairwise(config.widths)):
             shapes[f"layers.{i}.weight"] = (fan_out, fan_in)
@@ -46,7 +48,6 @@ class MLPArchitecture:
         self.layout = Layout.of(shapes)
 
     def module(self) -> MLP:
-        """Return an untrained module with the same ``state_dict`` keys."""
         return MLP(self.config.widths, self.config.activation)
 
     def initial_parameters(
@@ -84,19 +85,6 @@ class MLPArchitecture:
         return {name: (2 / shape[1]) ** 0.5 if len(shape) == 2 else 0.0 for name, shape in shapes.items()}
 
     def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        """Run n networks at once.
-
-        Parameters
-        ----------
-        parameters
-            Stacked parameters, each (n, *shape).
-        inputs
-            (batch, features) shared by all networks, or (n, batch, features).
-
-        Returns
-        -------
-        Logits (n, batch, classes).
-        """
         for layer in self._layers(parameters, inputs):
             logits = layer
         return logits
@@ -123,7 +111,6 @@ class MLPArchitecture:
             yield layer
 
     def permutation_spec(self) -> PermutationSpec:
-        """Return which axis of which parameter each hidden layer's units index."""
         spec: PermutationSpec = {}
         for i in range(self.depth):
             units = f"hidden.{i}" if i < self.depth - 1 else None

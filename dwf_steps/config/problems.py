@@ -4,14 +4,17 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from dwf_steps.config.canonicalization import GitRebasin, Normalized, reference_of
+from dwf_steps.config.architecture import MLPConfig, ModuleConfig
+from dwf_steps.config.canonicalization import GitRebasin, Method, Normalized, reference_of
 from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
 from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, TableFile
 from dwf_steps.config.generator import UnitTransformerConfig
+from dwf_steps.config.recalibration import LastLayer, Repair
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
-from dwf_steps.config.zoo import ImportedZoo, n_training, network_names, reference_name
+from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training, network_names, reference_name
+from dwf_steps.errors import InputError
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
@@ -33,7 +36,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     cells = config.cells()
     usable = {}
     for name in dict.fromkeys(cell.zoo for cell in cells):
-        problems = list(_zoo_problems(config, name))
+        problems = list(dict.fromkeys([*_zoo_problems(config, name), *_module_problems(config, name)]))
         yield from problems
         usable[name] = not problems
     for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
@@ -103,7 +106,7 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 def _image_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     """Files that are not there, and sizes that do not fit, of a data set with a name."""
     zoo, where = config.zoos[name], f"zoos.{name}"
-    dataset, widths = config.dataset(zoo), zoo.architecture.widths
+    dataset, architecture = config.dataset(zoo), zoo.architecture
     if isinstance(dataset, ImageFiles):
         for key, path in (("train", dataset.train), ("test", dataset.test)):
             if path and not (path.is_dir() or (path.suffix == ".parquet" and path.is_file())):
@@ -113,11 +116,11 @@ def _image_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 )
                 return
     facts = dataset.facts if isinstance(dataset, ImageFiles) else BUILT_IN[str(dataset)]
-    classes = widths[-1] if facts.classes is None else facts.classes
-    if (widths[0], widths[-1]) != (facts.features, classes):
+    classes = architecture.classes if facts.classes is None else facts.classes
+    if (architecture.features, architecture.classes) != (facts.features, classes):
         yield (
-            f"{where}.architecture.widths: found {widths}, but {zoo.dataset} has {facts.features} "
-            f"features and {classes} classes; the first width must be {facts.features} and the last {classes}"
+            f"{where}.architecture.{architecture.needed}, but {zoo.dataset} has {facts.features} features "
+            f"and {classes} classes"
         )
     yield from _shift_problems(zoo.out_of_distribution, facts, where)
 
@@ -138,11 +141,14 @@ def _canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str
     where = f"canonicalizations.{canon}"
     if sum(isinstance(method, GitRebasin) for method in methods) > 1:
         yield f"{where}: git_rebasin is listed more than once; once is enough"
-    if any(isinstance(m, Normalized) for m in methods) and zoo.architecture.activation != "relu":
-        yield (
-            f"{where}: 'normalized' needs ReLU networks, but zoos.{zoo_name}.architecture.activation is "
-            f"{zoo.architecture.activation!r}; use another canonicalization for this zoo"
-        )
+    if isinstance(zoo.architecture, MLPConfig):
+        if any(isinstance(m, Normalized) for m in methods) and zoo.architecture.activation != "relu":
+            yield (
+                f"{where}: 'normalized' needs ReLU networks, but zoos.{zoo_name}.architecture.activation is "
+                f"{zoo.architecture.activation!r}; use another canonicalization for this zoo"
+            )
+    else:
+        yield from _unstated_symmetries(zoo.architecture, methods, where)
     reference, names = reference_of(methods), network_names(zoo)
     training = names[: n_training(zoo)]
     if reference == "medoid":
@@ -164,6 +170,50 @@ def _canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str
             f"{where}.reference: {name!r} is held out in zoo {zoo_name!r}; choose one of {training[0]} to "
             f"{training[-1]}, or 'medoid'"
         )
+
+
+def _unstated_symmetries(architecture: ModuleConfig, methods: list[Method], where: str) -> Iterator[str]:
+    stated = architecture.symmetries
+    for kind, name in ((GitRebasin, "permutation_spec"), (Normalized, "rescaling_spec")):
+        if any(isinstance(method, kind) for method in methods) and name not in stated:
+            yield (
+                f"{where}: {architecture.target} states no symmetry of this kind: give its module a method "
+                f"`{name}`, or leave this out for its zoo"
+            )
+
+
+def _module_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
+    """What cannot be done with modules of one's own."""
+    zoo, where = config.zoos[name], f"zoos.{name}"
+    if not isinstance(zoo.architecture, ModuleConfig):
+        return
+    try:
+        zoo.architecture.n_parameters  # noqa: B018
+    except InputError as error:
+        yield f"{where}.architecture: {error}"
+        return
+    if isinstance(zoo, TrainedZoo) and set(zoo.initialisations) != {"default"}:
+        yield (
+            f"{where}.initialisations: found {', '.join(zoo.initialisations)}, but modules of one's own "
+            "initialise themselves; use [default]"
+        )
+    for cell in config.cells():
+        if cell.zoo != name:
+            continue
+        layered = [m for m in config.recalibrations[cell.recalibration] if isinstance(m, LastLayer | Repair)]
+        if layered:
+            yield (
+                f"recalibrations.{cell.recalibration}: {layered[0].method} knows the layers of multilayer "
+                f"perceptrons alone, but zoo {name!r} has modules of one's own; use fine_tune"
+            )
+        flow = config.flows().get(cell.generator)
+        if flow and flow.source == "kaiming":
+            yield (
+                f"generators.{cell.generator}.source: 'kaiming' needs multilayer perceptrons, but zoo "
+                f"{name!r} has modules of one's own; use 'standard'"
+            )
+        if flow and isinstance(flow.velocity, UnitTransformerConfig):
+            yield from _unstated_symmetries(zoo.architecture, [GitRebasin()], f"generators.{cell.generator}")
 
 
 def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:

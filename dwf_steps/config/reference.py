@@ -30,6 +30,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         dataset.SplitsConfig,
         dataset.TableFile,
         architecture.MLPConfig,
+        architecture.ModuleConfig,
         zoo.TrainingConfig,
         matrix.MatrixConfig,
     ],

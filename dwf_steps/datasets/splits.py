@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import Shape, SplitsConfig
 from dwf_steps.errors import InputError
 
@@ -50,12 +51,12 @@ class Dataset:
     def n_classes(self) -> int:
         return 1 + int(max(split.targets.max() for split in (self.train, self.validation, self.test)))
 
-    def check_widths(self, widths: list[int]) -> None:
-        """Raise `InputError` unless a network of these widths fits the data."""
-        if widths[0] != self.n_features or widths[-1] < self.n_classes:
+    def check_fits(self, architecture: ArchitectureConfig) -> None:
+        """Raise `InputError` unless networks of an architecture fit the data."""
+        if architecture.features != self.n_features or architecture.classes < self.n_classes:
             raise InputError(
-                f"architecture.widths: found {widths}, but the data have {self.n_features} features and "
-                f"{self.n_classes} classes; set the first and the last width to these"
+                f"architecture.{architecture.needed}, but the data have {self.n_features} features and "
+                f"{self.n_classes} classes"
             )
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.generator import AnyVelocity, FlowConfig
@@ -87,13 +88,16 @@ def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: L
     """Return where a flow to the training networks' latents starts."""
     if config.source == "standard":
         return STANDARD
-    initial, std = _built(matrix.architecture).kaiming_std(), np.empty(matrix.layout.size)
+    architecture = _built(matrix.architecture)
+    if not isinstance(architecture, MLPArchitecture):
+        raise InputError("source 'kaiming' needs multilayer perceptrons; use the standard source")
+    initial, std = architecture.kaiming_std(), np.empty(matrix.layout.size)
     for entry in matrix.layout.entries:
         std[entry.columns] = initial[entry.name]
     return kaiming_source(basis, matrix, std, latents.shift.numpy(), latents.scale.numpy())
 
 
-def _built(architecture: Mapping[str, Any]) -> MLPArchitecture:
+def _built(architecture: Mapping[str, Any]) -> Architecture:
     return build(TypeAdapter(ArchitectureConfig).validate_python(architecture))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.scores import score_split
 
@@ -13,7 +13,7 @@ BARRIER_EXAMPLES = 2000  # training examples on which barriers are measured
 
 
 def midpoint_barrier(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     networks: Mapping[str, np.ndarray],
     reference: Mapping[str, np.ndarray],
     split: Split,

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.progress import progress
 from dwf_steps.randomness import numpy_generator
 from dwf_steps.storage.matrix import WeightMatrix
@@ -20,7 +20,7 @@ Networks = Mapping[str, np.ndarray]
 
 
 def realigned_to_training(
-    architecture: MLPArchitecture, networks: Networks, matrix: WeightMatrix, threads: int = 1
+    architecture: Architecture, networks: Networks, matrix: WeightMatrix, threads: int = 1
 ) -> np.ndarray:
     """Return the Euclidean distance of each of k networks, parameters (k, *shape), to each of n training
     networks, (k, n), after Git Re-Basin has matched its units to that very network's.
@@ -42,7 +42,7 @@ def realigned_to_training(
     return np.stack(columns, axis=1)
 
 
-def _distances_to(networks: Networks, architecture: MLPArchitecture, reference: Networks) -> np.ndarray:
+def _distances_to(networks: Networks, architecture: Architecture, reference: Networks) -> np.ndarray:
     """Return the distances (k,) to one reference after matching to it."""
     matching = match_weights(
         reference, networks, architecture.permutation_spec(), SWEEPS, numpy_generator("git rebasin", 0)

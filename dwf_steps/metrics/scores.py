@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
 from dwf_steps.progress import progress
 from dwf_steps.storage.outputs import LOWEST
@@ -27,7 +27,7 @@ class Scores:
 
 
 @torch.no_grad()
-def score_split(architecture: MLPArchitecture, parameters: Mapping[str, Tensor], split: Split) -> Scores:
+def score_split(architecture: Architecture, parameters: Mapping[str, Tensor], split: Split) -> Scores:
     """Score n networks on one split in one batched pass, block of examples by block of examples."""
     n = len(next(iter(parameters.values())))
     loss = torch.zeros(n, dtype=torch.float64)
@@ -43,13 +43,13 @@ def score_split(architecture: MLPArchitecture, parameters: Mapping[str, Tensor],
 
 @torch.no_grad()
 def log_probabilities(
-    architecture: MLPArchitecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
+    architecture: Architecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
 ) -> np.ndarray:
     """Return the log-probabilities (n, m, c) float16 that n networks give to the classes of m inputs.
 
     They are clipped at `LOWEST`, which float16 still holds; NaN where a network's outputs are not finite.
     """
-    n, classes = len(next(iter(parameters.values()))), architecture.config.widths[-1]
+    n, classes = len(next(iter(parameters.values()))), architecture.config.classes
     result = np.empty((n, len(inputs), classes), np.float16)
     for block, logits in _logits(architecture, parameters, inputs):
         finite = logits.isfinite().all(-1, keepdim=True)
@@ -59,12 +59,11 @@ def log_probabilities(
 
 
 def _logits(
-    architecture: MLPArchitecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
+    architecture: Architecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yield blocks of the m inputs, as many as fit, with what n networks say about them, (n, block, c)."""
     first = next(iter(parameters.values()))
-    widest = max(architecture.config.widths[1:])
-    size = max(1, ACTIVATIONS_BYTES // (len(first) * widest * first.element_size()))
+    size = max(1, ACTIVATIONS_BYTES // (len(first) * architecture.widest * first.element_size()))
     for start in progress(range(0, len(inputs), size), "block of examples"):
         block = slice(start, start + size)
         yield block, architecture.forward(parameters, torch.from_numpy(inputs[block]).to(first))

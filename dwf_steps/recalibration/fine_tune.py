@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.recalibration import FineTune
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.randomness import torch_generator
@@ -13,7 +13,7 @@ from dwf_steps.zoo.training import make_optimizer, take_step
 
 
 def fine_tune(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     parameters: Mapping[str, Tensor],
     inputs: Tensor,
     targets: Tensor,

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.recalibration import FineTune, LastLayer, Repair, RepairMethod
 from dwf_steps.datasets.splits import Split
@@ -18,7 +19,7 @@ Parameters = Mapping[str, Tensor]
 
 
 def recalibrate(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     parameters: Parameters,
     methods: Sequence[RepairMethod],
     train: Split,
@@ -41,12 +42,18 @@ def recalibrate(
         targets = torch.from_numpy(train.targets[chosen]).to(device)
         match method:
             case LastLayer():
-                networks = refit_last_layer(architecture, networks, inputs, targets, method.ridge)
+                networks = refit_last_layer(_mlp(architecture), networks, inputs, targets, method.ridge)
             case Repair():
-                networks = repair(architecture, networks, reference, inputs)
+                networks = repair(_mlp(architecture), networks, reference, inputs)
             case FineTune():
                 networks = fine_tune(architecture, networks, inputs, targets, method)
     return networks
+
+
+def _mlp(architecture: Architecture) -> MLPArchitecture:
+    if not isinstance(architecture, MLPArchitecture):
+        raise ValueError("only multilayer perceptrons can be repaired layer by layer")
+    return architecture
 
 
 def _examples(method: RepairMethod, train: Split) -> np.ndarray:

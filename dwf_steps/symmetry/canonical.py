@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.canonicalization import GitRebasin, Method
 from dwf_steps.randomness import numpy_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
@@ -27,7 +27,7 @@ class Canonical:
 
 
 def canonicalize(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     parameters: Mapping[str, np.ndarray],
     reference: Mapping[str, np.ndarray],
     methods: list[Method],
@@ -58,7 +58,7 @@ def canonicalize(
 
 
 def function_change(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     before: Mapping[str, np.ndarray],
     after: Mapping[str, np.ndarray],
     probe: np.ndarray,

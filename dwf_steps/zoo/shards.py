@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
 from dwf_steps.storage.manifest import unstack, write_shard
 
 
 def write_scored_shard(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     dataset: Dataset,
     parameters: Mapping[str, torch.Tensor],
     names: Sequence[str],

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
@@ -29,7 +29,7 @@ class TrainedNetworks:
     epochs: np.ndarray
 
 
-def initial_networks(architecture: MLPArchitecture, plans: list[NetworkPlan]) -> dict[str, Tensor]:
+def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> dict[str, Tensor]:
     """Draw every network's first weights from its own seed; parameters are (n, *shape)."""
     networks = [
         architecture.initial_parameters(plan.initialisation, torch_generator("initial weights", plan.seed))
@@ -49,7 +49,7 @@ def shuffled_orders(n_examples: int, plans: list[NetworkPlan], epoch: int) -> Te
 
 
 def train_networks(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     dataset: Dataset,
     plans: list[NetworkPlan],
     training: TrainingConfig,
@@ -164,7 +164,7 @@ class _Best:
 
 
 def take_step(
-    architecture: MLPArchitecture,
+    architecture: Architecture,
     parameters: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     inputs: Tensor,

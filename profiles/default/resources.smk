@@ -88,7 +88,7 @@ def zoo_sizes(name):
     zoo = CONFIG.zoos[name]
     dataset = CONFIG.dataset(zoo)
     if isinstance(dataset, TableFile):  # a value takes two characters at least
-        m = dataset.file.stat().st_size // (2 * zoo.architecture.widths[0])
+        m = dataset.file.stat().st_size // (2 * zoo.architecture.features)
     else:
         m = (BUILT_IN[dataset] if isinstance(dataset, str) else dataset.facts).examples
     return len(network_names(zoo)), zoo.architecture.n_parameters, m
@@ -99,12 +99,13 @@ def problem(wildcards):
     k, weights of the velocity network v, ..."""
     if "zoo" not in wildcards.keys():
         return SimpleNamespace(dataset=CONFIG.datasets[wildcards.dataset].facts)
-    zoo, widths = zoo_of(wildcards), zoo_of(wildcards).architecture.widths
+    zoo, network = zoo_of(wildcards), zoo_of(wildcards).architecture
     n, d, m = zoo_sizes(wildcards.zoo)
-    p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, units=sum(widths), widest=max(widths[1:]), classes=widths[-1])
+    p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, widest=max(network.layers), classes=network.classes)
+    p.units = network.features + sum(network.layers)
     p.zoo_is_imported = wildcards.zoo in IMPORTED
     p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
-    p.data = 20 * m * widths[0]  # as read in float64, and as standardised in float32
+    p.data = 20 * m * network.features  # as read in float64, and as standardised in float32
     p.item = {"float16": 2, "float32": 4}[zoo.matrix.dtype]
     p.medoid = "canon" in wildcards.keys() and reference_for(wildcards) == "medoid"
     if "subspace" in wildcards.keys():
@@ -121,7 +122,10 @@ def problem(wildcards):
             if velocity.network == "mlp":
                 p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
             else:  # what every unit passes through, and what a unit's weights pass through
-                p.v = 18 * sum(widths[1:-1]) * velocity.depth * velocity.width**2 + 2 * d * velocity.width
+                p.v = (
+                    18 * sum(network.layers[:-1]) * velocity.depth * velocity.width**2
+                    + 2 * d * velocity.width
+                )
     return p
 
 

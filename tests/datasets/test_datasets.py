@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from idx_files import write_images
 
+from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.config.dataset import BUILT_IN, IDX_FILES, BuiltInName, SplitsConfig, TableFile
 from dwf_steps.datasets import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split, divide
@@ -190,11 +191,11 @@ def test_no_example_of_a_bundled_table_is_in_two_splits() -> None:
 def test_widths_that_do_not_fit_the_data_are_an_input_error(widths: list[int]) -> None:
     dataset = load_dataset("iris", SplitsConfig(), NOWHERE)
     with pytest.raises(InputError, match=rf"found {re.escape(str(widths))}.* 4 features and 3 classes"):
-        dataset.check_widths(widths)
+        dataset.check_fits(MLPConfig(widths=widths))
 
 
 def test_widths_that_fit_the_data_pass() -> None:
-    load_dataset("iris", SplitsConfig(), NOWHERE).check_widths([4, 8, 3])
+    load_dataset("iris", SplitsConfig(), NOWHERE).check_fits(MLPConfig(widths=[4, 8, 3]))
 
 
 def test_a_class_too_rare_to_be_divided_is_an_input_error() -> None:

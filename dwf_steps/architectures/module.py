@@ -1,0 +1,173 @@
+"""Architectures of one's own: any PyTorch module, many networks at once by `torch.func`."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.architecture import Initialisation, ModuleConfig
+from dwf_steps.errors import InputError
+from dwf_steps.storage.layout import Layout
+from dwf_steps.symmetry.permutation import unit_counts
+from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
+
+
+class ModuleArchitecture(Architecture):
+    """The networks that a callable returns.
+
+    If the module has a method ``permutation_spec`` (parameter -> for each axis the name of the permutation
+    that acts on it, or None), Git Re-Basin can align it; if it has ``rescaling_spec``, it can be scaled.
+
+    Raises
+    ------
+    InputError
+        If the callable cannot be imported, does not return a module of the sizes stated, or its module has
+        what cannot be treated as weights: running statistics, tied parameters, dropout.
+    """
+
+    config: ModuleConfig
+
+    def __init__(self, config: ModuleConfig) -> None:
+        self.config = config
+        self._make = _imported(config.target)
+        self._module = self._new(0)
+        parameters = dict(self._module.named_parameters())
+        self._refuse(parameters)
+        self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
+        self.layers = self._sizes()
+
+    @property
+    def source_file(self) -> str:
+        """Where the callable is defined."""
+        return inspect.getfile(self._make)
+
+    def module(self) -> nn.Module:
+        return self._new(0)
+
+    def initial_parameters(
+        self, initialisation: Initialisation, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Draw the module's own first weights; the callable sees PyTorch's global generator, seeded from
+        ``generator``.
+
+        Raises
+        ------
+        ValueError
+            If another initialisation is asked for.
+        """
+        if initialisation != "default":
+            raise ValueError(f"{self.config.target} initialises itself; found {initialisation!r}")
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return {name: value.detach() for name, value in self._new(seed).named_parameters()}
+
+    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        shaped = inputs.unflatten(-1, self.config.shape)
+
+        def one(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+            said: Tensor = functional_call(self._module, weights, (x,))
+            return said
+
+        together = vmap(one, in_dims=(0, 0 if inputs.dim() == 3 else None))
+        outputs: Tensor = together(dict(parameters), shaped)
+        return outputs
+
+    def permutation_spec(self) -> PermutationSpec:
+        shapes = {entry.name: entry.shape for entry in self.layout.entries}
+        if not hasattr(self._module, "permutation_spec"):
+            return {name: (None,) * len(shape) for name, shape in shapes.items()}
+        spec: PermutationSpec = self._module.permutation_spec()  # type: ignore[operator]
+        wrong = [name for name, shape in shapes.items() if len(spec.get(name, ())) != len(shape)]
+        if wrong or spec.keys() != shapes.keys():
+            raise InputError(
+                f"{self.config.target}: permutation_spec names {sorted(spec)}, expected each of "
+                f"{sorted(shapes)} with a name or None for every axis; wrong: "
+                f"{wrong or sorted(spec.keys() - shapes.keys())}"
+            )
+        unit_counts(shapes, spec)
+        return spec
+
+    def rescaling_spec(self) -> RescalingSpec:
+        if not hasattr(self._module, "rescaling_spec"):
+            raise ValueError(f"{self.config.target} states no scaling symmetry (a method `rescaling_spec`)")
+        spec: RescalingSpec = self._module.rescaling_spec()  # type: ignore[operator]
+        return spec
+
+    def _new(self, seed: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = self._make(**self.config.kwargs)
+        if not isinstance(module, nn.Module):
+            raise InputError(
+                f"{self.config.target} returned {type(module).__name__}, expected a torch.nn.Module"
+            )
+        return module.eval()
+
+    def _refuse(self, parameters: Mapping[str, Tensor]) -> None:
+        module, name = self._module, self.config.target
+        if buffers := [key for key, _ in module.named_buffers()]:
+            raise InputError(
+                f"{name}: the module has buffers ({', '.join(buffers[:3])}, ...); running statistics are not "
+                "weights and cannot be generated: use group or layer normalisation"
+            )
+        if tied := sorted(module.state_dict().keys() - parameters.keys()):
+            raise InputError(f"{name}: tied parameters are not supported: {', '.join(tied)}")
+        if dropout := [key for key, part in module.named_modules() if _drops(part)]:
+            raise InputError(
+                f"{name}: dropout is not supported, since networks are trained many at once "
+                f"({', '.join(dropout)}); leave it out or set it to 0"
+            )
+
+    def _sizes(self) -> tuple[int, ...]:
+        """Return how many values each part of the module says of one input."""
+        said: list[int] = []
+
+        def note(_part: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                said.append(output.numel())
+
+        hooks = [part.register_forward_hook(note) for part in self._module.modules()]
+        try:
+            output = self._module(torch.zeros(1, *self.config.shape))
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                f"{self.config.target}: does not take inputs of shape {list(self.config.shape)} ({error}); "
+                "correct architecture.shape"
+            ) from error
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if tuple(output.shape) != (1, self.config.classes):
+            raise InputError(
+                f"{self.config.target}: returned outputs of shape {tuple(output.shape)} for one input, "
+                f"expected (1, {self.config.classes}); correct architecture.classes"
+            )
+        return tuple(said)
+
+
+def _drops(part: nn.Module) -> bool:
+    return isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0
+
+
+def _imported(target: str) -> Callable[..., Any]:
+    """Return the object ``package.module:name``, looked for where the workflow was started too."""
+    module, _, name = target.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"architecture.import: {target} cannot be imported ({error}); expected package.module:callable, "
+            "on the Python path or in the working directory"
+        ) from error
+    make: Callable[..., Any] = found
+    return make

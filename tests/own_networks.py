@@ -1,0 +1,53 @@
+"""Networks of one's own, as a user would bring them."""
+
+from torch import Tensor, nn
+
+
+class SmallCNN(nn.Module):
+    """Two convolutions, the second normalised by groups of one channel, and a linear layer."""
+
+    def __init__(self, channels: int = 4, classes: int = 3) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = nn.GroupNorm(channels, channels)
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.first(images).relu()
+        hidden = self.norm(self.second(hidden)).relu()
+        return self.head(hidden.mean(dim=(2, 3)))
+
+    def permutation_spec(self) -> dict[str, tuple[str | None, ...]]:
+        return {
+            "first.weight": ("first", None, None, None),
+            "first.bias": ("first",),
+            "second.weight": ("second", "first", None, None),
+            "second.bias": ("second",),
+            "norm.weight": ("second",),
+            "norm.bias": ("second",),
+            "head.weight": (None, "second"),
+            "head.bias": (None,),
+        }
+
+
+def plain(width: int = 5) -> nn.Module:
+    """Return networks without stated symmetries."""
+    return nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 3))
+
+
+def with_batch_norm() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+
+
+def with_dropout() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.1), nn.Linear(5, 3))
+
+
+def tied() -> nn.Module:
+    first = nn.Linear(3, 3)
+    return nn.Sequential(first, first)
+
+
+def no_module() -> int:
+    return 3

@@ -1,0 +1,89 @@
+"""An architecture of one's own goes through the whole workflow, and its code is part of what is rerun."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import own_networks
+import pandas as pd
+import pytest
+from checkout import Checkout, one_cell
+from PIL import Image
+
+from dwf_steps.storage.networks import load_network
+
+
+@pytest.fixture(scope="module")
+def run(new_checkout: Callable[[], Checkout]) -> Checkout:
+    checkout = new_checkout()
+    for i in range(60):
+        (checkout.folder / f"colours/{i % 3}").mkdir(parents=True, exist_ok=True)
+        colour = tuple(200 if i % 3 == channel else i for channel in range(3))
+        Image.new("RGB", (4, 4), colour).save(checkout.folder / f"colours/{i % 3}/{i}.png")
+    shutil.copy(own_networks.__file__, checkout.folder / "my_networks.py")
+    checkout = one_cell(checkout, "colours", [2, 2], datasets={"colours": {"train": "colours", "size": 4}})
+    network = {"import": "my_networks:SmallCNN", "kwargs": {"channels": 3}, "shape": [3, 4, 4], "classes": 3}
+    checkout.config["zoos"]["micro"] |= {"architecture": network, "training": {"epochs": 20, "lr": 0.01}}
+    checkout.config["recalibrations"] = {"none": [], "steps": [{"method": "fine_tune", "steps": 2}]}
+    checkout.config["experiments"][0]["generators"] = ["gaussian", "flow"]
+    checkout.config["experiments"][0]["recalibrations"] = ["none", "steps"]
+    checkout.write_config()
+    checkout.snakemake("all")
+    return checkout
+
+
+def test_all_of_the_workflow_runs(run: Checkout) -> None:
+    assert run.pending() == set()
+    table = pd.read_csv(run.folder / "results/tables/accuracy.csv")
+    assert set(table.recalibration) == {"none", "steps"}
+    assert table.query("metric == 'accuracy'").zoo_mean.min() > 0.5
+    alignment = pd.read_csv(run.folder / "results/micro/git_rebasin/alignment.csv")
+    assert (alignment.distance_after <= alignment.distance_before + 1e-9).all()
+    assert (alignment.distance_after < alignment.distance_before - 1e-6).any()
+
+
+def test_a_generated_network_is_rebuilt_from_its_file_alone(
+    run: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.folder)
+    network = load_network(
+        run.folder / "results/micro/git_rebasin/pca_4/flow/networks/shard-0/sample-0.safetensors"
+    )
+    assert type(network).__name__ == "SmallCNN"
+    assert sum(p.numel() for p in network.parameters()) == sum(
+        p.numel() for p in own_networks.SmallCNN(3).parameters()
+    )
+
+
+def test_changed_code_trains_anew_and_a_changed_comment_does_not(run: Checkout) -> None:
+    path: Path = run.folder / "my_networks.py"
+    before = path.read_text()
+    try:
+        path.write_text(before.replace("def forward", "# a comment\n    def forward"))
+        assert run.pending() == set()
+        path.write_text(before.replace(".relu()", ".tanh()"))
+        assert run.pending() >= {"train_zoo", "canonicalize", "score", "evaluate"}
+    finally:
+        path.write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"import": "my_networks:plain", "kwargs": {}, "shape": [48]}, "does not take inputs of shape [48]"),
+        ({"import": "my_networks:Missing"}, "my_networks:Missing cannot be imported"),
+        ({"shape": [3, 5, 5]}, "shape and architecture.classes: found [3, 5, 5] and 3, but colours has 48"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_work_starts(run: Checkout, change: dict, message: str) -> None:
+    zoo = run.config["zoos"]["micro"]
+    network = zoo["architecture"]
+    try:
+        zoo["architecture"] = network | change
+        run.write_config()
+        output = run.snakemake("--dry-run", "all", check=False)
+        assert message in output
+        assert "Traceback" not in output
+    finally:
+        zoo["architecture"] = network
+        run.write_config()
