@@ -149,7 +149,7 @@ def _type(value: dict[str, Any]) -> str:
         return f"list of {_type(items)}"
     if value.get("type") == "object":
         inner = [*value.get("patternProperties", {}).values(), value.get("additionalProperties")][0]
-        return f"name -> {_type(inner)}"
+        return f"name -> {'any value' if inner is True else _type(inner)}"
     bounds = [
         f"{sign} {value[key]}"
         for key, sign in (
