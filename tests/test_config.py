@@ -220,7 +220,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             c["zoos"]["iris"]["architecture"].update(activation="tanh"),
             c["canonicalizations"].update(none=["normalized"]),
         ),
-        ["canonicalizations.none: 'normalized' needs ReLU networks", "'tanh'"],
+        ["canonicalizations.none: 'normalized' removes a symmetry", "(tanh mlp) does not have"],
     ),
     "widths that do not fit the data": (
         lambda c: c["zoos"]["iris"]["architecture"].update(widths=[5, 16, 3]),

@@ -6,13 +6,19 @@ from functools import cache
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.architectures.module import ModuleArchitecture
-from dwf_steps.config.architecture import ArchitectureConfig, MLPConfig, ModuleConfig
+from dwf_steps.config.architecture import ArchitectureConfig, MLPConfig, ModuleConfig, ViTConfig
 
 
 def build(config: ArchitectureConfig) -> Architecture:
     """Return the architecture that a configuration describes."""
-    if isinstance(config, MLPConfig):
-        return MLPArchitecture(config)
+    match config:
+        case MLPConfig():
+            return MLPArchitecture(config)
+        case ViTConfig():
+            # Imported here: torchvision takes a second that other networks need not pay.
+            from dwf_steps.architectures.vit import ViTArchitecture
+
+            return ViTArchitecture(config)
     return _module_architecture(config.model_dump_json())
 
 

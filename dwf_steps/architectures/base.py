@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.architecture import Initialisation, MLPConfig, ModuleConfig
+from dwf_steps.config.architecture import Initialisation, MLPConfig, ModuleConfig, ViTConfig
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec
 
 
 class Architecture(ABC):
@@ -25,7 +25,7 @@ class Architecture(ABC):
         How many values each layer says of one input.
     """
 
-    config: MLPConfig | ModuleConfig
+    config: MLPConfig | ViTConfig | ModuleConfig
     layout: Layout
     layers: tuple[int, ...]
 
@@ -69,6 +69,10 @@ class Architecture(ABC):
         ValueError
             If there is none.
         """
+
+    def attention_spec(self) -> list[Attention]:
+        """Return the attentions whose heads, and dimensions within heads, may be permuted."""
+        return []
 
     @property
     def widest(self) -> int:

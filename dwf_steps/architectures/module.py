@@ -5,48 +5,50 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import Initialisation, ModuleConfig
+from dwf_steps.config.architecture import Initialisation, ModuleConfig, ViTConfig
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
-from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec
 
 
-class ModuleArchitecture(Architecture):
-    """The networks that a callable returns.
+class FunctionalArchitecture(Architecture):
+    """Networks that a callable makes.
 
-    If the module has a method ``permutation_spec`` (parameter -> for each axis the name of the permutation
-    that acts on it, or None), Git Re-Basin can align it; if it has ``rescaling_spec``, it can be scaled.
+    Parameters
+    ----------
+    make
+        Returns a module that takes inputs (batch, *config.shape).
+    name
+        What messages call it.
 
     Raises
     ------
     InputError
-        If the callable cannot be imported, does not return a module of the sizes stated, or its module has
-        what cannot be treated as weights: running statistics, tied parameters, dropout.
+        If it does not return a module of the sizes stated, or the module has what cannot be treated as
+        weights: running statistics, tied parameters, dropout.
     """
 
-    config: ModuleConfig
+    config: ViTConfig | ModuleConfig
 
-    def __init__(self, config: ModuleConfig) -> None:
-        self.config = config
-        self._make = _imported(config.target)
+    def __init__(self, config: ViTConfig | ModuleConfig, make: Callable[..., Any], name: str) -> None:
+        self.config, self._make, self._name = config, make, name
+        # Its fused kernel has no rule for many networks at once.
+        torch.backends.mha.set_fastpath_enabled(False)
         self._module = self._new(0)
         parameters = dict(self._module.named_parameters())
         self._refuse(parameters)
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
         self.layers = self._sizes()
-
-    @property
-    def source_file(self) -> str:
-        """Where the callable is defined."""
-        return inspect.getfile(self._make)
 
     def module(self) -> nn.Module:
         return self._new(0)
@@ -63,7 +65,7 @@ class ModuleArchitecture(Architecture):
             If another initialisation is asked for.
         """
         if initialisation != "default":
-            raise ValueError(f"{self.config.target} initialises itself; found {initialisation!r}")
+            raise ValueError(f"{self._name} initialises itself; found {initialisation!r}")
         seed = int(torch.randint(2**62, (), generator=generator))
         return {name: value.detach() for name, value in self._new(seed).named_parameters()}
 
@@ -74,43 +76,28 @@ class ModuleArchitecture(Architecture):
             said: Tensor = functional_call(self._module, weights, (x,))
             return said
 
-        together = vmap(one, in_dims=(0, 0 if inputs.dim() == 3 else None))
-        outputs: Tensor = together(dict(parameters), shaped)
+        own = inputs.dim() == 3
+        if len(next(iter(parameters.values()))) == 1:
+            alone = one({name: value[0] for name, value in parameters.items()}, shaped[0] if own else shaped)
+            return alone.unsqueeze(0)
+        # The fused attention has no rule for many networks at once, and would run them one by one.
+        with sdpa_kernel(SDPBackend.MATH):
+            outputs: Tensor = vmap(one, in_dims=(0, 0 if own else None))(dict(parameters), shaped)
         return outputs
 
-    def permutation_spec(self) -> PermutationSpec:
-        shapes = {entry.name: entry.shape for entry in self.layout.entries}
-        if not hasattr(self._module, "permutation_spec"):
-            return {name: (None,) * len(shape) for name, shape in shapes.items()}
-        spec: PermutationSpec = self._module.permutation_spec()  # type: ignore[operator]
-        wrong = [name for name, shape in shapes.items() if len(spec.get(name, ())) != len(shape)]
-        if wrong or spec.keys() != shapes.keys():
-            raise InputError(
-                f"{self.config.target}: permutation_spec names {sorted(spec)}, expected each of "
-                f"{sorted(shapes)} with a name or None for every axis; wrong: "
-                f"{wrong or sorted(spec.keys() - shapes.keys())}"
-            )
-        unit_counts(shapes, spec)
-        return spec
-
     def rescaling_spec(self) -> RescalingSpec:
-        if not hasattr(self._module, "rescaling_spec"):
-            raise ValueError(f"{self.config.target} states no scaling symmetry (a method `rescaling_spec`)")
-        spec: RescalingSpec = self._module.rescaling_spec()  # type: ignore[operator]
-        return spec
+        raise ValueError(f"{self._name} has no scaling symmetry")
 
     def _new(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = self._make(**self.config.kwargs)
+            module = self._make()
         if not isinstance(module, nn.Module):
-            raise InputError(
-                f"{self.config.target} returned {type(module).__name__}, expected a torch.nn.Module"
-            )
+            raise InputError(f"{self._name} returned {type(module).__name__}, expected a torch.nn.Module")
         return module.eval()
 
     def _refuse(self, parameters: Mapping[str, Tensor]) -> None:
-        module, name = self._module, self.config.target
+        module, name = self._module, self._name
         if buffers := [key for key, _ in module.named_buffers()]:
             raise InputError(
                 f"{name}: the module has buffers ({', '.join(buffers[:3])}, ...); running statistics are not "
@@ -137,7 +124,7 @@ class ModuleArchitecture(Architecture):
             output = self._module(torch.zeros(1, *self.config.shape))
         except (RuntimeError, ValueError) as error:
             raise InputError(
-                f"{self.config.target}: does not take inputs of shape {list(self.config.shape)} ({error}); "
+                f"{self._name}: does not take inputs of shape {list(self.config.shape)} ({error}); "
                 "correct architecture.shape"
             ) from error
         finally:
@@ -145,13 +132,63 @@ class ModuleArchitecture(Architecture):
                 hook.remove()
         if tuple(output.shape) != (1, self.config.classes):
             raise InputError(
-                f"{self.config.target}: returned outputs of shape {tuple(output.shape)} for one input, "
+                f"{self._name}: returned outputs of shape {tuple(output.shape)} for one input, "
                 f"expected (1, {self.config.classes}); correct architecture.classes"
             )
         return tuple(said)
 
 
+class ModuleArchitecture(FunctionalArchitecture):
+    """The networks that a callable of one's own returns.
+
+    If the module has a method ``permutation_spec`` (parameter -> for each axis the name of the permutation
+    that acts on it, or None), Git Re-Basin can align it; if it has ``rescaling_spec``, it can be scaled; if
+    it has ``attention_spec`` (a list of `Attention`), TransFusion can align its heads.
+
+    Raises
+    ------
+    InputError
+        If the callable cannot be imported as well.
+    """
+
+    config: ModuleConfig
+
+    def __init__(self, config: ModuleConfig) -> None:
+        make = _imported(config.target)
+        self.source_file = inspect.getfile(make)
+        super().__init__(config, partial(make, **config.kwargs), config.target)
+
+    def permutation_spec(self) -> PermutationSpec:
+        shapes = {entry.name: entry.shape for entry in self.layout.entries}
+        if not hasattr(self._module, "permutation_spec"):
+            return {name: (None,) * len(shape) for name, shape in shapes.items()}
+        spec: PermutationSpec = self._module.permutation_spec()  # type: ignore[operator]
+        wrong = [name for name, shape in shapes.items() if len(spec.get(name, ())) != len(shape)]
+        if wrong or spec.keys() != shapes.keys():
+            raise InputError(
+                f"{self._name}: permutation_spec names {sorted(spec)}, expected each of "
+                f"{sorted(shapes)} with a name or None for every axis; wrong: "
+                f"{wrong or sorted(spec.keys() - shapes.keys())}"
+            )
+        unit_counts(shapes, spec)
+        return spec
+
+    def rescaling_spec(self) -> RescalingSpec:
+        if not hasattr(self._module, "rescaling_spec"):
+            raise ValueError(f"{self._name} states no scaling symmetry (a method `rescaling_spec`)")
+        spec: RescalingSpec = self._module.rescaling_spec()  # type: ignore[operator]
+        return spec
+
+    def attention_spec(self) -> list[Attention]:
+        if not hasattr(self._module, "attention_spec"):
+            return []
+        spec: list[Attention] = self._module.attention_spec()  # type: ignore[operator]
+        return spec
+
+
 def _drops(part: nn.Module) -> bool:
+    if isinstance(part, nn.MultiheadAttention):
+        return part.dropout > 0
     return isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0
 
 

@@ -5,13 +5,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from dwf_steps.config.section import Section
 
 Activation = Literal["relu", "gelu", "tanh"]
 Initialisation = Literal["default", "he", "xavier", "uniform", "normal"]
 Size = Annotated[int, Field(ge=1)]
+SYMMETRIES = ("permutation_spec", "rescaling_spec", "attention_spec")
 
 
 class MLPConfig(Section):
@@ -37,6 +38,11 @@ class MLPConfig(Section):
         return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.widths))
 
     @property
+    def symmetries(self) -> list[str]:
+        """Which kinds of symmetries it has: only ReLU is positively homogeneous."""
+        return ["permutation_spec", *(["rescaling_spec"] if self.activation == "relu" else [])]
+
+    @property
     def features(self) -> int:
         """The values of one input."""
         return self.widths[0]
@@ -52,9 +58,89 @@ class MLPConfig(Section):
         return tuple(self.widths[1:])
 
     @property
+    def called(self) -> str:
+        """What messages call it."""
+        return f"{self.activation} mlp"
+
+    @property
     def needed(self) -> str:
         """What must be set to fit other data, for messages."""
         return f"widths: found {self.widths}"
+
+
+class ViTConfig(Section):
+    """A vision transformer, torchvision's `VisionTransformer`, for colour images."""
+
+    kind: Literal["vit"]
+    """The family of networks."""
+    image_size: Size = 32
+    """Height and width of an image."""
+    patch_size: Size = 4
+    """Height and width of a patch; divides image_size."""
+    width: Size = 192
+    """Width of the residual stream; a multiple of heads."""
+    depth: Size = 6
+    """Layers."""
+    heads: Size = 3
+    """Attention heads of a layer."""
+    mlp: Size = 768
+    """Hidden units of each layer's MLP."""
+    classes: Annotated[int, Field(ge=2)]
+    """The number of outputs."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "ViTConfig":
+        if self.image_size % self.patch_size:
+            raise ValueError(f"patch_size ({self.patch_size}) must divide image_size ({self.image_size})")
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+    @property
+    def symmetries(self) -> list[str]:
+        """Which kinds of symmetries it has."""
+        return ["permutation_spec", "attention_spec"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image."""
+        return 3, self.image_size, self.image_size
+
+    @property
+    def features(self) -> int:
+        """The values of one input."""
+        return math.prod(self.shape)
+
+    @property
+    def tokens(self) -> int:
+        """Patches of an image, and the class token."""
+        return (self.image_size // self.patch_size) ** 2 + 1
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of weights, d."""
+        width, mlp = self.width, self.mlp
+        embeddings = (3 * self.patch_size**2 + 1) * width + width + self.tokens * width
+        attention, norms = (width + 1) * 4 * width, 4 * width
+        layer = attention + norms + (width + 1) * mlp + (mlp + 1) * width
+        return embeddings + self.depth * layer + 2 * width + (width + 1) * self.classes
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The values that each layer says of one input."""
+        tokens = self.tokens
+        said = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
+        return (self.width * tokens, *(said * self.depth), self.classes)
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return "vit"
+
+    @property
+    def needed(self) -> str:
+        """What must be set to fit other data, for messages."""
+        return f"image_size and architecture.classes: found {self.image_size} and {self.classes}"
 
 
 class ModuleConfig(Section):
@@ -98,7 +184,12 @@ class ModuleConfig(Section):
     def symmetries(self) -> list[str]:
         """Which of the methods that state symmetries the module has."""
         module = self._built().module()
-        return [name for name in ("permutation_spec", "rescaling_spec") if hasattr(module, name)]
+        return [name for name in SYMMETRIES if hasattr(module, name)]
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return self.target
 
     @property
     def needed(self) -> str:
@@ -114,10 +205,13 @@ class ModuleConfig(Section):
 
 def _kind(value: Any) -> str:
     if isinstance(value, dict):
-        return "module" if "import" in value or "target" in value else "mlp"
+        return "module" if "import" in value or "target" in value else str(value.get("kind", "mlp"))
     return str(value.kind)
 
 
 ArchitectureConfig = Annotated[
-    Annotated[MLPConfig, Tag("mlp")] | Annotated[ModuleConfig, Tag("module")], Discriminator(_kind)
+    Annotated[MLPConfig, Tag("mlp")]
+    | Annotated[ViTConfig, Tag("vit")]
+    | Annotated[ModuleConfig, Tag("module")],
+    Discriminator(_kind),
 ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dwf_steps.config.architecture import MLPConfig, ModuleConfig
-from dwf_steps.config.canonicalization import GitRebasin, Method, Normalized, reference_of
+from dwf_steps.config.canonicalization import GitRebasin, Method, reference_of
 from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
 from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, TableFile
 from dwf_steps.config.generator import UnitTransformerConfig
@@ -15,6 +15,9 @@ from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training, network_names, reference_name
 from dwf_steps.errors import InputError
+
+# Method -> what an architecture must state for it.
+NEEDED = {"git_rebasin": "permutation_spec", "normalized": "rescaling_spec", "transfusion": "attention_spec"}
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
@@ -139,16 +142,10 @@ def _shift_problems(shift: str | None, facts: DatasetFacts, where: str) -> Itera
 def _canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str) -> Iterator[str]:
     zoo, methods = config.zoos[zoo_name], config.canonicalizations[canon]
     where = f"canonicalizations.{canon}"
-    if sum(isinstance(method, GitRebasin) for method in methods) > 1:
-        yield f"{where}: git_rebasin is listed more than once; once is enough"
-    if isinstance(zoo.architecture, MLPConfig):
-        if any(isinstance(m, Normalized) for m in methods) and zoo.architecture.activation != "relu":
-            yield (
-                f"{where}: 'normalized' needs ReLU networks, but zoos.{zoo_name}.architecture.activation is "
-                f"{zoo.architecture.activation!r}; use another canonicalization for this zoo"
-            )
-    else:
-        yield from _unstated_symmetries(zoo.architecture, methods, where)
+    for name in ("git_rebasin", "transfusion"):
+        if sum(method.method == name for method in methods) > 1:
+            yield f"{where}: {name} is listed more than once; once is enough"
+    yield from _missing_symmetries(config, zoo_name, methods, where)
     reference, names = reference_of(methods), network_names(zoo)
     training = names[: n_training(zoo)]
     if reference == "medoid":
@@ -172,20 +169,29 @@ def _canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str
         )
 
 
-def _unstated_symmetries(architecture: ModuleConfig, methods: list[Method], where: str) -> Iterator[str]:
-    stated = architecture.symmetries
-    for kind, name in ((GitRebasin, "permutation_spec"), (Normalized, "rescaling_spec")):
-        if any(isinstance(method, kind) for method in methods) and name not in stated:
-            yield (
-                f"{where}: {architecture.target} states no symmetry of this kind: give its module a method "
-                f"`{name}`, or leave this out for its zoo"
-            )
+def _missing_symmetries(
+    config: WorkflowConfig, zoo_name: str, methods: list[Method], where: str
+) -> Iterator[str]:
+    """Methods that remove a symmetry which a zoo's networks have not, or do not state."""
+    architecture = config.zoos[zoo_name].architecture
+    for method in methods:
+        needed = NEEDED[method.method]
+        if needed in architecture.symmetries:
+            continue
+        if isinstance(architecture, ModuleConfig):
+            cure = f"give its module a method `{needed}`, or use another canonicalization for this zoo"
+        else:
+            cure = "use another canonicalization for this zoo"
+        yield (
+            f"{where}: {method.method!r} removes a symmetry that zoos.{zoo_name}.architecture "
+            f"({architecture.called}) does not have; {cure}"
+        )
 
 
 def _module_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """What cannot be done with modules of one's own."""
+    """What can be done with multilayer perceptrons alone."""
     zoo, where = config.zoos[name], f"zoos.{name}"
-    if not isinstance(zoo.architecture, ModuleConfig):
+    if isinstance(zoo.architecture, MLPConfig):
         return
     try:
         zoo.architecture.n_parameters  # noqa: B018
@@ -194,8 +200,8 @@ def _module_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         return
     if isinstance(zoo, TrainedZoo) and set(zoo.initialisations) != {"default"}:
         yield (
-            f"{where}.initialisations: found {', '.join(zoo.initialisations)}, but modules of one's own "
-            "initialise themselves; use [default]"
+            f"{where}.initialisations: found {', '.join(zoo.initialisations)}, but {zoo.architecture.called} "
+            "networks initialise themselves; use [default]"
         )
     for cell in config.cells():
         if cell.zoo != name:
@@ -204,16 +210,17 @@ def _module_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         if layered:
             yield (
                 f"recalibrations.{cell.recalibration}: {layered[0].method} knows the layers of multilayer "
-                f"perceptrons alone, but zoo {name!r} has modules of one's own; use fine_tune"
+                f"perceptrons alone, but the networks of zoo {name!r} are {zoo.architecture.called}; use "
+                "fine_tune"
             )
         flow = config.flows().get(cell.generator)
         if flow and flow.source == "kaiming":
             yield (
-                f"generators.{cell.generator}.source: 'kaiming' needs multilayer perceptrons, but zoo "
-                f"{name!r} has modules of one's own; use 'standard'"
+                f"generators.{cell.generator}.source: 'kaiming' needs multilayer perceptrons, but the "
+                f"networks of zoo {name!r} are {zoo.architecture.called}; use 'standard'"
             )
         if flow and isinstance(flow.velocity, UnitTransformerConfig):
-            yield from _unstated_symmetries(zoo.architecture, [GitRebasin()], f"generators.{cell.generator}")
+            yield from _missing_symmetries(config, name, [GitRebasin()], f"generators.{cell.generator}")
 
 
 def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:

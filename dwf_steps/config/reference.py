@@ -30,11 +30,16 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         dataset.SplitsConfig,
         dataset.TableFile,
         architecture.MLPConfig,
+        architecture.ViTConfig,
         architecture.ModuleConfig,
         zoo.TrainingConfig,
         matrix.MatrixConfig,
     ],
-    "`canonicalizations`": [canonicalization.GitRebasin, canonicalization.Normalized],
+    "`canonicalizations`": [
+        canonicalization.GitRebasin,
+        canonicalization.Transfusion,
+        canonicalization.Normalized,
+    ],
     "`subspaces`": [subspace.DualPCA, subspace.IncrementalPCA, subspace.NoSubspace],
     "`generators`": [
         generator.FlowConfig,

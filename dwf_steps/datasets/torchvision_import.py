@@ -17,16 +17,21 @@ SCHEMAS = {
 
 def torchvision_datasets() -> ModuleType:
     """Return ``torchvision.datasets``."""
+    return torchvision("datasets")
+
+
+def torchvision(name: str) -> ModuleType:
+    """Return a module of torchvision."""
     try:
-        return importlib.import_module("torchvision.datasets")
+        return importlib.import_module(f"torchvision.{name}")
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
         library = torch.library.Library("torchvision", "DEF")
-        for name, schema in SCHEMAS.items():
-            library.define(name + schema)
+        for operator, schema in SCHEMAS.items():
+            library.define(operator + schema)
         _KEEP_ALIVE.append(library)
-        return importlib.import_module("torchvision.datasets")
+        return importlib.import_module(f"torchvision.{name}")
 
 
 _KEEP_ALIVE: list[torch.library.Library] = []

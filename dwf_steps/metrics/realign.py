@@ -11,6 +11,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.progress import progress
 from dwf_steps.randomness import numpy_generator
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.symmetry.canonical import align_attention
 from dwf_steps.symmetry.git_rebasin import match_weights, squared_norms
 
 GROUP_BYTES = 2**28  # of training networks that are held at a time
@@ -23,7 +24,7 @@ def realigned_to_training(
     architecture: Architecture, networks: Networks, matrix: WeightMatrix, threads: int = 1
 ) -> np.ndarray:
     """Return the Euclidean distance of each of k networks, parameters (k, *shape), to each of n training
-    networks, (k, n), after Git Re-Basin has matched its units to that very network's.
+    networks, (k, n), after its units, and its attention heads, were matched to that very network's.
 
     Matching starts from the order the units are in, so that no distance exceeds the one before. The training
     networks are read some at a time, and matched by ``threads`` threads.
@@ -44,9 +45,10 @@ def realigned_to_training(
 
 def _distances_to(networks: Networks, architecture: Architecture, reference: Networks) -> np.ndarray:
     """Return the distances (k,) to one reference after matching to it."""
-    matching = match_weights(
-        reference, networks, architecture.permutation_spec(), SWEEPS, numpy_generator("git rebasin", 0)
-    )
     target = {name: np.asarray(array, np.float64) for name, array in reference.items()}
+    networks = align_attention(architecture, target, networks, "weights")
+    matching = match_weights(
+        target, networks, architecture.permutation_spec(), SWEEPS, numpy_generator("git rebasin", 0)
+    )
     length = sum(float(np.square(array).sum()) for array in target.values())
     return np.sqrt(np.maximum(squared_norms(networks) + length - 2 * matching.objective[-1], 0))

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.canonicalization import GitRebasin, Method
+from dwf_steps.config.canonicalization import GitRebasin, Method, Pairing, Transfusion
 from dwf_steps.randomness import numpy_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.rescaling import normalize_incoming
+from dwf_steps.symmetry.transfusion import match_attention, permute_attention
 
 FUNCTION_TOLERANCE = 1e-6  # relative, outputs in float64
 
@@ -40,10 +41,12 @@ def canonicalize(
     target = {name: np.asarray(array, np.float64)[None] for name, array in reference.items()}
     sweeps = np.zeros(len(next(iter(networks.values()))), dtype=int)
     for method in methods:
-        if isinstance(method, GitRebasin):
-            spec = architecture.permutation_spec()
+        if isinstance(method, GitRebasin | Transfusion):
+            spec, goal = architecture.permutation_spec(), {name: array[0] for name, array in target.items()}
+            if isinstance(method, Transfusion):
+                networks = align_attention(architecture, goal, networks, method.heads)
             matching = match_weights(
-                {name: array[0] for name, array in target.items()},
+                goal,
                 networks,
                 spec,
                 method.iterations,
@@ -55,6 +58,20 @@ def canonicalize(
             networks = normalize_incoming(networks, architecture.rescaling_spec())
             target = normalize_incoming(target, architecture.rescaling_spec())
     return Canonical(networks, {name: array[0] for name, array in target.items()}, sweeps)
+
+
+def align_attention(
+    architecture: Architecture,
+    reference: Mapping[str, np.ndarray],
+    networks: Mapping[str, np.ndarray],
+    pairing: Pairing,
+) -> dict[str, np.ndarray]:
+    """Return n networks, parameters (n, *shape), with all attentions' heads matched to a reference's."""
+    aligned = dict(networks)
+    for attention in architecture.attention_spec():
+        orders = match_attention(reference, aligned, attention, pairing)
+        aligned = permute_attention(aligned, attention, orders)
+    return aligned
 
 
 def function_change(

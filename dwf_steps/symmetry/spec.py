@@ -1,8 +1,31 @@
 """Symmetries as plain data, read off an architecture."""
 
+from dataclasses import dataclass
+
 PermutationSpec = dict[str, tuple[str | None, ...]]
 """parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
 
 RescalingSpec = list[tuple[tuple[str, ...], str]]
 """For each hidden layer: (incoming parameters, whose first axis are the units), outgoing weight (units on
 its second axis). The first incoming parameter is the one whose rows get unit norm."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What makes queries, keys or values: rows of ``weight`` and ``bias`` from ``first`` on, head by head."""
+
+    weight: str
+    bias: str
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One multi-head attention: its projections, and the ``output`` weight, whose columns are what the heads
+    say."""
+
+    query: Projection
+    key: Projection
+    value: Projection
+    output: str
+    heads: int

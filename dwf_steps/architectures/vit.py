@@ -1,0 +1,54 @@
+"""Vision transformers, torchvision's."""
+
+from functools import partial
+
+from dwf_steps.architectures.module import FunctionalArchitecture
+from dwf_steps.config.architecture import ViTConfig
+from dwf_steps.datasets.torchvision_import import torchvision
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection
+
+
+class ViTArchitecture(FunctionalArchitecture):
+    """`torchvision.models.VisionTransformer` (Dosovitskiy et al. 2021), with its own state-dict keys.
+
+    Its residual stream, which layer norms, embeddings and head share, is left alone; heads, dimensions within
+    heads and hidden units of the MLPs may be permuted.
+    """
+
+    config: ViTConfig
+
+    def __init__(self, config: ViTConfig) -> None:
+        make = partial(
+            torchvision("models.vision_transformer").VisionTransformer,
+            image_size=config.image_size,
+            patch_size=config.patch_size,
+            num_layers=config.depth,
+            num_heads=config.heads,
+            hidden_dim=config.width,
+            mlp_dim=config.mlp,
+            num_classes=config.classes,
+        )
+        super().__init__(config, make, "vit")
+
+    def permutation_spec(self) -> PermutationSpec:
+        spec: PermutationSpec = {entry.name: (None,) * len(entry.shape) for entry in self.layout.entries}
+        for layer in self._layers():
+            hidden = f"{layer}.mlp"
+            spec[f"{layer}.mlp.0.weight"] = (hidden, None)
+            spec[f"{layer}.mlp.0.bias"] = (hidden,)
+            spec[f"{layer}.mlp.3.weight"] = (None, hidden)
+        return spec
+
+    def attention_spec(self) -> list[Attention]:
+        attentions = []
+        for layer in self._layers():
+            name = f"{layer}.self_attention"
+            query, key, value = (
+                Projection(f"{name}.in_proj_weight", f"{name}.in_proj_bias", self.config.width * part)
+                for part in range(3)
+            )
+            attentions.append(Attention(query, key, value, f"{name}.out_proj.weight", self.config.heads))
+        return attentions
+
+    def _layers(self) -> list[str]:
+        return [f"encoder.layers.encoder_layer_{i}" for i in range(self.config.depth)]

@@ -1,0 +1,123 @@
+"""TransFusion: match attention heads, then what is in them (Rinaldi et al. 2025, arXiv 2505.22697)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from dwf_steps.config.canonicalization import Pairing
+from dwf_steps.symmetry.permutation import permute_axis
+from dwf_steps.symmetry.spec import Attention, Projection
+
+Networks = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class HeadOrders:
+    """For n networks, which row of the projections moves to each place, (n, width): ``query_key`` of queries
+    and keys, ``value`` of values and, as columns, of the output. Whole heads move together."""
+
+    query_key: np.ndarray
+    value: np.ndarray
+
+
+def match_attention(
+    reference: Networks, networks: Networks, attention: Attention, pairing: Pairing
+) -> HeadOrders:
+    """Find the orders of heads, and of dimensions within them, that bring n networks closest to a reference.
+
+    The scores of a head are inner products of queries and keys, so that one permutation acts on both; what
+    a head says is the output's columns times the values, another one. With the residual stream left alone no
+    two attentions have to do with each other, and within a pair of heads both permutations are linear
+    assignments. Heads are paired by an assignment too, of one of these: ``spectra``, the summed Euclidean
+    distances between the singular values of their query, key and value projections, which no order within
+    them changes (the paper's); ``weights``, the inner product with the reference that the best orders within
+    each pair reach, so that the whole is the best there is.
+
+    Parameters
+    ----------
+    reference, networks
+        One network's parameters, and n networks' (n, *shape), in float64.
+    """
+    wanted = [
+        _heads({k: v[None] for k, v in reference.items()}, part, attention)[0] for part in _parts(attention)
+    ]
+    found = [_heads(networks, part, attention) for part in _parts(attention)]
+    wanted_output, found_output = (
+        _output_heads(reference[attention.output][None], attention)[0],
+        _output_heads(networks[attention.output], attention),
+    )
+    n, heads, size = found[0].shape[:3]
+    # (n, heads of the reference, heads of the network, place, dimension): gains of the objective.
+    pairs = "haf,nkbf->nhkab"
+    query_key = sum(np.einsum(pairs, w, f, optimize=True) for w, f in zip(wanted[:2], found[:2], strict=True))
+    value = np.einsum(pairs, wanted[2], found[2], optimize=True)
+    value = value + np.einsum(pairs, wanted_output, found_output, optimize=True)
+    costs = _spectral_distances(wanted, found) if pairing == "spectra" else None
+    orders = HeadOrders(*(np.empty((n, heads * size), dtype=int) for _ in range(2)))
+    for i in range(n):
+        gains = (query_key[i], value[i])
+        cost = costs[i] if costs is not None else -_best_gains(gains)
+        places, chosen = linear_sum_assignment(cost)
+        for place, head in zip(places, chosen, strict=True):
+            for order, gain in zip((orders.query_key, orders.value), gains, strict=True):
+                own = linear_sum_assignment(gain[place, head], maximize=True)[1]
+                order[i, place * size : (place + 1) * size] = head * size + own
+    return orders
+
+
+def permute_attention(networks: Networks, attention: Attention, orders: HeadOrders) -> dict[str, np.ndarray]:
+    """Return n networks, parameters (n, *shape), with an attention's heads and dimensions in other orders."""
+    result = dict(networks)
+    width = orders.value.shape[1]
+    for part, order in zip(
+        _parts(attention), (orders.query_key, orders.query_key, orders.value), strict=True
+    ):
+        rows = slice(part.first, part.first + width)
+        for name in (part.weight, part.bias):
+            array = result[name].copy()
+            array[:, rows] = permute_axis(array[:, rows], 0, order)
+            result[name] = array
+    result[attention.output] = permute_axis(result[attention.output], 1, orders.value)
+    return result
+
+
+def _parts(attention: Attention) -> tuple[Projection, Projection, Projection]:
+    return attention.query, attention.key, attention.value
+
+
+def _heads(networks: Networks, part: Projection, attention: Attention) -> np.ndarray:
+    """Return a projection's rows by head, each with its bias, (n, heads, size, inputs + 1)."""
+    width = networks[attention.output].shape[2]
+    rows = slice(part.first, part.first + width)
+    whole = np.concatenate([networks[part.weight][:, rows], networks[part.bias][:, rows, None]], axis=2)
+    return whole.reshape(len(whole), attention.heads, width // attention.heads, -1)
+
+
+def _output_heads(weight: np.ndarray, attention: Attention) -> np.ndarray:
+    """Return the output projection's columns by head, (n, heads, size, outputs)."""
+    n, outputs, width = weight.shape
+    return weight.transpose(0, 2, 1).reshape(n, attention.heads, width // attention.heads, outputs)
+
+
+def _spectral_distances(wanted: list[np.ndarray], found: list[np.ndarray]) -> np.ndarray:
+    """Return the summed distances of singular values, biases left out, (n, heads, heads)."""
+    total: np.ndarray | float = 0.0
+    for one, many in zip(wanted, found, strict=True):
+        target = torch.linalg.svdvals(torch.from_numpy(one[..., :-1])).numpy()
+        spectra = torch.linalg.svdvals(torch.from_numpy(many[..., :-1])).numpy()
+        total = total + np.linalg.norm(target[None, :, None] - spectra[:, None, :], axis=-1)
+    return np.asarray(total)
+
+
+def _best_gains(gains: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Return what the best orders within each pair of heads gain, (heads, heads); gains are (heads, heads,
+    size, size)."""
+    best = np.zeros(gains[0].shape[:2])
+    for gain in gains:
+        for place, head in np.ndindex(best.shape):
+            rows, columns = linear_sum_assignment(gain[place, head], maximize=True)
+            best[place, head] += gain[place, head][rows, columns].sum()
+    return best

@@ -1,0 +1,138 @@
+"""TransFusion keeps functions, undoes any permutation of heads and dimensions, and finds the best one."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import ViTConfig
+from dwf_steps.config.canonicalization import Pairing, Transfusion
+from dwf_steps.symmetry.canonical import canonicalize, function_change
+from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.spec import Attention, Projection
+from dwf_steps.symmetry.transfusion import HeadOrders, match_attention, permute_attention
+
+CONFIG = ViTConfig(kind="vit", image_size=8, width=12, depth=2, heads=3, mlp=10, classes=3)
+ARCHITECTURE = build(CONFIG)
+N, HEADS, SIZE = 4, 3, 4
+PAIRINGS: list[Pairing] = ["spectra", "weights"]
+Networks = dict[str, np.ndarray]
+
+
+def random_networks(n: int = N, seed: int = 0) -> Networks:
+    draws = np.random.default_rng(seed)
+    return {e.name: draws.normal(size=(n, *e.shape)) for e in ARCHITECTURE.layout.entries}
+
+
+def network(networks: Networks, i: int) -> Networks:
+    return {name: array[i] for name, array in networks.items()}
+
+
+def random_orders(draws: np.random.Generator, n: int, heads: int = HEADS, size: int = SIZE) -> HeadOrders:
+    """Return orders in which whole heads move, together for queries, keys and values."""
+    orders = HeadOrders(*(np.empty((n, heads * size), dtype=int) for _ in range(2)))
+    for i in range(n):
+        for place, head in enumerate(draws.permutation(heads)):
+            for order in (orders.query_key, orders.value):
+                order[i, place * size : (place + 1) * size] = head * size + draws.permutation(size)
+    return orders
+
+
+def shuffled(networks: Networks, seed: int = 1) -> Networks:
+    draws = np.random.default_rng(seed)
+    n = len(networks["class_token"])
+    for attention in ARCHITECTURE.attention_spec():
+        networks = permute_attention(networks, attention, random_orders(draws, n))
+    hidden = {f"encoder.layers.encoder_layer_{i}.mlp" for i in range(CONFIG.depth)}
+    units = {name: np.stack([draws.permutation(CONFIG.mlp) for _ in range(n)]) for name in sorted(hidden)}
+    return permute(networks, ARCHITECTURE.permutation_spec(), units)
+
+
+def test_orders_of_heads_dimensions_and_units_change_no_function() -> None:
+    networks = random_networks()
+    probe = np.random.default_rng(2).normal(size=(6, CONFIG.features)).astype(np.float32)
+    change = function_change(ARCHITECTURE, networks, shuffled(networks), probe)
+    assert change.max() < 1e-9
+    moved = shuffled(networks)
+    assert any(not np.array_equal(moved[name], networks[name]) for name in networks)
+    broken = {name: array.copy() for name, array in networks.items()}
+    first = ARCHITECTURE.attention_spec()[0]
+    broken[first.query.weight][:, : CONFIG.width] = np.roll(
+        broken[first.query.weight][:, : CONFIG.width], 1, axis=1
+    )
+    assert function_change(ARCHITECTURE, networks, broken, probe).min() > 1e-3
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_shuffled_copies_are_aligned_to_distance_zero(pairing: Pairing) -> None:
+    reference = network(random_networks(1), 0)
+    copies = shuffled({name: np.stack([array] * N) for name, array in reference.items()})
+    found = canonicalize(ARCHITECTURE, copies, reference, [Transfusion(heads=pairing)]).parameters
+    for name, array in reference.items():
+        np.testing.assert_allclose(found[name], np.stack([array] * N), rtol=1e-12)
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_other_networks_keep_their_functions(pairing: Pairing) -> None:
+    networks = random_networks()
+    found = canonicalize(ARCHITECTURE, networks, network(networks, 0), [Transfusion(heads=pairing)])
+    probe = np.random.default_rng(2).normal(size=(6, CONFIG.features)).astype(np.float32)
+    assert function_change(ARCHITECTURE, networks, found.parameters, probe).max() < 1e-9
+    untouched = ("class_token", "conv_proj.weight", "encoder.pos_embedding", "encoder.ln.weight")
+    for name in (*untouched, "heads.head.weight"):
+        np.testing.assert_array_equal(found.parameters[name], networks[name])
+
+
+def small_attention() -> tuple[Attention, Networks]:
+    """Return separate projections of two heads of two dimensions, of two networks."""
+    draws = np.random.default_rng(3)
+    parts = [Projection(f"{name}.weight", f"{name}.bias") for name in ("query", "key", "value")]
+    networks = {"out": draws.normal(size=(2, 5, 4))}
+    for part in parts:
+        networks |= {part.weight: draws.normal(size=(2, 4, 5)), part.bias: draws.normal(size=(2, 4))}
+    return Attention(*parts, output="out", heads=2), networks
+
+
+def closeness(networks: Networks, reference: Networks) -> float:
+    return sum(float((array[0] * reference[name]).sum()) for name, array in networks.items())
+
+
+def test_pairing_by_weights_is_the_best_of_all_orders() -> None:
+    attention, networks = small_attention()
+    reference, other = network(networks, 0), {name: array[1:] for name, array in networks.items()}
+    found = permute_attention(other, attention, match_attention(reference, other, attention, "weights"))
+    swaps = list(permutations(range(2)))
+    best = -np.inf
+    for heads, *within in product(swaps, repeat=5):
+        orders = [
+            np.array(
+                [[2 * heads[place] + within[2 * part + place][k] for place in range(2) for k in range(2)]]
+            )
+            for part in range(2)
+        ]
+        best = max(best, closeness(permute_attention(other, attention, HeadOrders(*orders)), reference))
+    assert closeness(found, reference) == pytest.approx(best, rel=1e-12)
+    assert closeness(found, reference) >= closeness(other, reference)
+
+
+def test_heads_are_paired_by_their_singular_values() -> None:
+    attention, networks = small_attention()
+    reference, other = network(networks, 0), {name: array[1:] for name, array in networks.items()}
+    parts = (attention.query, attention.key, attention.value)
+
+    def spectra(state: Networks, head: int) -> list[np.ndarray]:
+        rows = slice(2 * head, 2 * head + 2)
+        return [np.linalg.svd(state[part.weight][rows], compute_uv=False) for part in parts]
+
+    own = network(other, 0)
+    costs = [
+        [
+            sum(np.linalg.norm(a - b) for a, b in zip(spectra(reference, i), spectra(own, j), strict=True))
+            for j in range(2)
+        ]
+        for i in range(2)
+    ]
+    straight = costs[0][0] + costs[1][1] <= costs[0][1] + costs[1][0]
+    order = match_attention(reference, other, attention, "spectra").value[0] // 2
+    assert order.tolist() == ([0, 0, 1, 1] if straight else [1, 1, 0, 0])
