@@ -80,7 +80,7 @@ class ViTConfig(Section):
     width: Size = 192
     """Width of the residual stream; a multiple of heads."""
     depth: Size = 6
-    """Layers."""
+    """Number of transformer layers."""
     heads: Size = 3
     """Attention heads of a layer."""
     mlp: Size = 768
