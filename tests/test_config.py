@@ -230,6 +230,37 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         lambda c: c["zoos"]["iris"].update(dataset={"file": "gone.csv", "target": "y"}),
         ["zoos.iris.dataset.file: there is no file gone.csv (relative to", "correct the path"],
     ),
+    "what perceptrons alone can do": (
+        lambda c: (
+            c["zoos"]["iris"].update(
+                architecture={"import": "own_networks:plain", "shape": [4], "classes": 3},
+                initialisations=["he"],
+            ),
+            c["generators"].update(gaussian={"kind": "random_init"}),
+            c["generators"]["flow_narrow"].update(source="kaiming"),
+            c["recalibrations"].update(none=["last_layer"]),
+        ),
+        [
+            "zoos.iris.initialisations: found he, but own_networks:plain networks initialise themselves",
+            "generators.gaussian.initialisation: found 'he', but own_networks:plain",
+            "generators.flow_narrow.source: 'kaiming' needs multilayer perceptrons",
+            "recalibrations.none: last_layer knows the layers of multilayer perceptrons alone",
+        ],
+    ),
+    "symmetries that are not there": (
+        lambda c: (
+            c["zoos"]["iris"].update(
+                architecture={"import": "own_networks:plain", "shape": [4], "classes": 3},
+                initialisations=["default"],
+            ),
+            c["canonicalizations"].update(none=["git_rebasin"], git_rebasin=["transfusion"]),
+        ),
+        [
+            "canonicalizations.none: 'git_rebasin' removes a symmetry",
+            "give its module a method `permutation_spec`",
+            "canonicalizations.git_rebasin: 'transfusion' removes a symmetry that zoos.digits",
+        ],
+    ),
     "images missing": (
         lambda c: (
             c.update(datasets={"birds": {"train": "birds.parquet", "size": 2}}),

@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dwf_steps.config.architecture import MLPConfig, ModuleConfig
-from dwf_steps.config.canonicalization import GitRebasin, Method, reference_of
-from dwf_steps.config.controls import FRESH, HeldOutConfig, SnapshotsConfig, SoupConfig, TrainedConfig
+from dwf_steps.config.canonicalization import Method, reference_of
+from dwf_steps.config.controls import (
+    FRESH,
+    HeldOutConfig,
+    RandomInitConfig,
+    SnapshotsConfig,
+    SoupConfig,
+    TrainedConfig,
+)
 from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, TableFile
-from dwf_steps.config.generator import UnitTransformerConfig
+from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import LastLayer, Repair
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.sweep import SECTIONS
@@ -39,7 +46,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     cells = config.cells()
     usable = {}
     for name in dict.fromkeys(cell.zoo for cell in cells):
-        problems = list(dict.fromkeys([*_zoo_problems(config, name), *_module_problems(config, name)]))
+        problems = list(dict.fromkeys([*_zoo_problems(config, name), *_architecture_problems(config, name)]))
         yield from problems
         usable[name] = not problems
     for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
@@ -188,8 +195,8 @@ def _missing_symmetries(
         )
 
 
-def _module_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """What can be done with multilayer perceptrons alone."""
+def _architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
+    """What only multilayer perceptrons can do, asked of other networks."""
     zoo, where = config.zoos[name], f"zoos.{name}"
     if isinstance(zoo.architecture, MLPConfig):
         return
@@ -213,14 +220,26 @@ def _module_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 f"perceptrons alone, but the networks of zoo {name!r} are {zoo.architecture.called}; use "
                 "fine_tune"
             )
-        flow = config.flows().get(cell.generator)
-        if flow and flow.source == "kaiming":
+        generator, where = config.generators[cell.generator], f"generators.{cell.generator}"
+        if isinstance(generator, RandomInitConfig) and generator.initialisation != "default":
             yield (
-                f"generators.{cell.generator}.source: 'kaiming' needs multilayer perceptrons, but the "
-                f"networks of zoo {name!r} are {zoo.architecture.called}; use 'standard'"
+                f"{where}.initialisation: found {generator.initialisation!r}, but {zoo.architecture.called} "
+                "networks initialise themselves; use default"
             )
-        if flow and isinstance(flow.velocity, UnitTransformerConfig):
-            yield from _missing_symmetries(config, name, [GitRebasin()], f"generators.{cell.generator}")
+        if isinstance(generator, FlowConfig) and generator.source == "kaiming":
+            yield (
+                f"{where}.source: 'kaiming' needs multilayer perceptrons, but the networks of zoo {name!r} "
+                f"are {zoo.architecture.called}; use 'standard'"
+            )
+        if (
+            isinstance(generator, FlowConfig)
+            and isinstance(generator.velocity, UnitTransformerConfig)
+            and NEEDED["git_rebasin"] not in zoo.architecture.symmetries
+        ):
+            yield (
+                f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, but "
+                f"{zoo.architecture.called} states no `{NEEDED['git_rebasin']}`"
+            )
 
 
 def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:
