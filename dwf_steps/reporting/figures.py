@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -41,6 +42,7 @@ STYLE: dict[Any, Any] = {
 PANEL = (3.1, 2.7)  # inches
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
+TITLE_CHARACTERS = 34  # on a line above a panel
 IOU = (-0.03, 1.03)
 SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 
@@ -140,7 +142,8 @@ def _panel(keys: dict[str, str]) -> tuple[str, str]:
 
 def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> None:
     for (row, column), ax in axes.items():
-        ax.set(title=column if row == "none" else f"{column}, {row}", xlabel=x, ylabel=y, **more)
+        title = column if row == "none" else f"{column}, {row}"
+        ax.set(title=fill(title, TITLE_CHARACTERS), xlabel=x, ylabel=y, **more)
 
 
 def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
