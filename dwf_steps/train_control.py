@@ -80,11 +80,11 @@ def train_control(
         if isinstance(control, SnapshotsConfig):
             networks, steps = snapshots(architecture, dataset, settings, control, config)
         else:
-            steps = batches_per_epoch(dataset, config)
+            epoch = batches_per_epoch(dataset, config)
             if control.epochs is not None:
-                steps = round(control.epochs * steps)
+                steps = round(control.epochs * epoch)
             else:
-                whole = round(zoo_epochs(settings.training, zoo) * steps)
+                whole = round(zoo_epochs(settings.training, zoo) * epoch)
                 steps = steps_at_equal_cost(settings, whole, generating, training)
             checkpoint = Checkpoint(
                 output.with_name(f"{output.name}.checkpoint"),

@@ -38,26 +38,29 @@ def zoo_benchmarks(zoo):
     return [f"results/benchmarks/{zoo}/{stage}-{shard}.tsv" for shard in range(n_shards(zoo))]
 
 
+def priced(wildcards):
+    """The generator whose cost a control equals, if it is such a control."""
+    return getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+
+
 def zoo_costs(wildcards):
     """What training the zoo took, where a control is trained at equal cost."""
-    equal = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
-    return zoo_benchmarks(wildcards.zoo) if equal else []
+    return zoo_benchmarks(wildcards.zoo) if priced(wildcards) else []
 
 
 def priced_zoo(wildcards):
     """How long the zoo's networks were trained, where a control is trained at equal cost."""
-    equal = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
-    return zoo_manifests_of([wildcards.zoo]) if equal else []
+    return zoo_manifests_of([wildcards.zoo]) if priced(wildcards) else []
 
 
 def generator_costs(wildcards):
     """What making another generator's networks took, where a control is trained at equal cost."""
-    name = getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+    name = priced(wildcards)
     if name is None:
         return []
     folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}/{name}"
-    priced = SimpleNamespace(zoo=wildcards.zoo, generator=name)
-    decoded = [f"{folder}/decode-{shard}.tsv" for shard in range(n_generated_shards(priced))]
+    names = SimpleNamespace(zoo=wildcards.zoo, generator=name)
+    decoded = [f"{folder}/decode-{shard}.tsv" for shard in range(n_generated_shards(names))]
     fit = [f"{folder.removesuffix(name)}{FITTED_BY[name]}/train_flow.tsv"] if name in FLOWS else []
     return [*fit, f"{folder}/sample.tsv", *decoded]
 

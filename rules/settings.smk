@@ -31,10 +31,8 @@ def import_zoo_settings(wildcards):
 
 
 def task_parts(zoo):
-    """The data and the architecture, in JSON's types."""
-    dataset = CONFIG.dataset(zoo)
-    dataset = dataset if isinstance(dataset, str) else dataset.model_dump(mode="json")
-    return {"dataset": dataset, "splits": zoo.splits, "architecture": architecture_parts(zoo)}
+    """The data and the architecture."""
+    return {"dataset": CONFIG.dataset(zoo), "splits": zoo.splits, "architecture": architecture_parts(zoo)}
 
 
 def architecture_parts(zoo):
@@ -115,8 +113,8 @@ def train_control_settings(wildcards):
     kinds = [control.initialisation] if control.kind == "random_init" else list(zoo.initialisations)
     settings = task_parts(zoo) | {"control": control, "initialisations": kinds}
     settings |= {"training": None if imported else zoo.training, "first": first, "count": last - first}
-    if getattr(control, "equal_cost_to", None):
-        settings["priced_samples"] = CONFIG.generators[control.equal_cost_to].sampling.samples
+    if priced(wildcards):
+        settings["priced_samples"] = CONFIG.generators[priced(wildcards)].sampling.samples
         settings["zoo_networks"] = len(network_names(zoo))
     return as_json(**settings)
 

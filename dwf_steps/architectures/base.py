@@ -55,12 +55,11 @@ class Architecture(ABC):
         Logits (n, batch, classes).
         """
 
-    @abstractmethod
     def permutation_spec(self) -> PermutationSpec:
         """Return which permutation acts on which axis of which parameter; on none where no such symmetry is
         known."""
+        return {entry.name: (None,) * len(entry.shape) for entry in self.layout.entries}
 
-    @abstractmethod
     def rescaling_spec(self) -> RescalingSpec:
         """Return the positive scaling symmetry of every hidden layer.
 
@@ -69,6 +68,7 @@ class Architecture(ABC):
         ValueError
             If there is none.
         """
+        raise ValueError(f"{self.config.called} states no scaling symmetry (`rescaling_spec`)")
 
     def attention_spec(self) -> list[Attention]:
         """Return the attentions whose heads, and dimensions within heads, may be permuted."""

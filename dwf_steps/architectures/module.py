@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import Initialisation, ModuleConfig, ViTConfig
+from dwf_steps.config.architecture import SYMMETRIES, Initialisation, ModuleConfig, ViTConfig
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
@@ -28,8 +28,6 @@ class FunctionalArchitecture(Architecture):
     ----------
     make
         Returns a module that takes inputs (batch, *config.shape).
-    name
-        What messages call it.
 
     Raises
     ------
@@ -40,8 +38,8 @@ class FunctionalArchitecture(Architecture):
 
     config: ViTConfig | ModuleConfig
 
-    def __init__(self, config: ViTConfig | ModuleConfig, make: Callable[..., Any], name: str) -> None:
-        self.config, self._make, self._name = config, make, name
+    def __init__(self, config: ViTConfig | ModuleConfig, make: Callable[..., Any]) -> None:
+        self.config, self._make = config, make
         # Its fused kernel has no rule for many networks at once.
         torch.backends.mha.set_fastpath_enabled(False)
         self._module = self._new(0)
@@ -65,7 +63,7 @@ class FunctionalArchitecture(Architecture):
             If another initialisation is asked for.
         """
         if initialisation != "default":
-            raise ValueError(f"{self._name} initialises itself; found {initialisation!r}")
+            raise ValueError(f"{self.config.called} initialises itself; found {initialisation!r}")
         seed = int(torch.randint(2**62, (), generator=generator))
         return {name: value.detach() for name, value in self._new(seed).named_parameters()}
 
@@ -85,19 +83,18 @@ class FunctionalArchitecture(Architecture):
             outputs: Tensor = vmap(one, in_dims=(0, 0 if own else None))(dict(parameters), shaped)
         return outputs
 
-    def rescaling_spec(self) -> RescalingSpec:
-        raise ValueError(f"{self._name} has no scaling symmetry")
-
     def _new(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = self._make()
         if not isinstance(module, nn.Module):
-            raise InputError(f"{self._name} returned {type(module).__name__}, expected a torch.nn.Module")
+            raise InputError(
+                f"{self.config.called} returned {type(module).__name__}, expected a torch.nn.Module"
+            )
         return module.eval()
 
     def _refuse(self, parameters: Mapping[str, Tensor]) -> None:
-        module, name = self._module, self._name
+        module, name = self._module, self.config.called
         if buffers := [key for key, _ in module.named_buffers()]:
             raise InputError(
                 f"{name}: the module has buffers ({', '.join(buffers[:3])}, ...); running statistics are not "
@@ -124,7 +121,7 @@ class FunctionalArchitecture(Architecture):
             output = self._module(torch.zeros(1, *self.config.shape))
         except (RuntimeError, ValueError) as error:
             raise InputError(
-                f"{self._name}: does not take inputs of shape {list(self.config.shape)} ({error}); "
+                f"{self.config.called}: does not take inputs of shape {list(self.config.shape)} ({error}); "
                 "correct architecture.shape"
             ) from error
         finally:
@@ -132,7 +129,7 @@ class FunctionalArchitecture(Architecture):
                 hook.remove()
         if tuple(output.shape) != (1, self.config.classes):
             raise InputError(
-                f"{self._name}: returned outputs of shape {tuple(output.shape)} for one input, "
+                f"{self.config.called}: returned outputs of shape {tuple(output.shape)} for one input, "
                 f"expected (1, {self.config.classes}); correct architecture.classes"
             )
         return tuple(said)
@@ -156,17 +153,18 @@ class ModuleArchitecture(FunctionalArchitecture):
     def __init__(self, config: ModuleConfig) -> None:
         make = _imported(config.target)
         self.source_file = inspect.getfile(make)
-        super().__init__(config, partial(make, **config.kwargs), config.target)
+        super().__init__(config, partial(make, **config.kwargs))
+        self.symmetries = [name for name in SYMMETRIES if hasattr(self._module, name)]
 
     def permutation_spec(self) -> PermutationSpec:
+        if "permutation_spec" not in self.symmetries:
+            return super().permutation_spec()
         shapes = {entry.name: entry.shape for entry in self.layout.entries}
-        if not hasattr(self._module, "permutation_spec"):
-            return {name: (None,) * len(shape) for name, shape in shapes.items()}
         spec: PermutationSpec = self._module.permutation_spec()  # type: ignore[operator]
         wrong = [name for name, shape in shapes.items() if len(spec.get(name, ())) != len(shape)]
         if wrong or spec.keys() != shapes.keys():
             raise InputError(
-                f"{self._name}: permutation_spec names {sorted(spec)}, expected each of "
+                f"{self.config.called}: permutation_spec names {sorted(spec)}, expected each of "
                 f"{sorted(shapes)} with a name or None for every axis; wrong: "
                 f"{wrong or sorted(spec.keys() - shapes.keys())}"
             )
@@ -174,14 +172,14 @@ class ModuleArchitecture(FunctionalArchitecture):
         return spec
 
     def rescaling_spec(self) -> RescalingSpec:
-        if not hasattr(self._module, "rescaling_spec"):
-            raise ValueError(f"{self._name} states no scaling symmetry (a method `rescaling_spec`)")
+        if "rescaling_spec" not in self.symmetries:
+            return super().rescaling_spec()
         spec: RescalingSpec = self._module.rescaling_spec()  # type: ignore[operator]
         return spec
 
     def attention_spec(self) -> list[Attention]:
-        if not hasattr(self._module, "attention_spec"):
-            return []
+        if "attention_spec" not in self.symmetries:
+            return super().attention_spec()
         spec: list[Attention] = self._module.attention_spec()  # type: ignore[operator]
         return spec
 

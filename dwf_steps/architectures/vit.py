@@ -28,10 +28,10 @@ class ViTArchitecture(FunctionalArchitecture):
             mlp_dim=config.mlp,
             num_classes=config.classes,
         )
-        super().__init__(config, make, "vit")
+        super().__init__(config, make)
 
     def permutation_spec(self) -> PermutationSpec:
-        spec: PermutationSpec = {entry.name: (None,) * len(entry.shape) for entry in self.layout.entries}
+        spec = super().permutation_spec()
         for layer in self._layers():
             hidden = f"{layer}.mlp"
             spec[f"{layer}.mlp.0.weight"] = (hidden, None)

@@ -183,8 +183,7 @@ class ModuleConfig(Section):
     @property
     def symmetries(self) -> list[str]:
         """Which of the methods that state symmetries the module has."""
-        module = self._built().module()
-        return [name for name in SYMMETRIES if hasattr(module, name)]
+        return self._built().symmetries
 
     @property
     def called(self) -> str:

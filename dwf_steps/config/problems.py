@@ -1,6 +1,5 @@
 """The checks that need more than one section of the configuration."""
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dwf_steps.config.controls import (
 from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, TableFile
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import LastLayer, Repair
+from dwf_steps.config.section import did_you_mean
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
@@ -46,7 +46,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     cells = config.cells()
     usable = {}
     for name in dict.fromkeys(cell.zoo for cell in cells):
-        problems = list(dict.fromkeys([*_zoo_problems(config, name), *_architecture_problems(config, name)]))
+        problems = [*_zoo_problems(config, name), *_architecture_problems(config, name)]
         yield from problems
         usable[name] = not problems
     for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
@@ -78,9 +78,7 @@ def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
 
 
 def _unknown(name: str, defined: list[str]) -> str:
-    close = difflib.get_close_matches(name, defined, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{name!r} is not defined; {hint}Defined: {', '.join(defined)}"
+    return f"{name!r} is not defined; {did_you_mean(name, defined)}Defined: {', '.join(defined)}"
 
 
 def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
@@ -210,17 +208,17 @@ def _architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             f"{where}.initialisations: found {', '.join(zoo.initialisations)}, but {zoo.architecture.called} "
             "networks initialise themselves; use [default]"
         )
-    for cell in config.cells():
-        if cell.zoo != name:
-            continue
-        layered = [m for m in config.recalibrations[cell.recalibration] if isinstance(m, LastLayer | Repair)]
+    cells = [cell for cell in config.cells() if cell.zoo == name]
+    for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
+        layered = [m for m in config.recalibrations[recalibration] if isinstance(m, LastLayer | Repair)]
         if layered:
             yield (
-                f"recalibrations.{cell.recalibration}: {layered[0].method} knows the layers of multilayer "
+                f"recalibrations.{recalibration}: {layered[0].method} knows the layers of multilayer "
                 f"perceptrons alone, but the networks of zoo {name!r} are {zoo.architecture.called}; use "
                 "fine_tune"
             )
-        generator, where = config.generators[cell.generator], f"generators.{cell.generator}"
+    for key in dict.fromkeys(cell.generator for cell in cells):
+        generator, where = config.generators[key], f"generators.{key}"
         if isinstance(generator, RandomInitConfig) and generator.initialisation != "default":
             yield (
                 f"{where}.initialisation: found {generator.initialisation!r}, but {zoo.architecture.called} "

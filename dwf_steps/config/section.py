@@ -34,9 +34,13 @@ class Section(BaseModel):
 
 def unknown_key(key: object, allowed: list[str]) -> str:
     """Say that ``key`` is unknown, what is allowed, and which allowed key is closest."""
-    close = difflib.get_close_matches(str(key), allowed, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown key {key!r}; {hint}Allowed: {', '.join(allowed)}"
+    return f"unknown key {key!r}; {did_you_mean(str(key), allowed)}Allowed: {', '.join(allowed)}"
+
+
+def did_you_mean(name: str, allowed: list[str]) -> str:
+    """Return a question that names the closest of what is allowed; nothing where none is close."""
+    close = difflib.get_close_matches(name, allowed, n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 def expand_methods(value: Any) -> Any:
