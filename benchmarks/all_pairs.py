@@ -21,13 +21,14 @@ from scipy.special import log_softmax
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.metrics.classification import wrong
+from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import stream_products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import PRDC, neighbourhood_radii, prdc, wasserstein_to_zoo
 from dwf_steps.metrics.similarity import disagreement, hellinger, paired_jensen_shannon
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.subspace.gram import accumulate
+from dwf_steps.subspace.gram import accumulate, distances_among
 
 CLASSES, REALIGNED, LOOPED = 10, 100, 30
 NEIGHBOURS = 5
@@ -92,14 +93,14 @@ def main() -> None:
             products = stream_products(matrix, n, lambda columns: generated[:, columns], gram)
         with timed("spans, cosines, precision and recall in weight space", seconds):
             distances = (
-                products.distances_among_training,
+                distances_among(products.training),
                 products.distances_among_generated,
                 products.distances_to_training,
             )
             _prdc(*distances)
             _ = products.share_in_span, products.explained_by_one
         with timed("Wasserstein distance and its baseline, 10 draws", seconds):
-            wasserstein_to_zoo(distances[2], distances[0], draws, 10)
+            wasserstein_to_zoo(distances[2], products.training, draws, 10)
         with timed(f"realigning {REALIGNED} networks to all {n}", seconds):
             some = architecture.layout.unflatten(generated[:REALIGNED])
             realigned_to_training(architecture, some, matrix, threads=2)
@@ -118,7 +119,7 @@ def main() -> None:
 
 
 def _prdc(real: np.ndarray, generated: np.ndarray, across: np.ndarray) -> PRDC:
-    radii, own_radii = (neighbourhood_radii(own, NEIGHBOURS) for own in (real, generated))
+    radii, own_radii = (neighbourhood_radii(without_themselves(own), NEIGHBOURS) for own in (real, generated))
     return prdc(radii, own_radii, across, NEIGHBOURS)
 
 

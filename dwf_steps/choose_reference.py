@@ -12,7 +12,7 @@ from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import describe, read_columns
-from dwf_steps.subspace.gram import rough_gram, squared_distances
+from dwf_steps.subspace.gram import distances_among, rough_gram
 
 BLOCK_BYTES = 2**28  # of all networks' weights that are compared at a time
 
@@ -36,7 +36,7 @@ def medoid(paths: list[Path]) -> int:
         columns = slice(start, min(start + width, layout.size))
         block = np.stack([read_columns(path, layout, columns) for path in paths])
         gram += rough_gram(block, len(paths), np.dtype(np.float64))
-    return int(np.sqrt(squared_distances(gram)).sum(axis=1).argmin())
+    return int(distances_among(gram).sum(axis=1).argmin())
 
 
 def choose_reference(

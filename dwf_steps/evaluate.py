@@ -21,12 +21,11 @@ from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.classification import wrong
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.leave_one_out import without_diagonal
+from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import (
-    dispersion_ratio,
     mean_over_pairs,
     neighbourhood_radii,
     prdc,
@@ -191,7 +190,7 @@ def _zoo_subspace_distances(group: Collection) -> tuple[float, float]:
     if group.basis.raw:
         distances = group.zoo.groupby("held_out").nn_distance.mean()
         return distances[False], distances.get(True, np.nan)
-    own = without_diagonal(cdist(training, training)).min(axis=1).mean()
+    own = without_themselves(cdist(training, training)).min(axis=1).mean()
     return own, cdist(held_out, training).min(axis=1).mean() if len(held_out) else np.nan
 
 
@@ -205,12 +204,12 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
     """
     products, draws = group.products, numpy_generator("subsets", evaluation.seed)
     across, among = products.distances_to_training, products.distances_among_generated
-    zoo = products.distances_among_training
-    transport = wasserstein_to_zoo(across, zoo, draws, evaluation.draws)
+    zoo = group.zoo[~group.zoo.held_out]
+    transport = wasserstein_to_zoo(across, products.training, draws, evaluation.draws)
     measures = {
         "within_iou": mean_over_pairs(wrong_set_iou(mistakes, mistakes)),
-        "zoo_within_iou": group.zoo[~group.zoo.held_out].mean_iou.mean(),
-        "dispersion_ratio": dispersion_ratio(among, zoo),
+        "zoo_within_iou": zoo.mean_iou.mean(),
+        "dispersion_ratio": mean_over_pairs(among) / zoo.mean_distance.mean(),
         "wasserstein": transport.distance,
         "wasserstein_zoo_halves": transport.baseline,
         "wasserstein_size": transport.size,
@@ -221,8 +220,8 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
         "outputs": (hellinger(said, said), hellinger(said, group.training.log_probabilities)),
     }
     for space, (own, to_training) in spaces.items():
-        radii = group.zoo.loc[~group.zoo.held_out, f"{space}_radius"].to_numpy()
-        own_radii = neighbourhood_radii(own, evaluation.neighbours)
+        own_radii = neighbourhood_radii(without_themselves(own), evaluation.neighbours)
+        radii = zoo[f"{space}_radius"].to_numpy()
         values = prdc(radii, own_radii, to_training, evaluation.neighbours)
         measures |= {f"{name}_{space}": value for name, value in asdict(values).items()}
     training_distance, held_out_distance = _zoo_subspace_distances(group)

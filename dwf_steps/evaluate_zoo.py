@@ -1,5 +1,6 @@
 """The zoo's own measures: each network against the training networks, itself left out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,20 @@ from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.section import Section
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.leave_one_out import without_diagonal
+from dwf_steps.metrics.leave_one_out import share_in_span, without_themselves
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import neighbourhood_radii
 from dwf_steps.metrics.similarity import hellinger
 from dwf_steps.metrics.weights import training_weight_measures, weight_measures
+from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
-from dwf_steps.storage.arrays import padded
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import read_gram
+
+BLOCK_BYTES = 2**27  # of one kind of values of some training networks with all others
 
 
 class EvaluateZooSettings(Section):
@@ -45,30 +48,44 @@ def evaluate_zoo(
     of training networks score.
 
     Held-out networks are compared with all training networks, training networks with all others: the
-    values that a generated network's are read against. ``weights_radius`` and ``outputs_radius`` are training
-    networks' distances to their k-th neighbour.
+    values that a generated network's are read against. Training networks also have their ``mean_distance`` to
+    the others, and ``weights_radius`` and ``outputs_radius``, the distances to their k-th neighbour.
     """
     matrix = WeightMatrix.open(weights)
-    names, n = np.array([row.name for row in matrix.rows], dtype=str), matrix.n_training
-    zoo = Outputs.load(outputs).of(names.tolist())
-    training = zoo.of(names[:n].tolist())
-    frame = function_measures(zoo, training, among_training=True)
-    products = read_gram(gram).products
-    centred = Products(products[:n, :n], products[n:, :n], products[n:, n:])
-    measures = [training_weight_measures(centred.training, centred.distances_among_training, names[:n])]
-    if len(names) > n:
-        measures.append(weight_measures(centred, names[:n]))
-    frame = frame.join(pd.concat(measures).set_index(frame.index))
-    said, neighbours = training.log_probabilities, settings.evaluation.neighbours
-    spaces = {"weights": centred.distances_among_training, "outputs": hellinger(said, said)}
-    for space, distances in spaces.items():
-        frame[f"{space}_radius"] = padded(neighbourhood_radii(distances, neighbours), len(names))
+    names, n = [row.name for row in matrix.rows], matrix.n_training
+    zoo, products = Outputs.load(outputs), read_gram(gram).products
+    training = zoo.of(names[:n])
+    parts = list(_training_measures(training, products[:n, :n], settings.evaluation.neighbours))
+    if names[n:]:
+        centred = Products(products[:n, :n], products[n:, :n], products[n:, n:])
+        held_out = function_measures(zoo.of(names[n:]), training)
+        parts.append(_joined(held_out, weight_measures(centred, training.names)))
+    frame = pd.concat(parts)
     frame["realigned_distance"] = _realigned_distances(settings, matrix, threads)
     frame.insert(0, "held_out", [row.held_out for row in matrix.rows])
     with replacing(output) as partial:
         frame.to_csv(partial)
     with replacing(ensembles) as partial:
         ensemble_measures(training, settings.evaluation).to_csv(partial, index=False)
+
+
+def _training_measures(training: Outputs, gram: np.ndarray, neighbours: int) -> Iterator[pd.DataFrame]:
+    """Yield what is known of n training networks, some at a time, so that (n, n) values are held once, the
+    Gram matrix."""
+    n, shares = len(training), share_in_span(gram)
+    together = max(1, BLOCK_BYTES // (8 * n))
+    for start in progress(range(0, n, together), "group of training networks"):
+        rows = slice(start, min(start + together, n))
+        some = training.of(training.names[rows].tolist())
+        frame = function_measures(some, training, rows)
+        weights = training_weight_measures(gram, shares, training.names, rows, neighbours)
+        apart = hellinger(some.log_probabilities, training.log_probabilities)
+        frame["outputs_radius"] = neighbourhood_radii(without_themselves(apart, rows=rows), neighbours)
+        yield _joined(frame, weights)
+
+
+def _joined(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    return frame.join(other.set_index(frame.index))
 
 
 def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix, threads: int) -> np.ndarray:
@@ -80,7 +97,7 @@ def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix, th
         chosen = np.r_[:first, n : len(matrix.rows)]
         architecture, networks = build(settings.architecture), matrix.networks(chosen)
         distances = realigned_to_training(architecture, networks, matrix, threads)
-        distances[:first, :first] = without_diagonal(distances[:first, :first])
+        distances[:first] = without_themselves(distances[:first], rows=slice(first))
         nearest[chosen] = distances.min(axis=1)
     return nearest
 

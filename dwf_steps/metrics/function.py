@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.metrics.classification import brier, expected_calibration_error, nll, wrong
+from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.similarity import disagreement, paired_jensen_shannon
 from dwf_steps.storage.outputs import Outputs
 
 
-def function_measures(networks: Outputs, training: Outputs, among_training: bool = False) -> pd.DataFrame:
+def function_measures(networks: Outputs, training: Outputs, rows: slice | None = None) -> pd.DataFrame:
     """Return one row a network: how good it is, and how close to the training networks.
 
     ``max_iou`` and ``mean_iou`` are over all training networks, ``similar`` is the one with the largest
@@ -18,8 +19,8 @@ def function_measures(networks: Outputs, training: Outputs, among_training: bool
 
     Parameters
     ----------
-    among_training
-        The first networks are the training networks themselves, each left out of its own comparison.
+    rows
+        Which training networks these networks are themselves, if any: each is left out of its own comparison.
     """
     mistakes = wrong(networks.log_probabilities, networks.targets)
     overlap = wrong_set_iou(mistakes, wrong(training.log_probabilities, training.targets))
@@ -28,9 +29,8 @@ def function_measures(networks: Outputs, training: Outputs, among_training: bool
         training.log_probabilities.argmax(axis=-1),
         networks.log_probabilities.shape[-1],
     )
-    if among_training:
-        itself = np.arange(len(training))
-        overlap[itself, itself] = apart[itself, itself] = np.nan
+    if rows is not None:
+        overlap, apart = (without_themselves(values, np.nan, rows) for values in (overlap, apart))
     similar = np.nanargmax(overlap, axis=1)
     return pd.DataFrame(
         {

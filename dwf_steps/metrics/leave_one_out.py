@@ -4,6 +4,8 @@ import numpy as np
 
 from dwf_steps.metrics.products import MOST_SPANNING
 
+EVERY = slice(None)
+
 
 def share_in_span(gram: np.ndarray) -> np.ndarray:
     """Return the share of each row inside the affine span of the others, (n,).
@@ -32,25 +34,30 @@ def share_in_span(gram: np.ndarray) -> np.ndarray:
     return shares
 
 
-def explained_by_one(gram: np.ndarray) -> np.ndarray:
-    """Return how much of each row, seen from the others' mean, the best of the others explains, (n,).
+def explained_by_one(gram: np.ndarray, rows: slice = EVERY) -> np.ndarray:
+    """Return how much of each row, seen from the others' mean, the best of the others explains, (k,).
 
     That is the largest squared cosine between the two. Seen from the mean of all but row i, row i lies at
     n / (n - 1) times its centred position x_i, and row j at x_j + x_i / (n - 1).
+
+    Parameters
+    ----------
+    gram
+        (n, n), rows centred by their mean.
+    rows
+        Which k of them.
     """
-    n = len(gram)
-    squares = np.diag(gram)
-    products = (n / (n - 1)) * (gram + squares[:, None] / (n - 1))
-    lengths = squares[None, :] + 2 * gram / (n - 1) + squares[:, None] / (n - 1) ** 2
-    own = (n / (n - 1)) ** 2 * squares[:, None]
+    n, squares = len(gram), np.diag(gram)
+    own, among = squares[rows, None], gram[rows]
+    products = (n / (n - 1)) * (among + own / (n - 1))
+    lengths = squares[None, :] + 2 * among / (n - 1) + own / (n - 1) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        cosines = np.nan_to_num(products**2 / (own * lengths))
-    np.fill_diagonal(cosines, 0.0)
-    return cosines.max(axis=1)
+        cosines = np.nan_to_num(products**2 / ((n / (n - 1)) ** 2 * own * lengths))
+    return without_themselves(cosines, 0.0, rows).max(axis=1)
 
 
-def without_diagonal(distances: np.ndarray) -> np.ndarray:
-    """Return distances (n, n) with infinity between each network and itself."""
-    result = distances.copy()
-    np.fill_diagonal(result, np.inf)
+def without_themselves(values: np.ndarray, instead: float = np.inf, rows: slice = EVERY) -> np.ndarray:
+    """Return values (k, n) of each of the networks ``rows`` with all n, with ``instead`` for its own."""
+    result = values.astype(np.float64)
+    result[np.arange(len(result)), np.arange(values.shape[1])[rows]] = instead
     return result

@@ -9,7 +9,7 @@ import numpy as np
 from dwf_steps.progress import progress
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.centring import centred_strips
-from dwf_steps.subspace.gram import GramMatrix, squared_distances
+from dwf_steps.subspace.gram import GramMatrix, distances_among
 
 MOST_SPANNING = 4000  # training networks, beyond which their Gram matrix is not decomposed
 GROUP_BYTES = 2**28  # of generated rows that are read at a time
@@ -50,12 +50,7 @@ class Products:
     @cached_property
     def distances_among_generated(self) -> np.ndarray:
         """Euclidean distances (k, k)."""
-        return np.sqrt(squared_distances(self.generated))
-
-    @cached_property
-    def distances_among_training(self) -> np.ndarray:
-        """Euclidean distances (n, n)."""
-        return np.sqrt(squared_distances(self.training))
+        return distances_among(self.generated)
 
     @property
     def share_in_span(self) -> np.ndarray:
@@ -112,7 +107,7 @@ def stream_products(
     generated
         Returns the columns asked for, (k, columns).
     training_gram
-        Of the rows of ``matrix``.
+        Of the rows of ``matrix``. Its diagonal is replaced.
     """
     n = matrix.n_training
     across, among, norms = np.zeros((k, n)), np.zeros((k, k)), np.zeros(n)
@@ -126,6 +121,6 @@ def stream_products(
                 across += others @ training.T
                 among += others @ others.T
                 norms += np.square(training).sum(axis=1)
-    products = training_gram.products[:n, :n].copy()
+    products = training_gram.products[:n, :n]
     np.fill_diagonal(products, norms)
     return Products(products, across, among, training_gram.rounding)

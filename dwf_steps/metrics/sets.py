@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from dwf_steps.metrics.leave_one_out import without_diagonal
+from dwf_steps.subspace.gram import distances_among
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ def prdc(radii: np.ndarray, own_radii: np.ndarray, across: np.ndarray, neighbour
 
 
 def neighbourhood_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
-    """Return each point's distance to its ``neighbours``-th nearest other point, (n,); NaN if there are not
+    """Return each point's distance to its ``neighbours``-th nearest other point, (k,); NaN if there are not
     so many.
 
     Parameters
     ----------
     distances
-        (n, n) within a set.
+        (k, n) of some points of a set to all of it, infinite from each to itself.
     """
-    if len(distances) <= neighbours:
+    if distances.shape[1] <= neighbours:
         return np.full(len(distances), np.nan)
-    radii: np.ndarray = np.partition(without_diagonal(distances), neighbours - 1, axis=1)[:, neighbours - 1]
+    radii: np.ndarray = np.partition(distances, neighbours - 1, axis=1)[:, neighbours - 1]
     return radii
 
 
@@ -99,7 +99,7 @@ class Transport:
 
 
 def wasserstein_to_zoo(
-    across: np.ndarray, zoo: np.ndarray, draws: np.random.Generator, repeats: int = 5
+    across: np.ndarray, zoo_gram: np.ndarray, draws: np.random.Generator, repeats: int = 5
 ) -> Transport:
     """Return the 2-Wasserstein distance of k generated networks to n of the zoo, beside its baseline.
 
@@ -109,8 +109,10 @@ def wasserstein_to_zoo(
 
     Parameters
     ----------
-    across, zoo
-        Distances (k, n) and (n, n).
+    across
+        Distances (k, n).
+    zoo_gram
+        Gram matrix (n, n) of the zoo.
     draws
         Chooses the networks.
 
@@ -119,34 +121,18 @@ def wasserstein_to_zoo(
     ValueError
         If there is no generated network, or fewer than two in the zoo.
     """
-    size = min(len(across), len(zoo) // 2)
+    k, n = across.shape
+    size = min(k, n // 2)
     if size == 0:
-        raise ValueError(
-            f"found {len(across)} generated networks and {len(zoo)} of the zoo, expected at least 1 and 2"
-        )
+        raise ValueError(f"found {k} generated networks and {n} of the zoo, expected at least 1 and 2")
     pairs = []
     for _ in range(repeats):
-        half, other = draws.permutation(len(zoo))[: 2 * size].reshape(2, size)
-        chosen = draws.permutation(len(across))[:size]
-        pairs.append((wasserstein(across[np.ix_(chosen, half)]), wasserstein(zoo[np.ix_(other, half)])))
+        half, other = draws.permutation(n)[: 2 * size].reshape(2, size)
+        chosen = draws.permutation(k)[:size]
+        own = distances_among(zoo_gram, other, half)
+        pairs.append((wasserstein(across[np.ix_(chosen, half)]), wasserstein(own)))
     distance, baseline = np.mean(pairs, axis=0)
     return Transport(float(distance), float(baseline), size)
-
-
-def dispersion_ratio(generated: np.ndarray, zoo: np.ndarray) -> float:
-    """Return the mean distance between two generated networks over that between two of the zoo.
-
-    Parameters
-    ----------
-    generated, zoo
-        Distances (k, k) and (n, n) within each set; the diagonals play no part.
-
-    Raises
-    ------
-    ValueError
-        If either set has fewer than two networks.
-    """
-    return mean_over_pairs(generated) / mean_over_pairs(zoo)
 
 
 def mean_over_pairs(values: np.ndarray) -> float:

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.metrics.leave_one_out import explained_by_one, share_in_span, without_diagonal
+from dwf_steps.metrics.leave_one_out import explained_by_one, without_themselves
 from dwf_steps.metrics.products import Products
+from dwf_steps.metrics.sets import neighbourhood_radii
+from dwf_steps.subspace.gram import distances_among
 
 
 def weight_measures(products: Products, training_names: np.ndarray) -> pd.DataFrame:
@@ -21,22 +23,30 @@ def weight_measures(products: Products, training_names: np.ndarray) -> pd.DataFr
     )
 
 
-def training_weight_measures(gram: np.ndarray, distances: np.ndarray, names: np.ndarray) -> pd.DataFrame:
-    """Return what `weight_measures` would say of each training network, had it been left out.
+def training_weight_measures(
+    gram: np.ndarray, span_shares: np.ndarray, names: np.ndarray, rows: slice, neighbours: int
+) -> pd.DataFrame:
+    """Return what `weight_measures` would say of some training networks, had each been left out; besides, the
+    mean distance to the others, and the distance to the ``neighbours``-th nearest of them.
 
     Parameters
     ----------
     gram
         (n, n), training rows centred by their mean.
-    distances
-        (n, n) among them.
+    span_shares
+        (n,), their `share_in_span`.
+    rows
+        Which of them.
     """
-    others = without_diagonal(distances)
+    distances = distances_among(gram, rows)
+    others = without_themselves(distances, rows=rows)
     return pd.DataFrame(
         {
             "nn_distance": others.min(axis=1),
             "nearest": names[others.argmin(axis=1)],
-            "span_share": share_in_span(gram),
-            "explained_by_one": explained_by_one(gram),
+            "span_share": span_shares[rows],
+            "explained_by_one": explained_by_one(gram, rows),
+            "mean_distance": distances.sum(axis=1) / (len(gram) - 1),
+            "weights_radius": neighbourhood_radii(others, neighbours),
         }
     )

@@ -15,6 +15,9 @@ from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.centring import centred_strips
 
+EVERY = slice(None)
+Selection = slice | np.ndarray
+
 
 @dataclass(frozen=True)
 class GramMatrix:
@@ -89,10 +92,12 @@ def rough_gram(block: np.ndarray, n_training: int, dtype: np.dtype) -> np.ndarra
 
 
 def _centre(gram: np.ndarray, n_training: int) -> np.ndarray:
-    """Centre the rows behind ``gram`` by their training mean once more, which removes what rounding of the
-    means left: (I - 1w') G (I - w1') with w = 1/n on the training rows."""
+    """Centre the rows behind ``gram`` by their training mean once more, in place, which removes what rounding
+    of the means left: (I - 1w') G (I - w1') with w = 1/n on the training rows."""
     mean = gram[:, :n_training].mean(axis=1)
-    return gram - mean[:, None] - mean[None, :] + mean[:n_training].mean()
+    gram -= mean[:, None]
+    gram -= mean - mean[:n_training].mean()
+    return gram
 
 
 def _working_precision(matrix: WeightMatrix) -> np.dtype:
@@ -115,11 +120,12 @@ def read_gram(paths: list[Path]) -> GramMatrix:
                 f"{paths[0].parent}: the parts of the Gram matrix do not join (columns up to {left.stop}, "
                 f"then from {right.start}); delete the folder and run again"
             )
-    products = np.sum([part.products for part in parts], axis=0)
-    return replace(parts[0], products=products, stop=parts[-1].stop)
+    for part in parts[1:]:
+        np.add(parts[0].products, part.products, out=parts[0].products)
+    return replace(parts[0], stop=parts[-1].stop)
 
 
-def squared_distances(gram: np.ndarray) -> np.ndarray:
-    """Return the squared Euclidean distances (n, n) between the rows that a Gram matrix describes."""
-    norms = np.diag(gram)
-    return np.maximum(norms[:, None] + norms[None, :] - 2 * gram, 0.0)
+def distances_among(gram: np.ndarray, rows: Selection = EVERY, others: Selection = EVERY) -> np.ndarray:
+    """Return Euclidean distances (k, l) between some of the rows that a Gram matrix describes and others."""
+    norms, products = np.diag(gram), gram[rows][:, others]
+    return np.sqrt(np.maximum(norms[rows, None] + norms[others] - 2 * products, 0.0))

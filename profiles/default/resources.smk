@@ -248,13 +248,15 @@ def evaluate_work(p):
     some = 100 * p.d * 16
     alike = 2 * p.g * (p.n + p.g) * (p.m * p.classes + p.d) / FLOPS
     seconds = alike + evaluated_pairs(p) + (p.n * p.item + 4 * p.g) * p.d / READ
-    return p.block + said + some + BLOCK + p.data + SCORING + 32 * p.n**2 + 64 * p.g * (p.n + p.g), seconds
+    pairs = 24 * p.n**2 + 64 * p.g * (p.n + p.g)
+    return p.block + said + some + BLOCK + p.data + SCORING + pairs, seconds
 
 
 def evaluate_zoo_work(p):
+    """The Gram matrix, two of its parts when they are read, and values of some networks with all others."""
     said = 12 * p.n * p.m * p.classes
     alike = 2 * p.n**2 * p.m * p.classes / FLOPS
-    return 64 * p.n**2 + said + 100 * p.d * 16 + BLOCK, alike + evaluated_pairs(p)
+    return 16 * p.n**2 + said + 100 * p.d * 16 + 8 * BLOCK, alike + evaluated_pairs(p)
 
 
 def evaluated_pairs(p):

@@ -47,3 +47,4 @@ def test_explained_by_one_is_the_largest_squared_cosine_with_another() -> None:
         cosines = others @ row / (np.linalg.norm(others, axis=1) * np.linalg.norm(row))
         expected.append((cosines**2).max())
     np.testing.assert_allclose(explained_by_one(gram(rows)), expected, atol=1e-12)
+    np.testing.assert_allclose(explained_by_one(gram(rows), slice(2, 5)), expected[2:5], atol=1e-12)

@@ -127,7 +127,6 @@ def test_products_are_of_centred_rows(tmp_path: Path, monkeypatch: pytest.Monkey
     np.testing.assert_allclose(found.across, x @ training.T, atol=1e-12)
     np.testing.assert_allclose(found.generated, x @ x.T, atol=1e-12)
     np.testing.assert_allclose(found.distances_among_generated, cdist(x, x), atol=1e-7)
-    np.testing.assert_allclose(found.distances_among_training, cdist(training, training), atol=1e-7)
 
 
 def test_the_share_in_the_span_is_that_of_least_squares(

@@ -11,7 +11,7 @@ from dwf_steps.errors import InputError
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.subspace.gram import GramMatrix, accumulate, read_gram, squared_distances
+from dwf_steps.subspace.gram import GramMatrix, accumulate, distances_among, read_gram
 
 N, HELD_OUT, D = 6, 3, 50
 
@@ -83,14 +83,16 @@ def test_a_large_common_offset_costs_no_digits(tmp_path: Path) -> None:
 
 def test_distances_follow_from_the_gram_matrix() -> None:
     rows = random_rows().astype(np.float64)
-    expected = cdist(rows, rows, "sqeuclidean")
-    np.testing.assert_allclose(squared_distances(direct_gram(rows, N)), expected, rtol=1e-9, atol=1e-9)
+    gram, some, others = direct_gram(rows, N), slice(2, 5), np.array([0, 3])
+    np.testing.assert_allclose(distances_among(gram), cdist(rows, rows), rtol=1e-9, atol=1e-7)
+    expected = cdist(rows[some], rows[others])
+    np.testing.assert_allclose(distances_among(gram, some, others), expected, rtol=1e-9, atol=1e-7)
 
 
-def test_squared_distances_are_never_negative() -> None:
+def test_distances_of_equal_rows_are_no_roots_of_negative_numbers() -> None:
     rows = np.repeat(random_rows().astype(np.float64)[:1], 8, axis=0)
     rows += 1e-9 * np.random.default_rng(3).normal(size=rows.shape)
-    assert squared_distances(rows @ rows.T).min() >= 0
+    assert distances_among(rows @ rows.T).min() >= 0
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 60])
