@@ -122,7 +122,7 @@ class FlowModel:
         """
         state = {f"velocity.{name}": value for name, value in self.velocity.state_dict().items()}
         state |= {"shift": self.shift, "scale": self.scale}
-        state |= {f"source.{name}": value for name, value in vars(self.source).items()}
+        state |= {f"source.{name}": value.contiguous() for name, value in vars(self.source).items()}
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),

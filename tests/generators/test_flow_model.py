@@ -1,5 +1,6 @@
 """Flows as generators: latents of unit variance in, whole networks out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
 from dwf_steps.errors import InputError
-from dwf_steps.flow.source import STANDARD
+from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.decoding import decode_block
@@ -84,6 +85,14 @@ def test_a_saved_model_gives_the_same_velocities(tmp_path: Path, scale: float) -
     assert model.velocity(t, x).abs().max() > 0.1
     assert loaded.scale == scale
     assert not loaded.velocity.training
+
+
+def test_a_saved_model_starts_where_it_started(tmp_path: Path) -> None:
+    source = Source(torch.arange(4.0), torch.arange(16.0).reshape(4, 4).T)
+    path = tmp_path / "model.safetensors"
+    replace(model_of(4), source=source).save(path, VelocityConfig.model_validate(VELOCITY))
+    noise = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(FlowModel.load(path, CPU).source.at(noise), source.at(noise))
 
 
 def test_a_model_is_saved_to_the_same_bytes_each_time(tmp_path: Path) -> None:
