@@ -57,10 +57,7 @@ def main() -> None:
     architecture = build(MLPConfig(widths=args.widths))
     spec = architecture.permutation_spec()
     states = [
-        {
-            k: v.double().numpy()
-            for k, v in architecture.initial_parameters("he", torch_generator("b", i)).items()
-        }
+        {k: v.double().numpy() for k, v in architecture.initial_state("he", torch_generator("b", i)).items()}
         for i in range(args.networks + 1)
     ]
     target, others = states[0], states[1:]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
@@ -57,15 +58,15 @@ def canonicalize(
     (reference_file,) = Manifest.read(reference).verified_files()
     before, target = stack_states(shard.verified_files()), load_state(reference_file)
     canonical = apply_methods(architecture, before, target, settings.methods)
-    change = function_change(architecture, before, canonical.parameters, some.inputs[:PROBE_EXAMPLES])
+    change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
-    after = {name: array.astype(np.float32) for name, array in canonical.parameters.items()}
-    target_after = {name: array.astype(np.float32) for name, array in canonical.reference.items()}
+    after = {name: array.astype(before[name].dtype) for name, array in canonical.networks.items()}
+    target_after = {name: array.astype(target[name].dtype) for name, array in canonical.reference.items()}
     frame = pd.DataFrame(
         {
             "network": names,
-            "distance_before": _distances(before, target),
-            "distance_after": _distances(after, target_after),
+            "distance_before": _distances(architecture, before, target),
+            "distance_after": _distances(architecture, after, target_after),
             "barrier_before": midpoint_barrier(architecture, before, target, some),
             "barrier_after": midpoint_barrier(architecture, after, target_after, some),
             "function_change": change,
@@ -74,13 +75,17 @@ def canonicalize(
     )
     logger.info("largest change of a function: %.1e relative", change.max())
     networks = unstack(names, after)
-    write_shard(output, manifest, networks, settings.architecture.model_dump())
+    description = settings.architecture.model_dump()
+    write_shard(output, manifest, networks, description, buffers=architecture.buffers)
     with replacing(table) as partial:
         frame.to_csv(partial, index=False)
 
 
-def _distances(networks: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
-    return np.sqrt(squared_norms({name: networks[name] - reference[name] for name in networks}))
+def _distances(
+    architecture: Architecture, networks: dict[str, np.ndarray], reference: dict[str, np.ndarray]
+) -> np.ndarray:
+    parameters = architecture.parameters_of(networks)
+    return np.sqrt(squared_norms({name: array - reference[name] for name, array in parameters.items()}))
 
 
 def main() -> None:

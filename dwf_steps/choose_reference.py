@@ -29,7 +29,7 @@ def medoid(paths: list[Path]) -> int:
 
     Networks are compared column block by column block, so that no more than a block of all is in memory.
     """
-    layout, _ = describe(paths[0])
+    layout = describe(paths[0]).layout
     gram = np.zeros((len(paths), len(paths)))
     width = max(1, BLOCK_BYTES // (4 * len(paths)))
     for start in progress(range(0, layout.size, width), "column block"):

@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dwf_steps.config.section import Section
-from dwf_steps.generators.decoding import compare_with_float64, decode_block
+from dwf_steps.generators.decoding import compare_with_float64, decode_block, decode_buffers
 from dwf_steps.generators.samples import Samples
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
@@ -47,9 +47,15 @@ def decode(
     error, finite = RelativeError(), np.ones(len(drawn), bool)
     with replacing(output) as folder, threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         folder.mkdir()
+        buffers = decode_buffers(drawn, matrix)
         files = [
-            NetworkFile(folder / f"{name}.safetensors", matrix.layout, matrix.architecture)
-            for name in drawn.names
+            NetworkFile(
+                folder / f"{name}.safetensors",
+                matrix.layout,
+                matrix.architecture,
+                {key: array[i] for key, array in buffers.items()},
+            )
+            for i, name in enumerate(drawn.names)
         ]
         for group in progress(groups, "group of column blocks"):
             blocks = list(pool.map(partial(decode_block, drawn, matrix), group))

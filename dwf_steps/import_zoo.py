@@ -34,7 +34,8 @@ def import_zoo(
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
-    arrays = import_networks(files, architecture.layout, settings.keys)
+    state = architecture.module().state_dict()
+    arrays = import_networks(files, {name: value.numpy() for name, value in state.items()}, settings.keys)
     write_scored_shard(
         architecture,
         dataset,

@@ -4,23 +4,20 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
-from dwf_steps.config.recalibration import Recalibration, Repair
+from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Section
 from dwf_steps.datasets import load_dataset
 from dwf_steps.device import select_device
 from dwf_steps.progress import progress
 from dwf_steps.recalibration.methods import recalibrate as apply_methods
+from dwf_steps.recalibration.methods import references_of
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.manifest import Manifest, Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import network_groups, stack_states, tensors
-
-REFERENCES = 100  # training networks, at most, whose statistics are restored
 
 logger = logging.getLogger(__name__)
 
@@ -49,31 +46,25 @@ def recalibrate(
     networks
         The shard's manifest. Networks that failed there stay failed.
     weights
-        The weight matrix, for the training networks' statistics.
+        The weight matrix, for what methods need of training networks.
     """
     train = load_dataset(settings.dataset, settings.splits, data_dir).train
     architecture, device = build(settings.architecture), select_device()
     shard = Manifest.read(networks)
     files = shard.verified_files()
-    reference = tensors(reference_networks(settings.methods, WeightMatrix.open(weights)), device)
+    zoo = WeightMatrix.open(weights)
+    references = [tensors(networks, device) for networks in references_of(settings.methods, zoo)]
 
     def repaired() -> Iterator[Network]:
         for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
             states = tensors(stack_states(group), device)
-            after = apply_methods(architecture, states, settings.methods, train, reference)
+            after = apply_methods(architecture, states, settings.methods, train, references)
             yield from unstack([path.stem for path in group], {k: v.cpu().numpy() for k, v in after.items()})
 
     failed = list(shard.failed)
     networks_left = finite(repaired(), failed)
-    write_shard(output, manifest, networks_left, settings.architecture.model_dump(), failed, shard.facts)
-
-
-def reference_networks(methods: Recalibration, matrix: WeightMatrix) -> dict[str, np.ndarray]:
-    """Return training networks spread evenly over the zoo, where a method asks for them."""
-    if not any(isinstance(method, Repair) for method in methods):
-        return {}
-    count = min(REFERENCES, matrix.n_training)
-    return matrix.networks(np.arange(count) * matrix.n_training // count)
+    description = settings.architecture.model_dump()
+    write_shard(output, manifest, networks_left, description, failed, shard.facts, architecture.buffers)
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from dwf_steps.datasets import load_dataset
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.device import select_device
 from dwf_steps.progress import progress
-from dwf_steps.recalibrate import RecalibrateSettings, reference_networks
-from dwf_steps.recalibration.methods import recalibrate
+from dwf_steps.recalibrate import RecalibrateSettings
+from dwf_steps.recalibration.methods import recalibrate, references_of
 from dwf_steps.score import Scorer
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
@@ -32,12 +32,12 @@ def recalibrate_zoo(
     """Write the outputs of all networks of the weight matrix after recalibration, as many at once as fit."""
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
-    reference = tensors(reference_networks(settings.methods, matrix), device)
+    references = [tensors(networks, device) for networks in references_of(settings.methods, matrix)]
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     rows = range(len(matrix.rows))
     for group in progress(network_groups(rows, architecture.layout.size), "group of networks"):
         networks = tensors(matrix.networks(group), device)
-        repaired = recalibrate(architecture, networks, settings.methods, dataset.train, reference)
+        repaired = recalibrate(architecture, networks, settings.methods, dataset.train, references)
         scorer.add([matrix.rows[i].name for i in group], repaired)
     scorer.outputs().save(output)
 

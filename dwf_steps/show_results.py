@@ -53,7 +53,7 @@ def show_results(results: Path) -> None:
     print("max IoU: overlap of mistakes with the most similar training network (1: the same mistakes);")
     print("nearest: distance to the nearest training network. 'zoo's': the training networks' own values.")
     print()
-    print("\n".join((results / "tables/summary.md").read_text().splitlines()[2:]))
+    print("\n".join((results / "summary.md").read_text().splitlines()[2:]))
     print()
     for name, pattern in (
         ("tables", "tables/*.csv"),

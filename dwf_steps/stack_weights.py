@@ -13,7 +13,7 @@ from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.storage.networks import describe, read_columns
+from dwf_steps.storage.networks import describe, read_columns, stack_arrays
 from dwf_steps.storage.precision import RelativeError, convert
 from dwf_steps.subspace.centring import centred_strips
 
@@ -44,10 +44,23 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
             held_out = record.name in settings.held_out
             files[Row(record.name, record.sha256, held_out)] = path
     rows = sorted(files, key=lambda row: row.held_out)
-    layout, architecture = describe(files[rows[0]])
+    first = describe(files[rows[0]])
+    layout, buffers = first.layout, stack_arrays([files[row] for row in rows], first.buffers)
+    for name, array in buffers.items():
+        if not (finite := np.isfinite(array).reshape(len(rows), -1).all(axis=1)).all():
+            raise InputError(
+                f"{files[rows[int(np.argmin(finite))]]}: {name} has values that are not finite. Remove or "
+                "retrain this network"
+            )
     with replacing(output) as partial:
         matrix = WeightMatrix.create(
-            partial, layout, rows, architecture, settings.matrix.dtype, settings.matrix.memory_mb
+            partial,
+            layout,
+            rows,
+            first.architecture,
+            settings.matrix.dtype,
+            settings.matrix.memory_mb,
+            buffers,
         )
         error = RelativeError()
         for columns in progress(list(matrix.write_blocks()), "column block"):

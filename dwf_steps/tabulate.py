@@ -25,8 +25,8 @@ from dwf_steps.step import parse_settings, run
 from dwf_steps.storage.atomic import replacing
 
 
-def tabulate(results: list[Results], output: Path) -> None:
-    """Write all tables, the summary, and what they are of, into the folder ``output``.
+def tabulate(results: list[Results], output: Path, summary: Path) -> None:
+    """Write all tables, and what they are of, into the folder ``output``, and the ``summary``.
 
     Repetitions, in one folder or over several, are pooled: their number and their spread are stated.
     """
@@ -49,7 +49,7 @@ def tabulate(results: list[Results], output: Path) -> None:
     for name, table in tables.items():
         bold = best_accuracies(table) if name == "accuracy" else None
         write_table(table, output / f"{name}.csv", bold)
-    with replacing(output / "summary.md") as partial:
+    with replacing(summary) as partial:
         partial.write_text(_summary(collection, tables))
     with replacing(output / RECORD.name) as partial:
         partial.write_text(results[0].record.model_dump_json(indent=1) + "\n")
@@ -67,13 +67,14 @@ def main() -> None:
     )
     options.add_argument("--settings", help="what was asked for, as JSON; else what each folder's tables say")
     options.add_argument("--output", required=True, type=Path)
+    options.add_argument("--summary", type=Path, help="default: summary.md beside the tables")
     args = options.parse_args()
     if args.settings:
         record = parse_settings(ExperimentRecord, args.settings)
         results = [Results(root, record) for root in args.results]
     else:
         results = [Results.open(root) for root in args.results]
-    tabulate(results, args.output)
+    tabulate(results, args.output, args.summary or args.output / "summary.md")
 
 
 if __name__ == "__main__":

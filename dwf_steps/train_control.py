@@ -94,12 +94,18 @@ def train_control(
             with checkpoint:
                 networks = train_networks(
                     architecture, dataset, plans(settings), config, select_device(), checkpoint, steps
-                ).parameters
+                ).networks
             checkpoint.discard()
     names = sample_names(settings.count, settings.first)
     arrays = {name: value.cpu().numpy() for name, value in networks.items()}
-    facts = {"steps": steps}
-    write_shard(output, manifest, unstack(names, arrays), settings.architecture.model_dump(), facts=facts)
+    write_shard(
+        output,
+        manifest,
+        unstack(names, arrays),
+        settings.architecture.model_dump(),
+        facts={"steps": steps},
+        buffers=architecture.buffers,
+    )
 
 
 def plans(settings: TrainControlSettings) -> list[NetworkPlan]:
@@ -146,9 +152,9 @@ def snapshots(
     wanted = np.maximum(np.round(times * epoch).astype(int), 1)
     kept: dict[int, Stacked] = {}
 
-    def watch(step: int, parameters: Stacked) -> None:
+    def watch(step: int, networks: Stacked) -> None:
         if step in wanted:
-            kept[step] = {name: value.detach()[0].clone() for name, value in parameters.items()}
+            kept[step] = {name: value.detach()[0].clone() for name, value in networks.items()}
 
     only = plans(settings)[:1]
     steps = int(wanted[-1])

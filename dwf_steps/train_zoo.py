@@ -54,7 +54,7 @@ def train_zoo(
     write_scored_shard(
         architecture,
         dataset,
-        trained.parameters,
+        trained.networks,
         [plan.name for plan in plans],
         facts,
         output,

@@ -15,7 +15,7 @@ rule tabulate:
         [reported("tables", name, "csv") for name in TABLE_NAMES],
         expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["md", "tex"]),
         record="results/tables/experiment.json",
-        summary="results/tables/summary.md",
+        summary="results/summary.md",
     log:
         "results/logs/tabulate.log",
     conda:
@@ -29,7 +29,7 @@ rule tabulate:
         code=fingerprint("dwf_steps.tabulate"),
     shell:
         "python -m dwf_steps.tabulate results --settings {params.settings:q} --output results/tables"
-        " > {log} 2>&1"
+        " --summary {output.summary} > {log} 2>&1"
 
 
 rule plot:

@@ -1,5 +1,6 @@
 """Networks of one's own, as a user would bring them."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -38,6 +39,28 @@ def plain(width: int = 5) -> nn.Module:
 
 def with_batch_norm() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+
+
+def deep_batch_norm() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, stride=2),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+        nn.Linear(16, 3),
+    )
+
+
+def cumulative_batch_norm() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5, momentum=None), nn.Linear(5, 3))
+
+
+def with_a_mask() -> nn.Module:
+    module = nn.Sequential(nn.Linear(4, 3))
+    module.register_buffer("mask", torch.ones(4, dtype=torch.bool))
+    return module
 
 
 def with_dropout() -> nn.Module:

@@ -28,7 +28,7 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
     network = {"import": "my_networks:SmallCNN", "kwargs": {"channels": 3}, "shape": [3, 4, 4], "classes": 3}
     checkout.config["zoos"]["micro"] |= {"architecture": network, "training": {"epochs": 20, "lr": 0.01}}
     checkout.config["recalibrations"] = {"none": [], "steps": [{"method": "fine_tune", "steps": 2}]}
-    checkout.config["experiments"][0]["generators"] = ["gaussian", "flow"]
+    checkout.config["experiments"][0]["generators"] = ["flow"]
     checkout.config["experiments"][0]["recalibrations"] = ["none", "steps"]
     transformer = {"kind": "vit", "image_size": 4, "patch_size": 2, "width": 6, "depth": 1, "heads": 2}
     checkout.config["zoos"]["vit"] = checkout.config["zoos"]["micro"] | {
@@ -44,6 +44,25 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
             "generators": ["flow"],
         }
     )
+    residual = {"kind": "resnet20", "width_multiplier": 0.15, "image_size": 4, "classes": 3}
+    checkout.config["zoos"]["resnet"] = checkout.config["zoos"]["micro"] | {
+        "architecture": residual,
+        "training": {"epochs": 10, "lr": 0.01},
+    }
+    checkout.config["generators"]["copy"] = {"kind": "copy", "sampling": {"samples": 4}}
+    checkout.config["recalibrations"] |= {
+        "reference": ["reference_statistics"],
+        "batch_norm": [{"method": "batch_norm", "examples": 40, "batch_size": 20}],
+    }
+    checkout.config["experiments"].append(
+        {
+            "zoos": ["resnet"],
+            "canonicalizations": ["git_rebasin"],
+            "subspaces": ["pca_4"],
+            "generators": ["copy", "flow"],
+            "recalibrations": ["none", "reference", "batch_norm"],
+        }
+    )
     checkout.write_config()
     checkout.snakemake("all")
     return checkout
@@ -52,9 +71,10 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
 def test_all_of_the_workflow_runs(run: Checkout) -> None:
     assert run.pending() == set()
     table = pd.read_csv(run.folder / "results/tables/accuracy.csv")
-    assert set(table.recalibration) == {"none", "steps"}
-    assert table.query("metric == 'accuracy'").zoo_mean.min() > 0.5
-    for cell in ("micro/git_rebasin", "vit/transfusion"):
+    assert set(table.recalibration) == {"none", "steps", "reference", "batch_norm"}
+    own = table.query("metric == 'accuracy' and recalibration != 'reference'")
+    assert own.zoo_mean.min() > 0.5
+    for cell in ("micro/git_rebasin", "vit/transfusion", "resnet/git_rebasin"):
         alignment = pd.read_csv(run.folder / f"results/{cell}/alignment.csv")
         assert alignment.function_change.max() < 1e-6
         others = alignment[alignment.distance_before > 0]
@@ -82,6 +102,27 @@ def test_a_generated_transformer_loads_into_the_stock_class(run: Checkout) -> No
     stock.load_state_dict(load_file(path))
     expected = load_network(path)(images := torch.rand(2, 3, 4, 4))
     torch.testing.assert_close(stock.eval()(images), expected)
+
+
+def test_generated_statistics_of_copies_are_their_own(run: Checkout) -> None:
+    folder = run.folder / "results/resnet/git_rebasin"
+    generated, recalibrated, copied = (
+        load_file(folder / f"pca_4/copy/{name}networks/shard-0/sample-0.safetensors")
+        for name in ("", "batch_norm/", "reference/")
+    )
+    networks = [load_file(path) for path in folder.glob("aligned/shard-*/seed-*.safetensors")]
+    original = next(one for one in networks if torch.allclose(one["fc.bias"], generated["fc.bias"]))
+    for name, value in generated.items():
+        torch.testing.assert_close(value, original[name], rtol=1e-5, atol=1e-6)
+        if ".running_" in name:
+            assert not torch.equal(recalibrated[name], value)
+        else:
+            assert torch.equal(recalibrated[name], value)
+            assert torch.equal(copied[name], value)
+    counters = [value for name, value in generated.items() if name.endswith("num_batches_tracked")]
+    assert {int(value) for value in counters} == {10}
+    network = load_network(folder / "pca_4/flow/batch_norm/networks/shard-0/sample-0.safetensors")
+    assert torch.isfinite(network(torch.rand(2, 3, 4, 4))).all()
 
 
 def test_changed_code_trains_anew_and_a_changed_comment_does_not(run: Checkout) -> None:

@@ -247,6 +247,24 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "recalibrations.none: last_layer knows the layers of multilayer perceptrons alone",
         ],
     ),
+    "statistics that are not there": (
+        lambda c: c["recalibrations"].update(none=["batch_norm", "reference_statistics"]),
+        [
+            "recalibrations.none: batch_norm sets the running statistics of batch normalisation, which the",
+            "networks of zoo 'digits' (relu mlp) do not have",
+            "recalibrations.none: reference_statistics sets",
+        ],
+    ),
+    "a reference that is not there": (
+        lambda c: (
+            c["zoos"]["iris"].update(
+                architecture={"import": "own_networks:with_batch_norm", "shape": [4], "classes": 3},
+                initialisations=["default"],
+            ),
+            c["recalibrations"].update(none=[{"method": "reference_statistics", "network": 1000}]),
+        ),
+        ["recalibrations.none.network: 1000 does not exist in zoo 'iris'; expected a training network, 0 to"],
+    ),
     "symmetries that are not there": (
         lambda c: (
             c["zoos"]["iris"].update(

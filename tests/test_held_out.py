@@ -26,7 +26,7 @@ def replace_held_out_networks(checkout: Checkout) -> None:
         if record.name in ("seed-8", "seed-9"):
             file = manifest.file(record)
             state = {name: 10 - 3 * array for name, array in load_file(file).items()}
-            save_network(file, state, describe(file)[1])
+            save_network(file, state, describe(file).architecture)
             record = replace(record, sha256=sha256(file))
         records.append(record)
     replace(manifest, networks=tuple(records)).write()

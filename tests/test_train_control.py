@@ -56,7 +56,7 @@ def trained(steps: int) -> dict[str, np.ndarray]:
     ]
     config = TrainingConfig.model_validate(TRAINING)
     result = train_networks(ARCHITECTURE, dataset, names, config, torch.device("cpu"), steps=steps)
-    return {name: value.numpy() for name, value in result.parameters.items()}
+    return {name: value.numpy() for name, value in result.networks.items()}
 
 
 def assert_equal(networks: list[dict], expected: dict[str, np.ndarray]) -> None:

@@ -6,7 +6,13 @@ from functools import cache
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.architectures.module import ModuleArchitecture
-from dwf_steps.config.architecture import ArchitectureConfig, MLPConfig, ModuleConfig, ViTConfig
+from dwf_steps.config.architecture import (
+    ArchitectureConfig,
+    MLPConfig,
+    ModuleConfig,
+    ResNetConfig,
+    ViTConfig,
+)
 
 
 def build(config: ArchitectureConfig) -> Architecture:
@@ -19,6 +25,10 @@ def build(config: ArchitectureConfig) -> Architecture:
             from dwf_steps.architectures.vit import ViTArchitecture
 
             return ViTArchitecture(config)
+        case ResNetConfig():
+            from dwf_steps.architectures.resnet import ResNetArchitecture
+
+            return ResNetArchitecture(config)
     return _module_architecture(config.model_dump_json())
 
 

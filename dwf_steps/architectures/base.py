@@ -2,13 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.architecture import Initialisation, MLPConfig, ModuleConfig, ViTConfig
+from dwf_steps.config.architecture import Initialisation, MLPConfig, ModuleConfig, ResNetConfig, ViTConfig
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec
+
+Array = TypeVar("Array")
 
 
 class Architecture(ABC):
@@ -21,12 +24,16 @@ class Architecture(ABC):
         What describes it; written into every network's file.
     layout
         Its parameters, in the order of the state dict.
+    buffers
+        What else its state dict has: running statistics (float32), and counters (integers), which nothing
+        touches.
     layers
         How many values each layer says of one input.
     """
 
-    config: MLPConfig | ViTConfig | ModuleConfig
+    config: MLPConfig | ResNetConfig | ViTConfig | ModuleConfig
     layout: Layout
+    buffers: tuple[str, ...] = ()
     layers: tuple[int, ...]
 
     @abstractmethod
@@ -34,30 +41,34 @@ class Architecture(ABC):
         """Return an untrained module with the same ``state_dict`` keys."""
 
     @abstractmethod
-    def initial_parameters(
-        self, initialisation: Initialisation, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Draw the first weights of one network."""
+    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw the first weights of one network; its buffers are as in a new one."""
 
     @abstractmethod
-    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def forward(self, networks: Mapping[str, Tensor], inputs: Tensor, training: bool = False) -> Tensor:
         """Run n networks at once.
 
         Parameters
         ----------
-        parameters
-            Stacked parameters, each (n, *shape).
+        networks
+            Stacked parameters and buffers, each (n, *shape).
         inputs
             (batch, features) shared by all networks, or (n, batch, features).
+        training
+            Batch normalisation uses the batch's statistics, and moves the running ones in place.
 
         Returns
         -------
         Logits (n, batch, classes).
         """
 
+    def parameters_of(self, networks: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what of some networks, or of one, is no buffer."""
+        return {entry.name: networks[entry.name] for entry in self.layout.entries}
+
     def permutation_spec(self) -> PermutationSpec:
-        """Return which permutation acts on which axis of which parameter; on none where no such symmetry is
-        known."""
+        """Return which permutation acts on which axis of which parameter, and of buffers that move along; on
+        none where no such symmetry is known."""
         return {entry.name: (None,) * len(entry.shape) for entry in self.layout.entries}
 
     def rescaling_spec(self) -> RescalingSpec:

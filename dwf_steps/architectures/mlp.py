@@ -50,9 +50,7 @@ class MLPArchitecture(Architecture):
     def module(self) -> MLP:
         return MLP(self.config.widths, self.config.activation)
 
-    def initial_parameters(
-        self, initialisation: Initialisation, generator: torch.Generator
-    ) -> dict[str, Tensor]:
+    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw the first weights of one network.
 
         ``default`` is PyTorch's own (weights and biases uniform in +-1/sqrt(fan_in)); ``he`` uniform in
@@ -84,8 +82,8 @@ class MLPArchitecture(Architecture):
         shapes = {entry.name: entry.shape for entry in self.layout.entries}
         return {name: (2 / shape[1]) ** 0.5 if len(shape) == 2 else 0.0 for name, shape in shapes.items()}
 
-    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        for layer in self._layers(parameters, inputs):
+    def forward(self, networks: Mapping[str, Tensor], inputs: Tensor, training: bool = False) -> Tensor:  # noqa: ARG002
+        for layer in self._layers(networks, inputs):
             logits = layer
         return logits
 

@@ -5,6 +5,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,13 +13,23 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import SYMMETRIES, Initialisation, ModuleConfig, ViTConfig
+from dwf_steps.config.architecture import SYMMETRIES, Initialisation, ModuleConfig, ResNetConfig, ViTConfig
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers
+
+
+@dataclass(frozen=True)
+class BatchStatistics:
+    """``mean`` and unbiased ``variance`` of n networks' channels, (n, c), over ``count`` values each."""
+
+    mean: Tensor
+    variance: Tensor
+    count: int
 
 
 class FunctionalArchitecture(Architecture):
@@ -32,18 +43,23 @@ class FunctionalArchitecture(Architecture):
     Raises
     ------
     InputError
-        If it does not return a module of the sizes stated, or the module has what cannot be treated as
-        weights: running statistics, tied parameters, dropout.
+        If it does not return a module of the sizes stated, or the module has what cannot be treated: tied
+        parameters, dropout, batch normalisation without running statistics, buffers of other types.
     """
 
-    config: ViTConfig | ModuleConfig
+    config: ResNetConfig | ViTConfig | ModuleConfig
 
-    def __init__(self, config: ViTConfig | ModuleConfig, make: Callable[..., Any]) -> None:
+    def __init__(self, config: ResNetConfig | ViTConfig | ModuleConfig, make: Callable[..., Any]) -> None:
         self.config, self._make = config, make
         # Its fused kernel has no rule for many networks at once.
         torch.backends.mha.set_fastpath_enabled(False)
         self._module = self._new(0)
+        self.batch_norms = {
+            name: part for name, part in self._module.named_modules() if isinstance(part, BatchNorm)
+        }
         parameters = dict(self._module.named_parameters())
+        self.shapes = {name: tuple(value.shape) for name, value in self._module.state_dict().items()}
+        self.buffers = tuple(name for name in self.shapes if name not in parameters)
         self._refuse(parameters)
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
         self.layers = self._sizes()
@@ -51,9 +67,7 @@ class FunctionalArchitecture(Architecture):
     def module(self) -> nn.Module:
         return self._new(0)
 
-    def initial_parameters(
-        self, initialisation: Initialisation, generator: torch.Generator
-    ) -> dict[str, Tensor]:
+    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw the module's own first weights; the callable sees PyTorch's global generator, seeded from
         ``generator``.
 
@@ -65,23 +79,44 @@ class FunctionalArchitecture(Architecture):
         if initialisation != "default":
             raise ValueError(f"{self.config.called} initialises itself; found {initialisation!r}")
         seed = int(torch.randint(2**62, (), generator=generator))
-        return {name: value.detach() for name, value in self._new(seed).named_parameters()}
+        return self._new(seed).state_dict()
 
-    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def forward(self, networks: Mapping[str, Tensor], inputs: Tensor, training: bool = False) -> Tensor:
         shaped = inputs.unflatten(-1, self.config.shape)
+        self._module.train(training)
 
-        def one(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-            said: Tensor = functional_call(self._module, weights, (x,))
+        def one(network: dict[str, Tensor], x: Tensor) -> Tensor:
+            said: Tensor = functional_call(self._module, network, (x,))
             return said
 
         own = inputs.dim() == 3
-        if len(next(iter(parameters.values()))) == 1:
-            alone = one({name: value[0] for name, value in parameters.items()}, shaped[0] if own else shaped)
+        if len(next(iter(networks.values()))) == 1:
+            alone = one({name: value[0] for name, value in networks.items()}, shaped[0] if own else shaped)
             return alone.unsqueeze(0)
         # The fused attention has no rule for many networks at once, and would run them one by one.
         with sdpa_kernel(SDPBackend.MATH):
-            outputs: Tensor = vmap(one, in_dims=(0, 0 if own else None))(dict(parameters), shaped)
+            outputs: Tensor = vmap(one, in_dims=(0, 0 if own else None))(dict(networks), shaped)
         return outputs
+
+    def batch_statistics(self, networks: Mapping[str, Tensor], inputs: Tensor) -> dict[str, BatchStatistics]:
+        """Return what every batch normalisation sees of one batch (b, features), by its name, when all
+        normalise by the batch's own statistics."""
+        norms = self.batch_norms
+        seen = {name: value.clone() if name in self.buffers else value for name, value in networks.items()}
+        momenta = {name: norm.momentum for name, norm in norms.items()}
+        try:
+            for norm in norms.values():
+                norm.momentum = 1.0  # so that the running statistics become the batch's
+            self.forward(seen, inputs, training=True)
+        finally:
+            for name, norm in norms.items():
+                norm.momentum = momenta[name]
+        return {
+            name: BatchStatistics(
+                seen[f"{name}.running_mean"], seen[f"{name}.running_var"], len(inputs) * self._places[name]
+            )
+            for name in norms
+        }
 
     def _new(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -95,13 +130,21 @@ class FunctionalArchitecture(Architecture):
 
     def _refuse(self, parameters: Mapping[str, Tensor]) -> None:
         module, name = self._module, self.config.called
-        if buffers := [key for key, _ in module.named_buffers()]:
-            raise InputError(
-                f"{name}: the module has buffers ({', '.join(buffers[:3])}, ...); running statistics are not "
-                "weights and cannot be generated: use group or layer normalisation"
-            )
-        if tied := sorted(module.state_dict().keys() - parameters.keys()):
+        own = dict(module.named_parameters(remove_duplicate=False))
+        if tied := sorted(own.keys() - parameters.keys()):
             raise InputError(f"{name}: tied parameters are not supported: {', '.join(tied)}")
+        state = module.state_dict()
+        if others := [key for key in self.buffers if state[key].dtype not in (torch.float32, torch.int64)]:
+            raise InputError(
+                f"{name}: {others[0]} is a buffer of {state[others[0]].dtype}, expected float32 or int64; "
+                "register it with persistent=False if it is a constant"
+            )
+        for key, norm in self.batch_norms.items():
+            if norm.momentum is None or not norm.track_running_stats:
+                raise InputError(
+                    f"{name}: {key} keeps no running statistics with a momentum (momentum={norm.momentum}, "
+                    f"track_running_stats={norm.track_running_stats}), expected PyTorch's defaults"
+                )
         if dropout := [key for key, part in module.named_modules() if _drops(part)]:
             raise InputError(
                 f"{name}: dropout is not supported, since networks are trained many at once "
@@ -111,10 +154,20 @@ class FunctionalArchitecture(Architecture):
     def _sizes(self) -> tuple[int, ...]:
         """Return how many values each part of the module says of one input."""
         said: list[int] = []
+        names = {norm: name for name, norm in self.batch_norms.items()}
+        # How many values of one input a batch normalisation sees of every channel.
+        self._places: dict[str, int] = {}
+        self.multiplications = 0
 
-        def note(_part: nn.Module, _inputs: Any, output: Any) -> None:
+        def note(part: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor):
                 said.append(output.numel())
+                weight = getattr(part, "weight", None)
+                if isinstance(weight, Tensor) and weight.dim() > 1 and output.dim() > 1:
+                    channels = -1 if isinstance(part, nn.Linear) else 1
+                    self.multiplications += weight.numel() * output.numel() // output.shape[channels]
+            if part in names:
+                self._places[names[part]] = output.numel() // output.shape[1]
 
         hooks = [part.register_forward_hook(note) for part in self._module.modules()]
         try:
@@ -159,8 +212,9 @@ class ModuleArchitecture(FunctionalArchitecture):
     def permutation_spec(self) -> PermutationSpec:
         if "permutation_spec" not in self.symmetries:
             return super().permutation_spec()
-        shapes = {entry.name: entry.shape for entry in self.layout.entries}
-        spec: PermutationSpec = self._module.permutation_spec()  # type: ignore[operator]
+        shapes = self.shapes
+        stated: PermutationSpec = self._module.permutation_spec()  # type: ignore[operator]
+        spec = with_buffers(stated, {name: shapes[name] for name in self.buffers})
         wrong = [name for name, shape in shapes.items() if len(spec.get(name, ())) != len(shape)]
         if wrong or spec.keys() != shapes.keys():
             raise InputError(
@@ -176,6 +230,11 @@ class ModuleArchitecture(FunctionalArchitecture):
             return super().rescaling_spec()
         spec: RescalingSpec = self._module.rescaling_spec()  # type: ignore[operator]
         return spec
+
+    @property
+    def most_units(self) -> int:
+        """The units that the largest permutation acts on, 1 where there is none."""
+        return max(unit_counts(self.shapes, self.permutation_spec()).values(), default=1)
 
     def attention_spec(self) -> list[Attention]:
         if "attention_spec" not in self.symmetries:

@@ -38,6 +38,16 @@ class MLPConfig(Section):
         return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.widths))
 
     @property
+    def multiplications(self) -> int:
+        """What one input takes."""
+        return self.n_parameters
+
+    @property
+    def most_units(self) -> int:
+        """The units that the largest permutation acts on."""
+        return max(self.widths[1:-1], default=1)
+
+    @property
     def symmetries(self) -> list[str]:
         """Which kinds of symmetries it has: only ReLU is positively homogeneous."""
         return ["permutation_spec", *(["rescaling_spec"] if self.activation == "relu" else [])]
@@ -58,6 +68,11 @@ class MLPConfig(Section):
         return tuple(self.widths[1:])
 
     @property
+    def normalised(self) -> bool:
+        """Whether it has batch normalisation."""
+        return False
+
+    @property
     def called(self) -> str:
         """What messages call it."""
         return f"{self.activation} mlp"
@@ -66,6 +81,95 @@ class MLPConfig(Section):
     def needed(self) -> str:
         """What must be set to fit other data, for messages."""
         return f"widths: found {self.widths}"
+
+
+class ResNetConfig(Section):
+    """A residual network for small colour images: 3x3 stem, no max-pooling, torchvision's blocks and keys."""
+
+    kind: Literal["resnet20", "resnet18"]
+    """ResNet-20: three stages of three blocks, 16-32-64 channels; ResNet-18: four of two, 64-128-256-512."""
+    width_multiplier: Annotated[float, Field(gt=0)] = 1.0
+    """Channels of every stage, relative to these."""
+    image_size: Size = 32
+    """Height and width of an image."""
+    classes: Annotated[int, Field(ge=2)]
+    """The number of outputs."""
+
+    @property
+    def symmetries(self) -> list[str]:
+        """Which kinds of symmetries it has."""
+        return ["permutation_spec"]
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each stage."""
+        first, stages = (16, 3) if self.kind == "resnet20" else (64, 4)
+        return [max(1, round(first * 2**i * self.width_multiplier)) for i in range(stages)]
+
+    @property
+    def blocks(self) -> int:
+        """Basic blocks, of two convolutions, in each stage."""
+        return 3 if self.kind == "resnet20" else 2
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image."""
+        return 3, self.image_size, self.image_size
+
+    @property
+    def features(self) -> int:
+        """The values of one input."""
+        return math.prod(self.shape)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of weights, d."""
+        before, total = self.widths[0], (3 * 9 + 2) * self.widths[0]
+        for stage, width in enumerate(self.widths):
+            total += (9 * before + 2) * width + (2 * self.blocks - 1) * (9 * width + 2) * width
+            total += (before + 2) * width * (stage > 0)
+            before = width
+        return total + (before + 1) * self.classes
+
+    @property
+    def multiplications(self) -> int:
+        """What one input takes: a channel of a convolution takes nine for every channel and place before."""
+        before, size = self.widths[0], self.image_size
+        total = 27 * before * size**2
+        for stage, width in enumerate(self.widths):
+            size = -(-size // 2) if stage else size
+            total += (9 * before + before * (stage > 0) + 9 * width * (2 * self.blocks - 1)) * width * size**2
+            before = width
+        return total
+
+    @property
+    def most_units(self) -> int:
+        """The channels that the largest permutation acts on."""
+        return max(self.widths)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The values that each layer says of one input."""
+        said, size = [self.widths[0] * self.image_size**2], self.image_size
+        for stage, width in enumerate(self.widths):
+            size = -(-size // 2) if stage else size
+            said += [width * size**2] * (2 * self.blocks)
+        return (*said, self.classes)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether it has batch normalisation."""
+        return True
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return self.kind
+
+    @property
+    def needed(self) -> str:
+        """What must be set to fit other data, for messages."""
+        return f"image_size and architecture.classes: found {self.image_size} and {self.classes}"
 
 
 class ViTConfig(Section):
@@ -126,11 +230,26 @@ class ViTConfig(Section):
         return embeddings + self.depth * layer + 2 * width + (width + 1) * self.classes
 
     @property
+    def multiplications(self) -> int:
+        """What one input takes: every token all weights, and all tokens' scores and means."""
+        return self.n_parameters * self.tokens + 2 * self.depth * self.width * self.tokens**2
+
+    @property
+    def most_units(self) -> int:
+        """The units that the largest permutation acts on."""
+        return self.mlp
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
         tokens = self.tokens
         said = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
         return (self.width * tokens, *(said * self.depth), self.classes)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether it has batch normalisation."""
+        return False
 
     @property
     def called(self) -> str:
@@ -171,6 +290,16 @@ class ModuleConfig(Section):
         return self._built().layout.size
 
     @property
+    def multiplications(self) -> int:
+        """What one input takes, in linear layers and convolutions; runs the module once."""
+        return self._built().multiplications
+
+    @property
+    def most_units(self) -> int:
+        """The units that the largest permutation acts on."""
+        return self._built().most_units
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input; runs the module once."""
         return self._built().layers
@@ -184,6 +313,11 @@ class ModuleConfig(Section):
     def symmetries(self) -> list[str]:
         """Which of the methods that state symmetries the module has."""
         return self._built().symmetries
+
+    @property
+    def normalised(self) -> bool:
+        """Whether it has batch normalisation."""
+        return bool(self._built().batch_norms)
 
     @property
     def called(self) -> str:
@@ -204,12 +338,15 @@ class ModuleConfig(Section):
 
 def _kind(value: Any) -> str:
     if isinstance(value, dict):
-        return "module" if "import" in value or "target" in value else str(value.get("kind", "mlp"))
-    return str(value.kind)
+        kind = "module" if "import" in value or "target" in value else str(value.get("kind", "mlp"))
+    else:
+        kind = str(value.kind)
+    return "resnet" if kind in ("resnet18", "resnet20") else kind
 
 
 ArchitectureConfig = Annotated[
     Annotated[MLPConfig, Tag("mlp")]
+    | Annotated[ResNetConfig, Tag("resnet")]
     | Annotated[ViTConfig, Tag("vit")]
     | Annotated[ModuleConfig, Tag("module")],
     Discriminator(_kind),

@@ -15,7 +15,7 @@ from dwf_steps.config.controls import (
 )
 from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, TableFile
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
-from dwf_steps.config.recalibration import LastLayer, Repair
+from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
 from dwf_steps.config.section import did_you_mean
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.sweep import SECTIONS
@@ -194,29 +194,23 @@ def _missing_symmetries(
 
 
 def _architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """What only multilayer perceptrons can do, asked of other networks."""
+    """What only some networks can do, asked of others."""
     zoo, where = config.zoos[name], f"zoos.{name}"
-    if isinstance(zoo.architecture, MLPConfig):
-        return
     try:
         zoo.architecture.n_parameters  # noqa: B018
     except InputError as error:
         yield f"{where}.architecture: {error}"
+        return
+    cells = [cell for cell in config.cells() if cell.zoo == name]
+    for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
+        yield from _recalibration_problems(config, name, recalibration)
+    if isinstance(zoo.architecture, MLPConfig):
         return
     if isinstance(zoo, TrainedZoo) and set(zoo.initialisations) != {"default"}:
         yield (
             f"{where}.initialisations: found {', '.join(zoo.initialisations)}, but {zoo.architecture.called} "
             "networks initialise themselves; use [default]"
         )
-    cells = [cell for cell in config.cells() if cell.zoo == name]
-    for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
-        layered = [m for m in config.recalibrations[recalibration] if isinstance(m, LastLayer | Repair)]
-        if layered:
-            yield (
-                f"recalibrations.{recalibration}: {layered[0].method} knows the layers of multilayer "
-                f"perceptrons alone, but the networks of zoo {name!r} are {zoo.architecture.called}; use "
-                "fine_tune"
-            )
     for key in dict.fromkeys(cell.generator for cell in cells):
         generator, where = config.generators[key], f"generators.{key}"
         if isinstance(generator, RandomInitConfig) and generator.initialisation != "default":
@@ -237,6 +231,28 @@ def _architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             yield (
                 f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, but "
                 f"{zoo.architecture.called} states no `{NEEDED['git_rebasin']}`"
+            )
+
+
+def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    """What only some networks can be repaired by, asked of others."""
+    zoo, where = config.zoos[zoo_name], f"recalibrations.{name}"
+    network, n = zoo.architecture, n_training(zoo)
+    for method in config.recalibrations[name]:
+        if isinstance(method, LastLayer | Repair) and not isinstance(network, MLPConfig):
+            yield (
+                f"{where}: {method.method} knows the layers of multilayer perceptrons alone, but the "
+                f"networks of zoo {zoo_name!r} are {network.called}; use fine_tune"
+            )
+        if isinstance(method, BatchNorm | ReferenceStatistics) and not network.normalised:
+            yield (
+                f"{where}: {method.method} sets the running statistics of batch normalisation, which the "
+                f"networks of zoo {zoo_name!r} ({network.called}) do not have; leave it out for this zoo"
+            )
+        if isinstance(method, ReferenceStatistics) and method.network >= n:
+            yield (
+                f"{where}.network: {method.network} does not exist in zoo {zoo_name!r}; expected a training "
+                f"network, 0 to {n - 1}"
             )
 
 

@@ -52,10 +52,34 @@ class FineTune(Section):
     """Chooses examples and batches."""
 
 
-RepairMethod = Annotated[LastLayer | Repair | FineTune, Field(discriminator="method")]
+class BatchNorm(Section):
+    """Recompute the running statistics of batch normalisation on training examples."""
+
+    method: Literal["batch_norm"] = "batch_norm"
+    """Exact means and variances over all examples."""
+    examples: Examples = 2000
+    """Training examples, the same for all networks."""
+    batch_size: Annotated[int, Field(ge=2)] = 250
+    """Examples that are normalised together, as in training."""
+    seed: Seed = 0
+    """Chooses the examples."""
 
 
-RepairName = Literal["last_layer", "repair", "fine_tune", "none"]
+class ReferenceStatistics(Section):
+    """Give every network the running statistics of one training network."""
+
+    method: Literal["reference_statistics"] = "reference_statistics"
+    """Copies what batch normalisation keeps."""
+    network: Annotated[int, Field(ge=0)] = 0
+    """Which training network, counted from 0."""
+
+
+RepairMethod = Annotated[
+    LastLayer | Repair | FineTune | BatchNorm | ReferenceStatistics, Field(discriminator="method")
+]
+
+
+RepairName = Literal["last_layer", "repair", "fine_tune", "batch_norm", "reference_statistics", "none"]
 Recalibration = Annotated[
     list[RepairMethod],
     BeforeValidator(expand_methods, json_schema_input_type=list[RepairMethod | RepairName] | Literal["none"]),

@@ -7,6 +7,8 @@ from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.precision import RelativeError
 from dwf_steps.subspace.centring import centred_strips
 
+VARIANCE = "running_var"  # what PyTorch calls it
+
 
 def decode_block(
     samples: Samples, matrix: WeightMatrix, columns: slice, dtype: type = np.float32
@@ -36,6 +38,28 @@ def decode_block(
                 draws = np.random.default_rng([samples.noise_seed, i, columns.start])
                 row += std * draws.standard_normal(len(row), np.float32)
     return rows
+
+
+def decode_buffers(samples: Samples, matrix: WeightMatrix) -> dict[str, np.ndarray]:
+    """Return the samples' buffers, each (k, *shape): of running statistics the affine combination that their
+    weights are of the training networks', variances no less than 0; counters are the first network's.
+
+    A sample that is no such combination (flows on raw weights) has the training networks' mean statistics.
+    """
+    n, used = matrix.n_training, samples.coefficients.shape[1]
+    weights = samples.coefficients.copy()
+    weights[:, :n] += (1 - weights.sum(axis=1, keepdims=True)) / n
+    decoded = {}
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, array in matrix.buffers.items():
+            if array.dtype != np.float32:
+                decoded[name] = np.repeat(array[:1], len(samples), axis=0)
+                continue
+            combined = np.tensordot(weights, array[:used].astype(np.float64), 1)
+            if name.endswith(VARIANCE):
+                combined = np.maximum(combined, 0)
+            decoded[name] = combined.astype(np.float32)
+    return decoded
 
 
 def compare_with_float64(

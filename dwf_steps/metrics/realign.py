@@ -23,7 +23,7 @@ Networks = Mapping[str, np.ndarray]
 def realigned_to_training(
     architecture: Architecture, networks: Networks, matrix: WeightMatrix, threads: int = 1
 ) -> np.ndarray:
-    """Return the Euclidean distance of each of k networks, parameters (k, *shape), to each of n training
+    """Return the Euclidean distance of each of k networks, arrays (k, *shape), to each of n training
     networks, (k, n), after its units, and its attention heads, were matched to that very network's.
 
     Matching starts from the order the units are in, so that no distance exceeds the one before. The training
@@ -32,12 +32,14 @@ def realigned_to_training(
     n = matrix.n_training
     together = max(1, GROUP_BYTES // (4 * architecture.layout.size))
     groups = [range(start, min(start + together, n)) for start in range(0, n, together)]
-    exact = {name: np.asarray(array, np.float64) for name, array in networks.items()}
+    exact = {
+        name: np.asarray(array, np.float64) for name, array in architecture.parameters_of(networks).items()
+    }
     match = partial(_distances_to, exact, architecture)
     columns: list[np.ndarray] = []
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
         for group in progress(groups, "group of training networks"):
-            references = matrix.networks(list(group))
+            references = architecture.parameters_of(matrix.networks(list(group)))
             each = ({name: array[i] for name, array in references.items()} for i in range(len(group)))
             columns += pool.map(match, each)
     return np.stack(columns, axis=1)

@@ -27,12 +27,12 @@ class Scores:
 
 
 @torch.no_grad()
-def score_split(architecture: Architecture, parameters: Mapping[str, Tensor], split: Split) -> Scores:
+def score_split(architecture: Architecture, networks: Mapping[str, Tensor], split: Split) -> Scores:
     """Score n networks on one split in one batched pass, block of examples by block of examples."""
-    n = len(next(iter(parameters.values())))
+    n = len(next(iter(networks.values())))
     loss = torch.zeros(n, dtype=torch.float64)
     predictions = np.empty((n, len(split)), dtype=np.int16)
-    for block, logits in _logits(architecture, parameters, split.inputs):
+    for block, logits in _logits(architecture, networks, split.inputs):
         targets = torch.from_numpy(split.targets[block]).to(logits.device)
         losses = F.cross_entropy(logits.transpose(1, 2), targets.expand(n, -1), reduction="none")
         loss += losses.sum(1, dtype=torch.float64).cpu()
@@ -43,15 +43,15 @@ def score_split(architecture: Architecture, parameters: Mapping[str, Tensor], sp
 
 @torch.no_grad()
 def log_probabilities(
-    architecture: Architecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
+    architecture: Architecture, networks: Mapping[str, Tensor], inputs: np.ndarray
 ) -> np.ndarray:
     """Return the log-probabilities (n, m, c) float16 that n networks give to the classes of m inputs.
 
     They are clipped at `LOWEST`, which float16 still holds; NaN where a network's outputs are not finite.
     """
-    n, classes = len(next(iter(parameters.values()))), architecture.config.classes
+    n, classes = len(next(iter(networks.values()))), architecture.config.classes
     result = np.empty((n, len(inputs), classes), np.float16)
-    for block, logits in _logits(architecture, parameters, inputs):
+    for block, logits in _logits(architecture, networks, inputs):
         finite = logits.isfinite().all(-1, keepdim=True)
         clipped = logits.masked_fill(~finite, torch.nan).log_softmax(-1).clamp(min=LOWEST)
         result[:, block] = clipped.half().cpu().numpy()
@@ -59,11 +59,11 @@ def log_probabilities(
 
 
 def _logits(
-    architecture: Architecture, parameters: Mapping[str, Tensor], inputs: np.ndarray
+    architecture: Architecture, networks: Mapping[str, Tensor], inputs: np.ndarray
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yield blocks of the m inputs, as many as fit, with what n networks say about them, (n, block, c)."""
-    first = next(iter(parameters.values()))
+    first = networks[architecture.layout.entries[0].name]
     size = max(1, ACTIVATIONS_BYTES // (len(first) * architecture.widest * first.element_size()))
     for start in progress(range(0, len(inputs), size), "block of examples"):
         block = slice(start, start + size)
-        yield block, architecture.forward(parameters, torch.from_numpy(inputs[block]).to(first))
+        yield block, architecture.forward(networks, torch.from_numpy(inputs[block]).to(first))

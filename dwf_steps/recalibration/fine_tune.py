@@ -14,18 +14,18 @@ from dwf_steps.zoo.training import make_optimizer, take_step
 
 def fine_tune(
     architecture: Architecture,
-    parameters: Mapping[str, Tensor],
+    networks: Mapping[str, Tensor],
     inputs: Tensor,
     targets: Tensor,
     method: FineTune,
 ) -> dict[str, Tensor]:
-    """Return n networks, parameters (n, *shape), after ``method.steps`` steps of Adam on the cross-entropy,
+    """Return n networks, arrays (n, *shape), after ``method.steps`` steps of Adam on the cross-entropy,
     each network with its own gradient, all with the same batches of the examples (b, features), (b,)."""
-    trained = {name: value.detach().clone().requires_grad_() for name, value in parameters.items()}
-    optimizer = make_optimizer(list(trained.values()), TrainingConfig(lr=method.lr))
-    draws = torch_generator("fine-tuning batches", method.seed)
-    n = len(next(iter(trained.values())))
+    tuned = {name: value.detach().clone() for name, value in networks.items()}
+    trained = [value.requires_grad_() for value in architecture.parameters_of(tuned).values()]
+    optimizer = make_optimizer(trained, TrainingConfig(lr=method.lr))
+    draws, n = torch_generator("fine-tuning batches", method.seed), len(trained[0])
     for _ in range(method.steps):
         batch = torch.randperm(len(targets), generator=draws)[: method.batch_size].to(targets.device)
-        take_step(architecture, trained, optimizer, inputs, targets, batch.expand(n, -1))
-    return {name: value.detach() for name, value in trained.items()}
+        take_step(architecture, tuned, optimizer, inputs, targets, batch.expand(n, -1))
+    return {name: value.detach() for name, value in tuned.items()}

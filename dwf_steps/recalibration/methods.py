@@ -8,46 +8,78 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.recalibration import FineTune, LastLayer, Repair, RepairMethod
+from dwf_steps.config.recalibration import (
+    BatchNorm,
+    FineTune,
+    LastLayer,
+    ReferenceStatistics,
+    Repair,
+    RepairMethod,
+)
 from dwf_steps.datasets.splits import Split
 from dwf_steps.randomness import torch_generator
+from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.fine_tune import fine_tune
 from dwf_steps.recalibration.last_layer import refit_last_layer
 from dwf_steps.recalibration.repair import repair
+from dwf_steps.storage.matrix import WeightMatrix
 
-Parameters = Mapping[str, Tensor]
+Networks = Mapping[str, Tensor]
+
+REFERENCES = 100  # training networks, at most, whose activations are restored
 
 
 def recalibrate(
     architecture: Architecture,
-    parameters: Parameters,
+    networks: Networks,
     methods: Sequence[RepairMethod],
     train: Split,
-    reference: Parameters,
+    references: Sequence[Networks],
 ) -> dict[str, Tensor]:
-    """Apply ``methods`` in order to n networks, parameters (n, *shape).
+    """Apply ``methods`` in order to n networks, arrays (n, *shape).
 
     Parameters
     ----------
     train
         Training examples; each method draws its own from them, the same for all networks.
-    reference
-        Training networks, parameters (r, *shape), whose statistics `Repair` restores.
+    references
+        For each method the training networks that it needs (r, *shape), as `references_of` has them.
     """
-    networks = dict(parameters)
-    device = next(iter(networks.values())).device
-    for method in methods:
+    result = dict(networks)
+    device = next(iter(result.values())).device
+    for method, reference in zip(methods, references, strict=True):
+        if isinstance(method, ReferenceStatistics):
+            result |= {name: value.expand_as(result[name]) for name, value in reference.items()}
+            continue
         chosen = _examples(method, train)
         inputs = torch.from_numpy(train.inputs[chosen]).to(device)
         targets = torch.from_numpy(train.targets[chosen]).to(device)
         match method:
             case LastLayer():
-                networks = refit_last_layer(_mlp(architecture), networks, inputs, targets, method.ridge)
+                result = refit_last_layer(_mlp(architecture), result, inputs, targets, method.ridge)
             case Repair():
-                networks = repair(_mlp(architecture), networks, reference, inputs)
+                result = repair(_mlp(architecture), result, reference, inputs)
             case FineTune():
-                networks = fine_tune(architecture, networks, inputs, targets, method)
-    return networks
+                result = fine_tune(architecture, result, inputs, targets, method)
+            case BatchNorm():
+                result = recompute_statistics(architecture, result, inputs, method.batch_size)
+    return result
+
+
+def references_of(methods: Sequence[RepairMethod], zoo: WeightMatrix) -> list[dict[str, np.ndarray]]:
+    """Return for each method the arrays of training networks that it needs: of some spread evenly over the
+    zoo, whose activations `Repair` restores; of the one whose running statistics are copied."""
+    references = []
+    for method in methods:
+        found: dict[str, np.ndarray] = {}
+        if isinstance(method, Repair):
+            count = min(REFERENCES, zoo.n_training)
+            found = zoo.networks(np.arange(count) * zoo.n_training // count)
+        elif isinstance(method, ReferenceStatistics):
+            statistics = {name: array for name, array in zoo.buffers.items() if array.dtype.kind == "f"}
+            found = {name: array[[method.network]] for name, array in statistics.items()}
+        references.append(found)
+    return references
 
 
 def _mlp(architecture: Architecture) -> MLPArchitecture:
@@ -56,6 +88,6 @@ def _mlp(architecture: Architecture) -> MLPArchitecture:
     return architecture
 
 
-def _examples(method: RepairMethod, train: Split) -> np.ndarray:
+def _examples(method: LastLayer | Repair | FineTune | BatchNorm, train: Split) -> np.ndarray:
     order = torch.randperm(len(train), generator=torch_generator("recalibration", method.seed))
     return order[: method.examples].numpy()

@@ -1,5 +1,6 @@
 """The figures, in one consistent, colour-blind-safe style."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any, Literal
 import matplotlib as mpl
 
 mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ from pandas.api.types import is_numeric_dtype
 from dwf_steps.reporting.frontier import CURVE, curve_points
 from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is a line of the log
 
 # Okabe & Ito (2008): distinguishable with every common colour deficiency.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
@@ -40,9 +42,10 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 PANEL = (3.1, 2.7)  # inches
+ACROSS = 4  # panels in a line
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
-TITLE_CHARACTERS = 34  # on a line above a panel
+TITLE_CHARACTERS = 28  # on a line above a panel
 IOU = (-0.03, 1.03)
 SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 
@@ -54,16 +57,20 @@ def panels(
     """Yield a figure with a panel for every (row, column) name; panels of a column share their y axis
     unless told otherwise.
 
-    A single column is laid out from left to right.
+    A single row or column is laid out from left to right, `ACROSS` panels at a time.
     """
-    turned = len(columns) == 1 and len(rows) > 1
-    shape = (1, len(rows)) if turned else (len(rows), len(columns))
+    count, line = len(rows) * len(columns), 1 in (len(rows), len(columns))
+    shape = (-(-count // ACROSS), min(count, ACROSS)) if line else (len(rows), len(columns))
+    sharey: Literal["none", "all", "col"] = "none"
+    if share:
+        sharey = "all" if len(columns) == 1 else "none" if line else "col"
     with plt.rc_context(STYLE):
         size = (PANEL[0] * shape[1] + LEGEND_WIDTH, PANEL[1] * shape[0])
-        sharey: Literal["none", "row", "col"] = ("row" if turned else "col") if share else "none"
         figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey=sharey)
+        for ax in grid.flat[count:]:
+            ax.remove()
         names = [(row, column) for row in rows for column in columns]
-        axes = dict(zip(names, grid.flat, strict=True))
+        axes = dict(zip(names, grid.flat[:count], strict=True))
         yield figure, axes
         plt.close(figure)
 

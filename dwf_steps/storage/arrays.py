@@ -1,5 +1,6 @@
 """Frozen dataclasses of arrays and numbers as npz files."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +20,13 @@ DAMAGE = (BadZipFile, ZlibError, ValueError, KeyError, EOFError, OSError, Runtim
 
 def save_record(path: Path, record: Any) -> None:
     """Write every field of a dataclass, atomically."""
+    save_arrays(path, {field.name: getattr(record, field.name) for field in fields(record)})
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays as npz, atomically."""
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{field.name: getattr(record, field.name) for field in fields(record)})
+        np.savez(file, **arrays)
 
 
 def load_record(path: Path, kind: type[Kind]) -> Kind:

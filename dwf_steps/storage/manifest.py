@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,7 @@ def write_shard(
     architecture: Mapping[str, Any],
     failed: Iterable[str] = (),
     facts: Mapping[str, Any] | None = None,
+    buffers: Collection[str] = (),
 ) -> None:
     """Write network files and then their manifest, each atomically, one network in memory at a time.
 
@@ -113,13 +114,15 @@ def write_shard(
     ----------
     failed
         Names of networks that have no file; read after all others are written.
+    buffers
+        Which of the networks' arrays are no parameters.
     """
     records = []
     with replacing(directory) as partial:
         partial.mkdir()
         for network in networks:
             path = partial / f"{network.name}.safetensors"
-            save_network(path, network.state, architecture)
+            save_network(path, network.state, architecture, buffers)
             records.append(Record(network.name, sha256(path), network.facts))
     Manifest(manifest, tuple(records), tuple(failed), dict(facts or {})).write()
 
@@ -138,7 +141,7 @@ def unstack(
     parameters: Mapping[str, np.ndarray],
     facts: Sequence[dict[str, Any]] | None = None,
 ) -> Iterator[Network]:
-    """Yield n networks from stacked parameters (n, *shape)."""
+    """Yield n networks from stacked arrays (n, *shape)."""
     for i, name in enumerate(names):
         yield Network(
             name,

@@ -1,8 +1,10 @@
 """The weight matrix: a zarr array (n, d), read and written by column blocks of all n rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -10,9 +12,11 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from dwf_steps.errors import InputError
+from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout
 
+BUFFERS_FILE = "buffers.npz"
 CHUNK_BYTES = 16 * 2**20  # what is read at a time
 SHARDS_PER_BUDGET = 4  # writing a shard holds it, its encoded chunks and a copy of one row
 
@@ -32,7 +36,8 @@ class WeightMatrix:
     """An open weight matrix, training rows first, held-out rows after them.
 
     Chunks are column blocks of all rows, each with its checksum; many chunks share one file (a shard), so
-    that a large matrix is not a hundred thousand files. What was never written reads as NaN.
+    that a large matrix is not a hundred thousand files. What was never written reads as NaN. The networks'
+    buffers lie beside them, in a file of their own.
     """
 
     def __init__(self, array: zarr.Array, path: Path) -> None:
@@ -51,8 +56,9 @@ class WeightMatrix:
         architecture: dict[str, Any],
         dtype: Precision = "float32",
         memory_mb: int = 1024,
+        buffers: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> "WeightMatrix":
-        """Create an empty matrix (n, d).
+        """Create an empty matrix (n, d) of networks with ``buffers`` (n, *shape).
 
         Chunks are of at most 16 MiB, shards of at most a quarter of ``memory_mb``: `write_blocks` are whole
         shards, and writing one takes no more than the budget.
@@ -71,6 +77,7 @@ class WeightMatrix:
             "rows": [asdict(row) for row in rows],
             "architecture": architecture,
             "storage_error": 0.0,
+            "buffers": list(buffers),
         }
         array = zarr.create_array(
             path,
@@ -82,6 +89,8 @@ class WeightMatrix:
             fill_value=np.nan,
             attributes=attributes,
         )
+        if buffers:
+            save_arrays(path / BUFFERS_FILE, buffers)
         return cls(array, path)
 
     @classmethod
@@ -147,12 +156,26 @@ class WeightMatrix:
         except (ValueError, OSError) as error:
             raise self.damaged(columns, str(error)) from error
 
+    @cached_property
+    def buffers(self) -> dict[str, np.ndarray]:
+        """What the networks' state dicts have besides parameters, each (n, *shape).
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        names: list[str] = list(self.array.attrs["buffers"])  # type: ignore[arg-type]
+        return load_arrays(self.path / BUFFERS_FILE, names) if names else {}
+
     def networks(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        """Return the networks of some rows, each parameter (rows, *shape) float32, in one pass."""
+        """Return the networks of some rows, each parameter (rows, *shape) float32, and their buffers, in one
+        pass."""
         flat = np.empty((len(rows), self.layout.size), np.float32)
         for columns in self.column_blocks():
             flat[:, columns] = self.read(columns)[rows]
-        return self.layout.unflatten(flat)
+        buffers = {name: array[rows] for name, array in self.buffers.items()}
+        return self.layout.unflatten(flat) | buffers
 
     def _chunk_at(self, columns: slice) -> int | None:
         """Return which chunk the column range is, if it is one."""

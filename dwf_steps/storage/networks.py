@@ -1,9 +1,15 @@
-"""One network a safetensors file, keys as in ``state_dict()``, the architecture in its metadata."""
+"""One network a safetensors file, keys as in ``state_dict()``, the architecture in its metadata.
+
+What a state dict has besides parameters are buffers: running statistics, which are float32, and counters,
+which are integers. The metadata name them, where there are any.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -19,7 +25,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-ARCHITECTURE = "architecture"
+ARCHITECTURE, BUFFERS = "architecture", "buffers"
+BUFFER_DTYPES = {"float32": "F32", "int64": "I64"}  # by NumPy's names, safetensors' names
 TOGETHER_BYTES = 2**29  # of networks that are computed with at a time
 
 
@@ -29,17 +36,28 @@ def network_groups(networks: Sequence[Item], d: int) -> list[Sequence[Item]]:
     return [networks[start : start + together] for start in range(0, len(networks), together)]
 
 
-def save_network(path: Path, state: Mapping[str, np.ndarray], architecture: Mapping[str, Any]) -> None:
-    """Write one network's ``state_dict`` arrays with the architecture that rebuilds it."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
-    save_file(arrays, path, metadata={ARCHITECTURE: json.dumps(architecture, sort_keys=True)})
+def save_network(
+    path: Path,
+    state: Mapping[str, np.ndarray],
+    architecture: Mapping[str, Any],
+    buffers: Collection[str] = (),
+) -> None:
+    """Write one network's ``state_dict`` arrays, some of which are ``buffers``, with the architecture that
+    rebuilds it."""
+    arrays = {name: np.array(array, order="C") for name, array in state.items()}
+    save_file(arrays, path, metadata=_metadata(architecture, buffers))
+
+
+def _metadata(architecture: Mapping[str, Any], buffers: Collection[str]) -> dict[str, str]:
+    metadata = {ARCHITECTURE: json.dumps(architecture, sort_keys=True)}
+    return metadata | ({BUFFERS: json.dumps(list(buffers))} if buffers else {})
 
 
 class NetworkFile:
     """One network's file, written front to back: the weights of its row of the matrix, some at a time.
 
-    The tensors lie in the order of the layout, so that a row is the file's data as it stands
-    (https://github.com/huggingface/safetensors, "Format").
+    Behind the buffers the tensors lie in the order of the layout, so that the rest of the file's data is the
+    row as it stands (https://github.com/huggingface/safetensors, "Format").
 
     Attributes
     ----------
@@ -47,15 +65,28 @@ class NetworkFile:
         SHA-256 of what was written so far.
     """
 
-    def __init__(self, path: Path, layout: Layout, architecture: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        architecture: Mapping[str, Any],
+        buffers: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> None:
         self.path, self.digest = path, hashlib.sha256()
-        header: dict[str, Any] = {"__metadata__": {ARCHITECTURE: json.dumps(architecture, sort_keys=True)}}
+        header: dict[str, Any] = {"__metadata__": _metadata(architecture, buffers)}
+        # The widest first: every tensor then starts at a multiple of its own width.
+        first = sorted(buffers.items(), key=lambda item: -item[1].itemsize)
+        offset = 0
+        for name, array in first:
+            header[name] = _tensor(BUFFER_DTYPES[array.dtype.name], array.shape, offset, array.nbytes)
+            offset += array.nbytes
         for entry in layout.entries:
-            offsets = [4 * entry.columns.start, 4 * entry.columns.stop]
-            header[entry.name] = {"dtype": "F32", "shape": entry.shape, "data_offsets": offsets}
+            header[entry.name] = _tensor("F32", entry.shape, offset + 4 * entry.offset, 4 * entry.size)
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % 8)
         self._write(len(text).to_bytes(8, "little") + text)
+        for _, array in first:
+            self._write(array.tobytes())
 
     def append(self, weights: np.ndarray) -> None:
         """Write the next weights of the row, float32."""
@@ -66,6 +97,10 @@ class NetworkFile:
         with self.path.open("ab") as file:
             file.write(content)
         self.digest.update(content)
+
+
+def _tensor(dtype: str, shape: Sequence[int], start: int, size: int) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, start + size]}
 
 
 def load_state(path: Path) -> dict[str, np.ndarray]:
@@ -114,20 +149,29 @@ def load_network(path: str | Path) -> "nn.Module":
 
 
 def stack_states(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Read networks of one architecture and stack each parameter to (n, *shape)."""
+    """Read networks of one architecture and stack each array, parameters and buffers, to (n, *shape)."""
     states = [load_state(path) for path in paths]
     return {name: np.stack([state[name] for state in states]) for name in states[0]}
 
 
 def tensors(networks: Mapping[str, np.ndarray], device: "torch.device") -> dict[str, "torch.Tensor"]:
-    """Return stacked parameters as tensors on a device."""
+    """Return stacked networks as tensors on a device."""
     import torch
 
     return {name: torch.from_numpy(array).to(device) for name, array in networks.items()}
 
 
-def describe(path: Path) -> tuple[Layout, dict[str, Any]]:
-    """Return the layout and the architecture that a network file states.
+@dataclass(frozen=True)
+class Description:
+    """The ``layout`` of a network's parameters, its ``architecture``, and the names of its ``buffers``."""
+
+    layout: Layout
+    architecture: dict[str, Any]
+    buffers: tuple[str, ...]
+
+
+def describe(path: Path) -> Description:
+    """Return what a network file says of itself.
 
     Raises
     ------
@@ -136,11 +180,32 @@ def describe(path: Path) -> tuple[Layout, dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="np") as file:
-            architecture = json.loads((file.metadata() or {}).get(ARCHITECTURE, "{}"))
+            metadata = file.metadata() or {}
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, FileNotFoundError) as error:
         raise unreadable(path, error) from error
-    return Layout.of(shapes), architecture
+    buffers = json.loads(metadata.get(BUFFERS, "[]"))
+    layout = Layout.of({name: shape for name, shape in shapes.items() if name not in buffers})
+    return Description(layout, json.loads(metadata.get(ARCHITECTURE, "{}")), tuple(buffers))
+
+
+def stack_arrays(paths: Sequence[Path], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read some arrays of each network's file and stack them, (n, *shape).
+
+    Raises
+    ------
+    InputError
+        If a file is unreadable, or has no such array.
+    """
+    arrays: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for path in paths if names else []:
+        try:
+            with safe_open(path, framework="np") as file:
+                for name, found in arrays.items():
+                    found.append(file.get_tensor(name))
+        except (SafetensorError, FileNotFoundError) as error:
+            raise unreadable(path, error) from error
+    return {name: np.stack(found) for name, found in arrays.items()}
 
 
 def read_columns(path: Path, layout: Layout, columns: slice) -> np.ndarray:

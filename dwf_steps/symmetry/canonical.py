@@ -20,34 +20,38 @@ FUNCTION_TOLERANCE = 1e-6  # relative, outputs in float64
 
 @dataclass(frozen=True)
 class Canonical:
-    """n canonical networks and the reference treated alike; ``sweeps`` (n,) counts matching sweeps."""
+    """n canonical networks and the reference treated alike, buffers included; ``sweeps`` (n,) counts those of
+    the matching."""
 
-    parameters: dict[str, np.ndarray]
+    networks: dict[str, np.ndarray]
     reference: dict[str, np.ndarray]
     sweeps: np.ndarray
 
 
 def canonicalize(
     architecture: Architecture,
-    parameters: Mapping[str, np.ndarray],
+    networks: Mapping[str, np.ndarray],
     reference: Mapping[str, np.ndarray],
     methods: list[Method],
 ) -> Canonical:
-    """Apply ``methods`` in order to n networks, parameters (n, *shape), in float64.
+    """Apply ``methods`` in order to n networks, arrays (n, *shape), in float64.
+
+    What is matched are parameters; running statistics move along.
 
     The reference goes through the same methods, so that a later method matches like with like.
     """
-    networks = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
-    target = {name: np.asarray(array, np.float64)[None] for name, array in reference.items()}
+    networks = _exact(networks)
+    target = {name: array[None] for name, array in _exact(reference).items()}
     sweeps = np.zeros(len(next(iter(networks.values()))), dtype=int)
     for method in methods:
         if isinstance(method, GitRebasin | Transfusion):
-            spec, goal = architecture.permutation_spec(), {name: array[0] for name, array in target.items()}
+            spec = architecture.permutation_spec()
+            goal = {name: array[0] for name, array in architecture.parameters_of(target).items()}
             if isinstance(method, Transfusion):
                 networks = align_attention(architecture, goal, networks, method.heads)
             matching = match_weights(
                 goal,
-                networks,
+                architecture.parameters_of(networks),
                 spec,
                 method.iterations,
                 numpy_generator("git rebasin", method.seed),
@@ -58,6 +62,14 @@ def canonicalize(
             networks = normalize_incoming(networks, architecture.rescaling_spec())
             target = normalize_incoming(target, architecture.rescaling_spec())
     return Canonical(networks, {name: array[0] for name, array in target.items()}, sweeps)
+
+
+def _exact(networks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return float64 arrays, counters as they are."""
+    return {
+        name: np.asarray(array, np.float64) if array.dtype.kind == "f" else array
+        for name, array in networks.items()
+    }
 
 
 def align_attention(
@@ -86,7 +98,7 @@ def function_change(
     with torch.no_grad():
         old, new = (
             architecture.forward(
-                {k: torch.from_numpy(v).double() for k, v in networks.items()}, inputs
+                {k: torch.from_numpy(v) for k, v in _exact(networks).items()}, inputs
             ).flatten(1)
             for networks in (before, after)
         )

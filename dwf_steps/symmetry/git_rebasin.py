@@ -43,7 +43,7 @@ def match_weights(
     parameters
         n networks, parameters (n, *shape).
     spec
-        parameter -> axis -> permutation name.
+        parameter -> axis -> permutation name; what the reference does not have plays no part.
     iterations
         Sweeps at most.
     generator
@@ -52,6 +52,7 @@ def match_weights(
     target = {name: np.asarray(array, np.float64) for name, array in reference.items()}
     source = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
     n = len(next(iter(source.values())))
+    spec = {name: axes for name, axes in spec.items() if name in target}
     counts = unit_counts({name: array.shape for name, array in target.items()}, spec)
     permutations = {name: np.tile(np.arange(units), (n, 1)) for name, units in counts.items()}
     axes = {

@@ -18,12 +18,13 @@ def permute_axis(array: np.ndarray, axis: int, permutation: np.ndarray) -> np.nd
 
 
 def permute(
-    parameters: Mapping[str, np.ndarray], spec: PermutationSpec, permutations: Permutations
+    networks: Mapping[str, np.ndarray], spec: PermutationSpec, permutations: Permutations
 ) -> dict[str, np.ndarray]:
-    """Return n networks, parameters (n, *shape), with their hidden units reordered."""
+    """Return n networks, arrays (n, *shape), with their hidden units reordered; arrays that the spec does not
+    name stay as they are."""
     result = {}
-    for name, array in parameters.items():
-        for axis, permutation in enumerate(spec[name]):
+    for name, array in networks.items():
+        for axis, permutation in enumerate(spec.get(name, ())):
             if permutation is not None:
                 array = permute_axis(array, axis, permutations[permutation])
         result[name] = array

@@ -1,9 +1,22 @@
 """Symmetries as plain data, read off an architecture."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 PermutationSpec = dict[str, tuple[str | None, ...]]
 """parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
+
+
+def with_buffers(spec: PermutationSpec, buffers: Mapping[str, tuple[int, ...]]) -> PermutationSpec:
+    """Return the spec with the buffers, of the shapes given, that it does not name: running statistics follow
+    their normalisation's weight, all others stay as they are."""
+    added = {}
+    for name, shape in buffers.items():
+        norm, _, what = name.rpartition(".")
+        unmoved = (None,) * len(shape)
+        added[name] = spec.get(f"{norm}.weight", unmoved) if what.startswith("running_") else unmoved
+    return added | spec
+
 
 RescalingSpec = list[tuple[tuple[str, ...], str]]
 """For each hidden layer: (incoming parameters, whose first axis are the units), outgoing weight (units on

@@ -10,22 +10,23 @@ from safetensors.torch import load_file
 
 from dwf_steps.errors import InputError
 from dwf_steps.progress import progress
-from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.networks import unreadable
 from dwf_steps.storage.torch_files import load_tensors
 
 LISTED = 20  # problems named in one error message
 
 
-def import_networks(paths: list[Path], layout: Layout, keys: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Read one state dict a file and stack them, parameters (n, *shape) float32.
+def import_networks(
+    paths: list[Path], expected: Mapping[str, np.ndarray], keys: Mapping[str, str]
+) -> dict[str, np.ndarray]:
+    """Read one state dict a file and stack them, arrays (n, *shape).
 
     Parameters
     ----------
     paths
         `.safetensors`, or `.pt`/`.pth` holding tensors only: nothing else is ever unpickled.
-    layout
-        What the architecture expects.
+    expected
+        A network of the architecture: its keys, shapes and types.
     keys
         Renames the beginnings of keys.
 
@@ -43,17 +44,17 @@ def import_networks(paths: list[Path], layout: Layout, keys: Mapping[str, str]) 
         except InputError as error:
             problems.append(str(error))
             continue
-        found = _differences(state, layout)
+        found = _differences(state, expected)
         problems += [f"{path}: {problem}" for problem in found]
         if not found:
-            states.append({e.name: state[e.name] for e in layout.entries})
+            states.append({name: state[name].astype(own.dtype) for name, own in expected.items()})
     if not problems:
         problems = _duplicates(paths, states)
     if problems:
         more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
         listing = "\n".join(f"  - {problem}" for problem in problems[:LISTED])
         raise InputError(f"the zoo cannot be imported as it is; nothing was written:\n{listing}{more}")
-    return {e.name: np.stack([state[e.name] for state in states]) for e in layout.entries}
+    return {name: np.stack([state[name] for state in states]) for name in expected}
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -67,7 +68,14 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             f"{path}: expected a state dict (name -> tensor), found {type(state).__name__} with other or "
             "complex contents; save it with torch.save(model.state_dict(), ...)"
         )
-    return {key: value.detach().float().numpy() for key, value in state.items()}
+    return {key: _array(value.detach()) for key, value in state.items()}
+
+
+def _array(value: torch.Tensor) -> np.ndarray:
+    """Return integers as they are, all others as float32, which NumPy knows."""
+    integers = not value.is_floating_point() and value.dtype != torch.bool
+    array: np.ndarray = (value if integers else value.float()).numpy()
+    return array
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -88,8 +96,7 @@ def _rename(path: Path, state: Mapping[str, np.ndarray], keys: Mapping[str, str]
     return result
 
 
-def _differences(state: Mapping[str, np.ndarray], layout: Layout) -> list[str]:
-    expected = {e.name: e.shape for e in layout.entries}
+def _differences(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> list[str]:
     missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
         return [
@@ -97,10 +104,10 @@ def _differences(state: Mapping[str, np.ndarray], layout: Layout) -> list[str]:
             "'keys', or correct its architecture"
         ]
     problems = []
-    for name, shape in expected.items():
+    for name, own in expected.items():
         array = state[name]
-        if array.shape != shape:
-            problems.append(f"{name} has shape {array.shape}, the architecture expects {shape}")
+        if array.shape != own.shape:
+            problems.append(f"{name} has shape {array.shape}, the architecture expects {own.shape}")
         elif not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             problems.append(f"{name} has {bad} weights that are NaN or infinite; leave this network out")

@@ -15,21 +15,21 @@ from dwf_steps.storage.manifest import unstack, write_shard
 def write_scored_shard(
     architecture: Architecture,
     dataset: Dataset,
-    parameters: Mapping[str, torch.Tensor],
+    networks: Mapping[str, torch.Tensor],
     names: Sequence[str],
     facts: Sequence[dict[str, Any]],
     output: Path,
     manifest: Path,
 ) -> None:
-    """Score n networks, parameters (n, *shape), and write networks and manifest."""
+    """Score n networks, arrays (n, *shape), and write networks and manifest."""
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    scores = {name: score_split(architecture, parameters, split) for name, split in splits.items()}
+    scores = {name: score_split(architecture, networks, split) for name, split in splits.items()}
     all_facts = [
         dict(known)
         | {f"{name}_accuracy": float(s.accuracy[i]) for name, s in scores.items()}
         | {f"{name}_loss": float(s.loss[i]) for name, s in scores.items()}
         for i, known in enumerate(facts)
     ]
-    arrays = {name: value.detach().cpu().numpy() for name, value in parameters.items()}
-    networks = unstack(names, arrays, all_facts)
-    write_shard(output, manifest, networks, architecture.config.model_dump())
+    arrays = {name: value.detach().cpu().numpy() for name, value in networks.items()}
+    shard, description = unstack(names, arrays, all_facts), architecture.config.model_dump()
+    write_shard(output, manifest, shard, description, buffers=architecture.buffers)

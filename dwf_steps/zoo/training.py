@@ -23,16 +23,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedNetworks:
-    """``parameters`` each (n, *shape), and the epochs each network was trained until kept (n,)."""
+    """``networks``, arrays (n, *shape), and the epochs each was trained until kept (n,)."""
 
-    parameters: dict[str, Tensor]
+    networks: dict[str, Tensor]
     epochs: np.ndarray
 
 
 def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> dict[str, Tensor]:
-    """Draw every network's first weights from its own seed; parameters are (n, *shape)."""
+    """Draw every network's first weights from its own seed; arrays are (n, *shape)."""
     networks = [
-        architecture.initial_parameters(plan.initialisation, torch_generator("initial weights", plan.seed))
+        architecture.initial_state(plan.initialisation, torch_generator("initial weights", plan.seed))
         for plan in plans
     ]
     return {name: torch.stack([network[name] for network in networks]) for name in networks[0]}
@@ -78,21 +78,19 @@ def train_networks(
     """
     inputs = torch.from_numpy(dataset.train.inputs).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
-    parameters = {
-        name: value.to(device).requires_grad_()
-        for name, value in initial_networks(architecture, plans).items()
-    }
-    optimizer = make_optimizer(list(parameters.values()), training)
-    best = _Best.start(parameters)
+    networks = {name: value.to(device) for name, value in initial_networks(architecture, plans).items()}
+    trained = [value.requires_grad_() for value in architecture.parameters_of(networks).values()]
+    optimizer = make_optimizer(trained, training)
+    best = _Best.start(networks)
     first_epoch, first_batch = 0, 0
     state = checkpoint.load() if checkpoint else None
     if state:
         first_epoch, first_batch, best = state["epoch"], state["batch"], _Best(**state["best"])
-        best.parameters = {name: value.to(device) for name, value in best.parameters.items()}
+        best.networks = {name: value.to(device) for name, value in best.networks.items()}
         optimizer.load_state_dict(state["optimizer"])
         with torch.no_grad():
-            for name, value in parameters.items():
-                value.copy_(state["parameters"][name])
+            for name, value in networks.items():
+                value.copy_(state["networks"][name])
         logger.info("resumed after batch %d of epoch %d", first_batch, first_epoch + 1)
 
     n_batches = batches_per_epoch(dataset, training)
@@ -106,28 +104,28 @@ def train_networks(
             report.facts["epoch"] = f"{epoch + 1}/{epochs}"
             orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
             for batch in range(first_batch, min(len(orders), total - epoch * n_batches)):
-                take_step(architecture, parameters, optimizer, inputs, targets, orders[batch])
+                take_step(architecture, networks, optimizer, inputs, targets, orders[batch])
                 report.advance()
                 if watch:
-                    watch(epoch * n_batches + batch + 1, parameters)
+                    watch(epoch * n_batches + batch + 1, networks)
                 if checkpoint:
                     checkpoint.save_if_due(
                         lambda epoch=epoch, done=batch + 1: {  # type: ignore[misc]
                             "epoch": epoch,
                             "batch": done,
-                            "parameters": {name: value.detach() for name, value in parameters.items()},
+                            "networks": {name: value.detach() for name, value in networks.items()},
                             "optimizer": optimizer.state_dict(),
                             "best": vars(best),
                         }
                     )
             first_batch = 0
-            _require_finite(parameters, plans, epoch)
+            _require_finite(networks, plans, epoch)
             if training.patience:
-                losses = score_split(architecture, parameters, dataset.validation).loss
-                best.update(parameters, torch.from_numpy(losses), epoch + 1, training.patience)
+                losses = score_split(architecture, networks, dataset.validation).loss
+                best.update(networks, torch.from_numpy(losses), epoch + 1, training.patience)
     if training.patience:
-        return TrainedNetworks(best.parameters, best.epochs.numpy())
-    final = {name: value.detach() for name, value in parameters.items()}
+        return TrainedNetworks(best.networks, best.epochs.numpy())
+    final = {name: value.detach() for name, value in networks.items()}
     return TrainedNetworks(final, np.full(len(plans), epochs))
 
 
@@ -140,39 +138,39 @@ def batches_per_epoch(dataset: Dataset, training: TrainingConfig) -> int:
 class _Best:
     """Each network's weights at its lowest validation loss."""
 
-    parameters: dict[str, Tensor]
+    networks: dict[str, Tensor]
     losses: Tensor
     epochs: Tensor
 
     @classmethod
-    def start(cls, parameters: Mapping[str, Tensor]) -> "_Best":
-        n = len(next(iter(parameters.values())))
-        copies = {name: value.detach().clone() for name, value in parameters.items()}
+    def start(cls, networks: Mapping[str, Tensor]) -> "_Best":
+        n = len(next(iter(networks.values())))
+        copies = {name: value.detach().clone() for name, value in networks.items()}
         return cls(copies, torch.full((n,), torch.inf, dtype=torch.float64), torch.zeros(n, dtype=torch.long))
 
     def waiting(self, epoch: int, patience: int) -> Tensor:
         """Return which networks may still improve after ``epoch`` epochs, (n,) bool."""
         return epoch - self.epochs < patience
 
-    def update(self, parameters: Mapping[str, Tensor], losses: Tensor, epoch: int, patience: int) -> None:
+    def update(self, networks: Mapping[str, Tensor], losses: Tensor, epoch: int, patience: int) -> None:
         better = (losses < self.losses) & self.waiting(epoch - 1, patience)
         self.losses[better] = losses[better]
         self.epochs[better] = epoch
-        for name, value in parameters.items():
+        for name, value in networks.items():
             chosen = better.to(value.device)
-            self.parameters[name][chosen] = value.detach()[chosen]
+            self.networks[name][chosen] = value.detach()[chosen]
 
 
 def take_step(
     architecture: Architecture,
-    parameters: dict[str, Tensor],
+    networks: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     inputs: Tensor,
     targets: Tensor,
     batch: Tensor,
 ) -> None:
     """Take one step of all networks, each on its own examples ``batch`` (n, b)."""
-    logits = architecture.forward(parameters, _gather(inputs, batch))
+    logits = architecture.forward(networks, _gather(inputs, batch), training=True)
     # The mean over (networks x batch) times n is the sum over networks of each one's mean loss.
     loss = F.cross_entropy(logits.flatten(0, 1), targets[batch].flatten()) * len(batch)
     optimizer.zero_grad(set_to_none=True)
@@ -197,8 +195,9 @@ def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.
             return torch.optim.SGD(parameters, momentum=training.momentum, **common)  # type: ignore[arg-type]
 
 
-def _require_finite(parameters: Mapping[str, Tensor], plans: list[NetworkPlan], epoch: int) -> None:
-    finite = torch.stack([v.detach().flatten(1).isfinite().all(1) for v in parameters.values()]).all(0)
+def _require_finite(networks: Mapping[str, Tensor], plans: list[NetworkPlan], epoch: int) -> None:
+    n = len(plans)
+    finite = torch.stack([v.detach().reshape(n, -1).isfinite().all(1) for v in networks.values()]).all(0)
     if not finite.all():
         names = [plan.name for plan, good in zip(plans, finite.tolist(), strict=True) if not good]
         raise FloatingPointError(

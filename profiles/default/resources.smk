@@ -101,7 +101,8 @@ def problem(wildcards):
         return SimpleNamespace(dataset=CONFIG.datasets[wildcards.dataset].facts)
     zoo, network = zoo_of(wildcards), zoo_of(wildcards).architecture
     n, d, m = zoo_sizes(wildcards.zoo)
-    p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, widest=max(network.layers), classes=network.classes)
+    p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, classes=network.classes)
+    p.multiplications, p.most_units = network.multiplications, network.most_units
     p.units = network.features + sum(network.layers)
     p.zoo_is_imported = wildcards.zoo in IMPORTED
     p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
@@ -138,12 +139,12 @@ def train_zoo_work(p):
     """Weights, gradients, two moments, best, saved and written ones; a batch's inputs and activations."""
     training = p.zoo.training
     held = 32 * p.s * p.d + 16 * p.s * training.batch_size * p.units + 16 * p.s * p.m
-    epoch = 6 * p.s * p.d * p.m / FLOPS + STEP * (p.m / training.batch_size + p.s)
+    epoch = 6 * p.s * p.multiplications * p.m / FLOPS + STEP * (p.m / training.batch_size + p.s)
     return held + p.data + SCORING, training.epochs * epoch
 
 
 def import_zoo_work(p):
-    return 12 * p.n * p.d + p.data + SCORING, 8 * p.n * p.d / READ + 2 * p.n * p.d * p.m / FLOPS
+    return 12 * p.n * p.d + p.data + SCORING, 8 * p.n * p.d / READ + 2 * p.n * p.multiplications * p.m / FLOPS
 
 
 def choose_reference_work(p):
@@ -155,7 +156,8 @@ def choose_reference_work(p):
 
 def canonicalize_work(p):
     """Networks before and after in both precisions, permuted, and at midpoints; ten sweeps, and barriers."""
-    return 60 * p.s * p.d + p.data + SCORING, p.s * p.d * (40 * p.widest + 12_000) / FLOPS
+    work = 40 * p.d * p.most_units + 14_000 * p.multiplications
+    return 60 * p.s * p.d + p.data + SCORING, p.s * work / FLOPS
 
 
 def stack_weights_work(p):
@@ -202,7 +204,7 @@ def train_control_work(p):
     held, seconds = train_zoo_work(p)
     if p.generator.kind == "snapshots":
         epochs = p.generator.skip_epochs + p.generator.every_epochs * p.g
-        return held, epochs * (6 * p.d * p.m / FLOPS + STEP * p.m / p.zoo.training.batch_size)
+        return held, epochs * (6 * p.multiplications * p.m / FLOPS + STEP * p.m / p.zoo.training.batch_size)
     return held, seconds * max(1, (p.generator.epochs if p.generator.kind == "trained" else 0) or 0)
 
 
@@ -226,20 +228,20 @@ def scoring(p, networks):
     """A group of networks, copied, and what all say about the test set and about shifted inputs."""
     group = 3 * max(4 * p.d, min(4 * networks * p.d, 2 * BLOCK))
     said = 4 * networks * p.m * p.classes
-    return group + said + p.data + SCORING, 4 * networks * p.d * p.m / FLOPS + 4 * networks * p.d / READ
+    return group + said + p.data + SCORING, 4 * networks * p.multiplications * p.m / FLOPS + 4 * networks * p.d / READ
 
 
 def recalibrate_zoo_work(p):
     """As `recalibrate_work`, and what all say about the test set."""
     group = 10 * max(4 * p.d, min(4 * p.n * p.d, 2 * BLOCK))
-    return group + 4 * p.n * p.m * p.classes + p.data + SCORING, 60 * p.n * p.d * p.m / FLOPS
+    return group + 4 * p.n * p.m * p.classes + p.data + SCORING, 60 * p.n * p.multiplications * p.m / FLOPS
 
 
 def recalibrate_work(p):
     """A group of networks with their gradients and moments; some steps on training examples."""
     networks = math.ceil(p.g / p.zoo.matrix.decode_jobs)
     group = 10 * max(4 * p.d, min(4 * networks * p.d, 2 * BLOCK))
-    return group + p.data + SCORING, 60 * networks * p.d * p.m / FLOPS + 8 * networks * p.d / READ
+    return group + p.data + SCORING, 60 * networks * p.multiplications * p.m / FLOPS + 8 * networks * p.d / READ
 
 
 def evaluate_work(p):
@@ -261,4 +263,4 @@ def evaluate_zoo_work(p):
 
 def evaluated_pairs(p):
     """Seconds for matching networks anew to every training network, ten sweeps each."""
-    return CONFIG.evaluation.realigned * p.n * p.d * 10 * p.widest / FLOPS
+    return CONFIG.evaluation.realigned * p.n * p.d * 10 * p.most_units / FLOPS

@@ -124,7 +124,7 @@ def test_initial_weights_follow_their_closed_form(
     initialisation: Initialisation, distribution: stats.rv_continuous
 ) -> None:
     draws = torch.Generator().manual_seed(3)
-    networks = architecture_of([200, 300, 5]).initial_parameters(initialisation, draws)
+    networks = architecture_of([200, 300, 5]).initial_state(initialisation, draws)
     weights = networks["layers.0.weight"].double().numpy().ravel()
     assert stats.kstest(weights, distribution.cdf).pvalue > 1e-3
     assert weights.std() == pytest.approx(distribution.std(), rel=0.02)
@@ -135,7 +135,7 @@ def test_initial_weights_follow_their_closed_form(
 @pytest.mark.parametrize("initialisation", INITIALISATIONS)
 def test_only_the_default_initialisation_has_biases(initialisation: Initialisation) -> None:
     draws = torch.Generator().manual_seed(4)
-    networks = architecture_of([100, 2000, 5]).initial_parameters(initialisation, draws)
+    networks = architecture_of([100, 2000, 5]).initial_state(initialisation, draws)
     biases = networks["layers.0.bias"].double().numpy()
     if initialisation == "default":
         assert stats.kstest(biases, stats.uniform(-0.1, 0.2).cdf).pvalue > 1e-3
@@ -148,7 +148,7 @@ def test_the_default_initialisation_is_pytorchs_own() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         theirs = architecture_of([50, 400, 20]).module().state_dict()
-    own = architecture_of([50, 400, 20]).initial_parameters("default", torch.Generator().manual_seed(5))
+    own = architecture_of([50, 400, 20]).initial_state("default", torch.Generator().manual_seed(5))
     for name, value in theirs.items():
         if value.numel() > 100:
             assert stats.ks_2samp(own[name].flatten().numpy(), value.flatten().numpy()).pvalue > 1e-3
@@ -157,7 +157,7 @@ def test_the_default_initialisation_is_pytorchs_own() -> None:
 def test_the_five_initialisations_differ_in_distribution() -> None:
     architecture = architecture_of([200, 300, 5])
     weights = [
-        architecture.initial_parameters(kind, torch.Generator().manual_seed(6))["layers.0.weight"].numpy()
+        architecture.initial_state(kind, torch.Generator().manual_seed(6))["layers.0.weight"].numpy()
         for kind in INITIALISATIONS
     ]
     for i, first in enumerate(weights):
@@ -169,8 +169,7 @@ def test_the_five_initialisations_differ_in_distribution() -> None:
 def test_initial_weights_depend_on_their_generator_alone(initialisation: Initialisation) -> None:
     architecture = architecture_of([4, 6, 3])
     first, again, other = (
-        architecture.initial_parameters(initialisation, torch.Generator().manual_seed(seed))
-        for seed in (7, 7, 8)
+        architecture.initial_state(initialisation, torch.Generator().manual_seed(seed)) for seed in (7, 7, 8)
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["layers.0.weight"], other["layers.0.weight"])

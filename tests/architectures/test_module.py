@@ -24,7 +24,7 @@ def own(name: str, shape: tuple[int, ...] = (4,), classes: int = 3, **kwargs: An
 
 
 def networks(architecture: Architecture, n: int = N) -> dict[str, torch.Tensor]:
-    drawn = [architecture.initial_parameters("default", torch_generator("test", i)) for i in range(n)]
+    drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(n)]
     return {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
 
 
@@ -69,7 +69,7 @@ def test_first_weights_depend_on_the_seed_alone() -> None:
         assert torch.equal(value, again[name])
         assert not torch.equal(value[0], value[1])
     with pytest.raises(ValueError, match="initialises itself; found 'he'"):
-        architecture.initial_parameters("he", torch_generator("test", 0))
+        architecture.initial_state("he", torch_generator("test", 0))
 
 
 def test_sizes_are_those_of_the_module() -> None:
@@ -90,7 +90,7 @@ def test_a_permuted_copy_is_aligned_to_the_original() -> None:
     probe = np.random.default_rng(1).normal(size=(20, 48)).astype(np.float32)
     assert function_change(architecture, original, copy, probe).max() < 1e-6
     reference = {name: value[0] for name, value in original.items()}
-    found = canonicalize(architecture, copy, reference, [GitRebasin()]).parameters
+    found = canonicalize(architecture, copy, reference, [GitRebasin()]).networks
     for name, value in original.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
 
@@ -107,7 +107,8 @@ def test_without_stated_symmetries_no_axis_is_permuted() -> None:
     [
         ("nothing", (4,), 3, "own_networks:nothing cannot be imported .*expected package.module:callable"),
         ("no_module", (4,), 3, "returned int, expected a torch.nn.Module"),
-        ("with_batch_norm", (4,), 3, "running statistics are not weights"),
+        ("cumulative_batch_norm", (4,), 3, r"1 keeps no running statistics .*momentum=None"),
+        ("with_a_mask", (4,), 3, r"mask is a buffer of torch.bool, expected float32 or int64"),
         ("with_dropout", (4,), 3, r"dropout is not supported.*\(1\)"),
         ("tied", (3,), 3, r"tied parameters are not supported: 1\.bias, 1\.weight"),
         ("plain", (5,), 3, r"does not take inputs of shape \[5\] .*correct architecture.shape"),

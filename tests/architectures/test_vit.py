@@ -28,7 +28,7 @@ def test_the_small_one_is_the_papers() -> None:
 
 def test_many_networks_say_what_each_says_with_and_without_gradients() -> None:
     architecture = build(TINY)
-    drawn = [architecture.initial_parameters("default", torch_generator("test", i)) for i in range(3)]
+    drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(3)]
     networks = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
     networks["heads.head.weight"] = torch.randn(networks["heads.head.weight"].shape)  # torchvision's is zero
     inputs = torch.randn(5, TINY.features)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dwf_steps.generators.decoding import compare_with_float64, decode_block
+from dwf_steps.generators.decoding import compare_with_float64, decode_block, decode_buffers
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.layout import Layout
@@ -143,3 +143,32 @@ def test_samples_that_are_not_finite_play_no_part_in_the_error(
         compare_with_float64(error, samples, matrix, slice(0, D), decode_block(samples, matrix, slice(0, D)))
         errors.append(error.relative)
     assert errors[0] == errors[1] > 0
+
+
+def test_statistics_are_combined_as_weights_are_and_counters_left_alone(tmp_path: Path) -> None:
+    names = [Row(f"seed-{i}", held_out=i >= N) for i in range(N + HELD_OUT)]
+    draws = np.random.default_rng(3)
+    buffers = {
+        "bn.running_mean": draws.normal(size=(N + HELD_OUT, 3)).astype(np.float32),
+        "bn.running_var": draws.uniform(1, 2, size=(N + HELD_OUT, 3)).astype(np.float32),
+        "bn.num_batches_tracked": np.arange(N + HELD_OUT),
+    }
+    layout = Layout.of({"weight": (D,)})
+    matrix = WeightMatrix.create(tmp_path / "weights.zarr", layout, names, {}, buffers=buffers)
+    matrix = WeightMatrix.open(tmp_path / "weights.zarr")
+    mixing = np.vstack([coefficients()[:2], np.eye(N)[3], [9, 0, 0, 0, -9]])
+    found = decode_buffers(Samples(np.empty((4, 0)), mixing, np.empty((4, 0), np.float32)), matrix)
+    for name in ("bn.running_mean", "bn.running_var"):
+        training = buffers[name][:N].astype(np.float64)
+        expected = training.mean(axis=0) + mixing @ (training - training.mean(axis=0))
+        if name.endswith("var"):
+            assert expected.min() < 0
+            expected = np.maximum(expected, 0)
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found[name][2], training[3], rtol=1e-6)
+    assert found["bn.num_batches_tracked"].tolist() == [0] * 4
+    rows = matrix.networks([1, 4])
+    np.testing.assert_array_equal(rows["bn.running_mean"], buffers["bn.running_mean"][[1, 4]])
+    held_out = np.eye(N + HELD_OUT)[[N]]
+    copied = decode_buffers(Samples(np.empty((1, 0)), held_out, np.empty((1, 0), np.float32)), matrix)
+    np.testing.assert_allclose(copied["bn.running_mean"][0], buffers["bn.running_mean"][N], rtol=1e-6)

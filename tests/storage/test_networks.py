@@ -15,10 +15,18 @@ from safetensors.numpy import save_file
 from dwf_steps import load_network
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import Activation, MLPConfig
+from dwf_steps.config.architecture import Activation, MLPConfig, ResNetConfig
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
-from dwf_steps.storage.networks import NetworkFile, load_state, read_columns, save_network, stack_states
+from dwf_steps.storage.networks import (
+    NetworkFile,
+    describe,
+    load_state,
+    read_columns,
+    save_network,
+    stack_arrays,
+    stack_states,
+)
 
 State = dict[str, np.ndarray]
 
@@ -184,3 +192,27 @@ def test_a_file_written_row_by_row_is_a_network_with_its_digest(tmp_path: Path, 
     np.testing.assert_array_equal(read_columns(path, layout, slice(0, layout.size)), row)
     state = load_network(path).state_dict()
     np.testing.assert_array_equal(torch.cat([state[e.name].flatten() for e in layout.entries]).numpy(), row)
+
+
+def test_buffers_are_written_beside_the_row_and_told_apart(tmp_path: Path) -> None:
+    config = ResNetConfig(kind="resnet20", width_multiplier=0.1, image_size=8, classes=3)
+    architecture = build(config)
+    state = architecture.initial_state("default", torch.Generator().manual_seed(0))
+    state["bn1.running_mean"] += 3
+    state["bn1.num_batches_tracked"] += 7
+    arrays = {name: value.numpy() for name, value in state.items()}
+    buffers = {name: arrays[name] for name in architecture.buffers}
+    save_network(tmp_path / "a.safetensors", arrays, config.model_dump(), buffers)
+    layout = describe(tmp_path / "a.safetensors").layout
+    row = read_columns(tmp_path / "a.safetensors", layout, slice(0, layout.size))
+    NetworkFile(tmp_path / "b.safetensors", layout, config.model_dump(), buffers).append(row)
+    for name in "ab":
+        path = tmp_path / f"{name}.safetensors"
+        assert set(describe(path).buffers) == set(architecture.buffers)
+        assert describe(path).layout.size == config.n_parameters
+        network = load_network(path)
+        assert network.bn1.num_batches_tracked == 7
+        for key, value in network.state_dict().items():
+            assert torch.equal(value, state[key])
+    found = stack_arrays([path, path], ["bn1.running_mean"])["bn1.running_mean"]
+    np.testing.assert_array_equal(found, np.full((2, 2), 3.0))

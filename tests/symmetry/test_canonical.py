@@ -54,11 +54,11 @@ def test_canonical_networks_compute_the_same_functions(methods: list[Method]) ->
     architecture = relu_architecture()
     networks = random_networks(architecture)
     canonical = canonicalize(architecture, networks, network(networks, 0), methods)
-    change = function_change(architecture, networks, canonical.parameters, probe())
+    change = function_change(architecture, networks, canonical.networks, probe())
     assert change.shape == (N,)
     assert change.max() < 1e-12
     require_same_function([f"seed-{i}" for i in range(N)], change)
-    assert any(not np.allclose(canonical.parameters[name], networks[name]) for name in networks)
+    assert any(not np.allclose(canonical.networks[name], networks[name]) for name in networks)
 
 
 @pytest.mark.parametrize("methods", COMPOSITIONS)
@@ -72,7 +72,7 @@ def test_shuffled_and_rescaled_copies_become_the_reference(methods: list[Method]
     copies["layers.1.weight"] /= 2
     canonical = canonicalize(architecture, copies, reference, methods)
     for name, array in canonical.reference.items():
-        np.testing.assert_allclose(canonical.parameters[name], np.stack([array] * N), rtol=1e-12)
+        np.testing.assert_allclose(canonical.networks[name], np.stack([array] * N), rtol=1e-12)
 
 
 def test_after_normalising_the_reference_is_normalised_too() -> None:
@@ -82,7 +82,7 @@ def test_after_normalising_the_reference_is_normalised_too() -> None:
     norms = np.linalg.norm(canonical.reference["layers.1.weight"], axis=1)
     np.testing.assert_allclose(norms, 1.0, rtol=1e-12)
     for name, array in canonical.reference.items():
-        np.testing.assert_array_equal(canonical.parameters[name][0], array)
+        np.testing.assert_array_equal(canonical.networks[name][0], array)
 
 
 @pytest.mark.parametrize("methods", COMPOSITIONS)
@@ -91,12 +91,12 @@ def test_methods_are_applied_one_after_the_other(methods: list[Method]) -> None:
     networks = random_networks(architecture)
     both = canonicalize(architecture, networks, network(networks, 0), methods)
     first = canonicalize(architecture, networks, network(networks, 0), methods[:1])
-    second = canonicalize(architecture, first.parameters, first.reference, methods[1:])
+    second = canonicalize(architecture, first.networks, first.reference, methods[1:])
     for name in networks:
-        np.testing.assert_array_equal(both.parameters[name], second.parameters[name])
+        np.testing.assert_array_equal(both.networks[name], second.networks[name])
         np.testing.assert_array_equal(both.reference[name], second.reference[name])
     np.testing.assert_array_equal(both.sweeps, first.sweeps + second.sweeps)
-    np.testing.assert_allclose(np.linalg.norm(both.parameters["layers.0.weight"], axis=2), 1.0)
+    np.testing.assert_allclose(np.linalg.norm(both.networks["layers.0.weight"], axis=2), 1.0)
 
 
 def test_sweeps_are_counted_for_each_network() -> None:
@@ -117,7 +117,7 @@ def test_the_order_of_the_methods_matters() -> None:
     first, second = (
         canonicalize(architecture, networks, network(networks, 0), methods) for methods in COMPOSITIONS
     )
-    assert not np.allclose(first.parameters["layers.0.weight"], second.parameters["layers.0.weight"])
+    assert not np.allclose(first.networks["layers.0.weight"], second.networks["layers.0.weight"])
 
 
 def test_matching_normalised_networks_brings_them_closer() -> None:
@@ -129,7 +129,7 @@ def test_matching_normalised_networks_brings_them_closer() -> None:
 
 
 def distance(canonical: Canonical, i: int) -> float:
-    pairs = [(canonical.parameters[name][i], array) for name, array in canonical.reference.items()]
+    pairs = [(canonical.networks[name][i], array) for name, array in canonical.reference.items()]
     return sum(float(((ours - theirs) ** 2).sum()) for ours, theirs in pairs)
 
 
@@ -139,7 +139,7 @@ def test_no_methods_leave_networks_and_reference_as_they_are() -> None:
     canonical = canonicalize(architecture, networks, network(networks, 2), [])
     assert not canonical.sweeps.any()
     for name, array in networks.items():
-        np.testing.assert_array_equal(canonical.parameters[name], array)
+        np.testing.assert_array_equal(canonical.networks[name], array)
         np.testing.assert_array_equal(canonical.reference[name], array[2])
 
 
@@ -151,8 +151,8 @@ def test_a_networks_canonical_form_does_not_depend_on_its_shard() -> None:
     for i in range(N):
         shard = {name: array[i : i + 1] for name, array in networks.items()}
         alone = canonicalize(architecture, shard, network(networks, 0), methods)
-        for name, array in alone.parameters.items():
-            np.testing.assert_allclose(array[0], together.parameters[name][i], rtol=1e-12)
+        for name, array in alone.networks.items():
+            np.testing.assert_allclose(array[0], together.networks[name][i], rtol=1e-12)
 
 
 def test_the_change_is_relative_to_each_networks_largest_output() -> None:

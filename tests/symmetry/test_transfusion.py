@@ -68,7 +68,7 @@ def test_orders_of_heads_dimensions_and_units_change_no_function() -> None:
 def test_shuffled_copies_are_aligned_to_distance_zero(pairing: Pairing) -> None:
     reference = network(random_networks(1), 0)
     copies = shuffled({name: np.stack([array] * N) for name, array in reference.items()})
-    found = canonicalize(ARCHITECTURE, copies, reference, [Transfusion(heads=pairing)]).parameters
+    found = canonicalize(ARCHITECTURE, copies, reference, [Transfusion(heads=pairing)]).networks
     for name, array in reference.items():
         np.testing.assert_allclose(found[name], np.stack([array] * N), rtol=1e-12)
 
@@ -78,10 +78,10 @@ def test_other_networks_keep_their_functions(pairing: Pairing) -> None:
     networks = random_networks()
     found = canonicalize(ARCHITECTURE, networks, network(networks, 0), [Transfusion(heads=pairing)])
     probe = np.random.default_rng(2).normal(size=(6, CONFIG.features)).astype(np.float32)
-    assert function_change(ARCHITECTURE, networks, found.parameters, probe).max() < 1e-9
+    assert function_change(ARCHITECTURE, networks, found.networks, probe).max() < 1e-9
     untouched = ("class_token", "conv_proj.weight", "encoder.pos_embedding", "encoder.ln.weight")
     for name in (*untouched, "heads.head.weight"):
-        np.testing.assert_array_equal(found.parameters[name], networks[name])
+        np.testing.assert_array_equal(found.networks[name], networks[name])
 
 
 def small_attention() -> tuple[Attention, Networks]:

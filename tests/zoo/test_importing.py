@@ -16,14 +16,14 @@ from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.errors import InputError
 from dwf_steps.zoo.importing import import_networks
 
-LAYOUT = build(MLPConfig(widths=[3, 4, 2])).layout
+STATE = build(MLPConfig(widths=[3, 4, 2])).module().state_dict()
 SUFFIXES = [".safetensors", ".pt", ".pth"]
 State = dict[str, Tensor]
 
 
 def random_state(seed: int = 0) -> State:
     draws = torch.Generator().manual_seed(seed)
-    return {e.name: torch.randn(e.shape, generator=draws) for e in LAYOUT.entries}
+    return {name: torch.randn(value.shape, generator=draws) for name, value in STATE.items()}
 
 
 def written(path: Path, state: State | None = None) -> Path:
@@ -36,7 +36,7 @@ def written(path: Path, state: State | None = None) -> Path:
 
 
 def imported(paths: list[Path], keys: dict[str, str] | None = None) -> dict[str, np.ndarray]:
-    return import_networks(paths, LAYOUT, keys or {})
+    return import_networks(paths, {name: value.numpy() for name, value in STATE.items()}, keys or {})
 
 
 def complaint(paths: list[Path], keys: dict[str, str] | None = None) -> str:
@@ -63,7 +63,7 @@ def test_networks_are_stacked_as_they_are_in_the_files(tmp_path: Path, suffixes:
         written(tmp_path / f"net-{i}{suffixes[i % len(suffixes)]}", random_state(seed=i)) for i in range(4)
     ]
     networks = imported(paths)
-    assert list(networks) == [e.name for e in LAYOUT.entries]
+    assert list(networks) == list(STATE)
     for name, array in networks.items():
         assert array.dtype == np.float32
         expected = np.stack([random_state(seed=i)[name].numpy() for i in range(4)])

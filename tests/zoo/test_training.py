@@ -59,8 +59,8 @@ def train(
 
 
 def assert_same(first: TrainedNetworks, second: TrainedNetworks) -> None:
-    for name, value in first.parameters.items():
-        assert torch.equal(value, second.parameters[name]), name
+    for name, value in first.networks.items():
+        assert torch.equal(value, second.networks[name]), name
     np.testing.assert_array_equal(first.epochs, second.epochs)
 
 
@@ -69,7 +69,7 @@ def train_alone(plan: NetworkPlan, training: dict[str, Any], activation: Activat
     architecture, split = architecture_of(activation), iris().train
     module = architecture.module()
     generator = torch_generator("initial weights", plan.seed)
-    module.load_state_dict(architecture.initial_parameters(plan.initialisation, generator))
+    module.load_state_dict(architecture.initial_state(plan.initialisation, generator))
     optimizers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     settings = {key: value for key, value in training.items() if key != "optimizer"}
     optimizer = optimizers[training["optimizer"]](module.parameters(), **settings)
@@ -92,7 +92,7 @@ def test_every_network_is_the_one_that_a_plain_loop_trains(
     together = train(training, plans(5), activation=activation)
     for i, plan in enumerate(plans(5)):
         for name, value in train_alone(plan, training, activation).items():
-            torch.testing.assert_close(together.parameters[name][i], value, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(together.networks[name][i], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
@@ -100,20 +100,20 @@ def test_every_network_is_the_one_that_a_plain_loop_trains(
 def test_a_network_is_the_same_whatever_its_shard(training: dict[str, Any], size: int) -> None:
     together = train(training)
     shards = [train(training, plans()[i : i + size]) for i in range(0, 6, size)]
-    for name, value in together.parameters.items():
-        found = torch.cat([shard.parameters[name] for shard in shards])
+    for name, value in together.networks.items():
+        found = torch.cat([shard.networks[name] for shard in shards])
         torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-5)
 
 
 def test_training_moves_every_parameter_of_every_network() -> None:
-    before, after = initial_networks(architecture_of(), plans()), train({}).parameters
+    before, after = initial_networks(architecture_of(), plans()), train({}).networks
     for name, value in before.items():
         assert (after[name] != value).flatten(1).any(dim=1).all()
 
 
 def test_networks_learn_iris() -> None:
     trained = train({"epochs": 40, "lr": 0.02})
-    scores = score_split(architecture_of(), trained.parameters, iris().test)
+    scores = score_split(architecture_of(), trained.networks, iris().test)
     assert scores.accuracy.min() >= 0.9
     assert trained.epochs.tolist() == [40] * 6
 
@@ -121,7 +121,7 @@ def test_networks_learn_iris() -> None:
 def test_no_epochs_keep_the_initial_networks() -> None:
     trained = train({"epochs": 0})
     for name, value in initial_networks(architecture_of(), plans()).items():
-        assert torch.equal(trained.parameters[name], value)
+        assert torch.equal(trained.networks[name], value)
     assert trained.epochs.tolist() == [0] * 6
 
 
@@ -167,14 +167,14 @@ def best_epochs(losses: np.ndarray, patience: int) -> list[int]:
 @pytest.mark.parametrize("patience", [1, 2, 4])
 def test_patience_keeps_each_networks_best_epoch_on_validation(patience: int) -> None:
     epochs, settings = 12, {"lr": 0.08}
-    history = [train({**settings, "epochs": e}).parameters for e in range(1, epochs + 1)]
+    history = [train({**settings, "epochs": e}).networks for e in range(1, epochs + 1)]
     losses = np.stack([score_split(architecture_of(), p, iris().validation).loss for p in history])
     expected = best_epochs(losses, patience)
     assert len(set(expected)) > 1
     assert min(expected) < epochs
     trained = train({**settings, "epochs": epochs, "patience": patience})
     assert trained.epochs.tolist() == expected
-    for name, value in trained.parameters.items():
+    for name, value in trained.networks.items():
         kept = torch.stack([history[epoch - 1][name][i] for i, epoch in enumerate(expected)])
         assert torch.equal(value, kept)
 
@@ -185,8 +185,8 @@ def test_patience_of_a_network_does_not_depend_on_the_others() -> None:
     for i, plan in enumerate(plans()):
         alone = train(settings, [plan])
         assert alone.epochs[0] == together.epochs[i]
-        for name, value in alone.parameters.items():
-            torch.testing.assert_close(value[0], together.parameters[name][i], rtol=1e-3, atol=1e-4)
+        for name, value in alone.networks.items():
+            torch.testing.assert_close(value[0], together.networks[name][i], rtol=1e-3, atol=1e-4)
 
 
 def test_training_ends_when_no_network_waits(progress_lines: pytest.LogCaptureFixture) -> None:
@@ -272,7 +272,7 @@ def one_unit() -> MLPArchitecture:
 def one_unit_seed(silent: bool) -> int:
     """Return a seed whose hidden unit is silent on positive inputs, or active and wrong about class 0."""
     for seed in range(1000):
-        network = one_unit().initial_parameters("normal", torch_generator("initial weights", seed))
+        network = one_unit().initial_state("normal", torch_generator("initial weights", seed))
         active = network["layers.0.weight"].sum() > 0
         if active != silent and network["layers.1.weight"].argmax() != 0:
             return seed

@@ -1,0 +1,86 @@
+"""Residual networks for small images, of torchvision's blocks."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dwf_steps.architectures.module import FunctionalArchitecture
+from dwf_steps.config.architecture import ResNetConfig
+from dwf_steps.datasets.torchvision_import import torchvision
+from dwf_steps.symmetry.spec import PermutationSpec, with_buffers
+
+
+class ResNet(nn.Module):
+    """The network of He et al. 2016 with basic blocks, for images (batch, 3, height, width) as small as
+    CIFAR's: a 3x3 stem of stride 1 and no max-pooling. Its keys are those of `torchvision.models.ResNet`.
+
+    Parameters
+    ----------
+    widths, blocks
+        Channels and basic blocks of each stage; all but the first halve the image.
+    """
+
+    def __init__(self, widths: list[int], blocks: int, classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.stages = [f"layer{i}" for i in range(1, len(widths) + 1)]
+        for i, (name, width) in enumerate(zip(self.stages, widths, strict=True)):
+            self.add_module(name, _stage(widths[max(i - 1, 0)], width, blocks, 1 if i == 0 else 2))
+        self.fc = nn.Linear(widths[-1], classes)
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = torch.relu(self.bn1(self.conv1(inputs)))
+        for name in self.stages:
+            hidden = getattr(self, name)(hidden)
+        logits: Tensor = self.fc(hidden.mean((2, 3)))
+        return logits
+
+
+def _stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
+    block: Any = torchvision("models.resnet").BasicBlock
+    shortcut = None
+    if stride != 1 or inputs != width:
+        convolution = nn.Conv2d(inputs, width, 1, stride=stride, bias=False)
+        shortcut = nn.Sequential(convolution, nn.BatchNorm2d(width))
+    first = block(inputs, width, stride, shortcut)
+    return nn.Sequential(first, *(block(width, width) for _ in range(blocks - 1)))
+
+
+class ResNetArchitecture(FunctionalArchitecture):
+    """`ResNet`: ResNet-20 and ResNet-18, of any width."""
+
+    config: ResNetConfig
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__(config, partial(ResNet, config.widths, config.blocks, config.classes))
+
+    def permutation_spec(self) -> PermutationSpec:
+        """Return the permutations of channels: one for each stage's residual stream, which all that is added
+        to it shares, and one within each block."""
+        spec: PermutationSpec = {"conv1.weight": ("stream1", None, None, None), **_norm("bn1", "stream1")}
+        stream = "stream1"
+        for stage in range(1, len(self.config.widths) + 1):
+            for i in range(self.config.blocks):
+                block = f"layer{stage}.{i}"
+                before, stream = stream, f"stream{stage}"
+                spec |= _convolution(f"{block}.conv1", block, before) | _norm(f"{block}.bn1", block)
+                spec |= _convolution(f"{block}.conv2", stream, block) | _norm(f"{block}.bn2", stream)
+                if f"{block}.downsample.0.weight" in self.shapes:
+                    spec |= _convolution(f"{block}.downsample.0", stream, before)
+                    spec |= _norm(f"{block}.downsample.1", stream)
+        spec |= {"fc.weight": (None, stream), "fc.bias": (None,)}
+        return with_buffers(spec, {name: self.shapes[name] for name in self.buffers})
+
+
+def _convolution(name: str, outputs: str, inputs: str) -> PermutationSpec:
+    return {f"{name}.weight": (outputs, inputs, None, None)}
+
+
+def _norm(name: str, channels: str) -> PermutationSpec:
+    return {f"{name}.weight": (channels,), f"{name}.bias": (channels,)}

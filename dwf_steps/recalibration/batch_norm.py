@@ -1,0 +1,62 @@
+"""Running statistics of batch normalisation, recomputed on data or taken from another network."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.module import BatchStatistics, FunctionalArchitecture
+
+ACTIVATIONS_BYTES = 2**28  # what the widest layer may take of the networks that are run at a time
+
+
+@torch.no_grad()
+def recompute_statistics(
+    architecture: Architecture, networks: Mapping[str, Tensor], inputs: Tensor, batch_size: int
+) -> dict[str, Tensor]:
+    """Return n networks whose running statistics are the exact means and unbiased variances over all inputs.
+
+    Batch by batch, every layer normalising by the batch's own statistics, as in training. Means and variances
+    of batches are joined by the formula of Chan, Golub & LeVeque (1983, equation 2.1), in float64. Networks
+    without batch normalisation come back as they are.
+
+    Parameters
+    ----------
+    networks
+        Each (n, *shape).
+    inputs
+        (m, features), of training examples.
+    """
+    result = dict(networks)
+    if not isinstance(architecture, FunctionalArchitecture) or not architecture.batch_norms:
+        return result
+    n = len(next(iter(networks.values())))
+    together = max(1, ACTIVATIONS_BYTES // (4 * batch_size * architecture.widest))
+    for name in architecture.batch_norms:
+        for statistic in ("running_mean", "running_var"):
+            result[f"{name}.{statistic}"] = networks[f"{name}.{statistic}"].clone()
+    for start in range(0, n, together):
+        rows = slice(start, start + together)
+        some = {name: value[rows] for name, value in networks.items()}
+        total: dict[str, BatchStatistics] = {}
+        for batch in inputs.split(batch_size):
+            for name, found in architecture.batch_statistics(some, batch).items():
+                total[name] = _joined(total[name], found) if name in total else _exact(found)
+        for name, found in total.items():
+            result[f"{name}.running_mean"][rows] = found.mean.to(inputs.dtype)
+            result[f"{name}.running_var"][rows] = found.variance.to(inputs.dtype)
+    return result
+
+
+def _exact(found: BatchStatistics) -> BatchStatistics:
+    return BatchStatistics(found.mean.double(), found.variance.double(), found.count)
+
+
+def _joined(one: BatchStatistics, other: BatchStatistics) -> BatchStatistics:
+    """Return the statistics of two sets of values together."""
+    other, count = _exact(other), one.count + other.count
+    apart = other.mean - one.mean
+    squares = one.variance * (one.count - 1) + other.variance * (other.count - 1)
+    squares = squares + apart.square() * (one.count * other.count / count)
+    return BatchStatistics(one.mean + apart * (other.count / count), squares / (count - 1), count)
