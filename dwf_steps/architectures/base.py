@@ -45,8 +45,14 @@ class Architecture(ABC):
         """Draw the first weights of one network; its buffers are as in a new one."""
 
     @abstractmethod
-    def forward(self, networks: Mapping[str, Tensor], inputs: Tensor, training: bool = False) -> Tensor:
-        """Run n networks at once.
+    def forward(
+        self,
+        networks: Mapping[str, Tensor],
+        inputs: Tensor,
+        training: bool = False,
+        channels_last: bool = False,
+    ) -> Tensor:
+        """Run n networks, as many at once as are fastest.
 
         Parameters
         ----------
@@ -56,11 +62,17 @@ class Architecture(ABC):
             (batch, features) shared by all networks, or (n, batch, features).
         training
             Batch normalisation uses the batch's statistics, and moves the running ones in place.
+        channels_last
+            Images lie in memory pixel by pixel.
 
         Returns
         -------
         Logits (n, batch, classes).
         """
+
+    def groups(self, n: int, device: torch.device) -> list[slice]:  # noqa: ARG002
+        """Return which of n networks to run at once on a device."""
+        return [slice(0, n)]
 
     def parameters_of(self, networks: Mapping[str, Array]) -> dict[str, Array]:
         """Return what of some networks, or of one, is no buffer."""

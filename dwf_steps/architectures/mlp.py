@@ -82,7 +82,13 @@ class MLPArchitecture(Architecture):
         shapes = {entry.name: entry.shape for entry in self.layout.entries}
         return {name: (2 / shape[1]) ** 0.5 if len(shape) == 2 else 0.0 for name, shape in shapes.items()}
 
-    def forward(self, networks: Mapping[str, Tensor], inputs: Tensor, training: bool = False) -> Tensor:  # noqa: ARG002
+    def forward(
+        self,
+        networks: Mapping[str, Tensor],
+        inputs: Tensor,
+        training: bool = False,  # noqa: ARG002
+        channels_last: bool = False,  # noqa: ARG002
+    ) -> Tensor:
         for layer in self._layers(networks, inputs):
             logits = layer
         return logits

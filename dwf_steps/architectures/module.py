@@ -22,6 +22,10 @@ from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers
 
+# Multiplications for one input, of all networks that run at once: from there on they are no faster than one by
+# one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
+TOGETHER = {"cpu": 5 * 10**6, "cuda": 10**9}
+
 
 @dataclass(frozen=True)
 class BatchStatistics:
@@ -81,7 +85,31 @@ class FunctionalArchitecture(Architecture):
         seed = int(torch.randint(2**62, (), generator=generator))
         return self._new(seed).state_dict()
 
-    def forward(self, networks: Mapping[str, Tensor], inputs: Tensor, training: bool = False) -> Tensor:
+    def groups(self, n: int, device: torch.device) -> list[slice]:
+        # One large network fills a device, and is faster alone than as a group of a grouped convolution.
+        together = max(1, TOGETHER[device.type] // self.config.multiplications)
+        return [slice(start, min(start + together, n)) for start in range(0, n, together)]
+
+    def forward(
+        self,
+        networks: Mapping[str, Tensor],
+        inputs: Tensor,
+        training: bool = False,
+        channels_last: bool = False,
+    ) -> Tensor:
+        groups = self.groups(len(next(iter(networks.values()))), inputs.device)
+        if len(groups) > 1:
+            own = inputs.dim() == 3
+            parts = (
+                self.forward(
+                    {name: value[rows] for name, value in networks.items()},
+                    inputs[rows] if own else inputs,
+                    training,
+                    channels_last,
+                )
+                for rows in groups
+            )
+            return torch.cat(list(parts))
         shaped = inputs.unflatten(-1, self.config.shape)
         self._module.train(training)
 
@@ -91,8 +119,10 @@ class FunctionalArchitecture(Architecture):
 
         own = inputs.dim() == 3
         if len(next(iter(networks.values()))) == 1:
-            alone = one({name: value[0] for name, value in networks.items()}, shaped[0] if own else shaped)
-            return alone.unsqueeze(0)
+            images = shaped[0] if own else shaped
+            if channels_last and images.dim() == 4:
+                images = images.contiguous(memory_format=torch.channels_last)
+            return one({name: value[0] for name, value in networks.items()}, images).unsqueeze(0)
         # The fused attention has no rule for many networks at once, and would run them one by one.
         with sdpa_kernel(SDPBackend.MATH):
             outputs: Tensor = vmap(one, in_dims=(0, 0 if own else None))(dict(networks), shaped)

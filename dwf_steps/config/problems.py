@@ -13,7 +13,7 @@ from dwf_steps.config.controls import (
     SoupConfig,
     TrainedConfig,
 )
-from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, TableFile
+from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, Shape, TableFile
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
 from dwf_steps.config.section import did_you_mean
@@ -89,6 +89,7 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 f"{where}.dataset.file: there is no file {zoo.dataset.file} (relative to {Path.cwd()}); "
                 "correct the path"
             )
+        yield from _augmentation_problems(zoo, None, where)
     elif zoo.dataset in BUILT_IN or zoo.dataset in config.datasets:
         yield from _image_problems(config, name)
     else:
@@ -131,6 +132,12 @@ def _image_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             f"and {classes} classes"
         )
     yield from _shift_problems(zoo.out_of_distribution, facts, where)
+    yield from _augmentation_problems(zoo, facts.shape, where)
+
+
+def _augmentation_problems(zoo: TrainedZoo | ImportedZoo, shape: Shape | None, where: str) -> Iterator[str]:
+    if isinstance(zoo, TrainedZoo) and zoo.training.augmentation and shape is None:
+        yield f"{where}.training.augmentation: needs images, but the data are a table; leave it out"
 
 
 def _shift_problems(shift: str | None, facts: DatasetFacts, where: str) -> Iterator[str]:

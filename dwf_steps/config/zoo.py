@@ -12,6 +12,15 @@ from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Name, Section
 
 
+class Augmentation(Section):
+    """Random changes of training images."""
+
+    crop: Annotated[int, Field(ge=0)] = 4
+    """Pixels by which an image is shifted at most, in either direction."""
+    flip: bool = True
+    """Whether half of the images are mirrored left to right."""
+
+
 class TrainingConfig(Section):
     """How each network of a zoo is trained (cross-entropy, its own shuffling every epoch)."""
 
@@ -25,6 +34,18 @@ class TrainingConfig(Section):
     """Momentum of sgd."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Examples a step."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rate falls to zero over the whole training, if it does."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training in which the learning rate rises linearly from zero."""
+    clip: Annotated[float, Field(gt=0)] | None = None
+    """Largest Euclidean norm of a network's gradient."""
+    augmentation: Augmentation | None = None
+    """Random changes of training images, drawn for every network by itself."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of activations in training; weights are float32."""
+    channels_last: bool = False
+    """Whether images lie in memory pixel by pixel, which wide convolutions on most hardware prefer."""
     epochs: Annotated[int, Field(ge=0)] = 5
     """Passes over the training set; 0 keeps the initial networks."""
     patience: Annotated[int, Field(ge=1)] | None = None

@@ -63,7 +63,8 @@ def _logits(
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yield blocks of the m inputs, as many as fit, with what n networks say about them, (n, block, c)."""
     first = networks[architecture.layout.entries[0].name]
-    size = max(1, ACTIVATIONS_BYTES // (len(first) * architecture.widest * first.element_size()))
+    together = architecture.groups(len(first), first.device)[0].stop
+    size = max(1, ACTIVATIONS_BYTES // (together * architecture.widest * first.element_size()))
     for start in progress(range(0, len(inputs), size), "block of examples"):
         block = slice(start, start + size)
         yield block, architecture.forward(networks, torch.from_numpy(inputs[block]).to(first))

@@ -9,7 +9,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.recalibration import FineTune
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.randomness import torch_generator
-from dwf_steps.zoo.training import make_optimizer, take_step
+from dwf_steps.zoo.optimization import make_optimizer, take_step
 
 
 def fine_tune(
@@ -23,9 +23,11 @@ def fine_tune(
     each network with its own gradient, all with the same batches of the examples (b, features), (b,)."""
     tuned = {name: value.detach().clone() for name, value in networks.items()}
     trained = [value.requires_grad_() for value in architecture.parameters_of(tuned).values()]
-    optimizer = make_optimizer(trained, TrainingConfig(lr=method.lr))
+    training = TrainingConfig(lr=method.lr)
+    optimizer = make_optimizer(trained, training)
     draws, n = torch_generator("fine-tuning batches", method.seed), len(trained[0])
     for _ in range(method.steps):
         batch = torch.randperm(len(targets), generator=draws)[: method.batch_size].to(targets.device)
-        take_step(architecture, tuned, optimizer, inputs, targets, batch.expand(n, -1))
+        seen, wanted = inputs[batch], targets[batch].expand(n, -1)
+        take_step(architecture, tuned, optimizer, seen.expand(n, *seen.shape), wanted, training)
     return {name: value.detach() for name, value in tuned.items()}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
@@ -17,6 +16,8 @@ from dwf_steps.metrics.scores import score_split
 from dwf_steps.progress import Progress
 from dwf_steps.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
+from dwf_steps.zoo.augmentation import augment
+from dwf_steps.zoo.optimization import learning_rate, make_optimizer, take_step
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,7 @@ def train_networks(
 ) -> TrainedNetworks:
     """Train n networks at once with cross-entropy, each from its own seed.
 
-    The losses are summed over networks, so every network gets its own gradient; the optimisers act weight
-    by weight. With ``patience`` each network keeps the epoch of its lowest validation loss, and training
+    With ``patience`` each network keeps the epoch of its lowest validation loss, and training
     ends when all have gone that many epochs without improving.
 
     Parameters
@@ -104,7 +104,12 @@ def train_networks(
             report.facts["epoch"] = f"{epoch + 1}/{epochs}"
             orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
             for batch in range(first_batch, min(len(orders), total - epoch * n_batches)):
-                take_step(architecture, networks, optimizer, inputs, targets, orders[batch])
+                seen, wanted = _gather(inputs, orders[batch]), targets[orders[batch]]
+                if training.augmentation and dataset.shape:
+                    seen = augment(seen, dataset.shape, training.augmentation, plans, epoch, batch)
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(training, epoch * n_batches + batch, total)
+                take_step(architecture, networks, optimizer, seen, wanted, training)
                 report.advance()
                 if watch:
                     watch(epoch * n_batches + batch + 1, networks)
@@ -161,38 +166,9 @@ class _Best:
             self.networks[name][chosen] = value.detach()[chosen]
 
 
-def take_step(
-    architecture: Architecture,
-    networks: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    inputs: Tensor,
-    targets: Tensor,
-    batch: Tensor,
-) -> None:
-    """Take one step of all networks, each on its own examples ``batch`` (n, b)."""
-    logits = architecture.forward(networks, _gather(inputs, batch), training=True)
-    # The mean over (networks x batch) times n is the sum over networks of each one's mean loss.
-    loss = F.cross_entropy(logits.flatten(0, 1), targets[batch].flatten()) * len(batch)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-
-
 def _gather(inputs: Tensor, batch: Tensor) -> Tensor:
     """Return ``inputs[batch]`` (n, b, features); index_select copies whole rows, in parallel."""
     return inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
-
-
-def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of n networks' parameters, which acts weight by weight."""
-    common = {"lr": training.lr, "weight_decay": training.weight_decay, "fused": True}
-    match training.optimizer:
-        case "adam":
-            return torch.optim.Adam(parameters, **common)  # type: ignore[arg-type]
-        case "adamw":
-            return torch.optim.AdamW(parameters, **common)  # type: ignore[arg-type]
-        case "sgd":
-            return torch.optim.SGD(parameters, momentum=training.momentum, **common)  # type: ignore[arg-type]
 
 
 def _require_finite(networks: Mapping[str, Tensor], plans: list[NetworkPlan], epoch: int) -> None:

@@ -1,0 +1,39 @@
+"""Random crops and flips of the images that many networks see, all at once."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dwf_steps.config.dataset import Shape
+from dwf_steps.config.zoo import Augmentation, NetworkPlan
+from dwf_steps.randomness import torch_generator
+
+
+def augment(
+    images: Tensor, shape: Shape, augmentation: Augmentation, plans: list[NetworkPlan], epoch: int, batch: int
+) -> Tensor:
+    """Return images (n, b, features) of n networks, each shifted by up to ``crop`` pixels, with zeros, the
+    mean colour, moving in, and mirrored with probability one half where ``flip``.
+
+    Stateless: what a network sees depends on its seed, epoch and batch alone.
+
+    Parameters
+    ----------
+    shape
+        Channels, height and width of an image.
+    """
+    n, b, features = images.shape
+    channels, height, width = shape
+    crop = augmentation.crop
+    draws = [torch_generator("augmentation", plan.seed, epoch, batch) for plan in plans]
+    shifts = torch.cat([torch.randint(2 * crop + 1, (b, 2), generator=draw) for draw in draws])
+    mirrored = torch.cat([torch.rand(b, generator=draw) < 0.5 for draw in draws]) & augmentation.flip
+    down, right, mirrored = (x.to(images.device) for x in (*shifts.unbind(1), mirrored))
+    padded = F.pad(images.view(n * b, channels, height, width), [crop] * 4)
+    index = torch.arange(max(height, width), device=images.device)
+    rows, columns = index[:height] + down[:, None], index[:width] + right[:, None]
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    which = torch.arange(n * b, device=images.device)[:, None, None, None]
+    planes = torch.arange(channels, device=images.device)[:, None, None]
+    seen = padded[which, planes, rows[:, None, :, None], columns[:, None, None, :]]
+    return seen.view(n, b, features)

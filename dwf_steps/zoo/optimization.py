@@ -1,0 +1,96 @@
+"""One step of many networks at once: losses, gradients, learning rate."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.zoo import TrainingConfig
+
+
+def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of n networks' parameters, which acts weight by weight."""
+    common = {"lr": training.lr, "weight_decay": training.weight_decay, "fused": True}
+    match training.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, **common)  # type: ignore[arg-type]
+        case "adamw":
+            return torch.optim.AdamW(parameters, **common)  # type: ignore[arg-type]
+        case "sgd":
+            return torch.optim.SGD(parameters, momentum=training.momentum, **common)  # type: ignore[arg-type]
+
+
+def learning_rate(training: TrainingConfig, step: int, total: int) -> float:
+    """Return the learning rate of a step, the first being 0: after ``warmup`` of all ``total`` steps, in
+    which it rises linearly, it is constant, falls linearly to zero, or by half a cosine (Loshchilov & Hutter
+    2017, equation 5)."""
+    warmup = math.ceil(training.warmup * total)
+    if step < warmup:
+        return training.lr * (step + 1) / warmup
+    done = (step - warmup) / max(1, total - warmup)
+    match training.schedule:
+        case "constant":
+            return training.lr
+        case "linear":
+            return training.lr * (1 - done)
+        case "cosine":
+            return training.lr * (1 + math.cos(math.pi * done)) / 2
+
+
+def take_step(
+    architecture: Architecture,
+    networks: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    training: TrainingConfig,
+) -> None:
+    """Take one step of n networks, each on its own examples.
+
+    Losses are summed over networks, so that every network gets its own gradient. As many run at once as are
+    fastest (`Architecture.groups`); the optimiser steps once for all.
+
+    Parameters
+    ----------
+    networks
+        Arrays (n, *shape), those of parameters with gradients.
+    inputs, targets
+        (n, b, features) and (n, b).
+    """
+    groups = architecture.groups(len(inputs), inputs.device)
+    optimizer.zero_grad(set_to_none=len(groups) == 1)
+    mixed = torch.autocast(inputs.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
+    for rows in groups:
+        some = networks if len(groups) == 1 else _views(architecture, networks, rows)
+        with mixed:
+            logits = architecture.forward(some, inputs[rows], True, training.channels_last).float()
+        # The mean over (networks x batch) times n is the sum over networks of each one's mean loss.
+        loss = F.cross_entropy(logits.flatten(0, 1), targets[rows].flatten()) * len(logits)
+        loss.backward()
+    if training.clip is not None:
+        clip_gradients(list(architecture.parameters_of(networks).values()), training.clip)
+    optimizer.step()
+
+
+def clip_gradients(parameters: list[Tensor], norm: float) -> None:
+    """Scale the gradient of each of n networks, parameters (n, *shape), to a Euclidean norm of at most
+    ``norm``."""
+    gradients = [value.grad for value in parameters if value.grad is not None]
+    squares = sum(gradient.flatten(1).square().sum(1) for gradient in gradients)
+    factor = (norm / torch.as_tensor(squares).sqrt().clamp(min=norm)).clamp(max=1)
+    for gradient in gradients:
+        gradient *= factor.view(-1, *[1] * (gradient.dim() - 1))
+
+
+def _views(architecture: Architecture, networks: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+    """Return some of the networks, whose gradients are added to where all networks' are."""
+    some = {name: value[rows] for name, value in networks.items()}
+    for name, whole in architecture.parameters_of(networks).items():
+        if whole.grad is None:
+            whole.grad = torch.zeros_like(whole)
+        some[name] = whole.detach()[rows].requires_grad_()
+        some[name].grad = whole.grad[rows]
+    return some
