@@ -1,4 +1,8 @@
-"""Aligning 100 MNIST-sized networks: batched over networks, against one network after the other."""
+"""Aligning networks: batched over networks, against one network after the other.
+
+python benchmarks/git_rebasin.py                            # 100 networks 784-32-32-10
+python benchmarks/git_rebasin.py --resnet18 --networks 1    # a pair of ResNet-18s, target 0.8 s
+"""
 
 import argparse
 import time
@@ -7,7 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architecture import MLPConfig, ResNetConfig
 from dwf_steps.randomness import torch_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.spec import PermutationSpec
@@ -49,17 +53,20 @@ def one_network(target: State, state: State, spec: PermutationSpec, rng: np.rand
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--widths", type=int, nargs="+", default=[784, 32, 32, 10])
+    parser.add_argument("--resnet18", action="store_true", help="instead of the widths")
     args = parser.parse_args()
-    architecture = build(MLPConfig(widths=args.widths))
-    spec = architecture.permutation_spec()
+    config = ResNetConfig(kind="resnet18", classes=10) if args.resnet18 else MLPConfig(widths=args.widths)
+    architecture = build(config)
     states = [
-        {k: v.double().numpy() for k, v in architecture.initial_state("he", torch_generator("b", i)).items()}
+        {k: v.numpy() for k, v in architecture.initial_state("default", torch_generator("b", i)).items()}
         for i in range(args.networks + 1)
     ]
+    states = [architecture.parameters_of(state) for state in states]
+    spec = {name: axes for name, axes in architecture.permutation_spec().items() if name in states[0]}
     target, others = states[0], states[1:]
     stacked = {name: np.stack([state[name] for state in others]) for name in target}
     ours, theirs = [], []
@@ -72,7 +79,8 @@ def main() -> None:
             one_network(target, state, spec, np.random.default_rng(0))
         theirs.append(time.perf_counter() - started)
     a, b = float(np.median(ours)), float(np.median(theirs))
-    print(f"{args.networks} random networks {'x'.join(map(str, args.widths))}; medians of {args.repeats}")
+    named = config.kind if args.resnet18 else "x".join(map(str, args.widths))
+    print(f"{args.networks} random networks {named}; medians of {args.repeats}")
     print(f"batched          {a:8.3f} s   ({matching.sweeps.mean():.1f} sweeps a network)")
     print(f"one by one       {b:8.3f} s")
     print(f"ratio            {b / a:8.1f}")

@@ -22,7 +22,7 @@ from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers
 
-# Multiplications for one input, of all networks that run at once: from there on they are no faster than one by
+# Multiplications for one input, of all networks that run at once: with more they are no faster than one by
 # one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
 TOGETHER = {"cpu": 5 * 10**6, "cuda": 10**9}
 

@@ -47,10 +47,10 @@ def decode_buffers(samples: Samples, matrix: WeightMatrix) -> dict[str, np.ndarr
     A sample that is no such combination (flows on raw weights) has the training networks' mean statistics.
     """
     n, used = matrix.n_training, samples.coefficients.shape[1]
-    weights = samples.coefficients.copy()
-    weights[:, :n] += (1 - weights.sum(axis=1, keepdims=True)) / n
     decoded = {}
     with np.errstate(invalid="ignore", over="ignore"):
+        weights = samples.coefficients.copy()
+        weights[:, :n] += (1 - weights.sum(axis=1, keepdims=True)) / n
         for name, array in matrix.buffers.items():
             if array.dtype != np.float32:
                 decoded[name] = np.repeat(array[:1], len(samples), axis=0)

@@ -32,10 +32,8 @@ def realigned_to_training(
     n = matrix.n_training
     together = max(1, GROUP_BYTES // (4 * architecture.layout.size))
     groups = [range(start, min(start + together, n)) for start in range(0, n, together)]
-    exact = {
-        name: np.asarray(array, np.float64) for name, array in architecture.parameters_of(networks).items()
-    }
-    match = partial(_distances_to, exact, architecture)
+    parameters = architecture.parameters_of(networks)
+    match = partial(_distances_to, parameters, squared_norms(parameters), architecture)
     columns: list[np.ndarray] = []
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
         for group in progress(groups, "group of training networks"):
@@ -45,12 +43,12 @@ def realigned_to_training(
     return np.stack(columns, axis=1)
 
 
-def _distances_to(networks: Networks, architecture: Architecture, reference: Networks) -> np.ndarray:
-    """Return the distances (k,) to one reference after matching to it."""
-    target = {name: np.asarray(array, np.float64) for name, array in reference.items()}
-    networks = align_attention(architecture, target, networks, "weights")
-    matching = match_weights(
-        target, networks, architecture.permutation_spec(), SWEEPS, numpy_generator("git rebasin", 0)
-    )
-    length = sum(float(np.square(array).sum()) for array in target.values())
-    return np.sqrt(np.maximum(squared_norms(networks) + length - 2 * matching.objective[-1], 0))
+def _distances_to(
+    networks: Networks, norms: np.ndarray, architecture: Architecture, reference: Networks
+) -> np.ndarray:
+    """Return the distances (k,) of networks with squared ``norms`` to one reference after matching to it."""
+    networks = align_attention(architecture, reference, networks, "weights")
+    spec = architecture.permutation_spec()
+    matching = match_weights(reference, networks, spec, SWEEPS, numpy_generator("git rebasin", 0))
+    (norm,) = squared_norms({name: array[None] for name, array in reference.items()})
+    return np.sqrt(np.maximum(norms + norm - 2 * matching.objective[-1], 0))

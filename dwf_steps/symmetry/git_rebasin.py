@@ -1,22 +1,26 @@
 """Git Re-Basin: permute hidden units to match a reference (Ainsworth, Hayase & Srinivasa 2023)."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.progress import Progress
-from dwf_steps.symmetry.permutation import Permutations, permute_axis, unit_counts
+from dwf_steps.symmetry.permutation import Permutations, unit_counts
 from dwf_steps.symmetry.spec import PermutationSpec
 
-MINIMAL_GAIN = 1e-10  # of the objective, relative; below it an assignment counts as unchanged
+GAINS_BYTES = 2**28  # of what units would gain, of networks that are matched at once
+MINIMAL_GAIN = 1e-7  # of the objective, relative; below it an assignment counts as unchanged
+
+Networks = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Matching:
     """``permutations`` for n networks, the ``sweeps`` each took (n,), and the ``objective`` after every
-    sweep (sweeps, n): the inner product with the reference."""
+    sweep (sweeps, n): the inner product with the reference, the last one summed in float64."""
 
     permutations: Permutations
     sweeps: np.ndarray
@@ -24,8 +28,8 @@ class Matching:
 
 
 def match_weights(
-    reference: Mapping[str, np.ndarray],
-    parameters: Mapping[str, np.ndarray],
+    reference: Networks,
+    networks: Networks,
     spec: PermutationSpec,
     iterations: int,
     generator: np.random.Generator,
@@ -33,14 +37,15 @@ def match_weights(
     """Find permutations that maximise each network's inner product with the reference.
 
     Coordinate ascent (Algorithm 1 of arXiv 2209.04836): with all other permutations fixed, the best one is
-    a linear assignment, solved exactly. Layers are visited in random order until a sweep changes nothing.
-    All networks advance together; those that have converged rest.
+    a linear assignment, solved exactly. Layers are visited in random order until a sweep changes nothing; one
+    is left out where nothing beside it has changed since its last visit. All networks advance together.
+    Weights and gains are float32; a gain that may be rounding is none.
 
     Parameters
     ----------
     reference
         One network, parameters of any ``shape``.
-    parameters
+    networks
         n networks, parameters (n, *shape).
     spec
         parameter -> axis -> permutation name; what the reference does not have plays no part.
@@ -49,73 +54,159 @@ def match_weights(
     generator
         Draws the order of layers.
     """
-    target = {name: np.asarray(array, np.float64) for name, array in reference.items()}
-    source = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
-    n = len(next(iter(source.values())))
-    spec = {name: axes for name, axes in spec.items() if name in target}
-    counts = unit_counts({name: array.shape for name, array in target.items()}, spec)
-    permutations = {name: np.tile(np.arange(units), (n, 1)) for name, units in counts.items()}
-    axes = {
-        p: [(name, axis) for name, of in spec.items() for axis, q in enumerate(of) if q == p] for p in counts
-    }
-    scale = np.sqrt(sum((array**2).sum() for array in target.values()) * squared_norms(source))
-    sweeps = np.zeros(n, dtype=int)
-    objective = [inner_products(target, source)]
-    active = np.arange(n)
+    spec = {name: axes for name, axes in spec.items() if name in reference}
+    n = len(next(iter(networks.values())))
+    counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
+    kept = sum(counts[p] ** 2 for axes in spec.values() for p in axes if p is not None)
+    together = max(1, GAINS_BYTES // (4 * max(kept, 1)))
     with Progress("assignment", None) as report:
-        for sweep in range(iterations):
-            report.facts.update(
-                sweep=f"{sweep + 1} of at most {iterations}", unmatched=f"{len(active)} of {n}"
+        parts = [
+            _match(
+                _State(reference, {k: v[start : start + together] for k, v in networks.items()}, spec),
+                iterations,
+                deepcopy(generator),
+                report,
             )
-            gained = np.zeros(len(active))
-            for name in generator.permutation(list(counts)):
-                rows = {p: permutation[active] for p, permutation in permutations.items()}
-                gains = _similarities(target, source, spec, rows, active, axes[name])
-                for k, i in enumerate(active):
-                    places, units = linear_sum_assignment(gains[k], maximize=True)
-                    gain = gains[k][places, units].sum() - gains[k][places, rows[name][k]].sum()
-                    if gain > MINIMAL_GAIN * scale[i]:
-                        permutations[name][i] = units
-                        gained[k] += gain
-                    report.advance()
-            sweeps[active] += 1
-            latest = objective[-1].copy()
-            latest[active] += gained
-            objective.append(latest)
-            active = active[gained > 0]
-            if len(active) == 0:
-                break
-    return Matching(permutations, sweeps, np.stack(objective))
+            for start in range(0, n, together)
+        ]
+    return _joined(parts)
 
 
-def _similarities(
-    target: Mapping[str, np.ndarray],
-    source: Mapping[str, np.ndarray],
-    spec: PermutationSpec,
-    permutations: Permutations,
-    active: np.ndarray,
-    axes: list[tuple[str, int]],
-) -> np.ndarray:
-    """Return (active, units, units): entry (u, v) is what placing unit v at u adds to the objective."""
-    total: np.ndarray | float = 0.0
-    for name, axis in axes:
-        array = source[name] if len(active) == len(source[name]) else source[name][active]
-        for other, permutation in enumerate(spec[name]):
-            if permutation is not None and other != axis:
-                array = permute_axis(array, other, permutations[permutation])
-        units = array.shape[axis + 1]
-        wanted = np.moveaxis(target[name], axis, 0).reshape(units, -1)
-        found = np.moveaxis(array, axis + 1, 1).reshape(len(active), units, -1)
-        total = total + (found @ wanted.T).transpose(0, 2, 1)
-    return np.asarray(total)
+def _match(state: "_State", iterations: int, generator: np.random.Generator, report: Progress) -> Matching:
+    objective = [state.objective()]
+    n = len(objective[0])
+    sweeps, active = np.zeros(n, dtype=int), np.arange(n)
+    for sweep in range(iterations):
+        report.facts.update(sweep=f"{sweep + 1} of at most {iterations}", unmatched=f"{len(active)} of {n}")
+        gained = np.zeros(n)
+        for name in generator.permutation(list(state.permutations)):
+            rows = active[state.stale[name][active]]
+            if len(rows):
+                gained[rows] += state.assign(name, rows)
+            report.advance(len(rows))
+        sweeps[active] += 1
+        objective.append(objective[-1] + gained)
+        active = np.flatnonzero(gained)
+        if len(active) == 0:
+            break
+    # Gains are rounded to float32; what they lead to is not.
+    steps = np.stack(objective)
+    return Matching(state.permutations, sweeps, steps + (state.objective() - steps[-1]))
 
 
-def inner_products(reference: Mapping[str, np.ndarray], networks: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the inner product of each of n networks with the reference over all weights, (n,)."""
-    parts = [networks[name].reshape(len(networks[name]), -1) @ reference[name].ravel() for name in reference]
+def _joined(parts: list[Matching]) -> Matching:
+    """Return the matchings of all networks; an objective stays where its sweeps have ended."""
+    longest = max(len(part.objective) for part in parts)
+    objectives = [
+        np.pad(part.objective, [(0, longest - len(part.objective)), (0, 0)], mode="edge") for part in parts
+    ]
+    names = parts[0].permutations
+    return Matching(
+        {name: np.concatenate([part.permutations[name] for part in parts]) for name in names},
+        np.concatenate([part.sweeps for part in parts]),
+        np.concatenate(objectives, axis=1),
+    )
+
+
+class _State:
+    """n networks as ``permutations`` have them by now, and what every unit would gain anywhere.
+
+    Gains are kept for every parameter and axis. A permutation of the axis reorders them. One of another axis
+    of the parameter adds what its moved units change, or, where most of them move, makes the gains `_old`, to
+    be computed again when they are asked for.
+
+    Attributes
+    ----------
+    permutations
+        (n, units) each.
+    stale
+        Whether a permutation's best choice may have changed since it was made, (n,).
+    """
+
+    def __init__(self, reference: Networks, networks: Networks, spec: PermutationSpec) -> None:
+        n = len(next(iter(networks.values())))
+        counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
+        self.permutations = {p: np.tile(np.arange(units), (n, 1)) for p, units in counts.items()}
+        self.stale = {p: np.ones(n, dtype=bool) for p in counts}
+        self._spec = spec
+        self._axes: dict[str, list[tuple[str, int]]] = {
+            p: [(name, axis) for name, of in spec.items() for axis, q in enumerate(of) if q == p]
+            for p in counts
+        }
+        self._reference = {name: array.astype(np.float32) for name, array in reference.items()}
+        self._current = {name: np.array(networks[name], np.float32) for name in spec}
+        self._wanted, self._gains, self._old = {}, {}, {}
+        for p, units in counts.items():
+            for name, axis in self._axes[p]:
+                self._wanted[name, axis] = _slices(self._reference[name], axis)
+                self._gains[name, axis] = np.empty((n, units, units), np.float32)
+                self._old[name, axis] = np.ones(n, dtype=bool)
+        norms = squared_norms({name: array[None] for name, array in reference.items()})
+        self._tolerance = MINIMAL_GAIN * np.sqrt(norms * squared_norms(networks))
+
+    def objective(self) -> np.ndarray:
+        """Return the inner products with the reference, (n,) float64."""
+        products: np.ndarray | float = 0.0
+        for name, reference in self._reference.items():
+            rows = self._current[name].reshape(len(self._current[name]), reference.size)
+            products = products + rows.astype(np.float64) @ reference.ravel().astype(np.float64)
+        return np.asarray(products)
+
+    def assign(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Choose one permutation anew for some networks; return what that gained each, 0 where it stayed."""
+        gains, gained = self._gains_of(name, rows), np.zeros(len(rows))
+        places = np.arange(gains.shape[1])
+        for k, (row, gain) in enumerate(zip(rows, gains, strict=True)):
+            order = linear_sum_assignment(gain, maximize=True)[1]
+            more = gain[places, order].sum(dtype=np.float64) - np.trace(gain, dtype=np.float64)
+            if more > self._tolerance[row]:
+                self._reorder(name, row, order)
+                gained[k] = more
+        self.stale[name][rows] = False
+        return gained
+
+    def _gains_of(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return (rows, units, units): entry (u, v) is what the unit now at v adds to the objective at u."""
+        total: np.ndarray | float = 0.0
+        for parameter, axis in self._axes[name]:
+            gains, old = self._gains[parameter, axis], self._old[parameter, axis]
+            if len(again := rows[old[rows]]):
+                array, wanted = self._current[parameter], self._wanted[parameter, axis]
+                array = array if len(again) == len(array) else array[again]
+                found = np.moveaxis(array, axis + 1, 1).reshape(len(again), len(wanted), -1)
+                gains[again] = wanted @ found.transpose(0, 2, 1)
+                old[again] = False
+            total = total + (gains if len(rows) == len(gains) else gains[rows])
+        return np.asarray(total)
+
+    def _reorder(self, name: str, row: int, order: np.ndarray) -> None:
+        """Give a network's units of one permutation another order."""
+        self.permutations[name][row] = self.permutations[name][row][order]
+        moved = np.flatnonzero(order != np.arange(len(order)))
+        for parameter, axis in self._axes[name]:
+            current, gains = self._current[parameter], self._gains[parameter, axis]
+            change = current[row].take(order[moved], axis) - current[row].take(moved, axis)
+            current[row] = current[row].take(order, axis)
+            gains[row] = gains[row].take(order, 1)
+            for other, permutation in enumerate(self._spec[parameter]):
+                if permutation is None or other == axis:
+                    continue
+                self.stale[permutation][row] = True
+                if self._old[parameter, other][row] or 2 * len(moved) > len(order):
+                    self._old[parameter, other][row] = True
+                else:
+                    wanted = _slices(self._reference[parameter].take(moved, axis), other)
+                    self._gains[parameter, other][row] += wanted @ _slices(change, other).T
+
+
+def _slices(array: np.ndarray, axis: int) -> np.ndarray:
+    """Return what belongs to each unit of an axis, (units, ...)."""
+    return np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
+
+
+def squared_norms(networks: Networks) -> np.ndarray:
+    """Return the squared Euclidean norm of each of n networks, (n,) float64."""
+    parts = [
+        np.square(array.reshape(len(array), -1), dtype=np.float64).sum(axis=1) for array in networks.values()
+    ]
     return np.sum(parts, axis=0)
-
-
-def squared_norms(networks: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the squared Euclidean norm of each of n networks, (n,)."""
-    return np.sum([(array.reshape(len(array), -1) ** 2).sum(axis=1) for array in networks.values()], axis=0)

@@ -9,7 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import MLPConfig
-from dwf_steps.symmetry.git_rebasin import Matching, inner_products, match_weights, squared_norms
+from dwf_steps.symmetry import git_rebasin
+from dwf_steps.symmetry.git_rebasin import Matching, match_weights, squared_norms
 from dwf_steps.symmetry.permutation import Permutations, permute
 
 Networks = dict[str, np.ndarray]
@@ -22,7 +23,8 @@ def architecture_of(widths: list[int]) -> MLPArchitecture:
 
 def random_networks(architecture: MLPArchitecture, n: int, seed: int) -> Networks:
     draws = np.random.default_rng(seed)
-    return {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
+    drawn = {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
+    return {name: array.astype(np.float32).astype(np.float64) for name, array in drawn.items()}
 
 
 def random_network(architecture: MLPArchitecture, seed: int) -> Networks:
@@ -110,7 +112,7 @@ def test_the_objective_never_decreases_and_ends_at_the_inner_product() -> None:
     for i in range(6):
         before = inner_product(reference, {name: array[i] for name, array in networks.items()})
         after = inner_product(reference, {name: array[i] for name, array in aligned.items()})
-        assert matching.objective[0, i] == pytest.approx(before, rel=1e-10, abs=1e-10)
+        assert matching.objective[0, i] == pytest.approx(before, abs=1e-6 * after)
         assert matching.objective[-1, i] == pytest.approx(after, rel=1e-10)
         assert after > before
 
@@ -176,7 +178,19 @@ def test_the_number_of_sweeps_is_limited() -> None:
     limited = match(architecture, reference, networks, iterations=2)
     assert limited.sweeps.max() == 2
     assert len(limited.objective) == 3
-    np.testing.assert_allclose(limited.objective, free.objective[:3], rtol=1e-12)
+    np.testing.assert_allclose(limited.objective, free.objective[:3], rtol=1e-6)
+
+
+def test_networks_in_groups_are_matched_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    architecture = architecture_of(DEEP)
+    reference, networks = random_network(architecture, 30), random_networks(architecture, 5, 31)
+    together = match(architecture, reference, networks)
+    monkeypatch.setattr(git_rebasin, "GAINS_BYTES", 1)
+    one_by_one = match(architecture, reference, networks)
+    for name, orders in together.permutations.items():
+        np.testing.assert_array_equal(one_by_one.permutations[name], orders)
+    np.testing.assert_array_equal(one_by_one.sweeps, together.sweeps)
+    np.testing.assert_allclose(one_by_one.objective, together.objective, rtol=1e-5)
 
 
 def test_a_networks_matching_does_not_depend_on_the_others() -> None:
@@ -209,12 +223,9 @@ def test_matching_leaves_its_input_alone() -> None:
         np.testing.assert_array_equal(networks[name], array)
 
 
-def test_inner_products_and_norms_run_over_all_weights() -> None:
-    architecture = architecture_of(DEEP)
-    reference, networks = random_network(architecture, 20), random_networks(architecture, 3, 21)
-    rows = np.concatenate([networks[name].reshape(3, -1) for name in reference], axis=1)
-    row = np.concatenate([array.ravel() for array in reference.values()])
-    np.testing.assert_allclose(inner_products(reference, networks), rows @ row, rtol=1e-12, atol=1e-12)
+def test_norms_run_over_all_weights() -> None:
+    networks = random_networks(architecture_of(DEEP), 3, 21)
+    rows = np.concatenate([array.reshape(3, -1) for array in networks.values()], axis=1)
     np.testing.assert_allclose(squared_norms(networks), np.linalg.norm(rows, axis=1) ** 2, rtol=1e-12)
 
 
@@ -226,6 +237,6 @@ def test_progress_tells_sweeps_and_networks_that_still_change(
     networks = random_networks(architecture, 3, seed=2)
     matching = match(architecture, reference, networks)
     last = progress_lines.messages[-1]
-    # In each sweep two layers of every network that takes part.
-    assert last.startswith(f"assignment {2 * matching.sweeps.sum()}, ")
+    # In each sweep at most two layers of every network that takes part.
+    assert 6 <= int(last.split(",")[0].removeprefix("assignment ")) <= 2 * matching.sweeps.sum()
     assert f"sweep {matching.sweeps.max()} of at most 100, unmatched " in last
