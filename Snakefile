@@ -15,6 +15,7 @@ include: "rules/generate.smk"
 include: "rules/recalibrate.smk"
 include: "rules/score.smk"
 include: "rules/evaluate.smk"
+include: "rules/transfer.smk"
 include: "rules/collect.smk"
 
 

@@ -12,6 +12,7 @@ from dwf_steps.reporting.figures import (
     explained_variance,
     loss_curves,
     sweep,
+    transfer_curves,
 )
 from dwf_steps.reporting.results import KEYS, Collection, Results
 from dwf_steps.reporting.sweeps import swept_families
@@ -27,6 +28,8 @@ def plot(root: Path, output: Path) -> None:
     ensembles(_table(root, "ensembles"), collection, output / "ensembles.pdf")
     explained_variance(collection, output / "explained_variance.pdf")
     loss_curves(collection, output / "flow_loss.pdf")
+    if results.record.transferred:
+        transfer_curves(collection, output / "transfer.pdf")
     for family, level in swept_families(results.record).items():
         sweep(_table(root, f"sweep_{family}"), family, level, output / f"sweep_{family}.pdf")
 

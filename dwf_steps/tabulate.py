@@ -19,6 +19,7 @@ from dwf_steps.reporting.tables import (
     precision_table,
     sets_table,
     timing_table,
+    transfer_table,
     write_table,
 )
 from dwf_steps.step import parse_settings, run
@@ -44,6 +45,8 @@ def tabulate(results: list[Results], output: Path, summary: Path) -> None:
         "precision": precision_table(collection),
         "timing": timing_table(collection),
     }
+    if any(folder.record.transferred for folder in results):
+        tables["transfer"] = transfer_table(collection)
     for family, level in swept_families(results[0].record).items():
         tables[f"sweep_{family}"] = sweep_table(collection, costs, family, level)
     for name, table in tables.items():

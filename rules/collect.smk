@@ -8,6 +8,7 @@ rule tabulate:
     input:
         measures=expand("{file}", file=EVALUATED),
         zoo_measures=ZOO_EVALUATED,
+        transfers=TRANSFERRED,
         alignments=requested("results/{zoo}/{canon}/alignment.csv"),
         generated=GENERATED,
         benchmarks=benchmarks,
@@ -36,6 +37,7 @@ rule plot:
     input:
         measures=expand("{file}", file=EVALUATED),
         zoo_measures=ZOO_EVALUATED,
+        transfers=TRANSFERRED,
         bases=requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
         losses=fitted("results/{zoo}/{canon}/{subspace}/{generator}/training.csv"),
         tables=expand("results/tables/{table}.csv", table=TABLE_NAMES),

@@ -66,6 +66,7 @@ wildcard_constraints:
     subspace=one_of(CONFIG.subspaces),
     generator=one_of(CONFIG.generators),
     recalibration=one_of(CONFIG.recalibrations),
+    transfer=one_of(CONFIG.transfers),
     shard=r"\d+",
     part=r"\d+",
 

@@ -10,6 +10,13 @@ def image_data(wildcards):
     return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
 
 
+def transfer_data(wildcards):
+    dataset = CONFIG.transfers[wildcards.transfer].dataset
+    if dataset in CONFIG.datasets:
+        return f"results/data/{dataset}"
+    return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
+
+
 def own_images(wildcards):
     images = CONFIG.datasets[wildcards.dataset]
     return [str(path) for path in (images.train, images.test) if path is not None]
@@ -19,6 +26,7 @@ def data_sets_of(zoo_names):
     """The folders of all data sets that have to be fetched or decoded for these zoos."""
     zoos = [CONFIG.zoos[name] for name in zoo_names]
     asked = [name for zoo in zoos for name in (zoo.dataset, zoo.out_of_distribution)]
+    asked += [CONFIG.transfers[name].dataset for _, name in CONFIG.transferred()]
     made = [*FETCHED, *CONFIG.datasets]
     return [f"results/data/{name}" for name in dict.fromkeys(map(str, asked)) if name in made]
 

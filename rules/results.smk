@@ -1,16 +1,19 @@
 """What tables and figures are made of, and how many there are."""
 
+CELL = f"{GENERATOR}/{{recalibration}}"
 SWEPT = [f"sweep_{family}" for family in swept_families(experiment_record())]
 TABLE_NAMES = ["accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"]
 TABLE_NAMES += ["alignment", "precision", "timing", *SWEPT]
 FIGURE_NAMES = ["accuracy_at_novelty", "accuracy_against_iou", "ensembles", "explained_variance", "flow_loss"]
 FIGURE_NAMES += SWEPT
+TRANSFERRED = [f"{CELL}/transfers/{name}.csv".format(**cell._asdict()) for cell, name in CONFIG.transferred()]
+TABLE_NAMES += ["transfer"] if TRANSFERRED else []
+FIGURE_NAMES += ["transfer"] if TRANSFERRED else []
 TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
 
 GENERATOR_BENCHMARKS = "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}"
 CELL_BENCHMARKS = f"{GENERATOR_BENCHMARKS}/{{recalibration}}"
-CELL = f"{GENERATOR}/{{recalibration}}"
 EVALUATED = [
     path
     for name in ("metrics.csv", "sets.csv", "ensembles.csv", "items.npz")

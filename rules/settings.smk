@@ -48,6 +48,15 @@ def score_settings(wildcards):
     return as_json(**task_parts(zoo), out_of_distribution=zoo.out_of_distribution)
 
 
+def transfer_settings(wildcards):
+    transfer = CONFIG.transfers[wildcards.transfer]
+    return as_json(
+        dataset=CONFIG.dataset(transfer),
+        architecture=architecture_parts(zoo_of(wildcards)),
+        transfer=transfer,
+    )
+
+
 def evaluate_settings(wildcards):
     return as_json(**task_parts(zoo_of(wildcards)), evaluation=CONFIG.evaluation)
 
@@ -144,6 +153,7 @@ def experiment_record():
         fitted_by={name: by for name, by in FITTED_BY.items() if name in names["generators"]},
         zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in names["zoos"]},
         samples={name: CONFIG.generators[name].sampling.samples for name in names["generators"]},
+        transferred=CONFIG.transferred(),
     )
 
 

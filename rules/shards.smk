@@ -66,6 +66,16 @@ def recalibrated_manifest(wildcards):
     return f"{recalibrated_networks(wildcards)}.json"
 
 
+def all_recalibrated(pattern):
+    """Return an input function for the paths of a pattern over all shards of networks after recalibration."""
+
+    def paths(wildcards):
+        folder, shards = recalibrated_folder(wildcards), range(n_generated_shards(wildcards))
+        return [pattern.format(folder=folder, shard=shard) for shard in shards]
+
+    return paths
+
+
 def zoo_outputs(wildcards):
     """What the zoo's networks say, recalibrated like the generated networks that they are compared with."""
     zoo, name = wildcards.zoo, wildcards.recalibration

@@ -63,6 +63,16 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
             "recalibrations": ["none", "reference", "batch_norm"],
         }
     )
+    for i in range(40):  # grey images of another size, two classes
+        (checkout.folder / f"shades/{i % 2}").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (6, 6), (i + 180 * (i % 2),) * 3).save(checkout.folder / f"shades/{i % 2}/{i}.png")
+    checkout.config["datasets"]["shades"] = {"train": "shades", "size": 6}
+    tuning = {"training": {"epochs": 3, "lr": 0.01}, "networks": 3}
+    checkout.config["transfers"] = {
+        "swapped": {"dataset": "colours", "classes": [1, None, 0], **tuning},
+        "shades": {"dataset": "shades", "size": 4, "head": "new", "frozen": 0.5, **tuning},
+    }
+    checkout.config["experiments"][-1]["transfers"] = ["swapped", "shades"]
     checkout.write_config()
     checkout.snakemake("all")
     return checkout
@@ -123,6 +133,30 @@ def test_generated_statistics_of_copies_are_their_own(run: Checkout) -> None:
     assert {int(value) for value in counters} == {10}
     network = load_network(folder / "pca_4/flow/batch_norm/networks/shard-0/sample-0.safetensors")
     assert torch.isfinite(network(torch.rand(2, 3, 4, 4))).all()
+
+
+def test_networks_are_taken_to_other_data_and_tuned(run: Checkout) -> None:
+    table = pd.read_csv(run.folder / "results/tables/transfer.csv")
+    assert len(table) == 2 * 2 * 3 and (table.n == 3).all() and (table.failed_n == 0).all()
+    cell = "results/resnet/git_rebasin/pca_4/copy/none"
+    rows = pd.read_csv(run.folder / f"{cell}/transfers/swapped.csv")
+    assert list(rows.epoch) == [0, 1, 2, 3] * 3
+    # Where red and blue have changed places, good networks are wrong until they are tuned.
+    assert rows[rows.epoch == 0].accuracy.mean() < 0.2
+    assert (run.folder / "results/figures/transfer.png").stat().st_size > 10_000
+    copies = pd.read_csv(run.folder / f"{cell}/transfers/shades.csv")
+    assert copies[copies.epoch == 3].accuracy.mean() > 0.4
+
+
+def test_a_changed_transfer_reruns_itself_alone(run: Checkout) -> None:
+    transfer = run.config["transfers"]["swapped"]
+    try:
+        transfer["seed"] = 1
+        run.write_config()
+        assert run.pending() == {"transfer", "tabulate", "plot"}
+    finally:
+        del transfer["seed"]
+        run.write_config()
 
 
 def test_changed_code_trains_anew_and_a_changed_comment_does_not(run: Checkout) -> None:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -42,8 +43,16 @@ def test_the_default_configuration_asks_for_three_zoos_with_and_without_canonica
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_configuration_is_valid(path: Path) -> None:
-    assert load_config(merged(path)).flows()
+def test_every_shipped_configuration_is_valid(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = merged(path)
+    for images in config.get("datasets", {}).values():
+        for name in (images["train"], images["test"]):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame({"img": [b""], "label": [0]}).to_parquet(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert load_config(config).flows()
 
 
 def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
@@ -264,6 +273,29 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             c["recalibrations"].update(none=[{"method": "reference_statistics", "network": 1000}]),
         ),
         ["recalibrations.none.network: 1000 does not exist in zoo 'iris'; expected a training network, 0 to"],
+    ),
+    "transfers that do not fit": (
+        lambda c: (
+            c.update(
+                transfers={
+                    "a": {"dataset": "mnist"},
+                    "b": {"dataset": "mnits"},
+                    "c": {"dataset": "digits", "size": 2, "training": {"augmentation": {"crop": 1}}},
+                    "d": {"dataset": "iris", "classes": [0, 1, 2, 3]},
+                }
+            ),
+            c["experiments"][0].update(transfers=["a", "b", "c", "d", "e"][:4]),
+        ),
+        [
+            "transfers.a: the networks of zoo 'iris' take 4 features, but mnist has 784",
+            "transfers.a.classes: output 9 does not exist, the networks of zoo 'iris' have 3",
+            "transfers.b.dataset: 'mnits' is not defined",
+            "transfers.d.classes: found 4, but iris has 3 classes",
+        ],
+    ),
+    "a transfer that is not defined": (
+        lambda c: c["experiments"][0].update(transfers=["nowhere"]),
+        ["experiments.0.transfers: 'nowhere' is not defined"],
     ),
     "symmetries that are not there": (
         lambda c: (

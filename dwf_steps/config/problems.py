@@ -20,7 +20,14 @@ from dwf_steps.config.section import did_you_mean
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training, network_names, reference_name
+from dwf_steps.config.zoo import (
+    ImportedZoo,
+    TrainedZoo,
+    TrainingConfig,
+    n_training,
+    network_names,
+    reference_name,
+)
 from dwf_steps.errors import InputError
 
 # Method -> what an architecture must state for it.
@@ -49,6 +56,9 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
         problems = [*_zoo_problems(config, name), *_architecture_problems(config, name)]
         yield from problems
         usable[name] = not problems
+    for zoo, transfer in dict.fromkeys((cell.zoo, name) for cell, name in config.transferred()):
+        if usable[zoo]:
+            yield from _transfer_problems(config, zoo, transfer)
     for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
         if usable[zoo]:
             yield from _canonicalization_problems(config, zoo, canon)
@@ -70,7 +80,7 @@ def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
 
 def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
     for i, experiment in enumerate(config.experiments):
-        for section in SECTIONS:
+        for section in (*SECTIONS, "transfers"):
             defined = list(getattr(config, section))
             for name in getattr(experiment, section):
                 if name not in defined:
@@ -89,7 +99,7 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 f"{where}.dataset.file: there is no file {zoo.dataset.file} (relative to {Path.cwd()}); "
                 "correct the path"
             )
-        yield from _augmentation_problems(zoo, None, where)
+        yield from _augmentation_problems(getattr(zoo, "training", None), None, where)
     elif zoo.dataset in BUILT_IN or zoo.dataset in config.datasets:
         yield from _image_problems(config, name)
     else:
@@ -132,11 +142,11 @@ def _image_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             f"and {classes} classes"
         )
     yield from _shift_problems(zoo.out_of_distribution, facts, where)
-    yield from _augmentation_problems(zoo, facts.shape, where)
+    yield from _augmentation_problems(getattr(zoo, "training", None), facts.shape, where)
 
 
-def _augmentation_problems(zoo: TrainedZoo | ImportedZoo, shape: Shape | None, where: str) -> Iterator[str]:
-    if isinstance(zoo, TrainedZoo) and zoo.training.augmentation and shape is None:
+def _augmentation_problems(training: TrainingConfig | None, shape: Shape | None, where: str) -> Iterator[str]:
+    if training and training.augmentation and shape is None:
         yield f"{where}.training.augmentation: needs images, but the data are a table; leave it out"
 
 
@@ -261,6 +271,42 @@ def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
                 f"{where}.network: {method.network} does not exist in zoo {zoo_name!r}; expected a training "
                 f"network, 0 to {n - 1}"
             )
+
+
+def _transfer_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    """What does not fit between a zoo's networks and the data they are taken to."""
+    transfer, where = config.transfers[name], f"transfers.{name}"
+    network = config.zoos[zoo_name].architecture
+    if transfer.dataset not in BUILT_IN and transfer.dataset not in config.datasets:
+        yield f"{where}.dataset: {_unknown(transfer.dataset, [*BUILT_IN, *config.datasets])}"
+        return
+    dataset = config.dataset(transfer)
+    facts = dataset.facts if isinstance(dataset, ImageFiles) else BUILT_IN[str(dataset)]
+    features = facts.features
+    if transfer.size is not None:
+        if facts.shape is None:
+            yield f"{where}.size: {transfer.dataset} has no images to scale; leave it out"
+        else:
+            features = facts.shape[0] * transfer.size**2
+    if features != network.features:
+        yield (
+            f"{where}: the networks of zoo {zoo_name!r} take {network.features} features, but "
+            f"{transfer.dataset} has {features}; choose a `size` or another data set"
+        )
+    if transfer.head == "new" and isinstance(network, ModuleConfig):
+        yield f"{where}.head: only built-in architectures get a new head; keep it, and name `classes`"
+    outputs = [k for k in transfer.classes or range(facts.classes or 0) if k is not None]
+    if transfer.head == "kept" and max(outputs, default=0) >= network.classes:
+        yield (
+            f"{where}.classes: output {max(outputs)} does not exist, the networks of zoo {zoo_name!r} have "
+            f"{network.classes}; name outputs with `classes`, or use a new head"
+        )
+    if transfer.classes is not None and facts.classes not in (None, len(transfer.classes)):
+        yield (
+            f"{where}.classes: found {len(transfer.classes)}, but {transfer.dataset} has {facts.classes} "
+            "classes; name an output for each, or null"
+        )
+    yield from _augmentation_problems(transfer.training, facts.shape, where)
 
 
 def _subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:

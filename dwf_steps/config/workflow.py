@@ -17,6 +17,7 @@ from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Name, Section
 from dwf_steps.config.subspace import SubspaceConfig
 from dwf_steps.config.sweep import SECTIONS, Members
+from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, ZooConfig
 
 
@@ -53,6 +54,8 @@ class Experiment(Section):
     """Generators by name."""
     recalibrations: Names = Field(default=["none"])
     """Recalibrations by name; every generator is recalibrated alike."""
+    transfers: Annotated[list[Name], AfterValidator(_unique)] = Field(default=[])
+    """Transfers by name; every generator's networks are taken there."""
 
     def cells(self) -> Iterator[Cell]:
         """Yield the grid's combinations."""
@@ -82,6 +85,8 @@ class WorkflowConfig(Section):
     recalibrations: dict[Name, Recalibration] = Field(default={"none": []})
     """Ways of repairing generated networks on training examples: a list of methods applied in order; `[]`
     leaves the networks alone."""
+    transfers: dict[Name, TransferConfig] = Field(default_factory=dict)
+    """Other data sets that networks are taken to, and how."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How networks are judged."""
     experiments: Annotated[list[Experiment], Field(min_length=1)]
@@ -89,11 +94,11 @@ class WorkflowConfig(Section):
     members."""
     _members: Members = PrivateAttr(default_factory=dict)
 
-    def dataset(self, zoo: TrainedZoo | ImportedZoo) -> DatasetConfig:
-        """Return what a zoo's networks are trained on: a built-in data set's name, or its files."""
-        if isinstance(zoo.dataset, str):
-            return self.datasets.get(zoo.dataset, cast(BuiltInName, zoo.dataset))
-        return zoo.dataset
+    def dataset(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetConfig:
+        """Return what networks are trained on, or taken to: a built-in data set's name, or its files."""
+        if isinstance(of.dataset, str):
+            return self.datasets.get(of.dataset, cast(BuiltInName, of.dataset))
+        return of.dataset
 
     @property
     def members(self) -> Members:
@@ -103,6 +108,16 @@ class WorkflowConfig(Section):
     def cells(self) -> list[Cell]:
         """Return every combination the experiments ask for, once, in order."""
         return list(dict.fromkeys(cell for experiment in self.experiments for cell in experiment.cells()))
+
+    def transferred(self) -> list[tuple[Cell, str]]:
+        """Return every combination that a transfer is asked for, with the transfer, once, in order."""
+        asked = (
+            (cell, name)
+            for experiment in self.experiments
+            for cell in experiment.cells()
+            for name in experiment.transfers
+        )
+        return list(dict.fromkeys(asked))
 
     def fitted_by(self) -> dict[str, str]:
         """Return for each flow the first one that is fitted alike: flows that differ in their sampling share

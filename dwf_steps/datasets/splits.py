@@ -1,6 +1,7 @@
 """Dividing examples into training, validation and test, and standardising them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -42,6 +43,12 @@ class Dataset:
     def standardise(self, inputs: np.ndarray) -> np.ndarray:
         """Return other inputs (m, features) on the scale of these, float32."""
         return standardise(inputs, self.mean, self.std)
+
+    def with_splits(self, change: Callable[[Split], Split]) -> "Dataset":
+        """Return the data with every split changed."""
+        return replace(
+            self, train=change(self.train), validation=change(self.validation), test=change(self.test)
+        )
 
     @property
     def n_features(self) -> int:

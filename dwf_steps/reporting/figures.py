@@ -246,6 +246,36 @@ def _zoo_region(ax: Axes, training: pd.DataFrame, held_out: pd.DataFrame) -> Non
         ax.scatter(held_out.max_iou, held_out.accuracy, s=22, marker="+", color="black", label="held out")
 
 
+def transfer_curves(collection: Collection, path: Path) -> None:
+    """Draw the mean test accuracy on other data sets over epochs of fine-tuning, a line for each generator;
+    bands are one standard deviation across networks."""
+    frame = collection.transfers
+    frame = frame.assign(
+        panel=frame.zoo + " to " + frame["transfer"] + ", " + frame.canonicalization,
+        line=[
+            ", ".join(row)
+            for row in frame[_distinct(frame, ["generator", "subspace"])].itertuples(index=False)
+        ],
+    )
+    lines = _names(frame.line)
+    with panels(_names(frame.recalibration), _names(frame.panel)) as (figure, axes):
+        for keys, rows in grouped(frame, ["recalibration", "panel", "line"]):
+            mean, spread = (getattr(rows.groupby("epoch").accuracy, name)() for name in ("mean", "std"))
+            mark, ax = _mark(lines.index(keys["line"])), axes[keys["recalibration"], keys["panel"]]
+            ax.plot(mean.index, mean, markersize=4, label=keys["line"], **mark)
+            band = spread.fillna(0)
+            ax.fill_between(
+                mean.index, mean - band, mean + band, color=mark["color"], alpha=0.12, linewidth=0
+            )
+        _label(axes, "epochs of fine-tuning", "test accuracy")
+        save(figure, path)
+
+
+def _distinct(frame: pd.DataFrame, names: list[str]) -> list[str]:
+    """Return the first name, and those of the others that have more than one value."""
+    return names[:1] + [name for name in names[1:] if several(frame[name])]
+
+
 def loss_curves(collection: Collection, path: Path) -> None:
     """Draw training and validation loss of every flow."""
     losses = collection.losses

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from dwf_steps.config import sweep
 from dwf_steps.config.section import Section
@@ -50,6 +51,8 @@ class ExperimentRecord(Section):
     """Networks of each zoo."""
     samples: dict[str, int]
     """Networks each generator was asked for."""
+    transferred: list[tuple[Cell, str]] = Field(default=[])
+    """Cells and the transfers they were asked for."""
 
     def family(self, level: str, name: str) -> str:
         """Return the name of the definition that stands behind a name."""
@@ -159,6 +162,17 @@ class Collection:
     def losses(self) -> pd.DataFrame:
         """Every flow's losses during training, those of one model once."""
         return self._read("training.csv", 4)
+
+    @cached_property
+    def transfers(self) -> pd.DataFrame:
+        """Networks on other data sets, a row for each epoch of fine-tuning, the first being 0."""
+        frames = []
+        for results in self.results:
+            for cell, name in results.record.transferred:
+                path = results.folder(cell) / "transfers" / f"{name}.csv"
+                labels = results.labels(cell) | {"transfer": name, "run": str(path)}
+                frames.append(pd.read_csv(path).assign(**labels))
+        return pd.concat(frames, ignore_index=True)
 
     def bases(self) -> Iterator[tuple[dict[str, str], Basis]]:
         """Yield every basis with its labels."""

@@ -111,6 +111,22 @@ def timing_table(collection: Collection) -> pd.DataFrame:
     return table
 
 
+def transfer_table(collection: Collection) -> pd.DataFrame:
+    """Return the test accuracy on other data sets of networks as they are, ``zero_shot``, after one epoch of
+    fine-tuning, and after the last, ``tuned``: mean and standard deviation over ``n`` networks."""
+    rows = []
+    for labels, frame in grouped(collection.transfers, ["transfer", *KEYS]):
+        last = frame.epoch.max()
+        row: dict[str, object] = dict(labels)
+        for name, epoch in (("zero_shot", 0), ("first_epoch", min(1, last)), ("tuned", last)):
+            accuracy = frame[frame.epoch == epoch].accuracy
+            row |= {f"{name}_mean": accuracy.mean(), f"{name}_std": accuracy.std()}
+        ends = frame[frame.epoch == last]
+        row |= {"epochs": last, "n": int((~ends.failed).sum()), "failed_n": int(ends.failed.sum())}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = None) -> None:
     """Write ``path`` with the endings .csv (full precision), .md and .tex (booktabs).
 

@@ -50,22 +50,35 @@ def match_attention(
         _output_heads(networks[attention.output], attention),
     )
     n, heads, size = found[0].shape[:3]
-    # (n, heads of the reference, heads of the network, place, dimension): gains of the objective.
-    pairs = "haf,nkbf->nhkab"
-    query_key = sum(np.einsum(pairs, w, f, optimize=True) for w, f in zip(wanted[:2], found[:2], strict=True))
-    value = np.einsum(pairs, wanted[2], found[2], optimize=True)
-    value = value + np.einsum(pairs, wanted_output, found_output, optimize=True)
-    costs = _spectral_distances(wanted, found) if pairing == "spectra" else None
-    orders = HeadOrders(*(np.empty((n, heads * size), dtype=int) for _ in range(2)))
-    for i in range(n):
-        gains = (query_key[i], value[i])
-        cost = costs[i] if costs is not None else -_best_gains(gains)
-        places, chosen = linear_sum_assignment(cost)
-        for place, head in zip(places, chosen, strict=True):
-            for order, gain in zip((orders.query_key, orders.value), gains, strict=True):
-                own = linear_sum_assignment(gain[place, head], maximize=True)[1]
-                order[i, place * size : (place + 1) * size] = head * size + own
-    return orders
+    if pairing == "spectra":
+        chosen = np.stack([linear_sum_assignment(cost)[1] for cost in _spectral_distances(wanted, found)])
+        index = chosen[:, :, None, None]
+        found = [np.take_along_axis(array, index, 1) for array in found]
+        found_output = np.take_along_axis(found_output, index, 1)
+        gains = _gains("haf,nhbf->nhab", wanted, wanted_output, found, found_output)
+    else:
+        every = _gains("haf,nkbf->nhkab", wanted, wanted_output, found, found_output)
+        best = [_best_gains([gain[i] for gain in every]) for i in range(n)]
+        chosen = np.stack([linear_sum_assignment(gain, maximize=True)[1] for gain in best])
+        gains = [np.take_along_axis(gain, chosen[:, :, None, None, None], 2)[:, :, 0] for gain in every]
+    orders = []
+    for gain in gains:
+        within = [[linear_sum_assignment(own, maximize=True)[1] for own in network] for network in gain]
+        orders.append((chosen[:, :, None] * size + np.array(within)).reshape(n, heads * size))
+    return HeadOrders(*orders)
+
+
+def _gains(
+    pairs: str,
+    wanted: list[np.ndarray],
+    wanted_output: np.ndarray,
+    found: list[np.ndarray],
+    found_output: np.ndarray,
+) -> list[np.ndarray]:
+    """Return what placing dimension b of a head at a gains: for queries and keys, and for values with the
+    output."""
+    query, key, value = (np.einsum(pairs, w, f, optimize=True) for w, f in zip(wanted, found, strict=True))
+    return [query + key, value + np.einsum(pairs, wanted_output, found_output, optimize=True)]
 
 
 def permute_attention(networks: Networks, attention: Attention, orders: HeadOrders) -> dict[str, np.ndarray]:
@@ -112,7 +125,7 @@ def _spectral_distances(wanted: list[np.ndarray], found: list[np.ndarray]) -> np
     return np.asarray(total)
 
 
-def _best_gains(gains: tuple[np.ndarray, ...]) -> np.ndarray:
+def _best_gains(gains: list[np.ndarray]) -> np.ndarray:
     """Return what the best orders within each pair of heads gain, (heads, heads); gains are (heads, heads,
     size, size)."""
     best = np.zeros(gains[0].shape[:2])

@@ -89,6 +89,8 @@ def _views(architecture: Architecture, networks: Mapping[str, Tensor], rows: sli
     """Return some of the networks, whose gradients are added to where all networks' are."""
     some = {name: value[rows] for name, value in networks.items()}
     for name, whole in architecture.parameters_of(networks).items():
+        if not whole.requires_grad:
+            continue
         if whole.grad is None:
             whole.grad = torch.zeros_like(whole)
         some[name] = whole.detach()[rows].requires_grad_()

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,8 @@ def train_networks(
     checkpoint: Checkpoint | None = None,
     steps: int | None = None,
     watch: Callable[[int, dict[str, Tensor]], None] | None = None,
+    start: Mapping[str, Tensor] | None = None,
+    frozen: Collection[str] = (),
 ) -> TrainedNetworks:
     """Train n networks at once with cross-entropy, each from its own seed.
 
@@ -69,7 +71,11 @@ def train_networks(
     steps
         End after so many batches, whatever ``training.epochs`` says.
     watch
-        Called after each batch with their number so far, and the parameters.
+        Called after each batch with their number so far, and the networks.
+    start
+        The networks to train, arrays (n, *shape), instead of new ones.
+    frozen
+        Parameters that stay as they are.
 
     Raises
     ------
@@ -78,8 +84,10 @@ def train_networks(
     """
     inputs = torch.from_numpy(dataset.train.inputs).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
-    networks = {name: value.to(device) for name, value in initial_networks(architecture, plans).items()}
-    trained = [value.requires_grad_() for value in architecture.parameters_of(networks).values()]
+    first = initial_networks(architecture, plans) if start is None else start
+    networks = {name: value.to(device, copy=True) for name, value in first.items()}
+    parameters = architecture.parameters_of(networks).items()
+    trained = [value.requires_grad_() for name, value in parameters if name not in frozen]
     optimizer = make_optimizer(trained, training)
     best = _Best.start(networks)
     first_epoch, first_batch = 0, 0

@@ -113,6 +113,7 @@ def problem(wildcards):
         subspace = CONFIG.subspaces[wildcards.subspace]
         p.raw, p.whole = subspace.method == "none", subspace.method == "incremental_pca"
         p.k = d if p.raw else subspace.components or min(n, d)
+    p.transfer = wildcards.get("transfer")
     if "generator" in wildcards.keys():
         p.generator = CONFIG.generators[wildcards.generator]
         p.g = p.generator.sampling.samples
@@ -228,7 +229,10 @@ def scoring(p, networks):
     """A group of networks, copied, and what all say about the test set and about shifted inputs."""
     group = 3 * max(4 * p.d, min(4 * networks * p.d, 2 * BLOCK))
     said = 4 * networks * p.m * p.classes
-    return group + said + p.data + SCORING, 4 * networks * p.multiplications * p.m / FLOPS + 4 * networks * p.d / READ
+    return (
+        group + said + p.data + SCORING,
+        4 * networks * p.multiplications * p.m / FLOPS + 4 * networks * p.d / READ,
+    )
 
 
 def recalibrate_zoo_work(p):
@@ -241,7 +245,20 @@ def recalibrate_work(p):
     """A group of networks with their gradients and moments; some steps on training examples."""
     networks = math.ceil(p.g / p.zoo.matrix.decode_jobs)
     group = 10 * max(4 * p.d, min(4 * networks * p.d, 2 * BLOCK))
-    return group + p.data + SCORING, 60 * networks * p.multiplications * p.m / FLOPS + 8 * networks * p.d / READ
+    return (
+        group + p.data + SCORING,
+        60 * networks * p.multiplications * p.m / FLOPS + 8 * networks * p.d / READ,
+    )
+
+
+def transfer_work(p):
+    """As for a shard of the zoo, of another data set's size, and its test set scored after every epoch."""
+    transfer = CONFIG.transfers[p.transfer]
+    dataset, s = CONFIG.dataset(transfer), min(transfer.networks, p.g)
+    m = (BUILT_IN[dataset] if isinstance(dataset, str) else dataset.facts).examples
+    held = 28 * s * p.d + 16 * s * transfer.training.batch_size * p.units
+    epoch = 8 * s * p.multiplications * m / FLOPS + STEP * (m / transfer.training.batch_size + s)
+    return held + 2 * p.data * m / p.m + SCORING, transfer.training.epochs * epoch
 
 
 def evaluate_work(p):
