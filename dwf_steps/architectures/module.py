@@ -87,7 +87,7 @@ class FunctionalArchitecture(Architecture):
 
     def groups(self, n: int, device: torch.device) -> list[slice]:
         # One large network fills a device, and is faster alone than as a group of a grouped convolution.
-        together = max(1, TOGETHER[device.type] // self.config.multiplications)
+        together = max(1, TOGETHER[device.type] // max(1, self.config.multiplications))
         return [slice(start, min(start + together, n)) for start in range(0, n, together)]
 
     def forward(

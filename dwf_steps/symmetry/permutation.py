@@ -37,12 +37,17 @@ def unit_counts(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) ->
     Raises
     ------
     ValueError
-        If two axes that share a permutation differ in length.
+        If two axes that share a permutation differ in length, or are of one parameter.
     """
     counts: dict[str, int] = {}
     for name, axes in spec.items():
         for axis, permutation in enumerate(axes):
             if permutation is not None:
+                if permutation in axes[:axis]:
+                    raise ValueError(
+                        f"{permutation} acts on two axes of {name}, so that its best choice is no linear "
+                        "assignment; that is not supported"
+                    )
                 found = shapes[name][axis]
                 if counts.setdefault(permutation, found) != found:
                     raise ValueError(
