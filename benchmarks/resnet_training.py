@@ -2,7 +2,7 @@
 
     python benchmarks/resnet_training.py --widths 0.25 0.5 1
 
-The loop of plain PyTorch modules is what a user would write. Seconds a network and step, batches of 128 images.
+The loop of plain PyTorch modules is what a user would write. Times are of a network and step of 128 images.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main() -> None:
     n, device = args.networks, select_device()
     images = torch.randn(n, BATCH, 3072, device=device)
     targets = torch.randint(10, (n, BATCH), device=device)
-    ways = {
+    ways: dict[str, tuple[int, dict[str, object]]] = {
         "at once": (10**12, {}),
         "one at a time": (1, {}),
         "one at a time, channels last": (1, {"channels_last": True}),
@@ -68,7 +68,7 @@ def main() -> None:
         for name, (together, settings) in ways.items():
             module.TOGETHER[device.type] = together
             training = TrainingConfig.model_validate(
-                {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9} | settings
+                {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, **settings}
             )
             networks = {k: torch.stack([state[k] for state in drawn]).to(device) for k in drawn[0]}
             trained = [v.requires_grad_() for v in architecture.parameters_of(networks).values()]

@@ -13,7 +13,8 @@ from dwf_steps.datasets.splits import Split
 from dwf_steps.progress import progress
 from dwf_steps.storage.outputs import LOWEST
 
-ACTIVATIONS_BYTES = 64 * 2**20  # what the widest layer of a block of examples may take
+# What the widest layer of a block of examples may take: on a CPU what its cache holds.
+ACTIVATIONS_BYTES = {"cpu": 4 * 2**20, "cuda": 2**28}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def _logits(
     """Yield blocks of the m inputs, as many as fit, with what n networks say about them, (n, block, c)."""
     first = networks[architecture.layout.entries[0].name]
     together = architecture.groups(len(first), first.device)[0].stop
-    size = max(1, ACTIVATIONS_BYTES // (together * architecture.widest * first.element_size()))
+    most = ACTIVATIONS_BYTES[first.device.type]
+    size = max(1, most // (together * architecture.widest * first.element_size()))
     for start in progress(range(0, len(inputs), size), "block of examples"):
         block = slice(start, start + size)
         yield block, architecture.forward(networks, torch.from_numpy(inputs[block]).to(first))

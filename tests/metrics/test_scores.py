@@ -50,7 +50,7 @@ def test_scores_do_not_depend_on_the_block_size(examples: int, monkeypatch: pyte
     architecture, split = architecture_of([4, 8, 3]), random_split(4, 3)
     networks = random_networks(architecture)
     whole = score_split(architecture, networks, split)
-    monkeypatch.setattr(scores_module, "ACTIVATIONS_BYTES", examples * N * 8 * 4)
+    monkeypatch.setattr(scores_module, "ACTIVATIONS_BYTES", {"cpu": examples * N * 8 * 4})
     blocks = score_split(architecture, networks, split)
     np.testing.assert_array_equal(blocks.predictions, whole.predictions)
     np.testing.assert_array_equal(blocks.accuracy, whole.accuracy)
@@ -60,7 +60,7 @@ def test_scores_do_not_depend_on_the_block_size(examples: int, monkeypatch: pyte
 def test_even_one_example_beyond_the_budget_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     architecture, split = architecture_of([4, 8, 3]), random_split(4, 3)
     whole = score_split(architecture, random_networks(architecture), split)
-    monkeypatch.setattr(scores_module, "ACTIVATIONS_BYTES", 1)
+    monkeypatch.setattr(scores_module, "ACTIVATIONS_BYTES", {"cpu": 1})
     np.testing.assert_array_equal(
         score_split(architecture, random_networks(architecture), split).predictions, whole.predictions
     )
