@@ -10,9 +10,8 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import Canonicalization
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.section import Section
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
@@ -28,17 +27,15 @@ logger = logging.getLogger(__name__)
 
 
 class CanonicalizeSettings(Section):
-    """The methods, and the data that barriers are measured on."""
+    """The methods, and what they are applied to."""
 
     methods: Canonicalization
-    dataset: DatasetConfig
-    splits: SplitsConfig
     architecture: ArchitectureConfig
 
 
 def canonicalize(
     settings: CanonicalizeSettings,
-    data_dir: Path | None,
+    data: Path,
     source: Path,
     reference: Path,
     output: Path,
@@ -50,7 +47,7 @@ def canonicalize(
     ``source`` and ``reference`` are manifests. The table has the distance to the reference and the loss
     barrier at the midpoint (on training examples), before and after.
     """
-    train = load_dataset(settings.dataset, settings.splits, data_dir).train
+    train = Dataset.load(data).train
     some = train.first(BARRIER_EXAMPLES)
     architecture = build(settings.architecture)
     shard = Manifest.read(source)
@@ -89,10 +86,10 @@ def _distances(
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "source", "reference", "output", "manifest", "table")
+    options = parser(__doc__, "data", "source", "reference", "output", "manifest", "table")
     args = options.parse_args()
     settings = parse_settings(CanonicalizeSettings, args.settings)
-    canonicalize(settings, args.data_dir, args.source, args.reference, args.output, args.manifest, args.table)
+    canonicalize(settings, args.data, args.source, args.reference, args.output, args.manifest, args.table)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ from scipy.spatial.distance import cdist
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.section import Section
-from dwf_steps.datasets import load_dataset
-from dwf_steps.datasets.splits import Split
+from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.classification import wrong
@@ -48,10 +46,8 @@ logger = logging.getLogger(__name__)
 
 
 class EvaluateSettings(Section):
-    """What is measured, and the training data on which barriers are."""
+    """What is measured."""
 
-    dataset: DatasetConfig
-    splits: SplitsConfig
     architecture: ArchitectureConfig
     evaluation: EvaluationConfig
 
@@ -90,7 +86,7 @@ class Collection:
 
 def evaluate(
     settings: EvaluateSettings,
-    data_dir: Path | None,
+    data: Path,
     networks: list[Path],
     outputs: list[Path],
     weights: Path,
@@ -133,7 +129,7 @@ def evaluate(
             matrix,
             Basis.load(basis),
         )
-        train = load_dataset(settings.dataset, settings.splits, data_dir).train
+        train = Dataset.load(data).train
         frame = _network_measures(group, settings, train, threads)
         mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
         sets = _set_measures(group, mistakes, settings.evaluation) if len(files) > 1 else sets
@@ -233,14 +229,14 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "weights", "basis", "zoo-metrics", "destination")
+    options = parser(__doc__, "data", "weights", "basis", "zoo-metrics", "destination")
     for name in ("networks", "outputs", "gram", "zoo-outputs"):
         options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     evaluate(
         parse_settings(EvaluateSettings, args.settings),
-        args.data_dir,
+        args.data,
         args.networks,
         args.outputs,
         args.weights,

@@ -6,9 +6,8 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.section import Section
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.splits import Dataset
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.zoo.importing import import_networks
 from dwf_steps.zoo.shards import write_scored_shard
@@ -17,8 +16,6 @@ from dwf_steps.zoo.shards import write_scored_shard
 class ImportZooSettings(Section):
     """What the files should hold."""
 
-    dataset: DatasetConfig
-    splits: SplitsConfig
     architecture: ArchitectureConfig
     keys: dict[str, str]
 
@@ -26,12 +23,12 @@ class ImportZooSettings(Section):
 def import_zoo(
     settings: ImportZooSettings,
     files: list[Path],
-    data_dir: Path | None,
+    data: Path,
     output: Path,
     manifest: Path,
 ) -> None:
     """Check, score and copy the networks in ``files``, in that order."""
-    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
     state = architecture.module().state_dict()
@@ -48,11 +45,11 @@ def import_zoo(
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "output", "manifest")
+    options = parser(__doc__, "data", "output", "manifest")
     options.add_argument("--files", required=True, nargs="+", type=Path)
     args = options.parse_args()
     settings = parse_settings(ImportZooSettings, args.settings)
-    import_zoo(settings, args.files, args.data_dir, args.output, args.manifest)
+    import_zoo(settings, args.files, args.data, args.output, args.manifest)
 
 
 if __name__ == "__main__":

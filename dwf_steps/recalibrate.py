@@ -6,10 +6,9 @@ from pathlib import Path
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Section
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
 from dwf_steps.progress import progress
 from dwf_steps.recalibration.methods import recalibrate as apply_methods
@@ -23,17 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 class RecalibrateSettings(Section):
-    """The methods, and the data whose training examples they use."""
+    """The methods, and what they are applied to."""
 
-    dataset: DatasetConfig
-    splits: SplitsConfig
     architecture: ArchitectureConfig
     methods: Recalibration
 
 
 def recalibrate(
     settings: RecalibrateSettings,
-    data_dir: Path | None,
+    data: Path,
     networks: Path,
     weights: Path,
     output: Path,
@@ -48,7 +45,7 @@ def recalibrate(
     weights
         The weight matrix, for what methods need of training networks.
     """
-    train = load_dataset(settings.dataset, settings.splits, data_dir).train
+    train = Dataset.load(data).train
     architecture, device = build(settings.architecture), select_device()
     shard = Manifest.read(networks)
     files = shard.verified_files()
@@ -68,10 +65,10 @@ def recalibrate(
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "networks", "weights", "output", "manifest")
+    options = parser(__doc__, "data", "networks", "weights", "output", "manifest")
     args = options.parse_args()
     settings = parse_settings(RecalibrateSettings, args.settings)
-    recalibrate(settings, args.data_dir, args.networks, args.weights, args.output, args.manifest)
+    recalibrate(settings, args.data, args.networks, args.weights, args.output, args.manifest)
 
 
 if __name__ == "__main__":

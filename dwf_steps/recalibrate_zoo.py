@@ -4,8 +4,8 @@ from pathlib import Path
 
 from dwf_steps.architectures import build
 from dwf_steps.config.dataset import Shift
-from dwf_steps.datasets import load_dataset
 from dwf_steps.datasets.shifted import shifted_inputs
+from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
 from dwf_steps.progress import progress
 from dwf_steps.recalibrate import RecalibrateSettings
@@ -17,20 +17,20 @@ from dwf_steps.storage.networks import network_groups, tensors
 
 
 class RecalibrateZooSettings(RecalibrateSettings):
-    """The methods, the data, and what networks are asked about besides the test set."""
+    """The methods, and what networks are asked about besides the test set."""
 
     out_of_distribution: Shift | None = None
 
 
 def recalibrate_zoo(
     settings: RecalibrateZooSettings,
-    data_dir: Path | None,
+    data: Path,
     other_data: Path | None,
     weights: Path,
     output: Path,
 ) -> None:
     """Write the outputs of all networks of the weight matrix after recalibration, as many at once as fit."""
-    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    dataset = Dataset.load(data)
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
     references = [tensors(networks, device) for networks in references_of(settings.methods, matrix)]
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
@@ -43,11 +43,11 @@ def recalibrate_zoo(
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "weights", "output")
+    options = parser(__doc__, "data", "weights", "output")
     options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
     args = options.parse_args()
     settings = parse_settings(RecalibrateZooSettings, args.settings)
-    recalibrate_zoo(settings, args.data_dir, args.other_data, args.weights, args.output)
+    recalibrate_zoo(settings, args.data, args.other_data, args.weights, args.output)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ import torch
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.dataset import DatasetConfig, Shift, SplitsConfig
+from dwf_steps.config.dataset import Shift
 from dwf_steps.config.section import Section
-from dwf_steps.datasets import load_dataset
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
@@ -23,17 +22,13 @@ from dwf_steps.storage.outputs import Outputs
 
 
 class ScoreSettings(Section):
-    """The data to score on."""
+    """The networks' architecture, and what they are asked about besides the test set."""
 
-    dataset: DatasetConfig
-    splits: SplitsConfig
     architecture: ArchitectureConfig
     out_of_distribution: Shift | None = None
 
 
-def score(
-    settings: ScoreSettings, data_dir: Path | None, other_data: Path | None, networks: Path, output: Path
-) -> None:
+def score(settings: ScoreSettings, data: Path, other_data: Path | None, networks: Path, output: Path) -> None:
     """Score the networks of one shard, as many in one batched pass as fit.
 
     Parameters
@@ -44,7 +39,7 @@ def score(
         The shard's manifest.
     """
     architecture, device = build(settings.architecture), select_device()
-    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    dataset = Dataset.load(data)
     files = Manifest.read(networks).verified_files()
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
@@ -75,11 +70,11 @@ class Scorer:
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "networks", "output")
+    options = parser(__doc__, "data", "networks", "output")
     options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
     args = options.parse_args()
     settings = parse_settings(ScoreSettings, args.settings)
-    score(settings, args.data_dir, args.other_data, args.networks, args.output)
+    score(settings, args.data, args.other_data, args.networks, args.output)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,8 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.controls import FreshControl, RandomInitConfig, SnapshotsConfig
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
-from dwf_steps.datasets import load_dataset
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
 from dwf_steps.generators.samples import sample_names
@@ -38,8 +36,6 @@ class TrainControlSettings(Section):
     """
 
     control: FreshControl
-    dataset: DatasetConfig
-    splits: SplitsConfig
     architecture: ArchitectureConfig
     training: TrainingConfig | None
     initialisations: list[str]
@@ -51,7 +47,7 @@ class TrainControlSettings(Section):
 
 def train_control(
     settings: TrainControlSettings,
-    data_dir: Path | None,
+    data: Path,
     generating: list[Path],
     training: list[Path],
     zoo: list[Path],
@@ -73,7 +69,7 @@ def train_control(
     if isinstance(control, RandomInitConfig):
         networks, steps = initial_networks(architecture, plans(settings)), 0
     else:
-        dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+        dataset = Dataset.load(data)
         if settings.training is None:
             raise ValueError("an imported zoo has no training to repeat")
         config = settings.training.model_copy(update={"patience": None})
@@ -168,7 +164,7 @@ def _seconds(benchmarks: list[Path]) -> float:
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "output", "manifest")
+    options = parser(__doc__, "data", "output", "manifest")
     options.add_argument("--generating", nargs="*", default=[], type=Path)
     options.add_argument("--training", nargs="*", default=[], type=Path)
     options.add_argument("--zoo", nargs="*", default=[], type=Path)
@@ -179,7 +175,7 @@ def main() -> None:
     settings = parse_settings(TrainControlSettings, args.settings)
     train_control(
         settings,
-        args.data_dir,
+        args.data,
         args.generating,
         args.training,
         args.zoo,

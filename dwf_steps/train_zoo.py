@@ -5,10 +5,9 @@ from pathlib import Path
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
 from dwf_steps.measure import measured
 from dwf_steps.step import parse_settings, parser, run
@@ -22,8 +21,6 @@ logger = logging.getLogger(__name__)
 class TrainZooSettings(Section):
     """What decides a shard's networks."""
 
-    dataset: DatasetConfig
-    splits: SplitsConfig
     architecture: ArchitectureConfig
     training: TrainingConfig
     networks: list[NetworkPlan]
@@ -31,13 +28,13 @@ class TrainZooSettings(Section):
 
 def train_zoo(
     settings: TrainZooSettings,
-    data_dir: Path | None,
+    data: Path,
     output: Path,
     manifest: Path,
     code: str = "",
 ) -> None:
     """Train the networks of one shard and write them with their scores."""
-    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture, plans = build(settings.architecture), settings.networks
     checkpoint = Checkpoint(
@@ -64,14 +61,14 @@ def train_zoo(
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "output", "manifest", "measured")
+    options = parser(__doc__, "data", "output", "manifest", "measured")
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     args = options.parse_args()
     settings = parse_settings(TrainZooSettings, args.settings)
     with measured(args.measured):
-        train_zoo(settings, args.data_dir, args.output, args.manifest, args.code)
+        train_zoo(settings, args.data, args.output, args.manifest, args.code)
 
 
 if __name__ == "__main__":

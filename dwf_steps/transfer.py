@@ -16,7 +16,7 @@ from dwf_steps.config.dataset import DatasetConfig, Shape
 from dwf_steps.config.section import Section
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import NetworkPlan
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.device import select_device
 from dwf_steps.errors import InputError

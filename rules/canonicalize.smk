@@ -28,8 +28,7 @@ rule canonicalize:
         manifest="results/{zoo}/zoo/shard-{shard}.json",
         reference="results/{zoo}/{canon}/reference",
         reference_manifest="results/{zoo}/{canon}/reference.json",
-        data=image_data,
-        table=own_table,
+        data="results/{zoo}/data.npz",
     output:
         networks=intermediate(directory("results/{zoo}/{canon}/aligned/shard-{shard}")),
         manifest="results/{zoo}/{canon}/aligned/shard-{shard}.json",
@@ -48,7 +47,7 @@ rule canonicalize:
         code=fingerprint("dwf_steps.canonicalize"),
     shell:
         "python -m dwf_steps.canonicalize --settings {params.settings:q} --source {input.manifest}"
-        " --reference {input.reference_manifest} --data-dir {input.data} --output {output.networks}"
+        " --reference {input.reference_manifest} --data {input.data} --output {output.networks}"
         " --manifest {output.manifest} --table {output.table} > {log} 2>&1"
 
 

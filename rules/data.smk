@@ -48,6 +48,28 @@ rule prepare_images:
         "python -m dwf_steps.prepare_images --settings {params.settings:q} --output {output} > {log} 2>&1"
 
 
+rule divide_data:
+    input:
+        data=image_data,
+        table=own_table,
+    output:
+        "results/{zoo}/data.npz",
+    log:
+        "results/logs/{zoo}/divide_data.log",
+    cache: SHARED
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(divide_data_work),
+        runtime=minutes(divide_data_work),
+    params:
+        settings=data_settings,
+        code=fingerprint("dwf_steps.divide_data"),
+    shell:
+        "python -m dwf_steps.divide_data --settings {params.settings:q} --data-dir {input.data} --output {output}"
+        " > {log} 2>&1"
+
+
 rule datasets:
     input:
         data_sets_of(dict.fromkeys(cell.zoo for cell in CELLS)),

@@ -38,8 +38,7 @@ rule evaluate:
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
         zoo_outputs=zoo_outputs,
         zoo_metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
-        data=image_data,
-        table=own_table,
+        data="results/{zoo}/data.npz",
     output:
         expand(
             "results/{{zoo}}/{{canon}}/{{subspace}}/{{generator}}/{{recalibration}}/{name}",
@@ -60,7 +59,7 @@ rule evaluate:
         destination=subpath(output[0], parent=True),
         code=fingerprint("dwf_steps.evaluate"),
     shell:
-        "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data-dir {input.data}"
+        "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data {input.data}"
         " --networks {input.manifests} --outputs {input.outputs} --weights {input.weights}"
         " --gram {input.gram} --basis {input.basis} --zoo-outputs {input.zoo_outputs}"
         " --zoo-metrics {input.zoo_metrics} --destination {params.destination} > {log} 2>&1"

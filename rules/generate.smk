@@ -81,8 +81,7 @@ rule sample_control:
 
 rule train_control:
     input:
-        data=image_data,
-        table=own_table,
+        data="results/{zoo}/data.npz",
         generating=generator_costs,
         training=zoo_costs,
         zoo=priced_zoo,
@@ -107,7 +106,7 @@ rule train_control:
         code=fingerprint("dwf_steps.train_control"),
     shell:
         "python -m dwf_steps.train_control --settings {params.settings:q} --code {params.code}"
-        " --data-dir {input.data} --generating {input.generating} --training {input.training} --zoo {input.zoo}"
+        " --data {input.data} --generating {input.generating} --training {input.training} --zoo {input.zoo}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
 

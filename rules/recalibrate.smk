@@ -6,8 +6,7 @@ rule recalibrate:
         networks="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}",
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
         weights="results/{zoo}/{canon}/weights.zarr",
-        data=image_data,
-        table=own_table,
+        data="results/{zoo}/data.npz",
     output:
         networks=directory(
             "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/networks/shard-{shard}"
@@ -28,7 +27,7 @@ rule recalibrate:
         settings=recalibrate_settings,
         code=fingerprint("dwf_steps.recalibrate"),
     shell:
-        "python -m dwf_steps.recalibrate --settings {params.settings:q} --data-dir {input.data}"
+        "python -m dwf_steps.recalibrate --settings {params.settings:q} --data {input.data}"
         " --networks {input.manifest} --weights {input.weights}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
@@ -37,9 +36,8 @@ rule recalibrate:
 rule recalibrate_zoo:
     input:
         weights="results/{zoo}/{canon}/weights.zarr",
-        data=image_data,
+        data="results/{zoo}/data.npz",
         other=other_data,
-        table=own_table,
     output:
         "results/{zoo}/{canon}/zoo_outputs/{recalibration}.npz",
     log:
@@ -55,5 +53,5 @@ rule recalibrate_zoo:
         settings=recalibrate_zoo_settings,
         code=fingerprint("dwf_steps.recalibrate_zoo"),
     shell:
-        "python -m dwf_steps.recalibrate_zoo --settings {params.settings:q} --data-dir {input.data}"
+        "python -m dwf_steps.recalibrate_zoo --settings {params.settings:q} --data {input.data}"
         " --other-data {input.other} --weights {input.weights} --output {output} > {log} 2>&1"

@@ -5,9 +5,8 @@ rule score_zoo:
     input:
         networks="results/{zoo}/zoo/shard-{shard}",
         manifest="results/{zoo}/zoo/shard-{shard}.json",
-        data=image_data,
+        data="results/{zoo}/data.npz",
         other=other_data,
-        table=own_table,
     output:
         "results/{zoo}/outputs/shard-{shard}.npz",
     log:
@@ -21,7 +20,7 @@ rule score_zoo:
         settings=score_settings,
         code=fingerprint("dwf_steps.score"),
     shell:
-        "python -m dwf_steps.score --settings {params.settings:q} --data-dir {input.data}"
+        "python -m dwf_steps.score --settings {params.settings:q} --data {input.data}"
         " --other-data {input.other} --networks {input.manifest} --output {output} > {log} 2>&1"
 
 
@@ -29,9 +28,8 @@ rule score:
     input:
         networks=recalibrated_networks,
         manifest=recalibrated_manifest,
-        data=image_data,
+        data="results/{zoo}/data.npz",
         other=other_data,
-        table=own_table,
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/outputs/shard-{shard}.npz",
     log:
@@ -47,5 +45,5 @@ rule score:
         settings=score_settings,
         code=fingerprint("dwf_steps.score"),
     shell:
-        "python -m dwf_steps.score --settings {params.settings:q} --data-dir {input.data}"
+        "python -m dwf_steps.score --settings {params.settings:q} --data {input.data}"
         " --other-data {input.other} --networks {input.manifest} --output {output} > {log} 2>&1"

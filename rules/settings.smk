@@ -22,17 +22,17 @@ def image_settings(wildcards):
 
 def train_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
-    return as_json(**task_parts(zoo), training=zoo.training, networks=zoo.shard(int(wildcards.shard)))
+    return as_json(architecture=architecture_parts(zoo), training=zoo.training, networks=zoo.shard(int(wildcards.shard)))
 
 
 def import_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
-    return as_json(**task_parts(zoo), keys=zoo.keys)
+    return as_json(architecture=architecture_parts(zoo), keys=zoo.keys)
 
 
-def task_parts(zoo):
-    """The data and the architecture."""
-    return {"dataset": CONFIG.dataset(zoo), "splits": zoo.splits, "architecture": architecture_parts(zoo)}
+def data_settings(wildcards):
+    zoo = zoo_of(wildcards)
+    return as_json(dataset=CONFIG.dataset(zoo), splits=zoo.splits)
 
 
 def architecture_parts(zoo):
@@ -45,7 +45,7 @@ def architecture_parts(zoo):
 
 def score_settings(wildcards):
     zoo = zoo_of(wildcards)
-    return as_json(**task_parts(zoo), out_of_distribution=zoo.out_of_distribution)
+    return as_json(architecture=architecture_parts(zoo), out_of_distribution=zoo.out_of_distribution)
 
 
 def transfer_settings(wildcards):
@@ -58,7 +58,7 @@ def transfer_settings(wildcards):
 
 
 def evaluate_settings(wildcards):
-    return as_json(**task_parts(zoo_of(wildcards)), evaluation=CONFIG.evaluation)
+    return as_json(architecture=architecture_parts(zoo_of(wildcards)), evaluation=CONFIG.evaluation)
 
 
 def evaluate_zoo_settings(wildcards):
@@ -66,12 +66,12 @@ def evaluate_zoo_settings(wildcards):
 
 
 def recalibrate_settings(wildcards):
-    return as_json(**task_parts(zoo_of(wildcards)), methods=CONFIG.recalibrations[wildcards.recalibration])
+    return as_json(architecture=architecture_parts(zoo_of(wildcards)), methods=CONFIG.recalibrations[wildcards.recalibration])
 
 
 def recalibrate_zoo_settings(wildcards):
     zoo, methods = zoo_of(wildcards), CONFIG.recalibrations[wildcards.recalibration]
-    return as_json(**task_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution)
+    return as_json(architecture=architecture_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution)
 
 
 def reference_settings(wildcards):
@@ -81,7 +81,7 @@ def reference_settings(wildcards):
 
 
 def canonicalize_settings(wildcards):
-    return as_json(**task_parts(zoo_of(wildcards)), methods=CONFIG.canonicalizations[wildcards.canon])
+    return as_json(architecture=architecture_parts(zoo_of(wildcards)), methods=CONFIG.canonicalizations[wildcards.canon])
 
 
 def stack_settings(wildcards):
@@ -120,7 +120,7 @@ def train_control_settings(wildcards):
     parts, samples = n_generated_shards(wildcards), control.sampling.samples
     first, last = (samples * part // parts for part in (int(wildcards.shard), int(wildcards.shard) + 1))
     kinds = [control.initialisation] if control.kind == "random_init" else list(zoo.initialisations)
-    settings = task_parts(zoo) | {"control": control, "initialisations": kinds}
+    settings = {"architecture": architecture_parts(zoo), "control": control, "initialisations": kinds}
     settings |= {"training": None if imported else zoo.training, "first": first, "count": last - first}
     if priced(wildcards):
         settings["priced_samples"] = CONFIG.generators[priced(wildcards)].sampling.samples

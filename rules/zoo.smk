@@ -3,8 +3,7 @@
 
 rule train_zoo:
     input:
-        data=image_data,
-        table=own_table,
+        data="results/{zoo}/data.npz",
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
         manifest="results/{zoo}/zoo/shard-{shard}.json",
@@ -27,7 +26,7 @@ rule train_zoo:
         code=fingerprint("dwf_steps.train_zoo"),
     shell:
         "python -m dwf_steps.train_zoo --settings {params.settings:q} --code {params.code}"
-        " --data-dir {input.data}"
+        " --data {input.data}"
         " --output {output.networks} --manifest {output.manifest}"
         " --measured {output.measured} > {log} 2>&1"
 
@@ -35,8 +34,7 @@ rule train_zoo:
 rule import_zoo:
     input:
         files=imported_files,
-        data=image_data,
-        table=own_table,
+        data="results/{zoo}/data.npz",
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
         manifest="results/{zoo}/zoo/shard-{shard}.json",
@@ -56,6 +54,6 @@ rule import_zoo:
         code=fingerprint("dwf_steps.import_zoo"),
     shell:
         "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {input.files:q}"
-        " --data-dir {input.data}"
+        " --data {input.data}"
         " --output {output.networks} --manifest {output.manifest}"
         " > {log} 2>&1"

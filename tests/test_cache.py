@@ -100,4 +100,4 @@ def test_after_the_cache_was_emptied_removing_the_broken_links_is_enough(
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for checkout in sharing:
         subprocess.run(["find", "results", "-xtype", "l", "-delete"], cwd=checkout.folder, check=True)
-        assert {"train_zoo"} <= checkout.pending("zoos") <= {"fetch_data", "train_zoo"}
+        assert {"train_zoo"} <= checkout.pending("zoos") <= {"fetch_data", "divide_data", "train_zoo"}

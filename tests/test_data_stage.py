@@ -95,6 +95,6 @@ def test_a_changed_table_reruns_the_stages_that_read_it(new_checkout: Callable[[
     with changed(table, frame.iloc[1:].to_csv(index=False)):
         output = checkout.snakemake("--dry-run", "all")
     assert executed(output).keys() >= READS_DATA
-    assert set(re.findall(r"rule (\w+):\n    input: .*flowers\.csv", output)) == READS_DATA
-    assert re.findall(r"reason: Updated input files: (.*)", output) == ["flowers.csv"] * 2
+    assert set(re.findall(r"rule (\w+):\n    input: .*flowers\.csv", output)) == {"divide_data"}
+    assert re.findall(r"reason: Updated input files: (.*)", output) == ["flowers.csv"]
     assert checkout.pending() == set(), "the same content again, only newer, reruns nothing"

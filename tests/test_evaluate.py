@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from checkout import Checkout
 
-from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.decode import DecodeSettings, decode
 from dwf_steps.evaluate import EvaluateSettings, evaluate
 from dwf_steps.generators.samples import Samples
@@ -18,7 +17,7 @@ from dwf_steps.score import ScoreSettings, score
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 
-TASK = {"dataset": "iris", "splits": SplitsConfig(), "architecture": {"widths": [4, 6, 5, 3]}}
+TASK = {"architecture": {"widths": [4, 6, 5, 3]}}
 CELL = ("micro", "none", "pca_4", "gaussian", "none")
 
 
@@ -36,10 +35,11 @@ def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
         networks.with_suffix(".json"),
     )
     outputs = folder / "none/outputs/shard-0.npz"
-    score(ScoreSettings.model_validate(TASK), None, None, networks.with_suffix(".json"), outputs)
+    data = zoo / "data.npz"
+    score(ScoreSettings.model_validate(TASK), data, None, networks.with_suffix(".json"), outputs)
     evaluate(
         EvaluateSettings.model_validate(TASK | {"evaluation": {}}),
-        None,
+        data,
         [networks.with_suffix(".json")],
         [outputs],
         weights,

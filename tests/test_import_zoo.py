@@ -81,7 +81,7 @@ def test_a_broken_network_stops_the_run_before_anything_is_written(
     output = checkout.snakemake("all", check=False)
     assert "mine/seed-4.pt: layers.0.weight has 1 weights that are NaN or infinite" in output
     assert "Traceback" not in output
-    assert checkout.results("mine/**/*") == {}
+    assert checkout.results("mine/zoo/**/*") == {}
 
 
 def test_an_empty_zoo_is_refused_before_any_work(new_checkout: Callable[[], Checkout]) -> None:

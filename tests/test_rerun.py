@@ -113,9 +113,9 @@ CODE_CASES = {
         set(),
     ),
     "layout": (
-        "dwf_steps/zoo/training.py",
-        "    loss.backward()\n",
-        "    loss.backward(\n    )\n\n",
+        "dwf_steps/zoo/optimization.py",
+        "        loss.backward()\n",
+        "        loss.backward(\n        )\n\n",
         set(),
     ),
     "the path's formula": (

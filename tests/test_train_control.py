@@ -13,7 +13,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import load_state
 from dwf_steps.train_control import FIRST_SEED, TrainControlSettings, plans, train_control
@@ -28,8 +28,6 @@ def settings(control: dict[str, Any], **more: Any) -> TrainControlSettings:
     return TrainControlSettings.model_validate(
         {
             "control": control,
-            "dataset": "iris",
-            "splits": {},
             "architecture": {"widths": [4, 6, 3]},
             "training": TRAINING,
             "initialisations": ["he", "default"],
@@ -41,8 +39,9 @@ def settings(control: dict[str, Any], **more: Any) -> TrainControlSettings:
 
 
 def made(tmp_path: Path, control: TrainControlSettings, *costs: list[Path]) -> tuple[list[dict], Manifest]:
-    costs = costs or ([], [], [])
-    train_control(control, None, *costs, tmp_path / "shard-0", tmp_path / "shard-0.json")
+    costs, data = costs or ([], [], []), tmp_path / "data.npz"
+    load_dataset("iris", SplitsConfig(), None).save(data)
+    train_control(control, data, *costs, tmp_path / "shard-0", tmp_path / "shard-0.json")
     manifest = Manifest.read(tmp_path / "shard-0.json")
     return [load_state(path) for path in manifest.verified_files()], manifest
 

@@ -11,7 +11,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import MLPConfig, ResNetConfig
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.errors import InputError
 from dwf_steps.metrics.scores import score_split

@@ -61,7 +61,7 @@ def test_novelty_table_has_the_promised_columns(finished: Checkout) -> None:
 
 def test_accuracies_are_those_of_the_networks_files_scored_one_by_one(finished: Checkout) -> None:
     from dwf_steps.config.dataset import SplitsConfig
-    from dwf_steps.datasets import load_dataset
+    from dwf_steps.datasets.loading import load_dataset
 
     test = load_dataset("iris", SplitsConfig(), Path("data")).test
     inputs, targets = torch.from_numpy(test.inputs), torch.from_numpy(test.targets)

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import Shape, SplitsConfig
 from dwf_steps.errors import InputError
+from dwf_steps.storage.arrays import load_arrays, save_arrays
 
+PARTS = ("train", "validation", "test")
 CONSTANT = 1e-9  # a feature whose spread is smaller, relative to its mean, only varies by rounding
 
 
@@ -43,6 +46,31 @@ class Dataset:
     def standardise(self, inputs: np.ndarray) -> np.ndarray:
         """Return other inputs (m, features) on the scale of these, float32."""
         return standardise(inputs, self.mean, self.std)
+
+    def save(self, path: Path) -> None:
+        """Write as npz, atomically."""
+        arrays: dict[str, Any] = {"mean": self.mean, "std": self.std, "shape": self.shape or ()}
+        for name in PARTS:
+            split: Split = getattr(self, name)
+            arrays |= {f"{name}_inputs": split.inputs, f"{name}_targets": split.targets}
+        save_arrays(path, arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "Dataset":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        names = [f"{name}_{kind}" for name in PARTS for kind in ("inputs", "targets")]
+        arrays = load_arrays(path, ["mean", "std", "shape", *names])
+        train, validation, test = (
+            Split(arrays[f"{name}_inputs"], arrays[f"{name}_targets"]) for name in PARTS
+        )
+        shape = tuple(arrays["shape"].astype(int).tolist()) or None
+        return cls(train, validation, test, arrays["mean"], arrays["std"], shape)
 
     def with_splits(self, change: Callable[[Split], Split]) -> "Dataset":
         """Return the data with every split changed."""
@@ -127,6 +155,9 @@ def standardise(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.nda
 def _split(
     inputs: np.ndarray, targets: np.ndarray, share: float, seed: int, part: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    # Imported here: reading a data set that is divided needs none of it.
+    from sklearn.model_selection import train_test_split
+
     try:
         kept, out, kept_targets, out_targets = train_test_split(
             inputs, targets, test_size=share, random_state=seed, stratify=targets

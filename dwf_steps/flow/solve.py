@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torchdiffeq import odeint
 
 from dwf_steps.config.generator import FlowSampling
 from dwf_steps.progress import Progress
@@ -26,6 +25,8 @@ def integrate(velocity: nn.Module, x0: Tensor, sampling: FlowSampling) -> tuple[
     -------
     (n, k), the points at t = 1, and how often the velocity field was evaluated.
     """
+    # Imported here: it brings scipy.integrate, half a second that training a flow need not pay.
+    from torchdiffeq import odeint
 
     ends = torch.linspace(0, 1, 2, device=x0.device)
     adaptive = sampling.solver == "dopri5"

@@ -1,7 +1,6 @@
 """Is a difference more than chance? Is one set of scores higher than another?"""
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def paired_bootstrap(a: np.ndarray, b: np.ndarray, draws: np.random.Generator, repeats: int = 2000) -> float:
@@ -34,6 +33,9 @@ def auroc(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
     inside, outside
         (n, m) and (n, m'), scores of either kind of items.
     """
+    # Imported here: it takes half a second, and most networks are asked about no other inputs.
+    from scipy.stats import rankdata
+
     ranks = rankdata(np.concatenate([inside, outside], axis=1), axis=1)
     count = outside.shape[1]
     above = ranks[:, inside.shape[1] :].sum(axis=1) - count * (count + 1) / 2

@@ -106,6 +106,7 @@ def problem(wildcards):
     p.units = network.features + sum(network.layers)
     p.zoo_is_imported = wildcards.zoo in IMPORTED
     p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
+    p.features = network.features
     p.data = 20 * m * network.features  # as read in float64, and as standardised in float32
     p.item = {"float16": 2, "float32": 4}[zoo.matrix.dtype]
     p.medoid = "canon" in wildcards.keys() and reference_for(wildcards) == "medoid"
@@ -134,6 +135,10 @@ def problem(wildcards):
 def prepare_images_work(p):
     """Decoded images, one by one and together; a millisecond each."""
     return 3 * p.dataset.examples * p.dataset.features, 1e-3 * p.dataset.examples
+
+
+def divide_data_work(p):
+    return p.data + 8 * p.m * p.features, 60 + 1e-8 * p.m * p.features
 
 
 def train_zoo_work(p):

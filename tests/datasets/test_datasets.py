@@ -12,7 +12,7 @@ from idx_files import write_images
 
 from dwf_steps.config.architecture import MLPConfig
 from dwf_steps.config.dataset import BUILT_IN, IDX_FILES, BuiltInName, SplitsConfig, TableFile
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split, divide
 from dwf_steps.datasets.tables import bundled_table
 from dwf_steps.errors import InputError

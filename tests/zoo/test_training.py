@@ -17,7 +17,7 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import Activation, MLPConfig
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
-from dwf_steps.datasets import load_dataset
+from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.metrics.scores import score_split
 from dwf_steps.randomness import torch_generator

@@ -1,0 +1,30 @@
+"""Divide a data set into training, validation and test, and standardise it, once for all that reads it."""
+
+from pathlib import Path
+
+from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
+from dwf_steps.config.section import Section
+from dwf_steps.datasets.loading import load_dataset
+from dwf_steps.step import parse_settings, parser, run
+
+
+class DivideDataSettings(Section):
+    """Which data, and how they are divided."""
+
+    dataset: DatasetConfig
+    splits: SplitsConfig
+
+
+def divide_data(settings: DivideDataSettings, data_dir: Path | None, output: Path) -> None:
+    """Write the data as networks see them."""
+    load_dataset(settings.dataset, settings.splits, data_dir).save(output)
+
+
+def main() -> None:
+    options = parser(__doc__, "data-dir", "output")
+    args = options.parse_args()
+    divide_data(parse_settings(DivideDataSettings, args.settings), args.data_dir, args.output)
+
+
+if __name__ == "__main__":
+    run(main)
