@@ -22,7 +22,9 @@ def image_settings(wildcards):
 
 def train_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
-    return as_json(architecture=architecture_parts(zoo), training=zoo.training, networks=zoo.shard(int(wildcards.shard)))
+    return as_json(
+        architecture=architecture_parts(zoo), training=zoo.training, networks=zoo.shard(int(wildcards.shard))
+    )
 
 
 def import_zoo_settings(wildcards):
@@ -66,12 +68,17 @@ def evaluate_zoo_settings(wildcards):
 
 
 def recalibrate_settings(wildcards):
-    return as_json(architecture=architecture_parts(zoo_of(wildcards)), methods=CONFIG.recalibrations[wildcards.recalibration])
+    return as_json(
+        architecture=architecture_parts(zoo_of(wildcards)),
+        methods=CONFIG.recalibrations[wildcards.recalibration],
+    )
 
 
 def recalibrate_zoo_settings(wildcards):
     zoo, methods = zoo_of(wildcards), CONFIG.recalibrations[wildcards.recalibration]
-    return as_json(architecture=architecture_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution)
+    return as_json(
+        architecture=architecture_parts(zoo), methods=methods, out_of_distribution=zoo.out_of_distribution
+    )
 
 
 def reference_settings(wildcards):
@@ -81,7 +88,9 @@ def reference_settings(wildcards):
 
 
 def canonicalize_settings(wildcards):
-    return as_json(architecture=architecture_parts(zoo_of(wildcards)), methods=CONFIG.canonicalizations[wildcards.canon])
+    return as_json(
+        architecture=architecture_parts(zoo_of(wildcards)), methods=CONFIG.canonicalizations[wildcards.canon]
+    )
 
 
 def stack_settings(wildcards):
