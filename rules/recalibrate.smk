@@ -21,8 +21,9 @@ rule recalibrate:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(recalibrate_work),
-        runtime=minutes(recalibrate_work),
+        mem_mb=memory(recalibrate_work, accelerated=True),
+        runtime=minutes(recalibrate_work, accelerated=True),
+        gpu=gpus(recalibrate_work),
     params:
         settings=recalibrate_settings,
         code=fingerprint("dwf_steps.recalibrate"),
@@ -47,8 +48,9 @@ rule recalibrate_zoo:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(recalibrate_zoo_work),
-        runtime=minutes(recalibrate_zoo_work),
+        mem_mb=memory(recalibrate_zoo_work, accelerated=True),
+        runtime=minutes(recalibrate_zoo_work, accelerated=True),
+        gpu=gpus(recalibrate_zoo_work),
     params:
         settings=recalibrate_zoo_settings,
         code=fingerprint("dwf_steps.recalibrate_zoo"),

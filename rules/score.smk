@@ -14,8 +14,9 @@ rule score_zoo:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(score_zoo_work),
-        runtime=minutes(score_zoo_work),
+        mem_mb=memory(score_zoo_work, accelerated=True),
+        runtime=minutes(score_zoo_work, accelerated=True),
+        gpu=gpus(score_zoo_work),
     params:
         settings=score_settings,
         code=fingerprint("dwf_steps.score"),
@@ -39,8 +40,9 @@ rule score:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(score_work),
-        runtime=minutes(score_work),
+        mem_mb=memory(score_work, accelerated=True),
+        runtime=minutes(score_work, accelerated=True),
+        gpu=gpus(score_work),
     params:
         settings=score_settings,
         code=fingerprint("dwf_steps.score"),

@@ -164,12 +164,13 @@ def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
 
 
 def sweep(table: pd.DataFrame, family: str, level: str, path: Path) -> None:
-    """Draw accuracy and max IoU along a sweep, a line for every combination of the other levels; bands are
-    one standard deviation across networks, bars one across repetitions. Solvers are compared by evaluations
-    of the velocity field."""
+    """Draw accuracy and max IoU along a sweep, over the first setting that is a number, a line for every
+    combination of all others; bands are one standard deviation across networks, bars one across repetitions.
+    Solvers are compared by evaluations of the velocity field."""
     columns = list(table.columns)
     settings = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
-    key, *others = settings
+    key = next((name for name in settings if is_numeric_dtype(table[name])), settings[0])
+    others = [name for name in settings if name != key]
     if SOLVER.issuperset(settings):
         key, others = "evaluations", [name for name in settings if not is_numeric_dtype(table[name])]
     table = table.sort_values(key, kind="stable")

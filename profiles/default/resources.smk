@@ -19,6 +19,8 @@ READ = 50e6  # bytes a second, from and to a shared file system
 STEP = 0.003  # seconds of an optimisation step, however small
 GPU_SECONDS = 1800  # of one thread; what takes less is not worth waiting for a GPU
 GPU_SPEED = 3  # of a GPU beside one thread, at least: small steps gain little
+GPU_SPEED_LARGE = 1000  # of networks that fill it: 5 * 10^12 operations a second
+LARGE = 5e6  # multiplications for one input, from which on a network fills a GPU
 CHUNK = 16 * 2**20  # bytes, of the weight matrix
 BLOCK = 2**28  # bytes, of networks or of their columns that are read at a time
 SCORING = 4 * 64 * 2**20  # bytes, of a block of examples' activations
@@ -43,8 +45,12 @@ def minutes(estimate, accelerated=False):
     """The resource `runtime` of a rule: what its estimate says, and more with each attempt."""
 
     def runtime(wildcards, attempt):
-        speed = GPU_SPEED if accelerated and wants_gpu(estimate, wildcards) else 1
-        seconds = estimate(problem(wildcards))[1] / speed
+        p = problem(wildcards)
+        speed = 1
+        if accelerated and wants_gpu(estimate, wildcards):
+            of_flow = estimate in (train_flow_work, sample_flow_work)
+            speed = GPU_SPEED if of_flow or p.multiplications < LARGE else GPU_SPEED_LARGE
+        seconds = estimate(p)[1] / speed
         return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * seconds / 60))
 
     return runtime
@@ -114,7 +120,7 @@ def problem(wildcards):
         subspace = CONFIG.subspaces[wildcards.subspace]
         p.raw, p.whole = subspace.method == "none", subspace.method == "incremental_pca"
         p.k = d if p.raw else subspace.components or min(n, d)
-    p.transfer = wildcards.get("transfer")
+    p.transfer, p.recalibration = wildcards.get("transfer"), wildcards.get("recalibration")
     if "generator" in wildcards.keys():
         p.generator = CONFIG.generators[wildcards.generator]
         p.g = p.generator.sampling.samples
@@ -243,17 +249,27 @@ def scoring(p, networks):
 def recalibrate_zoo_work(p):
     """As `recalibrate_work`, and what all say about the test set."""
     group = 10 * max(4 * p.d, min(4 * p.n * p.d, 2 * BLOCK))
-    return group + 4 * p.n * p.m * p.classes + p.data + SCORING, 60 * p.n * p.multiplications * p.m / FLOPS
+    seconds = p.n * p.multiplications * (2 * p.m + examples_seen(p)) / FLOPS
+    return group + 4 * p.n * p.m * p.classes + p.data + SCORING, seconds
 
 
 def recalibrate_work(p):
     """A group of networks with their gradients and moments; some steps on training examples."""
     networks = math.ceil(p.g / p.zoo.matrix.decode_jobs)
     group = 10 * max(4 * p.d, min(4 * networks * p.d, 2 * BLOCK))
-    return (
-        group + p.data + SCORING,
-        60 * networks * p.multiplications * p.m / FLOPS + 8 * networks * p.d / READ,
-    )
+    seconds = networks * p.multiplications * examples_seen(p) / FLOPS + 8 * networks * p.d / READ
+    return group + p.data + SCORING, seconds
+
+
+def examples_seen(p):
+    """Operations, for each multiplication that one input takes, of a network's recalibration."""
+    seen = 0
+    for method in CONFIG.recalibrations[p.recalibration]:
+        if method.method == "fine_tune":
+            seen += 6 * method.steps * method.batch_size
+        elif method.method != "reference_statistics":
+            seen += 4 * method.examples
+    return seen
 
 
 def transfer_work(p):
@@ -284,5 +300,5 @@ def evaluate_zoo_work(p):
 
 
 def evaluated_pairs(p):
-    """Seconds for matching networks anew to every training network, ten sweeps each."""
-    return CONFIG.evaluation.realigned * p.n * p.d * 10 * p.most_units / FLOPS
+    """Seconds for matching networks anew to every training network: what units gain, twice for every axis."""
+    return CONFIG.evaluation.realigned * p.n * p.d * 4 * p.most_units / FLOPS
