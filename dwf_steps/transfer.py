@@ -67,19 +67,14 @@ def transfer(settings: TransferSettings, data_dir: Path | None, networks: list[P
 
 def _scores(settings: TransferSettings, dataset: Dataset, files: list[Path]) -> pd.DataFrame:
     config = settings.transfer
-    start, numbers = (
-        tensors(stack_states(files), select_device()),
-        [int(path.stem.split("-")[1]) for path in files],
-    )
+    start = tensors(stack_states(files), select_device())
     architecture = build(settings.architecture)
     if config.head == "new":
         architecture, start = with_new_head(settings.architecture, start, dataset.n_classes, config.seed)
     dataset.check_fits(architecture.config)
     plans = [
-        NetworkPlan.model_validate(
-            {"name": path.stem, "seed": config.seed + number, "initialisation": "default"}
-        )
-        for path, number in zip(files, numbers, strict=True)
+        NetworkPlan(name=name, seed=config.seed + int(name.split("-")[1]), initialisation="default")
+        for name in (path.stem for path in files)
     ]
     entries = [entry.name for entry in architecture.layout.entries]
     frozen = entries[: round(config.frozen * len(entries))]

@@ -4,14 +4,15 @@
 def image_data(wildcards):
     """The folder of a data set that is fetched or decoded; fetched ones hold the same whenever they were
     written."""
-    dataset = zoo_of(wildcards).dataset
-    if dataset in CONFIG.datasets:
-        return f"results/data/{dataset}"
-    return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
+    return folder_of(zoo_of(wildcards).dataset)
 
 
 def transfer_data(wildcards):
-    dataset = CONFIG.transfers[wildcards.transfer].dataset
+    return folder_of(CONFIG.transfers[wildcards.transfer].dataset)
+
+
+def folder_of(dataset):
+    """Where a data set lies, if it is fetched or decoded; fetched ones hold the same whenever written."""
     if dataset in CONFIG.datasets:
         return f"results/data/{dataset}"
     return ancient(f"results/data/{dataset}") if dataset in FETCHED else []

@@ -148,6 +148,9 @@ class FunctionalArchitecture(Architecture):
             for name in norms
         }
 
+    def _with_buffers(self, spec: PermutationSpec) -> PermutationSpec:
+        return with_buffers(spec, {name: self.shapes[name] for name in self.buffers})
+
     def _new(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -243,8 +246,7 @@ class ModuleArchitecture(FunctionalArchitecture):
         if "permutation_spec" not in self.symmetries:
             return super().permutation_spec()
         shapes = self.shapes
-        stated: PermutationSpec = self._module.permutation_spec()  # type: ignore[operator]
-        spec = with_buffers(stated, {name: shapes[name] for name in self.buffers})
+        spec = self._with_buffers(self._module.permutation_spec())  # type: ignore[operator]
         wrong = [name for name, shape in shapes.items() if len(spec.get(name, ())) != len(shape)]
         if wrong or spec.keys() != shapes.keys():
             raise InputError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architecture import ResNetConfig
 from dwf_steps.datasets.torchvision_import import torchvision
-from dwf_steps.symmetry.spec import PermutationSpec, with_buffers
+from dwf_steps.symmetry.spec import PermutationSpec
 
 
 class ResNet(nn.Module):
@@ -75,7 +75,7 @@ class ResNetArchitecture(FunctionalArchitecture):
                     spec |= _convolution(f"{block}.downsample.0", stream, before)
                     spec |= _norm(f"{block}.downsample.1", stream)
         spec |= {"fc.weight": (None, stream), "fc.bias": (None,)}
-        return with_buffers(spec, {name: self.shapes[name] for name in self.buffers})
+        return self._with_buffers(spec)
 
 
 def _convolution(name: str, outputs: str, inputs: str) -> PermutationSpec:

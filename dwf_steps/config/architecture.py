@@ -83,17 +83,39 @@ class MLPConfig(Section):
         return f"widths: found {self.widths}"
 
 
-class ResNetConfig(Section):
+class ColourImages(Section):
+    """What networks for colour images have in common."""
+
+    kind: str
+    """The family of networks."""
+    image_size: Size = 32
+    """Height and width of an image."""
+    classes: Annotated[int, Field(ge=2)]
+    """The number of outputs."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image."""
+        return 3, self.image_size, self.image_size
+
+    @property
+    def features(self) -> int:
+        """The values of one input."""
+        return math.prod(self.shape)
+
+    @property
+    def needed(self) -> str:
+        """What must be set to fit other data, for messages."""
+        return f"image_size and architecture.classes: found {self.image_size} and {self.classes}"
+
+
+class ResNetConfig(ColourImages):
     """A residual network for small colour images: 3x3 stem, no max-pooling, torchvision's blocks and keys."""
 
     kind: Literal["resnet20", "resnet18"]
     """ResNet-20: three stages of three blocks, 16-32-64 channels; ResNet-18: four of two, 64-128-256-512."""
     width_multiplier: Annotated[float, Field(gt=0)] = 1.0
     """Channels of every stage, relative to these."""
-    image_size: Size = 32
-    """Height and width of an image."""
-    classes: Annotated[int, Field(ge=2)]
-    """The number of outputs."""
 
     @property
     def symmetries(self) -> list[str]:
@@ -110,16 +132,6 @@ class ResNetConfig(Section):
     def blocks(self) -> int:
         """Basic blocks, of two convolutions, in each stage."""
         return 3 if self.kind == "resnet20" else 2
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one image."""
-        return 3, self.image_size, self.image_size
-
-    @property
-    def features(self) -> int:
-        """The values of one input."""
-        return math.prod(self.shape)
 
     @property
     def n_parameters(self) -> int:
@@ -166,19 +178,12 @@ class ResNetConfig(Section):
         """What messages call it."""
         return self.kind
 
-    @property
-    def needed(self) -> str:
-        """What must be set to fit other data, for messages."""
-        return f"image_size and architecture.classes: found {self.image_size} and {self.classes}"
 
-
-class ViTConfig(Section):
+class ViTConfig(ColourImages):
     """A vision transformer, torchvision's `VisionTransformer`, for colour images."""
 
     kind: Literal["vit"]
     """The family of networks."""
-    image_size: Size = 32
-    """Height and width of an image."""
     patch_size: Size = 4
     """Height and width of a patch; divides image_size."""
     width: Size = 192
@@ -189,8 +194,6 @@ class ViTConfig(Section):
     """Attention heads of a layer."""
     mlp: Size = 768
     """Hidden units of each layer's MLP."""
-    classes: Annotated[int, Field(ge=2)]
-    """The number of outputs."""
 
     @model_validator(mode="after")
     def _divisible(self) -> "ViTConfig":
@@ -204,16 +207,6 @@ class ViTConfig(Section):
     def symmetries(self) -> list[str]:
         """Which kinds of symmetries it has."""
         return ["permutation_spec", "attention_spec"]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one image."""
-        return 3, self.image_size, self.image_size
-
-    @property
-    def features(self) -> int:
-        """The values of one input."""
-        return math.prod(self.shape)
 
     @property
     def tokens(self) -> int:
@@ -255,11 +248,6 @@ class ViTConfig(Section):
     def called(self) -> str:
         """What messages call it."""
         return "vit"
-
-    @property
-    def needed(self) -> str:
-        """What must be set to fit other data, for messages."""
-        return f"image_size and architecture.classes: found {self.image_size} and {self.classes}"
 
 
 class ModuleConfig(Section):

@@ -134,3 +134,8 @@ def missing_files(name: str, folder: Path) -> list[Path]:
 
 
 Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
+
+
+def facts_of(dataset: DatasetConfig) -> DatasetFacts:
+    """Return what is known of a built-in data set, or of images of one's own, before it is loaded."""
+    return dataset.facts if isinstance(dataset, ImageFiles) else BUILT_IN[str(dataset)]

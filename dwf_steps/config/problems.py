@@ -13,7 +13,7 @@ from dwf_steps.config.controls import (
     SoupConfig,
     TrainedConfig,
 )
-from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, Shape, TableFile
+from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, Shape, TableFile, facts_of
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
 from dwf_steps.config.section import did_you_mean
@@ -134,7 +134,7 @@ def _image_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                     "nor a .parquet file; correct the path"
                 )
                 return
-    facts = dataset.facts if isinstance(dataset, ImageFiles) else BUILT_IN[str(dataset)]
+    facts = facts_of(dataset)
     classes = architecture.classes if facts.classes is None else facts.classes
     if (architecture.features, architecture.classes) != (facts.features, classes):
         yield (
@@ -280,8 +280,7 @@ def _transfer_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iter
     if transfer.dataset not in BUILT_IN and transfer.dataset not in config.datasets:
         yield f"{where}.dataset: {_unknown(transfer.dataset, [*BUILT_IN, *config.datasets])}"
         return
-    dataset = config.dataset(transfer)
-    facts = dataset.facts if isinstance(dataset, ImageFiles) else BUILT_IN[str(dataset)]
+    facts = facts_of(config.dataset(transfer))
     features = facts.features
     if transfer.size is not None:
         if facts.shape is None:

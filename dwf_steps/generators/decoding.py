@@ -24,8 +24,7 @@ def decode_block(
     rows: np.ndarray = np.empty((len(samples), block.shape[1]), dtype)
     # Samples may be infinite or NaN, or become so: that is counted later, not warned of here.
     with np.errstate(invalid="ignore", over="ignore"):
-        weights: np.ndarray = samples.coefficients.astype(dtype)
-        weights[:, :n] += (1 - samples.coefficients.sum(axis=1, keepdims=True)) / n
+        weights = _mixing(samples, n, dtype)
         for strip, centred, shift in centred_strips(block, n, np.dtype(dtype)):
             np.add(weights @ centred, shift, out=rows[:, strip])
         if samples.offsets.shape[1]:
@@ -40,6 +39,13 @@ def decode_block(
     return rows
 
 
+def _mixing(samples: Samples, n: int, dtype: type) -> np.ndarray:
+    """Return how much of each row a sample is, C + (1 - C 1) 1'/n with its coefficients C, (k, rows)."""
+    weights: np.ndarray = samples.coefficients.astype(dtype)
+    weights[:, :n] += (1 - samples.coefficients.sum(axis=1, keepdims=True)) / n
+    return weights
+
+
 def decode_buffers(samples: Samples, matrix: WeightMatrix) -> dict[str, np.ndarray]:
     """Return the samples' buffers, each (k, *shape): of running statistics the affine combination that their
     weights are of the training networks', variances no less than 0; counters are the first network's.
@@ -49,8 +55,7 @@ def decode_buffers(samples: Samples, matrix: WeightMatrix) -> dict[str, np.ndarr
     n, used = matrix.n_training, samples.coefficients.shape[1]
     decoded = {}
     with np.errstate(invalid="ignore", over="ignore"):
-        weights = samples.coefficients.copy()
-        weights[:, :n] += (1 - weights.sum(axis=1, keepdims=True)) / n
+        weights = _mixing(samples, n, np.float64)
         for name, array in matrix.buffers.items():
             if array.dtype != np.float32:
                 decoded[name] = np.repeat(array[:1], len(samples), axis=0)

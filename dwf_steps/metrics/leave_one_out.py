@@ -3,8 +3,7 @@
 import numpy as np
 
 from dwf_steps.metrics.products import MOST_SPANNING
-
-EVERY = slice(None)
+from dwf_steps.subspace.gram import EVERY
 
 
 def share_in_span(gram: np.ndarray) -> np.ndarray:

@@ -185,14 +185,16 @@ class _State:
         moved = np.flatnonzero(order != np.arange(len(order)))
         for parameter, axis in self._axes[name]:
             current, gains = self._current[parameter], self._gains[parameter, axis]
-            change = current[row].take(order[moved], axis) - current[row].take(moved, axis)
+            change = None  # of the units that move, where few do
+            if 2 * len(moved) <= len(order):
+                change = current[row].take(order[moved], axis) - current[row].take(moved, axis)
             current[row] = current[row].take(order, axis)
             gains[row] = gains[row].take(order, 1)
             for other, permutation in enumerate(self._spec[parameter]):
                 if permutation is None or other == axis:
                     continue
                 self.stale[permutation][row] = True
-                if self._old[parameter, other][row] or 2 * len(moved) > len(order):
+                if change is None or self._old[parameter, other][row]:
                     self._old[parameter, other][row] = True
                 else:
                     wanted = _slices(self._reference[parameter].take(moved, axis), other)

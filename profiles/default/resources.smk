@@ -7,7 +7,7 @@ in seconds of one thread. A profile's own expressions cannot see the configurati
 import math
 from functools import cache
 
-from dwf_steps.config.dataset import BUILT_IN, TableFile
+from dwf_steps.config.dataset import TableFile, facts_of
 
 PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
 CUDA_MB = 4000  # what CUDA takes of the host's memory
@@ -96,7 +96,7 @@ def zoo_sizes(name):
     if isinstance(dataset, TableFile):  # a value takes two characters at least
         m = dataset.file.stat().st_size // (2 * zoo.architecture.features)
     else:
-        m = (BUILT_IN[dataset] if isinstance(dataset, str) else dataset.facts).examples
+        m = facts_of(dataset).examples
     return len(network_names(zoo)), zoo.architecture.n_parameters, m
 
 
@@ -275,8 +275,7 @@ def examples_seen(p):
 def transfer_work(p):
     """As for a shard of the zoo, of another data set's size, and its test set scored after every epoch."""
     transfer = CONFIG.transfers[p.transfer]
-    dataset, s = CONFIG.dataset(transfer), min(transfer.networks, p.g)
-    m = (BUILT_IN[dataset] if isinstance(dataset, str) else dataset.facts).examples
+    s, m = min(transfer.networks, p.g), facts_of(CONFIG.dataset(transfer)).examples
     held = 28 * s * p.d + 16 * s * transfer.training.batch_size * p.units
     epoch = 8 * s * p.multiplications * m / FLOPS + STEP * (m / transfer.training.batch_size + s)
     return held + 2 * p.data * m / p.m + SCORING, transfer.training.epochs * epoch
