@@ -126,8 +126,8 @@ class Cluster:
         """Wait until the node takes jobs."""
         self.wait_for(lambda: "idle" in self.run("sinfo", "--noheader", "--format=%t"), "the node to be idle")
 
-    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-        """Wait for ``condition``; a Slurm command that fails meanwhile means not yet."""
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
+        """Wait for ``condition``, on a busy machine too; a Slurm command that fails meanwhile means not yet."""
         deadline, reason = time.monotonic() + seconds, ""
         while True:
             try:

@@ -42,7 +42,7 @@ class ClusterRun:
         """All that Snakemake has printed."""
         return (self.checkout.folder / "run.log").read_text()
 
-    def finish(self, seconds: float = 400) -> str:
+    def finish(self, seconds: float = 900) -> str:
         """Wait for the end of a successful run and return its output."""
         status = self.process.wait(timeout=seconds)
         assert status == 0, self.output[-8000:]
@@ -62,5 +62,5 @@ class ClusterRun:
             assert self.process.poll() is None, self.output[-8000:]
             return job in self.submitted().values() and (self.checkout.folder / log).is_file()
 
-        self.cluster.wait_for(begun, f"{job} to be at work", seconds=180)
+        self.cluster.wait_for(begun, f"{job} to be at work", seconds=900)
         return next(number for number, name in self.submitted().items() if name == job)
