@@ -16,6 +16,7 @@ include: "rules/recalibrate.smk"
 include: "rules/score.smk"
 include: "rules/evaluate.smk"
 include: "rules/transfer.smk"
+include: "rules/export.smk"
 include: "rules/collect.smk"
 
 
@@ -26,6 +27,7 @@ rule all:
         FIGURES,
         EVALUATED,
         GENERATED,
+        PRETRAINED,
 
 
 rule zoos:

@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import log_softmax
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.metrics.classification import wrong
 from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou

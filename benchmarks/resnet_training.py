@@ -14,9 +14,10 @@ import torch
 from torch.nn import functional as F
 
 from dwf_steps.architectures import build, module
-from dwf_steps.config.architecture import ResNetConfig
+from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.device import select_device
+from dwf_steps.metrics.tasks import Classification
 from dwf_steps.randomness import torch_generator
 from dwf_steps.zoo.optimization import make_optimizer, take_step
 
@@ -75,7 +76,7 @@ def main() -> None:
             optimizer = make_optimizer(trained, training)
             ours = seconds(
                 lambda a=architecture, s=networks, o=optimizer, t=training: take_step(
-                    a, s, o, images, targets, t
+                    a, s, o, images, targets, t, Classification()
                 ),  # type: ignore[misc]
                 n,
             )

@@ -13,11 +13,22 @@ class DivideDataSettings(Section):
 
     dataset: DatasetConfig
     splits: SplitsConfig
+    size: int | None = None
+    """Height and width that images are scaled to."""
+    classes: list[int | None] | None = None
+    """For each class the output that stands for it."""
 
 
 def divide_data(settings: DivideDataSettings, data_dir: Path | None, output: Path) -> None:
     """Write the data as networks see them."""
-    load_dataset(settings.dataset, settings.splits, data_dir).save(output)
+    dataset = load_dataset(settings.dataset, settings.splits, data_dir)
+    if settings.size is not None or settings.classes is not None:
+        # Imported here: PyTorch takes seconds that other data need not pay.
+        from dwf_steps.datasets.adapting import renamed, scaled
+
+        dataset = scaled(dataset, settings.size) if settings.size is not None else dataset
+        dataset = renamed(dataset, settings.classes) if settings.classes is not None else dataset
+    dataset.save(output)
 
 
 def main() -> None:

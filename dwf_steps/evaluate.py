@@ -16,7 +16,6 @@ from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
-from dwf_steps.metrics.classification import wrong
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
 from dwf_steps.metrics.leave_one_out import without_themselves
@@ -29,7 +28,7 @@ from dwf_steps.metrics.sets import (
     prdc,
     wasserstein_to_zoo,
 )
-from dwf_steps.metrics.similarity import hellinger
+from dwf_steps.metrics.tasks import task_of
 from dwf_steps.metrics.weights import weight_measures
 from dwf_steps.randomness import numpy_generator
 from dwf_steps.step import parse_settings, parser, run
@@ -112,7 +111,7 @@ def evaluate(
     """
     matrix, said = WeightMatrix.open(weights), Outputs.load(outputs)
     manifests = [Manifest.read(path) for path in networks]
-    works = set(said.names[np.isfinite(said.log_probabilities).all(axis=(1, 2))].tolist())
+    works = set(said.names[np.isfinite(said.predictions).all(axis=(1, 2))].tolist())
     files = [path for manifest in manifests for path in manifest.verified_files()]
     names = sample_names(len(files) + sum(len(manifest.failed) for manifest in manifests))
     files = [file for file in files if file.stem in works]
@@ -131,7 +130,7 @@ def evaluate(
         )
         train = Dataset.load(data).train
         frame = _network_measures(group, settings, train, threads)
-        mistakes = wrong(group.outputs.log_probabilities, group.outputs.targets)
+        mistakes = task_of(said.tolerance).wrong(group.outputs.predictions, said.targets)
         sets = _set_measures(group, mistakes, settings.evaluation) if len(files) > 1 else sets
         ensembles = ensemble_measures(group.outputs, settings.evaluation)
         items = Items(1 - mistakes.mean(axis=0), len(files))
@@ -210,10 +209,10 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
         "wasserstein_zoo_halves": transport.baseline,
         "wasserstein_size": transport.size,
     }
-    said = group.outputs.log_probabilities
+    said, distances = group.outputs.predictions, task_of(group.outputs.tolerance).distances
     spaces = {
         "weights": (among, across),
-        "outputs": (hellinger(said, said), hellinger(said, group.training.log_probabilities)),
+        "outputs": (distances(said, said), distances(said, group.training.predictions)),
     }
     for space, (own, to_training) in spaces.items():
         own_radii = neighbourhood_radii(without_themselves(own), evaluation.neighbours)

@@ -16,7 +16,7 @@ from dwf_steps.metrics.leave_one_out import share_in_span, without_themselves
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import neighbourhood_radii
-from dwf_steps.metrics.similarity import hellinger
+from dwf_steps.metrics.tasks import task_of
 from dwf_steps.metrics.weights import training_weight_measures, weight_measures
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
@@ -79,7 +79,7 @@ def _training_measures(training: Outputs, gram: np.ndarray, neighbours: int) -> 
         some = training.of(training.names[rows].tolist())
         frame = function_measures(some, training, rows)
         weights = training_weight_measures(gram, shares, training.names, rows, neighbours)
-        apart = hellinger(some.log_probabilities, training.log_probabilities)
+        apart = task_of(some.tolerance).distances(some.predictions, training.predictions)
         frame["outputs_radius"] = neighbourhood_radii(without_themselves(apart, rows=rows), neighbours)
         yield _joined(frame, weights)
 

@@ -1,4 +1,4 @@
-"""Score networks: their log-probabilities on the test set, and on inputs from outside its distribution."""
+"""Score networks: their predictions on the test set, and on inputs from outside its distribution."""
 
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from dwf_steps.config.section import Section
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
-from dwf_steps.metrics.scores import log_probabilities
+from dwf_steps.metrics.scores import predictions_of
+from dwf_steps.metrics.tasks import task_of
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.manifest import Manifest
@@ -52,21 +53,23 @@ class Scorer:
 
     def __init__(self, architecture: Architecture, dataset: Dataset, shifted: np.ndarray) -> None:
         self._architecture, self._dataset = architecture, dataset
+        self._task = task_of(dataset.test.tolerance)
         self._inputs = (dataset.test.inputs, shifted)
-        classes = architecture.config.classes
-        self._said = [[np.empty((0, len(inputs), classes), np.float16)] for inputs in self._inputs]
+        outputs = architecture.config.classes
+        self._said = [[np.empty((0, len(inputs), outputs), self._task.dtype)] for inputs in self._inputs]
         self._names: list[str] = []
 
     def add(self, names: list[str], parameters: dict[str, torch.Tensor]) -> None:
         """Ask n networks, parameters (n, *shape)."""
         self._names += names
         for said, inputs in zip(self._said, self._inputs, strict=True):
-            said.append(log_probabilities(self._architecture, parameters, inputs))
+            said.append(predictions_of(self._architecture, parameters, inputs, self._task))
 
     def outputs(self) -> Outputs:
         """Return what all networks said."""
         test, shifted = map(np.concatenate, self._said)
-        return Outputs(np.array(self._names, dtype=str), test, self._dataset.test.targets, shifted)
+        names, split = np.array(self._names, dtype=str), self._dataset.test
+        return Outputs(names, test, split.targets, shifted, split.tolerance)
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ rule prepare_images:
     log:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
-        dataset=one_of(CONFIG.datasets),
+        dataset=one_of(IMAGES),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -48,9 +48,30 @@ rule prepare_images:
         "python -m dwf_steps.prepare_images --settings {params.settings:q} --output {output} > {log} 2>&1"
 
 
+rule prepare_texts:
+    input:
+        own_texts,
+    output:
+        directory("results/data/{dataset}"),
+    log:
+        "results/logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(TEXTS),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(prepare_texts_work),
+        runtime=minutes(prepare_texts_work),
+    params:
+        settings=text_settings,
+        code=fingerprint("dwf_steps.prepare_texts"),
+    shell:
+        "python -m dwf_steps.prepare_texts --settings {params.settings:q} --output {output} > {log} 2>&1"
+
+
 rule divide_data:
     input:
-        data=image_data,
+        data=zoo_data,
         table=own_table,
     output:
         "results/{zoo}/data.npz",

@@ -1,7 +1,7 @@
 """What networks are trained and scored on. Data sets inside scikit-learn are no files."""
 
 
-def image_data(wildcards):
+def zoo_data(wildcards):
     """The folder of a data set that is fetched or decoded; fetched ones hold the same whenever they were
     written."""
     return folder_of(zoo_of(wildcards).dataset)
@@ -18,9 +18,18 @@ def folder_of(dataset):
     return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
 
 
+TEXTS = [name for name, files in CONFIG.datasets.items() if isinstance(files, TextFiles)]
+IMAGES = [name for name in CONFIG.datasets if name not in TEXTS]
+
+
 def own_images(wildcards):
     images = CONFIG.datasets[wildcards.dataset]
     return [str(path) for path in (images.train, images.test) if path is not None]
+
+
+def own_texts(wildcards):
+    texts = CONFIG.datasets[wildcards.dataset]
+    return [str(path) for path in (texts.train, texts.test, texts.tokenizer) if path is not None]
 
 
 def data_sets_of(zoo_names):

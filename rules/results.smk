@@ -19,6 +19,11 @@ EVALUATED = [
     for name in ("metrics.csv", "sets.csv", "ensembles.csv", "items.npz")
     for path in requested(f"{CELL}/{name}")
 ]
+PRETRAINED = [
+    path
+    for path in requested(f"{CELL}/pretrained")
+    if CONFIG.zoos[Path(path).parts[1]].architecture.kind == "bert"
+]
 ZOO_EVALUATED = [
     path
     for name in ("metrics.csv", "ensembles.csv")

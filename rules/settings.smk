@@ -20,6 +20,10 @@ def image_settings(wildcards):
     return as_json(images=CONFIG.datasets[wildcards.dataset])
 
 
+def text_settings(wildcards):
+    return as_json(texts=CONFIG.datasets[wildcards.dataset])
+
+
 def train_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
     return as_json(
@@ -50,13 +54,23 @@ def score_settings(wildcards):
     return as_json(architecture=architecture_parts(zoo), out_of_distribution=zoo.out_of_distribution)
 
 
-def transfer_settings(wildcards):
+def transfer_data_settings(wildcards):
     transfer = CONFIG.transfers[wildcards.transfer]
     return as_json(
         dataset=CONFIG.dataset(transfer),
-        architecture=architecture_parts(zoo_of(wildcards)),
-        transfer=transfer,
+        splits=transfer.splits,
+        size=transfer.size,
+        classes=transfer.classes,
     )
+
+
+def transfer_settings(wildcards):
+    transfer = CONFIG.transfers[wildcards.transfer]
+    return as_json(architecture=architecture_parts(zoo_of(wildcards)), transfer=transfer)
+
+
+def export_settings(wildcards):
+    return as_json(architecture=zoo_of(wildcards).architecture)
 
 
 def evaluate_settings(wildcards):

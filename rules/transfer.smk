@@ -1,11 +1,32 @@
 """Networks taken to other data sets, whatever made them."""
 
 
+rule divide_transfer_data:
+    input:
+        data=transfer_data,
+    output:
+        "results/transfers/{transfer}/data.npz",
+    log:
+        "results/logs/transfers/{transfer}.log",
+    cache: SHARED
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(divide_transfer_data_work),
+        runtime=minutes(divide_transfer_data_work),
+    params:
+        settings=transfer_data_settings,
+        code=fingerprint("dwf_steps.divide_data"),
+    shell:
+        "python -m dwf_steps.divide_data --settings {params.settings:q} --data-dir {input.data} --output {output}"
+        " > {log} 2>&1"
+
+
 rule transfer:
     input:
         networks=all_recalibrated("{folder}/shard-{shard}"),
         manifests=all_recalibrated("{folder}/shard-{shard}.json"),
-        data=transfer_data,
+        data="results/transfers/{transfer}/data.npz",
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/transfers/{transfer}.csv",
     log:
@@ -21,5 +42,5 @@ rule transfer:
         settings=transfer_settings,
         code=fingerprint("dwf_steps.transfer"),
     shell:
-        "python -m dwf_steps.transfer --settings {params.settings:q} --data-dir {input.data}"
+        "python -m dwf_steps.transfer --settings {params.settings:q} --data {input.data}"
         " --networks {input.manifests} --output {output} > {log} 2>&1"

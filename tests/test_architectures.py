@@ -12,7 +12,7 @@ from checkout import Checkout, one_cell
 from PIL import Image
 from safetensors.torch import load_file
 
-from dwf_steps.datasets.torchvision_import import torchvision
+from dwf_steps.libraries import torchvision
 from dwf_steps.storage.networks import load_network
 
 

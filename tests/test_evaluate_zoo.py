@@ -53,7 +53,7 @@ def test_training_networks_are_compared_with_all_others(finished: Checkout, tmp_
 
     folder = finished.folder / "results/micro/outputs"
     said = Outputs.load([folder / f"shard-{k}.npz" for k in range(2)]).of(names)
-    mistakes = wrong(said.log_probabilities, said.targets)
+    mistakes = wrong(said.predictions, said.targets)
     for i, name in enumerate(names):
         others = [j for j in range(n) if j != i]
         unions = [(mistakes[i] | mistakes[j]).sum() for j in others]
@@ -61,6 +61,6 @@ def test_training_networks_are_compared_with_all_others(finished: Checkout, tmp_
         overlaps = [s / u if u else 1.0 for s, u in zip(shared, unions, strict=True)]
         assert frame.max_iou[name] == pytest.approx(max(overlaps))
         assert frame.mean_iou[name] == pytest.approx(np.mean(overlaps))
-    roots = np.exp(said.log_probabilities[:n].astype(float) / 2).reshape(n, -1)
+    roots = np.exp(said.predictions[:n].astype(float) / 2).reshape(n, -1)
     apart = np.sort(cdist(roots, roots) / np.sqrt(2 * len(said.targets)), axis=1)
     np.testing.assert_allclose(frame.outputs_radius[:n], apart[:, NEIGHBOURS], rtol=1e-3)

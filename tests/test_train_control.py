@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig, ResNetConfig
+from dwf_steps.config.architectures.images import ResNetConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.datasets.adapting import renamed, scaled
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.errors import InputError
 from dwf_steps.metrics.scores import score_split
 from dwf_steps.storage.manifest import unstack, write_shard
-from dwf_steps.transfer import TransferSettings, adapted, transfer
+from dwf_steps.transfer import TransferSettings, transfer
 from dwf_steps.zoo.heads import with_new_head
 from dwf_steps.zoo.training import initial_networks, train_networks
 
@@ -40,13 +42,13 @@ def shard(folder: Path, n: int, failed: tuple[str, ...] = ()) -> Path:
 
 def settings(**changes: object) -> TransferSettings:
     config = {"dataset": "iris", "training": {"epochs": 2, "lr": 0.05}, "networks": 3, **changes}
-    return TransferSettings.model_validate(
-        {"dataset": "iris", "architecture": ARCHITECTURE.model_dump(), "transfer": config}
-    )
+    return TransferSettings.model_validate({"architecture": ARCHITECTURE.model_dump(), "transfer": config})
 
 
 def transferred(folder: Path, manifest: Path, **changes: object) -> pd.DataFrame:
-    transfer(settings(**changes), None, [manifest], folder / "out.csv")
+    chosen = settings(**changes)
+    load_dataset("iris", chosen.transfer.splits, None).save(folder / "data.npz")
+    transfer(chosen, folder / "data.npz", [manifest], folder / "out.csv")
     return pd.read_csv(folder / "out.csv").set_index(["network", "epoch"])
 
 
@@ -98,7 +100,7 @@ def test_frozen_parameters_stay() -> None:
 )
 def test_a_new_head_replaces_the_last_layer_alone(config: MLPConfig | ResNetConfig) -> None:
     before = initial_networks(build(config), plans(3))
-    architecture, after = with_new_head(config, before, 7, seed=5)
+    architecture, after = with_new_head(config, before, 7, [5, 6, 7])
     assert architecture.config.classes == 7
     last = {"layers.1.weight", "layers.1.bias"} if isinstance(config, MLPConfig) else {"fc.weight", "fc.bias"}
     for name, value in before.items():
@@ -106,9 +108,9 @@ def test_a_new_head_replaces_the_last_layer_alone(config: MLPConfig | ResNetConf
             assert after[name].shape[1] == 7
         else:
             assert torch.equal(after[name], value)
-    _, again = with_new_head(config, {name: value[:2] for name, value in before.items()}, 7, seed=5)
+    _, again = with_new_head(config, {name: value[[0, 2]] for name, value in before.items()}, 7, [5, 7])
     for name in last:
-        assert torch.equal(again[name], after[name][:2])
+        assert torch.equal(again[name], after[name][[0, 2]])
         if name.endswith("weight"):
             assert not torch.equal(after[name][0], after[name][1])
 
@@ -124,19 +126,18 @@ def data(size: int = 6) -> Dataset:
 
 def test_classes_are_called_by_their_outputs_and_some_left_out() -> None:
     before = data()
-    config = TransferConfig.model_validate({"dataset": "cifar10", "classes": [5, None, 0, 5]})
-    after = adapted(before, config)
+    after = renamed(before, [5, None, 0, 5])
     kept = before.test.targets != 1
     np.testing.assert_array_equal(after.test.targets, np.array([5, -1, 0, 5])[before.test.targets[kept]])
     np.testing.assert_array_equal(after.test.inputs, before.test.inputs[kept])
-    with pytest.raises(InputError, match="classes: found 2, but cifar10 has 4 classes"):
-        adapted(before, TransferConfig.model_validate({"dataset": "cifar10", "classes": [0, 1]}))
+    with pytest.raises(InputError, match="classes: found 2, but the data have 4 classes"):
+        renamed(before, [0, 1])
 
 
 def test_images_are_scaled_and_a_constant_one_stays() -> None:
     before = data()
     before.test.inputs[0] = 3.5
-    after = adapted(before, TransferConfig.model_validate({"dataset": "stl10", "size": 3}))
+    after = scaled(before, 3)
     assert after.shape == (3, 3, 3) and after.train.inputs.shape == (8, 27)
     np.testing.assert_allclose(after.test.inputs[0], 3.5, rtol=1e-6)
     assert after.test.inputs[1].mean() == pytest.approx(before.test.inputs[1].mean(), abs=0.2)

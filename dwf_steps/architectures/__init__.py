@@ -6,13 +6,11 @@ from functools import cache
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.architectures.module import ModuleArchitecture
-from dwf_steps.config.architecture import (
-    ArchitectureConfig,
-    MLPConfig,
-    ModuleConfig,
-    ResNetConfig,
-    ViTConfig,
-)
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.architectures.bert import BertConfig
+from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 
 
 def build(config: ArchitectureConfig) -> Architecture:
@@ -21,7 +19,7 @@ def build(config: ArchitectureConfig) -> Architecture:
         case MLPConfig():
             return MLPArchitecture(config)
         case ViTConfig():
-            # Imported here: torchvision takes a second that other networks need not pay.
+            # Imported here: libraries take seconds that other networks need not pay.
             from dwf_steps.architectures.vit import ViTArchitecture
 
             return ViTArchitecture(config)
@@ -29,6 +27,10 @@ def build(config: ArchitectureConfig) -> Architecture:
             from dwf_steps.architectures.resnet import ResNetArchitecture
 
             return ResNetArchitecture(config)
+        case BertConfig():
+            from dwf_steps.architectures.bert import BertArchitecture
+
+            return BertArchitecture(config)
     return _module_architecture(config.model_dump_json())
 
 

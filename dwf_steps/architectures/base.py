@@ -7,7 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.architecture import Initialisation, MLPConfig, ModuleConfig, ResNetConfig, ViTConfig
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec
 
@@ -31,7 +32,7 @@ class Architecture(ABC):
         How many values each layer says of one input.
     """
 
-    config: MLPConfig | ResNetConfig | ViTConfig | ModuleConfig
+    config: ArchitectureConfig
     layout: Layout
     buffers: tuple[str, ...] = ()
     layers: tuple[int, ...]

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import Activation, Initialisation, MLPConfig
+from dwf_steps.config.architectures.base import Activation, Initialisation
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
 

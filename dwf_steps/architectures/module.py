@@ -16,7 +16,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import SYMMETRIES, Initialisation, ModuleConfig, ResNetConfig, ViTConfig
+from dwf_steps.config.architectures.base import SYMMETRIES, Initialisation
+from dwf_steps.config.architectures.bert import BertConfig
+from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
@@ -25,6 +28,9 @@ from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, w
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
 # one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
 TOGETHER = {"cpu": 5 * 10**6, "cuda": 10**9}
+
+
+FunctionalConfig = ResNetConfig | ViTConfig | BertConfig | ModuleConfig
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,9 @@ class FunctionalArchitecture(Architecture):
         parameters, dropout, batch normalisation without running statistics, buffers of other types.
     """
 
-    config: ResNetConfig | ViTConfig | ModuleConfig
+    config: FunctionalConfig
 
-    def __init__(self, config: ResNetConfig | ViTConfig | ModuleConfig, make: Callable[..., Any]) -> None:
+    def __init__(self, config: FunctionalConfig, make: Callable[..., Any]) -> None:
         self.config, self._make = config, make
         # Its fused kernel has no rule for many networks at once.
         torch.backends.mha.set_fastpath_enabled(False)
@@ -113,20 +119,21 @@ class FunctionalArchitecture(Architecture):
         shaped = inputs.unflatten(-1, self.config.shape)
         self._module.train(training)
 
-        def one(network: dict[str, Tensor], x: Tensor) -> Tensor:
-            said: Tensor = functional_call(self._module, network, (x,))
-            return said
-
         own = inputs.dim() == 3
         if len(next(iter(networks.values()))) == 1:
             images = shaped[0] if own else shaped
             if channels_last and images.dim() == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
-            return one({name: value[0] for name, value in networks.items()}, images).unsqueeze(0)
+            return self.call({name: value[0] for name, value in networks.items()}, images).unsqueeze(0)
         # The fused attention has no rule for many networks at once, and would run them one by one.
         with sdpa_kernel(SDPBackend.MATH):
-            outputs: Tensor = vmap(one, in_dims=(0, 0 if own else None))(dict(networks), shaped)
+            outputs: Tensor = vmap(self.call, in_dims=(0, 0 if own else None))(dict(networks), shaped)
         return outputs
+
+    def call(self, network: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        """Return what one network says about inputs (batch, *config.shape), (batch, classes)."""
+        said: Tensor = functional_call(self._module, network, (inputs,))
+        return said
 
     def batch_statistics(self, networks: Mapping[str, Tensor], inputs: Tensor) -> dict[str, BatchStatistics]:
         """Return what every batch normalisation sees of one batch (b, features), by its name, when all
@@ -204,7 +211,7 @@ class FunctionalArchitecture(Architecture):
 
         hooks = [part.register_forward_hook(note) for part in self._module.modules()]
         try:
-            output = self._module(torch.zeros(1, *self.config.shape))
+            output = self.call(dict(self._module.state_dict()), torch.zeros(1, *self.config.shape))
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"{self.config.called}: does not take inputs of shape {list(self.config.shape)} ({error}); "

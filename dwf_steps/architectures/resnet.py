@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dwf_steps.architectures.module import FunctionalArchitecture
-from dwf_steps.config.architecture import ResNetConfig
-from dwf_steps.datasets.torchvision_import import torchvision
+from dwf_steps.config.architectures.images import ResNetConfig
+from dwf_steps.libraries import torchvision
 from dwf_steps.symmetry.spec import PermutationSpec
 
 

@@ -3,8 +3,8 @@
 from functools import partial
 
 from dwf_steps.architectures.module import FunctionalArchitecture
-from dwf_steps.config.architecture import ViTConfig
-from dwf_steps.datasets.torchvision_import import torchvision
+from dwf_steps.config.architectures.images import ViTConfig
+from dwf_steps.libraries import torchvision
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dwf_steps.config.architecture import Initialisation
+from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.section import Name, Section
 
 Seed = Annotated[int, Field(ge=0)]

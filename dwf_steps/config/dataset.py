@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.section import Section
 
@@ -14,13 +14,14 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What is known of a data set before it is loaded: ``classes`` is None where only the data tell."""
+    """What is known of a data set before it is loaded: ``classes`` is None where only the data tell, and 1
+    where the target is a number."""
 
     features: int
     classes: int | None
     examples: int
     shape: Shape | None = None
-    """Of an image; None for tables."""
+    """Of an image; None for others."""
     files: tuple[str, ...] = ()
     """Where torchvision keeps it, below its root; empty for what ships with a dependency."""
 
@@ -66,13 +67,39 @@ BuiltInName = Literal[
 ]
 
 
+class Regression(Section):
+    """Targets that are numbers instead of classes. Networks predict them with one output, on a scale on which
+    ``low`` is 0 and ``high`` is 1; trained with the squared error."""
+
+    low: float = 0.0
+    """The lowest target there can be."""
+    high: float
+    """The highest target there can be."""
+    tolerance: Annotated[float, Field(gt=0)] = 0.5
+    """How far from its target a prediction may be to count as right, in the targets' own units: 0.5 for stars
+    given in whole numbers. Accuracy and the overlap of mistakes follow from it."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Regression":
+        if not self.low < self.high:
+            raise ValueError(f"low ({self.low}) must be less than high ({self.high})")
+        return self
+
+    @property
+    def scaled_tolerance(self) -> float:
+        """The tolerance on the scale from 0 to 1."""
+        return self.tolerance / (self.high - self.low)
+
+
 class TableFile(Section):
     """A table of one's own: one example a row."""
 
     file: Path
     """A `.csv` file with a header."""
     target: str
-    """The column with the class; every other column is a numeric feature."""
+    """The column with the class or number; every other column is a numeric feature."""
+    regression: Regression | None = None
+    """Given where the target is a number to predict."""
 
 
 class ImageFiles(Section):
@@ -110,7 +137,53 @@ class ImageFiles(Section):
         return int(read_metadata(self.train).num_rows)
 
 
-DatasetConfig = BuiltInName | TableFile | ImageFiles
+class TextFiles(Section):
+    """Texts of one's own, each with a class or a number. They are cut into tokens once, into
+    `results/data`."""
+
+    train: Path
+    """A `.csv` file with a header or a `.parquet` file, a text a row."""
+    test: Path | None = None
+    """The same for the test set; without it a share of the training texts is held back."""
+    text: str = "text"
+    """The column with texts."""
+    label: str = "label"
+    """The column with classes, which are numbered in sorted order, or with numbers."""
+    regression: Regression | None = None
+    """Given where labels are numbers to predict."""
+    length: Annotated[int, Field(ge=3)] = 128
+    """Tokens of a text, the first and the last included that mark its ends; longer ones are cut."""
+    tokenizer: Path | None = None
+    """A folder with a WordPiece tokenizer as transformers' `BertTokenizer` saves it, or with its `vocab.txt`
+    alone; without it one is trained on the training texts, in lower case."""
+    vocabulary: Annotated[int, Field(ge=100)] = 30_522
+    """Different tokens at most of a tokenizer that is trained."""
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """What is known without cutting them; ``examples`` takes a look at the file."""
+        return DatasetFacts(self.length, 1 if self.regression else None, self._count())
+
+    def _count(self) -> int:
+        if self.train.suffix == ".csv":  # a text takes some bytes; only the size of jobs follows from it
+            return self.train.stat().st_size // 100
+        from pyarrow.parquet import read_metadata
+
+        return int(read_metadata(self.train).num_rows)
+
+
+def _files_kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return (
+            "texts" if value.keys() & (TextFiles.model_fields.keys() - ImageFiles.model_fields) else "images"
+        )
+    return "texts" if isinstance(value, TextFiles) else "images"
+
+
+OwnFiles = Annotated[
+    Annotated[ImageFiles, Tag("images")] | Annotated[TextFiles, Tag("texts")], Discriminator(_files_kind)
+]
+DatasetConfig = BuiltInName | TableFile | OwnFiles
 """What a step is told."""
 
 
@@ -137,5 +210,6 @@ Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist", "cifar10", "cif
 
 
 def facts_of(dataset: DatasetConfig) -> DatasetFacts:
-    """Return what is known of a built-in data set, or of images of one's own, before it is loaded."""
-    return dataset.facts if isinstance(dataset, ImageFiles) else BUILT_IN[str(dataset)]
+    """Return what is known of a built-in data set, or of images or texts of one's own, before it is
+    loaded."""
+    return dataset.facts if isinstance(dataset, ImageFiles | TextFiles) else BUILT_IN[str(dataset)]

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from dwf_steps.config.architecture import MLPConfig, ModuleConfig
+from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import Method, reference_of
 from dwf_steps.config.controls import (
     FRESH,
@@ -13,7 +15,7 @@ from dwf_steps.config.controls import (
     SoupConfig,
     TrainedConfig,
 )
-from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, ImageFiles, Shape, TableFile, facts_of
+from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, Shape, TableFile, TextFiles, facts_of
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
 from dwf_steps.config.section import did_you_mean
@@ -36,7 +38,7 @@ NEEDED = {"git_rebasin": "permutation_spec", "normalized": "rescaling_spec", "tr
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
     "datasets": set(BUILT_IN),
-    "zoos": {"data", "tables", "figures", "logs", "benchmarks"},
+    "zoos": {"data", "transfers", "tables", "figures", "logs", "benchmarks"},
     "canonicalizations": {"zoo", "outputs"},
     "subspaces": {"aligned", "gram", "reference", "zoo_metrics", "zoo_outputs"},
     "recalibrations": {"networks"},
@@ -100,8 +102,9 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 "correct the path"
             )
         yield from _augmentation_problems(getattr(zoo, "training", None), None, where)
+        yield from _output_problems(zoo, 1 if zoo.dataset.regression else None, where)
     elif zoo.dataset in BUILT_IN or zoo.dataset in config.datasets:
-        yield from _image_problems(config, name)
+        yield from _data_problems(config, name)
     else:
         yield f"{where}.dataset: {_unknown(zoo.dataset, [*BUILT_IN, *config.datasets])}"
     names = network_names(zoo)
@@ -122,32 +125,82 @@ def _zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         )
 
 
-def _image_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
+def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:
+    """Files of images or texts of one's own that are not there."""
+    dataset = config.datasets[name]
+    texts = isinstance(dataset, TextFiles)
+    endings, other = ((".csv", ".parquet"), "a .csv") if texts else ((".parquet",), "a folder")
+    paths = [("train", dataset.train), ("test", dataset.test)]
+    for key, path in [(key, path) for key, path in paths if path is not None]:
+        if not ((path.is_dir() and not texts) or (path.suffix in endings and path.is_file())):
+            yield (
+                f"datasets.{name}.{key}: {path} (relative to {Path.cwd()}) is neither {other} nor a .parquet "
+                "file; correct the path"
+            )
+    if isinstance(dataset, TextFiles) and dataset.tokenizer and not dataset.tokenizer.is_dir():
+        yield (
+            f"datasets.{name}.tokenizer: there is no folder {dataset.tokenizer} (relative to {Path.cwd()}); "
+            "correct the path, or leave it out to have one trained"
+        )
+
+
+def _data_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     """Files that are not there, and sizes that do not fit, of a data set with a name."""
     zoo, where = config.zoos[name], f"zoos.{name}"
     dataset, architecture = config.dataset(zoo), zoo.architecture
-    if isinstance(dataset, ImageFiles):
-        for key, path in (("train", dataset.train), ("test", dataset.test)):
-            if path and not (path.is_dir() or (path.suffix == ".parquet" and path.is_file())):
-                yield (
-                    f"datasets.{zoo.dataset}.{key}: {path} (relative to {Path.cwd()}) is neither a folder "
-                    "nor a .parquet file; correct the path"
-                )
-                return
+    if zoo.dataset in config.datasets and (missing := list(_missing_files(config, str(zoo.dataset)))):
+        yield from missing
+        return
+    if isinstance(dataset, TextFiles) and isinstance(architecture, MLPConfig | ResNetConfig | ViTConfig):
+        yield (
+            f"{where}.architecture: {architecture.called} networks cannot read texts, which {zoo.dataset} "
+            "holds; use bert, or a module of your own"
+        )
+        return
+    if architecture.vocabulary_size is not None:
+        if not isinstance(dataset, TextFiles):
+            yield f"{where}.architecture: {architecture.called} reads texts, but {zoo.dataset} holds none"
+            return
+        if dataset.tokenizer is None and dataset.vocabulary > architecture.vocabulary_size:
+            yield (
+                f"{where}.architecture.vocabulary: found {architecture.vocabulary_size}, but the tokenizer "
+                f"of {zoo.dataset} may have {dataset.vocabulary} tokens; give both the same"
+            )
     facts = facts_of(dataset)
     classes = architecture.classes if facts.classes is None else facts.classes
     if (architecture.features, architecture.classes) != (facts.features, classes):
         yield (
             f"{where}.architecture.{architecture.needed}, but {zoo.dataset} has {facts.features} features "
-            f"and {classes} classes"
+            f"and {'a number to predict, by one output' if classes == 1 else f'{classes} classes'}"
         )
+    else:
+        yield from _output_problems(zoo, facts.classes, where)
     yield from _shift_problems(zoo.out_of_distribution, facts, where)
     yield from _augmentation_problems(getattr(zoo, "training", None), facts.shape, where)
 
 
+def _output_problems(zoo: TrainedZoo | ImportedZoo, outputs: int | None, where: str) -> Iterator[str]:
+    """What needs classes, asked of networks that predict numbers, and the other way round."""
+    if outputs == 1 and zoo.out_of_distribution is not None:
+        yield (
+            f"{where}.out_of_distribution: is told by the entropy of predicted classes, but the targets are "
+            "numbers; leave it out"
+        )
+    if outputs == 1 and zoo.architecture.classes != 1:
+        yield (
+            f"{where}.architecture: has {zoo.architecture.classes} outputs, but the target is a number, "
+            "predicted by one"
+        )
+    if outputs is None and zoo.architecture.classes == 1:
+        yield (
+            f"{where}.architecture: one output predicts a number; where targets are numbers, set "
+            "`regression` for the data, otherwise give the network an output for each class"
+        )
+
+
 def _augmentation_problems(training: TrainingConfig | None, shape: Shape | None, where: str) -> Iterator[str]:
     if training and training.augmentation and shape is None:
-        yield f"{where}.training.augmentation: needs images, but the data are a table; leave it out"
+        yield f"{where}.training.augmentation: needs images, but the data are none; leave it out"
 
 
 def _shift_problems(shift: str | None, facts: DatasetFacts, where: str) -> Iterator[str]:
@@ -261,6 +314,8 @@ def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
                 f"{where}: {method.method} knows the layers of multilayer perceptrons alone, but the "
                 f"networks of zoo {zoo_name!r} are {network.called}; use fine_tune"
             )
+        if isinstance(method, LastLayer) and network.classes == 1:
+            yield f"{where}: last_layer refits classes, but the networks of zoo {zoo_name!r} predict a number"
         if isinstance(method, BatchNorm | ReferenceStatistics) and not network.normalised:
             yield (
                 f"{where}: {method.method} sets the running statistics of batch normalisation, which the "

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from dwf_steps.config import (
-    architecture,
     canonicalization,
     controls,
     dataset,
@@ -14,8 +13,10 @@ from dwf_steps.config import (
     matrix,
     recalibration,
     subspace,
+    transfer,
     zoo,
 )
+from dwf_steps.config.architectures import bert, images, mlp, module
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Experiment, WorkflowConfig
 from dwf_steps.storage.atomic import replacing
@@ -23,16 +24,19 @@ from dwf_steps.storage.atomic import replacing
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHAPTERS: dict[str, list[type[Section]]] = {
     "The file": [WorkflowConfig, Experiment],
-    "`datasets`": [dataset.ImageFiles],
+    "`datasets`": [dataset.ImageFiles, dataset.TextFiles, dataset.Regression],
     "`zoos`": [
         zoo.TrainedZoo,
         zoo.ImportedZoo,
         dataset.SplitsConfig,
         dataset.TableFile,
-        architecture.MLPConfig,
-        architecture.ViTConfig,
-        architecture.ModuleConfig,
+        mlp.MLPConfig,
+        images.ResNetConfig,
+        images.ViTConfig,
+        bert.BertConfig,
+        module.ModuleConfig,
         zoo.TrainingConfig,
+        zoo.Augmentation,
         matrix.MatrixConfig,
     ],
     "`canonicalizations`": [
@@ -61,7 +65,14 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         controls.SnapshotsConfig,
         controls.Draws,
     ],
-    "`recalibrations`": [recalibration.LastLayer, recalibration.Repair, recalibration.FineTune],
+    "`recalibrations`": [
+        recalibration.LastLayer,
+        recalibration.Repair,
+        recalibration.FineTune,
+        recalibration.BatchNorm,
+        recalibration.ReferenceStatistics,
+    ],
+    "`transfers`": [transfer.TransferConfig],
     "`evaluation`": [evaluation.EvaluationConfig],
 }
 SWEPT = ("`zoos`", "`subspaces`", "`generators`")  # the chapters whose definitions are mappings

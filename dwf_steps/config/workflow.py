@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple, cast
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from dwf_steps.config.canonicalization import Canonicalization
-from dwf_steps.config.dataset import BuiltInName, DatasetConfig, ImageFiles
+from dwf_steps.config.dataset import BuiltInName, DatasetConfig, OwnFiles
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generator import FlowConfig, GeneratorConfig
 from dwf_steps.config.recalibration import Recalibration
@@ -72,8 +72,8 @@ class WorkflowConfig(Section):
     keep_aligned: bool = True
     """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
     about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
-    datasets: dict[Name, ImageFiles] = Field(default_factory=dict)
-    """Image sets of one's own."""
+    datasets: dict[Name, OwnFiles] = Field(default_factory=dict)
+    """Image sets and texts of one's own."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from dwf_steps.config.architecture import ArchitectureConfig, Initialisation
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.dataset import Shift, SplitsConfig, TableFile
 from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Name, Section

@@ -2,25 +2,27 @@
 
 from pathlib import Path
 
-from dwf_steps.config.dataset import BUILT_IN, DatasetConfig, ImageFiles, SplitsConfig, TableFile
+from dwf_steps.config.dataset import BUILT_IN, DatasetConfig, ImageFiles, SplitsConfig, TableFile, TextFiles
 from dwf_steps.datasets.splits import Dataset, divide
 from dwf_steps.datasets.tables import bundled_table, table_from_file
 from dwf_steps.errors import InputError
+from dwf_steps.storage.arrays import load_record
 
 
 def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | None) -> Dataset:
     """Load a data set, divide it, and standardise the inputs with the training set's statistics.
 
-    Tables are standardised feature by feature; images by one mean and one standard deviation a channel.
+    Tables are standardised feature by feature; images by one mean and one standard deviation a channel;
+    tokens stay as they are.
 
     Parameters
     ----------
     dataset
-        Its name, a table of one's own, or images of one's own.
+        Its name, a table of one's own, or images or texts of one's own.
     splits
         How it is divided.
     data_dir
-        The folder of a data set that was fetched or decoded; no other kind needs one.
+        The folder of a data set that was fetched or prepared; no other kind needs one.
 
     Raises
     ------
@@ -28,15 +30,17 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
         If a file is missing or does not hold what it should.
     """
     if isinstance(dataset, TableFile):
-        return divide(*table_from_file(dataset), splits)
-    if not isinstance(dataset, ImageFiles) and not BUILT_IN[dataset].files:
+        tolerance = dataset.regression.scaled_tolerance if dataset.regression else 0.0
+        return divide(*table_from_file(dataset), splits, tolerance=tolerance)
+    if isinstance(dataset, str) and not BUILT_IN[dataset].files:
         return divide(*bundled_table(dataset), splits, shape=BUILT_IN[dataset].shape)
-    # Imported here: torchvision takes a second that tables need not pay.
-    from dwf_steps.datasets.images import Images, torchvision_images
-    from dwf_steps.storage.arrays import load_record
-
     if data_dir is None:
         raise InputError(f"{dataset}: --data-dir is missing; name the folder it was fetched into")
+    if isinstance(dataset, TextFiles):
+        return _texts(dataset, splits, data_dir)
+    # Imported here: torchvision takes a second that others need not pay.
+    from dwf_steps.datasets.images import Images, torchvision_images
+
     if isinstance(dataset, ImageFiles):
         test_path = data_dir / "test.npz"
         train = load_record(data_dir / "train.npz", Images)
@@ -45,3 +49,15 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
         train, test = (torchvision_images(dataset, data_dir, part) for part in (True, False))
     held_back = (test.inputs, test.targets) if test is not None else None
     return divide(train.inputs, train.targets, splits, held_back, train.pixels.shape[1:])
+
+
+def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
+    from dwf_steps.datasets.text_files import Texts
+
+    train = load_record(data_dir / "train.npz", Texts)
+    held_back = None
+    if dataset.test is not None:
+        test = load_record(data_dir / "test.npz", Texts)
+        held_back = (test.tokens, test.targets)
+    tolerance = dataset.regression.scaled_tolerance if dataset.regression else 0.0
+    return divide(train.tokens, train.targets, splits, held_back, tolerance=tolerance, tokens=True)

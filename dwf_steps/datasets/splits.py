@@ -18,23 +18,46 @@ CONSTANT = 1e-9  # a feature whose spread is smaller, relative to its mean, only
 
 @dataclass(frozen=True)
 class Split:
-    """``inputs`` (m, features) float32 and ``targets`` (m,) int64."""
+    """Examples.
+
+    Attributes
+    ----------
+    inputs
+        (m, features) float32.
+    targets
+        (m,): classes, int64, or numbers from 0 to 1, float32.
+    tolerance
+        How far from its target a predicted number may be to count as right; 0 where targets are classes.
+    """
 
     inputs: np.ndarray
     targets: np.ndarray
+    tolerance: float = 0.0
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @classmethod
+    def load(cls, path: Path, part: str) -> "Split":
+        """Read one part of what `Dataset.save` wrote: train, validation or test.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        arrays = load_arrays(path, [f"{part}_inputs", f"{part}_targets", "tolerance"])
+        return cls(arrays[f"{part}_inputs"], arrays[f"{part}_targets"], float(arrays["tolerance"]))
+
     def first(self, count: int) -> "Split":
         """Return the first examples."""
-        return Split(self.inputs[:count], self.targets[:count])
+        return replace(self, inputs=self.inputs[:count], targets=self.targets[:count])
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Training, validation and test examples, standardised with the training set's ``mean`` and ``std``,
-    each (features,) or a scalar; ``shape`` is that of an image (channels, height, width), None for tables."""
+    each (features,) or a scalar; ``shape`` is that of an image (channels, height, width), None for others."""
 
     train: Split
     validation: Split
@@ -50,6 +73,7 @@ class Dataset:
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
         arrays: dict[str, Any] = {"mean": self.mean, "std": self.std, "shape": self.shape or ()}
+        arrays["tolerance"] = self.train.tolerance
         for name in PARTS:
             split: Split = getattr(self, name)
             arrays |= {f"{name}_inputs": split.inputs, f"{name}_targets": split.targets}
@@ -64,11 +88,8 @@ class Dataset:
         InputError
             If the file is damaged.
         """
-        names = [f"{name}_{kind}" for name in PARTS for kind in ("inputs", "targets")]
-        arrays = load_arrays(path, ["mean", "std", "shape", *names])
-        train, validation, test = (
-            Split(arrays[f"{name}_inputs"], arrays[f"{name}_targets"]) for name in PARTS
-        )
+        train, validation, test = (Split.load(path, part) for part in PARTS)
+        arrays = load_arrays(path, ["mean", "std", "shape"])
         shape = tuple(arrays["shape"].astype(int).tolist()) or None
         return cls(train, validation, test, arrays["mean"], arrays["std"], shape)
 
@@ -84,15 +105,27 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
+        """The outputs that a network needs: one for each class, one for a number."""
+        if self.train.tolerance:
+            return 1
         return 1 + int(max(split.targets.max() for split in (self.train, self.validation, self.test)))
 
     def check_fits(self, architecture: ArchitectureConfig) -> None:
         """Raise `InputError` unless networks of an architecture fit the data."""
-        if architecture.features != self.n_features or architecture.classes < self.n_classes:
+        needed, numbers = self.n_classes, self.train.tolerance > 0
+        enough = architecture.classes == 1 if numbers else architecture.classes >= max(2, needed)
+        if architecture.features != self.n_features or not enough:
+            what = "numbers to predict, by one output" if numbers else f"{needed} classes"
             raise InputError(
-                f"architecture.{architecture.needed}, but the data have {self.n_features} features and "
-                f"{self.n_classes} classes"
+                f"architecture.{architecture.needed}, but the data have {self.n_features} features and {what}"
             )
+        if architecture.vocabulary_size is not None:
+            largest = int(max(getattr(self, part).inputs.max() for part in PARTS))
+            if largest >= architecture.vocabulary_size:
+                raise InputError(
+                    f"architecture.vocabulary: found {architecture.vocabulary_size}, but the data have token "
+                    f"{largest}; expected at least {largest + 1}, the tokenizer's size"
+                )
 
 
 def divide(
@@ -101,19 +134,27 @@ def divide(
     splits: SplitsConfig,
     test: tuple[np.ndarray, np.ndarray] | None = None,
     shape: Shape | None = None,
+    tolerance: float = 0.0,
+    tokens: bool = False,
 ) -> Dataset:
     """Divide examples by seed, classes in proportion; a test set given is kept as the test set.
 
     Parameters
     ----------
     inputs, targets
-        (m, features) and (m,).
+        (m, features) and (m,), classes, or numbers from 0 to 1 where there is a ``tolerance``.
     test
         Inputs and targets of the data set's own test set, if it has one.
     shape
         Of images: these are standardised by one mean and one standard deviation a channel instead of feature
         by feature.
+    tolerance
+        As of `Split`.
+    tokens
+        Whether inputs are tokens' numbers, which stay as they are.
     """
+    kind = np.float32 if tolerance else np.int64
+    targets = targets.astype(kind)
     if test is None:
         inputs, test_inputs, targets, test_targets = _split(inputs, targets, splits.test, splits.seed, "test")
     else:
@@ -121,10 +162,10 @@ def divide(
     inputs, validation_inputs, targets, validation_targets = _split(
         inputs, targets, splits.validation, splits.seed + 1, "validation"
     )
-    mean, std = _statistics(inputs, shape)
+    mean, std = (np.zeros(()), np.ones(())) if tokens else _statistics(inputs, shape)
 
     def standardised(x: np.ndarray, y: np.ndarray) -> Split:
-        return Split(standardise(x, mean, std), y.astype(np.int64))
+        return Split(standardise(x, mean, std), y.astype(kind), tolerance)
 
     return Dataset(
         standardised(inputs, targets),
@@ -158,14 +199,15 @@ def _split(
     # Imported here: reading a data set that is divided needs none of it.
     from sklearn.model_selection import train_test_split
 
+    classes = targets if targets.dtype.kind == "i" else None
     try:
         kept, out, kept_targets, out_targets = train_test_split(
-            inputs, targets, test_size=share, random_state=seed, stratify=targets
+            inputs, targets, test_size=share, random_state=seed, stratify=classes
         )
     except ValueError as error:
         raise InputError(
             f"splits.{part}: a share of {share} of {len(targets)} examples with "
-            f"{len(np.unique(targets))} classes cannot be taken in proportion ({error}); raise it or use "
-            "more examples"
+            f"{len(np.unique(targets))} different targets cannot be taken, classes in proportion ({error}); "
+            "raise it or use more examples"
         ) from error
     return kept, out, kept_targets, out_targets

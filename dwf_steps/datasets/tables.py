@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn import datasets as bundled
 
-from dwf_steps.config.dataset import TableFile
+from dwf_steps.config.dataset import Regression, TableFile
 from dwf_steps.errors import InputError
 
 LOADERS = {
@@ -22,13 +22,14 @@ def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
-    """Read a csv table; classes are numbered in sorted order.
+    """Read a csv table; return features (m, features) and targets (m,): classes, numbered in sorted order, or
+    numbers from 0 to 1.
 
     Raises
     ------
     InputError
-        If the file is missing or of another kind, the target column is missing, or a feature is not
-        numeric or not finite.
+        If the file is missing or of another kind, the target column is missing, a feature is not numeric or
+        not finite, or a number is out of its range.
     """
     if table.file.suffix != ".csv":
         raise InputError(f"{table.file}: expected a .csv file")
@@ -60,7 +61,28 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
             f"{table.file}: {features.columns[column]!r} is {inputs[row, column]} in data row {row}; "
             "every feature must be finite"
         )
+    if table.regression:
+        return inputs, scaled(frame[table.target], table.regression, str(table.file))
     classes, targets = np.unique(frame[table.target].to_numpy(), return_inverse=True)
     if len(classes) < 2:
         raise InputError(f"{table.file}: the target {table.target!r} has one class, {classes[0]!r}")
     return inputs, targets
+
+
+def scaled(targets: pd.Series, regression: Regression, where: str) -> np.ndarray:
+    """Return numbers on the scale from 0 to 1, (m,) float32.
+
+    Raises
+    ------
+    InputError
+        If one is no number, or out of range.
+    """
+    numbers = pd.to_numeric(targets, errors="coerce").to_numpy(np.float64)
+    inside = (numbers >= regression.low) & (numbers <= regression.high)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        raise InputError(
+            f"{where}: {targets.name!r} is {targets.iloc[row]!r} in data row {row}, expected a number from "
+            f"{regression.low:g} to {regression.high:g}; correct it, or `regression`"
+        )
+    return ((numbers - regression.low) / (regression.high - regression.low)).astype(np.float32)

@@ -21,7 +21,7 @@ def midpoint_barrier(
     split: Split,
 ) -> np.ndarray:
     """Return L((a + b) / 2) - (L(a) + L(b)) / 2 of n networks a and one reference b, or each with its own,
-    in nats, (n,).
+    of the mean loss, (n,).
 
     The definition of Frankle et al. 2020 and Entezari et al. 2022 with the path sampled at its midpoint.
     There batch normalisation has the statistics that it sees on the split (Jordan et al. 2023); the mean of

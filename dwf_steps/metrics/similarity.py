@@ -1,6 +1,6 @@
 """How alike the outputs of two sets of networks are, all pairs at once.
 
-Log-probabilities are (a, m, c) and (b, m, c) of the same m items.
+Log-probabilities are (a, m, c) and (b, m, c) of the same m items, numbers (a, m) and (b, m).
 """
 
 from collections.abc import Iterator
@@ -40,8 +40,22 @@ def hellinger(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
         products += p @ q.T
         squares_p += np.square(p).sum(axis=1)
         squares_q += np.square(q).sum(axis=1)
-    distances = np.maximum(squares_p[:, None] + squares_q[None, :] - 2 * products, 0)
-    return np.sqrt(np.where(distances < ROUNDING * m, 0, distances) / (2 * m))
+    return np.sqrt(_squared_distances(products, squares_p, squares_q, ROUNDING * m) / (2 * m))
+
+
+def root_mean_square(predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the root mean square over items of the difference of two numbers, (a, b)."""
+    p, q = (numbers.astype(np.float64) for numbers in (predictions, others))
+    squares_p, squares_q = (np.square(numbers).sum(axis=1) for numbers in (p, q))
+    return np.sqrt(_squared_distances(p @ q.T, squares_p, squares_q, ROUNDING**2 * p.shape[1]) / p.shape[1])
+
+
+def _squared_distances(
+    products: np.ndarray, squares_p: np.ndarray, squares_q: np.ndarray, rounding: float
+) -> np.ndarray:
+    """Return squared distances from inner products (a, b) and squared norms, 0 for what may be rounding."""
+    distances = squares_p[:, None] + squares_q[None, :] - 2 * products
+    return np.where(distances < rounding, 0, distances)
 
 
 def jensen_shannon(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:

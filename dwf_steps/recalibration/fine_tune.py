@@ -8,6 +8,7 @@ from torch import Tensor
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.recalibration import FineTune
 from dwf_steps.config.zoo import TrainingConfig
+from dwf_steps.metrics.tasks import Task
 from dwf_steps.randomness import torch_generator
 from dwf_steps.zoo.optimization import make_optimizer, take_step
 
@@ -18,8 +19,9 @@ def fine_tune(
     inputs: Tensor,
     targets: Tensor,
     method: FineTune,
+    task: Task,
 ) -> dict[str, Tensor]:
-    """Return n networks, arrays (n, *shape), after ``method.steps`` steps of Adam on the cross-entropy,
+    """Return n networks, arrays (n, *shape), after ``method.steps`` steps of Adam on the task's loss,
     each network with its own gradient, all with the same batches of the examples (b, features), (b,)."""
     tuned = {name: value.detach().clone() for name, value in networks.items()}
     trained = [value.requires_grad_() for value in architecture.parameters_of(tuned).values()]
@@ -29,5 +31,5 @@ def fine_tune(
     for _ in range(method.steps):
         batch = torch.randperm(len(targets), generator=draws)[: method.batch_size].to(targets.device)
         seen, wanted = inputs[batch], targets[batch].expand(n, -1)
-        take_step(architecture, tuned, optimizer, seen.expand(n, *seen.shape), wanted, training)
+        take_step(architecture, tuned, optimizer, seen.expand(n, *seen.shape), wanted, training, task)
     return {name: value.detach() for name, value in tuned.items()}

@@ -17,6 +17,7 @@ from dwf_steps.config.recalibration import (
     RepairMethod,
 )
 from dwf_steps.datasets.splits import Split
+from dwf_steps.metrics.tasks import task_of
 from dwf_steps.randomness import torch_generator
 from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.fine_tune import fine_tune
@@ -60,7 +61,7 @@ def recalibrate(
             case Repair():
                 result = repair(_mlp(architecture), result, reference, inputs)
             case FineTune():
-                result = fine_tune(architecture, result, inputs, targets, method)
+                result = fine_tune(architecture, result, inputs, targets, method, task_of(train.tolerance))
             case BatchNorm():
                 result = recompute_statistics(architecture, result, inputs, method.batch_size)
     return result

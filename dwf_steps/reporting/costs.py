@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped
+from dwf_steps.reporting.tables import SCORES
 
 FITTED = ("train_flow",)  # once for a generator
 GENERATED = ("sample", "decode", "train_control", "recalibrate")  # for every network
@@ -73,8 +74,10 @@ def ensembles_table(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame
     costs
         The `cost_table`.
     """
-    measures = ["accuracy", "accuracy_std", "loss", "brier", "calibration_error", "auroc"]
-    generated = collection.ensembles.groupby([*KEYS, "size"], sort=False, as_index=False)[measures].mean()
+    known = ("accuracy", "accuracy_std", *SCORES[1:], "auroc")
+    measures = [name for name in known if name in collection.zoo_ensembles]
+    generated = collection.ensembles.reindex(columns=[*KEYS, "size", *measures])
+    generated = generated.groupby([*KEYS, "size"], sort=False, as_index=False).mean()
     generated = generated.merge(costs, on=KEYS)
     generated["seconds"] = generated.fit_seconds + generated["size"] * generated.seconds_per_network
     zoo = collection.zoo_ensembles.groupby([*COMPARED, "size"], sort=False, as_index=False)[measures].mean()

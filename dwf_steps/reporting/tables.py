@@ -11,14 +11,17 @@ from dwf_steps.randomness import numpy_generator
 from dwf_steps.reporting.results import COMPARED, KEYS, ZOO_KEYS, Collection, grouped
 from dwf_steps.storage.atomic import replacing
 
-SCORES = ("accuracy", "loss", "brier", "calibration_error")
-NOVELTY = ("max_iou", "mean_iou", "disagreement", "jensen_shannon", "nn_distance")
+SCORES = ("accuracy", "loss", "brier", "calibration_error", "spearman", "r2", "mean_absolute_error")
+NOVELTY = (
+    *("max_iou", "mean_iou", "disagreement", "jensen_shannon", "mean_absolute_difference"),
+    "nn_distance",
+)
 DISTANCES = ("nn_distance", "realigned_distance", "span_share", "explained_by_one")
 SIGNIFICANT = 0.05
 
 
 def accuracy_table(collection: Collection) -> pd.DataFrame:
-    """Return mean and standard deviation of every score, zoo and generated side by side.
+    """Return mean and standard deviation of every score of the task, zoo and generated side by side.
 
     ``generated_std`` is across networks, ``repeats_std`` that of the means of ``repeats`` (flow seeds,
     references). Zoo values are over its training networks; failed networks are counted, not averaged.
@@ -46,6 +49,7 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
                 "p_best": p_best[tuple(labels.values())] if score == "accuracy" else np.nan,
             }
             for score in SCORES
+            if score in training and training[score].notna().any()
         ]
     return pd.DataFrame(rows)
 
@@ -53,7 +57,7 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
 def novelty_table(collection: Collection) -> pd.DataFrame:
     """Return how close generated networks come to training networks, beside the zoo's own leave-one-out
     values and those of its held-out networks."""
-    return _beside_the_zoo(collection, NOVELTY)
+    return _beside_the_zoo(collection, [measure for measure in NOVELTY if measure in collection.zoos])
 
 
 def distances_table(collection: Collection) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
@@ -43,13 +43,16 @@ def save_network(
     buffers: Collection[str] = (),
 ) -> None:
     """Write one network's ``state_dict`` arrays, some of which are ``buffers``, with the architecture that
-    rebuilds it."""
-    arrays = {name: np.array(array, order="C") for name, array in state.items()}
-    save_file(arrays, path, metadata=_metadata(architecture, buffers))
+    rebuilds it: always the same bytes, which the library's own writer does not promise, by name in order."""
+    layout = Layout.of({name: state[name].shape for name in sorted(state) if name not in buffers})
+    file = NetworkFile(path, layout, architecture, {name: state[name] for name in buffers})
+    for entry in layout.entries:
+        file.append(state[entry.name])
 
 
 def _metadata(architecture: Mapping[str, Any], buffers: Collection[str]) -> dict[str, str]:
-    metadata = {ARCHITECTURE: json.dumps(architecture, sort_keys=True)}
+    # The format is what transformers asks for.
+    metadata = {"format": "pt", ARCHITECTURE: json.dumps(architecture, sort_keys=True)}
     return metadata | ({BUFFERS: json.dumps(list(buffers))} if buffers else {})
 
 
@@ -90,7 +93,7 @@ class NetworkFile:
 
     def append(self, weights: np.ndarray) -> None:
         """Write the next weights of the row, float32."""
-        self._write(np.ascontiguousarray(weights, np.float32).data.cast("B"))
+        self._write(np.ascontiguousarray(weights, np.float32).reshape(-1).data.cast("B"))
 
     def _write(self, content: bytes | memoryview) -> None:
         # Opened anew each time: a shard may be of more networks than a process may have open files.

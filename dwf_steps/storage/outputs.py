@@ -1,7 +1,7 @@
 """What networks say about the test set: all that evaluation needs to know of their function."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +14,28 @@ LOWEST = -60_000.0  # log-probabilities are clipped there, where float16 still h
 
 @dataclass(frozen=True)
 class Outputs:
-    """Log-probabilities of n networks for c classes.
+    """Predictions of n networks.
 
     Attributes
     ----------
     names
         (n,), the networks.
-    log_probabilities
-        (n, m, c) float16, of the m test items; NaN for a network whose outputs are not finite.
+    predictions
+        Of the m test items, (n, m, c): log-probabilities of c classes, float16, or numbers, float32, with c
+        = 1; NaN for a network whose outputs are not finite.
     targets
-        (m,), the test items' classes.
+        (m,), the test items' classes or numbers.
     shifted
-        (n, m', c) float16, of inputs from outside the data's distribution; m' is 0 where there are none.
+        (n, m', c), of inputs from outside the data's distribution; m' is 0 where there are none.
+    tolerance
+        How far from its target a number may be to count as right; 0 where targets are classes.
     """
 
     names: np.ndarray
-    log_probabilities: np.ndarray
+    predictions: np.ndarray
     targets: np.ndarray
     shifted: np.ndarray
+    tolerance: float = 0.0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -48,10 +52,10 @@ class Outputs:
             return parts[0]
         joined = (
             np.concatenate([getattr(part, name) for part in parts])
-            for name in ("names", "log_probabilities", "shifted")
+            for name in ("names", "predictions", "shifted")
         )
-        names, log_probabilities, shifted = joined
-        return cls(names, log_probabilities, parts[0].targets, shifted)
+        names, predictions, shifted = joined
+        return cls(names, predictions, parts[0].targets, shifted, parts[0].tolerance)
 
     def of(self, names: Sequence[str]) -> "Outputs":
         """Return the outputs of some networks, in this order.
@@ -68,4 +72,6 @@ class Outputs:
         rows = [position[name] for name in names]
         if rows == list(range(len(self))):
             return self
-        return Outputs(self.names[rows], self.log_probabilities[rows], self.targets, self.shifted[rows])
+        return replace(
+            self, names=self.names[rows], predictions=self.predictions[rows], shifted=self.shifted[rows]
+        )

@@ -1,13 +1,14 @@
 """Replacing the last layer of networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import ArchitectureConfig, MLPConfig
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.randomness import torch_generator
 
 
@@ -19,20 +20,19 @@ def with_classes(config: ArchitectureConfig, classes: int) -> ArchitectureConfig
 
 
 def with_new_head(
-    config: ArchitectureConfig, networks: Mapping[str, Tensor], classes: int, seed: int
+    config: ArchitectureConfig, networks: Mapping[str, Tensor], classes: int, seeds: Sequence[int]
 ) -> tuple[Architecture, dict[str, Tensor]]:
     """Return n networks, arrays (n, *shape), whose last layer is an untrained one with ``classes`` outputs,
     behind their architecture.
 
-    The last layer is what would change in shape with the number of outputs. The k-th network's is drawn
-    from ``seed`` and k alone.
+    The last layer is what would change in shape with the number of outputs. Each network's is drawn from its
+    own of n seeds alone.
     """
     own = build(with_classes(config, classes))
     other = build(with_classes(config, classes + 1))
     shapes = {entry.name: entry.shape for entry in other.layout.entries}
     head = [entry.name for entry in own.layout.entries if entry.shape != shapes[entry.name]]
-    n = len(next(iter(networks.values())))
-    drawn = [own.initial_state("default", torch_generator("new head", seed, k)) for k in range(n)]
+    drawn = [own.initial_state("default", torch_generator("new head", seed)) for seed in seeds]
     device = next(iter(networks.values())).device
     return own, dict(networks) | {
         name: torch.stack([state[name] for state in drawn]).to(device) for name in head

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import TrainingConfig
+from dwf_steps.metrics.tasks import Task
 
 
 def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
@@ -47,6 +47,7 @@ def take_step(
     inputs: Tensor,
     targets: Tensor,
     training: TrainingConfig,
+    task: Task,
 ) -> None:
     """Take one step of n networks, each on its own examples.
 
@@ -66,10 +67,8 @@ def take_step(
     for rows in groups:
         some = networks if len(groups) == 1 else _views(architecture, networks, rows)
         with mixed:
-            logits = architecture.forward(some, inputs[rows], True, training.channels_last).float()
-        # The mean over (networks x batch) times n is the sum over networks of each one's mean loss.
-        loss = F.cross_entropy(logits.flatten(0, 1), targets[rows].flatten()) * len(logits)
-        loss.backward()
+            outputs = architecture.forward(some, inputs[rows], True, training.channels_last).float()
+        task.losses(outputs, targets[rows]).mean(1).sum().backward()
     if training.clip is not None:
         clip_gradients(list(architecture.parameters_of(networks).values()), training.clip)
     optimizer.step()

@@ -13,6 +13,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.metrics.tasks import task_of
 from dwf_steps.progress import Progress
 from dwf_steps.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -61,7 +62,7 @@ def train_networks(
     start: Mapping[str, Tensor] | None = None,
     frozen: Collection[str] = (),
 ) -> TrainedNetworks:
-    """Train n networks at once with cross-entropy, each from its own seed.
+    """Train n networks at once with their task's loss, each from its own seed.
 
     With ``patience`` each network keeps the epoch of its lowest validation loss, and training
     ends when all have gone that many epochs without improving.
@@ -88,7 +89,7 @@ def train_networks(
     networks = {name: value.to(device, copy=True) for name, value in first.items()}
     parameters = architecture.parameters_of(networks).items()
     trained = [value.requires_grad_() for name, value in parameters if name not in frozen]
-    optimizer = make_optimizer(trained, training)
+    optimizer, task = make_optimizer(trained, training), task_of(dataset.train.tolerance)
     best = _Best.start(networks)
     first_epoch, first_batch = 0, 0
     state = checkpoint.load() if checkpoint else None
@@ -117,7 +118,7 @@ def train_networks(
                     seen = augment(seen, dataset.shape, training.augmentation, plans, epoch, batch)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(training, epoch * n_batches + batch, total)
-                take_step(architecture, networks, optimizer, seen, wanted, training)
+                take_step(architecture, networks, optimizer, seen, wanted, training, task)
                 report.advance()
                 if watch:
                     watch(epoch * n_batches + batch + 1, networks)

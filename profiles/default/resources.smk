@@ -104,6 +104,8 @@ def problem(wildcards):
     """The sizes that decide: networks n, of a shard s, weights d, examples m, generated networks g, latents
     k, weights of the velocity network v, ..."""
     if "zoo" not in wildcards.keys():
+        if "transfer" in wildcards.keys():
+            return SimpleNamespace(dataset=facts_of(CONFIG.dataset(CONFIG.transfers[wildcards.transfer])))
         return SimpleNamespace(dataset=CONFIG.datasets[wildcards.dataset].facts)
     zoo, network = zoo_of(wildcards), zoo_of(wildcards).architecture
     n, d, m = zoo_sizes(wildcards.zoo)
@@ -141,6 +143,16 @@ def problem(wildcards):
 def prepare_images_work(p):
     """Decoded images, one by one and together; a millisecond each."""
     return 3 * p.dataset.examples * p.dataset.features, 1e-3 * p.dataset.examples
+
+
+def prepare_texts_work(p):
+    """Texts as they are, some hundred bytes a token, and cut; a millisecond each, and the tokenizer's pieces."""
+    return 100 * p.dataset.examples * p.dataset.features, 60 + 1e-3 * p.dataset.examples
+
+
+def divide_transfer_data_work(p):
+    facts = p.dataset
+    return 28 * facts.examples * facts.features, 60 + 1e-7 * facts.examples * facts.features
 
 
 def divide_data_work(p):
@@ -270,6 +282,11 @@ def examples_seen(p):
         elif method.method != "reference_statistics":
             seen += 4 * method.examples
     return seen
+
+
+def export_pretrained_work(p):
+    """Networks are read, to be sure that they are whole, and copied where there are no hard links."""
+    return 4 * p.d, 12 * p.g * p.d / READ
 
 
 def transfer_work(p):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import Activation, Initialisation, MLPConfig
+from dwf_steps.config.architectures.base import Activation, Initialisation
+from dwf_steps.config.architectures.mlp import MLPConfig
 
 WIDTHS = [[4, 3], [3, 5, 2], [6, 8, 4, 3], [2, 1, 7, 1, 2]]
 INITIALISATIONS: list[Initialisation] = ["default", "he", "xavier", "uniform", "normal"]

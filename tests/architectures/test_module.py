@@ -8,7 +8,7 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import ModuleConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import GitRebasin
 from dwf_steps.errors import InputError
 from dwf_steps.randomness import torch_generator

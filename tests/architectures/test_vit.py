@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ViTConfig
-from dwf_steps.datasets.torchvision_import import torchvision
+from dwf_steps.config.architectures.images import ViTConfig
+from dwf_steps.libraries import torchvision
 from dwf_steps.randomness import torch_generator
 
 TINY = ViTConfig(kind="vit", image_size=8, width=8, depth=2, heads=2, mlp=12, classes=3)

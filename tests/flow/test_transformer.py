@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.training import train_flow

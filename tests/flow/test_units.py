@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.flow.units import UnitTokens
 
 

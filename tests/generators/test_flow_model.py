@@ -11,7 +11,7 @@ from bases import basis_of
 from torch import nn
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
 from dwf_steps.errors import InputError
 from dwf_steps.flow.source import STANDARD, Source

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import midpoint_barrier
 from dwf_steps.symmetry.permutation import permute

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.metrics import realign
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.storage.matrix import Row, WeightMatrix

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics import scores as scores_module
 from dwf_steps.metrics.scores import score_split
@@ -42,7 +42,6 @@ def test_scores_are_those_of_every_network_alone(widths: list[int]) -> None:
         logits = module(inputs).detach()
         assert scores.loss[i] == pytest.approx(F.cross_entropy(logits, targets).item(), rel=1e-5)
         assert scores.accuracy[i] == (logits.argmax(1) == targets).double().mean().item()
-        np.testing.assert_array_equal(scores.predictions[i], logits.argmax(1).numpy())
 
 
 @pytest.mark.parametrize("examples", [1, 10, 52, M, 1000])
@@ -52,7 +51,6 @@ def test_scores_do_not_depend_on_the_block_size(examples: int, monkeypatch: pyte
     whole = score_split(architecture, networks, split)
     monkeypatch.setattr(scores_module, "ACTIVATIONS_BYTES", {"cpu": examples * N * 8 * 4})
     blocks = score_split(architecture, networks, split)
-    np.testing.assert_array_equal(blocks.predictions, whole.predictions)
     np.testing.assert_array_equal(blocks.accuracy, whole.accuracy)
     np.testing.assert_allclose(blocks.loss, whole.loss, rtol=1e-6)
 
@@ -61,9 +59,8 @@ def test_even_one_example_beyond_the_budget_is_scored(monkeypatch: pytest.Monkey
     architecture, split = architecture_of([4, 8, 3]), random_split(4, 3)
     whole = score_split(architecture, random_networks(architecture), split)
     monkeypatch.setattr(scores_module, "ACTIVATIONS_BYTES", {"cpu": 1})
-    np.testing.assert_array_equal(
-        score_split(architecture, random_networks(architecture), split).predictions, whole.predictions
-    )
+    again = score_split(architecture, random_networks(architecture), split)
+    np.testing.assert_array_equal(again.accuracy, whole.accuracy)
 
 
 def test_a_network_of_zeros_is_as_good_as_a_guess() -> None:

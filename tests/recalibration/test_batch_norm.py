@@ -7,7 +7,8 @@ from own_networks import with_batch_norm
 from torch import nn
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig, ModuleConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.recalibration import BatchNorm, ReferenceStatistics
 from dwf_steps.datasets.splits import Split
 from dwf_steps.randomness import torch_generator

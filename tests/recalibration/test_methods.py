@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from torch.nn import functional as F
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.recalibration import FineTune, LastLayer, Repair
 from dwf_steps.datasets.splits import Split
 from dwf_steps.recalibration.last_layer import refit_last_layer

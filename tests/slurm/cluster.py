@@ -127,7 +127,7 @@ class Cluster:
         self.wait_for(lambda: "idle" in self.run("sinfo", "--noheader", "--format=%t"), "the node to be idle")
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
-        """Wait for ``condition``, on a busy machine too; a Slurm command that fails meanwhile means not yet."""
+        """Wait for ``condition``, however busy the machine; a Slurm command that fails means not yet."""
         deadline, reason = time.monotonic() + seconds, ""
         while True:
             try:

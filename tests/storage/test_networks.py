@@ -15,7 +15,9 @@ from safetensors.numpy import save_file
 from dwf_steps import load_network
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import Activation, MLPConfig, ResNetConfig
+from dwf_steps.config.architectures.base import Activation
+from dwf_steps.config.architectures.images import ResNetConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.networks import (

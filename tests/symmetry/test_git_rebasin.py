@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.symmetry import git_rebasin
 from dwf_steps.symmetry.git_rebasin import Matching, match_weights, squared_norms
 from dwf_steps.symmetry.permutation import Permutations, permute

@@ -6,7 +6,8 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import Activation, MLPConfig
+from dwf_steps.config.architectures.base import Activation
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.symmetry.permutation import Permutations, permute, permute_axis, unit_counts
 from dwf_steps.symmetry.spec import PermutationSpec
 

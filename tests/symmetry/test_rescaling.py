@@ -6,7 +6,7 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import MLPConfig
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.symmetry.rescaling import normalize_incoming
 
 Networks = dict[str, np.ndarray]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ViTConfig
+from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.canonicalization import Pairing, Transfusion
 from dwf_steps.symmetry.canonical import canonicalize, function_change
 from dwf_steps.symmetry.permutation import permute

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from dwf_steps.architectures import build, module
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import ResNetConfig
+from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.zoo import TrainingConfig
+from dwf_steps.metrics.tasks import Classification
 from dwf_steps.randomness import torch_generator
 from dwf_steps.zoo.optimization import clip_gradients, learning_rate, make_optimizer, take_step
 
@@ -28,7 +29,7 @@ def after_steps(training: TrainingConfig, steps: int = 3) -> dict[str, Tensor]:
     for _ in range(steps):
         inputs = torch.randn(N, B, 3 * 64, generator=draws)
         targets = torch.randint(3, (N, B), generator=draws)
-        take_step(network, networks, optimizer, inputs, targets, training)
+        take_step(network, networks, optimizer, inputs, targets, training, Classification())
     return {name: value.detach() for name, value in networks.items()}
 
 

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import Activation, MLPConfig
+from dwf_steps.config.architectures.base import Activation
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset

@@ -1,7 +1,7 @@
-"""torchvision, importable beside a CPU-only PyTorch.
+"""torchvision and transformers, which imports it, beside a CPU-only PyTorch.
 
-The wheel's compiled extension does not load there, and the import then fails because two operator schemas
-are missing. Declaring the two is enough for data sets, transforms and models.
+The compiled extension of torchvision's wheel does not load there, and the import then fails because two
+operator schemas are missing. Declaring the two is enough for data sets, transforms and models.
 """
 
 import importlib
@@ -32,6 +32,12 @@ def torchvision(name: str) -> ModuleType:
             library.define(operator + schema)
         _KEEP_ALIVE.append(library)
         return importlib.import_module(f"torchvision.{name}")
+
+
+def transformers(name: str) -> ModuleType:
+    """Return a module of transformers."""
+    torchvision("transforms")
+    return importlib.import_module(f"transformers.{name}")
 
 
 _KEEP_ALIVE: list[torch.library.Library] = []

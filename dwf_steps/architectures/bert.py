@@ -1,0 +1,91 @@
+"""BERT, transformers'."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from dwf_steps.architectures.module import FunctionalArchitecture
+from dwf_steps.config.architectures.bert import BertConfig
+from dwf_steps.libraries import transformers
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection
+
+PADDING = 0  # the token that fills short texts up; nothing attends to it
+
+
+class BertArchitecture(FunctionalArchitecture):
+    """`transformers.BertForSequenceClassification` (Devlin et al. 2019), with its own state-dict keys and
+    without dropout.
+
+    Inputs are tokens' numbers, as floats. The residual stream, which layer norms, embeddings and pooler
+    share, is left alone; heads, dimensions within heads, hidden units of the MLPs and what the pooler tells
+    the classifier may be permuted.
+    """
+
+    config: BertConfig
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config, partial(_make, config))
+
+    def call(self, network: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        tokens = inputs.long()
+        asked = {"input_ids": tokens, "attention_mask": tokens != PADDING}
+        logits: Tensor = functional_call(self._module, network, (), asked).logits
+        return logits
+
+    def pretrained_config(self) -> dict[str, Any]:
+        """Return the `config.json` that lies beside the weights of a pretrained model."""
+        return dict(_library_config(self.config).to_dict(), architectures=[type(self._module).__name__])
+
+    def permutation_spec(self) -> PermutationSpec:
+        spec = super().permutation_spec()
+        for layer in self._layers():
+            hidden = f"{layer}.mlp"
+            spec[f"{layer}.intermediate.dense.weight"] = (hidden, None)
+            spec[f"{layer}.intermediate.dense.bias"] = (hidden,)
+            spec[f"{layer}.output.dense.weight"] = (None, hidden)
+        spec["bert.pooler.dense.weight"] = ("pooler", None)
+        spec["bert.pooler.dense.bias"] = ("pooler",)
+        spec["classifier.weight"] = (None, "pooler")
+        return spec
+
+    def attention_spec(self) -> list[Attention]:
+        attentions = []
+        for layer in self._layers():
+            name = f"{layer}.attention"
+            query, key, value = (
+                Projection(f"{name}.self.{part}.weight", f"{name}.self.{part}.bias")
+                for part in ("query", "key", "value")
+            )
+            output = f"{name}.output.dense.weight"
+            attentions.append(Attention(query, key, value, output, self.config.heads))
+        return attentions
+
+    def _layers(self) -> list[str]:
+        return [f"bert.encoder.layer.{i}" for i in range(self.config.depth)]
+
+
+def _make(config: BertConfig) -> nn.Module:
+    stock = transformers("models.bert.modeling_bert").BertForSequenceClassification
+    module: nn.Module = stock(_library_config(config))
+    return module
+
+
+def _library_config(config: BertConfig) -> Any:
+    return transformers("models.bert.configuration_bert").BertConfig(
+        vocab_size=config.vocabulary,
+        hidden_size=config.width,
+        num_hidden_layers=config.depth,
+        num_attention_heads=config.heads,
+        intermediate_size=config.mlp,
+        max_position_embeddings=config.length,
+        num_labels=config.classes,
+        problem_type="regression" if config.classes == 1 else "single_label_classification",
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        dtype=torch.float32,
+        # The fused attention has no rule for many networks at once.
+        attn_implementation="eager",
+    )

@@ -1,0 +1,158 @@
+"""Networks for colour images."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dwf_steps.config.architectures.base import NetworkConfig, Size
+
+
+class ColourImages(NetworkConfig):
+    """What networks for colour images have in common."""
+
+    image_size: Size = 32
+    """Height and width of an image."""
+    classes: Annotated[int, Field(ge=2)]
+    """The number of outputs."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image."""
+        return 3, self.image_size, self.image_size
+
+    @property
+    def features(self) -> int:
+        """The values of one input."""
+        return math.prod(self.shape)
+
+    @property
+    def needed(self) -> str:
+        """What must be set to fit other data, for messages."""
+        return f"image_size and architecture.classes: found {self.image_size} and {self.classes}"
+
+
+class ResNetConfig(ColourImages):
+    """A residual network for small colour images: 3x3 stem, no max-pooling, torchvision's blocks and keys."""
+
+    kind: Literal["resnet20", "resnet18"]
+    """ResNet-20: three stages of three blocks, 16-32-64 channels; ResNet-18: four of two, 64-128-256-512."""
+    width_multiplier: Annotated[float, Field(gt=0)] = 1.0
+    """Channels of every stage, relative to these."""
+
+    @property
+    def symmetries(self) -> list[str]:
+        """Which kinds of symmetries it has."""
+        return ["permutation_spec"]
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each stage."""
+        first, stages = (16, 3) if self.kind == "resnet20" else (64, 4)
+        return [max(1, round(first * 2**i * self.width_multiplier)) for i in range(stages)]
+
+    @property
+    def blocks(self) -> int:
+        """Basic blocks, of two convolutions, in each stage."""
+        return 3 if self.kind == "resnet20" else 2
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of weights, d."""
+        before, total = self.widths[0], (3 * 9 + 2) * self.widths[0]
+        for stage, width in enumerate(self.widths):
+            total += (9 * before + 2) * width + (2 * self.blocks - 1) * (9 * width + 2) * width
+            total += (before + 2) * width * (stage > 0)
+            before = width
+        return total + (before + 1) * self.classes
+
+    @property
+    def multiplications(self) -> int:
+        """What one input takes: a channel of a convolution takes nine for every channel and place before."""
+        before, size = self.widths[0], self.image_size
+        total = 27 * before * size**2
+        for stage, width in enumerate(self.widths):
+            size = -(-size // 2) if stage else size
+            total += (9 * before + before * (stage > 0) + 9 * width * (2 * self.blocks - 1)) * width * size**2
+            before = width
+        return total
+
+    @property
+    def most_units(self) -> int:
+        """The channels that the largest permutation acts on."""
+        return max(self.widths)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The values that each layer says of one input."""
+        said, size = [self.widths[0] * self.image_size**2], self.image_size
+        for stage, width in enumerate(self.widths):
+            size = -(-size // 2) if stage else size
+            said += [width * size**2] * (2 * self.blocks)
+        return (*said, self.classes)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether it has batch normalisation."""
+        return True
+
+
+class ViTConfig(ColourImages):
+    """A vision transformer, torchvision's `VisionTransformer`, for colour images."""
+
+    kind: Literal["vit"]
+    """The family of networks."""
+    patch_size: Size = 4
+    """Height and width of a patch; divides image_size."""
+    width: Size = 192
+    """Width of the residual stream; a multiple of heads."""
+    depth: Size = 6
+    """Number of transformer layers."""
+    heads: Size = 3
+    """Attention heads of a layer."""
+    mlp: Size = 768
+    """Hidden units of each layer's MLP."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "ViTConfig":
+        if self.image_size % self.patch_size:
+            raise ValueError(f"patch_size ({self.patch_size}) must divide image_size ({self.image_size})")
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+    @property
+    def symmetries(self) -> list[str]:
+        """Which kinds of symmetries it has."""
+        return ["permutation_spec", "attention_spec"]
+
+    @property
+    def tokens(self) -> int:
+        """Patches of an image, and the class token."""
+        return (self.image_size // self.patch_size) ** 2 + 1
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of weights, d."""
+        width, mlp = self.width, self.mlp
+        embeddings = (3 * self.patch_size**2 + 1) * width + width + self.tokens * width
+        attention, norms = (width + 1) * 4 * width, 4 * width
+        layer = attention + norms + (width + 1) * mlp + (mlp + 1) * width
+        return embeddings + self.depth * layer + 2 * width + (width + 1) * self.classes
+
+    @property
+    def multiplications(self) -> int:
+        """What one input takes: every token all weights, and all tokens' scores and means."""
+        return self.n_parameters * self.tokens + 2 * self.depth * self.width * self.tokens**2
+
+    @property
+    def most_units(self) -> int:
+        """The units that the largest permutation acts on."""
+        return self.mlp
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The values that each layer says of one input."""
+        tokens = self.tokens
+        said = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
+        return (self.width * tokens, *(said * self.depth), self.classes)

@@ -1,0 +1,54 @@
+"""Making another data set fit the networks that are taken to it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from dwf_steps.datasets.splits import Dataset, Split
+from dwf_steps.errors import InputError
+
+
+def scaled(dataset: Dataset, size: int) -> Dataset:
+    """Return images of another height and width, bilinear, without aliasing.
+
+    Raises
+    ------
+    InputError
+        If the data are no images.
+    """
+    if dataset.shape is None:
+        raise InputError("size: the data are no images; leave it out")
+    shape = dataset.shape
+
+    def smaller(split: Split) -> Split:
+        images = torch.from_numpy(split.inputs).view(-1, *shape)
+        images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+        return replace(split, inputs=images.flatten(1).numpy())
+
+    return replace(dataset.with_splits(smaller), shape=(shape[0], size, size))
+
+
+def renamed(dataset: Dataset, classes: Sequence[int | None]) -> Dataset:
+    """Return the data with each class called by the output that stands for it; examples of classes that have
+    none are left out.
+
+    Raises
+    ------
+    InputError
+        If the classes named are not as many as the data have.
+    """
+    if len(classes) != dataset.n_classes:
+        raise InputError(
+            f"classes: found {len(classes)}, but the data have {dataset.n_classes} classes; name an output "
+            "for each, or null"
+        )
+    outputs = np.array([-1 if output is None else output for output in classes])
+
+    def of(split: Split) -> Split:
+        targets = outputs[split.targets]
+        return replace(split, inputs=split.inputs[targets >= 0], targets=targets[targets >= 0])
+
+    return dataset.with_splits(of)

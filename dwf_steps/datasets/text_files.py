@@ -1,0 +1,140 @@
+"""Texts of one's own: csv or parquet files, cut into the tokens of a WordPiece tokenizer."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tokenizers import BertWordPieceTokenizer
+
+from dwf_steps.config.dataset import TextFiles
+from dwf_steps.datasets.tables import scaled
+from dwf_steps.errors import InputError
+from dwf_steps.libraries import transformers
+
+PADDING = 0  # the token that fills short texts up, as in BERT
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+ALPHABET = 1000  # different characters at most that a vocabulary is made of; the others are unknown
+
+
+@dataclass(frozen=True)
+class Texts:
+    """``tokens`` (m, length) int32, filled up with `PADDING`, and ``targets`` (m,): classes, int64, or
+    numbers from 0 to 1, float32."""
+
+    tokens: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def read_texts(config: TextFiles) -> tuple[Texts, Texts | None, list[str], Any]:
+    """Read training and test texts and cut them; return them with the names of their classes, in their order,
+    and the tokenizer, a `transformers.BertTokenizer`.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or not what it should be, a row has no text or no label, a number is out of
+        range, or the test set has a class of its own.
+    """
+    train = _read(config, config.train)
+    test = None if config.test is None else _read(config, config.test)
+    tokenizer = make_tokenizer(config, train[config.text].tolist())
+    classes = [] if config.regression else sorted(train[config.label].astype(str).unique())
+    if len(classes) == 1:
+        raise InputError(f"{config.train}: found 1 class, expected at least 2; for numbers, set `regression`")
+
+    def cut(frame: pd.DataFrame, path: Path) -> Texts:
+        tokens = tokenizer(
+            frame[config.text].tolist(),
+            truncation=True,
+            padding="max_length",
+            max_length=config.length,
+            return_tensors="np",
+        )["input_ids"]
+        if config.regression:
+            targets = scaled(frame[config.label], config.regression, str(path))
+        else:
+            targets = _numbered(frame[config.label].astype(str), classes, path)
+        return Texts(tokens.astype(np.int32), targets)
+
+    cut_test = None if test is None or config.test is None else cut(test, config.test)
+    return cut(train, config.train), cut_test, classes, tokenizer
+
+
+def make_tokenizer(config: TextFiles, texts: list[str]) -> Any:
+    """Return the tokenizer that a configuration names, or one trained on ``texts``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or fills up with another token than `PADDING`.
+    """
+    kind = transformers("models.bert.tokenization_bert").BertTokenizer
+    if config.tokenizer is None:
+        return kind(vocab=train_vocabulary(texts, config.vocabulary), do_lower_case=True)
+    try:
+        tokenizer = kind.from_pretrained(config.tokenizer, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{config.tokenizer}: no tokenizer can be read from there ({error})") from error
+    if tokenizer.pad_token_id != PADDING:
+        raise InputError(
+            f"{config.tokenizer}: fills texts up with token {tokenizer.pad_token_id}, expected {PADDING}, as "
+            "BERT's do"
+        )
+    return tokenizer
+
+
+def train_vocabulary(texts: list[str], size: int) -> dict[str, int]:
+    """Return the numbers of at most ``size`` pieces of words, in lower case, the same for the same texts.
+
+    The trainer numbers the pieces within words that it starts from in an order that changes from run to run,
+    and decides between equally frequent pairs by these numbers. Handed over as special tokens they come
+    first, in the order given.
+    """
+    tokenizer = BertWordPieceTokenizer(lowercase=True)
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(tokenizer.normalizer.normalize_str(text))
+    characters = sorted(c for c, _ in counts.most_common(ALPHABET) if not c.isspace())
+    tokenizer.train_from_iterator(
+        texts,
+        vocab_size=size,
+        limit_alphabet=ALPHABET,
+        show_progress=False,
+        special_tokens=[*SPECIAL, *(f"##{c}" for c in characters)],
+    )
+    return dict(tokenizer.get_vocab())
+
+
+def _read(config: TextFiles, path: Path) -> pd.DataFrame:
+    """Return the columns of texts and labels."""
+    try:
+        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable csv or parquet file ({error}); replace it") from error
+    for column in (config.text, config.label):
+        if column not in frame.columns:
+            raise InputError(
+                f"{path}: no column {column!r}; its columns are {', '.join(map(str, frame.columns))}"
+            )
+        if frame[column].isna().any():
+            row = int(frame[column].isna().to_numpy().argmax())
+            raise InputError(f"{path}: {column!r} is empty in data row {row}; fill or remove it")
+    if not len(frame):
+        raise InputError(f"{path}: has no rows")
+    return frame.astype({config.text: str})[[config.text, config.label]]
+
+
+def _numbered(labels: pd.Series, classes: list[str], path: Path) -> np.ndarray:
+    if foreign := sorted(set(labels) - set(classes)):
+        raise InputError(
+            f"{path}: classes {', '.join(foreign)} do not occur in the training texts, which have "
+            f"{', '.join(classes)}"
+        )
+    numbers = {name: i for i, name in enumerate(classes)}
+    return labels.map(numbers).to_numpy(np.int64)

@@ -1,0 +1,46 @@
+"""Cut texts of one's own into tokens, once for every zoo that asks for them."""
+
+import json
+import logging
+from pathlib import Path
+
+from dwf_steps.config.dataset import TextFiles
+from dwf_steps.config.section import Section
+from dwf_steps.datasets.text_files import PADDING, read_texts
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.arrays import save_record
+from dwf_steps.storage.atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+
+class PrepareTextsSettings(Section):
+    """Where the texts lie, and how they are cut."""
+
+    texts: TextFiles
+
+
+def prepare_texts(settings: PrepareTextsSettings, output: Path) -> None:
+    """Write `train.npz`, the folder `tokenizer` and, where there are such, `test.npz` and `classes.json` into
+    a folder."""
+    train, test, classes, tokenizer = read_texts(settings.texts)
+    with replacing(output) as partial:
+        partial.mkdir()
+        for name, texts in (("train", train), ("test", test)):
+            if texts is not None:
+                save_record(partial / f"{name}.npz", texts)
+                full = (texts.tokens[:, -1] != PADDING).mean()
+                logger.info("%s: %d texts, %.1f %% of them of full length", name, len(texts), 100 * full)
+        logger.info("%d tokens", len(tokenizer))
+        tokenizer.save_pretrained(partial / "tokenizer")
+        if classes:
+            (partial / "classes.json").write_text(json.dumps(classes, indent=1) + "\n")
+
+
+def main() -> None:
+    args = parser(__doc__, "output").parse_args()
+    prepare_texts(parse_settings(PrepareTextsSettings, args.settings), args.output)
+
+
+if __name__ == "__main__":
+    run(main)
