@@ -8,6 +8,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Dataset
+from dwf_steps.randomness import torch_generator
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.zoo.importing import import_networks
 from dwf_steps.zoo.shards import write_scored_shard
@@ -31,8 +32,9 @@ def import_zoo(
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
-    state = architecture.module().state_dict()
-    arrays = import_networks(files, {name: value.numpy() for name, value in state.items()}, settings.keys)
+    state = architecture.initial_state("default", torch_generator("keys and shapes"))
+    expected = {name: value.numpy() for name, value in state.items()}
+    arrays = import_networks(files, expected, settings.keys, architecture.tied)
     write_scored_shard(
         architecture,
         dataset,

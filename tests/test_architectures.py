@@ -12,7 +12,7 @@ from checkout import Checkout, one_cell
 from PIL import Image
 from safetensors.torch import load_file
 
-from dwf_steps.libraries import torchvision
+from dwf_steps.libraries import torchvision, transformers
 from dwf_steps.storage.networks import load_network
 
 
@@ -67,6 +67,23 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
         checkout.config["experiments"][-1]
         | {"generators": ["copy", "flow"], "recalibrations": ["batch_norm"]}
     )
+    words = ["awful", "bad", "fair", "good", "great"]
+    texts = [f"A {words[i % 5]} {['play', 'film', 'book'][i % 3]}, {i}." for i in range(80)]
+    pd.DataFrame({"text": texts, "label": [i % 5 for i in range(80)]}).to_csv(
+        checkout.folder / "reviews.csv", index=False
+    )
+    reviews = {"train": "reviews.csv", "length": 8, "vocabulary": 100, "regression": {"high": 4}}
+    checkout.config["datasets"]["reviews"] = reviews
+    checkout.config["zoos"]["bert"] = checkout.config["zoos"]["micro"] | {
+        "dataset": "reviews",
+        "architecture": {"kind": "bert", "length": 8, "vocabulary": 100, "width": 8, "depth": 1}
+        | {"heads": 2, "mlp": 12},
+        "training": {"epochs": 40, "lr": 0.01, "batch_size": 16},
+    }
+    checkout.config["experiments"].append(
+        checkout.config["experiments"][-3]
+        | {"zoos": ["bert"], "generators": ["flow", "copy"], "recalibrations": ["none"]}
+    )
     for i in range(40):  # grey images of another size, two classes
         (checkout.folder / f"shades/{i % 2}").mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (6, 6), (i + 180 * (i % 2),) * 3).save(checkout.folder / f"shades/{i % 2}/{i}.png")
@@ -76,7 +93,7 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
         "swapped": {"dataset": "colours", "classes": [1, None, 0], **tuning},
         "shades": {"dataset": "shades", "size": 4, "head": "new", "frozen": 0.5, **tuning},
     }
-    checkout.config["experiments"][-1]["transfers"] = ["swapped", "shades"]
+    checkout.config["experiments"][3]["transfers"] = ["swapped", "shades"]
     checkout.write_config()
     checkout.snakemake("all")
     return checkout
@@ -88,7 +105,7 @@ def test_all_of_the_workflow_runs(run: Checkout) -> None:
     assert set(table.recalibration) == {"none", "steps", "reference", "batch_norm"}
     own = table.query("metric == 'accuracy' and recalibration != 'reference'")
     assert own.zoo_mean.min() > 0.5
-    for cell in ("micro/git_rebasin", "vit/transfusion", "resnet/git_rebasin"):
+    for cell in ("micro/git_rebasin", "vit/transfusion", "resnet/git_rebasin", "bert/transfusion"):
         alignment = pd.read_csv(run.folder / f"results/{cell}/alignment.csv")
         assert alignment.function_change.max() < 1e-6
         others = alignment[alignment.distance_before > 0]
@@ -116,6 +133,23 @@ def test_a_generated_transformer_loads_into_the_stock_class(run: Checkout) -> No
     stock.load_state_dict(load_file(path))
     expected = load_network(path)(images := torch.rand(2, 3, 4, 4))
     torch.testing.assert_close(stock.eval()(images), expected)
+
+
+def test_a_generated_bert_predicts_numbers_and_is_what_from_pretrained_takes(run: Checkout) -> None:
+    cell = run.folder / "results/bert/transfusion/pca_4/copy/none"
+    table = pd.read_csv(run.folder / "results/tables/accuracy.csv").query("zoo == 'bert'")
+    assert set(table.metric) == {"accuracy", "loss", "spearman", "r2", "mean_absolute_error"}
+    assert table.query("metric == 'spearman'").zoo_mean.min() > 0.8
+    novelty = pd.read_csv(run.folder / "results/tables/novelty.csv").query("zoo == 'bert'")
+    assert novelty.mean_absolute_difference_mean.notna().all() and novelty.jensen_shannon_mean.isna().all()
+    library = "models.bert.modeling_bert", "models.bert.tokenization_bert"
+    network, tokenizer = (
+        getattr(transformers(module), kind).from_pretrained(cell / "pretrained/sample-0")
+        for module, kind in zip(library, ("BertForSequenceClassification", "BertTokenizer"), strict=True)
+    )
+    said = network(**tokenizer(["A great film, 3.", "A bad play, 4."], padding=True, return_tensors="pt"))
+    assert said.logits[0] - said.logits[1] > 0.25  # two stars
+    assert pd.read_csv(cell / "metrics.csv").spearman.min() > 0.8
 
 
 def test_generated_statistics_of_copies_are_their_own(run: Checkout) -> None:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 import torch
@@ -28,6 +29,8 @@ class Architecture(ABC):
     buffers
         What else its state dict has: running statistics (float32), and counters (integers), which nothing
         touches.
+    tied
+        Further names of parameters in the module's state dict, each with the one under which it is kept.
     layers
         How many values each layer says of one input.
     """
@@ -35,6 +38,7 @@ class Architecture(ABC):
     config: ArchitectureConfig
     layout: Layout
     buffers: tuple[str, ...] = ()
+    tied: Mapping[str, str] = MappingProxyType({})
     layers: tuple[int, ...]
 
     @abstractmethod

@@ -13,6 +13,7 @@ from dwf_steps.libraries import transformers
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection
 
 PADDING = 0  # the token that fills short texts up; nothing attends to it
+LOWEST = torch.finfo(torch.float32).min
 
 
 class BertArchitecture(FunctionalArchitecture):
@@ -31,7 +32,10 @@ class BertArchitecture(FunctionalArchitecture):
 
     def call(self, network: dict[str, Tensor], inputs: Tensor) -> Tensor:
         tokens = inputs.long()
-        asked = {"input_ids": tokens, "attention_mask": tokens != PADDING}
+        # What is added to the scores. A plain mask would be looked at to make it, which many networks at once
+        # do not allow.
+        mask = torch.zeros_like(inputs, dtype=torch.float32).masked_fill(tokens == PADDING, LOWEST)
+        asked = {"input_ids": tokens, "attention_mask": mask[:, None, None]}
         logits: Tensor = functional_call(self._module, network, (), asked).logits
         return logits
 

@@ -53,8 +53,8 @@ class FunctionalArchitecture(Architecture):
     Raises
     ------
     InputError
-        If it does not return a module of the sizes stated, or the module has what cannot be treated: tied
-        parameters, dropout, batch normalisation without running statistics, buffers of other types.
+        If it does not return a module of the sizes stated, or the module has what cannot be treated:
+        dropout, batch normalisation without running statistics, buffers of other types.
     """
 
     config: FunctionalConfig
@@ -68,9 +68,12 @@ class FunctionalArchitecture(Architecture):
             name: part for name, part in self._module.named_modules() if isinstance(part, BatchNorm)
         }
         parameters = dict(self._module.named_parameters())
-        self.shapes = {name: tuple(value.shape) for name, value in self._module.state_dict().items()}
+        names = {id(value): name for name, value in parameters.items()}
+        every = self._module.named_parameters(remove_duplicate=False)
+        self.tied = {name: names[id(value)] for name, value in every if name not in parameters}
+        self.shapes = {name: tuple(value.shape) for name, value in self._state(self._module).items()}
         self.buffers = tuple(name for name in self.shapes if name not in parameters)
-        self._refuse(parameters)
+        self._refuse()
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
         self.layers = self._sizes()
 
@@ -89,7 +92,7 @@ class FunctionalArchitecture(Architecture):
         if initialisation != "default":
             raise ValueError(f"{self.config.called} initialises itself; found {initialisation!r}")
         seed = int(torch.randint(2**62, (), generator=generator))
-        return self._new(seed).state_dict()
+        return self._state(self._new(seed))
 
     def groups(self, n: int, device: torch.device) -> list[slice]:
         # One large network fills a device, and is faster alone than as a group of a grouped convolution.
@@ -168,11 +171,12 @@ class FunctionalArchitecture(Architecture):
             )
         return module.eval()
 
-    def _refuse(self, parameters: Mapping[str, Tensor]) -> None:
+    def _state(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return a module's state dict, tied parameters once."""
+        return {name: value for name, value in module.state_dict().items() if name not in self.tied}
+
+    def _refuse(self) -> None:
         module, name = self._module, self.config.called
-        own = dict(module.named_parameters(remove_duplicate=False))
-        if tied := sorted(own.keys() - parameters.keys()):
-            raise InputError(f"{name}: tied parameters are not supported: {', '.join(tied)}")
         state = module.state_dict()
         if others := [key for key in self.buffers if state[key].dtype not in (torch.float32, torch.int64)]:
             raise InputError(
@@ -211,7 +215,7 @@ class FunctionalArchitecture(Architecture):
 
         hooks = [part.register_forward_hook(note) for part in self._module.modules()]
         try:
-            output = self.call(dict(self._module.state_dict()), torch.zeros(1, *self.config.shape))
+            output = self.call(self._state(self._module), torch.zeros(1, *self.config.shape))
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"{self.config.called}: does not take inputs of shape {list(self.config.shape)} ({error}); "

@@ -151,6 +151,8 @@ class TextFiles(Section):
     """The column with classes, which are numbered in sorted order, or with numbers."""
     regression: Regression | None = None
     """Given where labels are numbers to predict."""
+    sample: Annotated[int, Field(ge=2)] | None = None
+    """Rows of each file at most, drawn at random; all by default."""
     length: Annotated[int, Field(ge=3)] = 128
     """Tokens of a text, the first and the last included that mark its ends; longer ones are cut."""
     tokenizer: Path | None = None
@@ -166,10 +168,12 @@ class TextFiles(Section):
 
     def _count(self) -> int:
         if self.train.suffix == ".csv":  # a text takes some bytes; only the size of jobs follows from it
-            return self.train.stat().st_size // 100
-        from pyarrow.parquet import read_metadata
+            count = self.train.stat().st_size // 100
+        else:
+            from pyarrow.parquet import read_metadata
 
-        return int(read_metadata(self.train).num_rows)
+            count = int(read_metadata(self.train).num_rows)
+        return min(count, self.sample or count)
 
 
 def _files_kind(value: Any) -> str:

@@ -82,7 +82,7 @@ def scaled(targets: pd.Series, regression: Regression, where: str) -> np.ndarray
     if not inside.all():
         row = int(np.argmin(inside))
         raise InputError(
-            f"{where}: {targets.name!r} is {targets.iloc[row]!r} in data row {row}, expected a number from "
-            f"{regression.low:g} to {regression.high:g}; correct it, or `regression`"
+            f"{where}: {targets.name!r} is {targets.tolist()[row]!r} in data row {row}, expected a number "
+            f"from {regression.low:g} to {regression.high:g}; correct it, or `regression`"
         )
     return ((numbers - regression.low) / (regression.high - regression.low)).astype(np.float32)

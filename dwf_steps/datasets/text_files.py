@@ -13,6 +13,7 @@ from dwf_steps.config.dataset import TextFiles
 from dwf_steps.datasets.tables import scaled
 from dwf_steps.errors import InputError
 from dwf_steps.libraries import transformers
+from dwf_steps.randomness import numpy_generator
 
 PADDING = 0  # the token that fills short texts up, as in BERT
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -127,6 +128,9 @@ def _read(config: TextFiles, path: Path) -> pd.DataFrame:
             raise InputError(f"{path}: {column!r} is empty in data row {row}; fill or remove it")
     if not len(frame):
         raise InputError(f"{path}: has no rows")
+    if config.sample is not None and config.sample < len(frame):
+        rows = numpy_generator("sample of texts", 0).permutation(len(frame))[: config.sample]
+        frame = frame.iloc[np.sort(rows)]
     return frame.astype({config.text: str})[[config.text, config.label]]
 
 

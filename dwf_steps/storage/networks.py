@@ -146,8 +146,10 @@ def load_network(path: str | Path) -> "nn.Module":
             "only networks written by this workflow can be rebuilt from the file alone"
         )
     config = TypeAdapter(ArchitectureConfig).validate_json(metadata[ARCHITECTURE])
-    module = build(config).module()
-    module.load_state_dict({k: torch.from_numpy(v) for k, v in load_state(path).items()})
+    architecture = build(config)
+    state = {name: torch.from_numpy(array) for name, array in load_state(path).items()}
+    module = architecture.module()
+    module.load_state_dict(state | {name: state[kept] for name, kept in architecture.tied.items()})
     return module.eval()
 
 

@@ -1,7 +1,8 @@
 """Reading networks that others trained."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -17,7 +18,10 @@ LISTED = 20  # problems named in one error message
 
 
 def import_networks(
-    paths: list[Path], expected: Mapping[str, np.ndarray], keys: Mapping[str, str]
+    paths: list[Path],
+    expected: Mapping[str, np.ndarray],
+    keys: Mapping[str, str],
+    tied: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """Read one state dict a file and stack them, arrays (n, *shape).
 
@@ -29,6 +33,8 @@ def import_networks(
         A network of the architecture: its keys, shapes and types.
     keys
         Renames the beginnings of keys.
+    tied
+        Further names of parameters, each with the one that counts; files may have either, or both.
 
     Raises
     ------
@@ -44,7 +50,7 @@ def import_networks(
         except InputError as error:
             problems.append(str(error))
             continue
-        found = _differences(state, expected)
+        found = [*_untie(state, tied), *_differences(state, expected)]
         problems += [f"{path}: {problem}" for problem in found]
         if not found:
             states.append({name: state[name].astype(own.dtype) for name, own in expected.items()})
@@ -94,6 +100,13 @@ def _rename(path: Path, state: Mapping[str, np.ndarray], keys: Mapping[str, str]
             raise InputError(f"{path}: two keys become {new!r}; correct the zoo's 'keys'")
         result[new] = array
     return result
+
+
+def _untie(state: dict[str, np.ndarray], tied: Mapping[str, str]) -> Iterator[str]:
+    """Keep tied parameters under one name; yield a line for those that differ."""
+    for name, kept in tied.items():
+        if name in state and not np.array_equal(state.setdefault(kept, other := state.pop(name)), other):
+            yield f"{name} and {kept} are tied in the architecture, but differ"
 
 
 def _differences(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> list[str]:

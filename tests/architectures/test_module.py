@@ -1,10 +1,13 @@
 """Modules of one's own: run many at once as one by one, aligned by what they state, refused with a reason."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import own_networks
 import pytest
 import torch
+from safetensors.torch import load_model
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
@@ -12,8 +15,10 @@ from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import GitRebasin
 from dwf_steps.errors import InputError
 from dwf_steps.randomness import torch_generator
+from dwf_steps.storage.networks import load_network, save_network
 from dwf_steps.symmetry.canonical import canonicalize, function_change
 from dwf_steps.symmetry.permutation import permute
+from dwf_steps.zoo.importing import import_networks
 
 N, BATCH, SHAPE = 3, 7, (3, 4, 4)
 
@@ -28,7 +33,11 @@ def networks(architecture: Architecture, n: int = N) -> dict[str, torch.Tensor]:
     return {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
 
 
-CASES = [("SmallCNN", SHAPE), ("plain", (4,))]
+def load(module: torch.nn.Module, architecture: Architecture, state: dict[str, torch.Tensor]) -> None:
+    module.load_state_dict(state | {name: state[kept] for name, kept in architecture.tied.items()})
+
+
+CASES = [("SmallCNN", SHAPE), ("plain", (4,)), ("tied", (3,))]
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
@@ -41,7 +50,7 @@ def test_many_networks_say_what_each_says(name: str, shape: tuple[int, ...]) -> 
         assert together.shape == (N, BATCH, 3)
         for i in range(N):
             module = architecture.module()
-            module.load_state_dict({key: value[i] for key, value in parameters.items()})
+            load(module, architecture, {key: value[i] for key, value in parameters.items()})
             x = inputs if inputs.dim() == 2 else inputs[i]
             torch.testing.assert_close(together[i], module(x.view(BATCH, *shape)), rtol=1e-4, atol=1e-5)
 
@@ -53,7 +62,7 @@ def test_every_network_gets_its_own_gradient(name: str, shape: tuple[int, ...]) 
     inputs = torch.randn(N, BATCH, int(np.prod(shape)))
     architecture.forward(parameters, inputs).square().sum().backward()
     module = architecture.module()
-    module.load_state_dict({key: value[1].detach() for key, value in parameters.items()})
+    load(module, architecture, {key: value[1].detach() for key, value in parameters.items()})
     module(inputs[1].view(BATCH, *shape)).square().sum().backward()
     for key, value in module.named_parameters():
         assert parameters[key].grad is not None and value.grad is not None
@@ -110,7 +119,6 @@ def test_without_stated_symmetries_no_axis_is_permuted() -> None:
         ("cumulative_batch_norm", (4,), 3, r"1 keeps no running statistics .*momentum=None"),
         ("with_a_mask", (4,), 3, r"mask is a buffer of torch.bool, expected float32 or int64"),
         ("with_dropout", (4,), 3, r"dropout is not supported.*\(1\)"),
-        ("tied", (3,), 3, r"tied parameters are not supported: 1\.bias, 1\.weight"),
         ("plain", (5,), 3, r"does not take inputs of shape \[5\] .*correct architecture.shape"),
         ("plain", (4,), 2, r"outputs of shape \(1, 3\) for one input, expected \(1, 2\)"),
     ],
@@ -120,3 +128,35 @@ def test_what_cannot_be_used_is_refused_with_a_reason(
 ) -> None:
     with pytest.raises(InputError, match=message):
         own(name, shape, classes)
+
+
+def test_tied_parameters_are_one_and_stay_one(tmp_path: Path) -> None:
+    architecture = own("tied", (3,))
+    assert architecture.tied == {"1.weight": "0.weight", "1.bias": "0.bias"}
+    assert architecture.layout.size == 12
+    state = {name: value[0].numpy() for name, value in networks(architecture, 1).items()}
+    assert list(state) == ["0.weight", "0.bias"]
+    path = tmp_path / "a.safetensors"
+    save_network(path, state, architecture.config.model_dump())
+    for module in (own_networks.tied(), load_network(path)):
+        load_model(module, path)  # safetensors' own way of loading what is shared
+        assert module[1].weight is module[0].weight
+        np.testing.assert_array_equal(module[1].weight.detach().numpy(), state["0.weight"])
+
+
+def test_tied_parameters_are_imported_under_any_of_their_names(tmp_path: Path) -> None:
+    architecture = own("tied", (3,))
+    full = own_networks.tied().state_dict()
+    expected = {name: full[name].numpy() for name in ("0.weight", "0.bias")}
+    later = {name: value for name, value in full.items() if name.startswith("1")}
+    other = full | {"1.bias": full["1.bias"] + 1}
+    paths = []
+    for name, state in (("full", full), ("other", other)):
+        paths.append(tmp_path / f"{name}.pt")
+        torch.save(state, paths[-1])
+    torch.save({name: value + 1 for name, value in later.items()}, later_path := tmp_path / "later.pt")
+    found = import_networks([paths[0], later_path], expected, {}, architecture.tied)
+    np.testing.assert_array_equal(found["0.bias"][0], expected["0.bias"])
+    np.testing.assert_array_equal(found["0.bias"][1], expected["0.bias"] + 1)
+    with pytest.raises(InputError, match=r"other.pt: 1\.bias and 0\.bias are tied .*, but differ"):
+        import_networks(paths, expected, {}, architecture.tied)

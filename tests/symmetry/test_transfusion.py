@@ -6,23 +6,42 @@ import numpy as np
 import pytest
 
 from dwf_steps.architectures import build
+from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.canonicalization import Pairing, Transfusion
 from dwf_steps.symmetry.canonical import canonicalize, function_change
-from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.permutation import permute, unit_counts
 from dwf_steps.symmetry.spec import Attention, Projection
 from dwf_steps.symmetry.transfusion import HeadOrders, match_attention, permute_attention
 
-CONFIG = ViTConfig(kind="vit", image_size=8, width=12, depth=2, heads=3, mlp=10, classes=3)
-ARCHITECTURE = build(CONFIG)
+FAMILIES = {
+    "vit": ViTConfig(kind="vit", image_size=8, width=12, depth=2, heads=3, mlp=10, classes=3),
+    "bert": BertConfig(kind="bert", length=7, vocabulary=100, width=12, depth=2, heads=3, mlp=10, classes=3),
+}
+UNTOUCHED = {
+    "vit": ("class_token", "conv_proj.weight", "encoder.pos_embedding", "encoder.ln.weight"),
+    "bert": ("bert.embeddings.word_embeddings.weight", "bert.embeddings.LayerNorm.weight", "classifier.bias"),
+}
 N, HEADS, SIZE = 4, 3, 4
 PAIRINGS: list[Pairing] = ["spectra", "weights"]
 Networks = dict[str, np.ndarray]
 
 
-def random_networks(n: int = N, seed: int = 0) -> Networks:
-    draws = np.random.default_rng(seed)
-    return {e.name: draws.normal(size=(n, *e.shape)) for e in ARCHITECTURE.layout.entries}
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def random_networks(family: str, n: int = N) -> Networks:
+    draws = np.random.default_rng(0)
+    return {e.name: draws.normal(size=(n, *e.shape)) for e in build(FAMILIES[family]).layout.entries}
+
+
+def probe(family: str) -> np.ndarray:
+    draws, config = np.random.default_rng(2), FAMILIES[family]
+    if isinstance(config, BertConfig):
+        return draws.integers(config.vocabulary, size=(6, config.features)).astype(np.float32)
+    return draws.normal(size=(6, config.features)).astype(np.float32)
 
 
 def network(networks: Networks, i: int) -> Networks:
@@ -39,48 +58,42 @@ def random_orders(draws: np.random.Generator, n: int, heads: int = HEADS, size: 
     return orders
 
 
-def shuffled(networks: Networks, seed: int = 1) -> Networks:
-    draws = np.random.default_rng(seed)
-    n = len(networks["class_token"])
-    for attention in ARCHITECTURE.attention_spec():
+def shuffled(family: str, networks: Networks) -> Networks:
+    draws, architecture = np.random.default_rng(1), build(FAMILIES[family])
+    n, spec = len(next(iter(networks.values()))), architecture.permutation_spec()
+    for attention in architecture.attention_spec():
         networks = permute_attention(networks, attention, random_orders(draws, n))
-    hidden = {f"encoder.layers.encoder_layer_{i}.mlp" for i in range(CONFIG.depth)}
-    units = {name: np.stack([draws.permutation(CONFIG.mlp) for _ in range(n)]) for name in sorted(hidden)}
-    return permute(networks, ARCHITECTURE.permutation_spec(), units)
+    counts = unit_counts({name: array.shape[1:] for name, array in networks.items()}, spec)
+    units = {name: np.stack([draws.permutation(count) for _ in range(n)]) for name, count in counts.items()}
+    return permute(networks, spec, units)
 
 
-def test_orders_of_heads_dimensions_and_units_change_no_function() -> None:
-    networks = random_networks()
-    probe = np.random.default_rng(2).normal(size=(6, CONFIG.features)).astype(np.float32)
-    change = function_change(ARCHITECTURE, networks, shuffled(networks), probe)
-    assert change.max() < 1e-9
-    moved = shuffled(networks)
+def test_orders_of_heads_dimensions_and_units_change_no_function(family: str) -> None:
+    architecture, networks = build(FAMILIES[family]), random_networks(family)
+    moved = shuffled(family, networks)
+    assert function_change(architecture, networks, moved, probe(family)).max() < 1e-9
     assert any(not np.array_equal(moved[name], networks[name]) for name in networks)
     broken = {name: array.copy() for name, array in networks.items()}
-    first = ARCHITECTURE.attention_spec()[0]
-    broken[first.query.weight][:, : CONFIG.width] = np.roll(
-        broken[first.query.weight][:, : CONFIG.width], 1, axis=1
-    )
-    assert function_change(ARCHITECTURE, networks, broken, probe).min() > 1e-3
+    query = broken[architecture.attention_spec()[0].query.weight]
+    query[:, :12] = np.roll(query[:, :12], 1, axis=1)
+    assert function_change(architecture, networks, broken, probe(family)).min() > 1e-3
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS)
-def test_shuffled_copies_are_aligned_to_distance_zero(pairing: Pairing) -> None:
-    reference = network(random_networks(1), 0)
-    copies = shuffled({name: np.stack([array] * N) for name, array in reference.items()})
-    found = canonicalize(ARCHITECTURE, copies, reference, [Transfusion(heads=pairing)]).networks
+def test_shuffled_copies_are_aligned_to_distance_zero(family: str, pairing: Pairing) -> None:
+    reference = network(random_networks(family, 1), 0)
+    copies = shuffled(family, {name: np.stack([array] * N) for name, array in reference.items()})
+    found = canonicalize(build(FAMILIES[family]), copies, reference, [Transfusion(heads=pairing)]).networks
     for name, array in reference.items():
         np.testing.assert_allclose(found[name], np.stack([array] * N), rtol=1e-12)
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS)
-def test_other_networks_keep_their_functions(pairing: Pairing) -> None:
-    networks = random_networks()
-    found = canonicalize(ARCHITECTURE, networks, network(networks, 0), [Transfusion(heads=pairing)])
-    probe = np.random.default_rng(2).normal(size=(6, CONFIG.features)).astype(np.float32)
-    assert function_change(ARCHITECTURE, networks, found.networks, probe).max() < 1e-9
-    untouched = ("class_token", "conv_proj.weight", "encoder.pos_embedding", "encoder.ln.weight")
-    for name in (*untouched, "heads.head.weight"):
+def test_other_networks_keep_their_functions(family: str, pairing: Pairing) -> None:
+    architecture, networks = build(FAMILIES[family]), random_networks(family)
+    found = canonicalize(architecture, networks, network(networks, 0), [Transfusion(heads=pairing)])
+    assert function_change(architecture, networks, found.networks, probe(family)).max() < 1e-9
+    for name in UNTOUCHED[family]:
         np.testing.assert_array_equal(found.networks[name], networks[name])
 
 

@@ -1,0 +1,93 @@
+"""Regression: every measure, recomputed on small cases."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from sklearn.metrics import mean_absolute_error, r2_score
+from torch.nn import functional as F
+
+from dwf_steps.config.evaluation import EvaluationConfig
+from dwf_steps.metrics.ensembles import ensemble_measures
+from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.tasks import Classification, Regression, task_of
+from dwf_steps.storage.outputs import Outputs
+
+N, M, TOLERANCE = 4, 30, 0.125
+DRAWS = np.random.default_rng(0)
+TARGETS = (np.arange(M) % 5 / 4).astype(np.float32)
+SAID = (TARGETS + DRAWS.normal(scale=0.2, size=(N, M))).astype(np.float32)[:, :, None]
+
+
+def outputs(said: np.ndarray = SAID) -> Outputs:
+    names = np.array([f"seed-{i}" for i in range(len(said))])
+    return Outputs(names, said, TARGETS, np.empty((len(said), 0, 1), np.float32), TOLERANCE)
+
+
+def test_the_tolerance_tells_the_task() -> None:
+    assert isinstance(task_of(0.0), Classification)
+    assert isinstance(task_of(0.2), Regression)
+
+
+def test_losses_are_pytorchs() -> None:
+    logits, classes = torch.randn(3, 6, 4), torch.randint(4, (3, 6))
+    for targets in (classes, classes[0]):
+        expected = F.cross_entropy(logits.transpose(1, 2), targets.expand(3, -1), reduction="none")
+        torch.testing.assert_close(Classification().losses(logits, targets), expected)
+    numbers, wanted = torch.randn(3, 6, 1), torch.rand(3, 6)
+    expected = F.mse_loss(numbers[..., 0], wanted, reduction="none")
+    torch.testing.assert_close(Regression(0.1).losses(numbers, wanted), expected)
+
+
+def test_scores_of_numbers_are_those_of_scikit_learn_and_scipy() -> None:
+    scores = Regression(TOLERANCE).scores(SAID, TARGETS)
+    for i in range(N):
+        numbers = SAID[i, :, 0].astype(float)
+        assert scores["r2"][i] == pytest.approx(r2_score(TARGETS, numbers))
+        assert scores["mean_absolute_error"][i] == pytest.approx(mean_absolute_error(TARGETS, numbers))
+        assert scores["spearman"][i] == pytest.approx(spearmanr(TARGETS, numbers).statistic)
+        assert scores["loss"][i] == pytest.approx(np.mean((numbers - TARGETS) ** 2))
+        assert scores["accuracy"][i] == np.mean(np.abs(numbers - TARGETS) <= TOLERANCE)
+
+
+def test_right_is_what_is_not_wrong_and_nothing_said_is_wrong() -> None:
+    task, said = Regression(TOLERANCE), SAID.copy()
+    said[1, 3] = np.nan
+    wrong = task.wrong(said, TARGETS)
+    assert wrong[1, 3]
+    right = task.right(torch.from_numpy(said), torch.from_numpy(TARGETS)).numpy()
+    np.testing.assert_array_equal(right, ~wrong)
+    assert 0 < wrong.mean() < 1
+
+
+def test_choices_are_the_nearest_of_the_stars() -> None:
+    said = np.array([-0.4, 0.0, 0.1, 0.13, 0.5, 0.62, 0.63, 1.0, 1.7], np.float32)[None, :, None]
+    assert Regression(TOLERANCE).choices(said).tolist() == [[0, 0, 0, 1, 2, 2, 3, 4, 4]]
+
+
+def test_distances_are_root_mean_squares_and_exactly_zero_for_equals() -> None:
+    found = Regression(TOLERANCE).distances(SAID, SAID[:2])
+    for i in range(N):
+        for j in range(2):
+            assert found[i, j] == pytest.approx(np.sqrt(np.mean((SAID[i] - SAID[j]) ** 2)), abs=1e-6)
+    assert found[0, 0] == found[1, 1] == 0
+
+
+def test_networks_are_compared_by_their_mistakes() -> None:
+    frame = function_measures(outputs(), outputs(), slice(0, N))
+    wrong = np.abs(SAID[..., 0] - TARGETS) > TOLERANCE
+    stars = np.round(SAID[..., 0] * 4).clip(0, 4)
+    for i in range(N):
+        others = [j for j in range(N) if j != i]
+        ious = [(wrong[i] & wrong[j]).sum() / (wrong[i] | wrong[j]).sum() for j in others]
+        assert frame.max_iou.iloc[i] == pytest.approx(max(ious))
+        assert frame.disagreement.iloc[i] == pytest.approx(np.mean([stars[i] != stars[j] for j in others]))
+        similar = SAID[others[int(np.argmax(ious))]]
+        assert frame.mean_absolute_difference.iloc[i] == pytest.approx(np.abs(SAID[i] - similar).mean())
+
+
+def test_an_ensemble_predicts_the_mean() -> None:
+    frame = ensemble_measures(outputs(), EvaluationConfig(ensembles=[N]))
+    expected = np.mean((SAID.mean(axis=0)[:, 0] - TARGETS) ** 2)
+    assert frame.loss.item() == pytest.approx(expected, rel=1e-5)
+    assert frame.auroc.isna().all()
