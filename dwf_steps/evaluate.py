@@ -13,7 +13,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.section import Section
-from dwf_steps.datasets.splits import Dataset, Split
+from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.ensembles import ensemble_measures
@@ -128,7 +128,7 @@ def evaluate(
             matrix,
             Basis.load(basis),
         )
-        train = Dataset.load(data).train
+        train = Split.load(data, "train")
         frame = _network_measures(group, settings, train, threads)
         mistakes = task_of(said.tolerance).wrong(group.outputs.predictions, said.targets)
         sets = _set_measures(group, mistakes, settings.evaluation) if len(files) > 1 else sets

@@ -8,7 +8,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Section
-from dwf_steps.datasets.splits import Dataset
+from dwf_steps.datasets.splits import Split
 from dwf_steps.device import select_device
 from dwf_steps.progress import progress
 from dwf_steps.recalibration.methods import recalibrate as apply_methods
@@ -45,7 +45,7 @@ def recalibrate(
     weights
         The weight matrix, for what methods need of training networks.
     """
-    train = Dataset.load(data).train
+    train = Split.load(data, "train")
     architecture, device = build(settings.architecture), select_device()
     shard = Manifest.read(networks)
     files = shard.verified_files()
