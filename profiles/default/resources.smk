@@ -168,7 +168,7 @@ def choose_reference_work(p):
 
 def canonicalize_work(p):
     """Networks before and after in both precisions, permuted, and at midpoints; ten sweeps, and barriers."""
-    work = 40 * p.d * p.most_units + 14_000 * p.multiplications
+    work = 40 * p.d * p.most_units + 30_000 * p.multiplications
     return 60 * p.s * p.d + p.data + SCORING, p.s * work / FLOPS
 
 
