@@ -42,15 +42,16 @@ def canonicalize(
     data: Path,
     source: Path,
     reference: Path,
+    barycentre: Path | None,
     output: Path,
     manifest: Path,
     table: Path,
 ) -> None:
     """Canonicalize the networks of one shard and tabulate what it did to each.
 
-    ``source`` and ``reference`` are manifests. The table has distances and loss barriers at the midpoint (on
-    training examples), before and after: to the reference, and, ``pair_...``, to the shard's next network, if
-    there is one.
+    ``source``, ``reference`` and ``barycentre`` are manifests; the last where a method matches to it. The
+    table has distances and loss barriers at the midpoint (on training examples), before and after: to the
+    reference, whatever was matched to, and, ``pair_...``, to the shard's next network, if there is one.
     """
     train = Dataset.load(data).train
     some = train.first(BARRIER_EXAMPLES)
@@ -58,7 +59,8 @@ def canonicalize(
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]
     before, target = stack_states(shard.verified_files()), _only_network(reference)
-    canonical = apply_methods(architecture, before, target, settings.methods)
+    mean = _only_network(barycentre) if barycentre else None
+    canonical = apply_methods(architecture, before, target, settings.methods, mean)
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
     after = {name: array.astype(before[name].dtype) for name, array in canonical.networks.items()}
@@ -107,12 +109,14 @@ def _distances(architecture: Architecture, networks: Networks, reference: Networ
 
 def main() -> None:
     options = parser(__doc__, "data", "source", "reference", "output", "manifest", "table")
+    options.add_argument("--barycentre", type=Path, nargs="?", help="where a method matches to it")
     args = options.parse_args()
     canonicalize(
         parse_settings(CanonicalizeSettings, args.settings),
         args.data,
         args.source,
         args.reference,
+        args.barycentre,
         args.output,
         args.manifest,
         args.table,
