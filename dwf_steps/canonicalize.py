@@ -1,6 +1,8 @@
 """Remove the symmetries of a shard's networks, and prove that their functions stayed."""
 
 import logging
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,8 @@ from dwf_steps.symmetry.git_rebasin import squared_norms
 
 PROBE_EXAMPLES = 256
 
+Networks = Mapping[str, np.ndarray]
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,23 +42,25 @@ def canonicalize(
     data: Path,
     source: Path,
     reference: Path,
+    barycentre: Path | None,
     output: Path,
     manifest: Path,
     table: Path,
 ) -> None:
     """Canonicalize the networks of one shard and tabulate what it did to each.
 
-    ``source`` and ``reference`` are manifests. The table has the distance to the reference and the loss
-    barrier at the midpoint (on training examples), before and after.
+    ``source``, ``reference`` and ``barycentre`` are manifests; the last where a method matches to it. The
+    table has distances and loss barriers at the midpoint (on training examples), before and after: to the
+    reference, whatever was matched to, and, ``pair_...``, to the shard's next network, if there is one.
     """
     train = Dataset.load(data).train
     some = train.first(BARRIER_EXAMPLES)
     architecture = build(settings.architecture)
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]
-    (reference_file,) = Manifest.read(reference).verified_files()
-    before, target = stack_states(shard.verified_files()), load_state(reference_file)
-    canonical = apply_methods(architecture, before, target, settings.methods)
+    before, target = stack_states(shard.verified_files()), _only_network(reference)
+    mean = _only_network(barycentre) if barycentre else None
+    canonical = apply_methods(architecture, before, target, settings.methods, mean)
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
     after = {name: array.astype(before[name].dtype) for name, array in canonical.networks.items()}
@@ -66,6 +72,10 @@ def canonicalize(
             "distance_after": _distances(architecture, after, target_after),
             "barrier_before": midpoint_barrier(architecture, before, target, some),
             "barrier_after": midpoint_barrier(architecture, after, target_after, some),
+            "pair_distance_before": _to_next(before, partial(_distances, architecture)),
+            "pair_distance_after": _to_next(after, partial(_distances, architecture)),
+            "pair_barrier_before": _to_next(before, partial(midpoint_barrier, architecture, split=some)),
+            "pair_barrier_after": _to_next(after, partial(midpoint_barrier, architecture, split=some)),
             "function_change": change,
             "sweeps": canonical.sweeps,
         }
@@ -74,22 +84,43 @@ def canonicalize(
     networks = unstack(names, after)
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
-    with replacing(table) as partial:
-        frame.to_csv(partial, index=False)
+    with replacing(table) as unfinished:
+        frame.to_csv(unfinished, index=False)
 
 
-def _distances(
-    architecture: Architecture, networks: dict[str, np.ndarray], reference: dict[str, np.ndarray]
-) -> np.ndarray:
+def _only_network(manifest: Path) -> dict[str, np.ndarray]:
+    (path,) = Manifest.read(manifest).verified_files()
+    return load_state(path)
+
+
+def _to_next(networks: Networks, measure: Callable[[Networks, Networks], np.ndarray]) -> np.ndarray:
+    """Return what is measured between each network and the next, (n,), NaN for the last."""
+    first, second = (
+        {name: array[rows] for name, array in networks.items()} for rows in (slice(-1), slice(1, None))
+    )
+    n = len(next(iter(networks.values())))
+    return np.append(measure(first, second) if n > 1 else [], np.nan)
+
+
+def _distances(architecture: Architecture, networks: Networks, reference: Networks) -> np.ndarray:
     parameters = architecture.parameters_of(networks)
     return np.sqrt(squared_norms({name: array - reference[name] for name, array in parameters.items()}))
 
 
 def main() -> None:
     options = parser(__doc__, "data", "source", "reference", "output", "manifest", "table")
+    options.add_argument("--barycentre", type=Path, nargs="?", help="where a method matches to it")
     args = options.parse_args()
-    settings = parse_settings(CanonicalizeSettings, args.settings)
-    canonicalize(settings, args.data, args.source, args.reference, args.output, args.manifest, args.table)
+    canonicalize(
+        parse_settings(CanonicalizeSettings, args.settings),
+        args.data,
+        args.source,
+        args.reference,
+        args.barycentre,
+        args.output,
+        args.manifest,
+        args.table,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Canonicalization: one shard a job, all aligned to the same reference."""
+"""Canonicalization: one shard a job, all aligned to the same reference, or to the same mean."""
 
 
 rule choose_reference:
@@ -22,12 +22,41 @@ rule choose_reference:
         " --output {output.network} --manifest {output.manifest} > {log} 2>&1"
 
 
+rule find_barycentre:
+    input:
+        manifests=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
+        reference="results/{zoo}/{canon}/reference",
+        reference_manifest="results/{zoo}/{canon}/reference.json",
+    output:
+        network=directory("results/{zoo}/{canon}/barycentre"),
+        manifest="results/{zoo}/{canon}/barycentre.json",
+    log:
+        "results/logs/{zoo}/{canon}/find_barycentre.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/find_barycentre.tsv"
+    wildcard_constraints:
+        canon=one_of(TO_BARYCENTRE),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=memory(find_barycentre_work),
+        runtime=minutes(find_barycentre_work),
+    params:
+        settings=barycentre_settings,
+        code=fingerprint("dwf_steps.find_barycentre"),
+    shell:
+        "python -m dwf_steps.find_barycentre --settings {params.settings:q} --manifests {input.manifests}"
+        " --reference {input.reference_manifest} --output {output.network} --manifest {output.manifest}"
+        " > {log} 2>&1"
+
+
 rule canonicalize:
     input:
         networks="results/{zoo}/zoo/shard-{shard}",
         manifest="results/{zoo}/zoo/shard-{shard}.json",
         reference="results/{zoo}/{canon}/reference",
         reference_manifest="results/{zoo}/{canon}/reference.json",
+        barycentre=barycentre_manifest,
         data="results/{zoo}/data.npz",
     output:
         networks=intermediate(directory("results/{zoo}/{canon}/aligned/shard-{shard}")),
@@ -47,8 +76,8 @@ rule canonicalize:
         code=fingerprint("dwf_steps.canonicalize"),
     shell:
         "python -m dwf_steps.canonicalize --settings {params.settings:q} --source {input.manifest}"
-        " --reference {input.reference_manifest} --data {input.data} --output {output.networks}"
-        " --manifest {output.manifest} --table {output.table} > {log} 2>&1"
+        " --reference {input.reference_manifest} --barycentre {input.barycentre} --data {input.data}"
+        " --output {output.networks} --manifest {output.manifest} --table {output.table} > {log} 2>&1"
 
 
 rule gather_alignment:

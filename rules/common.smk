@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
 
-from dwf_steps.config.canonicalization import reference_of
+from dwf_steps.config.canonicalization import reference_of, until_barycentre
 from dwf_steps.config.controls import FRESH
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
 from dwf_steps.config.sweep import SECTIONS
@@ -52,6 +52,7 @@ FLOWS = list(FITTED_BY)
 CONTROLS = [name for name, generator in CONFIG.generators.items() if generator.kind not in ("flow", *FRESH)]
 SAMPLED = [*FLOWS, *CONTROLS]
 TRAINED_CONTROLS = [name for name in CONFIG.generators if name not in SAMPLED]
+TO_BARYCENTRE = [name for name, methods in CONFIG.canonicalizations.items() if until_barycentre(methods)]
 REPAIRS = [name for name, methods in CONFIG.recalibrations.items() if methods]
 
 

@@ -101,6 +101,15 @@ def reference_settings(wildcards):
     return as_json(reference=name, held_out=held_out_names(zoo_of(wildcards)) if name == "medoid" else [])
 
 
+def barycentre_settings(wildcards):
+    """Methods that follow the matching to the barycentre play no part in it."""
+    zoo = zoo_of(wildcards)
+    *before, matching = until_barycentre(CONFIG.canonicalizations[wildcards.canon])
+    return as_json(
+        architecture=architecture_parts(zoo), before=before, matching=matching, held_out=held_out_names(zoo)
+    )
+
+
 def canonicalize_settings(wildcards):
     return as_json(
         architecture=architecture_parts(zoo_of(wildcards)), methods=CONFIG.canonicalizations[wildcards.canon]

@@ -103,5 +103,12 @@ def reference_manifests(wildcards):
     return [f"results/{wildcards.zoo}/zoo/shard-{shard}.json" for shard in shards]
 
 
+def barycentre_manifest(wildcards):
+    """The mean that networks are aligned to, if they are."""
+    if wildcards.canon not in TO_BARYCENTRE:
+        return []
+    return f"results/{wildcards.zoo}/{wildcards.canon}/barycentre.json"
+
+
 def imported_files(wildcards):
     return [str(path) for path in zoo_of(wildcards).paths()]

@@ -189,6 +189,15 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ),
         ["canonicalizations.git_rebasin.reference: 'seed-107' is held out in zoo 'iris'", "seed-104"],
     ),
+    "two barycentres": (
+        lambda c: c["canonicalizations"].update(
+            git_rebasin=[
+                {"method": "git_rebasin", "target": "barycentre"},
+                {"method": "transfusion", "target": "barycentre"},
+            ]
+        ),
+        ["canonicalizations.git_rebasin: several methods match to a barycentre; let the last"],
+    ),
     "all held out": (
         lambda c: c["zoos"]["iris"].update(held_out=110),
         ["zoos.iris.held_out: 110 of 110 networks held out leaves 0"],

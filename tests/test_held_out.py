@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from checkout import Checkout
+from checkout import Checkout, executed
 from safetensors.numpy import load_file
 
 from dwf_steps.storage.manifest import Manifest, sha256
@@ -52,3 +52,28 @@ def test_other_held_out_networks_change_no_basis_no_flow_and_no_sample(
         assert expected and other.results(pattern) == expected
     names = {record["name"] for record in json.loads((other.folder / MADE[0]).read_text())["networks"]}
     assert names == {f"sample-{i}" for i in range(6)}
+
+
+def test_other_held_out_networks_move_no_barycentre_and_no_network_aligned_to_it(
+    finished: Checkout, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "checkout")
+    cell = {
+        "zoos": ["micro"],
+        "canonicalizations": ["to_mean"],
+        "subspaces": ["raw"],
+        "generators": ["noise"],
+    }
+    to_mean = {"to_mean": [{"method": "git_rebasin", "target": "barycentre"}]}
+    config = finished.config | {"canonicalizations": to_mean, "experiments": [cell]}
+    checkout = replace(finished, folder=tmp_path / "checkout", config=config)
+    checkout.write_config()
+    checkout.snakemake("aligned")
+    before = checkout.results("micro/to_mean/**/*.safetensors")
+
+    replace_held_out_networks(checkout)
+    assert executed(checkout.snakemake("aligned", "--rerun-triggers", "mtime"))["find_barycentre"] == 1
+    after = checkout.results("micro/to_mean/**/*.safetensors")
+    changed = {Path(path).stem for path in before if before[path] != after[path]}
+    assert changed == {"seed-8", "seed-9"}
+    assert "micro/to_mean/barycentre/barycentre.safetensors" in before

@@ -6,7 +6,7 @@ from pathlib import Path
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
-from dwf_steps.config.canonicalization import Method, reference_of
+from dwf_steps.config.canonicalization import Method, WeightMatching, reference_of
 from dwf_steps.config.controls import (
     FRESH,
     HeldOutConfig,
@@ -40,7 +40,7 @@ RESERVED = {
     "datasets": set(BUILT_IN),
     "zoos": {"data", "transfers", "tables", "figures", "logs", "benchmarks"},
     "canonicalizations": {"zoo", "outputs"},
-    "subspaces": {"aligned", "gram", "reference", "zoo_metrics", "zoo_outputs"},
+    "subspaces": {"aligned", "barycentre", "gram", "reference", "zoo_metrics", "zoo_outputs"},
     "recalibrations": {"networks"},
 }
 
@@ -220,6 +220,8 @@ def _canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str
     for name in ("git_rebasin", "transfusion"):
         if sum(method.method == name for method in methods) > 1:
             yield f"{where}: {name} is listed more than once; once is enough"
+    if sum(isinstance(method, WeightMatching) and method.target == "barycentre" for method in methods) > 1:
+        yield f"{where}: several methods match to a barycentre; let the last of them do so alone"
     yield from _missing_symmetries(config, zoo_name, methods, where)
     reference, names = reference_of(methods), network_names(zoo)
     training = names[: n_training(zoo)]

@@ -9,7 +9,8 @@ from dwf_steps.reporting.tables import SCORES
 FITTED = ("train_flow",)  # once for a generator
 GENERATED = ("sample", "decode", "train_control", "recalibrate")  # for every network
 TRAINED = ("train_zoo", "import_zoo")
-PREPARED = ("canonicalize", "stack_weights", "accumulate_gram", "solve_basis")  # once for a zoo
+ALIGNED = ("find_barycentre", "canonicalize")  # once for a zoo, as what follows
+PREPARED = (*ALIGNED, "stack_weights", "accumulate_gram", "solve_basis")
 
 
 def cost_table(collection: Collection) -> pd.DataFrame:

@@ -81,15 +81,19 @@ def sets_table(collection: Collection) -> pd.DataFrame:
 
 
 def alignment_table(collection: Collection) -> pd.DataFrame:
-    """Return what each canonicalization did to distances and barriers, the reference itself left out."""
+    """Return what each canonicalization did to distances and barriers, to the reference, itself left out, and
+    between pairs of networks."""
     rows = []
     for labels, frame in grouped(collection.alignments, ZOO_KEYS):
         others = frame[frame.distance_before > 0]
-        measures = ("distance_before", "distance_after", "barrier_before", "barrier_after")
+        measures = [
+            f"{measure}_{when}" for measure in ("distance", "barrier") for when in ("before", "after")
+        ]
         rows.append(
             labels
             | {"networks": len(others)}
             | {f"{measure}_mean": others[measure].mean() for measure in measures}
+            | {f"pair_{measure}_mean": frame[f"pair_{measure}"].mean() for measure in measures}
             | {"function_change_max": frame.function_change.max(), "sweeps_mean": others.sweeps.mean()}
         )
     return pd.DataFrame(rows)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.canonicalization import GitRebasin, Method, Pairing, Transfusion
+from dwf_steps.config.canonicalization import Method, Pairing, Transfusion, WeightMatching
 from dwf_steps.randomness import numpy_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
@@ -33,31 +33,35 @@ def canonicalize(
     networks: Mapping[str, np.ndarray],
     reference: Mapping[str, np.ndarray],
     methods: list[Method],
+    barycentre: Mapping[str, np.ndarray] | None = None,
 ) -> Canonical:
     """Apply ``methods`` in order to n networks, arrays (n, *shape), in float64.
 
     What is matched are parameters; running statistics move along.
 
     The reference goes through the same methods, so that a later method matches like with like.
+
+    Parameters
+    ----------
+    barycentre
+        What the method with that target matches to, a mean of networks as the methods before leave them.
     """
     networks = _exact(networks)
     target = {name: array[None] for name, array in _exact(reference).items()}
     sweeps = np.zeros(len(next(iter(networks.values()))), dtype=int)
     for method in methods:
-        if isinstance(method, GitRebasin | Transfusion):
-            spec = architecture.permutation_spec()
-            goal = {name: array[0] for name, array in architecture.parameters_of(target).items()}
-            if isinstance(method, Transfusion):
-                networks = align_attention(architecture, goal, networks, method.heads)
-            matching = match_weights(
-                goal,
-                architecture.parameters_of(networks),
-                spec,
-                method.iterations,
-                numpy_generator("git rebasin", method.seed),
-            )
-            networks = permute(networks, spec, matching.permutations)
-            sweeps += matching.sweeps
+        if isinstance(method, WeightMatching):
+            if method.target == "reference":
+                goal = {name: array[0] for name, array in target.items()}
+            elif barycentre is None:
+                raise ValueError(
+                    f"{method.method} matches to a barycentre, but none was given; find it first"
+                )
+            else:
+                goal = _exact(barycentre)
+                target, _ = _matched(architecture, goal, target, method)
+            networks, taken = _matched(architecture, goal, networks, method)
+            sweeps += taken
         else:
             networks = normalize_incoming(networks, architecture.rescaling_spec())
             target = normalize_incoming(target, architecture.rescaling_spec())
@@ -70,6 +74,26 @@ def _exact(networks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         name: np.asarray(array, np.float64) if array.dtype.kind == "f" else array
         for name, array in networks.items()
     }
+
+
+def _matched(
+    architecture: Architecture,
+    goal: Mapping[str, np.ndarray],
+    networks: dict[str, np.ndarray],
+    method: WeightMatching,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return n networks, arrays (n, *shape), permuted to match one, and the sweeps that each took."""
+    spec, goal = architecture.permutation_spec(), architecture.parameters_of(goal)
+    if isinstance(method, Transfusion):
+        networks = align_attention(architecture, goal, networks, method.heads)
+    matching = match_weights(
+        goal,
+        architecture.parameters_of(networks),
+        spec,
+        method.iterations,
+        numpy_generator("git rebasin", method.seed),
+    )
+    return permute(networks, spec, matching.permutations), matching.sweeps
 
 
 def align_attention(

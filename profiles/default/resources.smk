@@ -118,6 +118,8 @@ def problem(wildcards):
     p.data = 20 * m * network.features  # as read in float64, and as standardised in float32
     p.item = {"float16": 2, "float32": 4}[zoo.matrix.dtype]
     p.medoid = "canon" in wildcards.keys() and reference_for(wildcards) == "medoid"
+    if "canon" in wildcards.keys() and wildcards.canon in TO_BARYCENTRE:
+        p.rounds = until_barycentre(CONFIG.canonicalizations[wildcards.canon])[-1].rounds
     if "subspace" in wildcards.keys():
         subspace = CONFIG.subspaces[wildcards.subspace]
         p.raw, p.whole = subspace.method == "none", subspace.method == "incremental_pca"
@@ -178,9 +180,17 @@ def choose_reference_work(p):
     return 3 * min(BLOCK, 4 * p.n * p.d) + 16 * p.n**2, 12 * p.n * p.d / READ
 
 
+def find_barycentre_work(p):
+    """A group of networks in both precisions, permuted, and what units gain; means in float64. Ten sweeps for
+    every network in every round."""
+    group = 10 * max(4 * p.d, min(4 * p.n * p.d, 2 * BLOCK))
+    seconds = 40 * p.d * p.most_units / FLOPS + 4 * p.d / READ
+    return group + BLOCK + 32 * p.d, (p.rounds + 1) * p.n * seconds
+
+
 def canonicalize_work(p):
     """Networks before and after in both precisions, permuted, and at midpoints; ten sweeps, and barriers."""
-    work = 40 * p.d * p.most_units + 14_000 * p.multiplications
+    work = 40 * p.d * p.most_units + 30_000 * p.multiplications
     return 60 * p.s * p.d + p.data + SCORING, p.s * work / FLOPS
 
 

@@ -1,0 +1,68 @@
+"""Find the mean of the training networks that they are closest together aligned to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dwf_steps.architectures import build
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.canonicalization import Canonicalization, Matching
+from dwf_steps.config.section import Section
+from dwf_steps.progress import progress
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.manifest import Manifest, Network, write_shard
+from dwf_steps.storage.networks import load_state, network_groups, stack_states
+from dwf_steps.symmetry.barycentre import find_barycentre as find
+
+
+class FindBarycentreSettings(Section):
+    """How networks are matched to it, the methods that come before, and which networks it is not of."""
+
+    architecture: ArchitectureConfig
+    before: Canonicalization
+    matching: Matching
+    held_out: list[str]
+
+
+def find_barycentre(
+    settings: FindBarycentreSettings, manifests: list[Path], reference: Path, output: Path, manifest: Path
+) -> None:
+    """Write the barycentre of a zoo's training networks into ``output``, a shard of its own.
+
+    As many networks as fit are in memory at a time; every round reads them again. ``reference`` is a
+    manifest.
+    """
+    architecture = build(settings.architecture)
+    files = [
+        shard.verified_file(record)
+        for shard in map(Manifest.read, manifests)
+        for record in shard.networks
+        if record.name not in settings.held_out
+    ]
+    (reference_file,) = Manifest.read(reference).verified_files()
+
+    def groups() -> Iterator[dict[str, np.ndarray]]:
+        parts = network_groups(files, architecture.layout.size)
+        return map(stack_states, progress(parts, "group of networks"))
+
+    barycentre = find(architecture, groups, load_state(reference_file), settings.before, settings.matching)
+    write_shard(
+        output,
+        manifest,
+        [Network("barycentre", barycentre.network, {"spreads": barycentre.spreads.tolist()})],
+        settings.architecture.model_dump(),
+        buffers=architecture.buffers,
+    )
+
+
+def main() -> None:
+    options = parser(__doc__, "reference", "output", "manifest")
+    options.add_argument("--manifests", required=True, nargs="+", type=Path)
+    args = options.parse_args()
+    settings = parse_settings(FindBarycentreSettings, args.settings)
+    find_barycentre(settings, args.manifests, args.reference, args.output, args.manifest)
+
+
+if __name__ == "__main__":
+    run(main)

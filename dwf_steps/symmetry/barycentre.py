@@ -1,0 +1,84 @@
+"""The barycentre of many networks: the mean that they are closest together aligned to."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.canonicalization import Matching, Method
+from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.git_rebasin import squared_norms
+
+Networks = Mapping[str, np.ndarray]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Barycentre:
+    """``network``, arrays of a network's shapes, and ``spreads``, (targets,): how far networks lie from their
+    mean, root mean square, aligned to the reference, then to one mean after another. They never rise; the
+    last one is of networks aligned to ``network``."""
+
+    network: dict[str, np.ndarray]
+    spreads: np.ndarray
+
+
+def find_barycentre(
+    architecture: Architecture,
+    groups: Callable[[], Iterable[Networks]],
+    reference: Networks,
+    before: list[Method],
+    matching: Matching,
+) -> Barycentre:
+    """Align networks to a reference, then to their mean, and again, until that brings them no closer to it.
+
+    Generalised Procrustes analysis (Gower 1975, doi:10.1007/BF02291478) with permutations. MergeMany of Git
+    Re-Basin (arXiv 2209.04836, appendix) matches one network at a time instead, to the mean of the others.
+
+    Each round matches networks as they are, not as the last round left them: coordinate ascent would stay
+    near where it was, and networks that are no part of the mean could not be treated alike.
+
+    Parameters
+    ----------
+    groups
+        Yields the networks, arrays (n, *shape) of some at a time; called once for each target.
+    before
+        Methods applied before the ``matching``, as `canonicalize` does.
+    """
+    methods = [*before, matching]
+    one = {name: array[None] for name, array in reference.items()}
+    found = goal = _stored_as(reference, canonicalize(architecture, one, reference, before).reference)
+    spreads: list[float] = []
+    for _ in range(matching.rounds + 1):
+        aligned = (canonicalize(architecture, some, reference, methods, goal).networks for some in groups())
+        mean, spread = _mean(architecture, aligned)
+        logger.info("aligned to mean %d: %.6g from their mean, root mean square", len(spreads), spread)
+        if spreads and spread > spreads[-1]:
+            break
+        spreads.append(spread)
+        found, goal = goal, _stored_as(reference, mean)
+        if all(np.array_equal(goal[name], array) for name, array in found.items()):
+            break
+    return Barycentre(found, np.array(spreads))
+
+
+def _mean(architecture: Architecture, groups: Iterable[Networks]) -> tuple[dict[str, np.ndarray], float]:
+    """Return the mean of networks, float64, and the root mean square distance of their parameters to it."""
+    total: dict[str, np.ndarray] = {}
+    n, squares = 0, 0.0
+    for networks in groups:
+        n += len(next(iter(networks.values())))
+        squares += squared_norms(architecture.parameters_of(networks)).sum()
+        for name, array in networks.items():
+            total[name] = array.sum(axis=0, dtype=np.float64) + total.get(name, 0.0)
+    mean = {name: array / n for name, array in total.items()}
+    of_mean = squared_norms({name: array[None] for name, array in architecture.parameters_of(mean).items()})
+    return mean, float(np.sqrt(max(0.0, squares / n - of_mean.item())))
+
+
+def _stored_as(reference: Networks, network: Networks) -> dict[str, np.ndarray]:
+    """Return a network as its file will have it, so that what is found is what others will align to."""
+    return {name: array.astype(reference[name].dtype) for name, array in network.items()}
