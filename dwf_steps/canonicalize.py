@@ -13,7 +13,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.section import Section
-from dwf_steps.datasets.splits import Dataset
+from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
@@ -53,7 +53,7 @@ def canonicalize(
     table has distances and loss barriers at the midpoint (on training examples), before and after: to the
     reference, whatever was matched to, and, ``pair_...``, to the shard's next network, if there is one.
     """
-    train = Dataset.load(data).train
+    train = Split.load(data, "train")
     some = train.first(BARRIER_EXAMPLES)
     architecture = build(settings.architecture)
     shard = Manifest.read(source)

@@ -106,5 +106,6 @@ def intermediate(path):
 
 include: "shards.smk"
 include: "settings.smk"
+include: "record.smk"
 include: "results.smk"
 include: "../profiles/default/resources.smk"

@@ -327,6 +327,43 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ),
         ["datasets.birds.train: birds.parquet (relative to", "neither a folder nor a .parquet file"],
     ),
+    "texts missing": (
+        lambda c: (
+            c.update(datasets={"reviews": {"train": "reviews.csv", "length": 8, "tokenizer": "own"}}),
+            c["zoos"]["iris"].update(dataset="reviews"),
+        ),
+        [
+            "datasets.reviews.train: reviews.csv (relative to",
+            "is neither a .csv nor a .parquet file",
+            "datasets.reviews.tokenizer: there is no folder own",
+        ],
+    ),
+    "a transformer of texts for images": (
+        lambda c: c["zoos"]["digits"].update(architecture={"kind": "bert", "length": 64}),
+        ["zoos.digits.architecture: bert reads texts, but digits holds none"],
+    ),
+    "one output for classes": (
+        lambda c: c["zoos"]["iris"].update(
+            dataset={"file": __file__, "target": "x"}, architecture={"widths": [4, 1]}
+        ),
+        ["zoos.iris.architecture: one output predicts a number", "set `regression` for the data"],
+    ),
+    "many outputs and strange inputs for numbers": (
+        lambda c: c["zoos"]["iris"].update(
+            dataset={"file": __file__, "target": "x", "regression": {"high": 4}},
+            out_of_distribution="shuffled",
+        ),
+        [
+            "zoos.iris.out_of_distribution: is told by the entropy of predicted classes",
+            "zoos.iris.architecture: has 3 outputs, but the target is a number",
+        ],
+    ),
+    "a range without numbers": (
+        lambda c: c["zoos"]["iris"].update(
+            dataset={"file": "x.csv", "target": "x", "regression": {"low": 4, "high": 4}}
+        ),
+        ["zoos.iris.dataset.regression: low (4.0) must be less than high (4.0)"],
+    ),
     "a data set named like a built-in one": (
         lambda c: c.update(datasets={"mnist": {"train": "birds", "size": 2}}),
         ["datasets.mnist: this name is the workflow's own; choose another"],

@@ -1,0 +1,64 @@
+"""Subspaces and generators that a zoo does not allow."""
+
+from collections.abc import Iterator
+
+from dwf_steps.config.controls import (
+    FRESH,
+    HeldOutConfig,
+    SnapshotsConfig,
+    SoupConfig,
+    TrainedConfig,
+)
+from dwf_steps.config.generator import UnitTransformerConfig
+from dwf_steps.config.subspace import DualPCA, IncrementalPCA
+from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.config.zoo import (
+    ImportedZoo,
+    n_training,
+)
+
+
+def subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:
+    zoo, method = config.zoos[zoo_name], config.subspaces[subspace]
+    if not isinstance(method, DualPCA | IncrementalPCA) or method.components is None:
+        return
+    n, d = n_training(zoo), zoo.architecture.n_parameters
+    most = min(n - 1, d)
+    if method.components > most:
+        yield (
+            f"subspaces.{subspace}.components: found {method.components}, but zoo {zoo_name!r} allows at "
+            f"most {most} (n - 1 for {n} training networks, and no more than their {d} weights)"
+        )
+
+
+def control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    zoo, control, where = config.zoos[zoo_name], config.generators[name], f"generators.{name}"
+    if isinstance(control, HeldOutConfig) and control.sampling.samples > zoo.held_out:
+        yield (
+            f"{where}.sampling.samples: found {control.sampling.samples}, but zoo {zoo_name!r} holds out "
+            f"{zoo.held_out} networks; ask for at most these, or raise zoos.{zoo_name}.held_out"
+        )
+    if isinstance(control, SoupConfig) and control.networks > n_training(zoo):
+        yield (
+            f"{where}.networks: found {control.networks}, but zoo {zoo_name!r} has {n_training(zoo)} "
+            "training networks; average at most these"
+        )
+    if isinstance(control, TrainedConfig | SnapshotsConfig) and isinstance(zoo, ImportedZoo):
+        yield f"{where}: zoo {zoo_name!r} was imported: it has no training to repeat; leave {name} out"
+    if isinstance(control, TrainedConfig) and (other := control.equal_cost_to) is not None:
+        priced = config.generators.get(other)
+        if priced is None or priced.kind in FRESH:
+            choices = [key for key, generator in config.generators.items() if generator.kind not in FRESH]
+            yield (
+                f"{where}.equal_cost_to: {other!r} is no generator with a cost of its own; expected one of "
+                f"{', '.join(choices)}"
+            )
+
+
+def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[str]:
+    velocity = getattr(config.generators[name], "velocity", None)
+    if isinstance(velocity, UnitTransformerConfig) and config.subspaces[subspace].method != "none":
+        yield (
+            f"generators.{name}.velocity.network: 'unit_transformer' needs whole networks, but subspace "
+            f"{subspace!r} reduces them; use a subspace of method 'none'"
+        )

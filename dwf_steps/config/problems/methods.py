@@ -1,0 +1,139 @@
+"""Canonicalizations and recalibrations that a zoo's networks do not allow."""
+
+from collections.abc import Iterator
+
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.architectures.module import ModuleConfig
+from dwf_steps.config.canonicalization import Method, WeightMatching, reference_of
+from dwf_steps.config.controls import (
+    RandomInitConfig,
+)
+from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
+from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
+from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.config.zoo import (
+    TrainedZoo,
+    n_training,
+    network_names,
+    reference_name,
+)
+from dwf_steps.errors import InputError
+
+# Method -> what an architecture must state for it.
+NEEDED = {"git_rebasin": "permutation_spec", "normalized": "rescaling_spec", "transfusion": "attention_spec"}
+
+
+def canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str) -> Iterator[str]:
+    zoo, methods = config.zoos[zoo_name], config.canonicalizations[canon]
+    where = f"canonicalizations.{canon}"
+    for name in ("git_rebasin", "transfusion"):
+        if sum(method.method == name for method in methods) > 1:
+            yield f"{where}: {name} is listed more than once; once is enough"
+    if sum(isinstance(method, WeightMatching) and method.target == "barycentre" for method in methods) > 1:
+        yield f"{where}: several methods match to a barycentre; let the last of them do so alone"
+    yield from _missing_symmetries(config, zoo_name, methods, where)
+    reference, names = reference_of(methods), network_names(zoo)
+    training = names[: n_training(zoo)]
+    if reference == "medoid":
+        return
+    if isinstance(reference, int) and not 0 <= reference < len(names):
+        yield (
+            f"{where}.reference: {reference} does not exist in zoo {zoo_name!r}; expected 0 to "
+            f"{len(training) - 1}, a network's name, or 'medoid'"
+        )
+        return
+    name = reference_name(zoo, reference)
+    if name not in names:
+        yield (
+            f"{where}.reference: no network {name!r} in zoo {zoo_name!r}; expected one of {training[0]} to "
+            f"{training[-1]}, or 'medoid'"
+        )
+    elif name not in training:
+        yield (
+            f"{where}.reference: {name!r} is held out in zoo {zoo_name!r}; choose one of {training[0]} to "
+            f"{training[-1]}, or 'medoid'"
+        )
+
+
+def _missing_symmetries(
+    config: WorkflowConfig, zoo_name: str, methods: list[Method], where: str
+) -> Iterator[str]:
+    """Methods that remove a symmetry which a zoo's networks have not, or do not state."""
+    architecture = config.zoos[zoo_name].architecture
+    for method in methods:
+        needed = NEEDED[method.method]
+        if needed in architecture.symmetries:
+            continue
+        if isinstance(architecture, ModuleConfig):
+            cure = f"give its module a method `{needed}`, or use another canonicalization for this zoo"
+        else:
+            cure = "use another canonicalization for this zoo"
+        yield (
+            f"{where}: {method.method!r} removes a symmetry that zoos.{zoo_name}.architecture "
+            f"({architecture.called}) does not have; {cure}"
+        )
+
+
+def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
+    """What only some networks can do, asked of others."""
+    zoo, where = config.zoos[name], f"zoos.{name}"
+    try:
+        zoo.architecture.n_parameters  # noqa: B018
+    except InputError as error:
+        yield f"{where}.architecture: {error}"
+        return
+    cells = [cell for cell in config.cells() if cell.zoo == name]
+    for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
+        yield from _recalibration_problems(config, name, recalibration)
+    if isinstance(zoo.architecture, MLPConfig):
+        return
+    if isinstance(zoo, TrainedZoo) and set(zoo.initialisations) != {"default"}:
+        yield (
+            f"{where}.initialisations: found {', '.join(zoo.initialisations)}, but {zoo.architecture.called} "
+            "networks initialise themselves; use [default]"
+        )
+    for key in dict.fromkeys(cell.generator for cell in cells):
+        generator, where = config.generators[key], f"generators.{key}"
+        if isinstance(generator, RandomInitConfig) and generator.initialisation != "default":
+            yield (
+                f"{where}.initialisation: found {generator.initialisation!r}, but {zoo.architecture.called} "
+                "networks initialise themselves; use default"
+            )
+        if isinstance(generator, FlowConfig) and generator.source == "kaiming":
+            yield (
+                f"{where}.source: 'kaiming' needs multilayer perceptrons, but the networks of zoo {name!r} "
+                f"are {zoo.architecture.called}; use 'standard'"
+            )
+        if (
+            isinstance(generator, FlowConfig)
+            and isinstance(generator.velocity, UnitTransformerConfig)
+            and NEEDED["git_rebasin"] not in zoo.architecture.symmetries
+        ):
+            yield (
+                f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, but "
+                f"{zoo.architecture.called} states no `{NEEDED['git_rebasin']}`"
+            )
+
+
+def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    """What only some networks can be repaired by, asked of others."""
+    zoo, where = config.zoos[zoo_name], f"recalibrations.{name}"
+    network, n = zoo.architecture, n_training(zoo)
+    for method in config.recalibrations[name]:
+        if isinstance(method, LastLayer | Repair) and not isinstance(network, MLPConfig):
+            yield (
+                f"{where}: {method.method} knows the layers of multilayer perceptrons alone, but the "
+                f"networks of zoo {zoo_name!r} are {network.called}; use fine_tune"
+            )
+        if isinstance(method, LastLayer) and network.classes == 1:
+            yield f"{where}: last_layer refits classes, but the networks of zoo {zoo_name!r} predict a number"
+        if isinstance(method, BatchNorm | ReferenceStatistics) and not network.normalised:
+            yield (
+                f"{where}: {method.method} sets the running statistics of batch normalisation, which the "
+                f"networks of zoo {zoo_name!r} ({network.called}) do not have; leave it out for this zoo"
+            )
+        if isinstance(method, ReferenceStatistics) and method.network >= n:
+            yield (
+                f"{where}.network: {method.network} does not exist in zoo {zoo_name!r}; expected a training "
+                f"network, 0 to {n - 1}"
+            )
