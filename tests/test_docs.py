@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -10,7 +11,8 @@ import yaml
 from checkout import TARGETS
 from snakemake.utils import update_config
 
-from dwf_steps.config.reference import json_schema, reference_page
+from dwf_steps.config.reference import CHAPTERS, json_schema, reference_page
+from dwf_steps.config.section import Section
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
 
@@ -80,3 +82,25 @@ def test_the_conda_environment_has_the_pins_of_the_requirements() -> None:
     lines = [line.split("#")[0].strip() for line in (ROOT / "envs/requirements.txt").read_text().splitlines()]
     conda = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
     assert conda["dependencies"][-1]["pip"] == [line for line in lines if line]
+
+
+def sections(kind: type[Section]) -> set[type[Section]]:
+    """Return all sections that a section may hold, itself included."""
+    found, waiting = set[type[Section]](), [kind]
+    while waiting:
+        section = waiting.pop()
+        if section in found:
+            continue
+        found.add(section)
+        annotations = [field.annotation for field in section.model_fields.values()]
+        while annotations:
+            annotation = annotations.pop()
+            if isinstance(annotation, type) and issubclass(annotation, Section):
+                waiting.append(annotation)
+            annotations += get_args(annotation)
+    return found
+
+
+def test_the_reference_describes_every_section() -> None:
+    described = {section for chapter in CHAPTERS.values() for section in chapter}
+    assert sections(WorkflowConfig) - described == set()
