@@ -1,7 +1,6 @@
 """How good regressors are: n networks' predictions (n, m) for targets (m,)."""
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def mean_absolute_error(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -16,6 +15,9 @@ def r2(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def spearman(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return Spearman's rank correlation, ties at their mean rank, (n,); NaN for constant predictions."""
+    # Imported here: it takes half a second, and most networks classify.
+    from scipy.stats import rankdata
+
     ranks, wanted = rankdata(predictions, axis=1), rankdata(targets)
     ranks, wanted = ranks - ranks.mean(axis=1, keepdims=True), wanted - wanted.mean()
     with np.errstate(invalid="ignore"):
