@@ -36,7 +36,10 @@ def train_flow(
     matrix = WeightMatrix.open(weights)
     by_unit = isinstance(settings.flow.velocity, UnitTransformerConfig)
     subspace = Basis.load(basis)
-    latents = Latents.of(subspace, matrix, by_unit)
+    canonical = settings.flow.geometry != "euclidean"
+    latents = Latents.of(subspace, matrix, by_unit, canonical)
+    geodesic = settings.flow.geometry == "geometric"
+    manifold = latents.form.manifold if latents.form and geodesic else None
     source = source_of(settings.flow, subspace, matrix, latents)
     checkpoint = Checkpoint(
         output.with_suffix(".checkpoint"),
@@ -45,11 +48,16 @@ def train_flow(
     )
     logger.info("%d networks, %d latents", *latents.points.shape)
     with checkpoint:
-        flow = fit(latents.points, settings.flow, select_device(), checkpoint, latents.tokens, source)
+        flow = fit(
+            latents.points, settings.flow, select_device(), checkpoint, latents.tokens, source, manifold
+        )
     with replacing(losses) as partial:
         flow.losses.to_csv(partial, index=False)
-    network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture} if by_unit else None
-    model = FlowModel(flow.velocity, latents.shift, latents.scale, latents.points.shape[1], source)
+    network = None
+    if by_unit or canonical:
+        network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture}
+    dimension = latents.points.shape[1]
+    model = FlowModel(flow.velocity, latents.shift, latents.scale, dimension, source, latents.form)
     model.save(output, settings.flow.velocity, network)
     checkpoint.discard()
 

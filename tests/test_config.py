@@ -364,6 +364,16 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ),
         ["zoos.iris.dataset.regression: low (4.0) must be less than high (4.0)"],
     ),
+    "spheres where nothing is scaled": (
+        lambda c: (
+            c["zoos"]["iris"].update(architecture={"widths": [4, 6, 3], "activation": "tanh"}),
+            c["generators"]["flow_narrow"].update(geometry="geometric", sampling={"solver": "euler"}),
+        ),
+        [
+            "generators.flow_narrow.geometry: 'geometric' scales units, but zoos.iris.architecture (tanh",
+            "generators.flow_narrow.geometry: 'geometric' needs whole networks, but subspace 'pca_99'",
+        ],
+    ),
     "a data set named like a built-in one": (
         lambda c: c.update(datasets={"mnist": {"train": "birds", "size": 2}}),
         ["datasets.mnist: this name is the workflow's own; choose another"],

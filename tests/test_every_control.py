@@ -25,6 +25,7 @@ CONTROLS = {
     "trained": {"equal_cost_to": "gaussian"},
     "snapshots": {},
 }
+GEOMETRIES = ("normalized", "geometric")
 CELL = "results/micro/git_rebasin/pca_4"
 
 
@@ -35,6 +36,11 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
     for kind, settings in CONTROLS.items():
         config["generators"][kind] = {"kind": kind, "sampling": SAMPLES} | settings
     config["generators"]["noise"]["sweep"] = {"std": [0.01, 0.5]}
+    for geometry in GEOMETRIES:
+        config["generators"][geometry] = config["generators"]["flow"] | {
+            "geometry": geometry,
+            "sampling": {"samples": 6, "solver": "euler", "steps": 10},
+        }
     config["generators"]["flow"]["sweep"] = {"training.seed": [0, 1]}
     config["recalibrations"] = {"none": [], "repaired": ["repair", "last_layer"]}
     config["zoos"]["micro"]["out_of_distribution"] = "shuffled"
@@ -43,6 +49,7 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
     config["experiments"] = [
         cell | {"generators": ["flow", "gaussian", "noise", *CONTROLS]},
         cell | {"generators": ["copy", "held_out"], "recalibrations": ["repaired"]},
+        cell | {"subspaces": ["raw"], "generators": ["normalized", "geometric"]},
     ]
     checkout = Checkout(checkout.folder, config)
     checkout.write_config()
@@ -55,7 +62,7 @@ def table(run: Checkout, name: str) -> pd.DataFrame:
 
 
 def test_every_generator_is_in_every_table_and_repetitions_are_one_row(run: Checkout) -> None:
-    expected = {"flow", "gaussian", "noise std=0.01", "noise std=0.5", *CONTROLS}
+    expected = {"flow", "gaussian", "noise std=0.01", "noise std=0.5", *CONTROLS, *GEOMETRIES}
     for name in ("accuracy", "novelty", "distances", "sets", "ensembles", "cost"):
         assert set(table(run, name).generator) - {"zoo"} == expected, name
     accuracy = table(run, "accuracy").query("metric == 'accuracy' and recalibration == 'none'")
@@ -64,7 +71,13 @@ def test_every_generator_is_in_every_table_and_repetitions_are_one_row(run: Chec
     parts = [pd.read_csv(run.folder / f"{CELL}/flow_seed_{s}/none/metrics.csv").accuracy for s in (0, 1)]
     assert flow.repeats_std == pytest.approx(np.std([part.mean() for part in parts], ddof=1))
     assert flow.generated_mean == pytest.approx(pd.concat(parts).mean())
-    assert set(table(run, "novelty_accuracy").generator) == {"flow", "gaussian", "noise", *CONTROLS}
+    assert set(table(run, "novelty_accuracy").generator) == {
+        "flow",
+        "gaussian",
+        "noise",
+        *CONTROLS,
+        *GEOMETRIES,
+    }
 
 
 def test_a_study_has_its_table_and_figure(run: Checkout) -> None:

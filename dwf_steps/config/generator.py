@@ -124,8 +124,15 @@ class FlowConfig(Section):
     in absolute units, return the training networks."""
     sigma: Annotated[float, Field(ge=0)] = 1e-3
     """Standard deviation of the noise around the path, in units of the target's."""
+    geometry: Literal["euclidean", "normalized", "geometric"] = "euclidean"
+    """Where the flow lives: among weights as they are; among networks in canonical form, each unit's incoming
+    weights and the last layer on spheres, by straight lines between them (`normalized`) or by geodesics
+    (`geometric`, the source uniform on the spheres). The last two need ReLU networks and subspace `none`."""
+    prediction: Literal["velocity", "endpoint"] = "velocity"
+    """What the network says: the velocity, or where the path ends, from which the velocity follows."""
     coupling: Literal["independent", "ot"] = "independent"
-    """How noise and networks of a minibatch are paired; `ot` solves the exact assignment."""
+    """How noise and networks of a minibatch are paired; `ot` solves the exact assignment, by the geometry's
+    own distance."""
     time: TimeDistribution = TimeDistribution()
     """Distribution of training times."""
     velocity: AnyVelocity = VelocityConfig()
@@ -134,6 +141,19 @@ class FlowConfig(Section):
     """Its training."""
     sampling: FlowSampling = FlowSampling()
     """Its sampling; changing it does not retrain the flow."""
+
+    @model_validator(mode="after")
+    def _solved_by_euler(self) -> "FlowConfig":
+        if self.sampling.solver != "euler" and (
+            self.geometry == "geometric" or self.prediction == "endpoint"
+        ):
+            raise ValueError(
+                f"sampling.solver: found {self.sampling.solver!r}, but geodesics are followed, and endpoints "
+                "turned into velocities, step by step; use 'euler'"
+            )
+        if self.source == "kaiming" and self.geometry != "euclidean":
+            raise ValueError(f"source: 'kaiming' starts among weights as they are, not {self.geometry} ones")
+        return self
 
 
 GeneratorConfig = Annotated[FlowConfig | ControlConfig, Field(discriminator="kind")]

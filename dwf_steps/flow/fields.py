@@ -1,11 +1,17 @@
-"""The velocity network that a configuration asks for."""
+"""The velocity network that a configuration asks for, and the velocity field that it stands for."""
 
-from torch import nn
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
 
 from dwf_steps.config.generator import AnyVelocity, VelocityConfig
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.geometry.product import ProductManifold
+
+LAST = 1e-3  # of the time that is left, at which endpoints are still turned into velocities
 
 
 def build_velocity(dimension: int, config: AnyVelocity, tokens: UnitTokens | None) -> nn.Module:
@@ -21,3 +27,40 @@ def build_velocity(dimension: int, config: AnyVelocity, tokens: UnitTokens | Non
     if tokens is None:
         raise ValueError("a transformer over units needs whole networks: use a subspace of method 'none'")
     return UnitTransformer(tokens, config)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Points of the path: times ``t`` (b, 1), ``x`` (b, k), target velocities ``u`` and ends ``x1``, each
+    (b, k)."""
+
+    t: Tensor
+    x: Tensor
+    u: Tensor
+    x1: Tensor
+
+
+@dataclass(frozen=True)
+class VelocityField:
+    """What a network says about times (b, 1) and points (b, k), as velocities; on a ``manifold``, if any,
+    tangent to it."""
+
+    network: nn.Module
+    prediction: Literal["velocity", "endpoint"] = "velocity"
+    manifold: ProductManifold | None = None
+
+    def __call__(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return velocities (b, k). Of an endpoint y it is (y - x) / (1 - t), on a manifold
+        log_x(y) / (1 - t), y being taken to it."""
+        said: Tensor = self.network(t, x)
+        if self.prediction == "velocity":
+            return said if self.manifold is None else self.manifold.tangent(x, said)
+        way = said - x if self.manifold is None else self.manifold.log(x, self.manifold.project(said))
+        return way / (1 - t).clamp(min=LAST)
+
+    def residual(self, batch: Batch) -> Tensor:
+        """Return what the loss is the mean square of, (b, k): the error of velocities, or of endpoints."""
+        said: Tensor = self.network(batch.t, batch.x)
+        if self.prediction == "endpoint":
+            return said - batch.x1
+        return (said if self.manifold is None else self.manifold.tangent(batch.x, said)) - batch.u

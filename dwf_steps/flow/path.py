@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from dwf_steps.config.generator import TimeDistribution
+from dwf_steps.geometry.product import ProductManifold
 
 
 def linear_path(x0: Tensor, x1: Tensor, t: Tensor, noise: Tensor, sigma: float) -> Tensor:
@@ -22,6 +23,30 @@ def linear_path(x0: Tensor, x1: Tensor, t: Tensor, noise: Tensor, sigma: float) 
 def linear_velocity(x0: Tensor, x1: Tensor) -> Tensor:
     """Return the conditional velocity u_t = x1 - x0 of `linear_path`, (batch, k)."""
     return x1 - x0
+
+
+def geodesic_path(
+    manifold: ProductManifold, x0: Tensor, x1: Tensor, t: Tensor, noise: Tensor, sigma: float
+) -> tuple[Tensor, Tensor]:
+    """Return x_t = exp_x0(t log_x0 x1), moved by sigma e, and its velocity (Chen & Lipman 2024, Riemannian
+    flow matching; Erdogan 2025, arXiv 2504.03710).
+
+    The velocity is the geodesic's own, log_xt(x1) / (1 - t) without the quotient of two small numbers.
+
+    Parameters
+    ----------
+    x0, x1, noise
+        (batch, d): points of the manifold, standard normal e.
+    t
+        (batch, 1), in [0, 1].
+    """
+    way = manifold.log(x0, x1)
+    x = manifold.exp(x0, t * way)
+    velocity = manifold.carry(x0, way, t)
+    if sigma:
+        x = manifold.exp(x, manifold.tangent(x, noise * sigma))
+        velocity = manifold.tangent(x, velocity)
+    return x, velocity
 
 
 def draw_times(n: int, times: TimeDistribution, generator: torch.Generator) -> Tensor:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.coupling import couple
-from dwf_steps.flow.fields import build_velocity
-from dwf_steps.flow.path import draw_times, linear_path, linear_velocity
+from dwf_steps.flow.fields import Batch, VelocityField, build_velocity
+from dwf_steps.flow.path import draw_times, geodesic_path, linear_path, linear_velocity
 from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.flow.units import UnitTokens
+from dwf_steps.geometry.product import ProductManifold
 from dwf_steps.progress import Progress
 from dwf_steps.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -23,15 +24,6 @@ from dwf_steps.storage.checkpoint import Checkpoint
 logger = logging.getLogger(__name__)
 
 REPORTS = 50  # rows of the loss table
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Points of the path: times ``t`` (b, 1), ``x`` (b, k), target velocities ``u`` (b, k)."""
-
-    t: Tensor
-    x: Tensor
-    u: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,12 @@ class TrainedFlow:
 
 
 def draw_batch(
-    targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator, source: Source = STANDARD
+    targets: Tensor,
+    size: int,
+    config: FlowConfig,
+    generator: torch.Generator,
+    source: Source = STANDARD,
+    manifold: ProductManifold | None = None,
 ) -> Batch:
     """Draw ``size`` points of the path from fresh source noise and latents (n, k) of unit variance."""
     k = targets.shape[1]
@@ -52,8 +49,11 @@ def draw_batch(
     noise = torch.randn(size, k, generator=generator)
     t = draw_times(size, config.time, generator).to(targets.device)
     x0, noise = x0.to(targets.device), noise.to(targets.device)
-    x1 = couple(x0, targets[chosen.to(targets.device)], config.coupling)
-    return Batch(t, linear_path(x0, x1, t, noise, config.sigma), linear_velocity(x0, x1))
+    x0 = x0 if manifold is None else manifold.project(x0)
+    x1 = couple(x0, targets[chosen.to(targets.device)], config.coupling, manifold)
+    if manifold is None:
+        return Batch(t, linear_path(x0, x1, t, noise, config.sigma), linear_velocity(x0, x1), x1)
+    return Batch(t, *geodesic_path(manifold, x0, x1, t, noise, config.sigma), x1)
 
 
 def train_flow(
@@ -63,11 +63,13 @@ def train_flow(
     checkpoint: Checkpoint | None = None,
     tokens: UnitTokens | None = None,
     source: Source = STANDARD,
+    manifold: ProductManifold | None = None,
 ) -> TrainedFlow:
     """Fit a velocity field to latents (n, k) of unit variance.
 
-    The loss is the mean over batch and coordinates of |v(t, x_t) - u_t|^2 (Lipman et al. 2023). The
-    validation loss is that of the averaged network on draws of (t, x0, x1) that training never uses.
+    The loss is the mean over batch and coordinates of |v(t, x_t) - u_t|^2 (Lipman et al. 2023), or of the
+    squared error of predicted endpoints. The validation loss is that of the averaged network on draws of
+    (t, x0, x1) that training never uses.
 
     Parameters
     ----------
@@ -75,6 +77,8 @@ def train_flow(
         Which weights belong to which unit, where latents are whole networks.
     source
         Where the path starts; ``config.source_std`` multiplies its deviation.
+    manifold
+        What the latents lie on, where paths are its geodesics.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def train_flow(
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("velocity network", config.training.seed))
-        return _Run.start(latents.to(device), config, tokens, source).finish(checkpoint)
+        return _Run.start(latents.to(device), config, tokens, source, manifold).finish(checkpoint)
 
 
 @dataclass
@@ -94,6 +98,7 @@ class _Run:
     targets: Tensor
     config: FlowConfig
     source: Source
+    manifold: ProductManifold | None
     velocity: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
@@ -105,7 +110,14 @@ class _Run:
     rows: list[dict[str, float]]
 
     @classmethod
-    def start(cls, targets: Tensor, config: FlowConfig, tokens: UnitTokens | None, source: Source) -> "_Run":
+    def start(
+        cls,
+        targets: Tensor,
+        config: FlowConfig,
+        tokens: UnitTokens | None,
+        source: Source,
+        manifold: ProductManifold | None,
+    ) -> "_Run":
         training = config.training
         velocity = build_velocity(targets.shape[1], config.velocity, tokens).to(targets.device)
         optimizer = torch.optim.AdamW(
@@ -119,6 +131,7 @@ class _Run:
             targets=targets,
             config=config,
             source=source,
+            manifold=manifold,
             velocity=velocity,
             average=copy.deepcopy(velocity).eval(),
             optimizer=optimizer,
@@ -130,6 +143,7 @@ class _Run:
                 config,
                 torch_generator("flow validation", training.seed),
                 source,
+                manifold,
             ),
             step=0,
             running_loss=torch.zeros((), device=targets.device),
@@ -144,7 +158,10 @@ class _Run:
             logger.info("resumed after step %d", self.step)
         with Progress("step", steps, self.step) as report:
             while self.step < steps:
-                self.advance(draw_batch(self.targets, batch_size, self.config, self.draws, self.source))
+                batch = draw_batch(
+                    self.targets, batch_size, self.config, self.draws, self.source, self.manifold
+                )
+                self.advance(batch)
                 if self.step % report_every == 0 or self.step == steps:
                     self.report()
                     report.facts["loss"] = self.rows[-1]["validation"]
@@ -155,7 +172,7 @@ class _Run:
 
     def advance(self, batch: Batch) -> None:
         """Take one optimisation step and move the average after it."""
-        loss = (self.velocity(batch.t, batch.x) - batch.u).square().mean()
+        loss = self.loss(self.velocity, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.config.training.clip:
@@ -169,13 +186,16 @@ class _Run:
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.velocity.parameters()), 1 - decay)
 
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        field = VelocityField(network, self.config.prediction, self.manifold)
+        return field.residual(batch).square().mean()
+
     @torch.no_grad()
     def report(self) -> None:
         """Add a row to the loss table: the mean training loss since the last row, the validation loss now."""
         since = self.step - (int(self.rows[-1]["step"]) if self.rows else 0)
         train = (self.running_loss / since).item()
-        predicted = self.average(self.validation.t, self.validation.x)
-        validation = (predicted - self.validation.u).square().mean().item()
+        validation = self.loss(self.average, self.validation).item()
         if not (math.isfinite(train) and math.isfinite(validation)):
             raise FloatingPointError(
                 f"the flow's loss is {train} (validation {validation}) at step {self.step}; lower training.lr"

@@ -18,13 +18,14 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.generator import AnyVelocity, FlowConfig
+from dwf_steps.config.generator import AnyVelocity, FlowConfig, VelocityConfig
 from dwf_steps.errors import InputError
-from dwf_steps.flow.fields import build_velocity
+from dwf_steps.flow.fields import VelocityField, build_velocity
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import STANDARD, Source, kaiming_source
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.generators.samples import Samples
+from dwf_steps.geometry.canonical_form import CanonicalForm
 from dwf_steps.randomness import torch_generator
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
@@ -39,44 +40,54 @@ class Latents:
 
     One scale for all coordinates, a 0-d tensor, keeps the geometry of weight space. Where ``tokens`` tell
     which weight belongs to which unit, each of a unit's weights has its own shift and scale, (k,), over all
-    units.
+    units. Where there is a canonical ``form``, points are its coordinates, and the networks that these stand
+    for are scaled and shifted.
     """
 
     points: torch.Tensor
     shift: torch.Tensor
     scale: torch.Tensor
     tokens: UnitTokens | None = None
+    form: CanonicalForm | None = None
 
     @classmethod
-    def of(cls, basis: Basis, matrix: WeightMatrix, by_unit: bool = False) -> "Latents":
+    def of(
+        cls, basis: Basis, matrix: WeightMatrix, by_unit: bool = False, canonical: bool = False
+    ) -> "Latents":
         """Read the training networks' latents (from the matrix itself where the basis is raw).
 
         Parameters
         ----------
         by_unit
             The latents are to be whole networks seen as units.
+        canonical
+            They are to be the networks in canonical form.
 
         Raises
         ------
         InputError
-            If they are coordinates in a subspace.
+            If they are coordinates in a subspace instead.
         """
-        if by_unit and not basis.raw:
+        if (by_unit or canonical) and not basis.raw:
             raise InputError("a flow over units needs whole networks: use a subspace of method 'none'")
         if basis.raw:
             rows = matrix.read()[: matrix.n_training]
             mean = rows.mean(axis=0, dtype=np.float64)
-            if by_unit:
-                tokens = unit_tokens(matrix.layout, matrix.architecture)
-                shift, scale = tokens.statistics(rows)
-                points = torch.from_numpy((rows - shift) / scale).float()
-                return cls(points, torch.from_numpy(shift - mean), torch.from_numpy(scale), tokens)
+            tokens = unit_tokens(matrix.layout, matrix.architecture) if by_unit else None
+            if canonical:
+                form = CanonicalForm.of(matrix.layout, _built(matrix.architecture).rescaling_spec(), rows)
+                shift, scale = torch.from_numpy(-mean), torch.tensor(1.0).double()
+                return cls(form.points(rows), shift, scale, tokens, form)
+            if tokens is not None:
+                centre, spread = tokens.statistics(rows)
+                points = torch.from_numpy((rows - centre) / spread).float()
+                return cls(points, torch.from_numpy(centre - mean), torch.from_numpy(spread), tokens)
             coordinates = rows - mean
         else:
             coordinates = basis.coordinates
-        scale = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
-        points = torch.from_numpy(coordinates / scale).float()
-        return cls(points, torch.tensor(0.0).double(), torch.tensor(scale))
+        std = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
+        points = torch.from_numpy(coordinates / std).float()
+        return cls(points, torch.tensor(0.0).double(), torch.tensor(std))
 
 
 def unit_tokens(layout: Layout, architecture: Mapping[str, Any]) -> UnitTokens:
@@ -103,14 +114,16 @@ def _built(architecture: Mapping[str, Any]) -> Architecture:
 
 @dataclass(frozen=True)
 class FlowModel:
-    """A velocity field over latents; a latent times ``scale`` plus ``shift`` is a coordinate of the subspace,
-    or a weight relative to the training mean."""
+    """A velocity network over latents; a latent, or where there is a canonical ``form`` the weight that it
+    stands for, times ``scale`` plus ``shift`` is a coordinate of the subspace, or a weight relative to the
+    training mean."""
 
     velocity: nn.Module
     shift: torch.Tensor
     scale: torch.Tensor
     dimension: int
     source: Source
+    form: CanonicalForm | None = None
 
     def save(self, path: Path, config: AnyVelocity, network: Mapping[str, Any] | None = None) -> None:
         """Write the weights; the metadata say how to rebuild the velocity network.
@@ -118,11 +131,18 @@ class FlowModel:
         Parameters
         ----------
         network
-            ``layout`` and ``architecture`` of the networks whose units the velocity network knows.
+            ``layout`` and ``architecture`` of the networks whose units the velocity network, or whose
+            canonical form the flow knows.
         """
         state = {f"velocity.{name}": value for name, value in self.velocity.state_dict().items()}
         state |= {"shift": self.shift, "scale": self.scale}
         state |= {f"source.{name}": value.contiguous() for name, value in vars(self.source).items()}
+        if self.form is not None:
+            numbers = ("shift", "scale", "last_scale")
+            state |= {
+                f"form.{name}": torch.as_tensor(getattr(self.form, name), dtype=torch.float64)
+                for name in numbers
+            }
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),
@@ -151,15 +171,23 @@ class FlowModel:
         if _digest(state) != description["sha256"]:
             raise _damaged(path, "its weights' SHA-256 is not the one it was written with")
         config = TypeAdapter(AnyVelocity).validate_python(description["velocity"])
-        tokens, dimension = None, description["dimension"]
+        tokens, form, dimension = None, None, description["dimension"]
         if network := description["network"]:
-            tokens = unit_tokens(Layout.from_json(network["layout"]), network["architecture"])
+            layout = Layout.from_json(network["layout"])
+            if not isinstance(config, VelocityConfig):
+                tokens = unit_tokens(layout, network["architecture"])
+            if "form.shift" in state:
+                shift, scale, last = (
+                    state.pop(f"form.{name}").cpu().numpy() for name in ("shift", "scale", "last_scale")
+                )
+                spec = _built(network["architecture"]).rescaling_spec()
+                form = CanonicalForm(layout, spec, shift, scale, float(last))
         velocity = build_velocity(dimension, config, tokens).to(device)
-        shift, scale, mean, factor = (
+        own_shift, own_scale, mean, factor = (
             state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")
         )
         velocity.load_state_dict({name.removeprefix("velocity."): value for name, value in state.items()})
-        return cls(velocity.eval(), shift, scale, dimension, Source(mean, factor))
+        return cls(velocity.eval(), own_shift, own_scale, dimension, Source(mean, factor), form)
 
 
 def _digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -179,8 +207,15 @@ def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torc
     n, k = config.sampling.samples, model.dimension
     draws = torch_generator("sample flow", config.sampling.seed)
     noise = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature)
-    ends, evaluations = integrate(model.velocity, model.source.at(noise).to(device), config.sampling)
-    points = (ends.cpu().double() * model.scale + model.shift).numpy()
+    start = model.source.at(noise)
+    manifold = model.form.manifold if model.form and config.geometry == "geometric" else None
+    start = start if manifold is None else manifold.project(start)
+    field = VelocityField(model.velocity, config.prediction, manifold)
+    ends, evaluations = integrate(field, start.to(device), config.sampling, manifold)
+    reached = ends.cpu().double()
+    if model.form is not None:
+        reached = torch.from_numpy(model.form.weights(reached))
+    points = (reached * model.scale + model.shift).numpy()
     if basis.raw:
         coefficients = np.zeros((n, basis.n_training))
         offsets = points.astype(np.float32)

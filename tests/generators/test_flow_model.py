@@ -199,3 +199,35 @@ def test_a_model_that_knows_units_is_saved_with_the_networks_they_are_of(tmp_pat
     assert decode_block(samples, matrix, slice(0, 10)).shape == (20, 10)
     with pytest.raises(InputError, match="use a subspace of method 'none'"):
         Latents.of(basis_of(values, 2), matrix, by_unit=True)
+
+
+@pytest.mark.parametrize("geometry", ["normalized", "geometric"])
+def test_a_model_of_networks_in_canonical_form_returns_weights(tmp_path: Path, geometry: str) -> None:
+    architecture = build(MLPConfig(widths=[4, 6, 3]))
+    description = architecture.config.model_dump()
+    rows = [Row(f"seed-{i}") for i in range(N)]
+    matrix = WeightMatrix.create(tmp_path / "weights.zarr", architecture.layout, rows, description)
+    matrix.array[:] = np.random.default_rng(0).normal(1, 2, size=matrix.array.shape)
+    values = matrix.read().astype(np.float64)
+    latents = Latents.of(basis_of(values, None), matrix, canonical=True)
+    assert latents.form is not None
+    torch.testing.assert_close(latents.form.manifold.project(latents.points), latents.points)
+
+    network = VelocityMLP(architecture.layout.size, VelocityConfig.model_validate(VELOCITY)).eval()
+    nn.init.normal_(network.output.weight)
+    size = architecture.layout.size
+    model = FlowModel(network, latents.shift, latents.scale, size, STANDARD, latents.form)
+    known = {"layout": matrix.layout.to_json(), "architecture": description}
+    model.save(tmp_path / "model.safetensors", VelocityConfig.model_validate(VELOCITY), known)
+    loaded = FlowModel.load(tmp_path / "model.safetensors", CPU)
+    config = flow(geometry=geometry, sampling={"solver": "euler"})
+    samples, again = (sample_flow(m, config, basis_of(values, None), CPU) for m in (model, loaded))
+    found = samples.offsets + values.mean(axis=0)
+    np.testing.assert_array_equal(again.offsets, samples.offsets)
+    states = architecture.layout.unflatten(found)
+    norms = np.linalg.norm(states["layers.0.weight"], axis=2)
+    np.testing.assert_allclose(norms, 1, rtol=1e-4)  # canonical form
+    last = np.linalg.norm(states["layers.1.weight"].reshape(len(found), -1), axis=1)
+    np.testing.assert_allclose(last, latents.form.last_scale, rtol=1e-4)
+    with pytest.raises(InputError, match="use a subspace of method 'none'"):
+        Latents.of(basis_of(values, 2), matrix, canonical=True)

@@ -9,7 +9,7 @@ from dwf_steps.config.controls import (
     SoupConfig,
     TrainedConfig,
 )
-from dwf_steps.config.generator import UnitTransformerConfig
+from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -56,9 +56,16 @@ def control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterat
 
 
 def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[str]:
-    velocity = getattr(config.generators[name], "velocity", None)
-    if isinstance(velocity, UnitTransformerConfig) and config.subspaces[subspace].method != "none":
+    flow = config.generators[name]
+    if not isinstance(flow, FlowConfig) or config.subspaces[subspace].method == "none":
+        return
+    needed = []
+    if isinstance(flow.velocity, UnitTransformerConfig):
+        needed.append("velocity.network: 'unit_transformer'")
+    if flow.geometry != "euclidean":
+        needed.append(f"geometry: {flow.geometry!r}")
+    for what in needed:
         yield (
-            f"generators.{name}.velocity.network: 'unit_transformer' needs whole networks, but subspace "
-            f"{subspace!r} reduces them; use a subspace of method 'none'"
+            f"generators.{name}.{what} needs whole networks, but subspace {subspace!r} reduces them; use a "
+            "subspace of method 'none'"
         )

@@ -85,6 +85,14 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     cells = [cell for cell in config.cells() if cell.zoo == name]
     for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
         yield from _recalibration_problems(config, name, recalibration)
+    for key in dict.fromkeys(cell.generator for cell in cells):
+        geometry = getattr(config.generators[key], "geometry", "euclidean")
+        if geometry != "euclidean" and NEEDED["normalized"] not in zoo.architecture.symmetries:
+            yield (
+                f"generators.{key}.geometry: {geometry!r} scales units, but zoos.{name}.architecture "
+                f"({zoo.architecture.called}) states no scaling symmetry (`{NEEDED['normalized']}`); use "
+                "'euclidean'"
+            )
     if isinstance(zoo.architecture, MLPConfig):
         return
     if isinstance(zoo, TrainedZoo) and set(zoo.initialisations) != {"default"}:

@@ -1,0 +1,1 @@
+"""The geometry of weights: spheres and Euclidean parts."""

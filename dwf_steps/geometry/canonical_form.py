@@ -1,0 +1,95 @@
+"""Networks as points of a product of spheres, and back (Erdogan 2025, arXiv 2504.03710)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dwf_steps.geometry.product import ProductManifold, Spheres
+from dwf_steps.storage.layout import Layout
+from dwf_steps.symmetry.rescaling import normalize_incoming
+from dwf_steps.symmetry.spec import RescalingSpec
+
+
+@dataclass(frozen=True)
+class CanonicalForm:
+    """The coordinates of networks of ReLU units: each hidden unit's incoming weights are a point on a sphere,
+    its bias scaled along and its outgoing weights inversely; the weights of the last layer together are one
+    point on a sphere, its bias scaled along; biases are Euclidean, in units of their deviation.
+
+    Units' scales are a symmetry: nothing of the function is lost. The last layer's is none: the order of the
+    outputs stays, and so the class; all logits of a network change by one factor. `weights` gives every
+    network the training networks' mean of its logarithm.
+
+    Attributes
+    ----------
+    shift, scale
+        (d,), of Euclidean coordinates; 0 and 1 for others.
+    last_scale
+        The norm that the last layer's weights have again.
+    """
+
+    layout: Layout
+    spec: RescalingSpec
+    shift: np.ndarray
+    scale: np.ndarray
+    last_scale: float
+
+    @classmethod
+    def of(cls, layout: Layout, spec: RescalingSpec, rows: np.ndarray) -> "CanonicalForm":
+        """Read shifts and scales off the training networks ``rows`` (n, d)."""
+        shift, scale = np.zeros(layout.size), np.ones(layout.size)
+        plain = cls(layout, spec, shift, scale, 1.0)
+        points, norms = plain._normalized(rows)
+        flat = plain.manifold.euclidean(layout.size).numpy()
+        shift[flat] = points[:, flat].mean(axis=0)
+        spread = points[:, flat].std(axis=0)
+        scale[flat] = np.where(spread > 0, spread, 1.0)
+        return cls(layout, spec, shift, scale, float(np.exp(np.log(norms).mean())))
+
+    @property
+    def manifold(self) -> ProductManifold:
+        """The manifold of the coordinates."""
+        spheres = []
+        for name in (*(incoming[0] for incoming, _ in self.spec), self.spec[-1][1]):
+            (entry,) = (entry for entry in self.layout.entries if entry.name == name)
+            units = 1 if name == self.spec[-1][1] else entry.shape[0]
+            spheres.append(Spheres(entry.offset, units, entry.size // units))
+        return ProductManifold(spheres)
+
+    def points(self, rows: np.ndarray) -> torch.Tensor:
+        """Return the coordinates (n, d) float32 of networks ``rows`` (n, d)."""
+        coordinates = (self._normalized(rows)[0] - self.shift) / self.scale
+        return self.manifold.project(torch.from_numpy(coordinates)).float()
+
+    def weights(self, points: torch.Tensor) -> np.ndarray:
+        """Return networks (n, d) float64 with these coordinates; points beside the manifold are taken to
+        it."""
+        rows = self.manifold.project(points.double().cpu()).numpy() * self.scale + self.shift
+        for s in self.manifold.spheres:
+            rows[:, s.columns] /= s.radius
+        for entry in self.layout.entries:
+            if entry.name in self._last:
+                rows[:, entry.columns] *= self.last_scale
+        return rows
+
+    def _normalized(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows in canonical form, and the norms of their last layers, (n,)."""
+        networks = self.layout.unflatten(rows.astype(np.float64))
+        networks = normalize_incoming(networks, self.spec)
+        weight = networks[self.spec[-1][1]].reshape(len(rows), -1)
+        norms = np.linalg.norm(weight, axis=1)
+        norms = np.where(norms > 0, norms, 1.0)
+        flat: Mapping[str, np.ndarray] = {k: v.reshape(len(rows), -1) for k, v in networks.items()}
+        parts = [
+            flat[entry.name] / norms[:, None] if entry.name in self._last else flat[entry.name]
+            for entry in self.layout.entries
+        ]
+        return np.concatenate(parts, axis=1), norms
+
+    @property
+    def _last(self) -> set[str]:
+        """The parameters of the last layer: its weight, and what no unit's scale changes."""
+        hidden = {name for incoming, outgoing in self.spec for name in (*incoming, outgoing)}
+        return {entry.name for entry in self.layout.entries if entry.name not in hidden} | {self.spec[-1][1]}
