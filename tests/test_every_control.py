@@ -71,13 +71,8 @@ def test_every_generator_is_in_every_table_and_repetitions_are_one_row(run: Chec
     parts = [pd.read_csv(run.folder / f"{CELL}/flow_seed_{s}/none/metrics.csv").accuracy for s in (0, 1)]
     assert flow.repeats_std == pytest.approx(np.std([part.mean() for part in parts], ddof=1))
     assert flow.generated_mean == pytest.approx(pd.concat(parts).mean())
-    assert set(table(run, "novelty_accuracy").generator) == {
-        "flow",
-        "gaussian",
-        "noise",
-        *CONTROLS,
-        *GEOMETRIES,
-    }
+    families = {"flow", "gaussian", "noise", *CONTROLS, *GEOMETRIES}
+    assert set(table(run, "novelty_accuracy").generator) == families
 
 
 def test_a_study_has_its_table_and_figure(run: Checkout) -> None:
