@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
+from dwf_steps.config.generator import FlowConfig, VelocityConfig
 from dwf_steps.config.section import Section
 from dwf_steps.device import select_device
 from dwf_steps.flow.training import train_flow as fit
@@ -34,7 +34,7 @@ def train_flow(
 ) -> None:
     """Train the velocity field, resuming a checkpoint of the very same run, and write it."""
     matrix = WeightMatrix.open(weights)
-    by_unit = isinstance(settings.flow.velocity, UnitTransformerConfig)
+    by_unit = not isinstance(settings.flow.velocity, VelocityConfig)
     subspace = Basis.load(basis)
     canonical = settings.flow.geometry != "euclidean"
     latents = Latents.of(subspace, matrix, by_unit, canonical)
@@ -49,7 +49,7 @@ def train_flow(
     logger.info("%d networks, %d latents", *latents.points.shape)
     with checkpoint:
         flow = fit(
-            latents.points, settings.flow, select_device(), checkpoint, latents.tokens, source, manifold
+            latents.points, settings.flow, select_device(), checkpoint, latents.network, source, manifold
         )
     with replacing(losses) as partial:
         flow.losses.to_csv(partial, index=False)

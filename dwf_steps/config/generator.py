@@ -73,12 +73,36 @@ class UnitTransformerConfig(Section):
         return self
 
 
+class RelationalTransformerConfig(Section):
+    """The velocity network: a relational transformer on the network's own graph, units being nodes and
+    weights edges, for whole multilayer perceptrons (subspace `none`)."""
+
+    network: Literal["relational_transformer"]
+    """Marks the velocity network as this one."""
+    width: Annotated[int, Field(ge=1)] = 32
+    """Features of a node and of an edge; a multiple of heads."""
+    depth: Annotated[int, Field(ge=1)] = 4
+    """Blocks of attention and updates."""
+    heads: Annotated[int, Field(ge=1)] = 1
+    """Attention heads."""
+    time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
+    """Width of the sinusoidal embedding of t."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "RelationalTransformerConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+
 def _network(value: Any) -> str:
     return value.get("network", "mlp") if isinstance(value, dict) else value.network
 
 
 AnyVelocity = Annotated[
-    Annotated[VelocityConfig, Tag("mlp")] | Annotated[UnitTransformerConfig, Tag("unit_transformer")],
+    Annotated[VelocityConfig, Tag("mlp")]
+    | Annotated[UnitTransformerConfig, Tag("unit_transformer")]
+    | Annotated[RelationalTransformerConfig, Tag("relational_transformer")],
     Discriminator(_network),
 ]
 

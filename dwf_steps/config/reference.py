@@ -49,6 +49,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         generator.FlowConfig,
         generator.VelocityConfig,
         generator.UnitTransformerConfig,
+        generator.RelationalTransformerConfig,
         generator.TimeDistribution,
         generator.FlowTraining,
         generator.FlowSampling,

@@ -5,16 +5,17 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from dwf_steps.config.generator import AnyVelocity, VelocityConfig
+from dwf_steps.config.generator import AnyVelocity, UnitTransformerConfig, VelocityConfig
+from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.transformer import UnitTransformer
-from dwf_steps.flow.units import UnitTokens
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.geometry.product import ProductManifold
 
 LAST = 1e-3  # of the time that is left, at which endpoints are still turned into velocities
 
 
-def build_velocity(dimension: int, config: AnyVelocity, tokens: UnitTokens | None) -> nn.Module:
+def build_velocity(dimension: int, config: AnyVelocity, network: MovedNetwork | None) -> nn.Module:
     """Return an untrained velocity network over ``dimension`` latents.
 
     Raises
@@ -24,9 +25,11 @@ def build_velocity(dimension: int, config: AnyVelocity, tokens: UnitTokens | Non
     """
     if isinstance(config, VelocityConfig):
         return VelocityMLP(dimension, config)
-    if tokens is None:
+    if network is None:
         raise ValueError("a transformer over units needs whole networks: use a subspace of method 'none'")
-    return UnitTransformer(tokens, config)
+    if isinstance(config, UnitTransformerConfig):
+        return UnitTransformer(network.tokens(), config)
+    return RelationalTransformer(network.layers(), config)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import Batch, VelocityField, build_velocity
+from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.path import draw_times, geodesic_path, linear_path, linear_velocity
 from dwf_steps.flow.source import STANDARD, Source
-from dwf_steps.flow.units import UnitTokens
 from dwf_steps.geometry.product import ProductManifold
 from dwf_steps.progress import Progress
 from dwf_steps.randomness import derive_seed, torch_generator
@@ -61,7 +61,7 @@ def train_flow(
     config: FlowConfig,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
-    tokens: UnitTokens | None = None,
+    network: MovedNetwork | None = None,
     source: Source = STANDARD,
     manifold: ProductManifold | None = None,
 ) -> TrainedFlow:
@@ -73,8 +73,8 @@ def train_flow(
 
     Parameters
     ----------
-    tokens
-        Which weights belong to which unit, where latents are whole networks.
+    network
+        What latents are, where the velocity network must know.
     source
         Where the path starts; ``config.source_std`` multiplies its deviation.
     manifold
@@ -87,7 +87,7 @@ def train_flow(
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("velocity network", config.training.seed))
-        return _Run.start(latents.to(device), config, tokens, source, manifold).finish(checkpoint)
+        return _Run.start(latents.to(device), config, network, source, manifold).finish(checkpoint)
 
 
 @dataclass
@@ -114,12 +114,12 @@ class _Run:
         cls,
         targets: Tensor,
         config: FlowConfig,
-        tokens: UnitTokens | None,
+        network: MovedNetwork | None,
         source: Source,
         manifold: ProductManifold | None,
     ) -> "_Run":
         training = config.training
-        velocity = build_velocity(targets.shape[1], config.velocity, tokens).to(targets.device)
+        velocity = build_velocity(targets.shape[1], config.velocity, network).to(targets.device)
         optimizer = torch.optim.AdamW(
             velocity.parameters(),
             lr=training.lr,

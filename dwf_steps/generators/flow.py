@@ -14,16 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from dwf_steps.architectures import build
-from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.generator import AnyVelocity, FlowConfig, VelocityConfig
+from dwf_steps.config.generator import AnyVelocity, FlowConfig
 from dwf_steps.errors import InputError
 from dwf_steps.flow.fields import VelocityField, build_velocity
+from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import STANDARD, Source, kaiming_source
-from dwf_steps.flow.units import UnitTokens
 from dwf_steps.generators.samples import Samples
 from dwf_steps.geometry.canonical_form import CanonicalForm
 from dwf_steps.randomness import torch_generator
@@ -38,16 +35,16 @@ class Latents:
     """What a flow is fitted to: ``points`` (n, k) float32 of unit variance; times ``scale`` plus ``shift``
     they are coordinates in the subspace, or weights relative to the training mean.
 
-    One scale for all coordinates, a 0-d tensor, keeps the geometry of weight space. Where ``tokens`` tell
-    which weight belongs to which unit, each of a unit's weights has its own shift and scale, (k,), over all
-    units. Where there is a canonical ``form``, points are its coordinates, and the networks that these stand
-    for are scaled and shifted.
+    One scale for all coordinates, a 0-d tensor, keeps the geometry of weight space. Where the ``network`` is
+    known, each of a unit's weights has its own shift and scale, (k,), over all units. Where there is a
+    canonical ``form``, points are its coordinates, and the networks that these stand for are scaled and
+    shifted.
     """
 
     points: torch.Tensor
     shift: torch.Tensor
     scale: torch.Tensor
-    tokens: UnitTokens | None = None
+    network: MovedNetwork | None = None
     form: CanonicalForm | None = None
 
     @classmethod
@@ -73,15 +70,17 @@ class Latents:
         if basis.raw:
             rows = matrix.read()[: matrix.n_training]
             mean = rows.mean(axis=0, dtype=np.float64)
-            tokens = unit_tokens(matrix.layout, matrix.architecture) if by_unit else None
             if canonical:
-                form = CanonicalForm.of(matrix.layout, _built(matrix.architecture).rescaling_spec(), rows)
+                network = MovedNetwork.of(matrix.layout, matrix.architecture)
+                spec = network.architecture.rescaling_spec()
+                form = CanonicalForm.of(matrix.layout, spec, rows)
                 shift, scale = torch.from_numpy(-mean), torch.tensor(1.0).double()
-                return cls(form.points(rows), shift, scale, tokens, form)
-            if tokens is not None:
-                centre, spread = tokens.statistics(rows)
+                return cls(form.points(rows), shift, scale, network, form)
+            if by_unit:
+                network = MovedNetwork.of(matrix.layout, matrix.architecture)
+                centre, spread = network.tokens().statistics(rows)
                 points = torch.from_numpy((rows - centre) / spread).float()
-                return cls(points, torch.from_numpy(centre - mean), torch.from_numpy(spread), tokens)
+                return cls(points, torch.from_numpy(centre - mean), torch.from_numpy(spread), network)
             coordinates = rows - mean
         else:
             coordinates = basis.coordinates
@@ -90,26 +89,17 @@ class Latents:
         return cls(points, torch.tensor(0.0).double(), torch.tensor(std))
 
 
-def unit_tokens(layout: Layout, architecture: Mapping[str, Any]) -> UnitTokens:
-    """Return which of a network's weights belong to which unit."""
-    return UnitTokens.of(layout, _built(architecture).permutation_spec())
-
-
 def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: Latents) -> Source:
     """Return where a flow to the training networks' latents starts."""
     if config.source == "standard":
         return STANDARD
-    architecture = _built(matrix.architecture)
+    architecture = MovedNetwork.of(matrix.layout, matrix.architecture).architecture
     if not isinstance(architecture, MLPArchitecture):
         raise InputError("source 'kaiming' needs multilayer perceptrons; use the standard source")
     initial, std = architecture.kaiming_std(), np.empty(matrix.layout.size)
     for entry in matrix.layout.entries:
         std[entry.columns] = initial[entry.name]
     return kaiming_source(basis, matrix, std, latents.shift.numpy(), latents.scale.numpy())
-
-
-def _built(architecture: Mapping[str, Any]) -> Architecture:
-    return build(TypeAdapter(ArchitectureConfig).validate_python(architecture))
 
 
 @dataclass(frozen=True)
@@ -171,18 +161,16 @@ class FlowModel:
         if _digest(state) != description["sha256"]:
             raise _damaged(path, "its weights' SHA-256 is not the one it was written with")
         config = TypeAdapter(AnyVelocity).validate_python(description["velocity"])
-        tokens, form, dimension = None, None, description["dimension"]
-        if network := description["network"]:
-            layout = Layout.from_json(network["layout"])
-            if not isinstance(config, VelocityConfig):
-                tokens = unit_tokens(layout, network["architecture"])
+        network, form, dimension = None, None, description["dimension"]
+        if known := description["network"]:
+            network = MovedNetwork.of(Layout.from_json(known["layout"]), known["architecture"])
             if "form.shift" in state:
                 shift, scale, last = (
                     state.pop(f"form.{name}").cpu().numpy() for name in ("shift", "scale", "last_scale")
                 )
-                spec = _built(network["architecture"]).rescaling_spec()
-                form = CanonicalForm(layout, spec, shift, scale, float(last))
-        velocity = build_velocity(dimension, config, tokens).to(device)
+                spec = network.architecture.rescaling_spec()
+                form = CanonicalForm(network.layout, spec, shift, scale, float(last))
+        velocity = build_velocity(dimension, config, network).to(device)
         own_shift, own_scale, mean, factor = (
             state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")
         )

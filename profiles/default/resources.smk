@@ -134,6 +134,8 @@ def problem(wildcards):
             velocity = p.generator.velocity
             if velocity.network == "mlp":
                 p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
+            elif velocity.network == "relational_transformer":  # what every weight passes through
+                p.v = 10 * d * velocity.depth * velocity.width**2
             else:  # what every unit passes through, and what a unit's weights pass through
                 p.v = (
                     18 * sum(network.layers[:-1]) * velocity.depth * velocity.width**2

@@ -183,11 +183,12 @@ def test_a_model_that_knows_units_is_saved_with_the_networks_they_are_of(tmp_pat
     latents = Latents.of(basis_of(values, None), matrix, by_unit=True)
     back = latents.points.numpy() * latents.scale.numpy() + latents.shift.numpy()
     np.testing.assert_allclose(back, values - values.mean(axis=0), rtol=1e-4, atol=1e-5)
-    assert latents.tokens is not None
-    assert latents.scale[latents.tokens.groups[0]].std(dim=0).max() == 0  # the same for all units
+    assert latents.network is not None
+    tokens = latents.network.tokens()
+    assert latents.scale[tokens.groups[0]].std(dim=0).max() == 0  # the same for all units
 
     config = UnitTransformerConfig(network="unit_transformer", width=8, heads=2, time_embedding=4)
-    velocity = UnitTransformer(latents.tokens, config).eval()
+    velocity = UnitTransformer(tokens, config).eval()
     nn.init.normal_(velocity.outputs[0].weight)  # type: ignore[arg-type]
     model = FlowModel(velocity, latents.shift, latents.scale, matrix.layout.size, STANDARD)
     network = {"layout": matrix.layout.to_json(), "architecture": description}

@@ -9,7 +9,7 @@ from dwf_steps.config.controls import (
     SoupConfig,
     TrainedConfig,
 )
-from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
+from dwf_steps.config.generator import FlowConfig, VelocityConfig
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -60,8 +60,8 @@ def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[
     if not isinstance(flow, FlowConfig) or config.subspaces[subspace].method == "none":
         return
     needed = []
-    if isinstance(flow.velocity, UnitTransformerConfig):
-        needed.append("velocity.network: 'unit_transformer'")
+    if not isinstance(flow.velocity, VelocityConfig):
+        needed.append(f"velocity.network: {flow.velocity.network!r}")
     if flow.geometry != "euclidean":
         needed.append(f"geometry: {flow.geometry!r}")
     for what in needed:

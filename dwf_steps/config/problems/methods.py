@@ -8,7 +8,7 @@ from dwf_steps.config.canonicalization import Method, WeightMatching, reference_
 from dwf_steps.config.controls import (
     RandomInitConfig,
 )
-from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig
+from dwf_steps.config.generator import FlowConfig, RelationalTransformerConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -111,6 +111,11 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             yield (
                 f"{where}.source: 'kaiming' needs multilayer perceptrons, but the networks of zoo {name!r} "
                 f"are {zoo.architecture.called}; use 'standard'"
+            )
+        if isinstance(generator, FlowConfig) and isinstance(generator.velocity, RelationalTransformerConfig):
+            yield (
+                f"{where}.velocity.network: 'relational_transformer' knows the graphs of multilayer "
+                f"perceptrons alone, but the networks of zoo {name!r} are {zoo.architecture.called}"
             )
         if (
             isinstance(generator, FlowConfig)

@@ -1,0 +1,63 @@
+"""The networks whose weights a velocity field moves: what belongs to which unit, what lies between which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.errors import InputError
+from dwf_steps.flow.units import UnitTokens
+from dwf_steps.storage.layout import Layout
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The columns of a row that hold one layer's weights, (outputs, inputs), and its biases, (outputs,)."""
+
+    weight: slice
+    bias: slice
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True)
+class MovedNetwork:
+    """The ``layout`` of a row of weights, and the ``architecture`` that it is of."""
+
+    layout: Layout
+    architecture: Architecture
+
+    @classmethod
+    def of(cls, layout: Layout, architecture: Mapping[str, Any]) -> "MovedNetwork":
+        """Return the network that a matrix or a model describes."""
+        return cls(layout, build(TypeAdapter(ArchitectureConfig).validate_python(architecture)))
+
+    def tokens(self) -> UnitTokens:
+        """Return which weights belong to which unit."""
+        return UnitTokens.of(self.layout, self.architecture.permutation_spec())
+
+    def layers(self) -> list[Layer]:
+        """Return the layers of a multilayer perceptron, from the input on.
+
+        Raises
+        ------
+        InputError
+            If it is none.
+        """
+        entries = {entry.name: entry for entry in self.layout.entries}
+        names = [f"layers.{i}" for i in range(len(entries) // 2)]
+        if {f"{name}.{kind}" for name in names for kind in ("weight", "bias")} != entries.keys():
+            raise InputError(
+                f"the graph of {self.architecture.config.called} is not known; a relational transformer "
+                "needs multilayer perceptrons"
+            )
+        weights = [entries[f"{name}.weight"] for name in names]
+        biases = [entries[f"{name}.bias"].columns for name in names]
+        return [
+            Layer(weight.columns, bias, weight.shape[1], weight.shape[0])
+            for weight, bias in zip(weights, biases, strict=True)
+        ]
