@@ -8,12 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig
+from dwf_steps.flow.fields import VelocityField, build_velocity
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.path import geodesic_path
+from dwf_steps.flow.training import draw_batch
 from dwf_steps.geometry import sphere
 from dwf_steps.geometry.canonical_form import CanonicalForm
 
@@ -82,7 +85,7 @@ def main() -> None:
         ) -> None:
             batch = draw_batch(points, config.training.batch_size, config, draws)
             optimizer.zero_grad(set_to_none=True)
-            VelocityField(velocity).residual(batch).square().mean().backward()
+            VelocityField(velocity).backward(batch)
             optimizer.step()
 
         seconds = median(step, args.repeats)

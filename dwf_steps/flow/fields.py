@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from dwf_steps.config.generator import AnyVelocity, UnitTransformerConfig, VelocityConfig
@@ -67,3 +68,20 @@ class VelocityField:
         if self.prediction == "endpoint":
             return said - batch.x1
         return (said if self.manifold is None else self.manifold.tangent(batch.x, said)) - batch.u
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean over batch and coordinates of the squared `residual`."""
+        return self.residual(batch).square().mean()
+
+    def backward(self, batch: Batch) -> Tensor:
+        """Add the loss's gradients to the network's, as many points at a time as it asks for; return the
+        loss."""
+        size = len(batch.x)
+        together = int(getattr(self.network, "together", size))
+        total = torch.zeros((), device=batch.x.device)
+        for start in range(0, size, together):
+            part = Batch(*(value[start : start + together] for value in vars(batch).values()))
+            loss = self.loss(part) * (len(part.x) / size)
+            loss.backward()
+            total += loss.detach()
+        return total

@@ -40,9 +40,7 @@ def geodesic_path(
     t
         (batch, 1), in [0, 1].
     """
-    way = manifold.log(x0, x1)
-    x = manifold.exp(x0, t * way)
-    velocity = manifold.carry(x0, way, t)
+    x, velocity = manifold.path(x0, x1, t)
     if sigma:
         x = manifold.exp(x, manifold.tangent(x, noise * sigma))
         velocity = manifold.tangent(x, velocity)

@@ -10,6 +10,7 @@ from dwf_steps.config.generator import RelationalTransformerConfig
 from dwf_steps.flow.graph import Layer
 from dwf_steps.flow.velocity import TimeEmbedding
 
+EDGES_BYTES = 2**24  # of features of edges, of networks that are computed with at a time
 KINDS = 3  # of layers and of their units: the first, those between, the last
 
 
@@ -30,12 +31,19 @@ class RelationalTransformer(nn.Module):
     ----------
     layers
         Where a row holds each layer's weights and biases.
+
+    Attributes
+    ----------
+    together
+        How many networks are computed with at a time: more would be no faster, and take more memory.
     """
 
     def __init__(self, layers: Sequence[Layer], config: RelationalTransformerConfig) -> None:
         super().__init__()
         width = config.width
         self.layers = list(layers)
+        edges = sum(layer.inputs * layer.outputs for layer in layers)
+        self.together = max(1, EDGES_BYTES // (4 * width * edges))
         self.time = TimeEmbedding(config.time_embedding)
         self.weight_in, self.bias_in = nn.Linear(1, width), nn.Linear(1, width)
         self.inputs = nn.Parameter(torch.randn(layers[0].inputs, width) / 2)
@@ -54,6 +62,9 @@ class RelationalTransformer(nn.Module):
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""
+        if not torch.is_grad_enabled() and len(x) > self.together:
+            parts = zip(t.split(self.together), x.split(self.together), strict=True)
+            return torch.cat([self(time, some) for time, some in parts])
         time = self.time(t)
         weights = [x[:, layer.weight].unflatten(1, (layer.outputs, layer.inputs)) for layer in self.layers]
         biases = [x[:, layer.bias] for layer in self.layers]

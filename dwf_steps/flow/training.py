@@ -172,30 +172,28 @@ class _Run:
 
     def advance(self, batch: Batch) -> None:
         """Take one optimisation step and move the average after it."""
-        loss = self.loss(self.velocity, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self.field(self.velocity).backward(batch)
         if self.config.training.clip:
             nn.utils.clip_grad_norm_(self.velocity.parameters(), self.config.training.clip)
         self.optimizer.step()
         self.schedule.step()
         self.step += 1
-        self.running_loss += loss.detach()
+        self.running_loss += loss
         # Early averages would remember the initial weights; the decay grows to its final value.
         decay = min(self.config.training.ema, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.velocity.parameters()), 1 - decay)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        field = VelocityField(network, self.config.prediction, self.manifold)
-        return field.residual(batch).square().mean()
+    def field(self, network: nn.Module) -> VelocityField:
+        return VelocityField(network, self.config.prediction, self.manifold)
 
     @torch.no_grad()
     def report(self) -> None:
         """Add a row to the loss table: the mean training loss since the last row, the validation loss now."""
         since = self.step - (int(self.rows[-1]["step"]) if self.rows else 0)
         train = (self.running_loss / since).item()
-        validation = self.loss(self.average, self.validation).item()
+        validation = self.field(self.average).loss(self.validation).item()
         if not (math.isfinite(train) and math.isfinite(validation)):
             raise FloatingPointError(
                 f"the flow's loss is {train} (validation {validation}) at step {self.step}; lower training.lr"

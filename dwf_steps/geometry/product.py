@@ -8,6 +8,8 @@ from torch import Tensor
 
 from dwf_steps.geometry import sphere
 
+NEARLY = 0.999  # the cosine from which on points count as nearly equal, or opposite
+
 
 @dataclass(frozen=True)
 class Spheres:
@@ -57,16 +59,35 @@ class ProductManifold:
         """Return the shortest tangent vectors at ``x`` that `exp` takes to ``y``."""
         return self._each(lambda s, p, q: sphere.log(p / s.radius, q / s.radius) * s.radius, y - x, x, y)
 
-    def carry(self, x: Tensor, v: Tensor, t: Tensor) -> Tensor:
-        """Return the velocities at times ``t`` (n, 1) of the geodesics from ``x`` with velocities ``v``."""
-        times = t.unsqueeze(-1)
-        return self._each(
-            lambda s, p, w: sphere.carry(p / s.radius, w / s.radius, times) * s.radius, v.clone(), x, v
-        )
-
     def geodesic(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
         """Return the points at times ``t`` (n, 1) of the geodesics from ``x`` to ``y``."""
-        return self.exp(x, t * self.log(x, y))
+        return self.path(x, y, t)[0]
+
+    def path(self, x: Tensor, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return points and velocities at times ``t`` (n, 1) of the geodesics from ``x`` to ``y``.
+
+        In one pass over memory for each inner product and each result, by sines (Shoemake 1985); near equal
+        and opposite points, where these lose their digits, by `sphere.log`.
+        """
+        points, velocities = torch.lerp(x, y, t), y - x
+        for s in self.spheres:
+            a, b, point, velocity = (
+                part[:, s.columns].unflatten(1, (s.count, s.size)) for part in (x, y, points, velocities)
+            )
+            cosine = torch.einsum("nsk,nsk->ns", a, b).unsqueeze(-1) / s.size
+            angle, time = cosine.clamp(-1, 1).acos(), t.unsqueeze(-1)
+            scale = 1 / angle.sin()
+            torch.mul(a, ((1 - time) * angle).sin() * scale, out=point)
+            point.addcmul_(b, (time * angle).sin() * scale)
+            torch.mul(a, -angle * ((1 - time) * angle).cos() * scale, out=velocity)
+            velocity.addcmul_(b, angle * (time * angle).cos() * scale)
+            rows, which = (cosine.squeeze(-1).abs() > NEARLY).nonzero(as_tuple=True)
+            if len(rows):
+                start, end = a[rows, which] / s.radius, b[rows, which] / s.radius
+                way = sphere.log(start, end)
+                point[rows, which] = sphere.exp(start, t[rows] * way) * s.radius
+                velocity[rows, which] = sphere.carry(start, way, t[rows]) * s.radius
+        return points, velocities
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the lengths of the shortest geodesics, (n,)."""

@@ -10,6 +10,7 @@ from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, RelationalTransformerConfig
 from dwf_steps.errors import InputError
+from dwf_steps.flow.fields import Batch, VelocityField
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.training import train_flow
@@ -22,10 +23,8 @@ SMALL = {"network": "relational_transformer", "width": 8, "depth": 2, "heads": 2
 def network_of(widths: list[int], alphabetical: bool = False) -> MovedNetwork:
     architecture = build(MLPConfig(widths=widths))
     shapes = {entry.name: entry.shape for entry in architecture.layout.entries}
-    layout = (
-        Layout.of({name: shapes[name] for name in sorted(shapes)}) if alphabetical else architecture.layout
-    )
-    return MovedNetwork(layout, architecture)
+    names = sorted(shapes) if alphabetical else list(shapes)
+    return MovedNetwork(Layout.of({name: shapes[name] for name in names}), architecture)
 
 
 def transformer(network: MovedNetwork, **settings: int) -> RelationalTransformer:
@@ -118,6 +117,25 @@ def test_memory_is_linear_in_the_number_of_weights() -> None:
 
     sizes = [kept(hidden) for hidden in (20, 40, 80)]
     assert (sizes[2] - sizes[1]) / (sizes[1] - sizes[0]) == pytest.approx(2, rel=0.02)
+
+
+def test_networks_some_at_a_time_have_the_same_velocities_and_gradients() -> None:
+    network = network_of([4, 6, 3])
+    velocity, draws = transformer(network), torch.Generator().manual_seed(0)
+    values = [torch.randn(7, network.layout.size, generator=draws) for _ in range(3)]
+    batch = Batch(torch.rand(7, 1, generator=draws), *values)
+    losses, gradients, said = [], [], []
+    for together in (7, 3, 1):
+        velocity.together = together
+        velocity.zero_grad()
+        losses.append(VelocityField(velocity).backward(batch))
+        gradients.append([p.grad.clone() for p in velocity.parameters() if p.grad is not None])
+        with torch.no_grad():
+            said.append(velocity(batch.t, batch.x))
+    for loss, own, velocities in zip(losses[1:], gradients[1:], said[1:], strict=True):
+        torch.testing.assert_close(loss, losses[0])
+        torch.testing.assert_close(own, gradients[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(velocities, said[0], rtol=1e-5, atol=1e-5)
 
 
 def test_what_is_true_of_units_anywhere_is_learned() -> None:

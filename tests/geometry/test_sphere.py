@@ -103,6 +103,24 @@ def test_exp_and_log_invert_each_other_and_stay_on_the_manifold() -> None:
     torch.testing.assert_close(MANIFOLD.geodesic(x, y, torch.zeros(N, 1, dtype=torch.float64)), x)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-3, 0.03, 0.5, 1.0])
+@pytest.mark.parametrize("opposite", [False, True])
+def test_paths_are_those_of_log_and_exp_near_equal_and_opposite_points_too(
+    size: float, opposite: bool
+) -> None:
+    x, t = points(), torch.rand(N, 1, dtype=torch.float64)
+    y = MANIFOLD.exp(x, vectors(x, size=size))
+    if opposite:
+        y = torch.where(MANIFOLD.euclidean(D), y, -y)
+    found, velocity = MANIFOLD.path(x, y, t)
+    way = MANIFOLD.log(x, y)
+    torch.testing.assert_close(found, MANIFOLD.exp(x, t * way), rtol=1e-9, atol=1e-9)
+    h = 1e-6
+    derivative = (MANIFOLD.exp(x, (t + h) * way) - MANIFOLD.exp(x, (t - h) * way)) / (2 * h)
+    torch.testing.assert_close(velocity, derivative, rtol=1e-5, atol=1e-7)
+    assert found.isfinite().all() and velocity.isfinite().all()
+
+
 def test_a_geodesic_has_constant_speed() -> None:
     x, y = points(0), points(1)
     times = torch.linspace(0, 1, 11, dtype=torch.float64)
