@@ -197,6 +197,19 @@ def test_a_changed_transfer_reruns_itself_alone(run: Checkout) -> None:
         run.write_config()
 
 
+def test_other_texts_are_cut_and_trained_on_again(run: Checkout) -> None:
+    reviews = run.config["datasets"]["reviews"]
+    reviews["sample"] = 70
+    try:
+        run.write_config()
+        again = run.pending()
+        assert again >= {"prepare_texts", "divide_data", "train_zoo", "score", "export_pretrained"}
+        assert again.isdisjoint({"prepare_images", "divide_transfer_data", "recalibrate"})
+    finally:
+        del reviews["sample"]
+        run.write_config()
+
+
 def test_changed_code_trains_anew_and_a_changed_comment_does_not(run: Checkout) -> None:
     path: Path = run.folder / "my_networks.py"
     before = path.read_text()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dwf_steps.config.section import Section
 
@@ -32,3 +32,34 @@ class NetworkConfig(Section):
     def called(self) -> str:
         """What messages call it."""
         return self.kind
+
+
+class TransformerConfig(NetworkConfig):
+    """What transformers have in common."""
+
+    width: Size
+    depth: Size
+    heads: Size
+    mlp: Size
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "TransformerConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+    @property
+    def symmetries(self) -> list[str]:
+        """Which kinds of symmetries it has."""
+        return ["permutation_spec", "attention_spec"]
+
+    @property
+    def parameters_of_layers(self) -> int:
+        """The number of weights of all layers: attention, two norms, MLP."""
+        width, mlp = self.width, self.mlp
+        return self.depth * ((width + 1) * 4 * width + 4 * width + (width + 1) * mlp + (mlp + 1) * width)
+
+    def said_by_layers(self, tokens: int) -> tuple[int, ...]:
+        """Return the values that the parts of all layers say of one input of so many tokens."""
+        said = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
+        return said * self.depth

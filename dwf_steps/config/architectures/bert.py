@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from dwf_steps.config.architectures.base import NetworkConfig, Size
+from dwf_steps.config.architectures.base import Size, TransformerConfig
 
 
-class BertConfig(NetworkConfig):
+class BertConfig(TransformerConfig):
     """BERT (Devlin et al. 2019), transformers' `BertForSequenceClassification`, for texts cut into tokens."""
 
     kind: Literal["bert"]
@@ -26,17 +26,6 @@ class BertConfig(NetworkConfig):
     """Hidden units of each layer's MLP."""
     classes: Size = 1
     """The number of outputs: logits, or one number to predict."""
-
-    @model_validator(mode="after")
-    def _divisible(self) -> "BertConfig":
-        if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
-        return self
-
-    @property
-    def symmetries(self) -> list[str]:
-        """Which kinds of symmetries it has."""
-        return ["permutation_spec", "attention_spec"]
 
     @property
     def vocabulary_size(self) -> int:
@@ -58,13 +47,14 @@ class BertConfig(NetworkConfig):
         """The number of weights, d: embeddings of tokens, places and two segments; layers; the pooler."""
         width = self.width
         embeddings = (self.vocabulary + self.length + 2 + 2) * width
-        return embeddings + self.depth * self._layer() + (width + 1) * (width + self.classes)
+        return embeddings + self.parameters_of_layers + (width + 1) * (width + self.classes)
 
     @property
     def multiplications(self) -> int:
         """What one input takes: every token the layers, and all tokens' scores and means."""
-        scores = 2 * self.width * self.length
-        return self.length * self.depth * (self._layer() + scores) + self.width * (self.width + self.classes)
+        scores = 2 * self.depth * self.width * self.length
+        last = self.width * (self.width + self.classes)
+        return self.length * (self.parameters_of_layers + scores) + last
 
     @property
     def most_units(self) -> int:
@@ -74,16 +64,10 @@ class BertConfig(NetworkConfig):
     @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
-        tokens, width = self.length, self.width
-        said = (3 * width * tokens, self.heads * tokens**2, self.mlp * tokens, width * tokens)
-        return (width * tokens, *(said * self.depth), width, self.classes)
+        said = self.said_by_layers(self.length)
+        return (self.width * self.length, *said, self.width, self.classes)
 
     @property
     def needed(self) -> str:
         """What must be set to fit other data, for messages."""
         return f"length and architecture.classes: found {self.length} and {self.classes}"
-
-    def _layer(self) -> int:
-        """Return the weights of a layer."""
-        width, mlp = self.width, self.mlp
-        return (width + 1) * 4 * width + 4 * width + (width + 1) * mlp + (mlp + 1) * width

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dwf_steps.config.architectures.base import NetworkConfig, Size
+from dwf_steps.config.architectures.base import NetworkConfig, Size, TransformerConfig
 
 
 class ColourImages(NetworkConfig):
@@ -97,7 +97,7 @@ class ResNetConfig(ColourImages):
         return True
 
 
-class ViTConfig(ColourImages):
+class ViTConfig(TransformerConfig, ColourImages):
     """A vision transformer, torchvision's `VisionTransformer`, for colour images."""
 
     kind: Literal["vit"]
@@ -114,17 +114,10 @@ class ViTConfig(ColourImages):
     """Hidden units of each layer's MLP."""
 
     @model_validator(mode="after")
-    def _divisible(self) -> "ViTConfig":
+    def _patches(self) -> "ViTConfig":
         if self.image_size % self.patch_size:
             raise ValueError(f"patch_size ({self.patch_size}) must divide image_size ({self.image_size})")
-        if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         return self
-
-    @property
-    def symmetries(self) -> list[str]:
-        """Which kinds of symmetries it has."""
-        return ["permutation_spec", "attention_spec"]
 
     @property
     def tokens(self) -> int:
@@ -134,11 +127,9 @@ class ViTConfig(ColourImages):
     @property
     def n_parameters(self) -> int:
         """The number of weights, d."""
-        width, mlp = self.width, self.mlp
+        width = self.width
         embeddings = (3 * self.patch_size**2 + 1) * width + width + self.tokens * width
-        attention, norms = (width + 1) * 4 * width, 4 * width
-        layer = attention + norms + (width + 1) * mlp + (mlp + 1) * width
-        return embeddings + self.depth * layer + 2 * width + (width + 1) * self.classes
+        return embeddings + self.parameters_of_layers + 2 * width + (width + 1) * self.classes
 
     @property
     def multiplications(self) -> int:
@@ -153,6 +144,5 @@ class ViTConfig(ColourImages):
     @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
-        tokens = self.tokens
-        said = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
-        return (self.width * tokens, *(said * self.depth), self.classes)
+        said = self.said_by_layers(self.tokens)
+        return (self.width * self.tokens, *said, self.classes)
