@@ -1,13 +1,22 @@
 """Sample new networks from a flow by integrating its ODE."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
 
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.config.section import Section
+from dwf_steps.datasets.splits import Split
 from dwf_steps.device import select_device
+from dwf_steps.errors import InputError
+from dwf_steps.flow.fields import Field, VelocityField
+from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.flow import sample_flow as sample
+from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
 
@@ -17,15 +26,50 @@ class SampleFlowSettings(Section):
     flow: FlowConfig
 
 
-def sample_flow(settings: SampleFlowSettings, model: Path, basis: Path, output: Path) -> None:
-    """Write the samples of a trained flow."""
-    device = select_device()
-    sample(FlowModel.load(model, device), settings.flow, Basis.load(basis), device).save(output)
+def sample_flow(
+    settings: SampleFlowSettings,
+    model: Path,
+    basis: Path,
+    output: Path,
+    weights: Path | None = None,
+    data: Path | None = None,
+) -> None:
+    """Write the samples of a trained flow.
+
+    Parameters
+    ----------
+    weights, data
+        The training networks and their data, where networks are steered by their loss.
+    """
+    device, subspace = select_device(), Basis.load(basis)
+    flow, steer = FlowModel.load(model, device), None
+    if settings.flow.sampling.guidance is not None:
+        if weights is None or data is None:
+            raise InputError("sampling.guidance: --weights and --data are missing; name them")
+        steer = _guided(settings.flow, flow, subspace, WeightMatrix.open(weights), data, device)
+    sample(flow, settings.flow, subspace, device, steer).save(output)
+
+
+def _guided(
+    config: FlowConfig, flow: FlowModel, basis: Basis, matrix: WeightMatrix, data: Path, device: torch.device
+) -> Callable[[VelocityField], Field]:
+    guidance, sampling = config.sampling.guidance, config.sampling
+    assert guidance is not None
+    network = MovedNetwork.of(matrix.layout, matrix.architecture)
+    decode = decoder_of(flow, basis, matrix, device)
+    train = Split.load(data, "train")
+    return lambda field: GuidedField(field, network, decode, train, guidance, sampling.seed)
 
 
 def main() -> None:
-    args = parser(__doc__, "model", "basis", "output").parse_args()
-    sample_flow(parse_settings(SampleFlowSettings, args.settings), args.model, args.basis, args.output)
+    options = parser(__doc__, "model", "basis", "output")
+    for name in ("weights", "data"):
+        options.add_argument(
+            f"--{name}", type=Path, nargs="?", help="where networks are steered by their loss"
+        )
+    args = options.parse_args()
+    settings = parse_settings(SampleFlowSettings, args.settings)
+    sample_flow(settings, args.model, args.basis, args.output, args.weights, args.data)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Everything the rules share: the validated configuration, names, settings, fingerprints."""
 
+import inspect
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from dwf_steps.config.load import load_config
 from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names, reference_name
 from dwf_steps.errors import InputError
 from dwf_steps.fingerprint import file_fingerprint, fingerprint
+from dwf_steps.own_code import find_callable
 from dwf_steps.reporting.results import ExperimentRecord
 from dwf_steps.reporting.sweeps import swept_families
 

@@ -33,6 +33,8 @@ rule sample_flow:
     input:
         model=model_of,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
+        weights=if_guided("results/{zoo}/{canon}/weights.zarr"),
+        data=if_guided("results/{zoo}/data.npz"),
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
     log:
@@ -52,7 +54,7 @@ rule sample_flow:
         code=fingerprint("dwf_steps.sample_flow"),
     shell:
         "python -m dwf_steps.sample_flow --settings {params.settings:q} --model {input.model}"
-        " --basis {input.basis} --output {output} > {log} 2>&1"
+        " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output} > {log} 2>&1"
 
 
 rule sample_control:

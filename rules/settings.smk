@@ -138,7 +138,17 @@ def flow_training_settings(wildcards):
 
 
 def flow_settings(wildcards):
-    return as_json(flow=CONFIG.generators[wildcards.generator])
+    """The flow, with what the code of its objective is where that is the user's own."""
+    flow = CONFIG.generators[wildcards.generator]
+    guidance = flow.sampling.guidance
+    if guidance is not None and guidance.objective is not None:
+        key = f"generators.{wildcards.generator}.sampling.guidance.objective"
+        objective = find_callable(guidance.objective, key)
+        code = file_fingerprint(Path(inspect.getfile(objective)))
+        guidance = guidance.model_copy(update={"code": code})
+        sampling = flow.sampling.model_copy(update={"guidance": guidance})
+        flow = flow.model_copy(update={"sampling": sampling})
+    return as_json(flow=flow)
 
 
 def control_settings(wildcards):

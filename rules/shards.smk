@@ -76,6 +76,16 @@ def all_recalibrated(pattern):
     return paths
 
 
+def if_guided(pattern):
+    """Return an input function for what only flows that are steered by their networks' loss read."""
+
+    def path(wildcards):
+        guided = CONFIG.generators[wildcards.generator].sampling.guidance is not None
+        return pattern.format(**wildcards) if guided else []
+
+    return path
+
+
 def zoo_outputs(wildcards):
     """What the zoo's networks say, recalibrated like the generated networks that they are compared with."""
     zoo, name = wildcards.zoo, wildcards.recalibration

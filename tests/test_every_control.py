@@ -25,7 +25,7 @@ CONTROLS = {
     "trained": {"equal_cost_to": "gaussian"},
     "snapshots": {},
 }
-GEOMETRIES = ("normalized", "geometric")
+GEOMETRIES = ("normalized", "geometric", "guided")
 CELL = "results/micro/git_rebasin/pca_4"
 
 
@@ -37,10 +37,11 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
         config["generators"][kind] = {"kind": kind, "sampling": SAMPLES} | settings
     config["generators"]["noise"]["sweep"] = {"std": [0.01, 0.5]}
     for geometry in GEOMETRIES:
-        config["generators"][geometry] = config["generators"]["flow"] | {
-            "geometry": geometry,
+        config["generators"][geometry] = deepcopy(config["generators"]["flow"]) | {
+            "geometry": "normalized" if geometry == "normalized" else "geometric",
             "sampling": {"samples": 6, "solver": "euler", "steps": 10},
         }
+    config["generators"]["guided"]["sampling"]["guidance"] = {"scale": 2.0}
     config["generators"]["flow"]["sweep"] = {"training.seed": [0, 1]}
     config["recalibrations"] = {"none": [], "repaired": ["repair", "last_layer"]}
     config["zoos"]["micro"]["out_of_distribution"] = "shuffled"
@@ -49,7 +50,7 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
     config["experiments"] = [
         cell | {"generators": ["flow", "gaussian", "noise", *CONTROLS]},
         cell | {"generators": ["copy", "held_out"], "recalibrations": ["repaired"]},
-        cell | {"subspaces": ["raw"], "generators": ["normalized", "geometric"]},
+        cell | {"subspaces": ["raw"], "generators": [*GEOMETRIES]},
     ]
     checkout = Checkout(checkout.folder, config)
     checkout.write_config()
@@ -158,3 +159,10 @@ def test_several_results_folders_become_one_set_of_tables(
 
 def test_nothing_is_left_to_do(run: Checkout) -> None:
     assert executed(run.snakemake("--dry-run", "all")) == {}
+
+
+def test_guidance_lowers_the_loss_and_shares_the_flows_model(run: Checkout) -> None:
+    cell = run.folder / "results/micro/git_rebasin/raw"
+    plain, guided = (pd.read_csv(cell / name / "none/metrics.csv").loss for name in ("geometric", "guided"))
+    assert guided.mean() < plain.mean()
+    assert not (cell / "guided/model.safetensors").exists()

@@ -1,9 +1,6 @@
 """Architectures of one's own: any PyTorch module, many networks at once by `torch.func`."""
 
-import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +18,7 @@ from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.errors import InputError
+from dwf_steps.own_code import find_callable
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers
@@ -248,7 +246,7 @@ class ModuleArchitecture(FunctionalArchitecture):
     config: ModuleConfig
 
     def __init__(self, config: ModuleConfig) -> None:
-        make = _imported(config.target)
+        make = find_callable(config.target, "architecture.import")
         self.source_file = inspect.getfile(make)
         super().__init__(config, partial(make, **config.kwargs))
         self.symmetries = [name for name in SYMMETRIES if hasattr(self._module, name)]
@@ -290,21 +288,3 @@ def _drops(part: nn.Module) -> bool:
     if isinstance(part, nn.MultiheadAttention):
         return part.dropout > 0
     return isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0
-
-
-def _imported(target: str) -> Callable[..., Any]:
-    """Return the object ``package.module:name``, looked for where the workflow was started too."""
-    module, _, name = target.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"architecture.import: {target} cannot be imported ({error}); expected package.module:callable, "
-            "on the Python path or in the working directory"
-        ) from error
-    make: Callable[..., Any] = found
-    return make

@@ -8,6 +8,21 @@ from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
 from dwf_steps.config.section import Section
 
 
+class Guidance(Section):
+    """Steers a flow towards networks that do well: the velocity minus ``scale`` times the gradient of their
+    loss on training examples."""
+
+    scale: Positive = 0.1
+    """Factor of the gradient, lambda."""
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    """Training examples that every evaluation of the field draws anew, the same for all networks."""
+    objective: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = None
+    """A loss of your own, `package.module:function`, of outputs (n, b, c) and targets (b,), that returns
+    (n,); by default the task's."""
+    code: str = ""
+    """Filled in by the workflow: a digest of the file that defines the objective."""
+
+
 class FlowSampling(Draws):
     """How the flow's ODE is integrated from t = 0 to t = 1."""
 
@@ -15,6 +30,8 @@ class FlowSampling(Draws):
     """Solver (torchdiffeq): `rk4` is the 3/8 rule; `dopri5` adapts its steps."""
     steps: Annotated[int, Field(ge=1)] = 100
     """Steps of the fixed-step solvers."""
+    guidance: Guidance | None = None
+    """Steering by the networks' loss, if any."""
     temperature: Positive = 1.0
     """Factor of the source's standard deviation when sampling: below 1 samples are more typical."""
     rtol: Positive = 1e-5

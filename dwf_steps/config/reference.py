@@ -53,6 +53,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         generator.TimeDistribution,
         generator.FlowTraining,
         generator.FlowSampling,
+        generator.Guidance,
         controls.GaussianConfig,
         controls.KernelDensityConfig,
         controls.ParameterGaussianConfig,

@@ -1,5 +1,6 @@
 """The velocity network that a configuration asks for, and the velocity field that it stands for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,9 @@ from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.geometry.product import ProductManifold
+
+Field = Callable[[Tensor, Tensor], Tensor]
+"""Of times (b, 1) and points (b, k), velocities (b, k)."""
 
 LAST = 1e-3  # of the time that is left, at which endpoints are still turned into velocities
 

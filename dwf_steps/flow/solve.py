@@ -1,11 +1,10 @@
 """Integrating the velocity field from source to target."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from dwf_steps.config.generator import FlowSampling
+from dwf_steps.flow.fields import Field
 from dwf_steps.geometry.product import ProductManifold
 from dwf_steps.progress import Progress
 
@@ -14,7 +13,7 @@ EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field, in one step of a 
 
 @torch.no_grad()
 def integrate(
-    velocity: Callable[[Tensor, Tensor], Tensor],
+    velocity: Field,
     x0: Tensor,
     sampling: FlowSampling,
     manifold: ProductManifold | None = None,
@@ -63,9 +62,7 @@ def integrate(
     return path[-1], evaluations
 
 
-def _follow(
-    velocity: Callable[[Tensor, Tensor], Tensor], x: Tensor, steps: int, manifold: ProductManifold
-) -> Tensor:
+def _follow(velocity: Field, x: Tensor, steps: int, manifold: ProductManifold) -> Tensor:
     """Take ``steps`` equal steps, each along a geodesic."""
     with Progress("evaluation", steps) as report:
         for step in range(steps):

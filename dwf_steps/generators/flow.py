@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import nn
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.generator import AnyVelocity, FlowConfig
 from dwf_steps.errors import InputError
-from dwf_steps.flow.fields import VelocityField, build_velocity
+from dwf_steps.flow.fields import Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import STANDARD, Source, kaiming_source
@@ -190,8 +190,20 @@ def _damaged(path: Path, found: str) -> InputError:
     return InputError(f"{path}: not the model that was written ({found}); delete {path} and run again")
 
 
-def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torch.device) -> Samples:
-    """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once."""
+def sample_flow(
+    model: FlowModel,
+    config: FlowConfig,
+    basis: Basis,
+    device: torch.device,
+    steer: Callable[[VelocityField], Field] | None = None,
+) -> Samples:
+    """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once.
+
+    Parameters
+    ----------
+    steer
+        Changes the velocity field.
+    """
     n, k = config.sampling.samples, model.dimension
     draws = torch_generator("sample flow", config.sampling.seed)
     noise = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature)
@@ -199,10 +211,11 @@ def sample_flow(model: FlowModel, config: FlowConfig, basis: Basis, device: torc
     manifold = model.form.manifold if model.form and config.geometry == "geometric" else None
     start = start if manifold is None else manifold.project(start)
     field = VelocityField(model.velocity, config.prediction, manifold)
-    ends, evaluations = integrate(field, start.to(device), config.sampling, manifold)
+    steered = field if steer is None else steer(field)
+    ends, evaluations = integrate(steered, start.to(device), config.sampling, manifold)
     reached = ends.cpu().double()
     if model.form is not None:
-        reached = torch.from_numpy(model.form.weights(reached))
+        reached = model.form.weights(reached)
     points = (reached * model.scale + model.shift).numpy()
     if basis.raw:
         coefficients = np.zeros((n, basis.n_training))

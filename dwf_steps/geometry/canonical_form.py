@@ -63,16 +63,17 @@ class CanonicalForm:
         coordinates = (self._normalized(rows)[0] - self.shift) / self.scale
         return self.manifold.project(torch.from_numpy(coordinates)).float()
 
-    def weights(self, points: torch.Tensor) -> np.ndarray:
-        """Return networks (n, d) float64 with these coordinates; points beside the manifold are taken to
-        it."""
-        rows = self.manifold.project(points.double().cpu()).numpy() * self.scale + self.shift
+    def weights(self, points: torch.Tensor) -> torch.Tensor:
+        """Return networks (n, d) with these coordinates, differentiable in them; points beside the manifold
+        are taken to it."""
+        scale, shift = (torch.tensor(array).to(points) for array in (self.scale, self.shift))
         for s in self.manifold.spheres:
-            rows[:, s.columns] /= s.radius
+            scale[s.columns] /= s.radius
         for entry in self.layout.entries:
             if entry.name in self._last:
-                rows[:, entry.columns] *= self.last_scale
-        return rows
+                scale[entry.columns] *= self.last_scale
+                shift[entry.columns] *= self.last_scale
+        return self.manifold.project(points) * scale + shift
 
     def _normalized(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return rows in canonical form, and the norms of their last layers, (n,)."""

@@ -225,7 +225,12 @@ def sample_flow_work(p):
     """Four evaluations a step; dopri5 chooses its steps itself."""
     sampling = p.generator.sampling
     evaluations = 4 * (1000 if sampling.solver == "dopri5" else sampling.steps)
-    return 8 * p.v + 48 * p.g * p.k, evaluations * (STEP + 2 * p.v * p.g / FLOPS)
+    held, work = 8 * p.v + 48 * p.g * p.k, 2 * p.v * p.g
+    if sampling.guidance is not None:  # networks, their gradients, the training rows that they are made of
+        examples = sampling.guidance.batch_size
+        held += 16 * p.g * p.d + 12 * p.n * p.d + 8 * p.g * examples * p.units + p.data
+        work += 6 * p.g * p.multiplications * examples + 4 * p.g * p.k * p.d * (not p.raw)
+    return held, evaluations * (STEP + work / FLOPS)
 
 
 def sample_control_work(p):

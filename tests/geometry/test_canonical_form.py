@@ -32,7 +32,9 @@ def logits(widths: list[int], rows: np.ndarray, inputs: torch.Tensor) -> np.ndar
 def test_logits_come_back_up_to_one_factor_a_network(widths: list[int]) -> None:
     rows, inputs = networks(widths), torch.randn(50, 4)
     own = form(widths, rows)
-    before, after = (logits(widths, x, inputs) for x in (rows, own.weights(own.points(rows).double())))
+    before, after = (
+        logits(widths, x, inputs) for x in (rows, own.weights(own.points(rows).double()).numpy())
+    )
     factors = (before * after).sum((1, 2)) / np.square(before).sum((1, 2))
     np.testing.assert_allclose(after, before * factors[:, None, None], rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(after.argmax(-1), before.argmax(-1))
@@ -76,4 +78,4 @@ def test_units_and_last_layers_of_zeros_stay_finite() -> None:
     rows[1, :4] = 0
     own = form([4, 6, 3], rows)
     assert own.points(rows).isfinite().all()
-    assert np.isfinite(own.weights(own.points(rows))).all()
+    assert own.weights(own.points(rows)).isfinite().all()

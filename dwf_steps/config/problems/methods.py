@@ -86,7 +86,13 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
         yield from _recalibration_problems(config, name, recalibration)
     for key in dict.fromkeys(cell.generator for cell in cells):
-        geometry = getattr(config.generators[key], "geometry", "euclidean")
+        flow = config.generators[key]
+        geometry = getattr(flow, "geometry", "euclidean")
+        if isinstance(flow, FlowConfig) and flow.sampling.guidance and zoo.architecture.normalised:
+            yield (
+                f"generators.{key}.sampling.guidance: networks that normalise batches ({where}.architecture) "
+                "have statistics beside their weights, which the gradient does not know; leave it out"
+            )
         if geometry != "euclidean" and NEEDED["normalized"] not in zoo.architecture.symmetries:
             yield (
                 f"generators.{key}.geometry: {geometry!r} scales units, but zoos.{name}.architecture "

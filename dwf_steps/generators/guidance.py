@@ -1,0 +1,93 @@
+"""Steering a flow by the loss of the networks that it is at (Erdogan 2025, arXiv 2504.03710)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dwf_steps.config.generator import Guidance
+from dwf_steps.datasets.splits import Split
+from dwf_steps.flow.fields import VelocityField
+from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.generators.flow import FlowModel
+from dwf_steps.metrics.tasks import task_of
+from dwf_steps.own_code import find_callable
+from dwf_steps.randomness import torch_generator
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.subspace.basis import Basis
+
+
+class GuidedField:
+    """v(t, x) - lambda grad_x L, with the loss L of the networks at x on some training examples; on a
+    manifold the gradient's tangent part.
+
+    Gradients are with respect to latents, which have unit variance, each network's by itself.
+
+    Parameters
+    ----------
+    decode
+        Returns the networks (n, d) at latents (n, k), differentiably.
+    """
+
+    def __init__(
+        self,
+        field: VelocityField,
+        network: MovedNetwork,
+        decode: Callable[[Tensor], Tensor],
+        train: Split,
+        guidance: Guidance,
+        seed: int,
+    ) -> None:
+        self._field, self._network, self._decode, self._train = field, network, decode, train
+        self._guidance, self._draws = guidance, torch_generator("guidance", seed)
+        self._objective = _objective(guidance, train)
+
+    def __call__(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return velocities (n, k) at times (n, 1) and latents (n, k)."""
+        gradient = self.gradient(x)
+        manifold = self._field.manifold
+        gradient = gradient if manifold is None else manifold.tangent(x, gradient)
+        return self._field(t, x) - self._guidance.scale * gradient
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """Return the gradient of every network's loss on examples drawn anew, (n, k)."""
+        size = min(self._guidance.batch_size, len(self._train))
+        chosen = torch.randperm(len(self._train), generator=self._draws)[:size].numpy()
+        inputs = torch.from_numpy(self._train.inputs[chosen]).to(x.device)
+        targets = torch.from_numpy(self._train.targets[chosen]).to(x.device)
+        with torch.enable_grad():
+            points = x.detach().requires_grad_()
+            outputs = self._network.architecture.forward(self._networks(points), inputs)
+            (gradient,) = torch.autograd.grad(self._objective(outputs, targets).sum(), points)
+        return gradient
+
+    def _networks(self, points: Tensor) -> dict[str, Tensor]:
+        rows = self._decode(points)
+        return {
+            entry.name: rows[:, entry.columns].unflatten(1, entry.shape)
+            for entry in self._network.layout.entries
+        }
+
+
+def _objective(guidance: Guidance, train: Split) -> Callable[[Tensor, Tensor], Tensor]:
+    if guidance.objective is not None:
+        return find_callable(guidance.objective, "sampling.guidance.objective")
+    task = task_of(train.tolerance)
+    return lambda outputs, targets: task.losses(outputs, targets).mean(1)
+
+
+def decoder_of(
+    model: FlowModel, basis: Basis, matrix: WeightMatrix, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """Return what makes networks (n, d) of a flow's latents (n, k)."""
+    rows = matrix.read()[: matrix.n_training]
+    mean = torch.from_numpy(rows.mean(axis=0, dtype=np.float64)).float().to(device)
+    if model.form is not None:
+        return model.form.weights
+    scale, shift = model.scale.float().to(device), model.shift.float().to(device)
+    if basis.raw:
+        return lambda points: points * scale + shift + mean
+    components = torch.from_numpy(basis.decoder @ (rows - rows.mean(axis=0, dtype=np.float64)))
+    components = components.float().to(device)
+    return lambda points: (points * scale + shift) @ components + mean
