@@ -374,6 +374,18 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "generators.flow_narrow.geometry: 'geometric' needs whole networks, but subspace 'pca_99'",
         ],
     ),
+    "a solver that follows no geodesics": (
+        lambda c: (
+            c.update(subspaces={"pca_99": {"method": "none"}}),
+            c["generators"]["flow_narrow"].update(geometry="geometric"),
+            c["generators"]["flow_matched"].update(prediction="endpoint", sampling={"solver": "dopri5"}),
+        ),
+        [
+            "generators.flow_narrow.sampling.solver: found 'rk4'",
+            "generators.flow_matched.sampling.solver: found 'dopri5'",
+            "use 'euler'",
+        ],
+    ),
     "a data set named like a built-in one": (
         lambda c: c.update(datasets={"mnist": {"train": "birds", "size": 2}}),
         ["datasets.mnist: this name is the workflow's own; choose another"],

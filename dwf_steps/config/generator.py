@@ -184,14 +184,7 @@ class FlowConfig(Section):
     """Its sampling; changing it does not retrain the flow."""
 
     @model_validator(mode="after")
-    def _solved_by_euler(self) -> "FlowConfig":
-        if self.sampling.solver != "euler" and (
-            self.geometry == "geometric" or self.prediction == "endpoint"
-        ):
-            raise ValueError(
-                f"sampling.solver: found {self.sampling.solver!r}, but geodesics are followed, and endpoints "
-                "turned into velocities, step by step; use 'euler'"
-            )
+    def _kaiming_among_weights(self) -> "FlowConfig":
         if self.source == "kaiming" and self.geometry != "euclidean":
             raise ValueError(f"source: 'kaiming' starts among weights as they are, not {self.geometry} ones")
         return self

@@ -57,7 +57,15 @@ def control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterat
 
 def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[str]:
     flow = config.generators[name]
-    if not isinstance(flow, FlowConfig) or config.subspaces[subspace].method == "none":
+    if not isinstance(flow, FlowConfig):
+        return
+    step_by_step = flow.geometry == "geometric" or flow.prediction == "endpoint"
+    if step_by_step and flow.sampling.solver != "euler":
+        yield (
+            f"generators.{name}.sampling.solver: found {flow.sampling.solver!r}, but geodesics are followed, and "
+            "endpoints turned into velocities, step by step; use 'euler'"
+        )
+    if config.subspaces[subspace].method == "none":
         return
     needed = []
     if not isinstance(flow.velocity, VelocityConfig):
