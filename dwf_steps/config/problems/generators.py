@@ -62,8 +62,8 @@ def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[
     step_by_step = flow.geometry == "geometric" or flow.prediction == "endpoint"
     if step_by_step and flow.sampling.solver != "euler":
         yield (
-            f"generators.{name}.sampling.solver: found {flow.sampling.solver!r}, but geodesics are followed, and "
-            "endpoints turned into velocities, step by step; use 'euler'"
+            f"generators.{name}.sampling.solver: found {flow.sampling.solver!r}, but geodesics are followed, "
+            "and endpoints turned into velocities, step by step; use 'euler'"
         )
     if config.subspaces[subspace].method == "none":
         return
