@@ -114,8 +114,8 @@ CODE_CASES = {
     ),
     "layout": (
         "dwf_steps/zoo/optimization.py",
-        "        loss.backward()\n",
-        "        loss.backward(\n        )\n\n",
+        "    optimizer.step()\n",
+        "    optimizer.step(\n    )\n\n",
         set(),
     ),
     "the path's formula": (

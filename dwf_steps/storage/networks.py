@@ -76,6 +76,7 @@ class NetworkFile:
         buffers: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
         self.path, self.digest = path, hashlib.sha256()
+        path.unlink(missing_ok=True)
         header: dict[str, Any] = {"__metadata__": _metadata(architecture, buffers)}
         # The widest first: every tensor then starts at a multiple of its own width.
         first = sorted(buffers.items(), key=lambda item: -item[1].itemsize)
