@@ -1,16 +1,13 @@
 """Sample new networks from a flow by integrating its ODE."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
 from dwf_steps.device import select_device
 from dwf_steps.errors import InputError
-from dwf_steps.flow.fields import Field, VelocityField
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.flow import sample_flow as sample
@@ -43,22 +40,16 @@ def sample_flow(
     """
     device, subspace = select_device(), Basis.load(basis)
     flow, steer = FlowModel.load(model, device), None
-    if settings.flow.sampling.guidance is not None:
+    if guidance := settings.flow.sampling.guidance:
         if weights is None or data is None:
             raise InputError("sampling.guidance: --weights and --data are missing; name them")
-        steer = _guided(settings.flow, flow, subspace, WeightMatrix.open(weights), data, device)
+        matrix, seed = WeightMatrix.open(weights), settings.flow.sampling.seed
+        network = MovedNetwork.of(matrix.layout, matrix.architecture)
+        decode, train = decoder_of(flow, subspace, matrix, device), Split.load(data, "train")
+        steer = partial(
+            GuidedField, network=network, decode=decode, train=train, guidance=guidance, seed=seed
+        )
     sample(flow, settings.flow, subspace, device, steer).save(output)
-
-
-def _guided(
-    config: FlowConfig, flow: FlowModel, basis: Basis, matrix: WeightMatrix, data: Path, device: torch.device
-) -> Callable[[VelocityField], Field]:
-    guidance, sampling = config.sampling.guidance, config.sampling
-    assert guidance is not None
-    network = MovedNetwork.of(matrix.layout, matrix.architecture)
-    decode = decoder_of(flow, basis, matrix, device)
-    train = Split.load(data, "train")
-    return lambda field: GuidedField(field, network, decode, train, guidance, sampling.seed)
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from torch.func import functional_call
 
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.bert import BertConfig
+from dwf_steps.config.dataset import PADDING
 from dwf_steps.libraries import transformers
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection, hidden_units
 
-PADDING = 0  # the token that fills short texts up; nothing attends to it
 LOWEST = torch.finfo(torch.float32).min
 
 
@@ -46,14 +46,8 @@ class BertArchitecture(FunctionalArchitecture):
     def permutation_spec(self) -> PermutationSpec:
         spec = super().permutation_spec()
         for layer in self._layers():
-            hidden = f"{layer}.mlp"
-            spec[f"{layer}.intermediate.dense.weight"] = (hidden, None)
-            spec[f"{layer}.intermediate.dense.bias"] = (hidden,)
-            spec[f"{layer}.output.dense.weight"] = (None, hidden)
-        spec["bert.pooler.dense.weight"] = ("pooler", None)
-        spec["bert.pooler.dense.bias"] = ("pooler",)
-        spec["classifier.weight"] = (None, "pooler")
-        return spec
+            spec |= hidden_units(f"{layer}.mlp", f"{layer}.intermediate.dense", f"{layer}.output.dense")
+        return spec | hidden_units("pooler", "bert.pooler.dense", "classifier")
 
     def attention_spec(self) -> list[Attention]:
         attentions = []

@@ -5,7 +5,7 @@ from functools import partial
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.libraries import torchvision
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection, hidden_units
 
 
 class ViTArchitecture(FunctionalArchitecture):
@@ -33,10 +33,7 @@ class ViTArchitecture(FunctionalArchitecture):
     def permutation_spec(self) -> PermutationSpec:
         spec = super().permutation_spec()
         for layer in self._layers():
-            hidden = f"{layer}.mlp"
-            spec[f"{layer}.mlp.0.weight"] = (hidden, None)
-            spec[f"{layer}.mlp.0.bias"] = (hidden,)
-            spec[f"{layer}.mlp.3.weight"] = (None, hidden)
+            spec |= hidden_units(f"{layer}.mlp", f"{layer}.mlp.0", f"{layer}.mlp.3")
         return spec
 
     def attention_spec(self) -> list[Attention]:

@@ -8,6 +8,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.section import Section
 
+PADDING = 0
+"""The token that fills short texts up, as in BERT; nothing attends to it."""
+
 Shape = tuple[int, int, int]
 """Channels, height and width."""
 
@@ -85,21 +88,28 @@ class Regression(Section):
             raise ValueError(f"low ({self.low}) must be less than high ({self.high})")
         return self
 
+
+class Targets(Section):
+    """What data files with classes or numbers share."""
+
+    regression: Regression | None = None
+    """Given where the target is a number to predict."""
+
     @property
-    def scaled_tolerance(self) -> float:
-        """The tolerance on the scale from 0 to 1."""
-        return self.tolerance / (self.high - self.low)
+    def tolerance(self) -> float:
+        """How far from its target a prediction may be, on the scale from 0 to 1; 0 where targets are
+        classes."""
+        numbers = self.regression
+        return numbers.tolerance / (numbers.high - numbers.low) if numbers else 0.0
 
 
-class TableFile(Section):
+class TableFile(Targets):
     """A table of one's own: one example a row."""
 
     file: Path
     """A `.csv` file with a header."""
     target: str
     """The column with the class or number; every other column is a numeric feature."""
-    regression: Regression | None = None
-    """Given where the target is a number to predict."""
 
 
 class ImageFiles(Section):
@@ -137,7 +147,7 @@ class ImageFiles(Section):
         return int(read_metadata(self.train).num_rows)
 
 
-class TextFiles(Section):
+class TextFiles(Targets):
     """Texts of one's own, each with a class or a number. They are cut into tokens once, into
     `results/data`."""
 
@@ -149,8 +159,6 @@ class TextFiles(Section):
     """The column with texts."""
     label: str = "label"
     """The column with classes, which are numbered in sorted order, or with numbers."""
-    regression: Regression | None = None
-    """Given where labels are numbers to predict."""
     sample: Annotated[int, Field(ge=2)] | None = None
     """Rows of each file at most, drawn at random; all by default."""
     length: Annotated[int, Field(ge=3)] = 128

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from tokenizers import BertWordPieceTokenizer
 
-from dwf_steps.config.dataset import TextFiles
+from dwf_steps.config.dataset import PADDING, TextFiles
 from dwf_steps.datasets.tables import scaled
 from dwf_steps.errors import InputError
 from dwf_steps.libraries import transformers
 from dwf_steps.randomness import numpy_generator
 
-PADDING = 0  # the token that fills short texts up, as in BERT
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 ALPHABET = 1000  # different characters at most that a vocabulary is made of; the others are unknown
 

@@ -68,10 +68,10 @@ class VelocityField:
 
     def residual(self, batch: Batch) -> Tensor:
         """Return what the loss is the mean square of, (b, k): the error of velocities, or of endpoints."""
-        said: Tensor = self.network(batch.t, batch.x)
         if self.prediction == "endpoint":
+            said: Tensor = self.network(batch.t, batch.x)
             return said - batch.x1
-        return (said if self.manifold is None else self.manifold.tangent(batch.x, said)) - batch.u
+        return self(batch.t, batch.x) - batch.u
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean over batch and coordinates of the squared `residual`."""

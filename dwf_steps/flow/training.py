@@ -49,7 +49,7 @@ def draw_batch(
     noise = torch.randn(size, k, generator=generator)
     t = draw_times(size, config.time, generator).to(targets.device)
     x0, noise = x0.to(targets.device), noise.to(targets.device)
-    x0 = x0 if manifold is None else manifold.project(x0)
+    x0 = x0 if manifold is None else manifold.uniform(x0)
     x1 = couple(x0, targets[chosen.to(targets.device)], config.coupling, manifold)
     if manifold is None:
         return Batch(t, linear_path(x0, x1, t, noise, config.sigma), linear_velocity(x0, x1), x1)

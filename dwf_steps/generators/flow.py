@@ -209,7 +209,7 @@ def sample_flow(
     noise = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature)
     start = model.source.at(noise)
     manifold = model.form.manifold if model.form and config.geometry == "geometric" else None
-    start = start if manifold is None else manifold.project(start)
+    start = start if manifold is None else manifold.uniform(start)
     field = VelocityField(model.velocity, config.prediction, manifold)
     steered = field if steer is None else steer(field)
     ends, evaluations = integrate(steered, start.to(device), config.sampling, manifold)

@@ -81,13 +81,14 @@ def decoder_of(
     model: FlowModel, basis: Basis, matrix: WeightMatrix, device: torch.device
 ) -> Callable[[Tensor], Tensor]:
     """Return what makes networks (n, d) of a flow's latents (n, k)."""
-    rows = matrix.read()[: matrix.n_training]
-    mean = torch.from_numpy(rows.mean(axis=0, dtype=np.float64)).float().to(device)
     if model.form is not None:
         return model.form.weights
+    rows = matrix.read()[: matrix.n_training]
+    centre = rows.mean(axis=0, dtype=np.float64)
+    mean = torch.from_numpy(centre).float().to(device)
     scale, shift = model.scale.float().to(device), model.shift.float().to(device)
     if basis.raw:
         return lambda points: points * scale + shift + mean
-    components = torch.from_numpy(basis.decoder @ (rows - rows.mean(axis=0, dtype=np.float64)))
+    components = torch.from_numpy(basis.decoder @ (rows - centre))
     components = components.float().to(device)
     return lambda points: (points * scale + shift) @ components + mean

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class CanonicalForm:
         scale[flat] = np.where(spread > 0, spread, 1.0)
         return cls(layout, spec, shift, scale, float(np.exp(np.log(norms).mean())))
 
-    @property
+    @cached_property
     def manifold(self) -> ProductManifold:
         """The manifold of the coordinates."""
         spheres = []
@@ -89,7 +90,7 @@ class CanonicalForm:
         ]
         return np.concatenate(parts, axis=1), norms
 
-    @property
+    @cached_property
     def _last(self) -> set[str]:
         """The parameters of the last layer: its weight, and what no unit's scale changes."""
         hidden = {name for incoming, outgoing in self.spec for name in (*incoming, outgoing)}

@@ -7,6 +7,15 @@ PermutationSpec = dict[str, tuple[str | None, ...]]
 """parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
 
 
+def hidden_units(permutation: str, incoming: str, outgoing: str) -> PermutationSpec:
+    """Return how the units between two linear layers, of these names, are permuted."""
+    return {
+        f"{incoming}.weight": (permutation, None),
+        f"{incoming}.bias": (permutation,),
+        f"{outgoing}.weight": (None, permutation),
+    }
+
+
 def with_buffers(spec: PermutationSpec, buffers: Mapping[str, tuple[int, ...]]) -> PermutationSpec:
     """Return the spec with the buffers, of the shapes given, that it does not name: running statistics follow
     their normalisation's weight, all others stay as they are."""

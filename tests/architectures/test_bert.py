@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.architectures.bert import PADDING
 from dwf_steps.config.architectures.bert import BertConfig
+from dwf_steps.config.dataset import PADDING
 from dwf_steps.export_pretrained import ExportSettings, export_pretrained
 from dwf_steps.libraries import transformers
 from dwf_steps.randomness import torch_generator

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from dwf_steps.config.architectures.bert import BertConfig
-from dwf_steps.config.dataset import SplitsConfig, TextFiles
+from dwf_steps.config.dataset import PADDING, SplitsConfig, TextFiles
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.datasets.text_files import PADDING, SPECIAL, read_texts, train_vocabulary
+from dwf_steps.datasets.text_files import SPECIAL, read_texts, train_vocabulary
 from dwf_steps.errors import InputError
 from dwf_steps.prepare_texts import PrepareTextsSettings, prepare_texts
 
