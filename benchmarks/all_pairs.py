@@ -100,7 +100,7 @@ def main() -> None:
             _prdc(*distances)
             _ = products.share_in_span, products.explained_by_one
         with timed("Wasserstein distance and its baseline, 10 draws", seconds):
-            wasserstein_to_zoo(distances[2], products.training, draws, 10)
+            wasserstein_to_zoo(distances[2], products.training, np.arange(n), draws, 10)
         with timed(f"realigning {REALIGNED} networks to all {n}", seconds):
             some = architecture.layout.unflatten(generated[:REALIGNED])
             realigned_to_training(architecture, some, matrix, threads=2)

@@ -40,7 +40,7 @@ def at_once(dataset: Dataset, n: int) -> float:
     zoo = TrainedZoo(dataset="mnist", architecture=MLPConfig(widths=WIDTHS), seeds=n)
     training = TrainingConfig(epochs=1, batch_size=BATCH)
     started = time.perf_counter()
-    train_networks(build(zoo.architecture), dataset, zoo.networks(), training, torch.device("cpu"))
+    train_networks(build(zoo.architecture), dataset, zoo.trainings(), training, torch.device("cpu"))
     return time.perf_counter() - started
 
 

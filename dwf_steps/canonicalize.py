@@ -81,7 +81,7 @@ def canonicalize(
         }
     )
     logger.info("largest change of a function: %.1e relative", change.max())
-    networks = unstack(names, after)
+    networks = unstack(names, after, [record.lineage for record in shard.networks])
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
     with replacing(table) as unfinished:

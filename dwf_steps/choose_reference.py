@@ -18,7 +18,8 @@ BLOCK_BYTES = 2**28  # of all networks' weights that are compared at a time
 
 
 class ChooseReferenceSettings(Section):
-    """A network's name, or `medoid` of those that are not held out."""
+    """A network's name, or `medoid` of those whose trajectories (names, where they are no checkpoints) are
+    not held out."""
 
     reference: str
     held_out: list[str]
@@ -53,7 +54,7 @@ def choose_reference(
         record.name: (shard, record)
         for shard in map(Manifest.read, manifests)
         for record in shard.networks
-        if record.name not in settings.held_out
+        if record.trajectory not in settings.held_out
     }
     name = settings.reference
     if name == "medoid":

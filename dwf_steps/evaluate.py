@@ -18,7 +18,7 @@ from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.leave_one_out import without_themselves
+from dwf_steps.metrics.leave_one_out import without_relatives, without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import realigned_to_training
@@ -185,7 +185,7 @@ def _zoo_subspace_distances(group: Collection) -> tuple[float, float]:
     if group.basis.raw:
         distances = group.zoo.groupby("held_out").nn_distance.mean()
         return distances[False], distances.get(True, np.nan)
-    own = without_themselves(cdist(training, training)).min(axis=1).mean()
+    own = without_relatives(cdist(training, training), group.matrix.lineage).min(axis=1).mean()
     return own, cdist(held_out, training).min(axis=1).mean() if len(held_out) else np.nan
 
 
@@ -200,7 +200,8 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
     products, draws = group.products, numpy_generator("subsets", evaluation.seed)
     across, among = products.distances_to_training, products.distances_among_generated
     zoo = group.zoo[~group.zoo.held_out]
-    transport = wasserstein_to_zoo(across, products.training, draws, evaluation.draws)
+    lineage = group.matrix.lineage
+    transport = wasserstein_to_zoo(across, products.training, lineage, draws, evaluation.draws)
     measures = {
         "within_iou": mean_over_pairs(wrong_set_iou(mistakes, mistakes)),
         "zoo_within_iou": zoo.mean_iou.mean(),

@@ -12,7 +12,7 @@ from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.section import Section
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.leave_one_out import share_in_span, without_themselves
+from dwf_steps.metrics.leave_one_out import share_in_span, without_relatives
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import neighbourhood_radii
@@ -20,6 +20,7 @@ from dwf_steps.metrics.tasks import task_of
 from dwf_steps.metrics.weights import training_weight_measures, weight_measures
 from dwf_steps.progress import progress
 from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
@@ -47,15 +48,17 @@ def evaluate_zoo(
     """Write one row a network, training networks first, in the order of the weight matrix, and what ensembles
     of training networks score.
 
-    Held-out networks are compared with all training networks, training networks with all others: the
-    values that a generated network's are read against. Training networks also have their ``mean_distance`` to
-    the others, and ``weights_radius`` and ``outputs_radius``, the distances to their k-th neighbour.
+    Held-out networks are compared with all training networks, training networks with all of other trainings:
+    the values that a generated network's are read against. Training networks also have their
+    ``mean_distance`` to the others, and ``weights_radius`` and ``outputs_radius``, the distances to their
+    k-th neighbour.
     """
     matrix = WeightMatrix.open(weights)
     names, n = [row.name for row in matrix.rows], matrix.n_training
     zoo, products = Outputs.load(outputs), read_gram(gram).products
     training = zoo.of(names[:n])
-    parts = list(_training_measures(training, products[:n, :n], settings.evaluation.neighbours))
+    lineage = matrix.lineage
+    parts = list(_training_measures(training, products[:n, :n], lineage, settings.evaluation.neighbours))
     if names[n:]:
         centred = Products(products[:n, :n], products[n:, :n], products[n:, n:])
         held_out = function_measures(zoo.of(names[n:]), training)
@@ -66,21 +69,24 @@ def evaluate_zoo(
     with replacing(output) as partial:
         frame.to_csv(partial)
     with replacing(ensembles) as partial:
-        ensemble_measures(training, settings.evaluation).to_csv(partial, index=False)
+        ensemble_measures(training, settings.evaluation, lineage).to_csv(partial, index=False)
 
 
-def _training_measures(training: Outputs, gram: np.ndarray, neighbours: int) -> Iterator[pd.DataFrame]:
+def _training_measures(
+    training: Outputs, gram: np.ndarray, lineage: np.ndarray, neighbours: int
+) -> Iterator[pd.DataFrame]:
     """Yield what is known of n training networks, some at a time, so that (n, n) values are held once, the
     Gram matrix."""
-    n, shares = len(training), share_in_span(gram)
+    n, shares = len(training), share_in_span(gram, lineage)
     together = max(1, BLOCK_BYTES // (8 * n))
     for start in progress(range(0, n, together), "group of training networks"):
         rows = slice(start, min(start + together, n))
         some = training.of(training.names[rows].tolist())
-        frame = function_measures(some, training, rows)
-        weights = training_weight_measures(gram, shares, training.names, rows, neighbours)
+        frame = function_measures(some, training, lineage, rows)
+        weights = training_weight_measures(gram, shares, training.names, lineage, rows, neighbours)
         apart = task_of(some.tolerance).distances(some.predictions, training.predictions)
-        frame["outputs_radius"] = neighbourhood_radii(without_themselves(apart, rows=rows), neighbours)
+        apart = without_relatives(apart, lineage, rows=rows)
+        frame["outputs_radius"] = neighbourhood_radii(apart, neighbours)
         yield _joined(frame, weights)
 
 
@@ -89,15 +95,17 @@ def _joined(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix, threads: int) -> np.ndarray:
-    """Return the smallest distance to a training network that each was matched to anew, of the first training
-    networks and of all held-out ones; NaN for the others."""
-    n, first = matrix.n_training, min(settings.evaluation.realigned, matrix.n_training)
-    nearest = np.full(len(matrix.rows), np.nan)
-    if first:
-        chosen = np.r_[:first, n : len(matrix.rows)]
+    """Return the smallest distance to a training network that each was matched to anew, of some training
+    networks, evenly spaced, and of as many held-out ones; NaN for the others."""
+    n, total = matrix.n_training, len(matrix.rows)
+    some, held_out = (evenly(settings.evaluation.realigned, count) for count in (n, total - n))
+    nearest = np.full(total, np.nan)
+    if len(some):
+        chosen = np.r_[some, n + held_out]
         architecture, networks = build(settings.architecture), matrix.networks(chosen)
         distances = realigned_to_training(architecture, networks, matrix, threads)
-        distances[:first] = without_themselves(distances[:first], rows=slice(first))
+        own = slice(len(some))
+        distances[own] = without_relatives(distances[own], matrix.lineage, rows=some)
         nearest[chosen] = distances.min(axis=1)
     return nearest
 

@@ -17,7 +17,8 @@ from dwf_steps.symmetry.barycentre import find_barycentre as find
 
 
 class FindBarycentreSettings(Section):
-    """How networks are matched to it, the methods that come before, and which networks it is not of."""
+    """How networks are matched to it, the methods that come before, and of which trajectories' networks
+    (names, where they are no checkpoints) it is not."""
 
     architecture: ArchitectureConfig
     before: Canonicalization
@@ -38,7 +39,7 @@ def find_barycentre(
         shard.verified_file(record)
         for shard in map(Manifest.read, manifests)
         for record in shard.networks
-        if record.name not in settings.held_out
+        if record.trajectory not in settings.held_out
     ]
     (reference_file,) = Manifest.read(reference).verified_files()
 

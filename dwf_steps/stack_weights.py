@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 
 class StackWeightsSettings(Section):
-    """Which networks are held out (their rows come last, and no mean or basis sees them), and how the
-    matrix is stored."""
+    """Which trajectories' networks (names, where they are no checkpoints) are held out (their rows come last,
+    and no mean or basis sees them), and how the matrix is stored."""
 
     held_out: list[str]
     matrix: MatrixConfig
@@ -41,8 +41,8 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
     files: dict[Row, Path] = {}
     for manifest in map(Manifest.read, manifests):
         for record, path in zip(manifest.networks, manifest.verified_files(), strict=True):
-            held_out = record.name in settings.held_out
-            files[Row(record.name, record.sha256, held_out)] = path
+            held_out = record.trajectory in settings.held_out
+            files[Row(record.name, record.sha256, held_out, record.trajectory)] = path
     rows = sorted(files, key=lambda row: row.held_out)
     first = describe(files[rows[0]])
     layout, buffers = first.layout, stack_arrays([files[row] for row in rows], first.buffers)

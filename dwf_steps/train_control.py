@@ -32,7 +32,7 @@ class TrainControlSettings(Section):
     """The control, the zoo's training, and which of the networks are made here: ``count`` from the ``first``.
 
     ``training`` is missing where the zoo was imported; ``priced_samples`` are the networks of the generator
-    whose cost is to be equalled, ``zoo_networks`` those of the zoo.
+    whose cost is to be equalled, ``zoo_trainings`` the networks that the zoo trained.
     """
 
     control: FreshControl
@@ -42,7 +42,7 @@ class TrainControlSettings(Section):
     first: int
     count: int
     priced_samples: int = 1
-    zoo_networks: int = 1
+    zoo_trainings: int = 1
 
 
 def train_control(
@@ -131,7 +131,7 @@ def steps_at_equal_cost(
     """Return for how many steps each network is trained: the share of the zoo's ``whole`` training that takes
     as long as generating a network does; a step at least, and never more than the whole."""
     generated = _seconds(generating) / settings.priced_samples
-    trained = _seconds(training) / settings.zoo_networks
+    trained = _seconds(training) / settings.zoo_trainings
     return int(np.clip(round(whole * generated / trained), 1, whole))
 
 
@@ -146,17 +146,13 @@ def snapshots(
     epoch = batches_per_epoch(dataset, training)
     times = control.skip_epochs + control.every_epochs * np.arange(settings.count)
     wanted = np.maximum(np.round(times * epoch).astype(int), 1)
-    kept: dict[int, Stacked] = {}
-
-    def watch(step: int, networks: Stacked) -> None:
-        if step in wanted:
-            kept[step] = {name: value.detach()[0].clone() for name, value in networks.items()}
-
-    only = plans(settings)[:1]
-    steps = int(wanted[-1])
-    train_networks(architecture, dataset, only, training, select_device(), steps=steps, watch=watch)
-    networks = [kept[int(step)] for step in wanted]
-    return {name: torch.stack([network[name] for network in networks]) for name in networks[0]}, steps
+    keep = sorted(set(wanted.tolist()))
+    trained = train_networks(
+        architecture, dataset, plans(settings)[:1], training, select_device(), steps=keep[-1], keep=keep
+    )
+    # Steps that round to the same batch are the same network.
+    chosen = torch.from_numpy(np.searchsorted(keep, wanted))
+    return {name: values[0][chosen] for name, values in trained.checkpoints.items()}, keep[-1]
 
 
 def _seconds(benchmarks: list[Path]) -> float:

@@ -1,19 +1,24 @@
 """Train a shard of a zoo: all its networks at once."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.section import Section
-from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig, Trajectory, checkpoint_names
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.device import select_device
 from dwf_steps.measure import measured
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.checkpoint import Checkpoint, identity
+from dwf_steps.storage.manifest import TRAJECTORY
 from dwf_steps.zoo.shards import write_scored_shard
-from dwf_steps.zoo.training import train_networks
+from dwf_steps.zoo.training import TrainedNetworks, batches_per_epoch, train_networks
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +29,16 @@ class TrainZooSettings(Section):
     architecture: ArchitectureConfig
     training: TrainingConfig
     networks: list[NetworkPlan]
+    trajectory: Trajectory | None = None
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """The networks that are kept, arrays (n, *shape), their names, and what is known of each."""
+
+    networks: dict[str, torch.Tensor]
+    names: list[str]
+    facts: list[dict[str, Any]]
 
 
 def train_zoo(
@@ -33,7 +48,8 @@ def train_zoo(
     manifest: Path,
     code: str = "",
 ) -> None:
-    """Train the networks of one shard and write them with their scores."""
+    """Train the networks of one shard and write them, or the checkpoints of their trajectories, with their
+    scores."""
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture, plans = build(settings.architecture), settings.networks
@@ -42,22 +58,39 @@ def train_zoo(
         identity(settings.model_dump_json(), code, dataset.train.inputs.tobytes()),
     )
     logger.info("training %d networks of %d parameters", len(plans), architecture.layout.size)
+    n_batches = batches_per_epoch(dataset, settings.training)
+    keep = settings.trajectory.steps(n_batches) if settings.trajectory else []
     with checkpoint:
-        trained = train_networks(architecture, dataset, plans, settings.training, select_device(), checkpoint)
-    facts = [
-        {"seed": plan.seed, "initialisation": plan.initialisation, "epochs": int(epochs)}
-        for plan, epochs in zip(plans, trained.epochs, strict=True)
-    ]
-    write_scored_shard(
-        architecture,
-        dataset,
-        trained.networks,
-        [plan.name for plan in plans],
-        facts,
-        output,
-        manifest,
-    )
+        trained = train_networks(
+            architecture, dataset, plans, settings.training, select_device(), checkpoint, keep=keep
+        )
+    kept = _checkpoints(plans, trained, keep, n_batches) if keep else _ends(plans, trained)
+    write_scored_shard(architecture, dataset, kept.networks, kept.names, kept.facts, output, manifest)
     checkpoint.discard()
+
+
+def _ends(plans: list[NetworkPlan], trained: TrainedNetworks) -> _Shard:
+    facts = [_origin(plan) | {"epochs": int(e)} for plan, e in zip(plans, trained.epochs, strict=True)]
+    return _Shard(trained.networks, [plan.name for plan in plans], facts)
+
+
+def _checkpoints(
+    plans: list[NetworkPlan], trained: TrainedNetworks, keep: list[int], n_batches: int
+) -> _Shard:
+    """Return the checkpoints, those of one training after those of another."""
+    return _Shard(
+        {name: values.flatten(0, 1) for name, values in trained.checkpoints.items()},
+        [name for plan in plans for name in checkpoint_names(plan.name, len(keep))],
+        [
+            _origin(plan) | {TRAJECTORY: plan.name, "step": step, "epochs": step / n_batches}
+            for plan in plans
+            for step in keep
+        ],
+    )
+
+
+def _origin(plan: NetworkPlan) -> dict[str, Any]:
+    return {"seed": plan.seed, "initialisation": plan.initialisation}
 
 
 def main() -> None:

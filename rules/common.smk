@@ -16,7 +16,14 @@ from dwf_steps.config.controls import FRESH
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.load import load_config
-from dwf_steps.config.zoo import ImportedZoo, held_out_names, network_names, reference_name
+from dwf_steps.config.zoo import (
+    ImportedZoo,
+    held_out_trajectories,
+    n_held_out,
+    network_names,
+    reference_name,
+    trajectory_names,
+)
 from dwf_steps.errors import InputError
 from dwf_steps.fingerprint import file_fingerprint, fingerprint
 from dwf_steps.own_code import find_callable

@@ -29,7 +29,7 @@ def record_settings(wildcards):
 def scope(wildcards):
     """Say in one sentence what tables and figures cover; captions state it."""
     zoos = [
-        f"{name} ({len(network_names(CONFIG.zoos[name]))} networks, {CONFIG.zoos[name].held_out} held out)"
+        f"{name} ({len(network_names(CONFIG.zoos[name]))} networks, {n_held_out(CONFIG.zoos[name])} held out)"
         for name in dict.fromkeys(cell.zoo for cell in CELLS)
     ]
     draws = {cell.generator: CONFIG.generators[cell.generator].sampling for cell in CELLS}

@@ -27,7 +27,10 @@ def text_settings(wildcards):
 def train_zoo_settings(wildcards):
     zoo = zoo_of(wildcards)
     return as_json(
-        architecture=architecture_parts(zoo), training=zoo.training, networks=zoo.shard(int(wildcards.shard))
+        architecture=architecture_parts(zoo),
+        training=zoo.training,
+        networks=zoo.shard(int(wildcards.shard)),
+        trajectory=zoo.trajectory,
     )
 
 
@@ -98,7 +101,8 @@ def recalibrate_zoo_settings(wildcards):
 def reference_settings(wildcards):
     """Held-out networks matter to the medoid alone; a reference by name is checked beforehand."""
     name = reference_for(wildcards)
-    return as_json(reference=name, held_out=held_out_names(zoo_of(wildcards)) if name == "medoid" else [])
+    held_out = held_out_trajectories(zoo_of(wildcards)) if name == "medoid" else []
+    return as_json(reference=name, held_out=held_out)
 
 
 def barycentre_settings(wildcards):
@@ -106,7 +110,10 @@ def barycentre_settings(wildcards):
     zoo = zoo_of(wildcards)
     *before, matching = until_barycentre(CONFIG.canonicalizations[wildcards.canon])
     return as_json(
-        architecture=architecture_parts(zoo), before=before, matching=matching, held_out=held_out_names(zoo)
+        architecture=architecture_parts(zoo),
+        before=before,
+        matching=matching,
+        held_out=held_out_trajectories(zoo),
     )
 
 
@@ -120,7 +127,7 @@ def stack_settings(wildcards):
     """Over how many jobs later passes are divided plays no part in how the matrix is stored."""
     zoo = zoo_of(wildcards)
     matrix = zoo.matrix.model_dump(exclude={"gram_jobs", "decode_jobs"})
-    return as_json(held_out=held_out_names(zoo), matrix=matrix)
+    return as_json(held_out=held_out_trajectories(zoo), matrix=matrix)
 
 
 def gram_settings(wildcards):
@@ -166,7 +173,7 @@ def train_control_settings(wildcards):
     settings |= {"training": None if imported else zoo.training, "first": first, "count": last - first}
     if priced(wildcards):
         settings["priced_samples"] = CONFIG.generators[priced(wildcards)].sampling.samples
-        settings["zoo_networks"] = len(network_names(zoo))
+        settings["zoo_trainings"] = len(trajectory_names(zoo))
     return as_json(**settings)
 
 

@@ -109,7 +109,7 @@ def reference_manifests(wildcards):
     zoo, shards = zoo_of(wildcards), range(n_shards(wildcards.zoo))
     reference = reference_for(wildcards)
     if reference != "medoid" and not isinstance(zoo, ImportedZoo):
-        shards = [network_names(zoo).index(reference) // zoo.shard_size]
+        shards = [network_names(zoo).index(reference) // (zoo.shard_size * zoo.checkpoints)]
     return [f"results/{wildcards.zoo}/zoo/shard-{shard}.json" for shard in shards]
 
 

@@ -58,7 +58,7 @@ def test_every_shipped_configuration_is_valid(
 def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
     zoo = load_config(DEFAULT).zoos["iris"]
     assert isinstance(zoo, TrainedZoo)
-    kinds = [network.initialisation for network in zoo.networks()[: n_training(zoo)]]
+    kinds = [network.initialisation for network in zoo.trainings()[: n_training(zoo)]]
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
         ("default", "he", "xavier", "uniform", "normal"), 20
     )
@@ -67,7 +67,7 @@ def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
 def test_more_seeds_only_add_networks() -> None:
     zoo = load_config(DEFAULT).zoos["iris"]
     assert isinstance(zoo, TrainedZoo)
-    assert zoo.model_copy(update={"seeds": 130}).networks()[:110] == zoo.networks()
+    assert zoo.model_copy(update={"seeds": 130}).trainings()[:110] == zoo.trainings()
 
 
 @pytest.mark.parametrize("shard_size", [7, 50, 100, 1000])
@@ -76,7 +76,7 @@ def test_shards_divide_the_networks(shard_size: int) -> None:
     assert isinstance(zoo, TrainedZoo)
     shards = [zoo.shard(k) for k in range(zoo.n_shards)]
     assert all(0 < len(shard) <= shard_size for shard in shards)
-    assert [network for shard in shards for network in shard] == zoo.networks()
+    assert [network for shard in shards for network in shard] == zoo.trainings()
 
 
 def test_canonicalizations_may_be_named_or_spelt_out() -> None:

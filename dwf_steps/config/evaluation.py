@@ -14,7 +14,7 @@ class EvaluationConfig(Section):
 
     realigned: Count = 100
     """Generated networks that are matched anew, by Git Re-Basin, to every single training network; as many
-    training networks, and all held-out ones, are matched to the others. 0 leaves this out."""
+    training networks and held-out ones, evenly spaced, are matched to the others. 0 leaves this out."""
     barriers: Count = 100
     """Generated networks whose interpolation barrier to their nearest training network is measured."""
     neighbours: Annotated[int, Field(ge=1)] = 5

@@ -37,6 +37,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         module.ModuleConfig,
         zoo.TrainingConfig,
         zoo.Augmentation,
+        zoo.Trajectory,
         matrix.MatrixConfig,
     ],
     "`canonicalizations`": [

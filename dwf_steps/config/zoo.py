@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
@@ -54,11 +54,27 @@ class TrainingConfig(Section):
     Without it the last epoch is kept."""
 
 
+class Trajectory(Section):
+    """Checkpoints along each network's training, all of them networks of the zoo."""
+
+    checkpoints: Annotated[int, Field(ge=1)]
+    """How many are kept of each training."""
+    every: Annotated[int, Field(ge=1)]
+    """Batches from one to the next."""
+    skip_epochs: Annotated[float, Field(ge=0)] = 0.0
+    """Epochs before the first ones are counted: the first checkpoint follows `every` batches later."""
+
+    def steps(self, batches_per_epoch: int) -> list[int]:
+        """Return after how many batches each checkpoint is kept."""
+        start = round(self.skip_epochs * batches_per_epoch)
+        return [start + self.every * (k + 1) for k in range(self.checkpoints)]
+
+
 class NetworkPlan(Section):
     """One network to train."""
 
     name: str
-    """File and row name."""
+    """File and row name; of checkpoints that of their trajectory."""
     seed: int
     """Decides the initial weights and the batches, whatever shard the network is trained in."""
     initialisation: Initialisation
@@ -80,18 +96,21 @@ class ZooBase(Section):
     features `shuffled`, or another data set's images."""
     held_out: Annotated[int, Field(ge=0)] = 0
     """How many networks, the last ones, are kept from alignment references, subspaces and generators;
-    they show what novelty a truly new network has."""
+    they show what novelty a truly new network has. Of checkpoints whole trajectories, so many of them."""
 
 
 class TrainedZoo(ZooBase):
-    """A zoo trained here, one network a seed."""
+    """A zoo trained here, one network a seed, or the checkpoints of its training."""
 
     seeds: Annotated[int, Field(ge=2)] = 100
-    """Number of networks, seeds 0, 1, 2, ... (held-out ones included)."""
+    """Number of networks to train, seeds 0, 1, 2, ... (held-out ones included)."""
     initialisations: Annotated[tuple[Initialisation, ...], Field(min_length=1)] = ("default",)
     """With k initialisations seed s uses the (s mod k)-th, so that more seeds only add networks."""
     training: TrainingConfig = TrainingConfig()
     """How the networks are trained."""
+    trajectory: Trajectory | None = None
+    """Makes a zoo of checkpoints along the trainings, instead of what each ends with. Measures of the zoo's
+    own novelty leave out a network's whole trajectory, not the network alone."""
     shard_size: Annotated[int, Field(ge=1)] = 100
     """Networks trained at once by one job."""
 
@@ -100,18 +119,44 @@ class TrainedZoo(ZooBase):
         """Return the number of jobs that train the zoo."""
         return math.ceil(self.seeds / self.shard_size)
 
-    def networks(self) -> list[NetworkPlan]:
-        """Return all networks in row order."""
+    @property
+    def checkpoints(self) -> int:
+        """Return the number of networks of one training."""
+        return self.trajectory.checkpoints if self.trajectory else 1
+
+    def trainings(self) -> list[NetworkPlan]:
+        """Return all networks to train, in row order."""
         return [self._network(seed) for seed in range(self.seeds)]
 
+    def names(self) -> list[str]:
+        """Return the names of all networks kept, in row order."""
+        names = [plan.name for plan in self.trainings()]
+        if self.trajectory is None:
+            return names
+        return [name for trained in names for name in checkpoint_names(trained, self.checkpoints)]
+
     def shard(self, index: int) -> list[NetworkPlan]:
-        """Return the networks of one shard."""
+        """Return the networks to train of one shard."""
         first = self.shard_size * index
         return [self._network(seed) for seed in range(self.seeds)[first : first + self.shard_size]]
 
     def _network(self, seed: int) -> NetworkPlan:
         kind = self.initialisations[seed % len(self.initialisations)]
         return NetworkPlan(name=f"seed-{seed}", seed=seed, initialisation=kind)
+
+    @model_validator(mode="after")
+    def _checkpoints_of_whole_trainings(self) -> "TrainedZoo":
+        if self.trajectory is not None and self.training.patience is not None:
+            raise ValueError(
+                f"trajectory keeps checkpoints by their batch, but training.patience: "
+                f"{self.training.patience} keeps the best epoch; leave one of them out"
+            )
+        return self
+
+
+def checkpoint_names(trained: str, checkpoints: int) -> list[str]:
+    """Return the names of the checkpoints of one training, in order."""
+    return [f"{trained}-checkpoint-{k}" for k in range(checkpoints)]
 
 
 class ImportedZoo(ZooBase):
@@ -156,22 +201,35 @@ ZooConfig = Annotated[
 
 def network_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
     """Return the names of all networks of a zoo, in row order."""
-    return zoo.names() if isinstance(zoo, ImportedZoo) else [network.name for network in zoo.networks()]
+    return zoo.names()
 
 
-def held_out_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
-    """Return the names of the held-out networks: the last ones."""
-    names = network_names(zoo)
+def trajectory_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
+    """Return what networks are called that do not descend from each other, in row order: the trajectories of
+    checkpoints, else all networks."""
+    return zoo.names() if isinstance(zoo, ImportedZoo) else [plan.name for plan in zoo.trainings()]
+
+
+def held_out_trajectories(zoo: TrainedZoo | ImportedZoo) -> list[str]:
+    """Return what is held out: the last `trajectory_names`."""
+    names = trajectory_names(zoo)
     return names[len(names) - zoo.held_out :]
+
+
+def n_held_out(zoo: TrainedZoo | ImportedZoo) -> int:
+    """Return the number of held-out networks."""
+    return zoo.held_out * (1 if isinstance(zoo, ImportedZoo) else zoo.checkpoints)
 
 
 def n_training(zoo: TrainedZoo | ImportedZoo) -> int:
     """Return the number of networks that are not held out."""
-    return len(network_names(zoo)) - zoo.held_out
+    return len(network_names(zoo)) - n_held_out(zoo)
 
 
 def reference_name(zoo: TrainedZoo | ImportedZoo, reference: int | str) -> str:
-    """Return the name of the network that ``reference`` stands for (`medoid` stays as it is)."""
+    """Return the name of the network that ``reference`` stands for: a seed the last of its checkpoints
+    (`medoid` and names stay as they are)."""
     if isinstance(reference, str):
         return reference
-    return network_names(zoo)[reference] if isinstance(zoo, ImportedZoo) else f"seed-{reference}"
+    per_seed = 1 if isinstance(zoo, ImportedZoo) else zoo.checkpoints
+    return network_names(zoo)[per_seed * (reference + 1) - 1]

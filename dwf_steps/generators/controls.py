@@ -15,6 +15,7 @@ from dwf_steps.config.controls import (
 )
 from dwf_steps.generators.samples import Samples
 from dwf_steps.randomness import derive_seed, numpy_generator
+from dwf_steps.storage.arrays import evenly
 from dwf_steps.subspace.basis import Basis
 
 
@@ -105,10 +106,10 @@ def copy(basis: Basis, n_samples: int, draws: np.random.Generator) -> Samples:
 
 
 def held_out(basis: Basis, n_samples: int) -> Samples:
-    """Return the first held-out networks."""
+    """Return held-out networks, evenly spaced: of checkpoints some of every trajectory."""
     n, h = basis.n_training, len(basis.held_out_coordinates)
-    chosen = _one_hot(n + np.arange(n_samples), n + h)
-    return Samples(basis.held_out_coordinates[:n_samples], chosen, _no_offsets(n_samples))
+    rows = evenly(n_samples, h)
+    return Samples(basis.held_out_coordinates[rows], _one_hot(n + rows, n + h), _no_offsets(n_samples))
 
 
 def _like_covariance(basis: Basis, n_samples: int, draws: np.random.Generator) -> np.ndarray:

@@ -11,19 +11,28 @@ from dwf_steps.randomness import numpy_generator
 from dwf_steps.storage.outputs import Outputs
 
 
-def ensemble_measures(outputs: Outputs, evaluation: EvaluationConfig) -> pd.DataFrame:
+def ensemble_measures(
+    outputs: Outputs, evaluation: EvaluationConfig, lineage: np.ndarray | None = None
+) -> pd.DataFrame:
     """Return one row a size: the mean over random ensembles of their scores (`Task.scores`) and ``auroc``,
     and the standard deviation of the accuracy.
 
     An ensemble predicts the mean of its members' predictions, of classes that of their probabilities.
     ``auroc`` is of telling test items from shifted inputs by the entropy of the mean prediction; NaN where
     there are none. All networks together are one ensemble only, however many ``draws`` are asked for.
+
+    Parameters
+    ----------
+    lineage
+        The trainings that the networks are checkpoints of, (n,), if they are: an ensemble has one of each at
+        most.
     """
     generator, rows = numpy_generator("ensembles", evaluation.seed), []
     task = task_of(outputs.tolerance)
-    for size in [size for size in evaluation.ensembles if size <= len(outputs)]:
+    lineage = np.arange(len(outputs)) if lineage is None else lineage
+    for size in [size for size in evaluation.ensembles if size <= len(np.unique(lineage))]:
         repeats = 1 if size == len(outputs) else evaluation.draws
-        chosen = [generator.permutation(len(outputs))[:size] for _ in range(repeats)]
+        chosen = [_unrelated(generator.permutation(len(outputs)), lineage)[:size] for _ in range(repeats)]
         inside = np.stack([task.mixture(outputs.predictions[members]) for members in chosen])
         scores = task.scores(inside, outputs.targets)
         if outputs.shifted.shape[1]:
@@ -35,3 +44,8 @@ def ensemble_measures(outputs: Outputs, evaluation: EvaluationConfig) -> pd.Data
         spread = float(np.std(scores["accuracy"], ddof=1)) if repeats > 1 else np.nan
         rows.append({"size": size, "draws": repeats} | means | {"accuracy_std": spread})
     return pd.DataFrame(rows)
+
+
+def _unrelated(order: np.ndarray, lineage: np.ndarray) -> np.ndarray:
+    """Return the networks in an order, but only the first of each lineage."""
+    return order[np.sort(np.unique(lineage[order], return_index=True)[1])]

@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.metrics.leave_one_out import without_themselves
+from dwf_steps.metrics.leave_one_out import without_relatives
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.similarity import disagreement
 from dwf_steps.metrics.tasks import task_of
 from dwf_steps.storage.outputs import Outputs
+from dwf_steps.subspace.gram import EVERY
 
 
-def function_measures(networks: Outputs, training: Outputs, rows: slice | None = None) -> pd.DataFrame:
+def function_measures(
+    networks: Outputs, training: Outputs, lineage: np.ndarray | None = None, rows: slice = EVERY
+) -> pd.DataFrame:
     """Return one row a network: how good it is (`Task.scores`), and how close to the training networks.
 
     ``max_iou`` and ``mean_iou`` are over all training networks, ``similar`` is the one with the largest
@@ -20,16 +23,17 @@ def function_measures(networks: Outputs, training: Outputs, rows: slice | None =
 
     Parameters
     ----------
-    rows
-        Which training networks these networks are themselves, if any: each is left out of its own comparison.
+    lineage, rows
+        Where these networks are training networks themselves: which of them, and the trainings that all are
+        checkpoints of, (n,). Each is left out of its own comparison with what it descends with.
     """
     task = task_of(networks.tolerance)
     said, known = networks.predictions, training.predictions
     overlap = wrong_set_iou(task.wrong(said, networks.targets), task.wrong(known, training.targets))
     choices, others = task.choices(said), task.choices(known)
     apart = disagreement(choices, others, 1 + max(choices.max(), others.max()))
-    if rows is not None:
-        overlap, apart = (without_themselves(values, np.nan, rows) for values in (overlap, apart))
+    if lineage is not None:
+        overlap, apart = (without_relatives(values, lineage, np.nan, rows) for values in (overlap, apart))
     similar = np.nanargmax(overlap, axis=1)
     return pd.DataFrame(
         task.scores(said, networks.targets)

@@ -1,4 +1,8 @@
-"""What a zoo's own networks would score as generated ones: each against all the others."""
+"""What a zoo's own networks would score as generated ones: each against all that it does not descend with.
+
+The ``lineage`` of n networks, integers (n,), numbers the trainings that they are checkpoints of: networks of
+the same one are left out together. Networks trained each by itself have `np.arange(n)`.
+"""
 
 import numpy as np
 
@@ -6,13 +10,14 @@ from dwf_steps.metrics.products import MOST_SPANNING
 from dwf_steps.subspace.gram import EVERY
 
 
-def share_in_span(gram: np.ndarray) -> np.ndarray:
-    """Return the share of each row inside the affine span of the others, (n,).
+def share_in_span(gram: np.ndarray, lineage: np.ndarray) -> np.ndarray:
+    """Return the share of each row inside the affine span of the rows of other lineages, (n,).
 
-    With h the distance of a row from the others' affine span, and s its distance from their mean, the share
-    is 1 - h^2 / s^2. h^2 is the reciprocal of the diagonal of the centred Gram matrix' pseudo-inverse (the
-    altitudes of a simplex; Fiedler 2011, "Matrices and Graphs in Geometry", section 1.3). A row that is an
-    affine combination of others, so that it takes part in the null space, has no altitude and a share of 1.
+    With h the distance of a row from that span, and s its distance from those rows' mean, the share is
+    1 - h^2 / s^2. The squared residuals of the rows S of one lineage are the diagonal of (P_SS)^-1, with the
+    pseudo-inverse P of the centred Gram matrix G: the least w'Gw over affine combinations w that are given on
+    S. For a single row that is 1 / P_ii, its altitude in a simplex (Fiedler 2011, "Matrices and Graphs in
+    Geometry", section 1.3). What rows contribute to null combinations costs nothing and is projected out.
     NaN for more than `MOST_SPANNING` rows.
 
     Parameters
@@ -25,19 +30,26 @@ def share_in_span(gram: np.ndarray) -> np.ndarray:
         return np.full(n, np.nan)
     values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values[-1]
-    from_others = (n / (n - 1)) ** 2 * np.diag(gram)
-    inverse = np.square(vectors[:, kept] / np.sqrt(values[kept])).sum(axis=1)
-    independent = np.square(vectors[:, kept]).sum(axis=1) > 1 - 1 / n - 1e-8
-    shares = np.ones(n)
-    shares[independent] -= 1 / (inverse * from_others)[independent]
+    vectors, scaled = vectors[:, kept], vectors[:, kept] / np.sqrt(values[kept])
+    shares = np.empty(n)
+    for one in np.unique(lineage):
+        rows = np.flatnonzero(lineage == one)
+        null = np.eye(len(rows)) - vectors[rows] @ vectors[rows].T - 1 / n
+        sizes, directions = np.linalg.eigh(null)
+        paying = directions[:, sizes <= 1e-8]
+        inverse = paying.T @ (scaled[rows] @ scaled[rows].T) @ paying
+        residuals = np.einsum("ij,jk,ik->i", paying, np.linalg.inv(inverse), paying)
+        own = gram[np.ix_(rows, rows)]
+        to_mean, mean = own.sum(axis=1) / (n - len(rows)), own.sum() / (n - len(rows)) ** 2
+        shares[rows] = 1 - residuals / (np.diag(own) + 2 * to_mean + mean)
     return shares
 
 
-def explained_by_one(gram: np.ndarray, rows: slice = EVERY) -> np.ndarray:
-    """Return how much of each row, seen from the others' mean, the best of the others explains, (k,).
+def explained_by_one(gram: np.ndarray, lineage: np.ndarray, rows: slice = EVERY) -> np.ndarray:
+    """Return how much of each row, seen from the mean of other lineages', the best of these explains, (k,).
 
-    That is the largest squared cosine between the two. Seen from the mean of all but row i, row i lies at
-    n / (n - 1) times its centred position x_i, and row j at x_j + x_i / (n - 1).
+    That is the largest squared cosine between the two. The mean of all but the rows S lies at
+    -sum_S x / (n - |S|).
 
     Parameters
     ----------
@@ -46,17 +58,37 @@ def explained_by_one(gram: np.ndarray, rows: slice = EVERY) -> np.ndarray:
     rows
         Which k of them.
     """
-    n, squares = len(gram), np.diag(gram)
-    own, among = squares[rows, None], gram[rows]
-    products = (n / (n - 1)) * (among + own / (n - 1))
-    lengths = squares[None, :] + 2 * among / (n - 1) + own / (n - 1) ** 2
+    squares, some = np.diag(gram), lineage[rows]
+    own, among = squares[rows], gram[rows]
+    kinds, which, counts = np.unique(lineage, return_inverse=True, return_counts=True)
+    present, place = np.unique(which[rows], return_inverse=True)
+    others = len(gram) - counts[present]
+    # Products of every row with the mean seen from, one for each lineage among ``rows``.
+    with_mean = np.stack([-gram[lineage == kinds[k]].sum(axis=0) for k in present]) / others[:, None]
+    means = np.array(
+        [-w[lineage == kinds[k]].sum() / c for k, w, c in zip(present, with_mean, others, strict=True)]
+    )[place]
+    with_mean = with_mean[place]
+    own_with_mean = np.take_along_axis(with_mean, np.arange(len(gram))[rows][:, None], axis=1)[:, 0]
+    products = among - own_with_mean[:, None] - with_mean + means[:, None]
+    lengths = squares - 2 * with_mean + means[:, None]
+    own_lengths = own - 2 * own_with_mean + means
     with np.errstate(invalid="ignore", divide="ignore"):
-        cosines = np.nan_to_num(products**2 / ((n / (n - 1)) ** 2 * own * lengths))
-    return without_themselves(cosines, 0.0, rows).max(axis=1)
+        cosines = np.nan_to_num(products**2 / (own_lengths[:, None] * lengths))
+    cosines[some[:, None] == lineage] = 0
+    return cosines.max(axis=1)
 
 
-def without_themselves(values: np.ndarray, instead: float = np.inf, rows: slice = EVERY) -> np.ndarray:
-    """Return values (k, n) of each of the networks ``rows`` with all n, with ``instead`` for its own."""
+def without_relatives(
+    values: np.ndarray, lineage: np.ndarray, instead: float = np.inf, rows: slice | np.ndarray = EVERY
+) -> np.ndarray:
+    """Return values (k, n) of each of the networks ``rows`` with all n, with ``instead`` for those of its own
+    lineage."""
     result = values.astype(np.float64)
-    result[np.arange(len(result)), np.arange(values.shape[1])[rows]] = instead
+    result[lineage[rows][:, None] == lineage] = instead
     return result
+
+
+def without_themselves(values: np.ndarray) -> np.ndarray:
+    """Return values (k, k) of networks with each other, infinite for each with itself."""
+    return without_relatives(values, np.arange(len(values)))

@@ -56,12 +56,12 @@ def neighbourhood_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
     Parameters
     ----------
     distances
-        (k, n) of some points of a set to all of it, infinite from each to itself.
+        (k, n) of some points of a set to all of it, infinite from each to what does not count.
     """
     if distances.shape[1] <= neighbours:
         return np.full(len(distances), np.nan)
-    radii: np.ndarray = np.partition(distances, neighbours - 1, axis=1)[:, neighbours - 1]
-    return radii
+    radii = np.partition(distances, neighbours - 1, axis=1)[:, neighbours - 1]
+    return np.where(np.isinf(radii), np.nan, radii)
 
 
 def wasserstein(across: np.ndarray) -> float:
@@ -99,13 +99,18 @@ class Transport:
 
 
 def wasserstein_to_zoo(
-    across: np.ndarray, zoo_gram: np.ndarray, draws: np.random.Generator, repeats: int = 5
+    across: np.ndarray,
+    zoo_gram: np.ndarray,
+    lineage: np.ndarray,
+    draws: np.random.Generator,
+    repeats: int = 5,
 ) -> Transport:
     """Return the 2-Wasserstein distance of k generated networks to n of the zoo, beside its baseline.
 
     The distance between two finite samples of one distribution is far from 0 and falls with their size, so
     both are measured at the same size m = min(k, n // 2): the baseline from a random half of the zoo to
-    another, the distance from m random generated networks to the same half. Means of ``repeats``.
+    another, the distance from m random generated networks to the same half. Means of ``repeats``. Halves are
+    of trainings, where networks are checkpoints of them.
 
     Parameters
     ----------
@@ -113,21 +118,32 @@ def wasserstein_to_zoo(
         Distances (k, n).
     zoo_gram
         Gram matrix (n, n) of the zoo.
+    lineage
+        Which training each network of the zoo is of, (n,).
     draws
         Chooses the networks.
 
     Raises
     ------
     ValueError
-        If there is no generated network, or fewer than two in the zoo.
+        If there is no generated network, or fewer than two trainings in the zoo.
     """
-    k, n = across.shape
-    size = min(k, n // 2)
+    k = len(across)
+    trainings, counts = np.unique(lineage, return_counts=True)
+    in_half = len(trainings) // 2
+    size = min(k, in_half * int(counts.min()))
     if size == 0:
-        raise ValueError(f"found {k} generated networks and {n} of the zoo, expected at least 1 and 2")
+        raise ValueError(
+            f"found {k} generated networks and {len(trainings)} trainings in the zoo, expected at least 1 "
+            "and 2"
+        )
     pairs = []
     for _ in range(repeats):
-        half, other = draws.permutation(n)[: 2 * size].reshape(2, size)
+        order = draws.permutation(trainings)
+        half, other = (
+            draws.permutation(np.flatnonzero(np.isin(lineage, of)))[:size]
+            for of in (order[:in_half], order[in_half : 2 * in_half])
+        )
         chosen = draws.permutation(k)[:size]
         own = distances_among(zoo_gram, other, half)
         pairs.append((wasserstein(across[np.ix_(chosen, half)]), wasserstein(own)))

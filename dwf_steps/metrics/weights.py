@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.metrics.leave_one_out import explained_by_one, without_themselves
+from dwf_steps.metrics.leave_one_out import explained_by_one, without_relatives
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.sets import neighbourhood_radii
 from dwf_steps.subspace.gram import distances_among
@@ -24,10 +24,16 @@ def weight_measures(products: Products, training_names: np.ndarray) -> pd.DataFr
 
 
 def training_weight_measures(
-    gram: np.ndarray, span_shares: np.ndarray, names: np.ndarray, rows: slice, neighbours: int
+    gram: np.ndarray,
+    span_shares: np.ndarray,
+    names: np.ndarray,
+    lineage: np.ndarray,
+    rows: slice,
+    neighbours: int,
 ) -> pd.DataFrame:
-    """Return what `weight_measures` would say of some training networks, had each been left out; besides, the
-    mean distance to the others, and the distance to the ``neighbours``-th nearest of them.
+    """Return what `weight_measures` would say of some training networks, had each been left out with its
+    lineage; besides, the mean distance to the others, and the distance to the ``neighbours``-th nearest of
+    them.
 
     Parameters
     ----------
@@ -39,14 +45,15 @@ def training_weight_measures(
         Which of them.
     """
     distances = distances_among(gram, rows)
-    others = without_themselves(distances, rows=rows)
+    others = without_relatives(distances, lineage, rows=rows)
+    known = np.isfinite(others)
     return pd.DataFrame(
         {
             "nn_distance": others.min(axis=1),
             "nearest": names[others.argmin(axis=1)],
             "span_share": span_shares[rows],
-            "explained_by_one": explained_by_one(gram, rows),
-            "mean_distance": distances.sum(axis=1) / (len(gram) - 1),
+            "explained_by_one": explained_by_one(gram, lineage, rows),
+            "mean_distance": distances.sum(axis=1, where=known) / known.sum(axis=1),
             "weights_radius": neighbourhood_radii(others, neighbours),
         }
     )

@@ -62,3 +62,9 @@ def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
             f"{path}: not the arrays that were written ({error}); delete {path} and run again, which "
             "rebuilds it"
         ) from error
+
+
+def evenly(wanted: int, among: int) -> np.ndarray:
+    """Return at most ``wanted`` of the numbers below ``among``, evenly spaced."""
+    count = min(wanted, among)
+    return np.arange(count) * among // max(count, 1)

@@ -13,6 +13,8 @@ from dwf_steps.errors import InputError
 from dwf_steps.storage.atomic import replacing, write_json
 from dwf_steps.storage.networks import save_network
 
+TRAJECTORY = "trajectory"  # the fact of checkpoints that says which training they lie on
+
 
 @dataclass(frozen=True)
 class Record:
@@ -21,6 +23,16 @@ class Record:
     name: str
     sha256: str
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def trajectory(self) -> str:
+        """The training that the network is a checkpoint of; its own name where it is none."""
+        return str(self.facts.get(TRAJECTORY, self.name))
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """The facts that whatever becomes of the network inherits."""
+        return {TRAJECTORY: self.facts[TRAJECTORY]} if TRAJECTORY in self.facts else {}
 
 
 @dataclass(frozen=True)

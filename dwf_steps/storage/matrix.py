@@ -25,11 +25,13 @@ Precision = Literal["float16", "float32", "float64"]
 
 @dataclass(frozen=True)
 class Row:
-    """One row's network: its ``name``, the digest of the file it was read from, whether it is held out."""
+    """One row's network: its ``name``, the digest of the file it was read from, whether it is held out, and
+    the training it is a checkpoint of, or its own name."""
 
     name: str
     sha256: str = ""
     held_out: bool = False
+    trajectory: str = ""
 
 
 class WeightMatrix:
@@ -120,6 +122,13 @@ class WeightMatrix:
     @property
     def n_training(self) -> int:
         return sum(not row.held_out for row in self.rows)
+
+    @property
+    def lineage(self) -> np.ndarray:
+        """Return which trajectory each training row lies on, numbered, (n_training,)."""
+        names = [row.trajectory or row.name for row in self.rows[: self.n_training]]
+        lineage: np.ndarray = np.unique(names, return_inverse=True)[1]
+        return lineage
 
     def column_blocks(self, part: int = 0, parts: int = 1) -> Iterator[slice]:
         """Yield the column range of each chunk, in order; of one part where they are divided over jobs."""

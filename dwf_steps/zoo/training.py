@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
+from dwf_steps.errors import InputError
 from dwf_steps.metrics.scores import score_split
 from dwf_steps.metrics.tasks import task_of
 from dwf_steps.progress import Progress
@@ -25,10 +26,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedNetworks:
-    """``networks``, arrays (n, *shape), and the epochs each was trained until kept (n,)."""
+    """``networks``, arrays (n, *shape), and the epochs each was trained until kept (n,).
+
+    ``checkpoints``, arrays (n, c, *shape), are what they were after each of the c steps asked for.
+    """
 
     networks: dict[str, Tensor]
     epochs: np.ndarray
+    checkpoints: dict[str, Tensor]
 
 
 def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> dict[str, Tensor]:
@@ -58,6 +63,7 @@ def train_networks(
     device: torch.device,
     checkpoint: Checkpoint | None = None,
     steps: int | None = None,
+    keep: Sequence[int] = (),
     watch: Callable[[int, dict[str, Tensor]], None] | None = None,
     start: Mapping[str, Tensor] | None = None,
     frozen: Collection[str] = (),
@@ -71,6 +77,8 @@ def train_networks(
     ----------
     steps
         End after so many batches, whatever ``training.epochs`` says.
+    keep
+        After how many batches the networks are kept as checkpoints, in order.
     watch
         Called after each batch with their number so far, and the networks.
     start
@@ -82,6 +90,8 @@ def train_networks(
     ------
     FloatingPointError
         If a network's weights are no longer finite; names the networks.
+    InputError
+        If training ends before the last checkpoint.
     """
     inputs = torch.from_numpy(dataset.train.inputs).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
@@ -92,10 +102,12 @@ def train_networks(
     optimizer, task = make_optimizer(trained, training), task_of(dataset.train.tolerance)
     best = _Best.start(networks)
     first_epoch, first_batch = 0, 0
+    kept: list[dict[str, Tensor]] = []
     state = checkpoint.load() if checkpoint else None
     if state:
         first_epoch, first_batch, best = state["epoch"], state["batch"], _Best(**state["best"])
         best.networks = {name: value.to(device) for name, value in best.networks.items()}
+        kept = state["kept"]
         optimizer.load_state_dict(state["optimizer"])
         with torch.no_grad():
             for name, value in networks.items():
@@ -104,7 +116,9 @@ def train_networks(
 
     n_batches = batches_per_epoch(dataset, training)
     total = training.epochs * n_batches if steps is None else steps
+    wanted_steps = frozenset(keep)
     epochs = math.ceil(total / n_batches)
+    _require_in_time(keep, total)
     with Progress("batch", total, first_epoch * n_batches + first_batch) as report:
         for epoch in range(first_epoch, epochs):
             if training.patience and not best.waiting(epoch, training.patience).any():
@@ -120,6 +134,10 @@ def train_networks(
                     group["lr"] = learning_rate(training, epoch * n_batches + batch, total)
                 take_step(architecture, networks, optimizer, seen, wanted, training, task)
                 report.advance()
+                if epoch * n_batches + batch + 1 in wanted_steps:
+                    kept.append(
+                        {name: value.detach().to("cpu", copy=True) for name, value in networks.items()}
+                    )
                 if watch:
                     watch(epoch * n_batches + batch + 1, networks)
                 if checkpoint:
@@ -130,6 +148,7 @@ def train_networks(
                             "networks": {name: value.detach() for name, value in networks.items()},
                             "optimizer": optimizer.state_dict(),
                             "best": vars(best),
+                            "kept": kept,
                         }
                     )
             first_batch = 0
@@ -137,10 +156,11 @@ def train_networks(
             if training.patience:
                 losses = score_split(architecture, networks, dataset.validation).loss
                 best.update(networks, torch.from_numpy(losses), epoch + 1, training.patience)
+    checkpoints = {name: torch.stack([one[name] for one in kept], dim=1) for name in networks} if kept else {}
     if training.patience:
-        return TrainedNetworks(best.networks, best.epochs.numpy())
+        return TrainedNetworks(best.networks, best.epochs.numpy(), checkpoints)
     final = {name: value.detach() for name, value in networks.items()}
-    return TrainedNetworks(final, np.full(len(plans), epochs))
+    return TrainedNetworks(final, np.full(len(plans), epochs), checkpoints)
 
 
 def batches_per_epoch(dataset: Dataset, training: TrainingConfig) -> int:
@@ -178,6 +198,15 @@ class _Best:
 def _gather(inputs: Tensor, batch: Tensor) -> Tensor:
     """Return ``inputs[batch]`` (n, b, features); index_select copies whole rows, in parallel."""
     return inputs.index_select(0, batch.flatten()).view(*batch.shape, *inputs.shape[1:])
+
+
+def _require_in_time(keep: Sequence[int], total: int) -> None:
+    if keep and keep[-1] > total:
+        raise InputError(
+            f"trajectory: the last of {len(keep)} checkpoints follows batch {keep[-1]}, but training ends "
+            f"after {total} batches, when {sum(step <= total for step in keep)} are kept; lower checkpoints, "
+            "every or skip_epochs, or raise training.epochs"
+        )
 
 
 def _require_finite(networks: Mapping[str, Tensor], plans: list[NetworkPlan], epoch: int) -> None:

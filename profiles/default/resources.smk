@@ -101,7 +101,7 @@ def zoo_sizes(name):
 
 
 def problem(wildcards):
-    """The sizes that decide: networks n, of a shard s, weights d, examples m, generated networks g, latents
+    """The sizes that decide: networks n, of a shard s, trained for it, weights d, examples m, generated networks g, latents
     k, weights of the velocity network v, ..."""
     if "zoo" not in wildcards.keys():
         if "transfer" in wildcards.keys():
@@ -113,7 +113,10 @@ def problem(wildcards):
     p.multiplications, p.most_units = network.multiplications, network.most_units
     p.units = network.features + sum(network.layers)
     p.zoo_is_imported = wildcards.zoo in IMPORTED
-    p.s = min(n, zoo.shard_size) if wildcards.zoo in TRAINED else n
+    p.s = p.trained = n
+    if wildcards.zoo in TRAINED:
+        p.trained = min(zoo.seeds, zoo.shard_size)
+        p.s = p.trained * zoo.checkpoints
     p.features = network.features
     p.data = 20 * m * network.features  # as read in float64, and as standardised in float32
     p.item = {"float16": 2, "float32": 4}[zoo.matrix.dtype]
@@ -164,11 +167,13 @@ def divide_data_work(p):
 
 
 def train_zoo_work(p):
-    """Weights, gradients, two moments, best, saved and written ones; a batch's inputs and activations."""
-    training = p.zoo.training
-    held = 32 * p.s * p.d + 16 * p.s * training.batch_size * p.units + 16 * p.s * p.m
-    epoch = 6 * p.s * p.multiplications * p.m / FLOPS + STEP * (p.m / training.batch_size + p.s)
-    return held + p.data + SCORING, training.epochs * epoch
+    """Weights, gradients, two moments, best, saved and written ones; a batch's inputs and activations; all
+    checkpoints, saved and stacked, and their scores."""
+    training, n = p.zoo.training, p.trained
+    held = 32 * n * p.d + 16 * n * training.batch_size * p.units + 16 * n * p.m + 16 * (p.s - n) * p.d
+    epoch = 6 * n * p.multiplications * p.m / FLOPS + STEP * (p.m / training.batch_size + n)
+    scores = 2 * (p.s - n) * p.multiplications * p.m / FLOPS
+    return held + p.data + SCORING, training.epochs * epoch + scores
 
 
 def import_zoo_work(p):
@@ -241,7 +246,7 @@ def train_control_work(p):
     """As for a shard of the zoo; no control trains for longer, but snapshots, one network for many epochs."""
     if p.generator.kind == "random_init" or p.zoo_is_imported:
         return 8 * p.g * p.d, 8 * p.g * p.d / READ
-    p.s = math.ceil(p.g / p.zoo.matrix.decode_jobs)
+    p.s = p.trained = math.ceil(p.g / p.zoo.matrix.decode_jobs)
     held, seconds = train_zoo_work(p)
     if p.generator.kind == "snapshots":
         epochs = p.generator.skip_epochs + p.generator.every_epochs * p.g

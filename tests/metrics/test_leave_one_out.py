@@ -1,9 +1,11 @@
-"""A zoo's own values, recomputed by leaving each network out."""
+"""A zoo's own values, recomputed by leaving each network out with all that it descends with."""
 
 import numpy as np
 import pytest
 
-from dwf_steps.metrics.leave_one_out import explained_by_one, share_in_span
+from dwf_steps.metrics.leave_one_out import explained_by_one, share_in_span, without_relatives
+
+ALONE, PAIRS, UNEVEN = [0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2], [2, 0, 2, 1, 0, 2]
 
 
 def zoo(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -15,36 +17,48 @@ def gram(rows: np.ndarray) -> np.ndarray:
     return centred @ centred.T
 
 
-def seen_from_others(rows: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
-    others = np.delete(rows, i, axis=0)
+def seen_from_others(rows: np.ndarray, lineage: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
+    others = rows[lineage != lineage[i]]
     return rows[i] - others.mean(axis=0), others - others.mean(axis=0)
 
 
-@pytest.mark.parametrize(("n", "d"), [(6, 40), (5, 4), (9, 4)])
-def test_share_in_span_is_that_of_least_squares_on_the_others(n: int, d: int) -> None:
-    rows = zoo(n, d)
-    expected = []
-    for i in range(n):
-        row, others = seen_from_others(rows, i)
+@pytest.mark.parametrize("lineage", [ALONE, PAIRS, UNEVEN])
+@pytest.mark.parametrize("d", [40, 5, 4, 3, 2])
+def test_share_in_span_is_that_of_least_squares_on_the_others(lineage: list[int], d: int) -> None:
+    rows, expected = zoo(6, d), []
+    for i in range(6):
+        row, others = seen_from_others(rows, np.array(lineage), i)
         projection = others.T @ np.linalg.lstsq(others.T, row, rcond=None)[0]
         expected.append((projection @ projection) / (row @ row))
-    np.testing.assert_allclose(share_in_span(gram(rows)), expected, atol=1e-9)
+    np.testing.assert_allclose(share_in_span(gram(rows), np.array(lineage)), expected, atol=1e-9)
 
 
 def test_only_the_rows_that_depend_on_each_other_are_wholly_in_the_span() -> None:
     rows = zoo(6, 40)
     rows[5] = 2 * rows[3] - rows[4]
-    shares = share_in_span(gram(rows))
+    shares = share_in_span(gram(rows), np.arange(6))
     np.testing.assert_allclose(shares[3:], 1, atol=1e-9)
     assert (shares[:3] < 0.9).all()
 
 
-def test_explained_by_one_is_the_largest_squared_cosine_with_another() -> None:
-    rows = zoo(7, 5)
-    expected = []
-    for i in range(7):
-        row, others = seen_from_others(rows, i)
+def test_rows_that_depend_on_their_own_lineage_alone_are_not_in_the_span() -> None:
+    rows = zoo(6, 40)
+    rows[5] = 2 * rows[3] - rows[4]
+    assert (share_in_span(gram(rows), np.array([0, 1, 2, 3, 3, 3])) < 0.9).all()
+
+
+@pytest.mark.parametrize("lineage", [ALONE, PAIRS, UNEVEN])
+def test_explained_by_one_is_the_largest_squared_cosine_with_another(lineage: list[int]) -> None:
+    rows, kinds, expected = zoo(6, 5), np.array(lineage), []
+    for i in range(6):
+        row, others = seen_from_others(rows, kinds, i)
         cosines = others @ row / (np.linalg.norm(others, axis=1) * np.linalg.norm(row))
         expected.append((cosines**2).max())
-    np.testing.assert_allclose(explained_by_one(gram(rows)), expected, atol=1e-12)
-    np.testing.assert_allclose(explained_by_one(gram(rows), slice(2, 5)), expected[2:5], atol=1e-12)
+    np.testing.assert_allclose(explained_by_one(gram(rows), kinds), expected, atol=1e-12)
+    np.testing.assert_allclose(explained_by_one(gram(rows), kinds, slice(2, 5)), expected[2:5], atol=1e-12)
+
+
+def test_relatives_are_left_out() -> None:
+    values, nan = np.arange(12.0).reshape(2, 6), np.nan
+    found = without_relatives(values, np.array(UNEVEN), nan, slice(1, 3))
+    np.testing.assert_array_equal(found, [[0, nan, 2, 3, nan, 5], [nan, 7, nan, 9, 10, nan]])

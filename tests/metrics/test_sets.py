@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.sets import (
     PRDC,
+    Transport,
     mean_over_pairs,
     neighbourhood_radii,
     prdc,
@@ -92,10 +93,15 @@ def test_wasserstein_needs_sets_of_one_size() -> None:
         wasserstein(np.zeros((3, 4)))
 
 
+def to_zoo(generated: np.ndarray, zoo: np.ndarray, lineage: np.ndarray | None = None) -> Transport:
+    lineage = np.arange(len(zoo)) if lineage is None else lineage
+    return wasserstein_to_zoo(cdist(generated, zoo), zoo @ zoo.T, lineage, np.random.default_rng(4))
+
+
 @pytest.mark.parametrize(("k", "n", "size"), [(40, 20, 10), (7, 20, 7), (3, 5, 2), (1, 2, 1)])
 def test_distance_and_baseline_are_of_sets_of_one_size(k: int, n: int, size: int) -> None:
     zoo, generated = points(n, seed=0), points(k, seed=1)
-    found = wasserstein_to_zoo(cdist(generated, zoo), zoo @ zoo.T, np.random.default_rng(0))
+    found = to_zoo(generated, zoo)
     assert found.size == size
     assert found.distance > 0
     assert found.baseline > 0
@@ -103,29 +109,35 @@ def test_distance_and_baseline_are_of_sets_of_one_size(k: int, n: int, size: int
 
 def test_the_halves_are_disjoint() -> None:
     # Two equal halves would be at distance 0; here every two networks of the zoo are at distance 1.
-    found = wasserstein_to_zoo(np.full((5, 10), 3.0), np.eye(10) / 2, np.random.default_rng(0))
+    found = wasserstein_to_zoo(np.full((5, 10), 3.0), np.eye(10) / 2, np.arange(10), np.random.default_rng(0))
     assert (found.distance, found.baseline, found.size) == (3, pytest.approx(1), 5)
 
 
 def test_a_set_from_the_zoos_distribution_is_as_far_as_the_baseline() -> None:
     zoo, same, far = points(300, seed=0), points(200, seed=1), points(200, seed=2, shift=2)
-    near = wasserstein_to_zoo(cdist(same, zoo), zoo @ zoo.T, np.random.default_rng(0))
-    away = wasserstein_to_zoo(cdist(far, zoo), zoo @ zoo.T, np.random.default_rng(0))
+    near = to_zoo(same, zoo)
+    away = to_zoo(far, zoo)
     assert near.distance == pytest.approx(near.baseline, rel=0.2)
     assert away.distance > 4 * away.baseline
 
 
 def test_the_same_draws_give_the_same_distances() -> None:
     zoo, generated = points(20, seed=0), points(9, seed=1)
-    first, second = (
-        wasserstein_to_zoo(cdist(generated, zoo), zoo @ zoo.T, np.random.default_rng(4)) for _ in range(2)
-    )
-    assert first == second
+    assert to_zoo(generated, zoo) == to_zoo(generated, zoo)
+
+
+def test_halves_are_of_whole_trainings() -> None:
+    # Networks of one training lie together, those of different ones at distance 1.
+    lineage = np.repeat([0, 1, 2, 3], 3)
+    zoo = np.eye(4)[lineage] / np.sqrt(2)
+    found = to_zoo(np.zeros((20, 4)), zoo, lineage)
+    assert found.size == 6
+    assert found.baseline == pytest.approx(1)
 
 
 def test_no_networks_have_no_distance() -> None:
-    with pytest.raises(ValueError, match="found 0 generated networks and 4 of the zoo"):
-        wasserstein_to_zoo(np.empty((0, 4)), np.zeros((4, 4)), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="found 0 generated networks and 4 trainings"):
+        wasserstein_to_zoo(np.empty((0, 4)), np.zeros((4, 4)), np.arange(4), np.random.default_rng(0))
 
 
 def test_the_mean_over_pairs_leaves_the_diagonal_out() -> None:

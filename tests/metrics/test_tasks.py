@@ -74,7 +74,7 @@ def test_distances_are_root_mean_squares_and_exactly_zero_for_equals() -> None:
 
 
 def test_networks_are_compared_by_their_mistakes() -> None:
-    frame = function_measures(outputs(), outputs(), slice(0, N))
+    frame = function_measures(outputs(), outputs(), np.arange(N))
     wrong = np.abs(SAID[..., 0] - TARGETS) > TOLERANCE
     stars = np.round(SAID[..., 0] * 4).clip(0, 4)
     for i in range(N):

@@ -1,6 +1,7 @@
 """Training many networks at once is training each of them alone."""
 
 import logging
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
+from dwf_steps.errors import InputError
 from dwf_steps.metrics.scores import score_split
 from dwf_steps.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -53,10 +55,11 @@ def train(
     networks: list[NetworkPlan] | None = None,
     checkpoint: Checkpoint | None = None,
     activation: Activation = "relu",
+    keep: Sequence[int] = (),
 ) -> TrainedNetworks:
     config = TrainingConfig.model_validate({"batch_size": 16, "lr": 0.01, "epochs": 4, **training})
     chosen = plans() if networks is None else networks
-    return train_networks(architecture_of(activation), iris(), chosen, config, CPU, checkpoint)
+    return train_networks(architecture_of(activation), iris(), chosen, config, CPU, checkpoint, keep=keep)
 
 
 def assert_same(first: TrainedNetworks, second: TrainedNetworks) -> None:
@@ -212,6 +215,28 @@ def test_an_interrupted_run_resumes_bit_for_bit(
     assert state is not None
     assert state["epoch"] * BATCHES + state["batch"] == saves
     assert_same(train(settings, checkpoint=Checkpoint(tmp_path / "c", "run", every=0)), train(settings))
+
+
+def test_checkpoints_are_what_training_would_have_ended_with() -> None:
+    kept = train({}, keep=[BATCHES, 3 * BATCHES]).checkpoints
+    for place, epochs in enumerate([1, 3]):
+        for name, value in train({"epochs": epochs}).networks.items():
+            assert torch.equal(kept[name][:, place], value)
+
+
+def test_a_resumed_run_has_the_checkpoints_from_before(tmp_path: Path) -> None:
+    keep = [3, 2 * BATCHES, 4 * BATCHES]
+    with pytest.raises(Interrupted):
+        train({}, checkpoint=InterruptedCheckpoint(tmp_path / "c", "run", 2 * BATCHES + 2), keep=keep)
+    resumed = train({}, checkpoint=Checkpoint(tmp_path / "c", "run"), keep=keep).checkpoints
+    for name, value in train({}, keep=keep).checkpoints.items():
+        assert value.shape[:2] == (6, 3)
+        assert torch.equal(resumed[name], value)
+
+
+def test_checkpoints_after_the_end_are_an_error() -> None:
+    with pytest.raises(InputError, match="batch 25, but training ends after 24 batches, when 1 are kept"):
+        train({}, keep=[5, 25])
 
 
 def test_a_resumed_run_does_not_repeat_what_is_done(

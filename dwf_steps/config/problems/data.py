@@ -14,6 +14,7 @@ from dwf_steps.config.zoo import (
     TrainedZoo,
     TrainingConfig,
     network_names,
+    trajectory_names,
 )
 
 
@@ -42,10 +43,12 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
             yield f"{where}.import: several files share a name: {', '.join(repeated)}; rename them"
-    if len(names) - zoo.held_out < 2:
+    trained = len(trajectory_names(zoo))
+    if trained - zoo.held_out < 2:
+        what = "networks" if trained == len(names) else "trajectories"
         yield (
-            f"{where}.held_out: {zoo.held_out} of {len(names)} networks held out leaves "
-            f"{len(names) - zoo.held_out} to work with; at least 2 are needed"
+            f"{where}.held_out: {zoo.held_out} of {trained} {what} held out leaves "
+            f"{trained - zoo.held_out} to work with; at least 2 are needed"
         )
 
 

@@ -14,6 +14,7 @@ from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
     ImportedZoo,
+    n_held_out,
     n_training,
 )
 
@@ -33,10 +34,10 @@ def subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> I
 
 def control_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
     zoo, control, where = config.zoos[zoo_name], config.generators[name], f"generators.{name}"
-    if isinstance(control, HeldOutConfig) and control.sampling.samples > zoo.held_out:
+    if isinstance(control, HeldOutConfig) and control.sampling.samples > n_held_out(zoo):
         yield (
             f"{where}.sampling.samples: found {control.sampling.samples}, but zoo {zoo_name!r} holds out "
-            f"{zoo.held_out} networks; ask for at most these, or raise zoos.{zoo_name}.held_out"
+            f"{n_held_out(zoo)} networks; ask for at most these, or raise zoos.{zoo_name}.held_out"
         )
     if isinstance(control, SoupConfig) and control.networks > n_training(zoo):
         yield (

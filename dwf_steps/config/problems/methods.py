@@ -16,6 +16,7 @@ from dwf_steps.config.zoo import (
     n_training,
     network_names,
     reference_name,
+    trajectory_names,
 )
 from dwf_steps.errors import InputError
 
@@ -33,13 +34,13 @@ def canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str)
         yield f"{where}: several methods match to a barycentre; let the last of them do so alone"
     yield from _missing_symmetries(config, zoo_name, methods, where)
     reference, names = reference_of(methods), network_names(zoo)
-    training = names[: n_training(zoo)]
+    training, trained = names[: n_training(zoo)], len(trajectory_names(zoo))
     if reference == "medoid":
         return
-    if isinstance(reference, int) and not 0 <= reference < len(names):
+    if isinstance(reference, int) and not 0 <= reference < trained:
         yield (
             f"{where}.reference: {reference} does not exist in zoo {zoo_name!r}; expected 0 to "
-            f"{len(training) - 1}, a network's name, or 'medoid'"
+            f"{trained - zoo.held_out - 1}, a network's name, or 'medoid'"
         )
         return
     name = reference_name(zoo, reference)
