@@ -15,7 +15,9 @@ from dwf_steps.reporting.tables import (
     alignment_table,
     best_accuracies,
     distances_table,
+    likelihood_table,
     novelty_table,
+    other_widths_table,
     precision_table,
     sets_table,
     timing_table,
@@ -47,6 +49,10 @@ def tabulate(results: list[Results], output: Path, summary: Path) -> None:
     }
     if any(folder.record.transferred for folder in results):
         tables["transfer"] = transfer_table(collection)
+    if any(folder.record.likelihoods for folder in results):
+        tables["likelihood"] = likelihood_table(collection)
+    if any(folder.record.other_widths for folder in results):
+        tables["other_widths"] = other_widths_table(collection)
     for family, level in swept_families(results[0].record).items():
         tables[f"sweep_{family}"] = sweep_table(collection, costs, family, level)
     for name, table in tables.items():

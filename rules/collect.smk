@@ -9,6 +9,8 @@ rule tabulate:
         measures=expand("{file}", file=EVALUATED),
         zoo_measures=ZOO_EVALUATED,
         transfers=TRANSFERRED,
+        likelihoods=LIKELY,
+        other_widths=OTHER_WIDTHS,
         alignments=requested("results/{zoo}/{canon}/alignment.csv"),
         generated=GENERATED,
         benchmarks=benchmarks,

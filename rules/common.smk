@@ -14,6 +14,7 @@ sys.path.insert(0, str(workflow.basedir))
 from dwf_steps.config.canonicalization import reference_of, until_barycentre
 from dwf_steps.config.controls import FRESH
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
+from dwf_steps.config.generator import AFTER_FITTING, FlowSampling
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.load import load_config
 from dwf_steps.config.zoo import (

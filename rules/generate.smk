@@ -34,7 +34,7 @@ rule sample_flow:
         model=model_of,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
         weights=if_guided("results/{zoo}/{canon}/weights.zarr"),
-        data=if_guided("results/{zoo}/data.npz"),
+        data=if_guided(steering_data),
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
     log:
@@ -50,7 +50,7 @@ rule sample_flow:
         runtime=minutes(sample_flow_work, accelerated=True),
         gpu=gpus(sample_flow_work),
     params:
-        settings=flow_settings,
+        settings=sample_flow_settings,
         code=fingerprint("dwf_steps.sample_flow"),
     shell:
         "python -m dwf_steps.sample_flow --settings {params.settings:q} --model {input.model}"

@@ -19,6 +19,12 @@ def experiment_record():
         zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in names["zoos"]},
         samples={name: CONFIG.generators[name].sampling.samples for name in names["generators"]},
         transferred=CONFIG.transferred(),
+        likelihoods=[name for name in CONFIG.flows_with("likelihood") if name in names["generators"]],
+        other_widths={
+            name: CONFIG.generators[name].other_widths
+            for name in CONFIG.flows_with("other_widths")
+            if name in names["generators"]
+        },
     )
 
 

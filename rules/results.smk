@@ -9,6 +9,14 @@ FIGURE_NAMES += SWEPT
 TRANSFERRED = [f"{CELL}/transfers/{name}.csv".format(**cell._asdict()) for cell, name in CONFIG.transferred()]
 TABLE_NAMES += ["transfer"] if TRANSFERRED else []
 FIGURE_NAMES += ["transfer"] if TRANSFERRED else []
+LIKELY = requested(f"{GENERATOR}/likelihood.csv", CONFIG.flows_with("likelihood"))
+OTHER_WIDTHS = [
+    f"{path}/{'-'.join(map(str, widths))}.json"
+    for path in requested(f"{GENERATOR}/other_widths", CONFIG.flows_with("other_widths"))
+    for widths in CONFIG.generators[Path(path).parts[-2]].other_widths
+]
+TABLE_NAMES += ["likelihood"] if LIKELY else []
+TABLE_NAMES += ["other_widths"] if OTHER_WIDTHS else []
 TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
 

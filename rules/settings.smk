@@ -141,12 +141,12 @@ def subspace_settings(wildcards):
 def flow_training_settings(wildcards):
     """The flow without its sampling: drawing more networks does not retrain it."""
     flow = CONFIG.generators[wildcards.generator].model_dump(mode="json")
-    return as_json(flow={key: value for key, value in flow.items() if key != "sampling"})
+    return as_json(flow={key: value for key, value in flow.items() if key not in AFTER_FITTING})
 
 
 def flow_settings(wildcards):
-    """The flow, with what the code of its objective is where that is the user's own."""
-    flow = CONFIG.generators[wildcards.generator]
+    """The flow as it is sampled, with what the code of its objective is where that is the user's own."""
+    flow = CONFIG.generators[wildcards.generator].model_copy(update={"likelihood": None, "other_widths": []})
     guidance = flow.sampling.guidance
     if guidance is not None and guidance.objective is not None:
         key = f"generators.{wildcards.generator}.sampling.guidance.objective"
@@ -155,7 +155,21 @@ def flow_settings(wildcards):
         guidance = guidance.model_copy(update={"code": code})
         sampling = flow.sampling.model_copy(update={"guidance": guidance})
         flow = flow.model_copy(update={"sampling": sampling})
-    return as_json(flow=flow)
+    return flow
+
+
+def sample_flow_settings(wildcards):
+    return as_json(flow=flow_settings(wildcards))
+
+
+def likelihood_settings(wildcards):
+    flow = CONFIG.generators[wildcards.generator]
+    return as_json(flow=flow.model_copy(update={"sampling": FlowSampling(), "other_widths": []}))
+
+
+def other_widths_settings(wildcards):
+    widths = [int(width) for width in wildcards.widths.split("-")]
+    return as_json(flow=flow_settings(wildcards), widths=widths)
 
 
 def control_settings(wildcards):

@@ -76,14 +76,25 @@ def all_recalibrated(pattern):
     return paths
 
 
-def if_guided(pattern):
-    """Return an input function for what only flows that are steered by their networks' loss read."""
+def if_guided(path):
+    """Return an input function for what only flows that are steered by their networks' loss read: a pattern, or
+    another input function."""
 
-    def path(wildcards):
-        guided = CONFIG.generators[wildcards.generator].sampling.guidance is not None
-        return pattern.format(**wildcards) if guided else []
+    def needed(wildcards):
+        if CONFIG.generators[wildcards.generator].sampling.guidance is None:
+            return []
+        return path(wildcards) if callable(path) else path.format(**wildcards)
 
-    return path
+    return needed
+
+
+def steering_data(wildcards):
+    """The data whose loss steers a flow, and on which networks of other widths are scored: the zoo's, or those of
+    a transfer."""
+    guidance = CONFIG.generators[wildcards.generator].sampling.guidance
+    if guidance is None or guidance.transfer is None:
+        return f"results/{wildcards.zoo}/data.npz"
+    return f"results/transfers/{guidance.transfer}/data.npz"
 
 
 def zoo_outputs(wildcards):

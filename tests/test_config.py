@@ -302,6 +302,29 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "transfers.d.classes: found 4, but iris has 3 classes",
         ],
     ),
+    "uses of a flow that do not fit": (
+        lambda c: (
+            c.update(transfers={"new": {"dataset": "iris", "head": "new"}}),
+            c["generators"].update(
+                graph={
+                    "kind": "flow",
+                    "velocity": {"network": "relational_transformer"},
+                    "sampling": {"guidance": {"transfer": "nwe"}},
+                    "other_widths": [[4, 9, 2]],
+                },
+                headed={"kind": "flow", "sampling": {"guidance": {"transfer": "new"}}},
+            ),
+            c["subspaces"].update(raw={"method": "none"}),
+            c["experiments"].append(
+                c["experiments"][0] | {"subspaces": ["raw"], "generators": ["graph", "headed"]}
+            ),
+        ),
+        [
+            "generators.graph.sampling.guidance.transfer: 'nwe' is not defined",
+            "generators.graph.other_widths: found [4, 9, 2], but zoo 'iris' has",
+            "generators.headed.sampling.guidance.transfer: 'new' gives networks a new head",
+        ],
+    ),
     "a transfer that is not defined": (
         lambda c: c["experiments"][0].update(transfers=["nowhere"]),
         ["experiments.0.transfers: 'nowhere' is not defined"],

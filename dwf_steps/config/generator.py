@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
-from dwf_steps.config.section import Section
+from dwf_steps.config.section import Name, Section
 
 
 class Guidance(Section):
@@ -16,6 +16,9 @@ class Guidance(Section):
     """Factor of the gradient, lambda."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Training examples that every evaluation of the field draws anew, the same for all networks."""
+    transfer: Name | None = None
+    """The transfer whose data set's training examples they are, for networks of another data set; by default
+    the zoo's own."""
     objective: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = None
     """A loss of your own, `package.module:function`, of outputs (n, b, c) and targets (b,), that returns
     (n,); by default the task's."""
@@ -152,6 +155,29 @@ class FlowTraining(Section):
         return min(1024, max(self.batch_size, 2**28 // (4 * dimension)))
 
 
+class Likelihood(Section):
+    """Log-densities under a flow, of training networks, held-out ones and its own samples: a flow that copies
+    finds training networks far more likely than held-out ones."""
+
+    networks: Annotated[int, Field(ge=1)] = 50
+    """Of each kind at most so many, evenly spaced."""
+    divergence: Literal["exact", "hutchinson"] = "hutchinson"
+    """`exact`: a derivative for every latent, for small networks; `hutchinson`: estimated from random
+    probes."""
+    probes: Annotated[int, Field(ge=1)] = 25
+    """Random directions of Hutchinson's estimate."""
+    steps: Annotated[int, Field(ge=1)] = 20
+    """Steps of rk4 from t = 1 back to 0."""
+    seed: Seed = 0
+    """Seed of the probes."""
+
+
+Widths = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3)]
+
+AFTER_FITTING = ("sampling", "likelihood", "other_widths")
+"""Settings of a flow that play no part in its training."""
+
+
 class FlowConfig(Section):
     """Conditional flow matching over the networks' latents."""
 
@@ -182,11 +208,32 @@ class FlowConfig(Section):
     """Its training."""
     sampling: FlowSampling = FlowSampling()
     """Its sampling; changing it does not retrain the flow."""
+    likelihood: Likelihood | None = None
+    """Log-densities of networks under the flow, where they are asked for; table `likelihood`."""
+    other_widths: list[Widths] = Field(default=[])
+    """Multilayer perceptrons of other widths and depths to sample, `[[784, 32, 10]]`, from a flow whose
+    velocity network is a relational transformer; table `other_widths`."""
 
     @model_validator(mode="after")
     def _kaiming_among_weights(self) -> "FlowConfig":
         if self.source == "kaiming" and self.geometry != "euclidean":
             raise ValueError(f"source: 'kaiming' starts among weights as they are, not {self.geometry} ones")
+        return self
+
+    @model_validator(mode="after")
+    def _standard_source(self) -> "FlowConfig":
+        for name in AFTER_FITTING[1:]:
+            if self.source == "kaiming" and getattr(self, name):
+                raise ValueError(f"{name} needs source: 'standard', found 'kaiming'; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _other_widths_by_graph(self) -> "FlowConfig":
+        if self.other_widths and not isinstance(self.velocity, RelationalTransformerConfig):
+            raise ValueError(
+                "other_widths needs a velocity network that knows no widths: use velocity.network "
+                f"'relational_transformer', found {self.velocity.network!r}"
+            )
         return self
 
 

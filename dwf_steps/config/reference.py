@@ -55,6 +55,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         generator.FlowTraining,
         generator.FlowSampling,
         generator.Guidance,
+        generator.Likelihood,
         controls.GaussianConfig,
         controls.KernelDensityConfig,
         controls.ParameterGaussianConfig,

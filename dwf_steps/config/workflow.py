@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PrivateAttr
 from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.dataset import BuiltInName, DatasetConfig, OwnFiles
 from dwf_steps.config.evaluation import EvaluationConfig
-from dwf_steps.config.generator import FlowConfig, GeneratorConfig
+from dwf_steps.config.generator import AFTER_FITTING, FlowConfig, GeneratorConfig
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Name, Section
 from dwf_steps.config.subspace import SubspaceConfig
@@ -123,9 +123,15 @@ class WorkflowConfig(Section):
         """Return for each flow the first one that is fitted alike: flows that differ in their sampling share
         one model."""
         first: dict[str, str] = {}
-        training = {name: flow.model_dump_json(exclude={"sampling"}) for name, flow in self.flows().items()}
+        training = {
+            name: flow.model_dump_json(exclude=set(AFTER_FITTING)) for name, flow in self.flows().items()
+        }
         return {name: first.setdefault(settings, name) for name, settings in training.items()}
 
     def flows(self) -> dict[str, FlowConfig]:
         """Return the generators that are flows."""
         return {name: g for name, g in self.generators.items() if isinstance(g, FlowConfig)}
+
+    def flows_with(self, use: str) -> list[str]:
+        """Return the flows that something is asked of beside samples: "likelihood" or "other_widths"."""
+        return [name for name, flow in self.flows().items() if getattr(flow, use)]

@@ -23,6 +23,7 @@ from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import STANDARD, Source, kaiming_source
 from dwf_steps.generators.samples import Samples
 from dwf_steps.geometry.canonical_form import CanonicalForm
+from dwf_steps.geometry.product import ProductManifold
 from dwf_steps.randomness import torch_generator
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
@@ -115,6 +116,16 @@ class FlowModel:
     source: Source
     form: CanonicalForm | None = None
 
+    def manifold(self, config: FlowConfig) -> ProductManifold | None:
+        """Return what the flow's ways are geodesics of, if they are."""
+        return self.form.manifold if self.form and config.geometry == "geometric" else None
+
+    def latents(self, coordinates: np.ndarray) -> torch.Tensor:
+        """Return the latents (n, k) float32 of coordinates in the subspace, or of weights relative to the
+        training mean."""
+        values = (coordinates - self.shift.cpu().numpy()) / self.scale.cpu().numpy()
+        return torch.from_numpy(values).float() if self.form is None else self.form.points(values)
+
     def save(self, path: Path, config: AnyVelocity, network: Mapping[str, Any] | None = None) -> None:
         """Write the weights; the metadata say how to rebuild the velocity network.
 
@@ -197,7 +208,24 @@ def sample_flow(
     device: torch.device,
     steer: Callable[[VelocityField], Field] | None = None,
 ) -> Samples:
-    """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once.
+    """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once; ``steer`` as of
+    `draw`."""
+    points, evaluations = draw(model, config, device, steer)
+    if basis.raw:
+        n, offsets = len(points), points.astype(np.float32)
+        coefficients = np.zeros((n, basis.n_training))
+        return Samples(np.empty((n, 0)), coefficients, offsets, evaluations=evaluations)
+    return Samples.from_latents(points, basis, evaluations)
+
+
+def draw(
+    model: FlowModel,
+    config: FlowConfig,
+    device: torch.device,
+    steer: Callable[[VelocityField], Field] | None = None,
+) -> tuple[np.ndarray, int]:
+    """Return where ``config.sampling.samples`` draws of the source end, as what latents stand for, (n, k),
+    and how often the velocity field was evaluated.
 
     Parameters
     ----------
@@ -208,7 +236,7 @@ def sample_flow(
     draws = torch_generator("sample flow", config.sampling.seed)
     noise = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature)
     start = model.source.at(noise)
-    manifold = model.form.manifold if model.form and config.geometry == "geometric" else None
+    manifold = model.manifold(config)
     start = start if manifold is None else manifold.uniform(start)
     field = VelocityField(model.velocity, config.prediction, manifold)
     steered = field if steer is None else steer(field)
@@ -216,9 +244,4 @@ def sample_flow(
     reached = ends.cpu().double()
     if model.form is not None:
         reached = model.form.weights(reached)
-    points = (reached * model.scale + model.shift).numpy()
-    if basis.raw:
-        coefficients = np.zeros((n, basis.n_training))
-        offsets = points.astype(np.float32)
-        return Samples(np.empty((n, 0)), coefficients, offsets, evaluations=evaluations)
-    return Samples.from_latents(points, basis, evaluations)
+    return (reached * model.scale + model.shift).numpy(), evaluations

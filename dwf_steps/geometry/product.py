@@ -1,5 +1,6 @@
 """Products of spheres and a Euclidean part over the columns of a row of weights."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -107,6 +108,20 @@ class ProductManifold:
         """Return points uniform on the spheres from standard normal ``noise`` (n, d), which stays what it is
         in the Euclidean part."""
         return self.project(noise)
+
+    def log_volume(self) -> float:
+        """Return the logarithm of the volume of all spheres together: each has
+        2 pi^(size / 2) / Gamma(size / 2) radius^(size - 1)."""
+        return sum(
+            s.count
+            * (
+                math.log(2)
+                + s.size / 2 * math.log(math.pi)
+                - math.lgamma(s.size / 2)
+                + (s.size - 1) * math.log(s.radius)
+            )
+            for s in self.spheres
+        )
 
     def euclidean(self, d: int) -> Tensor:
         """Return which of d columns are Euclidean, (d,) bool."""

@@ -53,6 +53,10 @@ class ExperimentRecord(Section):
     """Networks each generator was asked for."""
     transferred: list[tuple[Cell, str]] = Field(default=[])
     """Cells and the transfers they were asked for."""
+    likelihoods: list[str] = Field(default=[])
+    """Flows whose networks' likelihood was asked for."""
+    other_widths: dict[str, list[list[int]]] = Field(default={})
+    """By flow, the other widths it was asked for."""
 
     def family(self, level: str, name: str) -> str:
         """Return the name of the definition that stands behind a name."""
@@ -173,6 +177,31 @@ class Collection:
                 labels = results.labels(cell) | {"transfer": name, "run": str(path)}
                 frames.append(pd.read_csv(path).assign(**labels))
         return pd.concat(frames, ignore_index=True)
+
+    @cached_property
+    def likelihoods(self) -> pd.DataFrame:
+        """Networks under a flow, a row each."""
+        frames = [
+            pd.read_csv(results.folder(cell, 4) / "likelihood.csv").assign(**results.labels(cell, 4))
+            for results in self.results
+            for cell in results.prefixes(4)
+            if cell[3] in results.record.likelihoods
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    @cached_property
+    def other_widths(self) -> pd.DataFrame:
+        """Networks of other widths than their flow was trained on, a row each; failed ones have no scores."""
+        rows = []
+        for results in self.results:
+            for cell in results.prefixes(4):
+                for widths in results.record.other_widths.get(cell[3], []):
+                    name = "-".join(map(str, widths))
+                    manifest = Manifest.read(results.folder(cell, 4) / "other_widths" / f"{name}.json")
+                    labels = results.labels(cell, 4) | {"widths": name}
+                    rows += [labels | {"failed": False} | record.facts for record in manifest.networks]
+                    rows += [labels | {"failed": True} for _ in manifest.failed]
+        return pd.DataFrame(rows, columns=[*KEYS[:4], "widths", "failed", "accuracy", "loss"])
 
     def bases(self) -> Iterator[tuple[dict[str, str], Basis]]:
         """Yield every basis with its labels."""

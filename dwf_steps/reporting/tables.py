@@ -135,6 +135,32 @@ def transfer_table(collection: Collection) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def likelihood_table(collection: Collection) -> pd.DataFrame:
+    """Return, of each kind of networks, the mean log-density under the flow in nats a latent, with its
+    standard deviation over networks."""
+    rows = []
+    for labels, frame in grouped(collection.likelihoods, KEYS[:4]):
+        density = (frame.log_density / frame.latents).groupby(frame.kind)
+        row: dict[str, object] = dict(labels)
+        for kind in ("training", "held_out", "generated"):
+            found = density.get_group(kind) if kind in density.groups else pd.Series(dtype=float)
+            row |= {f"{kind}_mean": found.mean(), f"{kind}_std": found.std(), f"{kind}_n": len(found)}
+        rows.append(row | {"latents": frame.latents.iloc[0]})
+    return pd.DataFrame(rows)
+
+
+def other_widths_table(collection: Collection) -> pd.DataFrame:
+    """Return test accuracy and loss of networks of other widths than their flow was trained on: mean and
+    standard deviation over ``n`` networks."""
+    rows = []
+    for labels, frame in grouped(collection.other_widths, [*KEYS[:4], "widths"]):
+        row: dict[str, object] = dict(labels)
+        for name in ("accuracy", "loss"):
+            row |= {f"{name}_mean": frame[name].mean(), f"{name}_std": frame[name].std()}
+        rows.append(row | {"n": int((~frame.failed).sum()), "failed_n": int(frame.failed.sum())})
+    return pd.DataFrame(rows)
+
+
 def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = None) -> None:
     """Write ``path`` with the endings .csv (full precision), .md and .tex (booktabs).
 

@@ -238,6 +238,21 @@ def sample_flow_work(p):
     return held, evaluations * (STEP + work / FLOPS)
 
 
+def likelihood_work(p):
+    """Four evaluations a step, each with a derivative for every probe."""
+    asked = p.generator.likelihood
+    n, probes = min(p.n, asked.networks) + p.g, p.k if asked.divergence == "exact" else asked.probes
+    held = 8 * p.v + 24 * n * p.k * (1 + asked.probes) + 2**26 + 12 * p.n * p.d * p.raw
+    return held, 4 * asked.steps * (STEP * probes + 2 * p.v * n * (1 + 2 * probes) / FLOPS)
+
+
+def sample_other_widths_work(p):
+    """As many weights as the widths have, for as many as the flow was trained on."""
+    held, seconds = sample_flow_work(p)
+    widest = max(sum((a + 1) * b for a, b in zip(w, w[1:])) for w in p.generator.other_widths)
+    return held * widest / p.d + 12 * p.n * p.d + p.data, seconds * widest / p.d
+
+
 def sample_control_work(p):
     return 32 * p.n * (p.n + p.g), p.n**2 * p.g / FLOPS
 

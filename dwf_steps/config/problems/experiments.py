@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 from dwf_steps.config.dataset import BUILT_IN
 from dwf_steps.config.problems.data import transfer_problems, zoo_problems
-from dwf_steps.config.problems.generators import control_problems, flow_problems, subspace_problems
+from dwf_steps.config.problems.generators import (
+    control_problems,
+    flow_problems,
+    flow_use_problems,
+    subspace_problems,
+)
 from dwf_steps.config.problems.methods import architecture_problems, canonicalization_problems
 from dwf_steps.config.problems.names import unknown
 from dwf_steps.config.sweep import SECTIONS
@@ -45,6 +50,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
         if usable[zoo]:
             yield from control_problems(config, zoo, generator)
+            yield from flow_use_problems(config, zoo, generator)
     for subspace, generator in dict.fromkeys((cell.subspace, cell.generator) for cell in cells):
         yield from flow_problems(config, subspace, generator)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.controls import (
     FRESH,
     HeldOutConfig,
@@ -10,6 +11,8 @@ from dwf_steps.config.controls import (
     TrainedConfig,
 )
 from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.config.problems.data import transfer_problems
+from dwf_steps.config.problems.names import unknown
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -78,3 +81,35 @@ def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[
             f"generators.{name}.{what} needs whole networks, but subspace {subspace!r} reduces them; use a "
             "subspace of method 'none'"
         )
+
+
+def flow_use_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    """What a flow is asked for that does not fit the zoo's networks."""
+    flow, zoo = config.generators[name], config.zoos[zoo_name]
+    if not isinstance(flow, FlowConfig):
+        return
+    where = f"generators.{name}"
+    guidance = flow.sampling.guidance
+    if guidance is not None and (to := guidance.transfer) is not None:
+        if to not in config.transfers:
+            yield f"{where}.sampling.guidance.transfer: {unknown(to, list(config.transfers))}"
+        elif config.transfers[to].head == "new":
+            yield (
+                f"{where}.sampling.guidance.transfer: {to!r} gives networks a new head, but a flow moves "
+                f"whole networks; set transfers.{to}.head: kept"
+            )
+        else:
+            yield from transfer_problems(config, zoo_name, to)
+    own = zoo.architecture.widths if isinstance(zoo.architecture, MLPConfig) else None
+    for widths in flow.other_widths:
+        if own is None or (widths[0], widths[-1]) != (own[0], own[-1]):
+            yield (
+                f"{where}.other_widths: found {widths}, but zoo {zoo_name!r} has "
+                f"{own or zoo.architecture.called}; multilayer perceptrons with the same inputs and "
+                "outputs are possible"
+            )
+        elif len(own) == 3 and len(widths) > 3:
+            yield (
+                f"{where}.other_widths: found {widths}, but zoo {zoo_name!r} has {own}, from which "
+                "nothing is known of a hidden layer that follows another one; use one hidden layer"
+            )

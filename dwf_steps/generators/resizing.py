@@ -1,0 +1,87 @@
+"""A flow over networks of one size as a flow over networks of another (Erdogan 2025, arXiv 2504.03710)."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dwf_steps.errors import InputError
+from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.relational import RelationalTransformer
+from dwf_steps.generators.flow import FlowModel
+from dwf_steps.storage.matrix import WeightMatrix
+
+
+@dataclass(frozen=True)
+class ResizedFlow:
+    """A flow over ``network``s; its model's latents stand for weights themselves, not for what they are
+    relative to the training mean."""
+
+    model: FlowModel
+    network: MovedNetwork
+
+    def weights(self, points: Tensor) -> Tensor:
+        """Return networks (n, d) at latents (n, d), differentiably."""
+        form, (shift, scale) = self.model.form, (self.model.shift, self.model.scale)
+        return points * scale.to(points) + shift.to(points) if form is None else form.weights(points)
+
+
+def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> ResizedFlow:
+    """Return the flow over multilayer perceptrons of other ``widths``.
+
+    The relational transformer knows no widths. What else a flow knows of a weight, its mean and deviation, is
+    that of the same layer over all hidden units; of a layer between others that of the first such layer.
+
+    Raises
+    ------
+    InputError
+        If the flow has another velocity network.
+    """
+    if not isinstance(model.velocity, RelationalTransformer):
+        raise InputError("only a relational transformer knows networks of other widths")
+    old = MovedNetwork.of(matrix.layout, matrix.architecture)
+    described = dict(matrix.architecture) | {"widths": widths}
+    new = MovedNetwork.of(MovedNetwork.of(matrix.layout, described).architecture.layout, described)
+    velocity = model.velocity.over(new.layers())
+    centre = matrix.read()[: matrix.n_training].mean(axis=0, dtype=np.float64)
+    shift, scale = (
+        np.broadcast_to(value, centre.shape) for value in (model.shift.numpy() + centre, model.scale.numpy())
+    )
+    form = model.form
+    if form is not None:
+        own_shift, own_scale = _over_units(form.shift, form.scale, old, new)
+        spec = new.architecture.rescaling_spec()
+        form = replace(form, layout=new.layout, spec=spec, shift=own_shift, scale=own_scale)
+    shift, scale = _over_units(shift, scale, old, new)
+    flow = replace(
+        model,
+        velocity=velocity,
+        shift=torch.from_numpy(shift),
+        scale=torch.from_numpy(scale),
+        dimension=new.layout.size,
+        form=form,
+    )
+    return ResizedFlow(flow, new)
+
+
+def _over_units(
+    shift: np.ndarray, scale: np.ndarray, old: MovedNetwork, new: MovedNetwork
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of every weight of the new networks, (d,): those of the old ones' over all
+    hidden units."""
+    known, last = {entry.name: entry for entry in old.layout.entries}, len(new.layers()) - 1
+    places = {entry.name: entry for entry in new.layout.entries}
+    spec, before = old.architecture.permutation_spec(), len(old.layers()) - 1
+    means, deviations = np.empty(new.layout.size), np.empty(new.layout.size)
+    for layer, kind in product(range(last + 1), ("weight", "bias")):
+        same = before if layer == last else min(layer, 1)
+        entry, place = known[f"layers.{same}.{kind}"], places[f"layers.{layer}.{kind}"]
+        hidden = tuple(axis for axis, units in enumerate(spec[entry.name]) if units is not None)
+        own, spread = (values[entry.columns].reshape(entry.shape) for values in (shift, scale))
+        mean = own.mean(axis=hidden, keepdims=True)
+        deviation = np.sqrt((spread**2 + (own - mean) ** 2).mean(axis=hidden, keepdims=True))
+        means[place.columns] = np.broadcast_to(mean, place.shape).ravel()
+        deviations[place.columns] = np.broadcast_to(deviation, place.shape).ravel()
+    return means, deviations

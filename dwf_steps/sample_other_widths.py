@@ -1,0 +1,73 @@
+"""Sample networks of other widths than a flow was trained on, and score them."""
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.section import Section
+from dwf_steps.datasets.splits import Dataset
+from dwf_steps.device import select_device
+from dwf_steps.generators.flow import FlowModel, draw
+from dwf_steps.generators.guidance import GuidedField
+from dwf_steps.generators.resizing import resized
+from dwf_steps.generators.samples import sample_names
+from dwf_steps.metrics.scores import score_split
+from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.storage.manifest import finite, unstack, write_shard
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import tensors
+
+logger = logging.getLogger(__name__)
+
+
+class OtherWidthsSettings(Section):
+    """The flow, and the widths to sample."""
+
+    flow: FlowConfig
+    widths: list[int]
+
+
+def sample_other_widths(
+    settings: OtherWidthsSettings, model: Path, weights: Path, data: Path, output: Path, manifest: Path
+) -> None:
+    """Write the networks, and with each in the manifest its test ``accuracy`` and ``loss``; names of those
+    whose weights are not finite are ``failed``."""
+    device, matrix, dataset = select_device(), WeightMatrix.open(weights), Dataset.load(data)
+    flow = resized(FlowModel.load(model, device), matrix, settings.widths)
+    sampling = settings.flow.sampling
+    steer = None
+    if guidance := sampling.guidance:
+        steer = partial(
+            GuidedField,
+            network=flow.network,
+            decode=flow.weights,
+            train=dataset.train,
+            guidance=guidance,
+            seed=sampling.seed,
+        )
+    points, _ = draw(flow.model, settings.flow, device, steer)
+    rows, names = points.astype(np.float32), sample_names(len(points))
+    failed: list[str] = []
+    fine = np.isfinite(rows).all(axis=1)
+    architecture, networks = flow.network.architecture, flow.network.layout.unflatten(rows)
+    scores = score_split(architecture, tensors(networks, device), dataset.test)
+    logger.info("%d networks, mean test accuracy %.4f", fine.sum(), scores.accuracy[fine].mean())
+    facts = [
+        {"accuracy": float(accuracy), "loss": float(loss)}
+        for accuracy, loss in zip(scores.accuracy, scores.loss, strict=True)
+    ]
+    every, described = unstack(names, networks, facts), architecture.config.model_dump()
+    write_shard(output, manifest, finite(every, failed), described, failed)
+
+
+def main() -> None:
+    args = parser(__doc__, "model", "weights", "data", "output", "manifest").parse_args()
+    settings = parse_settings(OtherWidthsSettings, args.settings)
+    sample_other_widths(settings, args.model, args.weights, args.data, args.output, args.manifest)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,113 @@
+"""Flows over networks of one size draw networks of another."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bases import basis_of
+
+from dwf_steps.architectures import build
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.generator import FlowConfig
+from dwf_steps.errors import InputError
+from dwf_steps.flow.fields import build_velocity
+from dwf_steps.flow.source import STANDARD
+from dwf_steps.generators.flow import FlowModel, Latents, draw, sample_flow
+from dwf_steps.generators.resizing import resized
+from dwf_steps.storage.matrix import Row, WeightMatrix
+
+CPU = torch.device("cpu")
+VELOCITY = {"network": "relational_transformer", "width": 8, "depth": 1, "time_embedding": 8}
+
+
+def matrix_of(folder: Path, widths: list[int]) -> WeightMatrix:
+    architecture = build(MLPConfig(widths=widths))
+    rows = [Row(f"seed-{i}") for i in range(6)]
+    matrix = WeightMatrix.create(
+        folder / "weights.zarr", architecture.layout, rows, architecture.config.model_dump()
+    )
+    matrix.array[:] = np.random.default_rng(0).normal(1.0, size=matrix.array.shape)
+    return matrix
+
+
+def flow_over(matrix: WeightMatrix, geometry: str) -> tuple[FlowModel, FlowConfig]:
+    config = FlowConfig.model_validate(
+        {
+            "kind": "flow",
+            "geometry": geometry,
+            "velocity": VELOCITY,
+            "sampling": {"samples": 5, "solver": "euler", "steps": 4},
+        }
+    )
+    basis = basis_of(matrix.read().astype(np.float64), None)
+    latents = Latents.of(basis, matrix, by_unit=True, canonical=geometry != "euclidean")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        velocity = build_velocity(matrix.layout.size, config.velocity, latents.network)
+        for parameter in velocity.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+    model = FlowModel(
+        velocity.eval(), latents.shift, latents.scale, matrix.layout.size, STANDARD, latents.form
+    )
+    return model, config
+
+
+@pytest.mark.parametrize("geometry", ["euclidean", "normalized", "geometric"])
+@pytest.mark.parametrize("widths", [[4, 6, 3], [4, 6, 5, 3]])
+def test_of_other_widths_and_depths(tmp_path: Path, geometry: str, widths: list[int]) -> None:
+    model, config = flow_over(matrix_of(tmp_path, widths), geometry)
+    others = [4, 9, 3] if len(widths) == 3 else [4, 3, 7, 2, 3]
+    flow = resized(model, WeightMatrix.open(tmp_path / "weights.zarr"), others)
+    rows, _ = draw(flow.model, config, CPU)
+    networks = flow.network.layout.unflatten(rows)
+    assert [networks[f"layers.{i}.weight"].shape[1:] for i in range(len(others) - 1)] == [
+        (b, a) for a, b in pairwise(others)
+    ]
+    assert np.isfinite(rows).all()
+    if geometry != "euclidean":
+        norms = np.linalg.norm(networks["layers.0.weight"], axis=2)
+        np.testing.assert_allclose(norms, 1, rtol=1e-5)
+        last = networks[f"layers.{len(others) - 2}.weight"].reshape(len(rows), -1)
+        assert flow.model.form is not None
+        np.testing.assert_allclose(np.linalg.norm(last, axis=1), flow.model.form.last_scale, rtol=1e-5)
+
+
+def test_hidden_units_share_what_is_known_of_a_weight(tmp_path: Path) -> None:
+    matrix = matrix_of(tmp_path, [4, 6, 3])
+    rows = matrix.read().astype(np.float64)
+    own = matrix.layout.unflatten(rows)
+    model, _ = flow_over(matrix, "euclidean")
+    flow = resized(model, matrix, [4, 2, 3])
+    shift = flow.network.layout.unflatten(flow.model.shift.numpy()[None])
+    scale = flow.network.layout.unflatten(flow.model.scale.numpy()[None])
+    for name, axes in (("layers.0.weight", (0, 1)), ("layers.0.bias", (0, 1)), ("layers.1.weight", (0, 2))):
+        for unit in range(2):
+            part = np.s_[0, :, unit] if name == "layers.1.weight" else np.s_[0, unit]
+            np.testing.assert_allclose(shift[name][part], own[name].mean(axis=axes), rtol=1e-4)
+            np.testing.assert_allclose(scale[name][part], own[name].std(axis=axes), rtol=1e-4)
+
+
+@pytest.mark.parametrize("geometry", ["euclidean", "normalized", "geometric"])
+def test_networks_of_the_flows_own_size_are_the_flows(tmp_path: Path, geometry: str) -> None:
+    # In canonical form biases know a hidden unit's place, which other widths forget: here all are alike.
+    matrix = matrix_of(tmp_path, [4, 6, 3])
+    model, config = flow_over(matrix, geometry)
+    if model.form is not None:
+        hidden = next(entry for entry in matrix.layout.entries if entry.name == "layers.0.bias")
+        model.form.shift[hidden.columns], model.form.scale[hidden.columns] = 0.25, 2.0
+    basis = basis_of(matrix.read().astype(np.float64), None)
+    samples = sample_flow(model, config, basis, CPU)
+    expected = samples.offsets + matrix.read().mean(axis=0, dtype=np.float64)
+    rows, _ = draw(resized(model, matrix, [4, 6, 3]).model, config, CPU)
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    matrix = matrix_of(tmp_path, [4, 6, 3])
+    model, _ = flow_over(matrix, "euclidean")
+    with pytest.raises(InputError, match="4 inputs and 2 outputs"):
+        resized(model, matrix, [4, 6, 2])
+    with pytest.raises(InputError, match="hidden layer that follows"):
+        resized(model, matrix, [4, 6, 6, 3])
