@@ -212,7 +212,8 @@ class FlowConfig(Section):
     """Log-densities of networks under the flow, where they are asked for; table `likelihood`."""
     other_widths: list[Widths] = Field(default=[])
     """Multilayer perceptrons of other widths and depths to sample, `[[784, 32, 10]]`, from a flow whose
-    velocity network is a relational transformer; table `other_widths`."""
+    velocity network is a relational transformer or, with one hidden layer, one over units; table
+    `other_widths`."""
 
     @model_validator(mode="after")
     def _kaiming_among_weights(self) -> "FlowConfig":
@@ -229,10 +230,12 @@ class FlowConfig(Section):
 
     @model_validator(mode="after")
     def _other_widths_by_graph(self) -> "FlowConfig":
-        if self.other_widths and not isinstance(self.velocity, RelationalTransformerConfig):
+        placed = isinstance(self.velocity, UnitTransformerConfig) and self.velocity.positions
+        if self.other_widths and (placed or isinstance(self.velocity, VelocityConfig)):
             raise ValueError(
                 "other_widths needs a velocity network that knows no widths: use velocity.network "
-                f"'relational_transformer', found {self.velocity.network!r}"
+                "'relational_transformer', or 'unit_transformer' without positions, found "
+                f"{self.velocity.network!r}{' with positions' if placed else ''}"
             )
         return self
 

@@ -1,6 +1,5 @@
 """The velocity field as a transformer on a network's own graph: units are nodes, weights are edges."""
 
-import copy
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 
 from dwf_steps.config.generator import RelationalTransformerConfig
 from dwf_steps.errors import InputError
-from dwf_steps.flow.graph import Layer
+from dwf_steps.flow.graph import Layer, MovedNetwork
 from dwf_steps.flow.velocity import TimeEmbedding
 
 EDGES_BYTES = 2**24  # of features of edges, of networks that are computed with at a time
@@ -43,8 +42,9 @@ class RelationalTransformer(nn.Module):
     def __init__(self, layers: Sequence[Layer], config: RelationalTransformerConfig) -> None:
         super().__init__()
         width = config.width
-        self.width = width
-        self._move(layers)
+        self.config, self.layers = config, list(layers)
+        edges = sum(layer.inputs * layer.outputs for layer in layers)
+        self.together = max(1, EDGES_BYTES // (4 * width * edges))
         self.time = TimeEmbedding(config.time_embedding)
         self.weight_in, self.bias_in = nn.Linear(1, width), nn.Linear(1, width)
         self.inputs = nn.Parameter(torch.randn(layers[0].inputs, width) / 2)
@@ -61,33 +61,29 @@ class RelationalTransformer(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def over(self, layers: Sequence[Layer]) -> "RelationalTransformer":
-        """Return the same velocity network over networks of other ``layers``; they share their weights.
+    def over(self, network: MovedNetwork) -> "RelationalTransformer":
+        """Return the same velocity field over networks of other widths.
 
         Raises
         ------
         InputError
             If these have other inputs or outputs, or more kinds of layers.
         """
-        own, kinds = self.layers, min(len(self.layers), KINDS)
-        if (own[0].inputs, own[-1].outputs) != (layers[0].inputs, layers[-1].outputs) or len(layers) < 2:
+        layers = network.layers()
+        own, other = ((some[0].inputs, some[-1].outputs) for some in (self.layers, layers))
+        if own != other or len(layers) < 2:
             raise InputError(
-                f"networks of {layers[0].inputs} inputs and {layers[-1].outputs} outputs do not fit a flow "
-                f"over ones of {own[0].inputs} and {own[-1].outputs}; only what lies between may differ"
+                f"networks of {other[0]} inputs and {other[1]} outputs do not fit a flow over ones of "
+                f"{own[0]} and {own[1]}; only what lies between may differ"
             )
-        if min(len(layers), KINDS) > kinds:
+        if min(len(layers), KINDS) > len(self.layers):
             raise InputError(
-                f"a flow over networks of {len(own)} layers knows no hidden layer that follows another one; "
-                f"found {len(layers)} layers"
+                f"a flow over networks of {len(self.layers)} layers knows no hidden layer that follows "
+                f"another one; found {len(layers)} layers"
             )
-        other = copy.copy(self)
-        other._move(layers)
-        return other
-
-    def _move(self, layers: Sequence[Layer]) -> None:
-        self.layers = list(layers)
-        edges = sum(layer.inputs * layer.outputs for layer in layers)
-        self.together = max(1, EDGES_BYTES // (4 * self.width * edges))
+        moved = RelationalTransformer(layers, self.config).to(self.inputs.device)
+        moved.load_state_dict(self.state_dict())
+        return moved.eval()
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dwf_steps.config.generator import UnitTransformerConfig
+from dwf_steps.errors import InputError
+from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.flow.velocity import TimeEmbedding
 
@@ -33,8 +35,8 @@ class UnitTransformer(nn.Module):
 
     def __init__(self, tokens: UnitTokens, config: UnitTransformerConfig) -> None:
         super().__init__()
-        width = config.width
-        self.shapes = [group.shape for group in tokens.groups]
+        self.config, width = config, config.width
+        self.shapes = tokens.shapes
         order = torch.from_numpy(_flat(tokens))
         self.register_buffer("columns", order, persistent=False)
         self.register_buffer("places", order.argsort(), persistent=False)
@@ -51,6 +53,26 @@ class UnitTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         for parameter in (*self.outputs.parameters(), *self.passed.parameters()):
             nn.init.zeros_(parameter)
+
+    def over(self, network: MovedNetwork) -> "UnitTransformer":
+        """Return the same velocity field over networks with more or fewer hidden units.
+
+        Raises
+        ------
+        InputError
+            If units know their place, or are more than their number other.
+        """
+        tokens = network.tokens()
+        own, other = ([features for _, features in shapes] for shapes in (self.shapes, tokens.shapes))
+        if self.positions is not None or own != other:
+            raise InputError(
+                f"a transformer over units of {own} weights, "
+                f"{'with' if self.config.positions else 'without'} positions, cannot move units of {other}; "
+                "it knows other widths of a single hidden layer, without positions"
+            )
+        moved = UnitTransformer(tokens, self.config).to(self.columns.device)
+        moved.load_state_dict(self.state_dict())
+        return moved.eval()
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""

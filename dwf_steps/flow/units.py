@@ -47,6 +47,11 @@ class UnitTokens:
         return cls((*groups, *([np.concatenate(rest, axis=1)] if rest else [])))
 
     @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Units and features of every group."""
+        return [(len(group), group.shape[1]) for group in self.groups]
+
+    @property
     def size(self) -> int:
         """The number of weights, d."""
         return sum(group.size for group in self.groups)

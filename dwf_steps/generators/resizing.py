@@ -10,6 +10,7 @@ from torch import Tensor
 from dwf_steps.errors import InputError
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.relational import RelationalTransformer
+from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.storage.matrix import WeightMatrix
 
@@ -31,20 +32,21 @@ class ResizedFlow:
 def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> ResizedFlow:
     """Return the flow over multilayer perceptrons of other ``widths``.
 
-    The relational transformer knows no widths. What else a flow knows of a weight, its mean and deviation, is
-    that of the same layer over all hidden units; of a layer between others that of the first such layer.
+    Transformers on units or on the graph know no widths. What else a flow knows of a weight, its mean and
+    deviation, is that of the same layer over all hidden units; of a layer between others that of the first
+    such layer.
 
     Raises
     ------
     InputError
-        If the flow has another velocity network.
+        If the flow has another velocity network, or one that these widths do not fit.
     """
-    if not isinstance(model.velocity, RelationalTransformer):
-        raise InputError("only a relational transformer knows networks of other widths")
+    if not isinstance(model.velocity, RelationalTransformer | UnitTransformer):
+        raise InputError("only velocity networks that see units or the graph know networks of other widths")
     old = MovedNetwork.of(matrix.layout, matrix.architecture)
     described = dict(matrix.architecture) | {"widths": widths}
     new = MovedNetwork.of(MovedNetwork.of(matrix.layout, described).architecture.layout, described)
-    velocity = model.velocity.over(new.layers())
+    velocity = model.velocity.over(new)
     centre = matrix.read()[: matrix.n_training].mean(axis=0, dtype=np.float64)
     shift, scale = (
         np.broadcast_to(value, centre.shape) for value in (model.shift.numpy() + centre, model.scale.numpy())

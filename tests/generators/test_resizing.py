@@ -19,7 +19,9 @@ from dwf_steps.generators.resizing import resized
 from dwf_steps.storage.matrix import Row, WeightMatrix
 
 CPU = torch.device("cpu")
-VELOCITY = {"network": "relational_transformer", "width": 8, "depth": 1, "time_embedding": 8}
+RELATIONAL = {"network": "relational_transformer", "width": 8, "depth": 1, "time_embedding": 8}
+UNITS = {"network": "unit_transformer", "width": 8, "depth": 1, "heads": 2, "time_embedding": 8}
+GEOMETRIES = ["euclidean", "normalized", "geometric"]
 
 
 def matrix_of(folder: Path, widths: list[int]) -> WeightMatrix:
@@ -32,12 +34,14 @@ def matrix_of(folder: Path, widths: list[int]) -> WeightMatrix:
     return matrix
 
 
-def flow_over(matrix: WeightMatrix, geometry: str) -> tuple[FlowModel, FlowConfig]:
+def flow_over(
+    matrix: WeightMatrix, geometry: str, velocity: dict[str, object] = RELATIONAL
+) -> tuple[FlowModel, FlowConfig]:
     config = FlowConfig.model_validate(
         {
             "kind": "flow",
             "geometry": geometry,
-            "velocity": VELOCITY,
+            "velocity": velocity,
             "sampling": {"samples": 5, "solver": "euler", "steps": 4},
         }
     )
@@ -45,19 +49,21 @@ def flow_over(matrix: WeightMatrix, geometry: str) -> tuple[FlowModel, FlowConfi
     latents = Latents.of(basis, matrix, by_unit=True, canonical=geometry != "euclidean")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        velocity = build_velocity(matrix.layout.size, config.velocity, latents.network)
-        for parameter in velocity.parameters():
+        field = build_velocity(matrix.layout.size, config.velocity, latents.network)
+        for parameter in field.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
-    model = FlowModel(
-        velocity.eval(), latents.shift, latents.scale, matrix.layout.size, STANDARD, latents.form
-    )
+    model = FlowModel(field.eval(), latents.shift, latents.scale, matrix.layout.size, STANDARD, latents.form)
     return model, config
 
 
-@pytest.mark.parametrize("geometry", ["euclidean", "normalized", "geometric"])
-@pytest.mark.parametrize("widths", [[4, 6, 3], [4, 6, 5, 3]])
-def test_of_other_widths_and_depths(tmp_path: Path, geometry: str, widths: list[int]) -> None:
-    model, config = flow_over(matrix_of(tmp_path, widths), geometry)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize(
+    ("widths", "velocity"), [([4, 6, 3], RELATIONAL), ([4, 6, 5, 3], RELATIONAL), ([4, 6, 3], UNITS)]
+)
+def test_of_other_widths_and_depths(
+    tmp_path: Path, geometry: str, widths: list[int], velocity: dict[str, object]
+) -> None:
+    model, config = flow_over(matrix_of(tmp_path, widths), geometry, velocity)
     others = [4, 9, 3] if len(widths) == 3 else [4, 3, 7, 2, 3]
     flow = resized(model, WeightMatrix.open(tmp_path / "weights.zarr"), others)
     rows, _ = draw(flow.model, config, CPU)
@@ -89,11 +95,14 @@ def test_hidden_units_share_what_is_known_of_a_weight(tmp_path: Path) -> None:
             np.testing.assert_allclose(scale[name][part], own[name].std(axis=axes), rtol=1e-4)
 
 
-@pytest.mark.parametrize("geometry", ["euclidean", "normalized", "geometric"])
-def test_networks_of_the_flows_own_size_are_the_flows(tmp_path: Path, geometry: str) -> None:
+@pytest.mark.parametrize("velocity", [RELATIONAL, UNITS])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_networks_of_the_flows_own_size_are_the_flows(
+    tmp_path: Path, geometry: str, velocity: dict[str, object]
+) -> None:
     # In canonical form biases know a hidden unit's place, which other widths forget: here all are alike.
     matrix = matrix_of(tmp_path, [4, 6, 3])
-    model, config = flow_over(matrix, geometry)
+    model, config = flow_over(matrix, geometry, velocity)
     if model.form is not None:
         hidden = next(entry for entry in matrix.layout.entries if entry.name == "layers.0.bias")
         model.form.shift[hidden.columns], model.form.scale[hidden.columns] = 0.25, 2.0
@@ -106,6 +115,12 @@ def test_networks_of_the_flows_own_size_are_the_flows(tmp_path: Path, geometry: 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     matrix = matrix_of(tmp_path, [4, 6, 3])
+    model, _ = flow_over(matrix, "euclidean", UNITS)
+    with pytest.raises(InputError, match="other widths of a single hidden layer"):
+        resized(model, matrix, [4, 6, 5, 3])
+    model, _ = flow_over(matrix, "euclidean", UNITS | {"positions": True})
+    with pytest.raises(InputError, match="with positions"):
+        resized(model, matrix, [4, 5, 3])
     model, _ = flow_over(matrix, "euclidean")
     with pytest.raises(InputError, match="4 inputs and 2 outputs"):
         resized(model, matrix, [4, 6, 2])

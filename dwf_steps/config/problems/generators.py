@@ -10,7 +10,7 @@ from dwf_steps.config.controls import (
     SoupConfig,
     TrainedConfig,
 )
-from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
 from dwf_steps.config.problems.data import transfer_problems
 from dwf_steps.config.problems.names import unknown
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
@@ -107,6 +107,11 @@ def flow_use_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Itera
                 f"{where}.other_widths: found {widths}, but zoo {zoo_name!r} has "
                 f"{own or zoo.architecture.called}; multilayer perceptrons with the same inputs and "
                 "outputs are possible"
+            )
+        elif isinstance(flow.velocity, UnitTransformerConfig) and (len(own), len(widths)) != (3, 3):
+            yield (
+                f"{where}.other_widths: found {widths}, and zoo {zoo_name!r} has {own}, but a transformer "
+                "over units knows other widths of one hidden layer only; use 'relational_transformer'"
             )
         elif len(own) == 3 and len(widths) > 3:
             yield (
