@@ -1,7 +1,8 @@
-"""Geodesic paths for a batch of networks at once, against one by one; a training step of the relational
-transformer on 784-h-10."""
+"""Geodesic paths for a batch of networks at once, against one by one and against geoopt where it is installed
+(`pip install geoopt`); a training step of the relational transformer on 784-h-10."""
 
 import argparse
+import importlib
 import resource
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from dwf_steps.flow.path import geodesic_path
 from dwf_steps.flow.training import draw_batch
 from dwf_steps.geometry import sphere
 from dwf_steps.geometry.canonical_form import CanonicalForm
+from dwf_steps.geometry.product import ProductManifold
 
 
 def median(run: Callable[[], object], repeats: int) -> float:
@@ -30,6 +32,36 @@ def median(run: Callable[[], object], repeats: int) -> float:
         run()
         seconds.append(time.perf_counter() - started)
     return float(np.median(seconds))
+
+
+def against_geoopt(
+    manifold: ProductManifold, x0: torch.Tensor, x1: torch.Tensor, t: torch.Tensor, ours: float, repeats: int
+) -> None:
+    """Compare time with that of geoopt's sphere, batched alike, and the errors of logarithms in float32."""
+    try:
+        geoopt = importlib.import_module("geoopt")
+    except ImportError:
+        print("geoopt is not installed: not compared")
+        return
+    unit = geoopt.Sphere()
+
+    def batched() -> None:
+        for s in manifold.spheres:
+            a, b = (x[:, s.columns].unflatten(1, (s.count, s.size)) / s.radius for x in (x0, x1))
+            point = unit.expmap(a, t.unsqueeze(-1) * unit.logmap(a, b))
+            unit.logmap(point, b).div_(1 - t.unsqueeze(-1))
+
+    theirs = median(batched, repeats)
+    print(f"  geoopt, batched: {1000 * theirs:.1f} ms, ratio {theirs / ours:.1f}")
+    x = sphere.project(torch.randn(100, 784, dtype=torch.float64))
+    way = sphere.project(sphere.tangent(x, torch.randn(100, 784, dtype=torch.float64)))
+    for angle in (1e-1, 1e-2, 1e-3, 1e-4):
+        y = sphere.exp(x, angle * way)
+        errors = [
+            (log(x.float(), y.float()).double() / angle - way).norm(dim=1).median().item()
+            for log in (sphere.log, unit.logmap)
+        ]
+        print(f"  error of log at an angle of {angle:g}: {errors[0]:.1e}, geoopt {errors[1]:.1e}")
 
 
 def main() -> None:
@@ -61,6 +93,7 @@ def main() -> None:
     loop = median(one_by_one, 1)
     print(f"geodesic paths, batch {args.batch}, 784-10-10: {1000 * ours:.1f} ms, one by one {loop:.2f} s,")
     print(f"  ratio {loop / ours:.0f}")
+    against_geoopt(manifold, x0, x1, t, ours, args.repeats)
     for hidden in (10, 20, 40, 80, 160):
         widths = build(MLPConfig(widths=[784, hidden, 10]))
         network = MovedNetwork(widths.layout, widths)

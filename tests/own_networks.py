@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from dwf_steps.symmetry.spec import Rescaling
+
 
 class SmallCNN(nn.Module):
     """Two convolutions, the second normalised by groups of one channel, and a linear layer."""
@@ -30,6 +32,26 @@ class SmallCNN(nn.Module):
             "head.weight": (None, "second"),
             "head.bias": (None,),
         }
+
+
+class ReluCNN(nn.Module):
+    """Two convolutions without normalisation, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 5, 3, padding=1)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.second(self.first(images).relu()).relu()
+        return self.head(hidden.mean(dim=(2, 3)))
+
+    def rescaling_spec(self) -> list[Rescaling]:
+        return [
+            Rescaling(("first.weight", "first.bias"), ("second.weight",)),
+            Rescaling(("second.weight", "second.bias"), ("head.weight",)),
+        ]
 
 
 def plain(width: int = 5) -> nn.Module:

@@ -11,7 +11,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.base import Activation, Initialisation
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.spec import PermutationSpec, RescalingSpec
+from dwf_steps.symmetry.spec import PermutationSpec, Rescaling, RescalingSpec
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -132,7 +132,7 @@ class MLPArchitecture(Architecture):
         if self.config.activation != "relu":
             raise ValueError(f"{self.config.activation} networks have no scaling symmetry; ReLU ones have")
         return [
-            ((f"layers.{i}.weight", f"layers.{i}.bias"), f"layers.{i + 1}.weight")
+            Rescaling((f"layers.{i}.weight", f"layers.{i}.bias"), (f"layers.{i + 1}.weight",))
             for i in range(self.depth - 1)
         ]
 

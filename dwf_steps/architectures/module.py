@@ -270,6 +270,14 @@ class ModuleArchitecture(FunctionalArchitecture):
         if "rescaling_spec" not in self.symmetries:
             return super().rescaling_spec()
         spec: RescalingSpec = self._module.rescaling_spec()  # type: ignore[operator]
+        named = {
+            name for units in spec for name in (*units.incoming, *units.outgoing, *(units.statistics or ()))
+        }
+        if unknown := sorted(named - self.shapes.keys()):
+            raise InputError(
+                f"{self.config.called}: rescaling_spec names {unknown}, expected names of "
+                f"{sorted(self.shapes)}"
+            )
         return spec
 
     @property

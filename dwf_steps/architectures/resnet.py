@@ -1,5 +1,6 @@
 """Residual networks for small images, of torchvision's blocks."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.libraries import torchvision
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.symmetry.spec import PermutationSpec, Rescaling, RescalingSpec
+
+FILTER_AXES = 4  # outputs, inputs, height, width
 
 
 class ResNet(nn.Module):
@@ -76,6 +79,27 @@ class ResNetArchitecture(FunctionalArchitecture):
                     spec |= _norm(f"{block}.downsample.1", stream)
         spec |= {"fc.weight": (None, stream), "fc.bias": (None,)}
         return self._with_buffers(spec)
+
+    def rescaling_spec(self) -> RescalingSpec:
+        """Return the scales of channels: of every residual stream and within every block those of what the
+        normalisation before says, and of every filter, which the normalisation after takes back."""
+        channels: dict[str, Rescaling] = {}
+        filters = []
+        for name, axes in self.permutation_spec().items():
+            if name in self.buffers:
+                continue
+            reads = axes[1] if len(axes) > 1 else None
+            if len(axes) == 1 and axes[0] is not None:
+                known = channels.setdefault(axes[0], Rescaling(()))
+                channels[axes[0]] = replace(known, incoming=(*known.incoming, name))
+            if reads is not None:
+                known = channels.setdefault(reads, Rescaling(()))
+                channels[reads] = replace(known, outgoing=(*known.outgoing, name))
+            if len(axes) == FILTER_AXES:
+                norm = name.removesuffix(".weight").replace("conv", "bn").replace("sample.0", "sample.1")
+                statistics = (f"{norm}.running_mean", f"{norm}.running_var")
+                filters.append(Rescaling((name,), statistics=statistics))
+        return [*channels.values(), *filters]
 
 
 def _convolution(name: str, outputs: str, inputs: str) -> PermutationSpec:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from dwf_steps.errors import InputError
 from dwf_steps.geometry.product import ProductManifold, Spheres
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.rescaling import normalize_incoming
@@ -17,7 +18,9 @@ from dwf_steps.symmetry.spec import RescalingSpec
 class CanonicalForm:
     """The coordinates of networks of ReLU units: each hidden unit's incoming weights are a point on a sphere,
     its bias scaled along and its outgoing weights inversely; the weights of the last layer together are one
-    point on a sphere, its bias scaled along; biases are Euclidean, in units of their deviation.
+    point on a sphere, its bias scaled along; biases are Euclidean, in units of their deviation. So are the
+    factors of batch normalisation, most of which scaling makes 1 or -1; what its running statistics must be,
+    points do not say: recompute them.
 
     Units' scales are a symmetry: nothing of the function is lost. The last layer's is none: the order of the
     outputs stays, and so the class; all logits of a network change by one factor. `weights` gives every
@@ -52,11 +55,13 @@ class CanonicalForm:
     @cached_property
     def manifold(self) -> ProductManifold:
         """The manifold of the coordinates."""
+        last, directions = self._last[0], {units.incoming[0] for units in self.spec}
         spheres = []
-        for name in (*(incoming[0] for incoming, _ in self.spec), self.spec[-1][1]):
-            (entry,) = (entry for entry in self.layout.entries if entry.name == name)
-            units = 1 if name == self.spec[-1][1] else entry.shape[0]
-            spheres.append(Spheres(entry.offset, units, entry.size // units))
+        for entry in self.layout.entries:
+            if entry.name == last:
+                spheres.append(Spheres(entry.offset, 1, entry.size))
+            elif entry.name in directions and len(entry.shape) > 1:
+                spheres.append(Spheres(entry.offset, entry.shape[0], entry.size // entry.shape[0]))
         return ProductManifold(spheres)
 
     def points(self, rows: np.ndarray) -> torch.Tensor:
@@ -80,7 +85,7 @@ class CanonicalForm:
         """Return rows in canonical form, and the norms of their last layers, (n,)."""
         networks = self.layout.unflatten(rows.astype(np.float64))
         networks = normalize_incoming(networks, self.spec)
-        weight = networks[self.spec[-1][1]].reshape(len(rows), -1)
+        weight = networks[self._last[0]].reshape(len(rows), -1)
         norms = np.linalg.norm(weight, axis=1)
         norms = np.where(norms > 0, norms, 1.0)
         flat: Mapping[str, np.ndarray] = {k: v.reshape(len(rows), -1) for k, v in networks.items()}
@@ -91,7 +96,15 @@ class CanonicalForm:
         return np.concatenate(parts, axis=1), norms
 
     @cached_property
-    def _last(self) -> set[str]:
-        """The parameters of the last layer: its weight, and what no unit's scale changes."""
-        hidden = {name for incoming, outgoing in self.spec for name in (*incoming, outgoing)}
-        return {entry.name for entry in self.layout.entries if entry.name not in hidden} | {self.spec[-1][1]}
+    def _last(self) -> tuple[str, ...]:
+        """The last layer's weight, which is no unit's direction, and its bias, if it has one."""
+        directions = {units.incoming[0] for units in self.spec}
+        ends = {name for units in self.spec for name in units.outgoing} - directions
+        if len(ends) != 1:
+            raise InputError(
+                f"the scaling symmetry names {sorted(ends)} as weights behind the last hidden units, "
+                "expected one"
+            )
+        (weight,) = ends
+        bias = f"{weight.removesuffix('weight')}bias"
+        return (weight, *(entry.name for entry in self.layout.entries if entry.name == bias))

@@ -6,6 +6,8 @@ import numpy as np
 
 from dwf_steps.symmetry.spec import RescalingSpec
 
+EPSILON = 1e-5  # PyTorch's, that batch normalisation adds to variances
+
 
 def normalize_incoming(parameters: Mapping[str, np.ndarray], spec: RescalingSpec) -> dict[str, np.ndarray]:
     """Scale every hidden unit's incoming weights to unit norm, its bias along, its outgoing inversely.
@@ -14,22 +16,34 @@ def normalize_incoming(parameters: Mapping[str, np.ndarray], spec: RescalingSpec
     section on the normalized form; here the last layer keeps its scale). A unit without incoming weights
     has no direction to normalise and is left alone.
 
+    What batch normalisation follows has no outgoing weights to scale: its statistics, where there are some,
+    are scaled instead, the variance so that what is added to it plays no part.
+
     Parameters
     ----------
     parameters
-        n networks, parameters (n, *shape), in float64.
+        n networks, parameters (n, *shape), in float64, with or without running statistics.
     spec
-        For each hidden layer, in order: incoming parameters and the outgoing weight.
+        For each hidden layer, in order, what comes in and what goes out.
     """
     result = dict(parameters)
-    for incoming, outgoing in spec:
-        weight = result[incoming[0]]
-        n, units = weight.shape[:2]
-        norms = np.linalg.norm(weight.reshape(n, units, -1), axis=2)
+    for units in spec:
+        weight = result[units.incoming[0]]
+        norms = np.linalg.norm(weight.reshape(*weight.shape[:2], -1), axis=2)
         norms = np.where(norms > 0, norms, 1.0)
-        for name in incoming:
-            array = result[name]
-            result[name] = array / norms.reshape(n, units, *[1] * (array.ndim - 2))
-        array = result[outgoing]
-        result[outgoing] = array * norms.reshape(n, 1, units, *[1] * (array.ndim - 3))
+        for name in units.incoming:
+            result[name] = result[name] / _along(norms, result[name], 1)
+        for name in units.outgoing:
+            result[name] = result[name] * _along(norms, result[name], 2)
+        if units.statistics and units.statistics[0] in result:
+            mean, variance = units.statistics
+            result[mean] = result[mean] / norms
+            result[variance] = np.maximum((result[variance] + EPSILON) / norms**2 - EPSILON, 0)
     return result
+
+
+def _along(norms: np.ndarray, array: np.ndarray, axis: int) -> np.ndarray:
+    """Return norms (n, units) in a shape that multiplies ``array`` (n, ...) along its ``axis``."""
+    shape = [1] * array.ndim
+    shape[0], shape[axis] = norms.shape
+    return norms.reshape(shape)

@@ -27,9 +27,28 @@ def with_buffers(spec: PermutationSpec, buffers: Mapping[str, tuple[int, ...]]) 
     return added | spec
 
 
-RescalingSpec = list[tuple[tuple[str, ...], str]]
-"""For each hidden layer: (incoming parameters, whose first axis are the units), outgoing weight (units on
-its second axis). The first incoming parameter is the one whose rows get unit norm."""
+@dataclass(frozen=True)
+class Rescaling:
+    """Units whose positive scale changes nothing: that of what comes in, of which the first parameter's rows
+    get unit norm, and inversely of what goes out.
+
+    Attributes
+    ----------
+    incoming
+        Parameters whose first axis are the units.
+    outgoing
+        Weights whose second axis are the units; none where batch normalisation follows.
+    statistics
+        Its running mean and variance, which follow what comes in, and are no parameters.
+    """
+
+    incoming: tuple[str, ...]
+    outgoing: tuple[str, ...] = ()
+    statistics: tuple[str, str] | None = None
+
+
+RescalingSpec = list[Rescaling]
+"""In the order in which units are scaled."""
 
 
 @dataclass(frozen=True)

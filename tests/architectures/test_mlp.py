@@ -12,6 +12,7 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.base import Activation, Initialisation
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.symmetry.spec import Rescaling
 
 WIDTHS = [[4, 3], [3, 5, 2], [6, 8, 4, 3], [2, 1, 7, 1, 2]]
 INITIALISATIONS: list[Initialisation] = ["default", "he", "xavier", "uniform", "normal"]
@@ -189,8 +190,8 @@ def test_the_permutation_spec_names_each_hidden_layers_axes() -> None:
 
 def test_the_rescaling_spec_names_what_comes_in_and_what_goes_out() -> None:
     assert architecture_of([4, 5, 6, 3]).rescaling_spec() == [
-        (("layers.0.weight", "layers.0.bias"), "layers.1.weight"),
-        (("layers.1.weight", "layers.1.bias"), "layers.2.weight"),
+        Rescaling(("layers.0.weight", "layers.0.bias"), ("layers.1.weight",)),
+        Rescaling(("layers.1.weight", "layers.1.bias"), ("layers.2.weight",)),
     ]
 
 

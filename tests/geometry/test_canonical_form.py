@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.geometry.canonical_form import CanonicalForm
 
 N = 5
@@ -79,3 +82,37 @@ def test_units_and_last_layers_of_zeros_stay_finite() -> None:
     own = form([4, 6, 3], rows)
     assert own.points(rows).isfinite().all()
     assert own.weights(own.points(rows)).isfinite().all()
+
+
+def images(kind: str) -> tuple[Architecture, np.ndarray]:
+    """Return an architecture for images, and networks of it, as rows."""
+    architecture = build(
+        ModuleConfig.model_validate({"import": "own_networks:ReluCNN", "shape": [3, 8, 8], "classes": 3})
+        if kind == "convolutional"
+        else ResNetConfig(kind="resnet20", width_multiplier=0.125, image_size=8, classes=3)
+    )
+    draws = np.random.default_rng(0)
+    return architecture, draws.normal(size=(N, architecture.layout.size)).astype(np.float32)
+
+
+def classes_of(architecture: Architecture, rows: np.ndarray) -> np.ndarray:
+    """Return logits (n, m, classes) with statistics of the very batch, so that none need be known."""
+    states = {k: torch.from_numpy(v).double() for k, v in architecture.layout.unflatten(rows).items()}
+    shapes = architecture.shapes
+    buffers = {name: torch.zeros(len(rows), *shapes[name]).double() for name in architecture.buffers}
+    inputs = torch.from_numpy(np.random.default_rng(1).normal(size=(20, 3 * 8 * 8)))
+    return architecture.forward(states | buffers, inputs, training=True).detach().numpy()
+
+
+@pytest.mark.parametrize("kind", ["convolutional", "residual"])
+def test_networks_for_images_keep_their_classes(kind: str) -> None:
+    architecture, rows = images(kind)
+    own = CanonicalForm.of(architecture.layout, architecture.rescaling_spec(), rows)
+    points = own.points(rows)
+    torch.testing.assert_close(own.manifold.project(points), points)
+    before, after = (classes_of(architecture, x) for x in (rows, own.weights(points.double()).numpy()))
+    factors = (before * after).sum((1, 2)) / np.square(before).sum((1, 2))
+    np.testing.assert_allclose(after, before * factors[:, None, None], rtol=1e-3, atol=1e-3)
+    assert (factors > 0).all()
+    filters = sum(entry.shape[0] for entry in architecture.layout.entries if len(entry.shape) == 4)
+    assert sum(s.count for s in own.manifold.spheres) == filters + 1

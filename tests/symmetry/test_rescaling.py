@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.symmetry.rescaling import normalize_incoming
 
@@ -94,3 +96,58 @@ def test_the_last_bias_and_the_input_arrays_stay() -> None:
     np.testing.assert_array_equal(after["layers.1.bias"], copies["layers.1.bias"])
     for name, array in copies.items():
         np.testing.assert_array_equal(networks[name], array)
+
+
+def residual() -> tuple[Architecture, Networks]:
+    """Return small residual networks, two stages with a shortcut among them, with all weights and statistics
+    random, factors of normalisation negative too."""
+    architecture = build(ResNetConfig(kind="resnet20", width_multiplier=0.125, image_size=8, classes=3))
+    draws = np.random.default_rng(0)
+    networks = {name: draws.normal(size=(2, *shape)) for name, shape in architecture.shapes.items()}
+    for name in networks:
+        if name.endswith("running_var"):
+            networks[name] = np.abs(networks[name]) + 0.1
+        elif name.endswith("tracked"):
+            networks[name] = np.zeros(2, np.int64)
+    return architecture, networks
+
+
+def residual_outputs(architecture: Architecture, networks: Networks) -> np.ndarray:
+    images = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 3 * 8 * 8)))
+    tensors = {name: torch.from_numpy(array) for name, array in networks.items()}
+    return architecture.forward(tensors, images).detach().numpy()
+
+
+def test_residual_networks_keep_their_function() -> None:
+    architecture, networks = residual()
+    after = normalize_incoming(networks, architecture.rescaling_spec())
+    before = residual_outputs(architecture, networks)
+    np.testing.assert_allclose(residual_outputs(architecture, after), before, rtol=1e-8, atol=1e-9)
+    for array in after.values():
+        if array.ndim == 5:
+            np.testing.assert_allclose(np.linalg.norm(array.reshape(*array.shape[:2], -1), axis=2), 1)
+    for name in ("bn1", "layer2.0.bn1", "layer3.0.bn2"):
+        np.testing.assert_allclose(np.abs(after[f"{name}.weight"]), 1)
+
+
+def test_residual_networks_scaled_where_it_does_not_matter_become_the_same() -> None:
+    architecture, networks = residual()
+    draws, scaled = np.random.default_rng(2), {name: array.copy() for name, array in networks.items()}
+    for units in architecture.rescaling_spec():
+        first = scaled[units.incoming[0]]
+        factors = draws.uniform(0.2, 5, size=first.shape[:2])
+        for name in units.incoming:
+            scaled[name] *= factors.reshape(2, -1, *[1] * (scaled[name].ndim - 2))
+        for name in units.outgoing:
+            scaled[name] /= factors.reshape(2, 1, -1, *[1] * (scaled[name].ndim - 3))
+        if units.statistics:
+            mean, variance = units.statistics
+            scaled[mean] *= factors
+            scaled[variance] = (scaled[variance] + 1e-5) * factors**2 - 1e-5
+    np.testing.assert_allclose(
+        residual_outputs(architecture, scaled), residual_outputs(architecture, networks), rtol=1e-7
+    )
+    spec = architecture.rescaling_spec()
+    expected, found = normalize_incoming(networks, spec), normalize_incoming(scaled, spec)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-8, atol=1e-12)

@@ -43,7 +43,7 @@ class ResNetConfig(ColourImages):
     @property
     def symmetries(self) -> list[str]:
         """Which kinds of symmetries it has."""
-        return ["permutation_spec"]
+        return ["permutation_spec", "rescaling_spec"]
 
     @property
     def widths(self) -> list[int]:
