@@ -51,7 +51,8 @@ def canonicalize(
 
     ``source``, ``reference`` and ``barycentre`` are manifests; the last where a method matches to it. The
     table has distances and loss barriers at the midpoint (on training examples), before and after: to the
-    reference, whatever was matched to, and, ``pair_...``, to the shard's next network, if there is one.
+    reference, whatever was matched to, and, ``pair_...``, to the shard's next network, of checkpoints to the
+    next training's, if there is one.
     """
     train = Split.load(data, "train")
     some = train.first(BARRIER_EXAMPLES)
@@ -63,19 +64,21 @@ def canonicalize(
     canonical = apply_methods(architecture, before, target, settings.methods, mean)
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
+    apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)
     after = {name: array.astype(before[name].dtype) for name, array in canonical.networks.items()}
     target_after = {name: array.astype(target[name].dtype) for name, array in canonical.reference.items()}
+    barrier = partial(midpoint_barrier, architecture, split=some)
     frame = pd.DataFrame(
         {
             "network": names,
             "distance_before": _distances(architecture, before, target),
             "distance_after": _distances(architecture, after, target_after),
-            "barrier_before": midpoint_barrier(architecture, before, target, some),
-            "barrier_after": midpoint_barrier(architecture, after, target_after, some),
-            "pair_distance_before": _to_next(before, partial(_distances, architecture)),
-            "pair_distance_after": _to_next(after, partial(_distances, architecture)),
-            "pair_barrier_before": _to_next(before, partial(midpoint_barrier, architecture, split=some)),
-            "pair_barrier_after": _to_next(after, partial(midpoint_barrier, architecture, split=some)),
+            "barrier_before": barrier(before, target),
+            "barrier_after": barrier(after, target_after),
+            "pair_distance_before": _to_next(before, apart, partial(_distances, architecture)),
+            "pair_distance_after": _to_next(after, apart, partial(_distances, architecture)),
+            "pair_barrier_before": _to_next(before, apart, barrier),
+            "pair_barrier_after": _to_next(after, apart, barrier),
             "function_change": change,
             "sweeps": canonical.sweeps,
         }
@@ -93,13 +96,14 @@ def _only_network(manifest: Path) -> dict[str, np.ndarray]:
     return load_state(path)
 
 
-def _to_next(networks: Networks, measure: Callable[[Networks, Networks], np.ndarray]) -> np.ndarray:
-    """Return what is measured between each network and the next, (n,), NaN for the last."""
-    first, second = (
-        {name: array[rows] for name, array in networks.items()} for rows in (slice(-1), slice(1, None))
-    )
+def _to_next(
+    networks: Networks, apart: int, measure: Callable[[Networks, Networks], np.ndarray]
+) -> np.ndarray:
+    """Return what is measured between each network and the one so far ``apart``, (n,), NaN for the last."""
+    parts = slice(-apart), slice(apart, None)
+    first, second = ({name: array[rows] for name, array in networks.items()} for rows in parts)
     n = len(next(iter(networks.values())))
-    return np.append(measure(first, second) if n > 1 else [], np.nan)
+    return np.append(measure(first, second) if n > apart else [], np.full(apart, np.nan))
 
 
 def _distances(architecture: Architecture, networks: Networks, reference: Networks) -> np.ndarray:

@@ -17,6 +17,7 @@ def experiment_record():
         kinds={name: CONFIG.generators[name].kind for name in names["generators"]},
         fitted_by={name: by for name, by in FITTED_BY.items() if name in names["generators"]},
         zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in names["zoos"]},
+        zoo_trainings={name: len(trajectory_names(CONFIG.zoos[name])) for name in names["zoos"]},
         samples={name: CONFIG.generators[name].sampling.samples for name in names["generators"]},
         transferred=CONFIG.transferred(),
         likelihoods=[name for name in CONFIG.flows_with("likelihood") if name in names["generators"]],

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import load_state
 
 SEEDS, CHECKPOINTS, HELD_OUT = 6, 4, 2
 TRAINING = (SEEDS - HELD_OUT) * CHECKPOINTS
@@ -65,6 +66,17 @@ def test_whole_trajectories_are_held_out(run: Path) -> None:
 def test_the_reference_is_the_end_of_a_trajectory(run: Path) -> None:
     (record,) = Manifest.read(run / "micro/git_rebasin/reference.json").networks
     assert record.name == f"seed-0-checkpoint-{CHECKPOINTS - 1}"
+
+
+def test_pairs_are_of_different_trajectories(run: Path) -> None:
+    table = pd.read_csv(run / "micro/git_rebasin/alignment.csv")
+    states = [
+        np.concatenate([load_state(path)[name].ravel() for name in ("layers.0.weight", "layers.0.bias")])
+        for path in Manifest.read(run / "micro/zoo/shard-0.json").verified_files()
+    ]
+    for i in range(3 * CHECKPOINTS):
+        assert table.pair_distance_before[i] >= np.linalg.norm(states[i] - states[i + CHECKPOINTS])
+    assert table.pair_distance_before[3 * CHECKPOINTS : 4 * CHECKPOINTS].isna().all()
 
 
 def test_the_nearest_network_is_of_another_trajectory(run: Path) -> None:

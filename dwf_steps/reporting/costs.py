@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped
+from dwf_steps.reporting.results import COMPARED, KEYS, TRAINED, Collection, grouped
 from dwf_steps.reporting.tables import SCORES
 
 FITTED = ("train_flow",)  # once for a generator
 GENERATED = ("sample", "decode", "train_control", "recalibrate")  # for every network
-TRAINED = ("train_zoo", "import_zoo")
 ALIGNED = ("find_barycentre", "canonicalize")  # once for a zoo, as what follows
 PREPARED = (*ALIGNED, "stack_weights", "accumulate_gram", "solve_basis")
 
@@ -18,9 +17,10 @@ def cost_table(collection: Collection) -> pd.DataFrame:
 
     ``fit_seconds`` is paid once for the generator, ``prepare_seconds`` once for its zoo (alignment, matrix,
     subspace), ``seconds_per_network`` for each generated network, ``training_seconds_per_network`` for each
-    trained one; held-out networks were trained. ``break_even`` is the number of networks from which on
-    generating is cheaper with the zoo already trained and prepared, ``break_even_prepared`` the same with
-    preparation to be paid; infinite where a generated network takes as long as a trained one.
+    trained one (of checkpoints for each training); held-out networks were trained. ``break_even`` is the
+    number of networks from which on generating is cheaper with the zoo already trained and prepared,
+    ``break_even_prepared`` the same with preparation to be paid; infinite where a generated network takes as
+    long as a trained one.
     """
     jobs, kinds = collection.benchmarks, collection.generators.set_index("generator").kind
     rows = []

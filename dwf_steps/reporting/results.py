@@ -23,6 +23,7 @@ KEYS = list(LEVELS)
 ZOO_KEYS = KEYS[:2]
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
 RECORD = Path("tables/experiment.json")
+TRAINED = ("train_zoo", "import_zoo")
 SECTIONS = dict(zip(KEYS, sweep.SECTIONS, strict=True))
 
 
@@ -49,6 +50,8 @@ class ExperimentRecord(Section):
     """The generator that each flow shares its model with; itself, if it is the first of them."""
     zoo_networks: dict[str, int]
     """Networks of each zoo."""
+    zoo_trainings: dict[str, int]
+    """Trainings of each zoo: as many, or, of checkpoints, fewer."""
     samples: dict[str, int]
     """Networks each generator was asked for."""
     transferred: list[tuple[Cell, str]] = Field(default=[])
@@ -276,16 +279,18 @@ class Collection:
                             "run": str(path.parent),
                             "seconds": measured.s.mean(),
                             "peak_memory_mb": measured.max_rss.mean(),
-                            "networks": self._divisor(results, own),
+                            "networks": self._divisor(results, own, stage),
                         }
                     )
         return pd.DataFrame(rows)
 
-    def _divisor(self, results: Results, names: dict[str, str]) -> int:
-        """Return how many networks a stage's seconds are divided by."""
+    def _divisor(self, results: Results, names: dict[str, str], stage: str) -> int:
+        """Return how many networks a stage's seconds are divided by: those of trainings by trainings, however
+        many checkpoints each leaves, since an ensemble has one of each."""
         if names["generator"]:
             return results.record.samples[names["generator"]]
-        return results.record.zoo_networks[names["zoo"]]
+        of = results.record.zoo_trainings if stage in TRAINED else results.record.zoo_networks
+        return of[names["zoo"]]
 
     def _read_zoos(self, name: str) -> pd.DataFrame:
         frames = []
