@@ -31,6 +31,7 @@ def log_density(field: VelocityField, points: Tensor, config: Likelihood, source
     source_std
         Standard deviation of the Gaussian that the flow starts at; on spheres it starts uniform.
     """
+    # Imported here: it brings scipy.integrate, half a second that importing this need not pay.
     from torchdiffeq import odeint
 
     manifold = field.manifold
