@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import own_networks
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dwf_steps.libraries import torchvision, transformers
-from dwf_steps.storage.networks import load_network
+from dwf_steps.storage.networks import load_network, load_state
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,12 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
         checkout.config["experiments"][-1]
         | {"generators": ["copy", "flow"], "recalibrations": ["batch_norm"]}
     )
+    checkout.config["canonicalizations"]["scaled"] = ["git_rebasin", "normalized"]
+    sampling = {"samples": 4, "solver": "euler", "steps": 10}
+    geodesics = checkout.config["generators"]["flow"] | {"geometry": "geometric", "sampling": sampling}
+    checkout.config["generators"]["geodesics"] = geodesics
+    scaled = {"canonicalizations": ["scaled"], "subspaces": ["raw"], "generators": ["geodesics"]}
+    checkout.config["experiments"].append(checkout.config["experiments"][-1] | scaled)
     words = ["awful", "bad", "fair", "good", "great"]
     texts = [f"A {words[i % 5]} {['play', 'film', 'book'][i % 3]}, {i}." for i in range(80)]
     pd.DataFrame({"text": texts, "label": [i % 5 for i in range(80)]}).to_csv(
@@ -81,7 +88,7 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
         "training": {"epochs": 40, "lr": 0.01, "batch_size": 16},
     }
     checkout.config["experiments"].append(
-        checkout.config["experiments"][-3]
+        checkout.config["experiments"][1]
         | {"zoos": ["bert"], "generators": ["flow", "copy"], "recalibrations": ["none"]}
     )
     for i in range(40):  # grey images of another size, two classes
@@ -105,11 +112,27 @@ def test_all_of_the_workflow_runs(run: Checkout) -> None:
     assert set(table.recalibration) == {"none", "steps", "reference", "batch_norm"}
     own = table.query("metric == 'accuracy' and recalibration != 'reference'")
     assert own.zoo_mean.min() > 0.5
-    for cell in ("micro/git_rebasin", "vit/transfusion", "resnet/git_rebasin", "bert/transfusion"):
+    cells = (
+        "micro/git_rebasin",
+        "vit/transfusion",
+        "resnet/git_rebasin",
+        "resnet/scaled",
+        "bert/transfusion",
+    )
+    for cell in cells:
         alignment = pd.read_csv(run.folder / f"results/{cell}/alignment.csv")
         assert alignment.function_change.max() < 1e-6
         others = alignment[alignment.distance_before > 0]
         assert others.distance_after.mean() < others.distance_before.mean()
+
+
+def test_generated_filters_lie_on_spheres(run: Checkout) -> None:
+    (shard,) = run.folder.glob("results/resnet/scaled/raw/geodesics/networks/shard-0")
+    state = load_state(shard / "sample-0.safetensors")
+    filters = [array for array in state.values() if array.ndim == 4]
+    assert len(filters) == 21
+    for array in filters:
+        np.testing.assert_allclose(np.linalg.norm(array.reshape(len(array), -1), axis=1), 1, rtol=1e-4)
 
 
 def test_a_generated_network_is_rebuilt_from_its_file_alone(
