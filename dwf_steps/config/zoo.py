@@ -183,6 +183,11 @@ class ImportedZoo(ZooBase):
                 found |= set(anchor.glob(str(path.relative_to(path.anchor))))
         return sorted(found, key=lambda p: (p.stem, str(p)))
 
+    @property
+    def checkpoints(self) -> int:
+        """Return the number of networks of one training: each is taken for one of its own."""
+        return 1
+
     def names(self) -> list[str]:
         """Return the networks' names, in row order."""
         return [path.stem for path in self.paths()]
@@ -218,7 +223,7 @@ def held_out_trajectories(zoo: TrainedZoo | ImportedZoo) -> list[str]:
 
 def n_held_out(zoo: TrainedZoo | ImportedZoo) -> int:
     """Return the number of held-out networks."""
-    return zoo.held_out * (1 if isinstance(zoo, ImportedZoo) else zoo.checkpoints)
+    return zoo.held_out * zoo.checkpoints
 
 
 def n_training(zoo: TrainedZoo | ImportedZoo) -> int:
@@ -231,5 +236,4 @@ def reference_name(zoo: TrainedZoo | ImportedZoo, reference: int | str) -> str:
     (`medoid` and names stay as they are)."""
     if isinstance(reference, str):
         return reference
-    per_seed = 1 if isinstance(zoo, ImportedZoo) else zoo.checkpoints
-    return network_names(zoo)[per_seed * (reference + 1) - 1]
+    return network_names(zoo)[zoo.checkpoints * (reference + 1) - 1]
