@@ -139,7 +139,7 @@ class FlowModel:
         state |= {"shift": self.shift, "scale": self.scale}
         state |= {f"source.{name}": value.contiguous() for name, value in vars(self.source).items()}
         if self.form is not None:
-            numbers = ("shift", "scale", "last_scale")
+            numbers = ("shift", "scale", "factors")
             state |= {
                 f"form.{name}": torch.as_tensor(getattr(self.form, name), dtype=torch.float64)
                 for name in numbers
@@ -176,11 +176,11 @@ class FlowModel:
         if known := description["network"]:
             network = MovedNetwork.of(Layout.from_json(known["layout"]), known["architecture"])
             if "form.shift" in state:
-                shift, scale, last = (
-                    state.pop(f"form.{name}").cpu().numpy() for name in ("shift", "scale", "last_scale")
+                shift, scale, factors = (
+                    state.pop(f"form.{name}").cpu().numpy() for name in ("shift", "scale", "factors")
                 )
                 spec = network.architecture.rescaling_spec()
-                form = CanonicalForm(network.layout, spec, shift, scale, float(last))
+                form = CanonicalForm(network.layout, spec, shift, scale, factors)
         velocity = build_velocity(dimension, config, network).to(device)
         own_shift, own_scale, mean, factor = (
             state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")

@@ -55,7 +55,15 @@ def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> Resize
     if form is not None:
         own_shift, own_scale = _over_units(form.shift, form.scale, old, new)
         spec = new.architecture.rescaling_spec()
-        form = replace(form, layout=new.layout, spec=spec, shift=own_shift, scale=own_scale)
+        logarithms, _ = _over_units(np.log(form.factors), np.zeros_like(form.factors), old, new)
+        form = replace(
+            form,
+            layout=new.layout,
+            spec=spec,
+            shift=own_shift,
+            scale=own_scale,
+            factors=np.exp(logarithms),
+        )
     shift, scale = _over_units(shift, scale, old, new)
     flow = replace(
         model,

@@ -10,7 +10,7 @@ import torch
 from dwf_steps.errors import InputError
 from dwf_steps.geometry.product import ProductManifold, Spheres
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.rescaling import normalize_incoming
+from dwf_steps.symmetry.rescaling import rescale, scaled_incoming
 from dwf_steps.symmetry.spec import RescalingSpec
 
 
@@ -24,33 +24,39 @@ class CanonicalForm:
 
     Units' scales are a symmetry: nothing of the function is lost. The last layer's is none: the order of the
     outputs stays, and so the class; all logits of a network change by one factor. `weights` gives every
-    network the training networks' mean of its logarithm.
+    network the training networks' geometric mean of all scales, so that losses, distances, and the steps of
+    further training compare.
 
     Attributes
     ----------
     shift, scale
         (d,), of Euclidean coordinates; 0 and 1 for others.
-    last_scale
-        The norm that the last layer's weights have again.
+    factors
+        (d,), by which each weight is scaled again.
     """
 
     layout: Layout
     spec: RescalingSpec
     shift: np.ndarray
     scale: np.ndarray
-    last_scale: float
+    factors: np.ndarray
 
     @classmethod
     def of(cls, layout: Layout, spec: RescalingSpec, rows: np.ndarray) -> "CanonicalForm":
         """Read shifts and scales off the training networks ``rows`` (n, d)."""
-        shift, scale = np.zeros(layout.size), np.ones(layout.size)
-        plain = cls(layout, spec, shift, scale, 1.0)
-        points, norms = plain._normalized(rows)
+        ones = np.ones(layout.size)
+        plain = cls(layout, spec, np.zeros(layout.size), ones, ones)
+        points, norms, last_norms = plain._normalized(rows)
         flat = plain.manifold.euclidean(layout.size).numpy()
-        shift[flat] = points[:, flat].mean(axis=0)
-        spread = points[:, flat].std(axis=0)
-        scale[flat] = np.where(spread > 0, spread, 1.0)
-        return cls(layout, spec, shift, scale, float(np.exp(np.log(norms).mean())))
+        spread = np.where(flat, points.std(axis=0), 1.0)
+        mean, scale = np.where(flat, points.mean(axis=0), 0.0), np.where(spread > 0, spread, 1.0)
+        again = layout.unflatten(ones[None])
+        for units, own in zip(spec, norms, strict=True):
+            again = rescale(again, units, np.exp(-np.log(own).mean(axis=0, keepdims=True)))
+        for name in plain._last:
+            again[name] = again[name] * np.exp(np.log(last_norms).mean())
+        factors = np.concatenate([again[entry.name].ravel() for entry in layout.entries])
+        return cls(layout, spec, mean, scale, factors)
 
     @cached_property
     def manifold(self) -> ProductManifold:
@@ -72,28 +78,24 @@ class CanonicalForm:
     def weights(self, points: torch.Tensor) -> torch.Tensor:
         """Return networks (n, d) with these coordinates, differentiable in them; points beside the manifold
         are taken to it."""
-        scale, shift = (torch.tensor(array).to(points) for array in (self.scale, self.shift))
+        scale, shift, factors = (
+            torch.tensor(array).to(points) for array in (self.scale, self.shift, self.factors)
+        )
         for s in self.manifold.spheres:
             scale[s.columns] /= s.radius
-        for entry in self.layout.entries:
-            if entry.name in self._last:
-                scale[entry.columns] *= self.last_scale
-                shift[entry.columns] *= self.last_scale
-        return self.manifold.project(points) * scale + shift
+        return (self.manifold.project(points) * scale + shift) * factors
 
-    def _normalized(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows in canonical form, and the norms of their last layers, (n,)."""
-        networks = self.layout.unflatten(rows.astype(np.float64))
-        networks = normalize_incoming(networks, self.spec)
-        weight = networks[self._last[0]].reshape(len(rows), -1)
-        norms = np.linalg.norm(weight, axis=1)
-        norms = np.where(norms > 0, norms, 1.0)
+    def _normalized(self, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """Return rows in canonical form, the norms of units, and those of last layers, (n,)."""
+        networks, norms = scaled_incoming(self.layout.unflatten(rows.astype(np.float64)), self.spec)
+        last_norms = np.linalg.norm(networks[self._last[0]].reshape(len(rows), -1), axis=1)
+        last_norms = np.where(last_norms > 0, last_norms, 1.0)
         flat: Mapping[str, np.ndarray] = {k: v.reshape(len(rows), -1) for k, v in networks.items()}
         parts = [
-            flat[entry.name] / norms[:, None] if entry.name in self._last else flat[entry.name]
+            flat[entry.name] / last_norms[:, None] if entry.name in self._last else flat[entry.name]
             for entry in self.layout.entries
         ]
-        return np.concatenate(parts, axis=1), norms
+        return np.concatenate(parts, axis=1), norms, last_norms
 
     @cached_property
     def _last(self) -> tuple[str, ...]:

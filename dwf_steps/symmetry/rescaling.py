@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dwf_steps.symmetry.spec import RescalingSpec
+from dwf_steps.symmetry.spec import Rescaling, RescalingSpec
 
 EPSILON = 1e-5  # PyTorch's, that batch normalisation adds to variances
 
@@ -26,19 +26,37 @@ def normalize_incoming(parameters: Mapping[str, np.ndarray], spec: RescalingSpec
     spec
         For each hidden layer, in order, what comes in and what goes out.
     """
-    result = dict(parameters)
+    return scaled_incoming(parameters, spec)[0]
+
+
+def scaled_incoming(
+    parameters: Mapping[str, np.ndarray], spec: RescalingSpec
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """Return what `normalize_incoming` does, and the norms (n, units) that each of the spec's layers had when
+    it was its turn."""
+    result, every = dict(parameters), []
     for units in spec:
         weight = result[units.incoming[0]]
         norms = np.linalg.norm(weight.reshape(*weight.shape[:2], -1), axis=2)
-        norms = np.where(norms > 0, norms, 1.0)
-        for name in units.incoming:
-            result[name] = result[name] / _along(norms, result[name], 1)
-        for name in units.outgoing:
-            result[name] = result[name] * _along(norms, result[name], 2)
-        if units.statistics and units.statistics[0] in result:
-            mean, variance = units.statistics
-            result[mean] = result[mean] / norms
-            result[variance] = np.maximum((result[variance] + EPSILON) / norms**2 - EPSILON, 0)
+        every.append(np.where(norms > 0, norms, 1.0))
+        result = rescale(result, units, every[-1])
+    return result, every
+
+
+def rescale(
+    parameters: Mapping[str, np.ndarray], units: Rescaling, norms: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return n networks with what comes into units divided by ``norms`` (n, units), what goes out times
+    them."""
+    result = dict(parameters)
+    for name in units.incoming:
+        result[name] = result[name] / _along(norms, result[name], 1)
+    for name in units.outgoing:
+        result[name] = result[name] * _along(norms, result[name], 2)
+    if units.statistics and units.statistics[0] in result:
+        mean, variance = units.statistics
+        result[mean] = result[mean] / norms
+        result[variance] = np.maximum((result[variance] + EPSILON) / norms**2 - EPSILON, 0)
     return result
 
 

@@ -75,6 +75,22 @@ def test_scaled_networks_are_the_same_point(widths: list[int]) -> None:
     torch.testing.assert_close(own.points(scaled), own.points(rows), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("widths", WIDTHS)
+def test_networks_come_back_with_the_mean_scale_of_every_unit(widths: list[int]) -> None:
+    rows = networks(widths)
+    own, layout = form(widths, rows), build(MLPConfig(widths=widths)).layout
+    back = layout.unflatten(own.weights(own.points(rows).double()).numpy())
+    before = layout.unflatten(rows)
+    norms, found = (np.linalg.norm(state["layers.0.weight"], axis=2) for state in (before, back))
+    np.testing.assert_allclose(found, np.exp(np.log(norms).mean(0))[None].repeat(N, 0), rtol=1e-5)
+    # Networks that differ in nothing but scales become the same, and none of them moves if all are alike.
+    same = np.repeat(rows[:1], N, axis=0)
+    alike = form(widths, same)
+    torch.testing.assert_close(
+        alike.weights(alike.points(same)), torch.from_numpy(same), rtol=1e-4, atol=1e-5
+    )
+
+
 def test_units_and_last_layers_of_zeros_stay_finite() -> None:
     rows = networks([4, 6, 3])
     rows[0] = 0
