@@ -67,16 +67,17 @@ def canonicalize(
     apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)
     after = {name: array.astype(before[name].dtype) for name, array in canonical.networks.items()}
     target_after = {name: array.astype(target[name].dtype) for name, array in canonical.reference.items()}
+    distances = partial(_distances, architecture)
     barrier = partial(midpoint_barrier, architecture, split=some)
     frame = pd.DataFrame(
         {
             "network": names,
-            "distance_before": _distances(architecture, before, target),
-            "distance_after": _distances(architecture, after, target_after),
+            "distance_before": distances(before, target),
+            "distance_after": distances(after, target_after),
             "barrier_before": barrier(before, target),
             "barrier_after": barrier(after, target_after),
-            "pair_distance_before": _to_next(before, apart, partial(_distances, architecture)),
-            "pair_distance_after": _to_next(after, apart, partial(_distances, architecture)),
+            "pair_distance_before": _to_next(before, apart, distances),
+            "pair_distance_after": _to_next(after, apart, distances),
             "pair_barrier_before": _to_next(before, apart, barrier),
             "pair_barrier_after": _to_next(after, apart, barrier),
             "function_change": change,

@@ -43,7 +43,7 @@ def sample_other_widths(
         steer = partial(
             GuidedField,
             network=flow.network,
-            decode=flow.weights,
+            decode=flow.model.coordinates,
             train=dataset.train,
             guidance=guidance,
             seed=sampling.seed,

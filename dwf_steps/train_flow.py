@@ -7,7 +7,7 @@ from dwf_steps.config.generator import FlowConfig, VelocityConfig
 from dwf_steps.config.section import Section
 from dwf_steps.device import select_device
 from dwf_steps.flow.training import train_flow as fit
-from dwf_steps.generators.flow import FlowModel, Latents, source_of
+from dwf_steps.generators.flow import FlowModel, Latents, geodesics_of, source_of
 from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.checkpoint import Checkpoint, identity
@@ -38,8 +38,7 @@ def train_flow(
     subspace = Basis.load(basis)
     canonical = settings.flow.geometry != "euclidean"
     latents = Latents.of(subspace, matrix, by_unit, canonical)
-    geodesic = settings.flow.geometry == "geometric"
-    manifold = latents.form.manifold if latents.form and geodesic else None
+    manifold = geodesics_of(latents.form, settings.flow)
     source = source_of(settings.flow, subspace, matrix, latents)
     checkpoint = Checkpoint(
         output.with_suffix(".checkpoint"),

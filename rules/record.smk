@@ -22,7 +22,7 @@ def experiment_record():
         transferred=CONFIG.transferred(),
         likelihoods=[name for name in CONFIG.flows_with("likelihood") if name in names["generators"]],
         other_widths={
-            name: CONFIG.generators[name].other_widths
+            name: list(CONFIG.generators[name].other_sizes)
             for name in CONFIG.flows_with("other_widths")
             if name in names["generators"]
         },

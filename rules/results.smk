@@ -11,9 +11,9 @@ TABLE_NAMES += ["transfer"] if TRANSFERRED else []
 FIGURE_NAMES += ["transfer"] if TRANSFERRED else []
 LIKELY = requested(f"{GENERATOR}/likelihood.csv", CONFIG.flows_with("likelihood"))
 OTHER_WIDTHS = [
-    f"{path}/{'-'.join(map(str, widths))}.json"
+    f"{path}/{size}.json"
     for path in requested(f"{GENERATOR}/other_widths", CONFIG.flows_with("other_widths"))
-    for widths in CONFIG.generators[Path(path).parts[-2]].other_widths
+    for size in CONFIG.generators[Path(path).parts[-2]].other_sizes
 ]
 TABLE_NAMES += ["likelihood"] if LIKELY else []
 TABLE_NAMES += ["other_widths"] if OTHER_WIDTHS else []

@@ -168,7 +168,7 @@ def likelihood_settings(wildcards):
 
 
 def other_widths_settings(wildcards):
-    widths = [int(width) for width in wildcards.widths.split("-")]
+    widths = CONFIG.generators[wildcards.generator].other_sizes[wildcards.widths]
     return as_json(flow=flow_settings(wildcards), widths=widths)
 
 

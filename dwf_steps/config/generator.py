@@ -215,6 +215,11 @@ class FlowConfig(Section):
     velocity network is a relational transformer or, with one hidden layer, one over units; table
     `other_widths`."""
 
+    @property
+    def other_sizes(self) -> dict[str, list[int]]:
+        """Return the other widths by what folders and tables call them: `784-32-10`."""
+        return {"-".join(map(str, widths)): widths for widths in self.other_widths}
+
     @model_validator(mode="after")
     def _kaiming_among_weights(self) -> "FlowConfig":
         if self.source == "kaiming" and self.geometry != "euclidean":

@@ -103,6 +103,11 @@ def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: L
     return kaiming_source(basis, matrix, std, latents.shift.numpy(), latents.scale.numpy())
 
 
+def geodesics_of(form: CanonicalForm | None, config: FlowConfig) -> ProductManifold | None:
+    """Return the manifold whose geodesics a flow's ways are, if they are."""
+    return form.manifold if form and config.geometry == "geometric" else None
+
+
 @dataclass(frozen=True)
 class FlowModel:
     """A velocity network over latents; a latent, or where there is a canonical ``form`` the weight that it
@@ -117,12 +122,17 @@ class FlowModel:
     form: CanonicalForm | None = None
 
     def manifold(self, config: FlowConfig) -> ProductManifold | None:
-        """Return what the flow's ways are geodesics of, if they are."""
-        return self.form.manifold if self.form and config.geometry == "geometric" else None
+        """Return `geodesics_of` the flow."""
+        return geodesics_of(self.form, config)
+
+    def coordinates(self, points: torch.Tensor) -> torch.Tensor:
+        """Return what latents (n, k) stand for, differentiably: coordinates in the subspace, or weights
+        relative to the training mean."""
+        values = points if self.form is None else self.form.weights(points)
+        return values * self.scale.to(values) + self.shift.to(values)
 
     def latents(self, coordinates: np.ndarray) -> torch.Tensor:
-        """Return the latents (n, k) float32 of coordinates in the subspace, or of weights relative to the
-        training mean."""
+        """Return the latents (n, k) float32 that stand for `coordinates`."""
         values = (coordinates - self.shift.cpu().numpy()) / self.scale.cpu().numpy()
         return torch.from_numpy(values).float() if self.form is None else self.form.points(values)
 
@@ -241,7 +251,4 @@ def draw(
     field = VelocityField(model.velocity, config.prediction, manifold)
     steered = field if steer is None else steer(field)
     ends, evaluations = integrate(steered, start.to(device), config.sampling, manifold)
-    reached = ends.cpu().double()
-    if model.form is not None:
-        reached = model.form.weights(reached)
-    return (reached * model.scale + model.shift).numpy(), evaluations
+    return model.coordinates(ends.cpu().double()).numpy(), evaluations

@@ -86,9 +86,8 @@ def decoder_of(
     rows = matrix.read()[: matrix.n_training]
     centre = rows.mean(axis=0, dtype=np.float64)
     mean = torch.from_numpy(centre).float().to(device)
-    scale, shift = model.scale.float().to(device), model.shift.float().to(device)
     if basis.raw:
-        return lambda points: points * scale + shift + mean
+        return lambda points: model.coordinates(points) + mean
     components = torch.from_numpy(basis.decoder @ (rows - centre))
     components = components.float().to(device)
-    return lambda points: (points * scale + shift) @ components + mean
+    return lambda points: model.coordinates(points) @ components + mean

@@ -5,8 +5,9 @@ from itertools import product
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from dwf_steps.architectures import build
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.errors import InputError
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.relational import RelationalTransformer
@@ -22,11 +23,6 @@ class ResizedFlow:
 
     model: FlowModel
     network: MovedNetwork
-
-    def weights(self, points: Tensor) -> Tensor:
-        """Return networks (n, d) at latents (n, d), differentiably."""
-        form, (shift, scale) = self.model.form, (self.model.shift, self.model.scale)
-        return points * scale.to(points) + shift.to(points) if form is None else form.weights(points)
 
 
 def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> ResizedFlow:
@@ -44,8 +40,8 @@ def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> Resize
     if not isinstance(model.velocity, RelationalTransformer | UnitTransformer):
         raise InputError("only velocity networks that see units or the graph know networks of other widths")
     old = MovedNetwork.of(matrix.layout, matrix.architecture)
-    described = dict(matrix.architecture) | {"widths": widths}
-    new = MovedNetwork.of(MovedNetwork.of(matrix.layout, described).architecture.layout, described)
+    architecture = build(MLPConfig.model_validate(dict(matrix.architecture) | {"widths": widths}))
+    new = MovedNetwork(architecture.layout, architecture)
     velocity = model.velocity.over(new)
     centre = matrix.read()[: matrix.n_training].mean(axis=0, dtype=np.float64)
     shift, scale = (

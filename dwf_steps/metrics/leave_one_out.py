@@ -58,7 +58,7 @@ def explained_by_one(gram: np.ndarray, lineage: np.ndarray, rows: slice = EVERY)
     rows
         Which k of them.
     """
-    squares, some = np.diag(gram), lineage[rows]
+    squares = np.diag(gram)
     own, among = squares[rows], gram[rows]
     kinds, which, counts = np.unique(lineage, return_inverse=True, return_counts=True)
     present, place = np.unique(which[rows], return_inverse=True)
@@ -75,8 +75,7 @@ def explained_by_one(gram: np.ndarray, lineage: np.ndarray, rows: slice = EVERY)
     own_lengths = own - 2 * own_with_mean + means
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = np.nan_to_num(products**2 / (own_lengths[:, None] * lengths))
-    cosines[some[:, None] == lineage] = 0
-    return cosines.max(axis=1)
+    return without_relatives(cosines, lineage, 0.0, rows).max(axis=1)
 
 
 def without_relatives(

@@ -23,6 +23,7 @@ from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.fine_tune import fine_tune
 from dwf_steps.recalibration.last_layer import refit_last_layer
 from dwf_steps.recalibration.repair import repair
+from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.matrix import WeightMatrix
 
 Networks = Mapping[str, Tensor]
@@ -74,8 +75,7 @@ def references_of(methods: Sequence[RepairMethod], zoo: WeightMatrix) -> list[di
     for method in methods:
         found: dict[str, np.ndarray] = {}
         if isinstance(method, Repair):
-            count = min(REFERENCES, zoo.n_training)
-            found = zoo.networks(np.arange(count) * zoo.n_training // count)
+            found = zoo.networks(evenly(REFERENCES, zoo.n_training))
         elif isinstance(method, ReferenceStatistics):
             statistics = {name: array for name, array in zoo.buffers.items() if array.dtype.kind == "f"}
             found = {name: array[[method.network]] for name, array in statistics.items()}

@@ -58,8 +58,8 @@ class ExperimentRecord(Section):
     """Cells and the transfers they were asked for."""
     likelihoods: list[str] = Field(default=[])
     """Flows whose networks' likelihood was asked for."""
-    other_widths: dict[str, list[list[int]]] = Field(default={})
-    """By flow, the other widths it was asked for."""
+    other_widths: dict[str, list[str]] = Field(default={})
+    """By flow, the other widths it was asked for, as folders call them."""
 
     def family(self, level: str, name: str) -> str:
         """Return the name of the definition that stands behind a name."""
@@ -198,8 +198,7 @@ class Collection:
         rows = []
         for results in self.results:
             for cell in results.prefixes(4):
-                for widths in results.record.other_widths.get(cell[3], []):
-                    name = "-".join(map(str, widths))
+                for name in results.record.other_widths.get(cell[3], []):
                     manifest = Manifest.read(results.folder(cell, 4) / "other_widths" / f"{name}.json")
                     labels = results.labels(cell, 4) | {"widths": name}
                     rows += [labels | {"failed": False} | record.facts for record in manifest.networks]

@@ -101,8 +101,8 @@ def zoo_sizes(name):
 
 
 def problem(wildcards):
-    """The sizes that decide: networks n, of a shard s, trained for it, weights d, examples m, generated networks g, latents
-    k, weights of the velocity network v, ..."""
+    """The sizes that decide: networks n, of a shard s, trainings of a shard, weights d, examples m, generated
+    networks g, latents k, weights of the velocity network v, ..."""
     if "zoo" not in wildcards.keys():
         if "transfer" in wildcards.keys():
             return SimpleNamespace(dataset=facts_of(CONFIG.dataset(CONFIG.transfers[wildcards.transfer])))
@@ -249,7 +249,8 @@ def likelihood_work(p):
 def sample_other_widths_work(p):
     """As many weights as the widths have, for as many as the flow was trained on."""
     held, seconds = sample_flow_work(p)
-    widest = max(sum((a + 1) * b for a, b in zip(w, w[1:])) for w in p.generator.other_widths)
+    sizes = [p.zoo.architecture.model_copy(update={"widths": widths}) for widths in p.generator.other_widths]
+    widest = max(size.n_parameters for size in sizes)
     return held * widest / p.d + 12 * p.n * p.d + p.data, seconds * widest / p.d
 
 

@@ -59,7 +59,7 @@ def setting(folder: Path, kind: str) -> tuple[WeightMatrix, Basis, FlowModel, Fl
 def guided(
     matrix: WeightMatrix, basis: Basis, model: FlowModel, config: FlowConfig, train: Split, **change: object
 ) -> GuidedField:
-    manifold = model.form.manifold if model.form and config.geometry == "geometric" else None
+    manifold = model.manifold(config)
     assert config.sampling.guidance is not None
     guidance = Guidance.model_validate(config.sampling.guidance.model_dump() | change)
     network, decode = MovedNetwork(matrix.layout, ARCHITECTURE), decoder_of(model, basis, matrix, CPU)
