@@ -9,11 +9,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 results: .venv/run-installed
 	$(BIN)/snakemake all --quiet rules host
 	$(BIN)/snakemake --quiet rules host progress --report results/report.html
-	@$(BIN)/python -m dwf_steps.show_results
+	@$(BIN)/python -m dwf_steps.cli.results
 
 # Targets and options of the run in question: make status ARGS="--configfile configs/mnist.yaml"
 status: .venv/run-installed
-	@$(BIN)/python -m dwf_steps.status $(ARGS)
+	@$(BIN)/python -m dwf_steps.cli.status $(ARGS)
 
 test: .venv/dev-installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -20,15 +20,15 @@ from scipy.special import log_softmax
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.metrics.classification import wrong
 from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import stream_products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import PRDC, neighbourhood_radii, prdc, wasserstein_to_zoo
-from dwf_steps.metrics.similarity import disagreement, hellinger, paired_jensen_shannon
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.gram import accumulate, distances_among
+from dwf_steps.tasks.classification import wrong
+from dwf_steps.tasks.similarity import disagreement, hellinger, paired_jensen_shannon
 
 CLASSES, REALIGNED, LOOPED = 10, 100, 30
 NEIGHBOURS = 5

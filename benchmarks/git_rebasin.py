@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.spec import PermutationSpec
 

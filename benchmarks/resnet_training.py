@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from dwf_steps.architectures import build, module
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.zoo import TrainingConfig
-from dwf_steps.device import select_device
-from dwf_steps.metrics.tasks import Classification
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.tasks.base import Classification
 from dwf_steps.zoo.optimization import make_optimizer, take_step
 
 BATCH, REPEATS = 128, 5

@@ -20,7 +20,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.zoo import TrainedZoo, TrainingConfig
 from dwf_steps.datasets.splits import Dataset, Split
-from dwf_steps.libraries import torchvision_datasets
+from dwf_steps.runtime.libraries import torchvision_datasets
 from dwf_steps.zoo.training import train_networks
 
 WIDTHS = [784, 32, 32, 10]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dwf_steps.config.section import Section
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.gram import accumulate
 

@@ -15,7 +15,7 @@ from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state, stack_states

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.config.section import Section
-from dwf_steps.errors import InputError
-from dwf_steps.progress import progress
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import describe, read_columns

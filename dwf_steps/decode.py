@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from dwf_steps.config.section import Section
 from dwf_steps.generators.decoding import compare_with_float64, decode_block, decode_buffers
 from dwf_steps.generators.samples import Samples
-from dwf_steps.progress import progress
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.matrix import WeightMatrix

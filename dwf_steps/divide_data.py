@@ -5,7 +5,7 @@ from pathlib import Path
 from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
 
 
 class DivideDataSettings(Section):

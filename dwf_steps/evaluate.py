@@ -28,10 +28,9 @@ from dwf_steps.metrics.sets import (
     prdc,
     wasserstein_to_zoo,
 )
-from dwf_steps.metrics.tasks import task_of
 from dwf_steps.metrics.weights import weight_measures
-from dwf_steps.randomness import numpy_generator
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.arrays import padded, save_record
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
@@ -40,6 +39,7 @@ from dwf_steps.storage.networks import read_columns, stack_states
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.basis import Basis
 from dwf_steps.subspace.gram import read_gram
+from dwf_steps.tasks.base import task_of
 
 logger = logging.getLogger(__name__)
 

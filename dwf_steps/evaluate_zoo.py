@@ -16,15 +16,15 @@ from dwf_steps.metrics.leave_one_out import share_in_span, without_relatives
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import neighbourhood_radii
-from dwf_steps.metrics.tasks import task_of
 from dwf_steps.metrics.weights import training_weight_measures, weight_measures
-from dwf_steps.progress import progress
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import read_gram
+from dwf_steps.tasks.base import task_of
 
 BLOCK_BYTES = 2**27  # of one kind of values of some training networks with all others
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dwf_steps.architectures.bert import BertArchitecture
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.section import Section
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from dwf_steps.config.dataset import BUILT_IN, FETCHED, missing_files
 from dwf_steps.datasets.images import CLASSES, torchvision_class, torchvision_images
-from dwf_steps.errors import InputError
-from dwf_steps.libraries import torchvision_datasets
-from dwf_steps.step import run
+from dwf_steps.runtime.command_line import run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.libraries import torchvision_datasets
 from dwf_steps.storage.atomic import replacing
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import Canonicalization, Matching
 from dwf_steps.config.section import Section
-from dwf_steps.progress import progress
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, write_shard
 from dwf_steps.storage.networks import load_state, network_groups, stack_states
 from dwf_steps.symmetry.barycentre import find_barycentre as find

@@ -8,8 +8,8 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.randomness import torch_generator
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.zoo.importing import import_networks
 from dwf_steps.zoo.shards import write_scored_shard
 

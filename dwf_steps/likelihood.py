@@ -9,12 +9,12 @@ import torch
 
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.config.section import Section
-from dwf_steps.device import select_device
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.likelihood import log_density
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.samples import Samples
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix

@@ -16,7 +16,7 @@ from dwf_steps.reporting.figures import (
 )
 from dwf_steps.reporting.results import KEYS, Collection, Results
 from dwf_steps.reporting.sweeps import swept_families
-from dwf_steps.step import run
+from dwf_steps.runtime.command_line import run
 
 
 def plot(root: Path, output: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from dwf_steps.config.dataset import PADDING, TextFiles
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.text_files import read_texts
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.arrays import save_record
 from dwf_steps.storage.atomic import replacing
 

@@ -9,11 +9,11 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
-from dwf_steps.device import select_device
-from dwf_steps.progress import progress
 from dwf_steps.recalibration.methods import recalibrate as apply_methods
 from dwf_steps.recalibration.methods import references_of
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import network_groups, stack_states, tensors

@@ -6,12 +6,12 @@ from dwf_steps.architectures import build
 from dwf_steps.config.dataset import Shift
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.device import select_device
-from dwf_steps.progress import progress
 from dwf_steps.recalibrate import RecalibrateSettings
 from dwf_steps.recalibration.methods import recalibrate, references_of
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.progress import progress
 from dwf_steps.score import Scorer
-from dwf_steps.step import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import network_groups, tensors
 

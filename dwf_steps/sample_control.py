@@ -5,7 +5,7 @@ from pathlib import Path
 from dwf_steps.config.controls import DrawnControl
 from dwf_steps.config.section import Section
 from dwf_steps.generators.controls import sample_control as sample
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.subspace.basis import Basis
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
-from dwf_steps.device import select_device
-from dwf_steps.errors import InputError
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.flow import sample_flow as sample
 from dwf_steps.generators.guidance import GuidedField, decoder_of
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 

@@ -9,13 +9,13 @@ import numpy as np
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.device import select_device
 from dwf_steps.generators.flow import FlowModel, draw
 from dwf_steps.generators.guidance import GuidedField
 from dwf_steps.generators.resizing import resized
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.manifest import finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import tensors

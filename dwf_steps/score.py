@@ -12,14 +12,14 @@ from dwf_steps.config.dataset import Shift
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.device import select_device
 from dwf_steps.metrics.scores import predictions_of
-from dwf_steps.metrics.tasks import task_of
-from dwf_steps.progress import progress
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.networks import network_groups, stack_states, tensors
 from dwf_steps.storage.outputs import Outputs
+from dwf_steps.tasks.base import task_of
 
 
 class ScoreSettings(Section):

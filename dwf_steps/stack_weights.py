@@ -7,9 +7,9 @@ import numpy as np
 
 from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Section
-from dwf_steps.errors import InputError
-from dwf_steps.progress import progress
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import Row, WeightMatrix

@@ -24,7 +24,7 @@ from dwf_steps.reporting.tables import (
     transfer_table,
     write_table,
 )
-from dwf_steps.step import parse_settings, run
+from dwf_steps.runtime.command_line import parse_settings, run
 from dwf_steps.storage.atomic import replacing
 
 

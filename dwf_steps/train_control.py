@@ -14,9 +14,9 @@ from dwf_steps.config.controls import FreshControl, RandomInitConfig, SnapshotsC
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.device import select_device
 from dwf_steps.generators.samples import sample_names
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.zoo.training import batches_per_epoch, initial_networks, train_networks

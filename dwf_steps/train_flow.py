@@ -5,10 +5,10 @@ from pathlib import Path
 
 from dwf_steps.config.generator import FlowConfig, VelocityConfig
 from dwf_steps.config.section import Section
-from dwf_steps.device import select_device
 from dwf_steps.flow.training import train_flow as fit
 from dwf_steps.generators.flow import FlowModel, Latents, geodesics_of, source_of
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.matrix import WeightMatrix

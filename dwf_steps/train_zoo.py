@@ -12,9 +12,9 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig, Trajectory, checkpoint_names
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.device import select_device
-from dwf_steps.measure import measured
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.measure import measured
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.manifest import TRAJECTORY
 from dwf_steps.zoo.shards import write_scored_shard

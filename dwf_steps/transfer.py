@@ -12,10 +12,10 @@ from dwf_steps.config.section import Section
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import NetworkPlan
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.device import select_device
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.step import parse_settings, parser, run
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.networks import stack_states, tensors

@@ -25,9 +25,9 @@ from dwf_steps.config.zoo import (
     reference_name,
     trajectory_names,
 )
-from dwf_steps.errors import InputError
-from dwf_steps.fingerprint import file_fingerprint, fingerprint
-from dwf_steps.own_code import find_callable
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.pipeline.fingerprint import file_fingerprint, fingerprint
+from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.reporting.results import ExperimentRecord
 from dwf_steps.reporting.sweeps import swept_families
 

@@ -2,7 +2,7 @@
 
 import snakemake.exceptions
 
-from dwf_steps.run_lock import record_run, refusal
+from dwf_steps.runtime.run_lock import record_run, refusal
 
 
 class LockedDirectory(snakemake.exceptions.LockException):

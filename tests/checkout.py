@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fork_server import ForkServer
 
+FORKS = ForkServer()
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW_FILES = (
     *("Snakefile", "workflow_config.yaml", "rules", "dwf_steps", "report", "profiles", "slurm", "envs"),
@@ -84,32 +85,18 @@ class Checkout:
 
     def snakemake(self, *arguments: str, check: bool = True) -> str:
         """Run Snakemake to its end and return all it printed."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=environment() | self.variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=1200,
-        )
-        if check and done.returncode:
-            raise AssertionError(f"snakemake {' '.join(arguments)} failed:\n{done.stdout[-8000:]}")
-        return done.stdout
+        command = self.command(*arguments)
+        status, output = FORKS.run("snakemake", command[3:], self.folder, environment() | self.variables)
+        if check and status:
+            raise AssertionError(f"snakemake {' '.join(arguments)} failed:\n{output[-8000:]}")
+        return output
 
     def status(self, *arguments: str) -> str:
         """Return what `make status` prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dwf_steps.status", *arguments, "--configfile", "experiment.yaml"],
-            cwd=self.folder,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        command = [*arguments, "--configfile", "experiment.yaml"]
+        status, output = FORKS.run("dwf_steps.cli.status", command, self.folder, environment())
+        assert status == 0, output
+        return output
 
     def pending(self, *targets: str) -> set[str]:
         """Return the rules that a run would execute now (target rules left out)."""

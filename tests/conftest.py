@@ -11,7 +11,7 @@ import torch
 import yaml
 from checkout import MICRO, Checkout, copy_repository
 
-from dwf_steps import progress
+from dwf_steps.runtime import progress
 
 # Two threads that compete for a busy machine's cores wait for each other: twenty times slower than one.
 torch.set_num_threads(1)

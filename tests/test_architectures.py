@@ -13,7 +13,7 @@ from checkout import Checkout, one_cell
 from PIL import Image
 from safetensors.torch import load_file
 
-from dwf_steps.libraries import torchvision, transformers
+from dwf_steps.runtime.libraries import torchvision, transformers
 from dwf_steps.storage.networks import load_network, load_state
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dwf_steps import choose_reference as choose_reference_module
 from dwf_steps.choose_reference import ChooseReferenceSettings, choose_reference
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state
 

@@ -13,7 +13,7 @@ from dwf_steps.config.canonicalization import GitRebasin, Normalized
 from dwf_steps.config.load import load_config
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = yaml.safe_load((ROOT / "workflow_config.yaml").read_text())

@@ -9,7 +9,7 @@ from dwf_steps.config.dataset import BuiltInName, SplitsConfig
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import PARTS, Dataset
 from dwf_steps.divide_data import DivideDataSettings, divide_data
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["iris", "digits"])

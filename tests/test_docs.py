@@ -11,7 +11,7 @@ import yaml
 from checkout import TARGETS
 from snakemake.utils import update_config
 
-from dwf_steps.config.reference import CHAPTERS, json_schema, reference_page
+from dwf_steps.cli.reference import CHAPTERS, json_schema, reference_page
 from dwf_steps.config.section import Section
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
@@ -21,7 +21,7 @@ FILES = [ROOT / "workflow_config.yaml", *sorted((ROOT / "configs").glob("*.yaml"
 
 
 def test_the_configuration_reference_is_current() -> None:
-    regenerate = "run `python -m dwf_steps.config.reference`"
+    regenerate = "run `python -m dwf_steps.cli.reference`"
     assert (ROOT / "docs/configuration.md").read_text() == reference_page(), regenerate
     schema = json.loads((ROOT / "docs/workflow_config.schema.json").read_text())
     assert schema == json_schema(), regenerate

@@ -10,9 +10,9 @@ from scipy.spatial.distance import cdist
 
 import dwf_steps.evaluate_zoo as step
 from dwf_steps.evaluate_zoo import EvaluateZooSettings, evaluate_zoo
-from dwf_steps.metrics.classification import wrong
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
+from dwf_steps.tasks.classification import wrong
 
 NEIGHBOURS = 2
 

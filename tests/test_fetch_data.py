@@ -13,9 +13,9 @@ from idx_files import write_images
 
 from dwf_steps.config.dataset import IDX_FILES, SplitsConfig
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.errors import InputError
 from dwf_steps.fetch_data import fetch_data
-from dwf_steps.libraries import torchvision_datasets
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.libraries import torchvision_datasets
 
 
 def contents(folder: Path) -> dict[str, bytes]:

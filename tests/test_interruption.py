@@ -9,7 +9,7 @@ from pathlib import Path
 
 from checkout import Checkout, environment
 
-from dwf_steps.run_lock import INCOMPLETE, read_markers
+from dwf_steps.runtime.run_lock import INCOMPLETE, read_markers
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:

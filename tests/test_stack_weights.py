@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.stack_weights import StackWeightsSettings, stack_weights
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.manifest import unstack, write_shard

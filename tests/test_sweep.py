@@ -3,7 +3,7 @@
 import pytest
 
 from dwf_steps.config.sweep import Member, expand
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 
 def test_a_sweep_becomes_a_definition_for_each_value_and_experiments_ask_for_all() -> None:

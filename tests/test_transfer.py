@@ -15,8 +15,8 @@ from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.adapting import renamed, scaled
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
-from dwf_steps.errors import InputError
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import unstack, write_shard
 from dwf_steps.transfer import TransferSettings, transfer
 from dwf_steps.zoo.heads import with_new_head

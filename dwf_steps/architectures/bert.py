@@ -10,7 +10,7 @@ from torch.func import functional_call
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING
-from dwf_steps.libraries import transformers
+from dwf_steps.runtime.libraries import transformers
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection, hidden_units
 
 LOWEST = torch.finfo(torch.float32).min

@@ -17,8 +17,8 @@ from dwf_steps.config.architectures.base import SYMMETRIES, Initialisation
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.module import ModuleConfig
-from dwf_steps.errors import InputError
-from dwf_steps.own_code import find_callable
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
-from dwf_steps.libraries import torchvision
+from dwf_steps.runtime.libraries import torchvision
 from dwf_steps.symmetry.spec import PermutationSpec, Rescaling, RescalingSpec
 
 FILTER_AXES = 4  # outputs, inputs, height, width

@@ -4,7 +4,7 @@ from functools import partial
 
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.images import ViTConfig
-from dwf_steps.libraries import torchvision
+from dwf_steps.runtime.libraries import torchvision
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection, hidden_units
 
 

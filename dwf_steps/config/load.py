@@ -9,7 +9,7 @@ from dwf_steps.config.problems.experiments import problems_of
 from dwf_steps.config.section import NAME_PATTERN
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 
 def load_config(raw: Mapping[str, Any]) -> WorkflowConfig:

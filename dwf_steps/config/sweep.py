@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 SECTIONS = ("zoos", "canonicalizations", "subspaces", "generators", "recalibrations")
 REPEATED = ("seed", "reference")  # keys whose values are repetitions of the same thing, not a study

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from dwf_steps.datasets.splits import Dataset, Split
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 
 def scaled(dataset: Dataset, size: int) -> Dataset:

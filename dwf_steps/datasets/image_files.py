@@ -9,8 +9,8 @@ from PIL import Image
 
 from dwf_steps.config.dataset import ImageFiles
 from dwf_steps.datasets.images import Images
-from dwf_steps.errors import InputError
-from dwf_steps.progress import Progress
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import Progress
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dwf_steps.config.dataset import missing_files
-from dwf_steps.errors import InputError
-from dwf_steps.libraries import torchvision_datasets
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.libraries import torchvision_datasets
 
 # Data set -> torchvision's class, and what asks it for the training and the test images.
 CLASSES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 from dwf_steps.config.dataset import BUILT_IN, DatasetConfig, ImageFiles, SplitsConfig, TableFile, TextFiles
 from dwf_steps.datasets.splits import Dataset, divide
 from dwf_steps.datasets.tables import bundled_table, table_from_file
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_record
 
 

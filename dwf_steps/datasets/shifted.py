@@ -6,8 +6,8 @@ import numpy as np
 
 from dwf_steps.config.dataset import Shift
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.errors import InputError
-from dwf_steps.randomness import numpy_generator
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import numpy_generator
 
 
 def shifted_inputs(shift: Shift | None, dataset: Dataset, data_dir: Path | None) -> np.ndarray:

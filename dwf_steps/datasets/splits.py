@@ -9,7 +9,7 @@ import numpy as np
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import Shape, SplitsConfig
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 
 PARTS = ("train", "validation", "test")

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn import datasets as bundled
 
 from dwf_steps.config.dataset import Regression, TableFile
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 LOADERS = {
     "iris": bundled.load_iris,

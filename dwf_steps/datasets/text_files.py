@@ -11,9 +11,9 @@ from tokenizers import BertWordPieceTokenizer
 
 from dwf_steps.config.dataset import PADDING, TextFiles
 from dwf_steps.datasets.tables import scaled
-from dwf_steps.errors import InputError
-from dwf_steps.libraries import transformers
-from dwf_steps.randomness import numpy_generator
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.libraries import transformers
+from dwf_steps.runtime.randomness import numpy_generator
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 ALPHABET = 1000  # different characters at most that a vocabulary is made of; the others are unknown

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.errors import InputError
 from dwf_steps.flow.units import UnitTokens
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from dwf_steps.config.generator import Likelihood
 from dwf_steps.flow.fields import LAST, VelocityField
 from dwf_steps.geometry.product import ProductManifold
-from dwf_steps.progress import Progress
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.progress import Progress
+from dwf_steps.runtime.randomness import torch_generator
 
 TOGETHER = 2**23  # coordinates of gradients that are computed at a time
 

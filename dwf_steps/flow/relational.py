@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from dwf_steps.config.generator import RelationalTransformerConfig
-from dwf_steps.errors import InputError
 from dwf_steps.flow.graph import Layer, MovedNetwork
 from dwf_steps.flow.velocity import TimeEmbedding
+from dwf_steps.runtime.errors import InputError
 
 EDGES_BYTES = 2**24  # of features of edges, of networks that are computed with at a time
 KINDS = 3  # of layers and of their units: the first, those between, the last

@@ -6,7 +6,7 @@ from torch import Tensor
 from dwf_steps.config.generator import FlowSampling
 from dwf_steps.flow.fields import Field
 from dwf_steps.geometry.product import ProductManifold
-from dwf_steps.progress import Progress
+from dwf_steps.runtime.progress import Progress
 
 EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field, in one step of a solver
 

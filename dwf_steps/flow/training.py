@@ -17,8 +17,8 @@ from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.path import draw_times, geodesic_path, linear_path, linear_velocity
 from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.geometry.product import ProductManifold
-from dwf_steps.progress import Progress
-from dwf_steps.randomness import derive_seed, torch_generator
+from dwf_steps.runtime.progress import Progress
+from dwf_steps.runtime.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dwf_steps.config.generator import UnitTransformerConfig
-from dwf_steps.errors import InputError
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.flow.velocity import TimeEmbedding
+from dwf_steps.runtime.errors import InputError
 
 
 class UnitTransformer(nn.Module):

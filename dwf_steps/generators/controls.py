@@ -14,7 +14,7 @@ from dwf_steps.config.controls import (
     SoupConfig,
 )
 from dwf_steps.generators.samples import Samples
-from dwf_steps.randomness import derive_seed, numpy_generator
+from dwf_steps.runtime.randomness import derive_seed, numpy_generator
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.subspace.basis import Basis
 

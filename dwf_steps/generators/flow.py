@@ -16,7 +16,6 @@ from torch import nn
 
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.generator import AnyVelocity, FlowConfig
-from dwf_steps.errors import InputError
 from dwf_steps.flow.fields import Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.solve import integrate
@@ -24,7 +23,8 @@ from dwf_steps.flow.source import STANDARD, Source, kaiming_source
 from dwf_steps.generators.samples import Samples
 from dwf_steps.geometry.canonical_form import CanonicalForm
 from dwf_steps.geometry.product import ProductManifold
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import WeightMatrix

@@ -11,11 +11,11 @@ from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.generators.flow import FlowModel
-from dwf_steps.metrics.tasks import task_of
-from dwf_steps.own_code import find_callable
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.plugins import find_callable
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
+from dwf_steps.tasks.base import task_of
 
 
 class GuidedField:

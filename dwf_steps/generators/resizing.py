@@ -8,11 +8,11 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.errors import InputError
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.generators.flow import FlowModel
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import WeightMatrix
 
 

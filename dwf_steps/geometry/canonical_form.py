@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from dwf_steps.errors import InputError
 from dwf_steps.geometry.product import ProductManifold, Spheres
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.rescaling import rescale, scaled_incoming
 from dwf_steps.symmetry.spec import RescalingSpec

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.config.evaluation import EvaluationConfig
-from dwf_steps.metrics.classification import entropy
-from dwf_steps.metrics.tasks import task_of
 from dwf_steps.metrics.uncertainty import auroc
-from dwf_steps.randomness import numpy_generator
+from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.outputs import Outputs
+from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks.classification import entropy
 
 
 def ensemble_measures(

@@ -5,10 +5,10 @@ import pandas as pd
 
 from dwf_steps.metrics.leave_one_out import without_relatives
 from dwf_steps.metrics.novelty import wrong_set_iou
-from dwf_steps.metrics.similarity import disagreement
-from dwf_steps.metrics.tasks import task_of
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import EVERY
+from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks.similarity import disagreement
 
 
 def function_measures(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dwf_steps.progress import progress
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.centring import centred_strips
 from dwf_steps.subspace.gram import GramMatrix, distances_among

@@ -8,8 +8,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.progress import progress
-from dwf_steps.randomness import numpy_generator
+from dwf_steps.runtime.progress import progress
+from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.symmetry.canonical import align_attention
 from dwf_steps.symmetry.git_rebasin import match_weights, squared_norms

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
-from dwf_steps.metrics.tasks import Task, task_of
-from dwf_steps.progress import progress
+from dwf_steps.runtime.progress import progress
+from dwf_steps.tasks.base import Task, task_of
 
 # What the widest layer of a block of examples may take: on a CPU what its cache holds.
 ACTIVATIONS_BYTES = {"cpu": 4 * 2**20, "cuda": 2**28}

@@ -8,8 +8,8 @@ from torch import Tensor
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.recalibration import FineTune
 from dwf_steps.config.zoo import TrainingConfig
-from dwf_steps.metrics.tasks import Task
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.tasks.base import Task
 from dwf_steps.zoo.optimization import make_optimizer, take_step
 
 

@@ -17,14 +17,14 @@ from dwf_steps.config.recalibration import (
     RepairMethod,
 )
 from dwf_steps.datasets.splits import Split
-from dwf_steps.metrics.tasks import task_of
-from dwf_steps.randomness import torch_generator
 from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.fine_tune import fine_tune
 from dwf_steps.recalibration.last_layer import refit_last_layer
 from dwf_steps.recalibration.repair import repair
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.tasks.base import task_of
 
 Networks = Mapping[str, Tensor]
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from dwf_steps.config import sweep
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Cell
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays
 from dwf_steps.storage.lineage import LEVELS, benchmark_lineage
 from dwf_steps.storage.manifest import Manifest

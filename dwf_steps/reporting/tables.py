@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.metrics.uncertainty import paired_bootstrap
-from dwf_steps.randomness import numpy_generator
 from dwf_steps.reporting.results import COMPARED, KEYS, ZOO_KEYS, Collection, grouped
+from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.atomic import replacing
 
 SCORES = ("accuracy", "loss", "brier", "calibration_error", "spearman", "r2", "mean_absolute_error")

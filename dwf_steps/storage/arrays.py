@@ -9,7 +9,7 @@ from zlib import error as ZlibError
 
 import numpy as np
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing
 
 Kind = TypeVar("Kind")

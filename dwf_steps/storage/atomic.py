@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 PARTIAL = ".partial-"
 DISK_FULL = ("No space left on device", "Disk quota exceeded")

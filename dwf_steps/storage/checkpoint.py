@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import torch
 
-from dwf_steps.errors import TERMINATED, InputError
+from dwf_steps.runtime.errors import TERMINATED, InputError
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.torch_files import load_tensors
 

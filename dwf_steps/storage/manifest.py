@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing, write_json
 from dwf_steps.storage.networks import save_network
 

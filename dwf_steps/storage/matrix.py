@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_record, save_record
 
 LOWEST = -60_000.0  # log-probabilities are clipped there, where float16 still holds them

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.networks import unreadable
 
 # On bytes that are no checkpoint, or half of one, the unpickler fails wherever it happens to be.

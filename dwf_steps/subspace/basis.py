@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.config.subspace import Solver
-from dwf_steps.errors import InputError
-from dwf_steps.randomness import derive_seed
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import derive_seed
 from dwf_steps.storage.arrays import load_record, save_record
 
 FLOAT64 = float(np.finfo(np.float64).eps)

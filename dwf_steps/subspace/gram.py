@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dwf_steps.errors import InputError
-from dwf_steps.progress import progress
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.centring import centred_strips

@@ -9,7 +9,7 @@ import torch
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.canonicalization import Method, Pairing, Transfusion, WeightMatching
-from dwf_steps.randomness import numpy_generator
+from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.rescaling import normalize_incoming

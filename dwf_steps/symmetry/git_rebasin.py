@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from dwf_steps.progress import Progress
+from dwf_steps.runtime.progress import Progress
 from dwf_steps.symmetry.permutation import Permutations, unit_counts
 from dwf_steps.symmetry.spec import PermutationSpec
 

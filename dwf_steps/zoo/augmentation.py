@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from dwf_steps.config.dataset import Shape
 from dwf_steps.config.zoo import Augmentation, NetworkPlan
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.randomness import torch_generator
 
 
 def augment(

@@ -9,7 +9,7 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.randomness import torch_generator
 
 
 def with_classes(config: ArchitectureConfig, classes: int) -> ArchitectureConfig:

@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from dwf_steps.errors import InputError
-from dwf_steps.progress import progress
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.networks import unreadable
 from dwf_steps.storage.torch_files import load_tensors
 

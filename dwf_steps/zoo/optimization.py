@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import TrainingConfig
-from dwf_steps.metrics.tasks import Task
+from dwf_steps.tasks.base import Task
 
 
 def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:

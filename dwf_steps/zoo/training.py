@@ -12,12 +12,12 @@ from torch import Tensor
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.errors import InputError
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.metrics.tasks import task_of
-from dwf_steps.progress import Progress
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import Progress
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
+from dwf_steps.tasks.base import task_of
 from dwf_steps.zoo.augmentation import augment
 from dwf_steps.zoo.optimization import learning_rate, make_optimizer, take_step
 

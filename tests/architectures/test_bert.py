@@ -11,8 +11,8 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING
 from dwf_steps.export_pretrained import ExportSettings, export_pretrained
-from dwf_steps.libraries import transformers
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.libraries import transformers
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.manifest import Network, write_shard
 
 TINY = BertConfig(kind="bert", length=9, vocabulary=100, width=8, depth=2, heads=2, mlp=12)

@@ -13,8 +13,8 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import GitRebasin
-from dwf_steps.errors import InputError
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.networks import load_network, save_network
 from dwf_steps.symmetry.canonical import canonicalize, function_change
 from dwf_steps.symmetry.permutation import permute

@@ -9,8 +9,8 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.resnet import ResNetArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.canonicalization import GitRebasin
-from dwf_steps.libraries import torchvision
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.libraries import torchvision
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.symmetry.canonical import canonicalize, function_change
 from dwf_steps.symmetry.permutation import permute, unit_counts
 

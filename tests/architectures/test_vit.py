@@ -6,8 +6,8 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ViTConfig
-from dwf_steps.libraries import torchvision
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.libraries import torchvision
+from dwf_steps.runtime.randomness import torch_generator
 
 TINY = ViTConfig(kind="vit", image_size=8, width=8, depth=2, heads=2, mlp=12, classes=3)
 SMALL = ViTConfig(kind="vit", classes=10)

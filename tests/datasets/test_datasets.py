@@ -15,7 +15,7 @@ from dwf_steps.config.dataset import BUILT_IN, IDX_FILES, BuiltInName, SplitsCon
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split, divide
 from dwf_steps.datasets.tables import bundled_table
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 NOWHERE = Path("nowhere")
 TABLES: list[BuiltInName] = ["iris", "wine", "breast_cancer", "digits"]

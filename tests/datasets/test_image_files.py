@@ -13,8 +13,8 @@ from PIL import Image
 from dwf_steps.config.dataset import ImageFiles, SplitsConfig
 from dwf_steps.datasets.image_files import read_images
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.errors import InputError
 from dwf_steps.prepare_images import PrepareImagesSettings, prepare_images
+from dwf_steps.runtime.errors import InputError
 
 SIZE, CLASSES = 6, ["2", "10", "cat"]  # numbers come first, as numbers
 

@@ -15,8 +15,8 @@ from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING, SplitsConfig, TextFiles
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.text_files import SPECIAL, read_texts, train_vocabulary
-from dwf_steps.errors import InputError
 from dwf_steps.prepare_texts import PrepareTextsSettings, prepare_texts
+from dwf_steps.runtime.errors import InputError
 
 WORDS = ["The", "Süppe", "was", "good,", "bad", "not", "very", "unbearable", "bearable", "the", "end."]
 

@@ -12,9 +12,9 @@ from scipy.io import savemat
 from dwf_steps.config.dataset import BUILT_IN, BuiltInName, SplitsConfig
 from dwf_steps.datasets.images import torchvision_class, torchvision_images
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.errors import InputError
 from dwf_steps.fetch_data import fetch_data
-from dwf_steps.libraries import torchvision_datasets
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.libraries import torchvision_datasets
 
 M = {"train": 400, "test": 100}
 

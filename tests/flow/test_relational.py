@@ -9,11 +9,11 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, RelationalTransformerConfig
-from dwf_steps.errors import InputError
 from dwf_steps.flow.fields import Batch, VelocityField
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.training import train_flow
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import permute
 

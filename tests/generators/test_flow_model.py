@@ -13,12 +13,12 @@ from torch import nn
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
-from dwf_steps.errors import InputError
 from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
 

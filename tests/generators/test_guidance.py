@@ -13,13 +13,13 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, Guidance
 from dwf_steps.datasets.splits import Split
-from dwf_steps.errors import InputError
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
 from dwf_steps.generators.guidance import GuidedField, decoder_of
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.basis import Basis
 

@@ -11,10 +11,10 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.recalibration import BatchNorm, ReferenceStatistics
 from dwf_steps.datasets.splits import Split
-from dwf_steps.randomness import torch_generator
 from dwf_steps.recalibration import batch_norm
 from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.methods import recalibrate, references_of
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import Row, WeightMatrix
 
 N, EXAMPLES = 3, 40

@@ -139,7 +139,7 @@ def test_a_network_is_recalibrated_whatever_others_are_with_it(train: Split, met
 def test_only_the_examples_drawn_by_seed_play_a_part(train: Split, method: LastLayer) -> None:
     first = method.model_copy(update={"examples": 50, "seed": 3})
     order = torch.randperm(len(train))  # positions that were drawn hold the same examples
-    from dwf_steps.randomness import torch_generator
+    from dwf_steps.runtime.randomness import torch_generator
 
     drawn = torch.randperm(len(train), generator=torch_generator("recalibration", 3))[:50].numpy()
     other = Split(train.inputs[order.numpy()] + 5, train.targets[order.numpy()])

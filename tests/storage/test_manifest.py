@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Network, sha256, unstack, write_shard
 from dwf_steps.storage.networks import load_state
 

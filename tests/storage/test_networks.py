@@ -18,7 +18,7 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.base import Activation
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.networks import (
     NetworkFile,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
 
 N, HELD_OUT, D = 8, 3, 40

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix

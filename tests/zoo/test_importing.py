@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.zoo.importing import import_networks
 
 STATE = build(MLPConfig(widths=[3, 4, 2])).module().state_dict()

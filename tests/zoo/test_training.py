@@ -21,9 +21,9 @@ from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
-from dwf_steps.errors import InputError
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.randomness import torch_generator
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 from dwf_steps.zoo.training import TrainedNetworks, initial_networks, shuffled_orders, train_networks
 

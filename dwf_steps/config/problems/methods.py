@@ -18,7 +18,7 @@ from dwf_steps.config.zoo import (
     reference_name,
     trajectory_names,
 )
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 # Method -> what an architecture must state for it.
 NEEDED = {"git_rebasin": "permutation_spec", "normalized": "rescaling_spec", "transfusion": "attention_spec"}

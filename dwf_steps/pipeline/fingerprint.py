@@ -12,8 +12,8 @@ from pathlib import Path
 
 PACKAGE = "dwf_steps"
 # What a step says of its progress has no part in its result.
-WITHOUT_EFFECT = frozenset({"dwf_steps.progress"})
-ROOT = Path(__file__).resolve().parent.parent
+WITHOUT_EFFECT = frozenset({"dwf_steps.runtime.progress"})
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
@@ -81,6 +81,7 @@ def _normalised(module: str) -> str:
     return ast.dump(_tree(module))
 
 
+@cache
 def _imports(module: str) -> set[str]:
     names = set()
     for node in ast.walk(_tree(module)):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from dwf_steps.progress import PAUSE, Progress, duration, progress
+from dwf_steps.runtime.progress import PAUSE, Progress, duration, progress
 
 
 class Clock:

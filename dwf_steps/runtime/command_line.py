@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dwf_steps.errors import TERMINATED, InputError
+from dwf_steps.runtime.errors import TERMINATED, InputError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from checkout import Checkout, changed_config, environment
 
-from dwf_steps.reporting.jobs import Job, Stale, State, read_failures, stale, states
-from dwf_steps.run_lock import Holder, Marker, Run
+from dwf_steps.cli.jobs import Job, Stale, State, read_failures, stale, states
+from dwf_steps.runtime.run_lock import Holder, Marker, Run
 
 FAILING = """
 rule broken:
@@ -75,7 +75,7 @@ def test_a_changed_setting_is_told_and_files_left_over_are_listed(finished: Chec
         text = finished.status()
         listed = subprocess.run(
             [
-                *(sys.executable, "-m", "dwf_steps.status", "--stale"),
+                *(sys.executable, "-m", "dwf_steps.cli.status", "--stale"),
                 *("--configfile", "experiment.yaml"),
             ],
             cwd=finished.folder,
@@ -112,7 +112,7 @@ def test_a_changed_setting_is_told_and_files_left_over_are_listed(finished: Chec
 def test_a_mistaken_configuration_is_refused_as_by_a_run(finished: Checkout) -> None:
     with changed_config(finished, lambda config: config["zoos"]["micro"].update(seeds=-1)):
         done = subprocess.run(
-            [sys.executable, "-m", "dwf_steps.status", "--configfile", "experiment.yaml"],
+            [sys.executable, "-m", "dwf_steps.cli.status", "--configfile", "experiment.yaml"],
             cwd=finished.folder,
             env=environment(),
             capture_output=True,

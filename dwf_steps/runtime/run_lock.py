@@ -130,7 +130,7 @@ def steps_at_work() -> list[int]:
         except OSError:  # another user's, or ended at this moment
             continue
         module = next((value for key, value in pairwise(words) if key == "-m"), "")
-        if here and module.startswith("dwf_steps.") and module != "dwf_steps.status":
+        if here and module.startswith("dwf_steps.") and module != "dwf_steps.cli.status":
             found.append(int(process.name))
     return sorted(found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from dwf_steps.run_lock import Holder, Marker, Run
+from dwf_steps.runtime.run_lock import Holder, Marker, Run
 from dwf_steps.storage.atomic import PARTIAL
 
 CHECKPOINT = ".checkpoint"

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.tasks import Classification, Regression, task_of
 from dwf_steps.storage.outputs import Outputs
+from dwf_steps.tasks.base import Classification, Regression, task_of
 
 N, M, TOLERANCE = 4, 30, 0.125
 DRAWS = np.random.default_rng(0)

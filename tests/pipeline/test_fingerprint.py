@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dwf_steps import fingerprint as module
+from dwf_steps.pipeline import fingerprint as module
 
 FILES = {
     "dwf_steps/__init__.py": "",
@@ -54,10 +54,10 @@ def test_a_changed_formula_counts_for_the_steps_that_import_it_alone(package: Pa
 
 
 def test_what_is_said_of_progress_does_not_count(package: Path) -> None:
-    (package / "dwf_steps/step_a.py").write_text("from dwf_steps import progress\n")
-    (package / "dwf_steps/progress.py").write_text("PAUSE = 5\n")
+    (package / "dwf_steps/step_a.py").write_text("from dwf_steps.runtime import progress\n")
+    (package / "dwf_steps/runtime/progress.py").write_text("PAUSE = 5\n")
     before = both()
-    (package / "dwf_steps/progress.py").write_text("PAUSE = 6\n")
+    (package / "dwf_steps/runtime/progress.py").write_text("PAUSE = 6\n")
     assert both() == before
 
 

@@ -30,9 +30,9 @@ from snakemake.settings.types import (
 )
 from tabulate import tabulate
 
-from dwf_steps.progress import duration
-from dwf_steps.reporting.jobs import Job, Stale, State, last_line, read_failures, stale, states
-from dwf_steps.run_lock import Holder, Marker, Run, read_markers, read_run
+from dwf_steps.cli.jobs import Job, Stale, State, last_line, read_failures, stale, states
+from dwf_steps.runtime.progress import duration
+from dwf_steps.runtime.run_lock import Holder, Marker, Run, read_markers, read_run
 
 LISTED = 20  # lines of one kind
 PARAMS = "params have changed since last execution"  # in Snakemake's words, as is the next
@@ -168,7 +168,7 @@ def describe_stale(entries: Sequence[Stale], arguments: Sequence[str]) -> str:
     lines = _listed(
         [f"{_size(entry.size):>10}  {_files(entry.files):>11}  {entry.path}" for entry in entries]
     )
-    listing = shlex.join(["python", "-m", "dwf_steps.status", "--stale", *arguments])
+    listing = shlex.join(["python", "-m", "dwf_steps.cli.status", "--stale", *arguments])
     return "\n".join(
         [
             f"Not asked for by this configuration: {_files(files)}, {_size(size)}",

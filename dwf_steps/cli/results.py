@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from dwf_steps.errors import InputError
-from dwf_steps.step import run
+from dwf_steps.runtime.command_line import run
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.lineage import LEVELS
 
 

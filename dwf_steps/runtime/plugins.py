@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from dwf_steps.errors import InputError
+from dwf_steps.runtime.errors import InputError
 
 
 def find_callable(target: str, key: str) -> Callable[..., Any]:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dwf_steps.metrics import classification, regression
-from dwf_steps.metrics.similarity import hellinger, paired_jensen_shannon, root_mean_square
 from dwf_steps.storage.outputs import LOWEST
+from dwf_steps.tasks import classification, regression
+from dwf_steps.tasks.similarity import hellinger, paired_jensen_shannon, root_mean_square
 
 Scores = dict[str, np.ndarray]
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.special import log_softmax
 
-from dwf_steps.metrics import similarity
-from dwf_steps.metrics.similarity import disagreement, hellinger, jensen_shannon, paired_jensen_shannon
+from dwf_steps.tasks import similarity
+from dwf_steps.tasks.similarity import disagreement, hellinger, jensen_shannon, paired_jensen_shannon
 
 A, B, M, C = 4, 3, 25, 5
 

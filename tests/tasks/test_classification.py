@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from dwf_steps.metrics import classification
-from dwf_steps.metrics.classification import (
+from dwf_steps.tasks import classification
+from dwf_steps.tasks.classification import (
     accuracy,
     brier,
     entropy,

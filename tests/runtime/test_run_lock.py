@@ -14,10 +14,11 @@ import pytest
 from checkout import ROOT
 from snakemake.persistence.file import FilePersistence
 
-from dwf_steps.run_lock import Holder, cluster_jobs, read_markers, read_run, refusal, steps_at_work
+from dwf_steps.runtime.run_lock import Holder, cluster_jobs, read_markers, read_run, refusal, steps_at_work
 
 HOLD = (
-    "from pathlib import Path; from dwf_steps.run_lock import record_run; record_run(Path('locks')); input()"
+    "from pathlib import Path; from dwf_steps.runtime.run_lock import record_run; "
+    "record_run(Path('locks')); input()"
 )
 # Outputs with a name too long for one file name are divided over folders.
 LONG = "results/" + "long_" * 60 + "name.json"

@@ -5,7 +5,7 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error as their_error
 from sklearn.metrics import r2_score
 
-from dwf_steps.metrics.regression import mean_absolute_error, r2, spearman
+from dwf_steps.tasks.regression import mean_absolute_error, r2, spearman
 
 TARGETS = np.random.default_rng(0).normal(size=50).round(1)
 PREDICTIONS = TARGETS + np.random.default_rng(1).normal(size=(4, 50)).round(1)
