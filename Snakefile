@@ -24,43 +24,42 @@ include: "rules/collect.smk"
 rule all:
     default_target: True
     input:
-        TABLES,
-        FIGURES,
-        EVALUATED,
-        GENERATED,
-        PRETRAINED,
+        RUN.collected.files,
+        PATHS.evaluated,
+        PATHS.generated,
+        PATHS.pretrained,
 
 
 rule zoos:
     input:
-        zoo_manifests_of(dict.fromkeys(cell.zoo for cell in CELLS)),
+        PATHS.zoo_manifests,
 
 
 rule aligned:
     input:
-        requested("results/{zoo}/{canon}/alignment.csv"),
+        PATHS.requested("results/{zoo}/{canon}/alignment.csv"),
 
 
 rule bases:
     input:
-        requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
+        PATHS.requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
 
 
 rule flows:
     input:
-        fitted("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors"),
+        PATHS.fitted("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors"),
 
 
 rule networks:
     input:
-        GENERATED,
+        PATHS.generated,
 
 
 rule tables:
     input:
-        TABLES,
+        RUN.collected.table_files,
 
 
 rule figures:
     input:
-        FIGURES,
+        RUN.collected.figure_files,

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from subspace import BERT, RESNET18, matrix_on_disk, reading
 
-from dwf_steps.decode import DecodeSettings, decode
+from dwf_steps.decode import decode
+from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import Precision
 
@@ -46,7 +47,7 @@ def compare(folder: Path | None, k: int, n: int, d: int, dtype: Precision, repea
             with tempfile.TemporaryDirectory(dir=folder) as temporary:
                 out = Path(temporary)
                 write_samples(out / "samples.npz", k, n)
-                settings = DecodeSettings(part=0, parts=1, memory_mb=1024)
+                settings = Decode(part=0, parts=1, memory_mb=1024)
                 threads = len(os.sched_getaffinity(0))
                 os.sync()
                 started = time.perf_counter()

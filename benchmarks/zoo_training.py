@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.zoo import TrainedZoo, TrainingConfig
+from dwf_steps.config.zoo import TrainedZoo, plans_of, TrainingConfig
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.runtime.libraries import torchvision_datasets
 from dwf_steps.zoo.training import train_networks
@@ -40,7 +40,13 @@ def at_once(dataset: Dataset, n: int) -> float:
     zoo = TrainedZoo(dataset="mnist", architecture=MLPConfig(widths=WIDTHS), seeds=n)
     training = TrainingConfig(epochs=1, batch_size=BATCH)
     started = time.perf_counter()
-    train_networks(build(zoo.architecture), dataset, zoo.trainings(), training, torch.device("cpu"))
+    train_networks(
+        build(zoo.architecture),
+        dataset,
+        plans_of(range(zoo.seeds), zoo.initialisations),
+        training,
+        torch.device("cpu"),
+    )
     return time.perf_counter() - started
 
 

@@ -2,20 +2,13 @@
 
 from pathlib import Path
 
-from dwf_steps.config.section import Section
+from dwf_steps.pipeline.settings.subspace import AccumulateGram
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.gram import accumulate
 
 
-class AccumulateGramSettings(Section):
-    """Which part of how many."""
-
-    part: int
-    parts: int
-
-
-def accumulate_gram(settings: AccumulateGramSettings, weights: Path, output: Path, threads: int = 1) -> None:
+def accumulate_gram(settings: AccumulateGram, weights: Path, output: Path, threads: int = 1) -> None:
     """Write what the part's columns contribute to the Gram matrix."""
     accumulate(WeightMatrix.open(weights), settings.part, settings.parts, threads).save(output)
 
@@ -24,7 +17,7 @@ def main() -> None:
     options = parser(__doc__, "weights", "output")
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
-    settings = parse_settings(AccumulateGramSettings, args.settings)
+    settings = parse_settings(AccumulateGram, args.settings)
     accumulate_gram(settings, args.weights, args.output, args.threads)
 
 

@@ -10,11 +10,9 @@ import pandas as pd
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.canonicalization import Canonicalization
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
+from dwf_steps.pipeline.settings.canonicalize import Canonicalize
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
@@ -30,15 +28,8 @@ Networks = Mapping[str, np.ndarray]
 logger = logging.getLogger(__name__)
 
 
-class CanonicalizeSettings(Section):
-    """The methods, and what they are applied to."""
-
-    methods: Canonicalization
-    architecture: ArchitectureConfig
-
-
 def canonicalize(
-    settings: CanonicalizeSettings,
+    settings: Canonicalize,
     data: Path,
     source: Path,
     reference: Path,
@@ -117,7 +108,7 @@ def main() -> None:
     options.add_argument("--barycentre", type=Path, nargs="?", help="where a method matches to it")
     args = options.parse_args()
     canonicalize(
-        parse_settings(CanonicalizeSettings, args.settings),
+        parse_settings(Canonicalize, args.settings),
         args.data,
         args.source,
         args.reference,

@@ -5,24 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from dwf_steps.config.section import Section
+from dwf_steps.pipeline.settings.canonicalize import ChooseReference
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.manifest import Manifest, Record
+from dwf_steps.storage.manifest import Manifest, Record, last_trajectories
 from dwf_steps.storage.networks import describe, read_columns
 from dwf_steps.subspace.gram import distances_among, rough_gram
 
 BLOCK_BYTES = 2**28  # of all networks' weights that are compared at a time
-
-
-class ChooseReferenceSettings(Section):
-    """A network's name, or `medoid` of those whose trajectories (names, where they are no checkpoints) are
-    not held out."""
-
-    reference: str
-    held_out: list[str]
 
 
 def medoid(paths: list[Path]) -> int:
@@ -40,9 +32,7 @@ def medoid(paths: list[Path]) -> int:
     return int(distances_among(gram).sum(axis=1).argmin())
 
 
-def choose_reference(
-    settings: ChooseReferenceSettings, manifests: list[Path], output: Path, manifest: Path
-) -> None:
+def choose_reference(settings: ChooseReference, manifests: list[Path], output: Path, manifest: Path) -> None:
     """Copy the chosen training network into ``output``, a shard of its own.
 
     Raises
@@ -50,11 +40,13 @@ def choose_reference(
     InputError
         If there is no training network of that name, or its file changed after it was written.
     """
+    shards = [Manifest.read(path) for path in manifests]
+    held_out = last_trajectories(shards, settings.held_out)
     candidates = {
         record.name: (shard, record)
-        for shard in map(Manifest.read, manifests)
+        for shard in shards
         for record in shard.networks
-        if record.trajectory not in settings.held_out
+        if record.trajectory not in held_out
     }
     name = settings.reference
     if name == "medoid":
@@ -72,10 +64,9 @@ def choose_reference(
 
 
 def main() -> None:
-    options = parser(__doc__, "output", "manifest")
-    options.add_argument("--manifests", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "output", "manifest", several=["manifests"])
     args = options.parse_args()
-    settings = parse_settings(ChooseReferenceSettings, args.settings)
+    settings = parse_settings(ChooseReference, args.settings)
     choose_reference(settings, args.manifests, args.output, args.manifest)
 
 

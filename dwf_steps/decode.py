@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dwf_steps.config.section import Section
 from dwf_steps.generators.decoding import compare_with_float64, decode_block, decode_buffers
 from dwf_steps.generators.samples import Samples
+from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
@@ -24,16 +24,8 @@ COMPARED = 8  # column blocks that are decoded in float64 as well
 logger = logging.getLogger(__name__)
 
 
-class DecodeSettings(Section):
-    """Which part of the samples, and the memory that decoded blocks may take (MiB)."""
-
-    part: int
-    parts: int
-    memory_mb: int
-
-
 def decode(
-    settings: DecodeSettings, samples: Path, weights: Path, output: Path, manifest: Path, threads: int = 1
+    settings: Decode, samples: Path, weights: Path, output: Path, manifest: Path, threads: int = 1
 ) -> None:
     """Write one shard of networks, all side by side, column block by column block.
 
@@ -90,7 +82,7 @@ def main() -> None:
     options = parser(__doc__, "samples", "weights", "output", "manifest")
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
-    settings = parse_settings(DecodeSettings, args.settings)
+    settings = parse_settings(Decode, args.settings)
     decode(settings, args.samples, args.weights, args.output, args.manifest, args.threads)
 
 

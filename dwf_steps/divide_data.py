@@ -2,24 +2,12 @@
 
 from pathlib import Path
 
-from dwf_steps.config.dataset import DatasetConfig, SplitsConfig
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.loading import load_dataset
+from dwf_steps.pipeline.settings.data import DivideData
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 
 
-class DivideDataSettings(Section):
-    """Which data, and how they are divided."""
-
-    dataset: DatasetConfig
-    splits: SplitsConfig
-    size: int | None = None
-    """Height and width that images are scaled to."""
-    classes: list[int | None] | None = None
-    """For each class the output that stands for it."""
-
-
-def divide_data(settings: DivideDataSettings, data_dir: Path | None, output: Path) -> None:
+def divide_data(settings: DivideData, data_dir: Path | None, output: Path) -> None:
     """Write the data as networks see them."""
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
     if settings.size is not None or settings.classes is not None:
@@ -34,7 +22,7 @@ def divide_data(settings: DivideDataSettings, data_dir: Path | None, output: Pat
 def main() -> None:
     options = parser(__doc__, "data-dir", "output")
     args = options.parse_args()
-    divide_data(parse_settings(DivideDataSettings, args.settings), args.data_dir, args.output)
+    divide_data(parse_settings(DivideData, args.settings), args.data_dir, args.output)
 
 
 if __name__ == "__main__":

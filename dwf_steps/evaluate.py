@@ -10,9 +10,7 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.evaluation import EvaluationConfig
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
@@ -29,6 +27,7 @@ from dwf_steps.metrics.sets import (
     wasserstein_to_zoo,
 )
 from dwf_steps.metrics.weights import weight_measures
+from dwf_steps.pipeline.settings.evaluate import Evaluate
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.arrays import padded, save_record
@@ -42,13 +41,6 @@ from dwf_steps.subspace.gram import read_gram
 from dwf_steps.tasks.base import task_of
 
 logger = logging.getLogger(__name__)
-
-
-class EvaluateSettings(Section):
-    """What is measured."""
-
-    architecture: ArchitectureConfig
-    evaluation: EvaluationConfig
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ class Collection:
 
 
 def evaluate(
-    settings: EvaluateSettings,
+    settings: Evaluate,
     data: Path,
     networks: list[Path],
     outputs: list[Path],
@@ -148,9 +140,7 @@ def _columns(files: list[Path], matrix: WeightMatrix) -> Callable[[slice], np.nd
     return lambda columns: np.stack([read_columns(path, matrix.layout, columns) for path in files])
 
 
-def _network_measures(
-    group: Collection, settings: EvaluateSettings, train: Split, threads: int
-) -> pd.DataFrame:
+def _network_measures(group: Collection, settings: Evaluate, train: Split, threads: int) -> pd.DataFrame:
     """Return one row a network: `function_measures`, `weight_measures`, and its distances and its barrier in
     other respects."""
     frame = function_measures(group.outputs, group.training)
@@ -229,13 +219,12 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
 
 
 def main() -> None:
-    options = parser(__doc__, "data", "weights", "basis", "zoo-metrics", "destination")
-    for name in ("networks", "outputs", "gram", "zoo-outputs"):
-        options.add_argument(f"--{name}", required=True, nargs="+", type=Path)
+    several = ["networks", "outputs", "gram", "zoo-outputs"]
+    options = parser(__doc__, "data", "weights", "basis", "zoo-metrics", "destination", several=several)
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     evaluate(
-        parse_settings(EvaluateSettings, args.settings),
+        parse_settings(Evaluate, args.settings),
         args.data,
         args.networks,
         args.outputs,

@@ -7,9 +7,6 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.evaluation import EvaluationConfig
-from dwf_steps.config.section import Section
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
 from dwf_steps.metrics.leave_one_out import share_in_span, without_relatives
@@ -17,6 +14,7 @@ from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import neighbourhood_radii
 from dwf_steps.metrics.weights import training_weight_measures, weight_measures
+from dwf_steps.pipeline.settings.evaluate import EvaluateZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.arrays import evenly
@@ -29,15 +27,8 @@ from dwf_steps.tasks.base import task_of
 BLOCK_BYTES = 2**27  # of one kind of values of some training networks with all others
 
 
-class EvaluateZooSettings(Section):
-    """What is measured."""
-
-    architecture: ArchitectureConfig
-    evaluation: EvaluationConfig
-
-
 def evaluate_zoo(
-    settings: EvaluateZooSettings,
+    settings: EvaluateZoo,
     outputs: list[Path],
     weights: Path,
     gram: list[Path],
@@ -94,7 +85,7 @@ def _joined(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return frame.join(other.set_index(frame.index))
 
 
-def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix, threads: int) -> np.ndarray:
+def _realigned_distances(settings: EvaluateZoo, matrix: WeightMatrix, threads: int) -> np.ndarray:
     """Return the smallest distance to a training network that each was matched to anew, of some training
     networks, evenly spaced, and of as many held-out ones; NaN for the others."""
     n, total = matrix.n_training, len(matrix.rows)
@@ -111,12 +102,10 @@ def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix, th
 
 
 def main() -> None:
-    options = parser(__doc__, "weights", "output", "ensembles")
-    options.add_argument("--gram", required=True, nargs="+", type=Path)
-    options.add_argument("--outputs", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "weights", "output", "ensembles", several=["gram", "outputs"])
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
-    settings = parse_settings(EvaluateZooSettings, args.settings)
+    settings = parse_settings(EvaluateZoo, args.settings)
     evaluate_zoo(settings, args.outputs, args.weights, args.gram, args.output, args.ensembles, args.threads)
 
 

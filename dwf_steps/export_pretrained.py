@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 
 from dwf_steps.architectures.bert import BertArchitecture
-from dwf_steps.config.architectures.bert import BertConfig
-from dwf_steps.config.section import Section
+from dwf_steps.pipeline.settings.export import ExportPretrained
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest
@@ -16,13 +15,7 @@ from dwf_steps.storage.manifest import Manifest
 logger = logging.getLogger(__name__)
 
 
-class ExportSettings(Section):
-    """The networks' architecture."""
-
-    architecture: BertConfig
-
-
-def export_pretrained(settings: ExportSettings, data_dir: Path, networks: list[Path], output: Path) -> None:
+def export_pretrained(settings: ExportPretrained, data_dir: Path, networks: list[Path], output: Path) -> None:
     """Write a folder for every network: its weights, by hard links where the file system has them, the
     `config.json` and the tokenizer.
 
@@ -49,11 +42,10 @@ def export_pretrained(settings: ExportSettings, data_dir: Path, networks: list[P
 
 
 def main() -> None:
-    options = parser(__doc__, "data-dir", "output")
-    options.add_argument("--networks", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "data-dir", "output", several=["networks"])
     args = options.parse_args()
     export_pretrained(
-        parse_settings(ExportSettings, args.settings), args.data_dir, args.networks, args.output
+        parse_settings(ExportPretrained, args.settings), args.data_dir, args.networks, args.output
     )
 
 

@@ -6,28 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.canonicalization import Canonicalization, Matching
-from dwf_steps.config.section import Section
+from dwf_steps.pipeline.settings.canonicalize import FindBarycentre
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
-from dwf_steps.storage.manifest import Manifest, Network, write_shard
+from dwf_steps.storage.manifest import Manifest, Network, last_trajectories, write_shard
 from dwf_steps.storage.networks import load_state, network_groups, stack_states
 from dwf_steps.symmetry.barycentre import find_barycentre as find
 
 
-class FindBarycentreSettings(Section):
-    """How networks are matched to it, the methods that come before, and of which trajectories' networks
-    (names, where they are no checkpoints) it is not."""
-
-    architecture: ArchitectureConfig
-    before: Canonicalization
-    matching: Matching
-    held_out: list[str]
-
-
 def find_barycentre(
-    settings: FindBarycentreSettings, manifests: list[Path], reference: Path, output: Path, manifest: Path
+    settings: FindBarycentre, manifests: list[Path], reference: Path, output: Path, manifest: Path
 ) -> None:
     """Write the barycentre of a zoo's training networks into ``output``, a shard of its own.
 
@@ -35,11 +23,13 @@ def find_barycentre(
     manifest.
     """
     architecture = build(settings.architecture)
+    shards = [Manifest.read(path) for path in manifests]
+    held_out = last_trajectories(shards, settings.held_out)
     files = [
         shard.verified_file(record)
-        for shard in map(Manifest.read, manifests)
+        for shard in shards
         for record in shard.networks
-        if record.trajectory not in settings.held_out
+        if record.trajectory not in held_out
     ]
     (reference_file,) = Manifest.read(reference).verified_files()
 
@@ -58,10 +48,9 @@ def find_barycentre(
 
 
 def main() -> None:
-    options = parser(__doc__, "reference", "output", "manifest")
-    options.add_argument("--manifests", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "reference", "output", "manifest", several=["manifests"])
     args = options.parse_args()
-    settings = parse_settings(FindBarycentreSettings, args.settings)
+    settings = parse_settings(FindBarycentre, args.settings)
     find_barycentre(settings, args.manifests, args.reference, args.output, args.manifest)
 
 

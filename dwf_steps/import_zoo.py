@@ -5,30 +5,23 @@ from pathlib import Path
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.section import Section
+from dwf_steps.config.zoo import matching_files
 from dwf_steps.datasets.splits import Dataset
+from dwf_steps.pipeline.settings.zoo import ImportZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.zoo.importing import import_networks
 from dwf_steps.zoo.shards import write_scored_shard
 
 
-class ImportZooSettings(Section):
-    """What the files should hold."""
-
-    architecture: ArchitectureConfig
-    keys: dict[str, str]
-
-
 def import_zoo(
-    settings: ImportZooSettings,
-    files: list[Path],
+    settings: ImportZoo,
     data: Path,
     output: Path,
     manifest: Path,
 ) -> None:
-    """Check, score and copy the networks in ``files``, in that order."""
+    """Check, score and copy the shard's networks, by name in order."""
+    files = matching_files(settings.files)[settings.first : settings.first + settings.count]
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
@@ -48,10 +41,9 @@ def import_zoo(
 
 def main() -> None:
     options = parser(__doc__, "data", "output", "manifest")
-    options.add_argument("--files", required=True, nargs="+", type=Path)
     args = options.parse_args()
-    settings = parse_settings(ImportZooSettings, args.settings)
-    import_zoo(settings, args.files, args.data, args.output, args.manifest)
+    settings = parse_settings(ImportZoo, args.settings)
+    import_zoo(settings, args.data, args.output, args.manifest)
 
 
 if __name__ == "__main__":

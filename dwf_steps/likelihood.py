@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dwf_steps.config.generator import FlowConfig
-from dwf_steps.config.section import Section
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.likelihood import log_density
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.samples import Samples
+from dwf_steps.pipeline.settings.flow_analysis import Likelihood
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.arrays import evenly
@@ -23,14 +22,8 @@ from dwf_steps.subspace.basis import Basis
 logger = logging.getLogger(__name__)
 
 
-class LikelihoodSettings(Section):
-    """The flow, with the networks whose likelihood is asked for."""
-
-    flow: FlowConfig
-
-
 def likelihood(
-    settings: LikelihoodSettings, model: Path, basis: Path, weights: Path, samples: Path, output: Path
+    settings: Likelihood, model: Path, basis: Path, weights: Path, samples: Path, output: Path
 ) -> None:
     """Write one row a network: its ``kind`` ("training", "held_out" or "generated"), the ``log_density`` of
     its latents in nats, and their number, ``latents``.
@@ -80,7 +73,7 @@ def coordinates_of(basis: Basis, matrix: WeightMatrix, rows: np.ndarray) -> np.n
 
 def main() -> None:
     args = parser(__doc__, "model", "basis", "weights", "samples", "output").parse_args()
-    settings = parse_settings(LikelihoodSettings, args.settings)
+    settings = parse_settings(Likelihood, args.settings)
     likelihood(settings, args.model, args.basis, args.weights, args.samples, args.output)
 
 

@@ -4,9 +4,8 @@ import json
 import logging
 from pathlib import Path
 
-from dwf_steps.config.dataset import ImageFiles
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.image_files import read_images
+from dwf_steps.pipeline.settings.data import PrepareImages
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.arrays import save_record
 from dwf_steps.storage.atomic import replacing
@@ -14,13 +13,7 @@ from dwf_steps.storage.atomic import replacing
 logger = logging.getLogger(__name__)
 
 
-class PrepareImagesSettings(Section):
-    """Where the images lie."""
-
-    images: ImageFiles
-
-
-def prepare_images(settings: PrepareImagesSettings, output: Path) -> None:
+def prepare_images(settings: PrepareImages, output: Path) -> None:
     """Write `train.npz`, `classes.json` and, where there is a test set, `test.npz` into a folder."""
     train, test, classes = read_images(settings.images)
     with replacing(output) as partial:
@@ -34,7 +27,7 @@ def prepare_images(settings: PrepareImagesSettings, output: Path) -> None:
 
 def main() -> None:
     args = parser(__doc__, "output").parse_args()
-    prepare_images(parse_settings(PrepareImagesSettings, args.settings), args.output)
+    prepare_images(parse_settings(PrepareImages, args.settings), args.output)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ import json
 import logging
 from pathlib import Path
 
-from dwf_steps.config.dataset import PADDING, TextFiles
-from dwf_steps.config.section import Section
+from dwf_steps.config.dataset import PADDING
 from dwf_steps.datasets.text_files import read_texts
+from dwf_steps.pipeline.settings.data import PrepareTexts
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.arrays import save_record
 from dwf_steps.storage.atomic import replacing
@@ -14,13 +14,7 @@ from dwf_steps.storage.atomic import replacing
 logger = logging.getLogger(__name__)
 
 
-class PrepareTextsSettings(Section):
-    """Where the texts lie, and how they are cut."""
-
-    texts: TextFiles
-
-
-def prepare_texts(settings: PrepareTextsSettings, output: Path) -> None:
+def prepare_texts(settings: PrepareTexts, output: Path) -> None:
     """Write `train.npz`, the folder `tokenizer` and, where there are such, `test.npz` and `classes.json` into
     a folder."""
     train, test, classes, tokenizer = read_texts(settings.texts)
@@ -39,7 +33,7 @@ def prepare_texts(settings: PrepareTextsSettings, output: Path) -> None:
 
 def main() -> None:
     args = parser(__doc__, "output").parse_args()
-    prepare_texts(parse_settings(PrepareTextsSettings, args.settings), args.output)
+    prepare_texts(parse_settings(PrepareTexts, args.settings), args.output)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.recalibration import Recalibration
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
+from dwf_steps.pipeline.settings.recalibrate import Recalibrate
 from dwf_steps.recalibration.methods import recalibrate as apply_methods
 from dwf_steps.recalibration.methods import references_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
@@ -21,15 +19,8 @@ from dwf_steps.storage.networks import network_groups, stack_states, tensors
 logger = logging.getLogger(__name__)
 
 
-class RecalibrateSettings(Section):
-    """The methods, and what they are applied to."""
-
-    architecture: ArchitectureConfig
-    methods: Recalibration
-
-
 def recalibrate(
-    settings: RecalibrateSettings,
+    settings: Recalibrate,
     data: Path,
     networks: Path,
     weights: Path,
@@ -67,7 +58,7 @@ def recalibrate(
 def main() -> None:
     options = parser(__doc__, "data", "networks", "weights", "output", "manifest")
     args = options.parse_args()
-    settings = parse_settings(RecalibrateSettings, args.settings)
+    settings = parse_settings(Recalibrate, args.settings)
     recalibrate(settings, args.data, args.networks, args.weights, args.output, args.manifest)
 
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from dwf_steps.architectures import build
-from dwf_steps.config.dataset import Shift
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.recalibrate import RecalibrateSettings
+from dwf_steps.pipeline.settings.recalibrate import RecalibrateZoo
 from dwf_steps.recalibration.methods import recalibrate, references_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -16,14 +15,8 @@ from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import network_groups, tensors
 
 
-class RecalibrateZooSettings(RecalibrateSettings):
-    """The methods, and what networks are asked about besides the test set."""
-
-    out_of_distribution: Shift | None = None
-
-
 def recalibrate_zoo(
-    settings: RecalibrateZooSettings,
+    settings: RecalibrateZoo,
     data: Path,
     other_data: Path | None,
     weights: Path,
@@ -46,7 +39,7 @@ def main() -> None:
     options = parser(__doc__, "data", "weights", "output")
     options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
     args = options.parse_args()
-    settings = parse_settings(RecalibrateZooSettings, args.settings)
+    settings = parse_settings(RecalibrateZoo, args.settings)
     recalibrate_zoo(settings, args.data, args.other_data, args.weights, args.output)
 
 

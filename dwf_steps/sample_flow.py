@@ -3,13 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from dwf_steps.config.generator import FlowConfig
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.flow import sample_flow as sample
 from dwf_steps.generators.guidance import GuidedField, decoder_of
+from dwf_steps.pipeline.settings.generate import SampleFlow
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.errors import InputError
@@ -17,14 +16,8 @@ from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
 
-class SampleFlowSettings(Section):
-    """The flow, with its source and its sampling."""
-
-    flow: FlowConfig
-
-
 def sample_flow(
-    settings: SampleFlowSettings,
+    settings: SampleFlow,
     model: Path,
     basis: Path,
     output: Path,
@@ -59,7 +52,7 @@ def main() -> None:
             f"--{name}", type=Path, nargs="?", help="where networks are steered by their loss"
         )
     args = options.parse_args()
-    settings = parse_settings(SampleFlowSettings, args.settings)
+    settings = parse_settings(SampleFlow, args.settings)
     sample_flow(settings, args.model, args.basis, args.output, args.weights, args.data)
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dwf_steps.config.generator import FlowConfig
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.generators.flow import FlowModel, draw
 from dwf_steps.generators.guidance import GuidedField
 from dwf_steps.generators.resizing import resized
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.pipeline.settings.flow_analysis import SampleOtherWidths
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.manifest import finite, unstack, write_shard
@@ -23,15 +22,8 @@ from dwf_steps.storage.networks import tensors
 logger = logging.getLogger(__name__)
 
 
-class OtherWidthsSettings(Section):
-    """The flow, and the widths to sample."""
-
-    flow: FlowConfig
-    widths: list[int]
-
-
 def sample_other_widths(
-    settings: OtherWidthsSettings, model: Path, weights: Path, data: Path, output: Path, manifest: Path
+    settings: SampleOtherWidths, model: Path, weights: Path, data: Path, output: Path, manifest: Path
 ) -> None:
     """Write the networks, and with each in the manifest its test ``accuracy`` and ``loss``; names of those
     whose weights are not finite are ``failed``."""
@@ -65,7 +57,7 @@ def sample_other_widths(
 
 def main() -> None:
     args = parser(__doc__, "model", "weights", "data", "output", "manifest").parse_args()
-    settings = parse_settings(OtherWidthsSettings, args.settings)
+    settings = parse_settings(SampleOtherWidths, args.settings)
     sample_other_widths(settings, args.model, args.weights, args.data, args.output, args.manifest)
 
 

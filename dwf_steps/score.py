@@ -7,12 +7,10 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.dataset import Shift
-from dwf_steps.config.section import Section
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import predictions_of
+from dwf_steps.pipeline.settings.score import Score
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
@@ -22,14 +20,7 @@ from dwf_steps.storage.outputs import Outputs
 from dwf_steps.tasks.base import task_of
 
 
-class ScoreSettings(Section):
-    """The networks' architecture, and what they are asked about besides the test set."""
-
-    architecture: ArchitectureConfig
-    out_of_distribution: Shift | None = None
-
-
-def score(settings: ScoreSettings, data: Path, other_data: Path | None, networks: Path, output: Path) -> None:
+def score(settings: Score, data: Path, other_data: Path | None, networks: Path, output: Path) -> None:
     """Score the networks of one shard, as many in one batched pass as fit.
 
     Parameters
@@ -76,7 +67,7 @@ def main() -> None:
     options = parser(__doc__, "data", "networks", "output")
     options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
     args = options.parse_args()
-    settings = parse_settings(ScoreSettings, args.settings)
+    settings = parse_settings(Score, args.settings)
     score(settings, args.data, args.other_data, args.networks, args.output)
 
 

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from dwf_steps.config.section import Section
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
+from dwf_steps.pipeline.settings.subspace import SolveBasis
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
@@ -13,13 +13,7 @@ from dwf_steps.subspace.gram import GramMatrix, read_gram
 logger = logging.getLogger(__name__)
 
 
-class SolveBasisSettings(Section):
-    """Which subspace."""
-
-    subspace: SubspaceConfig
-
-
-def solve_basis(settings: SolveBasisSettings, gram: list[Path], weights: Path, output: Path) -> None:
+def solve_basis(settings: SolveBasis, gram: list[Path], weights: Path, output: Path) -> None:
     """Write the basis from the parts of the Gram matrix; IncrementalPCA alone reads the matrix itself."""
     basis = _solve(settings.subspace, read_gram(gram), weights)
     basis.save(output)
@@ -51,10 +45,9 @@ def _solve(subspace: SubspaceConfig, gram: GramMatrix, weights: Path) -> Basis:
 
 
 def main() -> None:
-    options = parser(__doc__, "weights", "output")
-    options.add_argument("--gram", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "weights", "output", several=["gram"])
     args = options.parse_args()
-    solve_basis(parse_settings(SolveBasisSettings, args.settings), args.gram, args.weights, args.output)
+    solve_basis(parse_settings(SolveBasis, args.settings), args.gram, args.weights, args.output)
 
 
 if __name__ == "__main__":

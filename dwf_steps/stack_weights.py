@@ -1,17 +1,17 @@
 """Stack canonical networks into the weight matrix, column block by column block."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from dwf_steps.config.matrix import MatrixConfig
-from dwf_steps.config.section import Section
+from dwf_steps.pipeline.settings.subspace import StackWeights
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.manifest import Manifest, last_trajectories, require_distinct
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.networks import describe, read_columns, stack_arrays
 from dwf_steps.storage.precision import RelativeError, convert
@@ -20,28 +20,31 @@ from dwf_steps.subspace.centring import centred_strips
 logger = logging.getLogger(__name__)
 
 
-class StackWeightsSettings(Section):
-    """Which trajectories' networks (names, where they are no checkpoints) are held out (their rows come last,
-    and no mean or basis sees them), and how the matrix is stored."""
-
-    held_out: list[str]
-    matrix: MatrixConfig
-
-
-def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output: Path) -> None:
+def stack_weights(
+    settings: StackWeights, manifests: list[Path], output: Path, distinct: Sequence[Path] = ()
+) -> None:
     """Write the matrix (n, d): training networks first, held-out networks after them.
 
     One shard, a column block of all rows, is in memory at a time; no more than ``memory_mb`` in all.
 
+    Parameters
+    ----------
+    distinct
+        Manifests of networks that were brought along, before canonicalization.
+
     Raises
     ------
     InputError
-        If a file is not the one its manifest names, or a weight is not finite.
+        If a file is not the one its manifest names, a weight is not finite, or the same network was brought
+        along twice.
     """
     files: dict[Row, Path] = {}
-    for manifest in map(Manifest.read, manifests):
-        for record, path in zip(manifest.networks, manifest.verified_files(), strict=True):
-            held_out = record.trajectory in settings.held_out
+    require_distinct([Manifest.read(path) for path in distinct])
+    shards = [Manifest.read(path) for path in manifests]
+    last = last_trajectories(shards, settings.held_out)
+    for shard in shards:
+        for record, path in zip(shard.networks, shard.verified_files(), strict=True):
+            held_out = record.trajectory in last
             files[Row(record.name, record.sha256, held_out, record.trajectory)] = path
     rows = sorted(files, key=lambda row: row.held_out)
     first = describe(files[rows[0]])
@@ -58,8 +61,8 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
             layout,
             rows,
             first.architecture,
-            settings.matrix.dtype,
-            settings.matrix.memory_mb,
+            settings.dtype,
+            settings.memory_mb,
             buffers,
         )
         error = RelativeError()
@@ -103,11 +106,10 @@ def _compare(error: RelativeError, stored: np.ndarray, block: np.ndarray, n_trai
 
 
 def main() -> None:
-    options = parser(__doc__, "output")
-    options.add_argument("--manifests", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "output", several=["manifests", "distinct"])
     args = options.parse_args()
-    settings = parse_settings(StackWeightsSettings, args.settings)
-    stack_weights(settings, args.manifests, args.output)
+    settings = parse_settings(StackWeights, args.settings)
+    stack_weights(settings, args.manifests, args.output, args.distinct)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.controls import FreshControl, RandomInitConfig, SnapshotsConfig
-from dwf_steps.config.section import Section
-from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.config.controls import RandomInitConfig, SnapshotsConfig
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig, plans_of
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.generators.samples import sample_names
+from dwf_steps.pipeline.settings.generate import TrainControl
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.checkpoint import Checkpoint, identity
@@ -28,25 +27,8 @@ Stacked = dict[str, torch.Tensor]
 logger = logging.getLogger(__name__)
 
 
-class TrainControlSettings(Section):
-    """The control, the zoo's training, and which of the networks are made here: ``count`` from the ``first``.
-
-    ``training`` is missing where the zoo was imported; ``priced_samples`` are the networks of the generator
-    whose cost is to be equalled, ``zoo_trainings`` the networks that the zoo trained.
-    """
-
-    control: FreshControl
-    architecture: ArchitectureConfig
-    training: TrainingConfig | None
-    initialisations: list[str]
-    first: int
-    count: int
-    priced_samples: int = 1
-    zoo_trainings: int = 1
-
-
 def train_control(
-    settings: TrainControlSettings,
+    settings: TrainControl,
     data: Path,
     generating: list[Path],
     training: list[Path],
@@ -104,16 +86,10 @@ def train_control(
     )
 
 
-def plans(settings: TrainControlSettings) -> list[NetworkPlan]:
+def plans(settings: TrainControl) -> list[NetworkPlan]:
     """Return the networks to make: each with a seed that no network of the zoo has."""
-    control, kinds = settings.control, settings.initialisations
-    start = FIRST_SEED + 10**6 * control.sampling.seed + settings.first
-    return [
-        NetworkPlan.model_validate(
-            {"name": f"seed-{seed}", "seed": seed, "initialisation": kinds[seed % len(kinds)]}
-        )
-        for seed in range(start, start + settings.count)
-    ]
+    start = FIRST_SEED + 10**6 * settings.control.sampling.seed + settings.first
+    return plans_of(range(start, start + settings.count), settings.initialisations)
 
 
 def zoo_epochs(training: TrainingConfig, zoo: list[Path]) -> float:
@@ -126,11 +102,11 @@ def zoo_epochs(training: TrainingConfig, zoo: list[Path]) -> float:
 
 
 def steps_at_equal_cost(
-    settings: TrainControlSettings, whole: int, generating: list[Path], training: list[Path]
+    settings: TrainControl, whole: int, generating: list[Path], training: list[Path]
 ) -> int:
     """Return for how many steps each network is trained: the share of the zoo's ``whole`` training that takes
     as long as generating a network does; a step at least, and never more than the whole."""
-    generated = _seconds(generating) / settings.priced_samples
+    generated = _seconds(generating) / settings.matched_samples
     trained = _seconds(training) / settings.zoo_trainings
     return int(np.clip(round(whole * generated / trained), 1, whole))
 
@@ -138,7 +114,7 @@ def steps_at_equal_cost(
 def snapshots(
     architecture: Architecture,
     dataset: Dataset,
-    settings: TrainControlSettings,
+    settings: TrainControl,
     control: SnapshotsConfig,
     training: TrainingConfig,
 ) -> tuple[Stacked, int]:
@@ -160,15 +136,13 @@ def _seconds(benchmarks: list[Path]) -> float:
 
 
 def main() -> None:
-    options = parser(__doc__, "data", "output", "manifest")
+    options = parser(__doc__, "data", "output", "manifest", several=["training", "zoo"])
     options.add_argument("--generating", nargs="*", default=[], type=Path)
-    options.add_argument("--training", nargs="*", default=[], type=Path)
-    options.add_argument("--zoo", nargs="*", default=[], type=Path)
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     args = options.parse_args()
-    settings = parse_settings(TrainControlSettings, args.settings)
+    settings = parse_settings(TrainControl, args.settings)
     train_control(
         settings,
         args.data,

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from dwf_steps.config.generator import FlowConfig, VelocityConfig
-from dwf_steps.config.section import Section
+from dwf_steps.config.generator import VelocityConfig
 from dwf_steps.flow.training import train_flow as fit
 from dwf_steps.generators.flow import FlowModel, Latents, geodesics_of, source_of
+from dwf_steps.pipeline.settings.generate import TrainFlow
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.atomic import replacing
@@ -17,14 +17,8 @@ from dwf_steps.subspace.basis import Basis
 logger = logging.getLogger(__name__)
 
 
-class TrainFlowSettings(Section):
-    """The flow; how it is sampled plays no part."""
-
-    flow: FlowConfig
-
-
 def train_flow(
-    settings: TrainFlowSettings,
+    settings: TrainFlow,
     basis: Path,
     weights: Path,
     output: Path,
@@ -68,7 +62,7 @@ def main() -> None:
     )
     options.add_argument("--checkpoint-seconds", type=float, default=20.0, help="between two checkpoints")
     args = options.parse_args()
-    settings = parse_settings(TrainFlowSettings, args.settings)
+    settings = parse_settings(TrainFlow, args.settings)
     train_flow(
         settings, args.basis, args.weights, args.output, args.losses, args.code, args.checkpoint_seconds
     )

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.section import Section
-from dwf_steps.config.zoo import NetworkPlan, TrainingConfig, Trajectory, checkpoint_names
+from dwf_steps.config.zoo import NetworkPlan, checkpoint_names, plans_of
 from dwf_steps.datasets.splits import Dataset
+from dwf_steps.pipeline.settings.zoo import TrainZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.measure import measured
@@ -21,15 +20,6 @@ from dwf_steps.zoo.shards import write_scored_shard
 from dwf_steps.zoo.training import TrainedNetworks, batches_per_epoch, train_networks
 
 logger = logging.getLogger(__name__)
-
-
-class TrainZooSettings(Section):
-    """What decides a shard's networks."""
-
-    architecture: ArchitectureConfig
-    training: TrainingConfig
-    networks: list[NetworkPlan]
-    trajectory: Trajectory | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,7 @@ class _Shard:
 
 
 def train_zoo(
-    settings: TrainZooSettings,
+    settings: TrainZoo,
     data: Path,
     output: Path,
     manifest: Path,
@@ -52,7 +42,8 @@ def train_zoo(
     scores."""
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
-    architecture, plans = build(settings.architecture), settings.networks
+    seeds = range(settings.first, settings.first + settings.count)
+    architecture, plans = build(settings.architecture), plans_of(seeds, settings.initialisations)
     checkpoint = Checkpoint(
         output.with_name(f"{output.name}.checkpoint"),
         identity(settings.model_dump_json(), code, dataset.train.inputs.tobytes()),
@@ -99,7 +90,7 @@ def main() -> None:
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     args = options.parse_args()
-    settings = parse_settings(TrainZooSettings, args.settings)
+    settings = parse_settings(TrainZoo, args.settings)
     with measured(args.measured):
         train_zoo(settings, args.data, args.output, args.manifest, args.code)
 

@@ -7,13 +7,11 @@ import pandas as pd
 from torch import Tensor
 
 from dwf_steps.architectures import build
-from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.section import Section
-from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import NetworkPlan
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.pipeline.settings.transfer import Transfer
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.atomic import replacing
@@ -25,14 +23,7 @@ from dwf_steps.zoo.training import batches_per_epoch, train_networks
 logger = logging.getLogger(__name__)
 
 
-class TransferSettings(Section):
-    """The networks' architecture, and where they are taken to."""
-
-    architecture: ArchitectureConfig
-    transfer: TransferConfig
-
-
-def transfer(settings: TransferSettings, data: Path, networks: list[Path], output: Path) -> None:
+def transfer(settings: Transfer, data: Path, networks: list[Path], output: Path) -> None:
     """Write one row a network and epoch, epoch 0 being the network as it is: test accuracy and loss.
 
     A network that failed, or whose weights are no longer finite, has no scores.
@@ -58,7 +49,7 @@ def transfer(settings: TransferSettings, data: Path, networks: list[Path], outpu
         frame.to_csv(partial)
 
 
-def _scores(settings: TransferSettings, dataset: Dataset, files: list[Path]) -> pd.DataFrame:
+def _scores(settings: Transfer, dataset: Dataset, files: list[Path]) -> pd.DataFrame:
     config = settings.transfer
     start = tensors(stack_states(files), select_device())
     architecture = build(settings.architecture)
@@ -97,10 +88,9 @@ def _scores(settings: TransferSettings, dataset: Dataset, files: list[Path]) -> 
 
 
 def main() -> None:
-    options = parser(__doc__, "data", "output")
-    options.add_argument("--networks", required=True, nargs="+", type=Path)
+    options = parser(__doc__, "data", "output", several=["networks"])
     args = options.parse_args()
-    settings = parse_settings(TransferSettings, args.settings)
+    settings = parse_settings(Transfer, args.settings)
     transfer(settings, args.data, args.networks, args.output)
 
 

@@ -1,9 +1,18 @@
 """Canonicalization: one shard a job, all aligned to the same reference, or to the same mean."""
 
+from dwf_steps.pipeline.settings.canonicalize import Canonicalize, ChooseReference, FindBarycentre
+
+reference_shards = PATHS.reference_shards
+zoo_shards = PATHS.zoo_shards("results/{zoo}/zoo/shard-*.json")
+aligned_tables = PATHS.zoo_shards("results/{zoo}/{canon}/aligned/shard-*.csv")
+choose_reference = RUN.step(ChooseReference)
+find_barycentre = RUN.step(FindBarycentre)
+canonicalize = RUN.step(Canonicalize)
+
 
 rule choose_reference:
     input:
-        manifests=reference_manifests,
+        manifests=reference_shards,
     output:
         network=directory("results/{zoo}/{canon}/reference"),
         manifest="results/{zoo}/{canon}/reference.json",
@@ -12,19 +21,20 @@ rule choose_reference:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(choose_reference_work),
-        runtime=minutes(choose_reference_work),
+        mem_mb=choose_reference.mem_mb,
+        runtime=choose_reference.runtime,
     params:
-        settings=reference_settings,
-        code=fingerprint("dwf_steps.choose_reference"),
+        settings=choose_reference.settings,
+        manifests=reference_shards.argument,
+        code=choose_reference.code,
     shell:
-        "python -m dwf_steps.choose_reference --settings {params.settings:q} --manifests {input.manifests}"
+        "python -m dwf_steps.choose_reference --settings {params.settings:q} --manifests {params.manifests:q}"
         " --output {output.network} --manifest {output.manifest} > {log} 2>&1"
 
 
 rule find_barycentre:
     input:
-        manifests=shard_paths("results/{zoo}/zoo/shard-{shard}.json"),
+        manifests=zoo_shards,
         reference="results/{zoo}/{canon}/reference",
         reference_manifest="results/{zoo}/{canon}/reference.json",
     output:
@@ -35,17 +45,18 @@ rule find_barycentre:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/find_barycentre.tsv"
     wildcard_constraints:
-        canon=one_of(TO_BARYCENTRE),
+        canon=one_of(EXPERIMENT.to_barycentre),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(find_barycentre_work),
-        runtime=minutes(find_barycentre_work),
+        mem_mb=find_barycentre.mem_mb,
+        runtime=find_barycentre.runtime,
     params:
-        settings=barycentre_settings,
-        code=fingerprint("dwf_steps.find_barycentre"),
+        settings=find_barycentre.settings,
+        manifests=zoo_shards.argument,
+        code=find_barycentre.code,
     shell:
-        "python -m dwf_steps.find_barycentre --settings {params.settings:q} --manifests {input.manifests}"
+        "python -m dwf_steps.find_barycentre --settings {params.settings:q} --manifests {params.manifests:q}"
         " --reference {input.reference_manifest} --output {output.network} --manifest {output.manifest}"
         " > {log} 2>&1"
 
@@ -56,10 +67,10 @@ rule canonicalize:
         manifest="results/{zoo}/zoo/shard-{shard}.json",
         reference="results/{zoo}/{canon}/reference",
         reference_manifest="results/{zoo}/{canon}/reference.json",
-        barycentre=barycentre_manifest,
+        barycentre=PATHS.barycentre,
         data="results/{zoo}/data.npz",
     output:
-        networks=intermediate(directory("results/{zoo}/{canon}/aligned/shard-{shard}")),
+        networks=RUN.intermediate(directory("results/{zoo}/{canon}/aligned/shard-{shard}")),
         manifest="results/{zoo}/{canon}/aligned/shard-{shard}.json",
         table="results/{zoo}/{canon}/aligned/shard-{shard}.csv",
     log:
@@ -69,11 +80,11 @@ rule canonicalize:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(canonicalize_work),
-        runtime=minutes(canonicalize_work),
+        mem_mb=canonicalize.mem_mb,
+        runtime=canonicalize.runtime,
     params:
-        settings=canonicalize_settings,
-        code=fingerprint("dwf_steps.canonicalize"),
+        settings=canonicalize.settings,
+        code=canonicalize.code,
     shell:
         "python -m dwf_steps.canonicalize --settings {params.settings:q} --source {input.manifest}"
         " --reference {input.reference_manifest} --barycentre {input.barycentre} --data {input.data}"
@@ -82,7 +93,7 @@ rule canonicalize:
 
 rule gather_alignment:
     input:
-        shard_paths("results/{zoo}/{canon}/aligned/shard-{shard}.csv"),
+        aligned_tables,
     output:
         "results/{zoo}/{canon}/alignment.csv",
     log:
@@ -90,5 +101,8 @@ rule gather_alignment:
     localrule: True
     conda:
         "../envs/environment.yaml"
+    params:
+        tables=aligned_tables.argument,
+        code=RUN.code("gather_alignment"),
     shell:
-        "awk 'NR == 1 || FNR > 1' {input} > {output} 2> {log}"
+        "python -m dwf_steps.gather_alignment --tables {params.tables:q} --output {output} > {log} 2>&1"

@@ -1,22 +1,26 @@
 """Tables and figures of everything the experiments ask for."""
 
+from dwf_steps.pipeline.collected import reported
+
+COLLECTED = RUN.collected
+
 
 report: "../report/workflow.rst"
 
 
 rule tabulate:
     input:
-        measures=expand("{file}", file=EVALUATED),
-        zoo_measures=ZOO_EVALUATED,
-        transfers=TRANSFERRED,
-        likelihoods=LIKELY,
-        other_widths=OTHER_WIDTHS,
-        alignments=requested("results/{zoo}/{canon}/alignment.csv"),
-        generated=GENERATED,
-        benchmarks=benchmarks,
+        measures=PATHS.evaluated,
+        zoo_measures=PATHS.zoo_evaluated,
+        transfers=PATHS.transferred,
+        likelihoods=PATHS.likelihoods,
+        other_widths=PATHS.other_widths,
+        alignments=PATHS.requested("results/{zoo}/{canon}/alignment.csv"),
+        generated=PATHS.generated,
+        benchmarks=PATHS.benchmarks,
     output:
-        [reported("tables", name, "csv") for name in TABLE_NAMES],
-        expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["md", "tex"]),
+        [reported(COLLECTED, "tables", name, "csv", report) for name in COLLECTED.tables],
+        expand("results/tables/{table}.{kind}", table=COLLECTED.tables, kind=["md", "tex"]),
         record="results/tables/experiment.json",
         summary="results/summary.md",
     log:
@@ -27,9 +31,9 @@ rule tabulate:
         mem_mb=2000,
         runtime=15,
     params:
-        settings=record_settings,
-        scope=scope,
-        code=fingerprint("dwf_steps.tabulate"),
+        settings=RUN.record,
+        scope=RUN.scope,
+        code=RUN.code("tabulate"),
     shell:
         "python -m dwf_steps.tabulate results --settings {params.settings:q} --output results/tables"
         " --summary {output.summary} > {log} 2>&1"
@@ -37,16 +41,16 @@ rule tabulate:
 
 rule plot:
     input:
-        measures=expand("{file}", file=EVALUATED),
-        zoo_measures=ZOO_EVALUATED,
-        transfers=TRANSFERRED,
-        bases=requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
-        losses=fitted("results/{zoo}/{canon}/{subspace}/{generator}/training.csv"),
-        tables=expand("results/tables/{table}.csv", table=TABLE_NAMES),
+        measures=PATHS.evaluated,
+        zoo_measures=PATHS.zoo_evaluated,
+        transfers=PATHS.transferred,
+        bases=PATHS.requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
+        losses=PATHS.fitted("results/{zoo}/{canon}/{subspace}/{generator}/training.csv"),
+        tables=expand("results/tables/{table}.csv", table=COLLECTED.tables),
         record="results/tables/experiment.json",
     output:
-        [reported("figures", name, "png") for name in FIGURE_NAMES],
-        expand("results/figures/{figure}.pdf", figure=FIGURE_NAMES),
+        [reported(COLLECTED, "figures", name, "png", report) for name in COLLECTED.figures],
+        expand("results/figures/{figure}.pdf", figure=COLLECTED.figures),
     log:
         "results/logs/plot.log",
     conda:
@@ -55,7 +59,7 @@ rule plot:
         mem_mb=2000,
         runtime=15,
     params:
-        scope=scope,
-        code=fingerprint("dwf_steps.plot"),
+        scope=RUN.scope,
+        code=RUN.code("plot"),
     shell:
         "python -m dwf_steps.plot results --output results/figures > {log} 2>&1"

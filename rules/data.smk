@@ -1,7 +1,11 @@
 """Data sets that no dependency ships."""
 
+from dwf_steps.config.dataset import FETCHED
+from dwf_steps.pipeline.settings.data import DivideData, PrepareImages, PrepareTexts
 
-include: "data_inputs.smk"
+prepare_images = RUN.step(PrepareImages)
+prepare_texts = RUN.step(PrepareTexts)
+divide_data = RUN.step(DivideData)
 
 
 # Fetched once for every zoo that asks for it, and where Snakemake runs: compute nodes may have no internet.
@@ -18,10 +22,10 @@ rule fetch_data:
     conda:
         "../envs/environment.yaml"
     resources:
-        data_dir=str(CONFIG.data_dir),
+        data_dir=str(EXPERIMENT.config.data_dir),
     params:
         dataset="{dataset}",
-        code=fingerprint("dwf_steps.fetch_data"),
+        code=RUN.code("fetch_data"),
     shell:
         "python -m dwf_steps.fetch_data {params.dataset} --data-dir {resources.data_dir:q} --output {output}"
         " > {log} 2>&1"
@@ -29,50 +33,50 @@ rule fetch_data:
 
 rule prepare_images:
     input:
-        own_images,
+        PATHS.own_files,
     output:
         directory("results/data/{dataset}"),
     log:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
-        dataset=one_of(IMAGES),
+        dataset=one_of(PATHS.images),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(prepare_images_work),
-        runtime=minutes(prepare_images_work),
+        mem_mb=prepare_images.mem_mb,
+        runtime=prepare_images.runtime,
     params:
-        settings=image_settings,
-        code=fingerprint("dwf_steps.prepare_images"),
+        settings=prepare_images.settings,
+        code=prepare_images.code,
     shell:
         "python -m dwf_steps.prepare_images --settings {params.settings:q} --output {output} > {log} 2>&1"
 
 
 rule prepare_texts:
     input:
-        own_texts,
+        PATHS.own_files,
     output:
         directory("results/data/{dataset}"),
     log:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
-        dataset=one_of(TEXTS),
+        dataset=one_of(PATHS.texts),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(prepare_texts_work),
-        runtime=minutes(prepare_texts_work),
+        mem_mb=prepare_texts.mem_mb,
+        runtime=prepare_texts.runtime,
     params:
-        settings=text_settings,
-        code=fingerprint("dwf_steps.prepare_texts"),
+        settings=prepare_texts.settings,
+        code=prepare_texts.code,
     shell:
         "python -m dwf_steps.prepare_texts --settings {params.settings:q} --output {output} > {log} 2>&1"
 
 
 rule divide_data:
     input:
-        data=zoo_data,
-        table=own_table,
+        data=PATHS.zoo_data,
+        table=PATHS.own_table,
     output:
         "results/{zoo}/data.npz",
     log:
@@ -81,11 +85,11 @@ rule divide_data:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(divide_data_work),
-        runtime=minutes(divide_data_work),
+        mem_mb=divide_data.mem_mb,
+        runtime=divide_data.runtime,
     params:
-        settings=data_settings,
-        code=fingerprint("dwf_steps.divide_data"),
+        settings=divide_data.settings,
+        code=divide_data.code,
     shell:
         "python -m dwf_steps.divide_data --settings {params.settings:q} --data-dir {input.data} --output {output}"
         " > {log} 2>&1"
@@ -93,4 +97,4 @@ rule divide_data:
 
 rule datasets:
     input:
-        data_sets_of(dict.fromkeys(cell.zoo for cell in CELLS)),
+        PATHS.datasets,

@@ -1,5 +1,15 @@
 """Measures: the zoo's networks among themselves, generated networks against the zoo."""
 
+from dwf_steps.pipeline.paths import CELL, EVALUATED, GENERATOR
+from dwf_steps.pipeline.settings.evaluate import Evaluate, EvaluateZoo
+
+generated_networks = PATHS.generated_shards(f"{GENERATOR}/networks/shard-*")
+generated_manifests = PATHS.generated_shards(f"{GENERATOR}/networks/shard-*.json")
+generated_outputs = PATHS.generated_shards(f"{CELL}/outputs/shard-*.npz")
+zoo_outputs = PATHS.zoo_outputs
+evaluate_zoo = RUN.step(EvaluateZoo)
+evaluate = RUN.step(Evaluate)
+
 
 rule evaluate_zoo:
     input:
@@ -13,26 +23,26 @@ rule evaluate_zoo:
         "results/logs/{zoo}/{canon}/evaluate_zoo-{recalibration}.log",
     conda:
         "../envs/environment.yaml"
-    threads: matrix_threads
+    threads: evaluate_zoo.threads
     resources:
-        mem_mb=memory(evaluate_zoo_work),
-        runtime=minutes(evaluate_zoo_work),
+        mem_mb=evaluate_zoo.mem_mb,
+        runtime=evaluate_zoo.runtime,
     params:
-        settings=evaluate_zoo_settings,
-        code=fingerprint("dwf_steps.evaluate_zoo"),
+        settings=evaluate_zoo.settings,
+        outputs=zoo_outputs.argument,
+        gram=gram_parts.argument,
+        code=evaluate_zoo.code,
     shell:
-        "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --threads {threads} --outputs {input.outputs}"
-        " --weights {input.weights} --gram {input.gram} --output {output.metrics}"
+        "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --threads {threads} --outputs {params.outputs:q}"
+        " --weights {input.weights} --gram {params.gram:q} --output {output.metrics}"
         " --ensembles {output.ensembles} > {log} 2>&1"
 
 
 rule evaluate:
     input:
-        networks=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
-        manifests=generated_shards("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json"),
-        outputs=generated_shards(
-            "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/outputs/shard-{shard}.npz"
-        ),
+        networks=generated_networks,
+        manifests=generated_manifests,
+        outputs=generated_outputs,
         weights="results/{zoo}/{canon}/weights.zarr",
         gram=gram_parts,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
@@ -40,26 +50,27 @@ rule evaluate:
         zoo_metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
         data="results/{zoo}/data.npz",
     output:
-        expand(
-            "results/{{zoo}}/{{canon}}/{{subspace}}/{{generator}}/{{recalibration}}/{name}",
-            name=["metrics.csv", "sets.csv", "ensembles.csv", "items.npz"],
-        ),
+        [f"{CELL}/{name}" for name in EVALUATED],
     log:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/evaluate.log",
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/evaluate.tsv"
     conda:
         "../envs/environment.yaml"
-    threads: matrix_threads
+    threads: evaluate.threads
     resources:
-        mem_mb=memory(evaluate_work),
-        runtime=minutes(evaluate_work),
+        mem_mb=evaluate.mem_mb,
+        runtime=evaluate.runtime,
     params:
-        settings=evaluate_settings,
+        settings=evaluate.settings,
+        networks=generated_manifests.argument,
+        outputs=generated_outputs.argument,
+        gram=gram_parts.argument,
+        zoo_outputs=zoo_outputs.argument,
         destination=subpath(output[0], parent=True),
-        code=fingerprint("dwf_steps.evaluate"),
+        code=evaluate.code,
     shell:
         "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data {input.data}"
-        " --networks {input.manifests} --outputs {input.outputs} --weights {input.weights}"
-        " --gram {input.gram} --basis {input.basis} --zoo-outputs {input.zoo_outputs}"
+        " --networks {params.networks:q} --outputs {params.outputs:q} --weights {input.weights}"
+        " --gram {params.gram:q} --basis {input.basis} --zoo-outputs {params.zoo_outputs:q}"
         " --zoo-metrics {input.zoo_metrics} --destination {params.destination} > {log} 2>&1"

@@ -1,11 +1,15 @@
 """Generated networks in the form of other libraries."""
 
+from dwf_steps.pipeline.settings.export import ExportPretrained
+
+export_pretrained = RUN.step(ExportPretrained)
+
 
 rule export_pretrained:
     input:
-        networks=all_recalibrated("{folder}/shard-{shard}"),
-        manifests=all_recalibrated("{folder}/shard-{shard}.json"),
-        data=zoo_data,
+        networks=recalibrated_shards,
+        manifests=recalibrated_manifests,
+        data=PATHS.zoo_data,
     output:
         directory("results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/pretrained"),
     log:
@@ -13,11 +17,12 @@ rule export_pretrained:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(export_pretrained_work),
-        runtime=minutes(export_pretrained_work),
+        mem_mb=export_pretrained.mem_mb,
+        runtime=export_pretrained.runtime,
     params:
-        settings=export_settings,
-        code=fingerprint("dwf_steps.export_pretrained"),
+        settings=export_pretrained.settings,
+        networks=recalibrated_manifests.argument,
+        code=export_pretrained.code,
     shell:
         "python -m dwf_steps.export_pretrained --settings {params.settings:q} --data-dir {input.data}"
-        " --networks {input.manifests} --output {output} > {log} 2>&1"
+        " --networks {params.networks:q} --output {output} > {log} 2>&1"

@@ -1,9 +1,14 @@
 """What flows are good for besides networks like those they were trained on."""
 
+from dwf_steps.pipeline.settings.flow_analysis import Likelihood, SampleOtherWidths
+
+likelihood = RUN.step(Likelihood)
+sample_other_widths = RUN.step(SampleOtherWidths)
+
 
 rule likelihood:
     input:
-        model=model_of,
+        model=PATHS.model,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
         weights="results/{zoo}/{canon}/weights.zarr",
         samples="results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
@@ -12,16 +17,16 @@ rule likelihood:
     log:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/likelihood.log",
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(EXPERIMENT.flows),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(likelihood_work, accelerated=True),
-        runtime=minutes(likelihood_work, accelerated=True),
-        gpu=gpus(likelihood_work),
+        mem_mb=likelihood.mem_mb,
+        runtime=likelihood.runtime,
+        gpu=likelihood.gpu,
     params:
-        settings=likelihood_settings,
-        code=fingerprint("dwf_steps.likelihood"),
+        settings=likelihood.settings,
+        code=likelihood.code,
     shell:
         "python -m dwf_steps.likelihood --settings {params.settings:q} --model {input.model}"
         " --basis {input.basis} --weights {input.weights} --samples {input.samples} --output {output}"
@@ -30,26 +35,26 @@ rule likelihood:
 
 rule sample_other_widths:
     input:
-        model=model_of,
+        model=PATHS.model,
         weights="results/{zoo}/{canon}/weights.zarr",
-        data=steering_data,
+        data=PATHS.steering_data,
     output:
         networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}"),
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}.json",
     log:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/other_widths-{widths}.log",
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(EXPERIMENT.flows),
         widths=r"\d+(-\d+)+",
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(sample_other_widths_work, accelerated=True),
-        runtime=minutes(sample_other_widths_work, accelerated=True),
-        gpu=gpus(sample_other_widths_work),
+        mem_mb=sample_other_widths.mem_mb,
+        runtime=sample_other_widths.runtime,
+        gpu=sample_other_widths.gpu,
     params:
-        settings=other_widths_settings,
-        code=fingerprint("dwf_steps.sample_other_widths"),
+        settings=sample_other_widths.settings,
+        code=sample_other_widths.code,
     shell:
         "python -m dwf_steps.sample_other_widths --settings {params.settings:q} --model {input.model}"
         " --weights {input.weights} --data {input.data} --output {output.networks} --manifest {output.manifest}"

@@ -1,5 +1,16 @@
 """Generators: flows are trained and integrated, controls are drawn; all are decoded alike."""
 
+from dwf_steps.pipeline.paths import filled
+from dwf_steps.pipeline.settings.generate import Decode, SampleControl, SampleFlow, TrainControl, TrainFlow
+
+zoo_costs = PATHS.zoo_costs
+matched_zoo = PATHS.matched_zoo
+train_flow = RUN.step(TrainFlow)
+sample_flow = RUN.step(SampleFlow)
+sample_control = RUN.step(SampleControl)
+train_control = RUN.step(TrainControl)
+decode = RUN.step(Decode)
+
 
 rule train_flow:
     input:
@@ -13,16 +24,16 @@ rule train_flow:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv"
     wildcard_constraints:
-        generator=one_of(FITTED_BY.values()),
+        generator=one_of(EXPERIMENT.fitted_by.values()),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(train_flow_work, accelerated=True),
-        runtime=minutes(train_flow_work, accelerated=True),
-        gpu=gpus(train_flow_work),
+        mem_mb=train_flow.mem_mb,
+        runtime=train_flow.runtime,
+        gpu=train_flow.gpu,
     params:
-        settings=flow_training_settings,
-        code=fingerprint("dwf_steps.train_flow"),
+        settings=train_flow.settings,
+        code=train_flow.code,
     shell:
         "python -m dwf_steps.train_flow --settings {params.settings:q} --code {params.code}"
         " --basis {input.basis} --weights {input.weights} --output {output.model} --losses {output.losses}"
@@ -31,10 +42,10 @@ rule train_flow:
 
 rule sample_flow:
     input:
-        model=model_of,
+        model=PATHS.model,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-        weights=if_guided("results/{zoo}/{canon}/weights.zarr"),
-        data=if_guided(steering_data),
+        weights=PATHS.if_guided(filled("results/{zoo}/{canon}/weights.zarr")),
+        data=PATHS.if_guided(PATHS.steering_data),
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
     log:
@@ -42,16 +53,16 @@ rule sample_flow:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(EXPERIMENT.flows),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(sample_flow_work, accelerated=True),
-        runtime=minutes(sample_flow_work, accelerated=True),
-        gpu=gpus(sample_flow_work),
+        mem_mb=sample_flow.mem_mb,
+        runtime=sample_flow.runtime,
+        gpu=sample_flow.gpu,
     params:
-        settings=sample_flow_settings,
-        code=fingerprint("dwf_steps.sample_flow"),
+        settings=sample_flow.settings,
+        code=sample_flow.code,
     shell:
         "python -m dwf_steps.sample_flow --settings {params.settings:q} --model {input.model}"
         " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output} > {log} 2>&1"
@@ -67,15 +78,15 @@ rule sample_control:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
     wildcard_constraints:
-        generator=one_of(CONTROLS),
+        generator=one_of(EXPERIMENT.drawn_controls),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(sample_control_work),
-        runtime=minutes(sample_control_work),
+        mem_mb=sample_control.mem_mb,
+        runtime=sample_control.runtime,
     params:
-        settings=control_settings,
-        code=fingerprint("dwf_steps.sample_control"),
+        settings=sample_control.settings,
+        code=sample_control.code,
     shell:
         "python -m dwf_steps.sample_control --settings {params.settings:q} --basis {input.basis}"
         " --output {output} > {log} 2>&1"
@@ -84,9 +95,9 @@ rule sample_control:
 rule train_control:
     input:
         data="results/{zoo}/data.npz",
-        generating=generator_costs,
+        generating=PATHS.generator_costs,
         training=zoo_costs,
-        zoo=priced_zoo,
+        zoo=matched_zoo,
     output:
         networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
@@ -95,20 +106,22 @@ rule train_control:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_control-{shard}.tsv"
     wildcard_constraints:
-        generator=one_of(TRAINED_CONTROLS),
+        generator=one_of(EXPERIMENT.trained_controls),
     conda:
         "../envs/environment.yaml"
-    threads: zoo_threads
+    threads: train_control.threads
     resources:
-        mem_mb=memory(train_control_work, accelerated=True),
-        runtime=minutes(train_control_work, accelerated=True),
-        gpu=gpus(train_control_work),
+        mem_mb=train_control.mem_mb,
+        runtime=train_control.runtime,
+        gpu=train_control.gpu,
     params:
-        settings=train_control_settings,
-        code=fingerprint("dwf_steps.train_control"),
+        settings=train_control.settings,
+        training=zoo_costs.argument,
+        zoo=matched_zoo.argument,
+        code=train_control.code,
     shell:
         "python -m dwf_steps.train_control --settings {params.settings:q} --code {params.code}"
-        " --data {input.data} --generating {input.generating} --training {input.training} --zoo {input.zoo}"
+        " --data {input.data} --generating {input.generating} --training {params.training:q} --zoo {params.zoo:q}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
 
@@ -124,16 +137,16 @@ rule decode:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.tsv"
     wildcard_constraints:
-        generator=one_of(SAMPLED),
+        generator=one_of(EXPERIMENT.sampled),
     conda:
         "../envs/environment.yaml"
-    threads: matrix_threads
+    threads: decode.threads
     resources:
-        mem_mb=memory(decode_work),
-        runtime=minutes(decode_work),
+        mem_mb=decode.mem_mb,
+        runtime=decode.runtime,
     params:
-        settings=decode_settings,
-        code=fingerprint("dwf_steps.decode"),
+        settings=decode.settings,
+        code=decode.code,
     shell:
         "python -m dwf_steps.decode --settings {params.settings:q} --threads {threads}"
         " --samples {input.samples} --weights {input.weights} --output {output.networks}"

@@ -1,5 +1,10 @@
 """Repair of networks on training examples: of every generator and control alike, and of the zoo."""
 
+from dwf_steps.pipeline.settings.recalibrate import Recalibrate, RecalibrateZoo
+
+recalibrate = RUN.step(Recalibrate)
+recalibrate_zoo = RUN.step(RecalibrateZoo)
+
 
 rule recalibrate:
     input:
@@ -17,16 +22,16 @@ rule recalibrate:
     benchmark:
         "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/recalibrate-{shard}.tsv"
     wildcard_constraints:
-        recalibration=one_of(REPAIRS),
+        recalibration=one_of(EXPERIMENT.recalibrations),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(recalibrate_work, accelerated=True),
-        runtime=minutes(recalibrate_work, accelerated=True),
-        gpu=gpus(recalibrate_work),
+        mem_mb=recalibrate.mem_mb,
+        runtime=recalibrate.runtime,
+        gpu=recalibrate.gpu,
     params:
-        settings=recalibrate_settings,
-        code=fingerprint("dwf_steps.recalibrate"),
+        settings=recalibrate.settings,
+        code=recalibrate.code,
     shell:
         "python -m dwf_steps.recalibrate --settings {params.settings:q} --data {input.data}"
         " --networks {input.manifest} --weights {input.weights}"
@@ -38,22 +43,22 @@ rule recalibrate_zoo:
     input:
         weights="results/{zoo}/{canon}/weights.zarr",
         data="results/{zoo}/data.npz",
-        other=other_data,
+        other=PATHS.shifted_data,
     output:
         "results/{zoo}/{canon}/zoo_outputs/{recalibration}.npz",
     log:
         "results/logs/{zoo}/{canon}/recalibrate_zoo-{recalibration}.log",
     wildcard_constraints:
-        recalibration=one_of(REPAIRS),
+        recalibration=one_of(EXPERIMENT.recalibrations),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(recalibrate_zoo_work, accelerated=True),
-        runtime=minutes(recalibrate_zoo_work, accelerated=True),
-        gpu=gpus(recalibrate_zoo_work),
+        mem_mb=recalibrate_zoo.mem_mb,
+        runtime=recalibrate_zoo.runtime,
+        gpu=recalibrate_zoo.gpu,
     params:
-        settings=recalibrate_zoo_settings,
-        code=fingerprint("dwf_steps.recalibrate_zoo"),
+        settings=recalibrate_zoo.settings,
+        code=recalibrate_zoo.code,
     shell:
         "python -m dwf_steps.recalibrate_zoo --settings {params.settings:q} --data {input.data}"
         " --other-data {input.other} --weights {input.weights} --output {output} > {log} 2>&1"

@@ -1,12 +1,17 @@
 """What networks say about the test set: the zoo's, and generated ones."""
 
+from dwf_steps.pipeline.settings.score import Score, ScoreZoo
+
+score_zoo = RUN.step(ScoreZoo)
+score = RUN.step(Score)
+
 
 rule score_zoo:
     input:
         networks="results/{zoo}/zoo/shard-{shard}",
         manifest="results/{zoo}/zoo/shard-{shard}.json",
         data="results/{zoo}/data.npz",
-        other=other_data,
+        other=PATHS.shifted_data,
     output:
         "results/{zoo}/outputs/shard-{shard}.npz",
     log:
@@ -14,23 +19,23 @@ rule score_zoo:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(score_zoo_work, accelerated=True),
-        runtime=minutes(score_zoo_work, accelerated=True),
-        gpu=gpus(score_zoo_work),
+        mem_mb=score_zoo.mem_mb,
+        runtime=score_zoo.runtime,
+        gpu=score_zoo.gpu,
     params:
-        settings=score_settings,
-        code=fingerprint("dwf_steps.score"),
+        settings=score_zoo.settings,
+        code=score_zoo.code,
     shell:
-        "python -m dwf_steps.score --settings {params.settings:q} --data {input.data}"
+        "python -m dwf_steps.score_zoo --settings {params.settings:q} --data {input.data}"
         " --other-data {input.other} --networks {input.manifest} --output {output} > {log} 2>&1"
 
 
 rule score:
     input:
-        networks=recalibrated_networks,
-        manifest=recalibrated_manifest,
+        networks=PATHS.recalibrated_networks,
+        manifest=PATHS.recalibrated_manifest,
         data="results/{zoo}/data.npz",
-        other=other_data,
+        other=PATHS.shifted_data,
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/outputs/shard-{shard}.npz",
     log:
@@ -40,12 +45,12 @@ rule score:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(score_work, accelerated=True),
-        runtime=minutes(score_work, accelerated=True),
-        gpu=gpus(score_work),
+        mem_mb=score.mem_mb,
+        runtime=score.runtime,
+        gpu=score.gpu,
     params:
-        settings=score_settings,
-        code=fingerprint("dwf_steps.score"),
+        settings=score.settings,
+        code=score.code,
     shell:
         "python -m dwf_steps.score --settings {params.settings:q} --data {input.data}"
         " --other-data {input.other} --networks {input.manifest} --output {output} > {log} 2>&1"

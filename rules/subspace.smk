@@ -1,10 +1,21 @@
 """The weight matrix, its Gram matrix, and the subspaces found from it."""
 
+from dwf_steps.pipeline.settings.subspace import AccumulateGram, SolveBasis, StackWeights
+
+aligned_shards = PATHS.zoo_shards("results/{zoo}/{canon}/aligned/shard-*")
+aligned_manifests = PATHS.zoo_shards("results/{zoo}/{canon}/aligned/shard-*.json")
+distinct_shards = PATHS.distinct_shards
+gram_parts = PATHS.gram_parts
+stack_weights = RUN.step(StackWeights)
+accumulate_gram = RUN.step(AccumulateGram)
+solve_basis = RUN.step(SolveBasis)
+
 
 rule stack_weights:
     input:
-        networks=shard_paths("results/{zoo}/{canon}/aligned/shard-{shard}"),
-        manifests=shard_paths("results/{zoo}/{canon}/aligned/shard-{shard}.json"),
+        networks=aligned_shards,
+        manifests=aligned_manifests,
+        distinct=distinct_shards,
     output:
         directory("results/{zoo}/{canon}/weights.zarr"),
     log:
@@ -14,14 +25,16 @@ rule stack_weights:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(stack_weights_work),
-        runtime=minutes(stack_weights_work),
+        mem_mb=stack_weights.mem_mb,
+        runtime=stack_weights.runtime,
     params:
-        settings=stack_settings,
-        code=fingerprint("dwf_steps.stack_weights"),
+        settings=stack_weights.settings,
+        manifests=aligned_manifests.argument,
+        distinct=distinct_shards.argument,
+        code=stack_weights.code,
     shell:
-        "python -m dwf_steps.stack_weights --settings {params.settings:q} --manifests {input.manifests}"
-        " --output {output} > {log} 2>&1"
+        "python -m dwf_steps.stack_weights --settings {params.settings:q} --manifests {params.manifests:q}"
+        " --distinct {params.distinct:q} --output {output} > {log} 2>&1"
 
 
 rule accumulate_gram:
@@ -35,13 +48,13 @@ rule accumulate_gram:
         "results/benchmarks/{zoo}/{canon}/accumulate_gram-{part}.tsv"
     conda:
         "../envs/environment.yaml"
-    threads: matrix_threads
+    threads: accumulate_gram.threads
     resources:
-        mem_mb=memory(accumulate_gram_work),
-        runtime=minutes(accumulate_gram_work),
+        mem_mb=accumulate_gram.mem_mb,
+        runtime=accumulate_gram.runtime,
     params:
-        settings=gram_settings,
-        code=fingerprint("dwf_steps.accumulate_gram"),
+        settings=accumulate_gram.settings,
+        code=accumulate_gram.code,
     shell:
         "python -m dwf_steps.accumulate_gram --settings {params.settings:q} --threads {threads}"
         " --weights {input} --output {output} > {log} 2>&1"
@@ -60,11 +73,12 @@ rule solve_basis:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(solve_basis_work),
-        runtime=minutes(solve_basis_work),
+        mem_mb=solve_basis.mem_mb,
+        runtime=solve_basis.runtime,
     params:
-        settings=subspace_settings,
-        code=fingerprint("dwf_steps.solve_basis"),
+        settings=solve_basis.settings,
+        gram=gram_parts.argument,
+        code=solve_basis.code,
     shell:
-        "python -m dwf_steps.solve_basis --settings {params.settings:q} --gram {input.gram}"
+        "python -m dwf_steps.solve_basis --settings {params.settings:q} --gram {params.gram:q}"
         " --weights {input.weights} --output {output} > {log} 2>&1"

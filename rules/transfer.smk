@@ -1,9 +1,17 @@
 """Networks taken to other data sets, whatever made them."""
 
+from dwf_steps.pipeline.settings.data import DivideTransferData
+from dwf_steps.pipeline.settings.transfer import Transfer
+
+recalibrated_shards = PATHS.recalibrated_shards("")
+recalibrated_manifests = PATHS.recalibrated_shards(".json")
+divide_transfer_data = RUN.step(DivideTransferData)
+transfer = RUN.step(Transfer)
+
 
 rule divide_transfer_data:
     input:
-        data=transfer_data,
+        data=PATHS.transfer_data,
     output:
         "results/transfers/{transfer}/data.npz",
     log:
@@ -12,20 +20,20 @@ rule divide_transfer_data:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(divide_transfer_data_work),
-        runtime=minutes(divide_transfer_data_work),
+        mem_mb=divide_transfer_data.mem_mb,
+        runtime=divide_transfer_data.runtime,
     params:
-        settings=transfer_data_settings,
-        code=fingerprint("dwf_steps.divide_data"),
+        settings=divide_transfer_data.settings,
+        code=divide_transfer_data.code,
     shell:
-        "python -m dwf_steps.divide_data --settings {params.settings:q} --data-dir {input.data} --output {output}"
+        "python -m dwf_steps.divide_transfer_data --settings {params.settings:q} --data-dir {input.data} --output {output}"
         " > {log} 2>&1"
 
 
 rule transfer:
     input:
-        networks=all_recalibrated("{folder}/shard-{shard}"),
-        manifests=all_recalibrated("{folder}/shard-{shard}.json"),
+        networks=recalibrated_shards,
+        manifests=recalibrated_manifests,
         data="results/transfers/{transfer}/data.npz",
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/transfers/{transfer}.csv",
@@ -33,14 +41,15 @@ rule transfer:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/transfer-{transfer}.log",
     conda:
         "../envs/environment.yaml"
-    threads: zoo_threads
+    threads: transfer.threads
     resources:
-        mem_mb=memory(transfer_work, accelerated=True),
-        runtime=minutes(transfer_work, accelerated=True),
-        gpu=gpus(transfer_work),
+        mem_mb=transfer.mem_mb,
+        runtime=transfer.runtime,
+        gpu=transfer.gpu,
     params:
-        settings=transfer_settings,
-        code=fingerprint("dwf_steps.transfer"),
+        settings=transfer.settings,
+        networks=recalibrated_manifests.argument,
+        code=transfer.code,
     shell:
         "python -m dwf_steps.transfer --settings {params.settings:q} --data {input.data}"
-        " --networks {input.manifests} --output {output} > {log} 2>&1"
+        " --networks {params.networks:q} --output {output} > {log} 2>&1"

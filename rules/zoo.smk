@@ -1,5 +1,10 @@
 """Zoos: networks trained here, or brought along."""
 
+from dwf_steps.pipeline.settings.zoo import ImportZoo, TrainZoo
+
+train_zoo = RUN.step(TrainZoo)
+import_zoo = RUN.step(ImportZoo)
+
 
 rule train_zoo:
     input:
@@ -12,18 +17,18 @@ rule train_zoo:
     log:
         "results/logs/{zoo}/train_zoo-{shard}.log",
     wildcard_constraints:
-        zoo=one_of(TRAINED),
+        zoo=one_of(EXPERIMENT.trained_zoos),
     cache: SHARED
     conda:
         "../envs/environment.yaml"
-    threads: zoo_threads
+    threads: train_zoo.threads
     resources:
-        mem_mb=memory(train_zoo_work, accelerated=True),
-        runtime=minutes(train_zoo_work, accelerated=True),
-        gpu=gpus(train_zoo_work),
+        mem_mb=train_zoo.mem_mb,
+        runtime=train_zoo.runtime,
+        gpu=train_zoo.gpu,
     params:
-        settings=train_zoo_settings,
-        code=fingerprint("dwf_steps.train_zoo"),
+        settings=train_zoo.settings,
+        code=train_zoo.code,
     shell:
         "python -m dwf_steps.train_zoo --settings {params.settings:q} --code {params.code}"
         " --data {input.data}"
@@ -33,7 +38,7 @@ rule train_zoo:
 
 rule import_zoo:
     input:
-        files=imported_files,
+        files=PATHS.imported_files,
         data="results/{zoo}/data.npz",
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
@@ -43,17 +48,16 @@ rule import_zoo:
     benchmark:
         "results/benchmarks/{zoo}/import_zoo-{shard}.tsv"
     wildcard_constraints:
-        zoo=one_of(IMPORTED),
+        zoo=one_of(EXPERIMENT.imported_zoos),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(import_zoo_work),
-        runtime=minutes(import_zoo_work),
+        mem_mb=import_zoo.mem_mb,
+        runtime=import_zoo.runtime,
     params:
-        settings=import_zoo_settings,
-        code=fingerprint("dwf_steps.import_zoo"),
+        settings=import_zoo.settings,
+        code=import_zoo.code,
     shell:
-        "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {input.files:q}"
-        " --data {input.data}"
+        "python -m dwf_steps.import_zoo --settings {params.settings:q} --data {input.data}"
         " --output {output.networks} --manifest {output.manifest}"
         " > {log} 2>&1"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dwf_steps import choose_reference as choose_reference_module
-from dwf_steps.choose_reference import ChooseReferenceSettings, choose_reference
+from dwf_steps.choose_reference import ChooseReference, choose_reference
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state
@@ -27,7 +27,7 @@ def manifests(tmp_path: Path) -> list[Path]:
 
 def chosen(manifests: list[Path], reference: str, held_out: list[str]) -> int:
     output = manifests[0].with_name("reference")
-    settings = ChooseReferenceSettings(reference=reference, held_out=held_out)
+    settings = ChooseReference(reference=reference, held_out=held_out)
     choose_reference(settings, manifests, output, output.with_suffix(".json"))
     (path,) = Manifest.read(output.with_suffix(".json")).verified_files()
     state = load_state(path)

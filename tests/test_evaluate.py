@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from checkout import Checkout
 
-from dwf_steps.decode import DecodeSettings, decode
-from dwf_steps.evaluate import EvaluateSettings, evaluate
+from dwf_steps.decode import Decode, decode
+from dwf_steps.evaluate import Evaluate, evaluate
 from dwf_steps.generators.samples import Samples
 from dwf_steps.reporting.results import Collection, Results
 from dwf_steps.reporting.tables import accuracy_table, novelty_table
-from dwf_steps.score import ScoreSettings, score
+from dwf_steps.score import Score, score
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 
@@ -28,7 +28,7 @@ def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
     samples.save(folder / "latents.npz")
     networks = folder / "networks/shard-0"
     decode(
-        DecodeSettings(part=0, parts=1, memory_mb=64),
+        Decode(part=0, parts=1, memory_mb=64),
         folder / "latents.npz",
         weights,
         networks,
@@ -36,9 +36,9 @@ def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
     )
     outputs = folder / "none/outputs/shard-0.npz"
     data = zoo / "data.npz"
-    score(ScoreSettings.model_validate(TASK), data, None, networks.with_suffix(".json"), outputs)
+    score(Score.model_validate(TASK), data, None, networks.with_suffix(".json"), outputs)
     evaluate(
-        EvaluateSettings.model_validate(TASK | {"evaluation": {}}),
+        Evaluate.model_validate(TASK | {"evaluation": {}}),
         data,
         [networks.with_suffix(".json")],
         [outputs],

@@ -9,7 +9,7 @@ from checkout import Checkout
 from scipy.spatial.distance import cdist
 
 import dwf_steps.evaluate_zoo as step
-from dwf_steps.evaluate_zoo import EvaluateZooSettings, evaluate_zoo
+from dwf_steps.evaluate_zoo import EvaluateZoo, evaluate_zoo
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.tasks.classification import wrong
@@ -21,7 +21,7 @@ def measured(finished: Checkout, folder: Path) -> pd.DataFrame:
     zoo = finished.folder / "results/micro"
     settings = {"architecture": {"widths": [4, 6, 5, 3]}, "evaluation": {"neighbours": NEIGHBOURS}}
     evaluate_zoo(
-        EvaluateZooSettings.model_validate(settings),
+        EvaluateZoo.model_validate(settings),
         [zoo / f"outputs/shard-{k}.npz" for k in range(2)],
         zoo / "none/weights.zarr",
         [zoo / f"none/gram/part-{k}.npz" for k in range(2)],

@@ -15,7 +15,7 @@ from test_resources import largest
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ResNetConfig
 from dwf_steps.config.canonicalization import GitRebasin
-from dwf_steps.find_barycentre import FindBarycentreSettings, find_barycentre
+from dwf_steps.find_barycentre import FindBarycentre, find_barycentre
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage import networks as networks_module
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
@@ -48,7 +48,7 @@ def manifests(tmp_path: Path) -> list[Path]:
 
 def found(manifests: list[Path], held_out: list[str]) -> Path:
     *shards, reference = manifests
-    settings = FindBarycentreSettings(architecture=CONFIG, before=[], matching=TO_MEAN, held_out=held_out)
+    settings = FindBarycentre(architecture=CONFIG, before=[], matching=TO_MEAN, held_out=held_out)
     output = reference.with_name("barycentre")
     find_barycentre(settings, shards, reference, output, output.with_suffix(".json"))
     (path,) = Manifest.read(output.with_suffix(".json")).verified_files()

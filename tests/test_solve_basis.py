@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from checkout import Checkout
 
-from dwf_steps.solve_basis import SolveBasisSettings, solve_basis
+from dwf_steps.solve_basis import SolveBasis, solve_basis
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
@@ -24,7 +24,7 @@ def test_decoding_training_coordinates_projects_the_training_rows(
     finished: Checkout, tmp_path: Path, subspace: dict[str, Any]
 ) -> None:
     canon = finished.folder / "results/micro/git_rebasin"
-    settings = SolveBasisSettings.model_validate({"subspace": subspace})
+    settings = SolveBasis.model_validate({"subspace": subspace})
     solve_basis(
         settings,
         [canon / "gram/part-0.npz", canon / "gram/part-1.npz"],

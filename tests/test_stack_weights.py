@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.stack_weights import StackWeightsSettings, stack_weights
+from dwf_steps.stack_weights import StackWeights, stack_weights
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.manifest import unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
@@ -26,7 +26,7 @@ def shards(folder: Path, values: np.ndarray = VALUES) -> list[Path]:
 
 
 def stacked(folder: Path, manifests: list[Path], held_out: list[str], **matrix: Any) -> WeightMatrix:
-    settings = StackWeightsSettings.model_validate({"held_out": held_out, "matrix": matrix})
+    settings = StackWeights.model_validate({"held_out": held_out, "matrix": matrix})
     stack_weights(settings, manifests, folder / "weights.zarr")
     return WeightMatrix.open(folder / "weights.zarr")
 

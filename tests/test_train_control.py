@@ -16,7 +16,7 @@ from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import load_state
-from dwf_steps.train_control import FIRST_SEED, TrainControlSettings, plans, train_control
+from dwf_steps.train_control import FIRST_SEED, TrainControl, plans, train_control
 from dwf_steps.zoo.training import initial_networks, train_networks
 
 ARCHITECTURE = build(MLPConfig(widths=[4, 6, 3]))
@@ -24,8 +24,8 @@ TRAINING = {"lr": 0.01, "batch_size": 16, "epochs": 8}
 BATCHES = 7  # an epoch of 108 training examples
 
 
-def settings(control: dict[str, Any], **more: Any) -> TrainControlSettings:
-    return TrainControlSettings.model_validate(
+def settings(control: dict[str, Any], **more: Any) -> TrainControl:
+    return TrainControl.model_validate(
         {
             "control": control,
             "architecture": {"widths": [4, 6, 3]},
@@ -38,7 +38,7 @@ def settings(control: dict[str, Any], **more: Any) -> TrainControlSettings:
     )
 
 
-def made(tmp_path: Path, control: TrainControlSettings, *costs: list[Path]) -> tuple[list[dict], Manifest]:
+def made(tmp_path: Path, control: TrainControl, *costs: list[Path]) -> tuple[list[dict], Manifest]:
     costs, data = costs or ([], [], []), tmp_path / "data.npz"
     load_dataset("iris", SplitsConfig(), None).save(data)
     train_control(control, data, *costs, tmp_path / "shard-0", tmp_path / "shard-0.json")

@@ -18,7 +18,7 @@ from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.metrics.scores import score_split
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import unstack, write_shard
-from dwf_steps.transfer import TransferSettings, transfer
+from dwf_steps.transfer import Transfer, transfer
 from dwf_steps.zoo.heads import with_new_head
 from dwf_steps.zoo.training import initial_networks, train_networks
 
@@ -40,9 +40,9 @@ def shard(folder: Path, n: int, failed: tuple[str, ...] = ()) -> Path:
     return folder / "shard-0.json"
 
 
-def settings(**changes: object) -> TransferSettings:
+def settings(**changes: object) -> Transfer:
     config = {"dataset": "iris", "training": {"epochs": 2, "lr": 0.05}, "networks": 3, **changes}
-    return TransferSettings.model_validate({"architecture": ARCHITECTURE.model_dump(), "transfer": config})
+    return Transfer.model_validate({"architecture": ARCHITECTURE.model_dump(), "transfer": config})
 
 
 def transferred(folder: Path, manifest: Path, **changes: object) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import torch
 from checkout import Checkout
 
 from dwf_steps import load_network
-from dwf_steps.decode import DecodeSettings, decode
+from dwf_steps.decode import Decode, decode
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import WeightMatrix
@@ -83,7 +83,7 @@ def test_networks_are_the_decoded_samples_whatever_the_number_of_jobs(
         samples, matrix = Samples.load(folder / "latents.npz"), WeightMatrix.open(weights)
         expected = decode_block(samples, matrix, slice(0, matrix.layout.size))
         for part in range(4):
-            settings = DecodeSettings(part=part, parts=4, memory_mb=64)
+            settings = Decode(part=part, parts=4, memory_mb=64)
             output = tmp_path / cell / f"{part}"
             decode(settings, folder / "latents.npz", weights, output, output.with_suffix(".json"))
             for i, name in enumerate(samples.part(part, 4).names, start=samples.part(part, 4).first):

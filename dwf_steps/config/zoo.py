@@ -1,6 +1,7 @@
 """Zoos: networks trained here, or brought along."""
 
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -124,25 +125,21 @@ class TrainedZoo(ZooBase):
         """Return the number of networks of one training."""
         return self.trajectory.checkpoints if self.trajectory else 1
 
-    def trainings(self) -> list[NetworkPlan]:
-        """Return all networks to train, in row order."""
-        return [self._network(seed) for seed in range(self.seeds)]
+    def trajectories(self) -> list[str]:
+        """Return the names of all trainings, in row order."""
+        return [training_name(seed) for seed in range(self.seeds)]
 
     def names(self) -> list[str]:
         """Return the names of all networks kept, in row order."""
-        names = [plan.name for plan in self.trainings()]
+        names = self.trajectories()
         if self.trajectory is None:
             return names
         return [name for trained in names for name in checkpoint_names(trained, self.checkpoints)]
 
-    def shard(self, index: int) -> list[NetworkPlan]:
-        """Return the networks to train of one shard."""
+    def shard(self, index: int) -> range:
+        """Return the seeds of the networks that one job trains."""
         first = self.shard_size * index
-        return [self._network(seed) for seed in range(self.seeds)[first : first + self.shard_size]]
-
-    def _network(self, seed: int) -> NetworkPlan:
-        kind = self.initialisations[seed % len(self.initialisations)]
-        return NetworkPlan(name=f"seed-{seed}", seed=seed, initialisation=kind)
+        return range(self.seeds)[first : first + self.shard_size]
 
     @model_validator(mode="after")
     def _checkpoints_of_whole_trainings(self) -> "TrainedZoo":
@@ -152,6 +149,20 @@ class TrainedZoo(ZooBase):
                 f"{self.training.patience} keeps the best epoch; leave one of them out"
             )
         return self
+
+
+def training_name(seed: int) -> str:
+    """Return what the network of a seed is called; of checkpoints, their trajectory."""
+    return f"seed-{seed}"
+
+
+def plans_of(seeds: Iterable[int], initialisations: Sequence[Initialisation]) -> list[NetworkPlan]:
+    """Return the networks to train from these seeds: with k initialisations seed s uses the (s mod k)-th."""
+    kinds = len(initialisations)
+    return [
+        NetworkPlan(name=training_name(seed), seed=seed, initialisation=initialisations[seed % kinds])
+        for seed in seeds
+    ]
 
 
 def checkpoint_names(trained: str, checkpoints: int) -> list[str]:
@@ -167,21 +178,12 @@ class ImportedZoo(ZooBase):
     keys: dict[str, str] = Field(default_factory=dict)
     """Renames the beginnings of the files' keys: `{fc1: layers.0, fc2: layers.1}`; an empty text strips
     one: `{module: ""}`."""
+    shard_size: Annotated[int, Field(ge=1)] = 1000
+    """Files that one job imports."""
 
     def paths(self) -> list[Path]:
         """Return the files in row order (by name)."""
-        patterns = [self.files] if isinstance(self.files, str) else self.files
-        found: set[Path] = set()
-        for pattern in patterns:
-            path = Path(pattern)
-            if path.is_dir():
-                found |= {p for p in path.iterdir() if p.suffix in {".safetensors", ".pt", ".pth"}}
-            elif path.is_file():
-                found.add(path)
-            else:
-                anchor = Path(path.anchor) if path.is_absolute() else Path()
-                found |= set(anchor.glob(str(path.relative_to(path.anchor))))
-        return sorted(found, key=lambda p: (p.stem, str(p)))
+        return matching_files(self.files)
 
     @property
     def checkpoints(self) -> int:
@@ -191,6 +193,21 @@ class ImportedZoo(ZooBase):
     def names(self) -> list[str]:
         """Return the networks' names, in row order."""
         return [path.stem for path in self.paths()]
+
+
+def matching_files(patterns: str | list[str]) -> list[Path]:
+    """Return the network files that folders or glob patterns stand for, by name in order."""
+    found: set[Path] = set()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            found |= {p for p in path.iterdir() if p.suffix in {".safetensors", ".pt", ".pth"}}
+        elif path.is_file():
+            found.add(path)
+        else:
+            anchor = Path(path.anchor) if path.is_absolute() else Path()
+            found |= set(anchor.glob(str(path.relative_to(path.anchor))))
+    return sorted(found, key=lambda p: (p.stem, str(p)))
 
 
 def _zoo_kind(value: Any) -> str:
@@ -212,13 +229,7 @@ def network_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
 def trajectory_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
     """Return what networks are called that do not descend from each other, in row order: the trajectories of
     checkpoints, else all networks."""
-    return zoo.names() if isinstance(zoo, ImportedZoo) else [plan.name for plan in zoo.trainings()]
-
-
-def held_out_trajectories(zoo: TrainedZoo | ImportedZoo) -> list[str]:
-    """Return what is held out: the last `trajectory_names`."""
-    names = trajectory_names(zoo)
-    return names[len(names) - zoo.held_out :]
+    return zoo.names() if isinstance(zoo, ImportedZoo) else zoo.trajectories()
 
 
 def n_held_out(zoo: TrainedZoo | ImportedZoo) -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 PACKAGE = "dwf_steps"
 # What a step says of its progress has no part in its result.
 WITHOUT_EFFECT = frozenset({"dwf_steps.runtime.progress"})
+# Settings travel as params: only what they import of the configuration is code that a step runs.
+PIPELINE = "dwf_steps.pipeline"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,7 +35,7 @@ def fingerprint(module: str) -> str:
     if _file(module) is None:
         raise ModuleNotFoundError(f"no module {module!r} below {ROOT}")
     digest = hashlib.sha256()
-    for name in sorted(_closure(module)):
+    for name in sorted(name for name in _closure(module) if not f"{name}.".startswith(f"{PIPELINE}.")):
         digest.update(f"{name}\n{_normalised(name)}\n".encode())
     return digest.hexdigest()[:16]
 

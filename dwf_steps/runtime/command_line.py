@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
@@ -14,14 +14,22 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dwf_steps.runtime.errors import TERMINATED, InputError
+from dwf_steps.runtime.numbered import numbered
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def parser(description: str | None, *paths: str, settings: bool = True) -> argparse.ArgumentParser:
+def parser(
+    description: str | None, *paths: str, several: Sequence[str] = (), settings: bool = True
+) -> argparse.ArgumentParser:
     """Return a parser with a required option for every path, and ``--settings`` as JSON.
 
     ``--data-dir`` alone may be left empty: data sets inside scikit-learn and tables need no folder.
+
+    Parameters
+    ----------
+    several
+        Options that stand for files which differ in a number, as `numbered` reads them.
     """
     result = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     if settings:
@@ -29,6 +37,10 @@ def parser(description: str | None, *paths: str, settings: bool = True) -> argpa
     for name in paths:
         optional = name == "data-dir"
         result.add_argument(f"--{name}", type=Path, required=not optional, nargs="?" if optional else None)
+    for name in several:
+        result.add_argument(
+            f"--{name}", type=numbered, required=True, nargs="?", const=[], help="shard-[0..11].json"
+        )
     return result
 
 

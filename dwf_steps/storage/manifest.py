@@ -162,6 +162,32 @@ def unstack(
         )
 
 
+def last_trajectories(shards: Iterable[Manifest], count: int) -> set[str]:
+    """Return the last ``count`` trajectories (networks, where they are no checkpoints) of some shards in
+    order."""
+    names = list(dict.fromkeys(record.trajectory for shard in shards for record in shard.networks))
+    return set(names[len(names) - count :])
+
+
+def require_distinct(shards: Iterable[Manifest]) -> None:
+    """Refuse networks that stand twice.
+
+    Raises
+    ------
+    InputError
+        Naming the files they were read from.
+    """
+    seen: dict[str, Record] = {}
+    for shard in shards:
+        for record in shard.networks:
+            first = seen.setdefault(record.sha256, record)
+            if first is not record:
+                raise InputError(
+                    f"{record.facts.get('file', record.name)}: the same network as "
+                    f"{first.facts.get('file', first.name)}; remove one of the two"
+                )
+
+
 def sha256(path: Path) -> str:
     """Return the file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:

@@ -10,7 +10,7 @@ import torch
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING
-from dwf_steps.export_pretrained import ExportSettings, export_pretrained
+from dwf_steps.export_pretrained import ExportPretrained, export_pretrained
 from dwf_steps.runtime.libraries import transformers
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.manifest import Network, write_shard
@@ -86,7 +86,7 @@ def test_an_exported_network_is_what_from_pretrained_takes(tmp_path: Path) -> No
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]
     (tmp_path / "data/tokenizer/vocab.txt").write_text("\n".join(words) + "\n")
     export_pretrained(
-        ExportSettings(architecture=TINY), tmp_path / "data", [tmp_path / "shard-0.json"], tmp_path / "out"
+        ExportPretrained(architecture=TINY), tmp_path / "data", [tmp_path / "shard-0.json"], tmp_path / "out"
     )
     folder = tmp_path / "out/sample-3"
     kind = transformers("models.bert.modeling_bert").BertForSequenceClassification

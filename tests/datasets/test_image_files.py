@@ -13,7 +13,7 @@ from PIL import Image
 from dwf_steps.config.dataset import ImageFiles, SplitsConfig
 from dwf_steps.datasets.image_files import read_images
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.prepare_images import PrepareImagesSettings, prepare_images
+from dwf_steps.prepare_images import PrepareImages, prepare_images
 from dwf_steps.runtime.errors import InputError
 
 SIZE, CLASSES = 6, ["2", "10", "cat"]  # numbers come first, as numbers
@@ -81,7 +81,7 @@ def test_decoded_images_are_divided_and_standardised_by_channel(tmp_path: Path) 
         test=folder(tmp_path / "test", images[48:]),
         size=SIZE,
     )
-    prepare_images(PrepareImagesSettings(images=config), tmp_path / "data")
+    prepare_images(PrepareImages(images=config), tmp_path / "data")
     assert json.loads((tmp_path / "data/classes.json").read_text()) == CLASSES
     dataset = load_dataset(config, SplitsConfig(), tmp_path / "data")
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [43, 5, 12]
@@ -93,7 +93,7 @@ def test_decoded_images_are_divided_and_standardised_by_channel(tmp_path: Path) 
 
 def test_without_a_test_set_a_share_is_held_back(tmp_path: Path) -> None:
     config = ImageFiles(train=parquet(tmp_path / "train.parquet", pixels(60)), size=SIZE)
-    prepare_images(PrepareImagesSettings(images=config), tmp_path / "data")
+    prepare_images(PrepareImages(images=config), tmp_path / "data")
     dataset = load_dataset(config, SplitsConfig(), tmp_path / "data")
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [43, 5, 12]
 

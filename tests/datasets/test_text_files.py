@@ -15,7 +15,7 @@ from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING, SplitsConfig, TextFiles
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.text_files import SPECIAL, read_texts, train_vocabulary
-from dwf_steps.prepare_texts import PrepareTextsSettings, prepare_texts
+from dwf_steps.prepare_texts import PrepareTexts, prepare_texts
 from dwf_steps.runtime.errors import InputError
 
 WORDS = ["The", "Süppe", "was", "good,", "bad", "not", "very", "unbearable", "bearable", "the", "end."]
@@ -106,7 +106,7 @@ def test_a_tokenizer_of_ones_own_is_used(tmp_path: Path) -> None:
 def test_prepared_texts_are_divided_and_stay_tokens(tmp_path: Path) -> None:
     test = table(tmp_path / "test.parquet", m=12, seed=1)
     config = files(table(tmp_path / "train.csv"), test=test, **STARS)
-    prepare_texts(PrepareTextsSettings(texts=config), tmp_path / "data")
+    prepare_texts(PrepareTexts(texts=config), tmp_path / "data")
     assert (tmp_path / "data/tokenizer/tokenizer.json").is_file()
     dataset = load_dataset(config, SplitsConfig(), tmp_path / "data")
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [36, 4, 12]

@@ -1,0 +1,184 @@
+"""What a validated configuration asks for: its cells, and the facts of zoos and generators that jobs depend
+on."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.canonicalization import reference_of, until_barycentre
+from dwf_steps.config.controls import FRESH
+from dwf_steps.config.generator import FlowConfig, GeneratorConfig
+from dwf_steps.config.workflow import Cell, WorkflowConfig
+from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, network_names, reference_name, trajectory_names
+from dwf_steps.pipeline.fingerprint import file_fingerprint
+from dwf_steps.pipeline.sizes import examples_of
+from dwf_steps.runtime.plugins import find_callable
+
+Names = Any
+"""The wildcards of a job, or a `Cell`: which zoo, canonicalization, ... by attributes ``zoo``, ``canon``,
+..."""
+
+
+class Experiment:
+    """A configuration, and what follows from it."""
+
+    def __init__(self, config: WorkflowConfig) -> None:
+        self.config = config
+        self.fitted_by = config.fitted_by()
+        self._networks: dict[str, list[str]] = {}
+        self._files: dict[str, list[Path]] = {}
+        self._facts: dict[tuple[str, str], int] = {}
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every combination that the experiments ask for."""
+        return self.config.cells()
+
+    @cached_property
+    def zoos(self) -> list[str]:
+        """The zoos that the experiments use."""
+        return list(dict.fromkeys(cell.zoo for cell in self.cells))
+
+    @cached_property
+    def imported_zoos(self) -> list[str]:
+        return [name for name, zoo in self.config.zoos.items() if isinstance(zoo, ImportedZoo)]
+
+    @cached_property
+    def trained_zoos(self) -> list[str]:
+        return [name for name in self.config.zoos if name not in self.imported_zoos]
+
+    @cached_property
+    def flows(self) -> list[str]:
+        return list(self.fitted_by)
+
+    @cached_property
+    def drawn_controls(self) -> list[str]:
+        """Controls that follow from the training networks' weights."""
+        kinds = {name: generator.kind for name, generator in self.config.generators.items()}
+        return [name for name, kind in kinds.items() if kind not in ("flow", *FRESH)]
+
+    @cached_property
+    def sampled(self) -> list[str]:
+        """Generators whose samples are decoded."""
+        return [*self.flows, *self.drawn_controls]
+
+    @cached_property
+    def trained_controls(self) -> list[str]:
+        """Controls that make whole networks without the zoo."""
+        return [name for name in self.config.generators if name not in self.sampled]
+
+    @cached_property
+    def to_barycentre(self) -> list[str]:
+        """Canonicalizations that match networks to their mean."""
+        return [name for name, methods in self.config.canonicalizations.items() if until_barycentre(methods)]
+
+    @cached_property
+    def recalibrations(self) -> list[str]:
+        """Recalibrations that change networks."""
+        return [name for name, methods in self.config.recalibrations.items() if methods]
+
+    def zoo(self, names: Names) -> TrainedZoo | ImportedZoo:
+        return self.config.zoos[names.zoo]
+
+    def generator(self, names: Names) -> GeneratorConfig:
+        return self.config.generators[names.generator]
+
+    def flow(self, names: Names) -> FlowConfig:
+        flow = self.generator(names)
+        assert isinstance(flow, FlowConfig)
+        return flow
+
+    def architecture(self, names: Names) -> ArchitectureConfig:
+        """Return a zoo's architecture, with a digest of its code where that is the user's own."""
+        architecture = self.zoo(names).architecture
+        if architecture.kind == "module":
+            return architecture.model_copy(update={"code": file_fingerprint(architecture.source_file)})
+        return architecture
+
+    def sampled_flow(self, names: Names) -> FlowConfig:
+        """Return a flow as it is sampled, with a digest of its objective's code where that is the user's
+        own."""
+        flow = self.flow(names).model_copy(update={"likelihood": None, "other_widths": []})
+        guidance = flow.sampling.guidance
+        if guidance is None or guidance.objective is None:
+            return flow
+        key = f"generators.{names.generator}.sampling.guidance.objective"
+        code = file_fingerprint(Path(inspect.getfile(find_callable(guidance.objective, key))))
+        guidance = guidance.model_copy(update={"code": code})
+        return flow.model_copy(update={"sampling": flow.sampling.model_copy(update={"guidance": guidance})})
+
+    def reference(self, names: Names) -> str:
+        """Return the name of the network that a canonicalization aligns to, or `medoid`."""
+        methods = self.config.canonicalizations[names.canon]
+        return reference_name(self.zoo(names), reference_of(methods))
+
+    def cost_matched(self, names: Names) -> str | None:
+        """Return the generator whose cost a control equals, if it is such a control."""
+        matched: str | None = getattr(self.generator(names), "equal_cost_to", None)
+        return matched
+
+    def network_names(self, zoo: str) -> list[str]:
+        """Return the names of a zoo's networks, in row order."""
+        if zoo not in self._networks:
+            self._networks[zoo] = network_names(self.config.zoos[zoo])
+        return self._networks[zoo]
+
+    def imported_files(self, zoo: str) -> list[Path]:
+        """Return the files of an imported zoo, in row order."""
+        if zoo not in self._files:
+            config = self.config.zoos[zoo]
+            assert isinstance(config, ImportedZoo)
+            self._files[zoo] = config.paths()
+        return self._files[zoo]
+
+    def n_networks(self, zoo: str) -> int:
+        return len(self.network_names(zoo))
+
+    def n_trainings(self, zoo: str) -> int:
+        return len(trajectory_names(self.config.zoos[zoo]))
+
+    def n_parameters(self, zoo: str) -> int:
+        """Return the number of weights of a zoo's networks."""
+        return self._once("n_parameters", zoo, lambda: self.config.zoos[zoo].architecture.n_parameters)
+
+    def n_examples(self, zoo: str) -> int:
+        """Return about how many examples a zoo's networks are trained and scored on."""
+
+        def count() -> int:
+            config = self.config.zoos[zoo]
+            return examples_of(self.config.dataset(config), config.architecture)
+
+        return self._once("n_examples", zoo, count)
+
+    def _once(self, fact: str, zoo: str, find: Any) -> int:
+        """Find a fact that is the same for all of a zoo's jobs, of which there may be thousands, once."""
+        if (fact, zoo) not in self._facts:
+            self._facts[fact, zoo] = find()
+        return self._facts[fact, zoo]
+
+    def n_shards(self, zoo: str) -> int:
+        """Return the number of jobs that train or import a zoo."""
+        config = self.config.zoos[zoo]
+        if isinstance(config, ImportedZoo):
+            return -(-self.n_networks(zoo) // config.shard_size)
+        return config.n_shards
+
+    def imported_shard(self, names: Names) -> range:
+        """Return which of an imported zoo's files one job reads, counted in row order."""
+        zoo = self.zoo(names)
+        first = zoo.shard_size * int(names.shard)
+        return range(first, min(first + zoo.shard_size, self.n_networks(names.zoo)))
+
+    def n_generated_shards(self, names: Names) -> int:
+        """Return the number of jobs over which a generator's samples are divided when they are made.
+
+        Snapshots of one training are made by one job.
+        """
+        generator = self.generator(names)
+        if generator.kind == "snapshots":
+            return 1
+        return min(self.zoo(names).matrix.decode_jobs, generator.sampling.samples)

@@ -1,0 +1,373 @@
+"""Where files lie: the path is the lineage. Input functions of the rules, and lists of what experiments ask
+for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from snakemake.io import ancient
+
+from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
+from dwf_steps.config.zoo import ImportedZoo
+from dwf_steps.pipeline.experiment import Experiment, Names
+
+GENERATOR = "results/{zoo}/{canon}/{subspace}/{generator}"
+CELL = f"{GENERATOR}/{{recalibration}}"
+GENERATOR_BENCHMARKS = GENERATOR.replace("results/", "results/benchmarks/")
+CELL_BENCHMARKS = CELL.replace("results/", "results/benchmarks/")
+EVALUATED = ("metrics.csv", "sets.csv", "ensembles.csv", "items.npz")
+
+
+class Numbered:
+    """Files that differ in a number: an input function for all of them, and their `argument` for the command,
+    which does not grow with their count."""
+
+    def __init__(self, pattern: Callable[[Names], str], count: Callable[[Names], int]) -> None:
+        self._pattern, self._count = pattern, count
+
+    def __call__(self, wildcards: Names) -> list[str]:
+        pattern = self._pattern(wildcards)
+        return [pattern.replace("*", str(number)) for number in range(self._count(wildcards))]
+
+    def argument(self, wildcards: Names) -> str:
+        """Return what `dwf_steps.runtime.numbered` reads; nothing where there are no files."""
+        count = self._count(wildcards)
+        return self._pattern(wildcards).replace("*", f"[0..{count - 1}]") if count else ""
+
+
+def filled(pattern: str) -> Callable[[Names], str]:
+    """Return a function that puts wildcards into a pattern."""
+    return lambda wildcards: pattern.format(**_mapping(wildcards))
+
+
+def _mapping(names: Names) -> dict[str, str]:
+    return names._asdict() if hasattr(names, "_asdict") else dict(names.items())
+
+
+class Paths:
+    """The paths of an experiment."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.texts = [
+            name for name, files in experiment.config.datasets.items() if isinstance(files, TextFiles)
+        ]
+        self.images = [name for name in experiment.config.datasets if name not in self.texts]
+
+    # What experiments ask for.
+
+    def requested(self, pattern: str, generators: Collection[str] | None = None) -> list[str]:
+        """Return the paths of a pattern that the experiments ask for, of some generators, each once."""
+        cells = self.experiment.cells
+        chosen = [cell for cell in cells if generators is None or cell.generator in generators]
+        return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in chosen))
+
+    def fitted(self, pattern: str) -> list[str]:
+        """Return the paths of a pattern over the flows whose models the experiments need, each once."""
+        fitted_by = self.experiment.fitted_by
+        cells = [cell for cell in self.experiment.cells if cell.generator in fitted_by]
+        models = [cell._replace(generator=fitted_by[cell.generator]) for cell in cells]
+        return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in models))
+
+    def requested_networks(
+        self,
+        pattern: str,
+        generators: Collection[str] | None = None,
+        recalibrations: Collection[str] | None = None,
+    ) -> list[str]:
+        """Return the paths of a pattern over all shards of networks that the experiments ask for, each
+        once."""
+        return list(
+            dict.fromkeys(
+                pattern.format(**cell._asdict(), shard=shard)
+                for cell in self.experiment.cells
+                if generators is None or cell.generator in generators
+                if recalibrations is None or cell.recalibration in recalibrations
+                for shard in range(self.experiment.n_generated_shards(cell))
+            )
+        )
+
+    @property
+    def zoo_manifests(self) -> list[str]:
+        return [
+            f"results/{zoo}/zoo/shard-{shard}.json"
+            for zoo in self.experiment.zoos
+            for shard in range(self.experiment.n_shards(zoo))
+        ]
+
+    @property
+    def generated(self) -> list[str]:
+        return self.requested_networks(f"{GENERATOR}/networks/shard-{{shard}}.json")
+
+    @property
+    def evaluated(self) -> list[str]:
+        return [path for name in EVALUATED for path in self.requested(f"{CELL}/{name}")]
+
+    @property
+    def zoo_evaluated(self) -> list[str]:
+        folder = "results/{zoo}/{canon}/zoo_metrics/{recalibration}"
+        names = ("metrics.csv", "ensembles.csv")
+        return [path for name in names for path in self.requested(f"{folder}/{name}")]
+
+    @property
+    def pretrained(self) -> list[str]:
+        return [
+            f"{CELL}/pretrained".format(**cell._asdict())
+            for cell in self.experiment.cells
+            if self.experiment.zoo(cell).architecture.kind == "bert"
+        ]
+
+    @property
+    def transferred(self) -> list[str]:
+        asked = self.experiment.config.transferred()
+        return [f"{CELL}/transfers/{name}.csv".format(**cell._asdict()) for cell, name in asked]
+
+    @property
+    def likelihoods(self) -> list[str]:
+        flows = self.experiment.config.flows_with("likelihood")
+        return self.requested(f"{GENERATOR}/likelihood.csv", flows)
+
+    @property
+    def other_widths(self) -> list[str]:
+        flows = self.experiment.config.flows_with("other_widths")
+        folders = self.requested(f"{GENERATOR}/other_widths", flows)
+        return [
+            f"{path}/{size}.json"
+            for path in folders
+            for size in self.experiment.config.flows()[Path(path).parts[-2]].other_sizes
+        ]
+
+    @property
+    def datasets(self) -> list[str]:
+        """The folders of all data sets that have to be fetched or decoded."""
+        config = self.experiment.config
+        zoos = [config.zoos[name] for name in self.experiment.zoos]
+        asked = [name for zoo in zoos for name in (zoo.dataset, zoo.out_of_distribution)]
+        asked += [config.transfers[name].dataset for _, name in config.transferred()]
+        made = [*FETCHED, *config.datasets]
+        return [f"results/data/{name}" for name in dict.fromkeys(map(str, asked)) if name in made]
+
+    # Data.
+
+    def own_files(self, wildcards: Names) -> list[str]:
+        """The files or folders of the user's own images or texts."""
+        files = self.experiment.config.datasets[wildcards.dataset]
+        paths = (files.train, files.test, getattr(files, "tokenizer", None))
+        return [str(path) for path in paths if path is not None]
+
+    def own_table(self, wildcards: Names) -> list[str]:
+        dataset = self.experiment.zoo(wildcards).dataset
+        return [str(dataset.file)] if isinstance(dataset, TableFile) else []
+
+    def zoo_data(self, wildcards: Names) -> Any:
+        return self._data_folder(self.experiment.zoo(wildcards).dataset)
+
+    def transfer_data(self, wildcards: Names) -> Any:
+        return self._data_folder(self.experiment.config.transfers[wildcards.transfer].dataset)
+
+    def shifted_data(self, wildcards: Names) -> Any:
+        """The folder of the data set that a zoo's networks should find strange, if it is one that is
+        fetched."""
+        shift = self.experiment.zoo(wildcards).out_of_distribution
+        return ancient(f"results/data/{shift}") if shift in FETCHED else []
+
+    def _data_folder(self, dataset: Any) -> Any:
+        """Where a data set lies, if it is fetched or decoded; fetched ones hold the same whenever written."""
+        if dataset in self.experiment.config.datasets:
+            return f"results/data/{dataset}"
+        return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
+
+    # The zoo and its canonicalization.
+
+    def zoo_shards(self, pattern: str) -> Numbered:
+        """Return the paths of a pattern, a ``*`` for the number, over all shards of the zoo."""
+        return Numbered(filled(pattern), lambda names: self.experiment.n_shards(names.zoo))
+
+    def imported_files(self, wildcards: Names) -> list[str]:
+        shard = self.experiment.imported_shard(wildcards)
+        return [str(path) for path in self.experiment.imported_files(wildcards.zoo)[shard.start : shard.stop]]
+
+    @property
+    def reference_shards(self) -> Numbered:
+        """The manifests of the zoo whose networks a reference is chosen from: of a single shard where its
+        name tells which."""
+
+        def pattern(wildcards: Names) -> str:
+            shard = self._reference_shard(wildcards)
+            return f"results/{wildcards.zoo}/zoo/shard-{'*' if shard is None else shard}.json"
+
+        def count(wildcards: Names) -> int:
+            return self.experiment.n_shards(wildcards.zoo) if self._reference_shard(wildcards) is None else 1
+
+        return Numbered(pattern, count)
+
+    def _reference_shard(self, wildcards: Names) -> int | None:
+        zoo, reference = self.experiment.zoo(wildcards), self.experiment.reference(wildcards)
+        if reference == "medoid":
+            return None
+        place = self.experiment.network_names(wildcards.zoo).index(reference)
+        return place // (zoo.shard_size * zoo.checkpoints)
+
+    def barycentre(self, wildcards: Names) -> list[str]:
+        """The manifest of the mean that networks are aligned to, if they are."""
+        if wildcards.canon not in self.experiment.to_barycentre:
+            return []
+        return [f"results/{wildcards.zoo}/{wildcards.canon}/barycentre.json"]
+
+    @property
+    def distinct_shards(self) -> Numbered:
+        """The manifests of an imported zoo, in which the same network must not stand twice; none of
+        others."""
+
+        def count(wildcards: Names) -> int:
+            imported = isinstance(self.experiment.zoo(wildcards), ImportedZoo)
+            return self.experiment.n_shards(wildcards.zoo) if imported else 0
+
+        return Numbered(filled("results/{zoo}/zoo/shard-*.json"), count)
+
+    @property
+    def gram_parts(self) -> Numbered:
+        return Numbered(
+            filled("results/{zoo}/{canon}/gram/part-*.npz"),
+            lambda names: self.experiment.zoo(names).matrix.gram_jobs,
+        )
+
+    # Generated networks.
+
+    def generated_shards(self, pattern: str) -> Numbered:
+        """Return the paths of a pattern, a ``*`` for the number, over all shards of a generator's
+        networks."""
+        return Numbered(filled(pattern), self.experiment.n_generated_shards)
+
+    def recalibrated_shards(self, ending: str) -> Numbered:
+        """Return the shards of networks after recalibration, or their manifests, by their ``ending``."""
+        return Numbered(
+            lambda wildcards: f"{self._recalibrated(wildcards)}/shard-*{ending}",
+            self.experiment.n_generated_shards,
+        )
+
+    def recalibrated_networks(self, wildcards: Names) -> str:
+        return f"{self._recalibrated(wildcards)}/shard-{wildcards.shard}"
+
+    def recalibrated_manifest(self, wildcards: Names) -> str:
+        return f"{self.recalibrated_networks(wildcards)}.json"
+
+    def _recalibrated(self, wildcards: Names) -> str:
+        """Where networks lie after recalibration; one without methods leaves them where they are."""
+        changed = wildcards.recalibration in self.experiment.recalibrations
+        return f"{CELL if changed else GENERATOR}/networks".format(**_mapping(wildcards))
+
+    def model(self, wildcards: Names) -> str:
+        """The model that a flow samples from: that of the first flow that is fitted alike."""
+        names = _mapping(wildcards) | {"generator": self.experiment.fitted_by[wildcards.generator]}
+        return f"{GENERATOR}/model.safetensors".format(**names)
+
+    def if_guided(self, path: Callable[[Names], str]) -> Callable[[Names], Any]:
+        """Return an input function for what only flows that are steered by their networks' loss read."""
+
+        def needed(wildcards: Names) -> Any:
+            return [] if self.experiment.flow(wildcards).sampling.guidance is None else path(wildcards)
+
+        return needed
+
+    def steering_data(self, wildcards: Names) -> str:
+        """The data whose loss steers a flow, and on which networks of other widths are scored: the zoo's, or
+        those of a transfer."""
+        guidance = self.experiment.flow(wildcards).sampling.guidance
+        if guidance is None or guidance.transfer is None:
+            return f"results/{wildcards.zoo}/data.npz"
+        return f"results/transfers/{guidance.transfer}/data.npz"
+
+    @property
+    def zoo_outputs(self) -> Numbered:
+        """The predictions of the zoo's networks, recalibrated like the generated networks that they are
+        compared with."""
+
+        def recalibrated(wildcards: Names) -> bool:
+            return wildcards.recalibration in self.experiment.recalibrations
+
+        def pattern(wildcards: Names) -> str:
+            if recalibrated(wildcards):
+                return "results/{zoo}/{canon}/zoo_outputs/{recalibration}.npz".format(**_mapping(wildcards))
+            return f"results/{wildcards.zoo}/outputs/shard-*.npz"
+
+        def count(wildcards: Names) -> int:
+            return 1 if recalibrated(wildcards) else self.experiment.n_shards(wildcards.zoo)
+
+        return Numbered(pattern, count)
+
+    # What jobs took.
+
+    @property
+    def zoo_costs(self) -> Numbered:
+        """What training the zoo took, where a control is trained at equal cost."""
+        return Numbered(self._zoo_benchmark, self._matched_shards)
+
+    @property
+    def matched_zoo(self) -> Numbered:
+        """The zoo's manifests, where a control is trained at equal cost."""
+        return Numbered(filled("results/{zoo}/zoo/shard-*.json"), self._matched_shards)
+
+    def _matched_shards(self, wildcards: Names) -> int:
+        matched = self.experiment.cost_matched(wildcards)
+        return self.experiment.n_shards(wildcards.zoo) if matched else 0
+
+    def _zoo_benchmark(self, names: Names) -> str:
+        stage = "import_zoo" if names.zoo in self.experiment.imported_zoos else "train_zoo"
+        return f"results/benchmarks/{names.zoo}/{stage}-*.tsv"
+
+    def generator_costs(self, wildcards: Names) -> list[str]:
+        """What making another generator's networks took, where a control is trained at equal cost."""
+        name = self.experiment.cost_matched(wildcards)
+        if name is None:
+            return []
+        names = SimpleNamespace(zoo=wildcards.zoo, generator=name)
+        folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}"
+        shards = range(self.experiment.n_generated_shards(names))
+        fitted_by = self.experiment.fitted_by
+        fit = [f"{folder}/{fitted_by[name]}/train_flow.tsv"] if name in fitted_by else []
+        return [
+            *fit,
+            f"{folder}/{name}/sample.tsv",
+            *(f"{folder}/{name}/decode-{shard}.tsv" for shard in shards),
+        ]
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """The benchmark file of every job whose time the tables state."""
+        of = self.experiment
+        zoos = [SimpleNamespace(zoo=zoo) for zoo in of.zoos]
+        aligned = list(dict.fromkeys((cell.zoo, cell.canon) for cell in of.cells))
+        return [
+            *(
+                path
+                for names in zoos
+                for path in Numbered(self._zoo_benchmark, lambda names: of.n_shards(names.zoo))(names)
+            ),
+            *(
+                f"results/benchmarks/{zoo}/{canon}/canonicalize-{shard}.tsv"
+                for zoo, canon in aligned
+                for shard in range(of.n_shards(zoo))
+            ),
+            *self.requested("results/benchmarks/{zoo}/{canon}/stack_weights.tsv"),
+            *(
+                f"results/benchmarks/{zoo}/{canon}/accumulate_gram-{part}.tsv"
+                for zoo, canon in aligned
+                for part in range(of.config.zoos[zoo].matrix.gram_jobs)
+            ),
+            *self.requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv"),
+            *self.fitted(f"{GENERATOR_BENCHMARKS}/train_flow.tsv"),
+            *self.requested(f"{GENERATOR_BENCHMARKS}/sample.tsv", of.sampled),
+            *self.requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", of.sampled),
+            *self.requested_networks(
+                f"{GENERATOR_BENCHMARKS}/train_control-{{shard}}.tsv", of.trained_controls
+            ),
+            *self.requested_networks(
+                f"{CELL_BENCHMARKS}/recalibrate-{{shard}}.tsv", recalibrations=of.recalibrations
+            ),
+            *self.requested_networks(f"{CELL_BENCHMARKS}/score-{{shard}}.tsv"),
+            *self.requested(f"{CELL_BENCHMARKS}/evaluate.tsv"),
+        ]

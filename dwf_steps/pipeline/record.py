@@ -1,0 +1,49 @@
+"""What tables and figures are told of the experiments, as far as they cannot read it from the results."""
+
+from __future__ import annotations
+
+from dwf_steps.config.sweep import SECTIONS
+from dwf_steps.config.zoo import n_held_out
+from dwf_steps.pipeline.experiment import Experiment
+from dwf_steps.reporting.results import ExperimentRecord, MemberRecord
+
+
+def record_of(experiment: Experiment) -> ExperimentRecord:
+    """Return the record that `tables/experiment.json` holds."""
+    config, cells = experiment.config, experiment.cells
+    names = {section: {cell[place] for cell in cells} for place, section in enumerate(SECTIONS)}
+    generators = {name: config.generators[name] for name in names["generators"]}
+    return ExperimentRecord(
+        cells=cells,
+        members={
+            section: {
+                name: MemberRecord(family=member.family, values=member.values, setting=member.setting)
+                for name, member in members.items()
+                if name in names[section]
+            }
+            for section, members in config.members.items()
+        },
+        kinds={name: generator.kind for name, generator in generators.items()},
+        fitted_by={name: by for name, by in experiment.fitted_by.items() if name in generators},
+        zoo_networks={name: experiment.n_networks(name) for name in names["zoos"]},
+        zoo_trainings={name: experiment.n_trainings(name) for name in names["zoos"]},
+        samples={name: generator.sampling.samples for name, generator in generators.items()},
+        transferred=config.transferred(),
+        likelihoods=[name for name in config.flows_with("likelihood") if name in generators],
+        other_widths={
+            name: list(config.flows()[name].other_sizes)
+            for name in config.flows_with("other_widths")
+            if name in generators
+        },
+    )
+
+
+def scope_of(experiment: Experiment) -> str:
+    """Say in one sentence what tables and figures cover; captions state it."""
+    zoos = []
+    for name in experiment.zoos:
+        held_out = n_held_out(experiment.config.zoos[name])
+        zoos.append(f"{name} ({experiment.n_networks(name)} networks, {held_out} held out)")
+    draws = {cell.generator: experiment.generator(cell).sampling for cell in experiment.cells}
+    generators = [f"{name} ({draw.samples} samples, seed {draw.seed})" for name, draw in draws.items()]
+    return f"Zoos: {', '.join(zoos)}. Generators: {', '.join(generators)}."

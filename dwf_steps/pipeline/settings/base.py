@@ -1,0 +1,58 @@
+"""What the settings of all steps share."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+
+from dwf_steps.config.section import Section
+
+if TYPE_CHECKING:
+    from dwf_steps.pipeline.experiment import Experiment, Names
+    from dwf_steps.pipeline.sizes import Sizes
+
+
+class Work(NamedTuple):
+    """The largest arrays that a step holds at once, in bytes, and its arithmetic and reading, in seconds of
+    one thread."""
+
+    held: float
+    seconds: float
+
+
+class StepSettings(Section):
+    """Everything of the configuration that decides a step's result, and nothing else: a changed value reruns
+    the step and what follows, and nothing besides. Nothing in it grows with the number of networks, since it
+    travels on a command line."""
+
+    threads: ClassVar[Literal["one", "networks", "matrix"]] = "one"
+    """What more than one thread would work on: large networks in training, or a large weight matrix."""
+    accelerated: ClassVar[bool] = False
+    """Whether a GPU is asked for where the work is long."""
+    small_operations: ClassVar[bool] = False
+    """Whether the work consists of operations too small to fill a GPU, whatever the networks' size."""
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        """Return what the job with these wildcards is told.
+
+        Parameters
+        ----------
+        names
+            The job's wildcards.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """Estimate what the job takes, from the sizes of its problem."""
+        raise NotImplementedError
+
+    def to_argument(self) -> str:
+        """Return the settings as the step's command line has them."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+
+
+def without(settings: Section, *names: str) -> dict[str, Any]:
+    """Return a section in JSON's types without keys that play no part in a step."""
+    return settings.model_dump(mode="json", by_alias=True, exclude=set(names))

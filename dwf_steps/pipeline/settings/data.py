@@ -1,0 +1,85 @@
+"""Settings of the data stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from dwf_steps.config.dataset import DatasetConfig, ImageFiles, SplitsConfig, TextFiles
+from dwf_steps.pipeline.settings.base import StepSettings, Work
+
+if TYPE_CHECKING:
+    from dwf_steps.pipeline.experiment import Experiment, Names
+    from dwf_steps.pipeline.sizes import Sizes
+
+
+class PrepareImages(StepSettings):
+    """Where the images lie."""
+
+    images: ImageFiles
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls.model_validate({"images": experiment.config.datasets[names.dataset]})
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """Decoded images, one by one and together; a millisecond each."""
+        facts = sizes.dataset
+        return Work(3 * facts.examples * facts.features, 1e-3 * facts.examples)
+
+
+class PrepareTexts(StepSettings):
+    """Where the texts lie, and how they are cut."""
+
+    texts: TextFiles
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls.model_validate({"texts": experiment.config.datasets[names.dataset]})
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """Texts as they are, some hundred bytes a token, and cut; a millisecond each, and the tokenizer's
+        pieces."""
+        facts = sizes.dataset
+        return Work(100 * facts.examples * facts.features, 60 + 1e-3 * facts.examples)
+
+
+class DivideData(StepSettings):
+    """Which data, and how they are divided."""
+
+    dataset: DatasetConfig
+    splits: SplitsConfig
+    size: int | None = None
+    """Height and width that images are scaled to."""
+    classes: list[int | None] | None = None
+    """For each class the output that stands for it."""
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        zoo = experiment.zoo(names)
+        return cls(dataset=experiment.config.dataset(zoo), splits=zoo.splits)
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        return Work(sizes.data + 8 * sizes.m * sizes.features, 60 + 1e-8 * sizes.m * sizes.features)
+
+
+class DivideTransferData(DivideData):
+    """Which other data set, how it is divided, and how it is made to fit the networks."""
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        transfer = experiment.config.transfers[names.transfer]
+        return cls(
+            dataset=experiment.config.dataset(transfer),
+            splits=transfer.splits,
+            size=transfer.size,
+            classes=transfer.classes,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        facts = sizes.dataset
+        values = facts.examples * facts.features
+        return Work(28 * values, 60 + 1e-7 * values)

@@ -1,0 +1,59 @@
+"""Settings of recalibration, of generated networks and of the zoo alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.dataset import Shift
+from dwf_steps.config.recalibration import Recalibration
+from dwf_steps.pipeline.settings.base import StepSettings, Work
+
+if TYPE_CHECKING:
+    from dwf_steps.pipeline.experiment import Experiment, Names
+    from dwf_steps.pipeline.sizes import Sizes
+
+
+class Recalibrate(StepSettings):
+    """The methods, and what they are applied to."""
+
+    accelerated = True
+
+    architecture: ArchitectureConfig
+    methods: Recalibration
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(
+            architecture=experiment.architecture(names),
+            methods=experiment.config.recalibrations[names.recalibration],
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """A group of networks with their gradients and moments; some steps on training examples."""
+        networks = sizes.generated_shard
+        group = 10 * max(4 * sizes.d, min(4 * networks * sizes.d, 2 * sizes.BLOCK))
+        seconds = networks * sizes.multiplications * sizes.examples_seen / sizes.FLOPS
+        return Work(group + sizes.data + sizes.SCORING, seconds + 8 * networks * sizes.d / sizes.READ)
+
+
+class RecalibrateZoo(Recalibrate):
+    """The methods, and which inputs from outside the data's distribution networks are scored on as well."""
+
+    out_of_distribution: Shift | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(
+            architecture=experiment.architecture(names),
+            methods=experiment.config.recalibrations[names.recalibration],
+            out_of_distribution=experiment.zoo(names).out_of_distribution,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """As for generated networks, and the predictions of all."""
+        group = 10 * max(4 * sizes.d, min(4 * sizes.n * sizes.d, 2 * sizes.BLOCK))
+        seconds = sizes.n * sizes.multiplications * (2 * sizes.m + sizes.examples_seen) / sizes.FLOPS
+        return Work(group + 4 * sizes.n * sizes.m * sizes.classes + sizes.data + sizes.SCORING, seconds)

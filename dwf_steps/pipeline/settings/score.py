@@ -1,0 +1,42 @@
+"""Settings of scoring, of generated networks and of the zoo alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.dataset import Shift
+from dwf_steps.pipeline.settings.base import StepSettings, Work
+
+if TYPE_CHECKING:
+    from dwf_steps.pipeline.experiment import Experiment, Names
+    from dwf_steps.pipeline.sizes import Sizes
+
+
+class Score(StepSettings):
+    """The networks' architecture, and which inputs from outside the data's distribution they are scored on as
+    well."""
+
+    accelerated = True
+
+    architecture: ArchitectureConfig
+    out_of_distribution: Shift | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(
+            architecture=experiment.architecture(names),
+            out_of_distribution=experiment.zoo(names).out_of_distribution,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        return sizes.scoring(sizes.generated_shard)
+
+
+class ScoreZoo(Score):
+    """The same for the zoo's networks."""
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        return sizes.scoring(sizes.s)

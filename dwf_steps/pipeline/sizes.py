@@ -1,0 +1,230 @@
+"""The sizes of a job's problem, from which its memory, time and threads are estimated."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.canonicalization import WeightMatching, until_barycentre
+from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, TableFile, facts_of
+from dwf_steps.config.generator import (
+    FlowConfig,
+    GeneratorConfig,
+    RelationalTransformerConfig,
+    VelocityConfig,
+)
+from dwf_steps.config.transfer import TransferConfig
+from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
+from dwf_steps.pipeline.settings.base import Work
+
+if TYPE_CHECKING:
+    from dwf_steps.pipeline.experiment import Experiment, Names
+
+
+class Sizes:
+    """What decides how much a job with some wildcards takes; read only as far as its step asks."""
+
+    FLOPS = 5e9
+    """Operations a second and thread; large products reach five times that."""
+    READ = 50e6
+    """Bytes a second, from and to a shared file system."""
+    STEP = 0.003
+    """Seconds of an optimisation step, however small."""
+    CHUNK = 16 * 2**20
+    """Bytes, of the weight matrix."""
+    BLOCK = 2**28
+    """Bytes, of networks or of their columns that are read at a time."""
+    SCORING = 4 * 64 * 2**20
+    """Bytes, of a block of examples' activations."""
+
+    def __init__(self, experiment: Experiment, names: Names) -> None:
+        self._experiment, self._names = experiment, names
+
+    @property
+    def zoo(self) -> TrainedZoo | ImportedZoo:
+        return self._experiment.zoo(self._names)
+
+    @property
+    def dataset(self) -> DatasetFacts:
+        """Of the data set, or the transfer's, that a job of the data stage reads."""
+        config = self._experiment.config
+        if "transfer" in self._names.keys():  # noqa: SIM118
+            return facts_of(config.dataset(config.transfers[self._names.transfer]))
+        return facts_of(config.datasets[self._names.dataset])
+
+    @property
+    def n(self) -> int:
+        """Networks of the zoo."""
+        return self._experiment.n_networks(self._names.zoo)
+
+    @property
+    def trained(self) -> int:
+        """Trainings of a shard of the zoo."""
+        return min(self.zoo.seeds, self.zoo.shard_size) if isinstance(self.zoo, TrainedZoo) else self.s
+
+    @property
+    def s(self) -> int:
+        """Networks of a shard of the zoo."""
+        if isinstance(self.zoo, ImportedZoo):
+            return min(self.n, self.zoo.shard_size)
+        return self.trained * self.zoo.checkpoints
+
+    @property
+    def d(self) -> int:
+        """Weights of a network."""
+        return self._experiment.n_parameters(self._names.zoo)
+
+    @property
+    def m(self) -> int:
+        """Examples of the zoo's data set."""
+        return self._experiment.n_examples(self._names.zoo)
+
+    @property
+    def features(self) -> int:
+        return self.zoo.architecture.features
+
+    @property
+    def classes(self) -> int:
+        return self.zoo.architecture.classes
+
+    @property
+    def multiplications(self) -> int:
+        """Of one input."""
+        return self.zoo.architecture.multiplications
+
+    @property
+    def most_units(self) -> int:
+        """Units that the largest permutation acts on."""
+        return self.zoo.architecture.most_units
+
+    @property
+    def units(self) -> int:
+        """Values of all layers of one input, and its own."""
+        return self.features + sum(self.zoo.architecture.layers)
+
+    @property
+    def data(self) -> int:
+        """Bytes: as read in float64, and as standardised in float32."""
+        return 20 * self.m * self.features
+
+    @property
+    def item(self) -> int:
+        """Bytes of a stored weight."""
+        return {"float16": 2, "float32": 4}[self.zoo.matrix.dtype]
+
+    @property
+    def medoid(self) -> bool:
+        """Whether the reference is found by comparing all networks."""
+        return self._experiment.reference(self._names) == "medoid"
+
+    @property
+    def rounds(self) -> int:
+        """Means at most that networks are aligned to, of a barycentre."""
+        matching = until_barycentre(self._experiment.config.canonicalizations[self._names.canon])[-1]
+        assert isinstance(matching, WeightMatching)
+        return matching.rounds
+
+    @property
+    def raw(self) -> bool:
+        """Whether coordinates are weights themselves."""
+        return self._experiment.config.subspaces[self._names.subspace].method == "none"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the subspace is found from the matrix as a whole."""
+        return self._experiment.config.subspaces[self._names.subspace].method == "incremental_pca"
+
+    @property
+    def k(self) -> int:
+        """Coordinates of a network."""
+        subspace = self._experiment.config.subspaces[self._names.subspace]
+        return self.d if subspace.method == "none" else subspace.components or min(self.n, self.d)
+
+    @property
+    def generator(self) -> GeneratorConfig:
+        return self._experiment.generator(self._names)
+
+    @property
+    def flow(self) -> FlowConfig:
+        assert isinstance(self.generator, FlowConfig)
+        return self.generator
+
+    @property
+    def g(self) -> int:
+        """Networks that a generator makes."""
+        return self.generator.sampling.samples
+
+    @property
+    def generated_shard(self) -> int:
+        """Networks of a shard of them."""
+        return math.ceil(self.g / self.zoo.matrix.decode_jobs)
+
+    @property
+    def block(self) -> int:
+        """Bytes of a block of the matrix and of the generated rows, in float64 and two copies."""
+        return 24 * min(self.d, self.CHUNK // (self.n * self.item) + 1) * (self.n + self.g)
+
+    @property
+    def v(self) -> int:
+        """What one evaluation of a flow's velocity network multiplies, for one point."""
+        velocity = self.flow.velocity
+        if isinstance(velocity, VelocityConfig):
+            return velocity.width * (2 * self.k + velocity.time_embedding + velocity.depth * velocity.width)
+        if isinstance(velocity, RelationalTransformerConfig):  # what every weight passes through
+            return 10 * self.d * velocity.depth * velocity.width**2
+        # What every unit passes through, and what a unit's weights pass through.
+        units = sum(self.zoo.architecture.layers[:-1])
+        return 18 * units * velocity.depth * velocity.width**2 + 2 * self.d * velocity.width
+
+    @property
+    def transfer(self) -> TransferConfig:
+        return self._experiment.config.transfers[self._names.transfer]
+
+    @property
+    def transfer_examples(self) -> int:
+        return facts_of(self._experiment.config.dataset(self.transfer)).examples
+
+    @cached_property
+    def examples_seen(self) -> int:
+        """Operations, for each multiplication that one input takes, of a network's recalibration."""
+        seen = 0
+        for method in self._experiment.config.recalibrations[self._names.recalibration]:
+            if method.method == "fine_tune":
+                seen += 6 * method.steps * method.batch_size
+            elif method.method != "reference_statistics":
+                seen += 4 * method.examples
+        return seen
+
+    @property
+    def realigning(self) -> float:
+        """Seconds for matching networks to every training network: what units gain, twice for every axis."""
+        evaluation = self._experiment.config.evaluation
+        return evaluation.realigned * self.n * self.d * 4 * self.most_units / self.FLOPS
+
+    def training(self, trainings: int, kept: int) -> Work:
+        """Return what training networks with the zoo's settings takes, of which ``kept`` checkpoints stay."""
+        assert isinstance(self.zoo, TrainedZoo)
+        training, more = self.zoo.training, kept - trainings
+        held = 32 * trainings * self.d + 16 * trainings * (training.batch_size * self.units + self.m)
+        epoch = 6 * trainings * self.multiplications * self.m / self.FLOPS
+        epoch += self.STEP * (self.m / training.batch_size + trainings)
+        scores = 2 * more * self.multiplications * self.m / self.FLOPS
+        return Work(held + 16 * more * self.d + self.data + self.SCORING, training.epochs * epoch + scores)
+
+    def scoring(self, networks: int) -> Work:
+        """Return what scoring networks takes: a group of them, copied, and the predictions of all on the test
+        set and on shifted inputs."""
+        group = 3 * max(4 * self.d, min(4 * networks * self.d, 2 * self.BLOCK))
+        held = group + 4 * networks * self.m * self.classes + self.data + self.SCORING
+        seconds = 4 * networks * self.multiplications * self.m / self.FLOPS
+        return Work(held, seconds + 4 * networks * self.d / self.READ)
+
+
+def examples_of(dataset: DatasetConfig, architecture: ArchitectureConfig) -> int:
+    """Return about how many examples a data set has; of a table, where a value takes two characters at
+    least."""
+    if isinstance(dataset, TableFile):
+        return dataset.file.stat().st_size // (2 * architecture.features)
+    return facts_of(dataset).examples

@@ -1,0 +1,124 @@
+"""The start of a run: the configuration read and checked, the environment of its jobs set."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+from snakemake.io import temp
+from snakemake.shell import shell
+
+from dwf_steps.config.load import load_config
+from dwf_steps.pipeline.collected import Collected
+from dwf_steps.pipeline.experiment import Experiment
+from dwf_steps.pipeline.fingerprint import fingerprint
+from dwf_steps.pipeline.paths import Paths
+from dwf_steps.pipeline.record import record_of, scope_of
+from dwf_steps.pipeline.settings.base import StepSettings
+from dwf_steps.pipeline.steps import GPU, Step
+from dwf_steps.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the rules see of a run: the experiment, its paths, and what its steps need."""
+
+    workflow: Any
+    experiment: Experiment
+    paths: Paths
+    collected: Collected
+
+    def step(self, settings: type[StepSettings]) -> Step:
+        """Return what the rule of these settings asks of its step."""
+        return Step(settings, self.experiment, self._unbind_threads)
+
+    def code(self, step: str) -> str:
+        """Return the fingerprint of the code of a step that has no settings."""
+        return fingerprint(f"dwf_steps.{step}")
+
+    def intermediate(self, path: Any) -> Any:
+        """Mark what only the next stage reads."""
+        return path if self.experiment.config.keep_aligned else temp(path)
+
+    @property
+    def record(self) -> str:
+        """What tables and figures are told of the experiments."""
+        return json.dumps(record_of(self.experiment).model_dump(mode="json"), sort_keys=True)
+
+    @property
+    def scope(self) -> str:
+        """What tables and figures cover, for their captions."""
+        return scope_of(self.experiment)
+
+    @property
+    def constraints(self) -> dict[str, str]:
+        """What wildcards match."""
+        config = self.experiment.config
+        names = {
+            "zoo": config.zoos,
+            "canon": config.canonicalizations,
+            "subspace": config.subspaces,
+            "generator": config.generators,
+            "recalibration": config.recalibrations,
+            "transfer": config.transfers,
+        }
+        return {level: one_of(defined) for level, defined in names.items()} | {
+            "shard": r"\d+",
+            "part": r"\d+",
+        }
+
+    def _unbind_threads(self) -> None:
+        """`cores: all` counts the cores of this machine; Snakemake would bound a cluster's jobs by them
+        too."""
+        if not self.workflow.local_exec:
+            self.workflow.global_resources["_cores"] = self.workflow.resource_settings.cores = None
+
+
+def start(workflow: Any, config: Mapping[str, Any]) -> Run:
+    """Check the configuration and prepare the environment of all jobs.
+
+    Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda environment
+    is activated for the job, and with this repository's code whatever the working directory. They end when
+    Snakemake does, even by SIGKILL, so that the next run meets no step of the last one; for this each must be
+    Snakemake's own child, without a shell between the two: shell commands are one command each.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's.
+    config
+        Merged from all configuration files.
+
+    Raises
+    ------
+    WorkflowError
+        Listing everything that is wrong with the configuration.
+    """
+    try:
+        experiment = Experiment(load_config(config))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    os.environ.update(
+        PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
+        DWF_ENDS_WITH_PARENT="1",
+        OMP_WAIT_POLICY="passive",
+    )
+    shell.prefix("exec ")
+    # `--resources gpu=N` bounds what rules ask for. A cluster's jobs read the workflow again without being
+    # told, and would ask for a GPU inside an allocation that has none: the environment tells them.
+    if workflow.is_main_process:
+        os.environ[GPU] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
+    paths = Paths(experiment)
+    return Run(workflow, experiment, paths, Collected(paths))
+
+
+def one_of(names: Any) -> str:
+    """Return a regular expression that matches exactly these names."""
+    return "|".join(names) or "(?!)"

@@ -1,0 +1,85 @@
+"""What a rule asks of its step: settings, the code's fingerprint, memory, time, threads, GPUs."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable
+
+from dwf_steps.pipeline.experiment import Experiment, Names
+from dwf_steps.pipeline.fingerprint import fingerprint
+from dwf_steps.pipeline.settings.base import StepSettings
+from dwf_steps.pipeline.sizes import Sizes
+
+GPU = "DWF_GPU"
+"""The environment variable that tells a cluster's jobs, which read the workflow again, whether there are
+GPUs."""
+
+PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
+CUDA_MB = 4000  # what CUDA takes of the host's memory
+MEMORY_MARGIN = 1.5
+START_MINUTES = 10  # environments and imports from a busy shared file system
+TIME_MARGIN = 4
+GPU_SECONDS = 1800  # of one thread; what takes less is not worth waiting for a GPU
+GPU_SPEED = 3  # of a GPU beside one thread, at least: small steps gain little
+GPU_SPEED_LARGE = 1000  # of networks that fill it: 5 * 10^12 operations a second
+LARGE = 5e6  # multiplications for one input, from which on a network fills a GPU
+THREADS = 4  # where there is work for more than one
+LARGE_NETWORK = 10_000  # weights: smaller ones train side by side, a thread each
+LARGE_MATRIX = 10**8  # weights of all networks: jobs on smaller matrices run side by side
+
+
+class Step:
+    """One rule's step: its attributes are input functions of Snakemake's."""
+
+    def __init__(
+        self, settings: type[StepSettings], experiment: Experiment, unbind_threads: Callable[[], None]
+    ) -> None:
+        self.name = step_name(settings)
+        self._settings, self._experiment, self._unbind_threads = settings, experiment, unbind_threads
+
+    def settings(self, wildcards: Names) -> str:
+        """Return the settings as the step's command line has them."""
+        return self._settings.of(self._experiment, wildcards).to_argument()
+
+    @property
+    def code(self) -> str:
+        """The fingerprint of the code that the step imports."""
+        return fingerprint(f"dwf_steps.{self.name}")
+
+    def threads(self, wildcards: Names) -> int:
+        """Return one thread where the problem is small: several jobs then run side by side."""
+        self._unbind_threads()
+        sizes = Sizes(self._experiment, wildcards)
+        if self._settings.threads == "networks":
+            return 1 if sizes.d < LARGE_NETWORK else THREADS
+        if self._settings.threads == "matrix":
+            return 1 if sizes.n * sizes.d < LARGE_MATRIX else THREADS
+        return 1
+
+    def mem_mb(self, wildcards: Names, attempt: int) -> int:
+        """Return the memory asked for: what the step's estimate says, and more with each attempt."""
+        held = self._settings.work(Sizes(self._experiment, wildcards)).held
+        process = PROCESS_MB + CUDA_MB * self.gpu(wildcards)
+        return attempt * (process + math.ceil(MEMORY_MARGIN * held / 2**20))
+
+    def runtime(self, wildcards: Names, attempt: int) -> int:
+        """Return the minutes asked for: what the step's estimate says, and more with each attempt."""
+        sizes, speed = Sizes(self._experiment, wildcards), 1
+        if self.gpu(wildcards):
+            small = self._settings.small_operations or sizes.multiplications < LARGE
+            speed = GPU_SPEED if small else GPU_SPEED_LARGE
+        seconds = self._settings.work(sizes).seconds / speed
+        return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * seconds / 60))
+
+    def gpu(self, wildcards: Names) -> int:
+        """Return one GPU where the work is long and can use it, else none."""
+        if not self._settings.accelerated or os.environ.get(GPU) == "no":
+            return 0
+        return int(self._settings.work(Sizes(self._experiment, wildcards)).seconds > GPU_SECONDS)
+
+
+def step_name(settings: type[StepSettings]) -> str:
+    """Return the name of the rule and the module that a class of settings belongs to."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", settings.__name__).lower()
