@@ -11,8 +11,8 @@ import numpy as np
 from subspace import BERT, RESNET18, matrix_on_disk, reading
 
 from dwf_steps.decode import decode
-from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.generators.samples import Samples
+from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.storage.matrix import Precision
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.zoo import TrainedZoo, plans_of, TrainingConfig
+from dwf_steps.config.zoo import TrainedZoo, TrainingConfig, plans_of
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.runtime.libraries import torchvision_datasets
 from dwf_steps.zoo.training import train_networks

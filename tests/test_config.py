@@ -12,7 +12,7 @@ import yaml
 from dwf_steps.config.canonicalization import GitRebasin, Normalized
 from dwf_steps.config.load import load_config
 from dwf_steps.config.workflow import WorkflowConfig
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training
+from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training, plans_of
 from dwf_steps.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ def test_every_shipped_configuration_is_valid(
 def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
     zoo = load_config(DEFAULT).zoos["iris"]
     assert isinstance(zoo, TrainedZoo)
-    kinds = [network.initialisation for network in zoo.trainings()[: n_training(zoo)]]
+    kinds = [plan.initialisation for plan in plans_of(range(n_training(zoo)), zoo.initialisations)]
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
         ("default", "he", "xavier", "uniform", "normal"), 20
     )
@@ -67,7 +67,7 @@ def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
 def test_more_seeds_only_add_networks() -> None:
     zoo = load_config(DEFAULT).zoos["iris"]
     assert isinstance(zoo, TrainedZoo)
-    assert zoo.model_copy(update={"seeds": 130}).trainings()[:110] == zoo.trainings()
+    assert zoo.model_copy(update={"seeds": 130}).names()[:110] == zoo.names()
 
 
 @pytest.mark.parametrize("shard_size", [7, 50, 100, 1000])
@@ -76,7 +76,7 @@ def test_shards_divide_the_networks(shard_size: int) -> None:
     assert isinstance(zoo, TrainedZoo)
     shards = [zoo.shard(k) for k in range(zoo.n_shards)]
     assert all(0 < len(shard) <= shard_size for shard in shards)
-    assert [network for shard in shards for network in shard] == zoo.trainings()
+    assert [seed for shard in shards for seed in shard] == list(range(zoo.seeds))
 
 
 def test_canonicalizations_may_be_named_or_spelt_out() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkout import Checkout, changed_config
+from pipeline.test_resources import largest
 from test_rerun import ROWS
-from test_resources import largest
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ResNetConfig
@@ -46,7 +46,7 @@ def manifests(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def found(manifests: list[Path], held_out: list[str]) -> Path:
+def found(manifests: list[Path], held_out: int) -> Path:
     *shards, reference = manifests
     settings = FindBarycentre(architecture=CONFIG, before=[], matching=TO_MEAN, held_out=held_out)
     output = reference.with_name("barycentre")
@@ -56,7 +56,7 @@ def found(manifests: list[Path], held_out: list[str]) -> Path:
 
 
 def test_it_is_a_network_and_its_manifest_says_how_far_the_others_lie(manifests: list[Path]) -> None:
-    path = found(manifests, [])
+    path = found(manifests, 0)
     assert {
         p.num_batches_tracked.item() for p in load_network(path).modules() if hasattr(p, "running_mean")
     } == {4}
@@ -68,19 +68,19 @@ def test_it_is_a_network_and_its_manifest_says_how_far_the_others_lie(manifests:
 def test_one_network_at_a_time_in_memory_gives_the_same(
     manifests: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = load_state(found(manifests, []))
+    together = load_state(found(manifests, 0))
     monkeypatch.setattr(networks_module, "TOGETHER_BYTES", 1)
-    for name, array in load_state(found(manifests, [])).items():
+    for name, array in load_state(found(manifests, 0)).items():
         np.testing.assert_allclose(array, together[name], rtol=1e-6)
 
 
 def test_held_out_networks_are_not_even_read(manifests: list[Path]) -> None:
-    before = found(manifests, ["net-4", "net-5"]).read_bytes()
+    before = found(manifests, 2).read_bytes()
     for name in ("net-4", "net-5"):
         (manifests[1].with_suffix("") / f"{name}.safetensors").write_bytes(b"")
-    assert found(manifests, ["net-4", "net-5"]).read_bytes() == before
+    assert found(manifests, 2).read_bytes() == before
     with pytest.raises(InputError, match=r"net-4\.safetensors: SHA-256 is"):
-        found(manifests, ["net-5"])
+        found(manifests, 1)
 
 
 @pytest.fixture(scope="module")

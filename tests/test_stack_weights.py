@@ -1,7 +1,6 @@
 """Stacking networks' files into the weight matrix."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +24,8 @@ def shards(folder: Path, values: np.ndarray = VALUES) -> list[Path]:
     return paths
 
 
-def stacked(folder: Path, manifests: list[Path], held_out: list[str], **matrix: Any) -> WeightMatrix:
-    settings = StackWeights.model_validate({"held_out": held_out, "matrix": matrix})
+def stacked(folder: Path, manifests: list[Path], held_out: int, dtype: str = "float32") -> WeightMatrix:
+    settings = StackWeights.model_validate({"held_out": held_out, "dtype": dtype, "memory_mb": 64})
     stack_weights(settings, manifests, folder / "weights.zarr")
     return WeightMatrix.open(folder / "weights.zarr")
 
@@ -36,16 +35,16 @@ def test_rows_are_the_networks_with_held_out_ones_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_columns: int
 ) -> None:
     monkeypatch.setattr(matrix_module, "CHUNK_BYTES", 5 * 4 * chunk_columns)
-    matrix = stacked(tmp_path, shards(tmp_path), ["net-1", "net-3"])
-    assert [row.name for row in matrix.rows] == ["net-0", "net-2", "net-4", "net-1", "net-3"]
+    matrix = stacked(tmp_path, shards(tmp_path), 2)
+    assert [row.name for row in matrix.rows] == ["net-0", "net-1", "net-2", "net-3", "net-4"]
     assert matrix.n_training == 3
     networks = matrix.layout.unflatten(matrix.read())
-    np.testing.assert_array_equal(networks["bias"], VALUES[[0, 2, 4, 1, 3], :3])
-    np.testing.assert_array_equal(networks["weight"], VALUES[[0, 2, 4, 1, 3], 3:].reshape(5, 4, 5))
+    np.testing.assert_array_equal(networks["bias"], VALUES[:, :3])
+    np.testing.assert_array_equal(networks["weight"], VALUES[:, 3:].reshape(5, 4, 5))
 
 
 def test_half_precision_rounds_to_nearest(tmp_path: Path) -> None:
-    matrix = stacked(tmp_path, shards(tmp_path), [], dtype="float16")
+    matrix = stacked(tmp_path, shards(tmp_path), 0, dtype="float16")
     assert matrix.array.dtype == np.float16
     np.testing.assert_array_equal(
         matrix.layout.unflatten(matrix.read())["bias"], VALUES[:, :3].astype("float16")
@@ -56,7 +55,7 @@ def test_weights_too_large_for_half_precision_are_named(tmp_path: Path) -> None:
     values = VALUES.copy()
     values[3, 1] = 1e5
     with pytest.raises(InputError, match=r"net-3: weight 1 is 100000\.0, too large for float16"):
-        stacked(tmp_path, shards(tmp_path, values), [], dtype="float16")
+        stacked(tmp_path, shards(tmp_path, values), 0, dtype="float16")
     assert not (tmp_path / "weights.zarr").exists()
 
 
@@ -65,7 +64,7 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, bad: float) -> Non
     values = VALUES.copy()
     values[4, 2] = bad
     with pytest.raises(InputError, match=rf"net-4\.safetensors: weight 2 is {bad}"):
-        stacked(tmp_path, shards(tmp_path, values), [])
+        stacked(tmp_path, shards(tmp_path, values), 0)
     assert not (tmp_path / "weights.zarr").exists()
 
 
@@ -76,13 +75,13 @@ def test_a_network_file_that_changed_is_named_and_nothing_is_written(tmp_path: P
     content[-1] ^= 1
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"net-4\.safetensors: SHA-256 is .*delete .*shard-1\.json"):
-        stacked(tmp_path, manifests, [])
+        stacked(tmp_path, manifests, 0)
     assert not (tmp_path / "weights.zarr").exists()
 
 
 def test_the_storage_error_is_that_of_the_training_rows(tmp_path: Path) -> None:
-    matrix = stacked(tmp_path, shards(tmp_path), ["net-1"], dtype="float16")
-    training = np.delete(VALUES, 1, axis=0).astype(np.float64)
+    matrix = stacked(tmp_path, shards(tmp_path), 1, dtype="float16")
+    training = VALUES[:-1].astype(np.float64)
     error = training.astype(np.float16) - training
     expected = np.linalg.norm(error) / np.linalg.norm(training - training.mean(axis=0))
     assert matrix.storage_error == pytest.approx(expected, rel=1e-4)
@@ -90,4 +89,19 @@ def test_the_storage_error_is_that_of_the_training_rows(tmp_path: Path) -> None:
 
 
 def test_float32_is_stored_without_error(tmp_path: Path) -> None:
-    assert stacked(tmp_path, shards(tmp_path), []).storage_error == 0
+    assert stacked(tmp_path, shards(tmp_path), 0).storage_error == 0
+
+
+def test_networks_brought_along_twice_are_named_by_their_files(tmp_path: Path) -> None:
+    values = VALUES.copy()
+    values[4] = values[1]
+    manifests = shards(tmp_path, values)
+    settings = StackWeights(held_out=0, dtype="float32", memory_mb=64)
+    with pytest.raises(InputError, match="net-4: the same network as net-1; remove one of the two"):
+        stack_weights(settings, manifests, tmp_path / "weights.zarr", distinct=manifests)
+
+
+def test_the_last_trajectories_are_held_out_over_all_shards(tmp_path: Path) -> None:
+    manifests = shards(tmp_path)
+    matrix = stacked(tmp_path, manifests, 3)
+    assert [row.held_out for row in matrix.rows] == [False, False, True, True, True]

@@ -93,7 +93,7 @@ def test_equal_cost_is_the_share_of_the_training_that_takes_as_long(
     generating = [benchmark(tmp_path / f"{name}.tsv", seconds / 2) for name in ("sample", "decode")]
     training = [benchmark(tmp_path / "train.tsv", 20.0)]
     control = {"kind": "trained", "equal_cost_to": "flow"}
-    asked = settings(control, priced_samples=6, zoo_trainings=5)
+    asked = settings(control, matched_samples=6, zoo_trainings=5)
     _, manifest = made(tmp_path, asked, generating, training, [])
     assert manifest.facts["steps"] == round(share * 8 * BATCHES)
 

@@ -12,6 +12,8 @@ FILES = {
     "dwf_steps/step_a.py": "from dwf_steps.noun import formula\n\n\ndef run():\n    return formula.f(2)\n",
     "dwf_steps/step_b.py": "def run():\n    return 3\n",
     "dwf_steps/noun/__init__.py": "",
+    "dwf_steps/runtime/__init__.py": "",
+    "dwf_steps/pipeline/__init__.py": "",
     "dwf_steps/noun/formula.py": '"""Doc."""\n\n\ndef f(x):\n    """Square."""\n    return x * x\n',
 }
 
@@ -28,7 +30,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (module.fingerprint, module._tree, module._normalised):
+    for cached in (module.fingerprint, module._tree, module._normalised, module._imports):
         cached.cache_clear()
 
 
@@ -59,6 +61,17 @@ def test_what_is_said_of_progress_does_not_count(package: Path) -> None:
     before = both()
     (package / "dwf_steps/runtime/progress.py").write_text("PAUSE = 6\n")
     assert both() == before
+
+
+def test_settings_travel_as_params_but_what_they_import_counts(package: Path) -> None:
+    settings = package / "dwf_steps/pipeline/settings.py"
+    (package / "dwf_steps/step_b.py").write_text("from dwf_steps.pipeline.settings import A\n")
+    settings.write_text("from dwf_steps.noun.formula import f\nA = 1\n")
+    before = both()
+    settings.write_text("from dwf_steps.noun.formula import f\nA = 2\n")
+    assert both() == before
+    (package / "dwf_steps/noun/formula.py").write_text("def f(x):\n    return 0\n")
+    assert both()[1] != before[1]
 
 
 def test_a_changed_package_above_counts(package: Path) -> None:
