@@ -253,7 +253,7 @@ class _State:
         """Choose permutations one after the other, each by some parameters and axes alone."""
         rows = np.arange(len(self._scale))
         for name, uses in evidence.items():
-            for row, gain in zip(rows, self._gains_of(uses, rows), strict=True) if uses else ():
+            for row, gain in enumerate(self._gains_of(uses, rows)) if uses else ():
                 self._reorder(name, row, linear_sum_assignment(gain, maximize=True)[1])
 
     def assign(self, name: str, rows: np.ndarray) -> np.ndarray:
