@@ -18,7 +18,7 @@ from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state, stack_states
 from dwf_steps.symmetry.canonical import canonicalize as apply_methods
-from dwf_steps.symmetry.canonical import function_change, require_same_function
+from dwf_steps.symmetry.canonical import function_change, require_moderate_weights, require_same_function
 from dwf_steps.symmetry.git_rebasin import squared_norms
 
 PROBE_EXAMPLES = 256
@@ -51,6 +51,7 @@ def canonicalize(
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]
     before, target = stack_states(shard.verified_files()), _only_network(reference)
+    require_moderate_weights(architecture, names, before)
     mean = _only_network(barycentre) if barycentre else None
     canonical = apply_methods(architecture, before, target, settings.methods, mean)
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])

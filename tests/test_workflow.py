@@ -1,6 +1,7 @@
 """The whole workflow on a micro-zoo: what it writes, and that it holds together."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -170,3 +171,10 @@ def test_shards_do_not_change_a_networks_weights(finished: Checkout, new_checkou
         theirs = load_network(other.folder / f"results/micro/zoo/shard-0/seed-{seed}.safetensors")
         for (name, a), b in zip(mine.state_dict().items(), theirs.state_dict().values(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_every_file_may_be_read_by_whom_the_umask_lets_read(finished: Checkout) -> None:
+    os.umask(umask := os.umask(0))
+    files = [path for path in (finished.folder / "results").rglob("*") if path.is_file()]
+    modes = {str(path): oct(path.stat().st_mode & 0o777) for path in files}
+    assert modes == dict.fromkeys(modes, oct(0o666 & ~umask))

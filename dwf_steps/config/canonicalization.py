@@ -30,7 +30,8 @@ class GitRebasin(WeightMatching):
     all."""
 
     method: Literal["git_rebasin"] = "git_rebasin"
-    """Weight matching by coordinate ascent over layers, an exact assignment at each."""
+    """Weight matching by coordinate ascent over layers, an exact assignment at each; around a residual stream
+    from two starts, of which the better result is kept."""
 
 
 Pairing = Literal["spectra", "weights"]

@@ -10,6 +10,7 @@ import numpy as np
 from dwf_steps.config.dataset import missing_files
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.libraries import torchvision_datasets
+from dwf_steps.storage.remedy import rebuild
 
 # Data set -> torchvision's class, and what asks it for the training and the test images.
 CLASSES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -65,8 +66,7 @@ def torchvision_images(name: str, data_dir: Path, train: bool) -> Images:
     missing = missing_files(name, data_dir)
     if missing:
         raise InputError(
-            f"{name} is not in {data_dir}: missing {', '.join(map(str, missing))}. Delete "
-            "that folder and run again: it is fetched anew"
+            f"{name} is not in {data_dir}: missing {', '.join(map(str, missing))}; {rebuild(data_dir)}"
         )
     try:
         _, *parts = CLASSES[name]

@@ -42,8 +42,8 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
 
     if isinstance(dataset, ImageFiles):
         test_path = data_dir / "test.npz"
-        train = load_record(data_dir / "train.npz", Images)
-        test = load_record(test_path, Images) if test_path.exists() else None
+        train = load_record(data_dir / "train.npz", Images, data_dir)
+        test = load_record(test_path, Images, data_dir) if test_path.exists() else None
     else:
         train, test = (torchvision_images(dataset, data_dir, part) for part in (True, False))
     held_back = (test.inputs, test.targets) if test is not None else None
@@ -53,9 +53,9 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
 def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
     from dwf_steps.datasets.text_files import Texts
 
-    train = load_record(data_dir / "train.npz", Texts)
+    train = load_record(data_dir / "train.npz", Texts, data_dir)
     held_back = None
     if dataset.test is not None:
-        test = load_record(data_dir / "test.npz", Texts)
+        test = load_record(data_dir / "test.npz", Texts, data_dir)
         held_back = (test.tokens, test.targets)
     return divide(train.tokens, train.targets, splits, held_back, tolerance=dataset.tolerance, tokens=True)

@@ -28,6 +28,7 @@ from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.remedy import rebuild
 from dwf_steps.subspace.basis import Basis
 
 
@@ -208,7 +209,7 @@ def _digest(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def _damaged(path: Path, found: str) -> InputError:
-    return InputError(f"{path}: not the model that was written ({found}); delete {path} and run again")
+    return InputError(f"{path}: not the model that was written ({found}); {rebuild(path)}")
 
 
 def sample_flow(

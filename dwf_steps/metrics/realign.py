@@ -11,7 +11,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.runtime.progress import progress
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.symmetry.canonical import align_attention
+from dwf_steps.symmetry.canonical import LARGEST_WEIGHT, align_attention
 from dwf_steps.symmetry.git_rebasin import match_weights, squared_norms
 
 GROUP_BYTES = 2**28  # of training networks that are held at a time
@@ -33,6 +33,8 @@ def realigned_to_training(
     together = max(1, GROUP_BYTES // (4 * architecture.layout.size))
     groups = [range(start, min(start + together, n)) for start in range(0, n, together)]
     parameters = architecture.parameters_of(networks)
+    if max(np.abs(array).max() for array in parameters.values()) > LARGEST_WEIGHT:
+        parameters = {name: array.astype(np.float64) for name, array in parameters.items()}
     match = partial(_distances_to, parameters, squared_norms(parameters), architecture)
     columns: list[np.ndarray] = []
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):

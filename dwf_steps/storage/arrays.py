@@ -11,6 +11,7 @@ import numpy as np
 
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.remedy import rebuild
 
 Kind = TypeVar("Kind")
 
@@ -29,15 +30,20 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
-def load_record(path: Path, kind: type[Kind]) -> Kind:
+def load_record(path: Path, kind: type[Kind], output: Path | None = None) -> Kind:
     """Read what `save_record` wrote; numbers come back as Python's own.
+
+    Parameters
+    ----------
+    output
+        The directory that the file is a part of, where a rule writes a directory.
 
     Raises
     ------
     InputError
         If the file is damaged, or holds another kind of record.
     """
-    arrays = load_arrays(path, [field.name for field in fields(kind)])  # type: ignore[arg-type]
+    arrays = load_arrays(path, [field.name for field in fields(kind)], output)  # type: ignore[arg-type]
     return kind(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
 
 
@@ -46,8 +52,13 @@ def padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.append(values, np.full(length - len(values), np.nan))
 
 
-def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+def load_arrays(path: Path, names: list[str], output: Path | None = None) -> dict[str, np.ndarray]:
     """Read arrays of an npz file, each of which has a checksum.
+
+    Parameters
+    ----------
+    output
+        The directory that the file is a part of, where a rule writes a directory.
 
     Raises
     ------
@@ -59,8 +70,7 @@ def load_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
             return {name: stored[name] for name in names}
     except DAMAGE as error:
         raise InputError(
-            f"{path}: not the arrays that were written ({error}); delete {path} and run again, which "
-            "rebuilds it"
+            f"{path}: not the arrays that were written ({error}); {rebuild(output or path)}"
         ) from error
 
 

@@ -14,6 +14,7 @@ from dwf_steps.runtime.errors import InputError
 
 PARTIAL = ".partial-"
 DISK_FULL = ("No space left on device", "Disk quota exceeded")
+READ_WRITE = 0o666  # of a folder's mode, what a new file has, whatever the umask
 
 
 @contextmanager
@@ -44,9 +45,12 @@ def replacing(path: Path) -> Iterator[Path]:
                 raise FileNotFoundError(f"nothing was written for {path}")
             if path.is_dir():
                 shutil.rmtree(path)
+            if partial.is_file():
+                # Some libraries make files that only their owner may read.
+                partial.chmod(folder.stat().st_mode & READ_WRITE)
             os.replace(partial, path)
     except Exception as error:
-        if any(message in str(error) for message in DISK_FULL):
+        if any(message in str(reason) for reason in _reasons(error) for message in DISK_FULL):
             raise _disk_full(path) from error
         raise
     finally:
@@ -76,6 +80,13 @@ def _locked(folder: Path) -> Iterator[bool]:
         yield locked
     finally:
         os.close(descriptor)
+
+
+def _reasons(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it: PyTorch hides that a disk is full behind one of its own."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _disk_full(path: Path) -> InputError:

@@ -12,6 +12,7 @@ import numpy as np
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing, write_json
 from dwf_steps.storage.networks import save_network
+from dwf_steps.storage.remedy import rebuild
 
 TRAJECTORY = "trajectory"  # the fact of checkpoints that says which training they lie on
 
@@ -67,8 +68,7 @@ class Manifest:
             return cls(path, networks, tuple(content["failed"]), content["facts"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path}: not a manifest that this workflow wrote ({error}); delete it and run again, which "
-                "rebuilds the shard"
+                f"{path}: not a manifest that this workflow wrote ({error}); {rebuild(path)}"
             ) from error
 
     def write(self) -> None:
@@ -91,9 +91,10 @@ class Manifest:
         path = self.file(record)
         found = sha256(path) if path.is_file() else "no file"
         if found != record.sha256:
+            shared = path.resolve().parent if path.is_symlink() or path.parent.is_symlink() else None
             raise InputError(
                 f"{path}: SHA-256 is {found[:16]}, but {self.path} says {record.sha256[:16]}. The "
-                f"file changed after it was written; delete {self.path} and run again"
+                f"file changed after it was written; {rebuild(self.path, cached=shared)}"
             )
         return path
 

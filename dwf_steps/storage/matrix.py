@@ -15,6 +15,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.remedy import rebuild
 
 BUFFERS_FILE = "buffers.npz"
 CHUNK_BYTES = 16 * 2**20  # what is read at a time
@@ -175,7 +176,7 @@ class WeightMatrix:
             If the file is damaged.
         """
         names: list[str] = list(self.array.attrs["buffers"])  # type: ignore[arg-type]
-        return load_arrays(self.path / BUFFERS_FILE, names) if names else {}
+        return load_arrays(self.path / BUFFERS_FILE, names, self.path) if names else {}
 
     def networks(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """Return the networks of some rows, each parameter (rows, *shape) float32, and their buffers, in one
@@ -197,6 +198,6 @@ class WeightMatrix:
         """Return the error for a column range that cannot be what was written."""
         d = self.array.shape[1]
         return InputError(
-            f"{self.path}: columns {columns.start or 0} to {columns.stop or d} are damaged ({found}); delete "
-            f"{self.path} and run again, which rebuilds it"
+            f"{self.path}: columns {columns.start or 0} to {columns.stop or d} are damaged ({found}); "
+            f"{rebuild(self.path)}"
         )

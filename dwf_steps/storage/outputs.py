@@ -68,7 +68,10 @@ class Outputs:
         position = {name: i for i, name in enumerate(self.names.tolist())}
         missing = [name for name in names if name not in position]
         if missing:
-            raise InputError(f"no outputs of {', '.join(missing[:5])}; delete the outputs and run again")
+            raise InputError(
+                f"no outputs of {', '.join(missing[:5])}; there are some of {', '.join(self.names[:5])} and "
+                "others. `snakemake all --forcerun score score_zoo` computes them again"
+            )
         rows = [position[name] for name in names]
         if rows == list(range(len(self))):
             return self

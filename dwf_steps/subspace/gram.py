@@ -13,6 +13,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.remedy import rebuild
 from dwf_steps.subspace.centring import centred_strips
 
 EVERY = slice(None)
@@ -118,7 +119,7 @@ def read_gram(paths: list[Path]) -> GramMatrix:
         if left.stop != right.start or left.n_training != right.n_training:
             raise InputError(
                 f"{paths[0].parent}: the parts of the Gram matrix do not join (columns up to {left.stop}, "
-                f"then from {right.start}); delete the folder and run again"
+                f"then from {right.start}); {rebuild(*paths)}"
             )
     for part in parts[1:]:
         np.add(parts[0].products, part.products, out=parts[0].products)

@@ -9,6 +9,7 @@ import torch
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.canonicalization import Method, Pairing, Transfusion, WeightMatching
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
@@ -16,6 +17,7 @@ from dwf_steps.symmetry.rescaling import normalize_incoming
 from dwf_steps.symmetry.transfusion import match_attention, permute_attention
 
 FUNCTION_TOLERANCE = 1e-6  # relative, outputs in float64
+LARGEST_WEIGHT = 2.0**63  # about 9e18; float32 does not hold the squares of larger weights
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,28 @@ def canonicalize(
             networks = normalize_incoming(networks, architecture.rescaling_spec())
             target = normalize_incoming(target, architecture.rescaling_spec())
     return Canonical(networks, {name: array[0] for name, array in target.items()}, sweeps)
+
+
+def require_moderate_weights(
+    architecture: Architecture, names: list[str], networks: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse networks, parameters (n, *shape), with weights so large that computing with them overflows.
+
+    Raises
+    ------
+    InputError
+        If there is one; its message names the first one's network, parameter and value.
+    """
+    for name, array in architecture.parameters_of(networks).items():
+        moderate = np.abs(array) <= LARGEST_WEIGHT
+        if not moderate.all():
+            at = np.unravel_index(int(np.argmin(moderate)), array.shape)
+            raise InputError(
+                f"{names[at[0]]}: {name}{[int(i) for i in at[1:]]} is {array[at]:.3g}, expected at most "
+                f"{LARGEST_WEIGHT:.0e} in magnitude, since float32 does not hold the square of more. Its "
+                "training diverged or its file is not what it seems; remove the network, or train it with a "
+                "smaller learning rate"
+            )
 
 
 def _exact(networks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

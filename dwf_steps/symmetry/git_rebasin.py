@@ -1,8 +1,11 @@
 """Git Re-Basin: permute hidden units to match a reference (Ainsworth, Hayase & Srinivasa 2023)."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -13,6 +16,7 @@ from dwf_steps.symmetry.spec import PermutationSpec
 
 GAINS_BYTES = 2**28  # of what units would gain, of networks that are matched at once
 MINIMAL_GAIN = 1e-7  # of the objective, relative; below it an assignment counts as unchanged
+LARGEST_PRODUCT = 2.0**120  # of a network's norm and the reference's: float32 holds all sums, up to 2^128
 
 Networks = Mapping[str, np.ndarray]
 
@@ -20,7 +24,8 @@ Networks = Mapping[str, np.ndarray]
 @dataclass(frozen=True)
 class Matching:
     """``permutations`` for n networks, the ``sweeps`` each took (n,), and the ``objective`` after every
-    sweep (sweeps, n): the inner product with the reference, the last one summed in float64."""
+    sweep (sweeps + 1, n): the inner product with the reference, the first one before any, the last one
+    summed in float64. Of the start that was kept."""
 
     permutations: Permutations
     sweeps: np.ndarray
@@ -40,6 +45,13 @@ def match_weights(
     a linear assignment, solved exactly. Layers are visited in random order until a sweep changes nothing; one
     is left out where nothing beside it has changed since its last visit. All networks advance together.
     Weights and gains are float32; a gain that may be rounding is none.
+
+    In a residual network the ascent often ends in a poor optimum: a layer that is visited before the residual
+    stream is matched by weights whose other axis is still in a wrong order. Where permutations do not form
+    chains (`are_chains`), it therefore starts twice: from the order that the units are in, and from an order
+    found by matching layer after layer, each by those weights alone whose other axes are not permuted or
+    already matched (`evidence_order`). The result with the larger inner product is kept; of equal ones, the
+    first. The second start costs one more assignment of every layer and a second, shorter ascent.
 
     Parameters
     ----------
@@ -61,15 +73,86 @@ def match_weights(
     together = max(1, GAINS_BYTES // (4 * max(kept, 1)))
     with Progress("assignment", None) as report:
         parts = [
-            _match(
-                _State(reference, {k: v[start : start + together] for k, v in networks.items()}, spec),
+            _match_from_starts(
+                reference,
+                {k: v[start : start + together] for k, v in networks.items()},
+                spec,
                 iterations,
-                deepcopy(generator),
+                generator,
                 report,
             )
             for start in range(0, n, together)
         ]
     return _joined(parts)
+
+
+def are_chains(spec: PermutationSpec) -> bool:
+    """Return whether permutations form chains, as in MLPs: each shares one parameter with the one before and
+    one with the next. Around a residual stream they do not: a permutation has more than two such neighbours,
+    or neighbours form a loop."""
+    links = [pair for axes in spec.values() for pair in combinations([p for p in axes if p is not None], 2)]
+    chain = {p: {p} for pair in links for p in pair}
+    for first, second in links:
+        if chain[first] is chain[second]:
+            return False
+        chain[first] |= chain[second]
+        chain |= dict.fromkeys(chain[second], chain[first])
+    return all(count <= 2 for count in Counter(p for pair in links for p in pair).values())
+
+
+def evidence_order(
+    shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec
+) -> dict[str, list[tuple[str, int]]]:
+    """Return an order in which to match permutations, each by the parameters and axes given alone.
+
+    A parameter is evidence for the order of one axis if its other axes are not permuted, or their
+    permutations come earlier. Next comes the permutation with the most numbers of evidence a unit; of equal
+    ones, the one that the spec names first.
+    """
+    counts, order = unit_counts(shapes, spec), dict[str, list[tuple[str, int]]]()
+    while len(order) < len(counts):
+        evidence = {
+            p: [
+                (name, axes.index(p))
+                for name, axes in spec.items()
+                if p in axes and all(q is None or q == p or q in order for q in axes)
+            ]
+            for p in counts
+            if p not in order
+        }
+        numbers = {
+            p: sum(math.prod(shapes[name]) for name, _ in uses) // counts[p] for p, uses in evidence.items()
+        }
+        chosen = max(numbers, key=numbers.__getitem__)
+        order[chosen] = evidence[chosen]
+    return order
+
+
+def _match_from_starts(
+    reference: Networks,
+    networks: Networks,
+    spec: PermutationSpec,
+    iterations: int,
+    generator: np.random.Generator,
+    report: Progress,
+) -> Matching:
+    """Match from the order units are in and, where permutations do not form chains, from a second one."""
+    first = _match(_State(reference, networks, spec), iterations, deepcopy(generator), report)
+    if are_chains(spec):
+        return first
+    state = _State(reference, networks, spec)
+    state.match_by(evidence_order({name: array.shape for name, array in reference.items()}, spec))
+    second = _match(state, iterations, deepcopy(generator), report)
+    better = second.objective[-1] - first.objective[-1] > state.tolerance
+    length = max(len(first.objective), len(second.objective))
+    return Matching(
+        {
+            p: np.where(better[:, None], second.permutations[p], order)
+            for p, order in first.permutations.items()
+        },
+        np.where(better, second.sweeps, first.sweeps),
+        np.where(better, _lengthened(second.objective, length), _lengthened(first.objective, length)),
+    )
 
 
 def _match(state: "_State", iterations: int, generator: np.random.Generator, report: Progress) -> Matching:
@@ -97,15 +180,18 @@ def _match(state: "_State", iterations: int, generator: np.random.Generator, rep
 def _joined(parts: list[Matching]) -> Matching:
     """Return the matchings of all networks; an objective stays where its sweeps have ended."""
     longest = max(len(part.objective) for part in parts)
-    objectives = [
-        np.pad(part.objective, [(0, longest - len(part.objective)), (0, 0)], mode="edge") for part in parts
-    ]
+    objectives = [_lengthened(part.objective, longest) for part in parts]
     names = parts[0].permutations
     return Matching(
         {name: np.concatenate([part.permutations[name] for part in parts]) for name in names},
         np.concatenate([part.sweeps for part in parts]),
         np.concatenate(objectives, axis=1),
     )
+
+
+def _lengthened(objective: np.ndarray, length: int) -> np.ndarray:
+    """Return an objective (sweeps + 1, n) that stays as it ends, (length, n)."""
+    return np.pad(objective, [(0, length - len(objective)), (0, 0)], mode="edge")
 
 
 class _State:
@@ -121,6 +207,8 @@ class _State:
         (n, units) each.
     stale
         Whether a permutation's best choice may have changed since it was made, (n,).
+    tolerance
+        Gains of the objective up to which count as none, (n,).
     """
 
     def __init__(self, reference: Networks, networks: Networks, spec: PermutationSpec) -> None:
@@ -134,15 +222,24 @@ class _State:
             for p in counts
         }
         self._reference = {name: array.astype(np.float32) for name, array in reference.items()}
-        self._current = {name: np.array(networks[name], np.float32) for name in spec}
+        norms = squared_norms({name: array[None] for name, array in reference.items()})
+        products = np.sqrt(norms * squared_norms(networks))
+        self.tolerance = MINIMAL_GAIN * products
+        # A network's best order does not depend on its scale, and a power of two changes no digit.
+        self._scale = np.ldexp(1.0, np.maximum(np.frexp(products / LARGEST_PRODUCT)[1], 0))
+        self._current = {name: self._scaled_down(networks[name]) for name in spec}
         self._wanted, self._gains, self._old = {}, {}, {}
         for p, units in counts.items():
             for name, axis in self._axes[p]:
                 self._wanted[name, axis] = _slices(self._reference[name], axis)
                 self._gains[name, axis] = np.empty((n, units, units), np.float32)
                 self._old[name, axis] = np.ones(n, dtype=bool)
-        norms = squared_norms({name: array[None] for name, array in reference.items()})
-        self._tolerance = MINIMAL_GAIN * np.sqrt(norms * squared_norms(networks))
+
+    def _scaled_down(self, array: np.ndarray) -> np.ndarray:
+        """Return a parameter of all networks, (n, *shape), so small that sums of products are finite."""
+        if (self._scale == 1).all():
+            return np.array(array, np.float32)
+        return (array / self._scale.reshape(-1, *[1] * (array.ndim - 1))).astype(np.float32)
 
     def objective(self) -> np.ndarray:
         """Return the inner products with the reference, (n,) float64."""
@@ -150,25 +247,34 @@ class _State:
         for name, reference in self._reference.items():
             rows = self._current[name].reshape(len(self._current[name]), reference.size)
             products = products + rows.astype(np.float64) @ reference.ravel().astype(np.float64)
-        return np.asarray(products)
+        return np.asarray(products) * self._scale
+
+    def match_by(self, evidence: Mapping[str, list[tuple[str, int]]]) -> None:
+        """Choose permutations one after the other, each by some parameters and axes alone."""
+        rows = np.arange(len(self._scale))
+        for name, uses in evidence.items():
+            for row, gain in enumerate(self._gains_of(uses, rows)) if uses else ():
+                self._reorder(name, row, linear_sum_assignment(gain, maximize=True)[1])
 
     def assign(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Choose one permutation anew for some networks; return what that gained each, 0 where it stayed."""
-        gains, gained = self._gains_of(name, rows), np.zeros(len(rows))
+        gains, gained = self._gains_of(self._axes[name], rows), np.zeros(len(rows))
         places = np.arange(gains.shape[1])
         for k, (row, gain) in enumerate(zip(rows, gains, strict=True)):
             order = linear_sum_assignment(gain, maximize=True)[1]
             more = gain[places, order].sum(dtype=np.float64) - np.trace(gain, dtype=np.float64)
-            if more > self._tolerance[row]:
+            more *= self._scale[row]
+            if more > self.tolerance[row]:
                 self._reorder(name, row, order)
                 gained[k] = more
         self.stale[name][rows] = False
         return gained
 
-    def _gains_of(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Return (rows, units, units): entry (u, v) is what the unit now at v adds to the objective at u."""
+    def _gains_of(self, uses: list[tuple[str, int]], rows: np.ndarray) -> np.ndarray:
+        """Return (rows, units, units) for some parameters and axes of one permutation: entry (u, v) is what
+        the unit now at v adds to the objective at u."""
         total: np.ndarray | float = 0.0
-        for parameter, axis in self._axes[name]:
+        for parameter, axis in uses:
             gains, old = self._gains[parameter, axis], self._old[parameter, axis]
             if len(again := rows[old[rows]]):
                 array, wanted = self._current[parameter], self._wanted[parameter, axis]

@@ -34,7 +34,7 @@ def loads_or_is_refused(path: Path) -> None:
         found = load_record(path, Numbers)
     except InputError as error:
         assert str(error).startswith(f"{path}: not the arrays that were written")
-        assert f"delete {path} and run again" in str(error)
+        assert f"delete {path}, then `snakemake {path}` rebuilds it" in str(error)
     else:
         np.testing.assert_array_equal(found.values, np.arange(50))
         assert found.count == 3

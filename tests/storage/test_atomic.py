@@ -1,13 +1,26 @@
 """Outputs appear whole or not at all."""
 
+import errno
+import io
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.arrays import save_arrays
 from dwf_steps.storage.atomic import replacing, write_json
+from dwf_steps.storage.checkpoint import Checkpoint
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.manifest import Network, write_shard
+from dwf_steps.storage.matrix import Row, WeightMatrix
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,3 +156,73 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None
         write_json(tmp_path / "a.json", {1, 2})
     assert json.loads((tmp_path / "a.json").read_text()) == [1]
     assert names(tmp_path) == ["a.json"]
+
+
+class FullDisk(io.BytesIO):
+    """A file on a disk with room for a hundred bytes."""
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        if self.tell() + len(content) > 100:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(content)
+
+
+def test_a_full_disk_is_named_by_the_file_though_pytorch_says_something_else(tmp_path: Path) -> None:
+    weights = {"weights": torch.zeros(1000)}
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        torch.save(weights, FullDisk())
+    with pytest.raises(InputError, match=r"state\.pt: the disk is full \("), replacing(tmp_path / "state.pt"):
+        torch.save(weights, FullDisk())
+    assert names(tmp_path) == []
+
+
+def test_an_error_that_has_another_reason_is_passed_on(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="wrong weights"), replacing(tmp_path / "a.txt"):
+        try:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise RuntimeError("wrong weights") from error
+
+
+def write_matrix(path: Path) -> None:
+    matrix = WeightMatrix.create(path, Layout.of({"w": (3,)}), [Row("a")], {}, buffers={"n": np.ones((1, 2))})
+    matrix.array[:] = 1
+
+
+def write_library_file(path: Path) -> None:
+    with replacing(path) as partial:
+        save_file({"w": torch.zeros(3)}, partial)
+        assert partial.stat().st_mode & 0o777 == 0o600, "what this test is about"
+
+
+def write_networks(path: Path) -> None:
+    write_shard(path, path.with_suffix(".json"), [Network("a", {"w": np.zeros(3, np.float32)})], {})
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "JSON": lambda path: write_json(path, {}),
+    "arrays": lambda path: save_arrays(path, {"a": np.zeros(3)}),
+    "checkpoint": lambda path: Checkpoint(path, "run", every=0).save_if_due(dict),
+    "shard": write_networks,
+    "matrix": write_matrix,
+    "file of a library": write_library_file,
+}
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o002], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_files_and_folders_have_the_modes_that_the_umask_leaves(
+    tmp_path: Path, umask: int, writer: str
+) -> None:
+    folder = tmp_path / "results"
+    WRITERS[writer](folder / "output")
+    paths = [folder, *folder.rglob("*")]
+    assert len(paths) > 1
+    for path in paths:
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~umask, path

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 
 
@@ -152,3 +153,21 @@ def test_identities_differ_when_any_part_differs() -> None:
     parts = [("a", "b"), ("a", "c"), ("b", "a"), ("ab",), ("a", "b", ""), ("", "ab"), ("a\x00", "b")]
     assert len({identity(*each) for each in parts}) == len(parts)
     assert identity("a", b"b") == identity("a", "b")
+
+
+def test_a_disk_that_fills_up_is_named_and_the_last_state_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, opened = saved(tmp_path / "c"), Path.open
+
+    def open_on_a_full_disk(self: Path, *args: Any) -> Any:
+        # Linux's own disk that is always full.
+        return opened(Path("/dev/full") if ".partial-" in str(self) else self, *args)
+
+    monkeypatch.setattr(Path, "open", open_on_a_full_disk)
+    with pytest.raises(InputError, match=rf"{path}: the disk is full \("):
+        Checkpoint(path, "run", every=0).save_if_due(lambda: state(4))
+    loaded = Checkpoint(path, "run").load()
+    assert loaded is not None
+    assert loaded["step"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]

@@ -1,5 +1,7 @@
 """Canonicalization composes its methods and proves that it kept every function."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,12 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.canonicalization import GitRebasin, Method, Normalized
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.symmetry.canonical import (
     Canonical,
     canonicalize,
     function_change,
+    require_moderate_weights,
     require_same_function,
 )
 from dwf_steps.symmetry.permutation import permute
@@ -219,3 +223,16 @@ def test_zero_outputs_may_stay_zero_but_nothing_else() -> None:
     after["layers.2.bias"][1] = 1e-9
     change = function_change(architecture, before, after, probe())
     assert change.tolist() == [0, np.inf, 0, 0, 0]
+
+
+@pytest.mark.parametrize("value", [1e20, -3e38, np.inf, np.nan])
+def test_a_weight_that_overflows_is_named_with_its_network_and_parameter(value: float) -> None:
+    architecture = relu_architecture()
+    networks = random_networks(architecture)
+    networks["layers.0.weight"][1, 2, 3] = 9e18
+    names = [f"seed-{i}" for i in range(N)]
+    require_moderate_weights(architecture, names, networks)
+    networks["layers.1.weight"][3, 4, 5] = value
+    expected = f"seed-3: layers.1.weight[4, 5] is {value:.3g}, expected at most 9e+18 in magnitude"
+    with pytest.raises(InputError, match=re.escape(expected)):
+        require_moderate_weights(architecture, names, networks)

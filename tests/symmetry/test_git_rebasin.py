@@ -1,6 +1,7 @@
 """Git Re-Basin finds planted permutations, and each of its assignments is exact."""
 
 from itertools import permutations as all_orders
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.symmetry import git_rebasin
-from dwf_steps.symmetry.git_rebasin import Matching, match_weights, squared_norms
-from dwf_steps.symmetry.permutation import Permutations, permute
+from dwf_steps.symmetry.git_rebasin import Matching, are_chains, evidence_order, match_weights, squared_norms
+from dwf_steps.symmetry.permutation import Permutations, permute, unit_counts
+from dwf_steps.symmetry.spec import PermutationSpec
 
 Networks = dict[str, np.ndarray]
 DEEP = [6, 8, 7, 9, 4]
@@ -240,3 +244,117 @@ def test_progress_tells_sweeps_and_networks_that_still_change(
     # In each sweep at most two layers of every network that takes part.
     assert 6 <= int(last.split(",")[0].removeprefix("assignment ")) <= 2 * matching.sweeps.sum()
     assert f"sweep {matching.sweeps.max()} of at most 100, unmatched " in last
+
+
+def residual_mlp(blocks: int = 6, stream: int = 24, hidden: int = 48) -> tuple[Networks, PermutationSpec]:
+    """Return a network of random weights whose blocks read and add to one stream, and its permutations."""
+    spec: PermutationSpec = {"stem.weight": ("stream", None), "stem.bias": ("stream",)}
+    shapes: dict[str, tuple[int, ...]] = {"stem.weight": (stream, 10), "stem.bias": (stream,)}
+    for k in range(blocks):
+        spec |= {f"up.{k}.weight": (f"hidden.{k}", "stream"), f"up.{k}.bias": (f"hidden.{k}",)}
+        spec |= {f"down.{k}.weight": ("stream", f"hidden.{k}"), f"down.{k}.bias": ("stream",)}
+        shapes |= {f"up.{k}.weight": (hidden, stream), f"up.{k}.bias": (hidden,)}
+        shapes |= {f"down.{k}.weight": (stream, hidden), f"down.{k}.bias": (stream,)}
+    spec |= {"head.weight": (None, "stream"), "head.bias": (None,)}
+    shapes |= {"head.weight": (3, stream), "head.bias": (3,)}
+    draws = np.random.default_rng(0)
+    drawn = {name: draws.normal(size=shape) / np.sqrt(shape[-1]) for name, shape in shapes.items()}
+    return {name: array.astype(np.float32) for name, array in drawn.items()}, spec
+
+
+def resnet(kind: Literal["resnet20", "resnet18"], width: float) -> tuple[Networks, PermutationSpec]:
+    architecture = build(ResNetConfig(kind=kind, classes=10, width_multiplier=width))
+    state = architecture.initial_state("default", torch_generator("zoo", 0))
+    network = architecture.parameters_of({name: array.numpy() for name, array in state.items()})
+    return network, {name: axes for name, axes in architecture.permutation_spec().items() if name in network}
+
+
+RESIDUAL = {
+    "residual MLP": residual_mlp(),
+    "ResNet-20": resnet("resnet20", 0.25),
+    "ResNet-18": resnet("resnet18", 0.0625),
+}
+
+
+def shuffled_copies(network: Networks, spec: PermutationSpec, n: int) -> Networks:
+    draws = np.random.default_rng(1)
+    counts = unit_counts({name: array.shape for name, array in network.items()}, spec)
+    orders = {p: np.stack([draws.permutation(units) for _ in range(n)]) for p, units in counts.items()}
+    return permute({name: np.stack([array] * n) for name, array in network.items()}, spec, orders)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("kind", RESIDUAL)
+def test_shuffled_copies_of_a_residual_network_become_the_network_itself_whatever_the_seed(
+    kind: str, seed: int
+) -> None:
+    network, spec = RESIDUAL[kind]
+    copies = shuffled_copies(network, spec, n=3)
+    matching = match_weights(network, copies, spec, 100, np.random.default_rng(seed))
+    aligned = permute(copies, spec, matching.permutations)
+    for name, array in network.items():
+        np.testing.assert_array_equal(aligned[name], np.stack([array] * 3))
+
+
+@pytest.mark.parametrize("kind", RESIDUAL)
+def test_of_two_starts_the_better_end_is_kept_with_its_sweeps_and_objective(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, spec = RESIDUAL[kind]
+    draws = np.random.default_rng(2)
+    # Some are noisy copies in their right order, which evidence cannot tell; some have nothing in common.
+    networks = {
+        name: np.stack(
+            [array + noise * array.std() * draws.normal(size=array.shape) for noise in (2, 4, 8, 16)]
+            + [draws.permuted(array.ravel()).reshape(array.shape) for _ in range(4)]
+        )
+        for name, array in network.items()
+    }
+    both = match_weights(network, networks, spec, 100, np.random.default_rng(0))
+    assert (np.diff(both.objective, axis=0) >= 0).all()
+    aligned = permute(networks, spec, both.permutations)
+    products = [inner_product(network, {name: array[i] for name, array in aligned.items()}) for i in range(8)]
+    np.testing.assert_allclose(both.objective[-1], products, rtol=1e-6)
+    for i, sweeps in enumerate(both.sweeps):
+        assert (both.objective[sweeps - 1 :, i] == both.objective[-1, i]).all()
+    monkeypatch.setattr(git_rebasin, "are_chains", lambda _: True)
+    once = match_weights(network, networks, spec, 100, np.random.default_rng(0))
+    assert (both.objective[-1] >= once.objective[-1]).all()
+    assert (both.objective[-1] > once.objective[-1]).any(), "a second start is worth its time"
+    kept = both.objective[-1] == once.objective[-1]
+    assert kept.any(), "and the first one too"
+    np.testing.assert_array_equal(both.sweeps[kept], once.sweeps[kept])
+
+
+def test_permutations_of_mlps_are_chains_and_those_around_a_stream_are_not() -> None:
+    assert are_chains(architecture_of(DEEP).permutation_spec())
+    assert are_chains(architecture_of([3, 2]).permutation_spec())
+    assert are_chains({"up": ("a", None), "down": (None, "a"), "other.up": ("b", None)})
+    for _, spec in RESIDUAL.values():
+        assert not are_chains(spec)
+    assert not are_chains(residual_mlp(blocks=1)[1]), "one block is a loop of two parameters"
+    assert not are_chains({"first": ("a", "trunk"), "second": ("b", "trunk"), "third": ("c", "trunk")})
+
+
+def test_evidence_spreads_from_where_axes_are_not_permuted() -> None:
+    network, spec = residual_mlp(blocks=2)
+    order = evidence_order({name: array.shape for name, array in network.items()}, spec)
+    assert list(order) == ["stream", "hidden.0", "hidden.1"]
+    told_by = {"stem.weight", "stem.bias", "down.0.bias", "down.1.bias", "head.weight"}
+    assert {name for name, _ in order["stream"]} == told_by
+    assert order["hidden.1"] == [("up.1.weight", 0), ("up.1.bias", 0), ("down.1.weight", 1)]
+
+
+@pytest.mark.parametrize("kind", RESIDUAL)
+def test_networks_of_finite_weights_are_matched_however_large_these_are(kind: str) -> None:
+    network, spec = RESIDUAL[kind]
+    copies = shuffled_copies(network, spec, n=4)
+    factors = np.array([1.0, 2.0**60, 2.0**110, 2.0**-110])
+    scaled = {name: array * factors.reshape(-1, *[1] * (array.ndim - 1)) for name, array in copies.items()}
+    for reference in (network, {name: array * 2.0**110 for name, array in network.items()}):
+        matching = match_weights(reference, scaled, spec, 100, np.random.default_rng(0))
+        norms = np.sqrt(squared_norms(scaled) * squared_norms({k: v[None] for k, v in reference.items()}))
+        np.testing.assert_allclose(matching.objective[-1], norms, rtol=1e-6)
+        aligned = permute(copies, spec, matching.permutations)
+        for name, array in network.items():
+            np.testing.assert_array_equal(aligned[name], np.stack([array] * 4))
