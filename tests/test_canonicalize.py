@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from dwf_steps.architectures import build
-from dwf_steps.canonicalize import CanonicalizeSettings, canonicalize
+from dwf_steps.canonicalize import canonicalize
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.canonicalization import GitRebasin
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.datasets.loading import load_dataset
+from dwf_steps.pipeline.settings.canonicalize import Canonicalize
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.symmetry.permutation import permute
@@ -28,7 +29,7 @@ def canonicalized(folder: Path, networks: dict[str, np.ndarray]) -> pd.DataFrame
         shard = unstack([f"seed-{i}" for i in range(len(some["layers.0.bias"]))], some)
         write_shard(folder / name, folder / f"{name}.json", shard, CONFIG.model_dump())
     canonicalize(
-        CanonicalizeSettings(methods=[GitRebasin()], architecture=CONFIG),
+        Canonicalize(methods=[GitRebasin()], architecture=CONFIG),
         folder / "data.npz",
         folder / "shard-0.json",
         folder / "reference.json",
