@@ -169,19 +169,21 @@ class ImportedZoo(ZooBase):
     one: `{module: ""}`."""
 
     def paths(self) -> list[Path]:
-        """Return the files in row order (by name)."""
+        """Return the files in row order (by name); hidden ones only where they are named in full."""
         patterns = [self.files] if isinstance(self.files, str) else self.files
         found: set[Path] = set()
+        named: set[Path] = set()
         for pattern in patterns:
             path = Path(pattern)
             if path.is_dir():
                 found |= {p for p in path.iterdir() if p.suffix in {".safetensors", ".pt", ".pth"}}
             elif path.is_file():
-                found.add(path)
+                named.add(path)
             else:
                 anchor = Path(path.anchor) if path.is_absolute() else Path()
                 found |= set(anchor.glob(str(path.relative_to(path.anchor))))
-        return sorted(found, key=lambda p: (p.stem, str(p)))
+        seen = {path for path in found if not path.name.startswith(".")}
+        return sorted(seen | named, key=lambda p: (p.stem, str(p)))
 
     @property
     def checkpoints(self) -> int:
