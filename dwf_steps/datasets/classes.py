@@ -54,7 +54,7 @@ def require_two_of_each(names: Sequence[Name], where: Path | str, place: Callabl
     """
     single = in_order(name for name, count in Counter(names).items() if count == 1)
     if single:
-        others = f", as have {len(single) - 1} other classes" if len(single) > 1 else ""
+        others = f" ({len(single)} classes have one)" if len(single) > 1 else ""
         raise InputError(
             f"{where}: class {single[0]!r} has a single example, {place(names.index(single[0]))}{others}; it "
             "cannot be both learned and tested: correct the label, remove the example or add others of its "

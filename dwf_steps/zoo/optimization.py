@@ -70,8 +70,8 @@ def take_step(
     if inputs.shape[1] < architecture.smallest_batch:
         raise InputError(
             f"batch_size: found a batch of {inputs.shape[1]} example, expected at least "
-            f"{architecture.smallest_batch}, since {architecture.config.called} normalises over batches; raise "
-            "it, or use more data"
+            f"{architecture.smallest_batch}, since {architecture.config.called} normalises over batches; "
+            "raise it, or use more data"
         )
     groups = architecture.groups(len(inputs), inputs.device)
     optimizer.zero_grad(set_to_none=len(groups) == 1)
