@@ -124,7 +124,8 @@ class ImageFiles(Section):
     size: Annotated[int, Field(ge=1)]
     """Height and width; images of another size are scaled to it."""
     channels: Literal[1, 3] = 3
-    """1 for grey images, 3 for colours."""
+    """1 for grey images, 3 for colours. Transparency is dropped, except from images of a single colour, whose
+    shape it is: these are put on white, or on black where the colour is light."""
     image: str = "img"
     """The parquet column with images: encoded bytes, or a struct with them in `bytes`."""
     label: str = "label"
@@ -223,7 +224,7 @@ class SplitsConfig(Section):
     test: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     """Share of all examples held back for the test; unused where the data set brings its own test set."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the division; classes keep their proportions as far as they have examples enough."""
+    """Seed of the division; classes keep their proportions as far as they have enough examples."""
 
 
 FETCHED = [name for name, facts in BUILT_IN.items() if facts.files]
