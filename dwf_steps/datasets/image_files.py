@@ -53,7 +53,10 @@ def read_images(config: ImageFiles) -> tuple[Images, Images | None, list[str]]:
 def _read(config: ImageFiles, path: Path) -> tuple[np.ndarray, list[str], dict[str, str]]:
     """Return pixels (m, channels, size, size) uint8, each image's class by name, and where the first image of
     every class is."""
-    images, names, first, shapes_in_alpha = [], [], {}, 0
+    images: list[np.ndarray] = []
+    names: list[str] = []
+    first: dict[str, str] = {}
+    shapes_in_alpha = 0
     with Progress("image", None) as report:
         for where, source, name in _folder(path) if path.is_dir() else _parquet(config, path):
             decoded, in_alpha = _decoded(config, where, source)
