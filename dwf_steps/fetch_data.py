@@ -37,7 +37,7 @@ def fetch_data(name: str, data_dir: Path, output: Path) -> None:
         if missing:
             _download(name, partial, [data_dir / path.relative_to(partial) for path in missing])
         for train in (True, False):
-            images = torchvision_images(name, partial, train)
+            images = torchvision_images(name, partial, train, data_dir)
             logger.info("%s: %d %s images", name, len(images), "training" if train else "test")
 
 

@@ -58,7 +58,7 @@ def train_control(
         if isinstance(control, SnapshotsConfig):
             networks, steps = snapshots(architecture, dataset, settings, control, config)
         else:
-            epoch = batches_per_epoch(dataset, config)
+            epoch = batches_per_epoch(architecture, dataset, config)
             if control.epochs is not None:
                 steps = round(control.epochs * epoch)
             else:
@@ -119,7 +119,7 @@ def snapshots(
     training: TrainingConfig,
 ) -> tuple[Stacked, int]:
     """Return the networks (count, ...) along the training of a single one, and the steps of all of it."""
-    epoch = batches_per_epoch(dataset, training)
+    epoch = batches_per_epoch(architecture, dataset, training)
     times = control.skip_epochs + control.every_epochs * np.arange(settings.count)
     wanted = np.maximum(np.round(times * epoch).astype(int), 1)
     keep = sorted(set(wanted.tolist()))

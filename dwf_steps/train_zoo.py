@@ -49,7 +49,7 @@ def train_zoo(
         identity(settings.model_dump_json(), code, dataset.train.inputs.tobytes()),
     )
     logger.info("training %d networks of %d parameters", len(plans), architecture.layout.size)
-    n_batches = batches_per_epoch(dataset, settings.training)
+    n_batches = batches_per_epoch(architecture, dataset, settings.training)
     keep = settings.trajectory.steps(n_batches) if settings.trajectory else []
     with checkpoint:
         trained = train_networks(

@@ -63,7 +63,7 @@ def _scores(settings: Transfer, dataset: Dataset, files: list[Path]) -> pd.DataF
     dataset.check_fits(architecture.config)
     entries = [entry.name for entry in architecture.layout.entries]
     frozen = entries[: round(config.frozen * len(entries))]
-    per_epoch, rows = batches_per_epoch(dataset, config.training), []
+    per_epoch, rows = batches_per_epoch(architecture, dataset, config.training), []
 
     def watch(step: int, now: dict[str, Tensor]) -> None:
         epoch, rest = divmod(step, per_epoch)

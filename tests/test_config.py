@@ -1,5 +1,6 @@
 """The configuration: what is accepted, and what an error says."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -94,16 +95,42 @@ def test_canonicalizations_may_be_named_or_spelt_out() -> None:
 
 
 def test_imported_zoos_take_folders_globs_and_lists(tmp_path: Path) -> None:
-    for name in ("b.pt", "a.safetensors", "notes.txt"):
+    for name in ("b.pt", "a.safetensors", "notes.txt", "._b.pt", ".a.safetensors"):
         (tmp_path / name).touch()
     architecture = {"widths": [4, 3]}
     for pattern in (
         str(tmp_path),
         f"{tmp_path}/*[.][ps]*",
+        f"{tmp_path}/*.[ps]*",
         [f"{tmp_path}/a.safetensors", f"{tmp_path}/b.pt"],
     ):
         zoo = ImportedZoo.model_validate({"import": pattern, "dataset": "iris", "architecture": architecture})
         assert zoo.names() == ["a", "b"]
+    zoo = ImportedZoo.model_validate(
+        {"import": f"{tmp_path}/._b.pt", "dataset": "iris", "architecture": architecture}
+    )
+    assert zoo.names() == ["._b"]
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_a_parquet_file_cut_short_is_named_with_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("train.parquet", "test.parquet"):
+        pd.DataFrame({"img": [b""] * 9, "text": "good", "label": range(9)}).to_parquet(name)
+    content = Path("test.parquet").read_bytes()
+    Path("test.parquet").write_bytes(content[: len(content) // 2])
+    raw = default()
+    size = {"size": 2} if kind == "images" else {"length": 8}
+    raw["datasets"] = {"mine": {"train": "train.parquet", "test": "test.parquet", **size}}
+    raw["zoos"]["iris"]["dataset"] = "mine"
+    with pytest.raises(InputError) as caught:
+        load_config(raw)
+    message = str(caught.value)
+    assert re.search(
+        r"datasets\.mine\.test: test\.parquet is not a readable parquet file \(.*\); replace", message
+    )
 
 
 Change = Callable[[dict[str, Any]], Any]

@@ -116,6 +116,8 @@ def test_a_damaged_file_is_not_fetched(tmp_path: Path) -> None:
     write_images(tmp_path / "mine")
     path = tmp_path / "mine/MNIST/raw" / IDX_FILES[2]
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match="mnist cannot be read"):
+    with pytest.raises(
+        InputError, match=f"^mnist cannot be read from {path}: the file has 39215 bytes, expected 39216"
+    ):
         fetch_data("mnist", tmp_path / "mine", tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()

@@ -10,6 +10,7 @@ import torch
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.adapting import renamed, scaled
@@ -61,6 +62,30 @@ def test_epoch_zero_is_the_network_itself_and_later_ones_are_better(tmp_path: Pa
         assert frame.loss[f"sample-{i}", 0] == pytest.approx(scores.loss[i], rel=1e-5)
         assert frame.loss[f"sample-{i}", 2] < frame.loss[f"sample-{i}", 0]
     assert len(frame) == 9
+
+
+def test_epochs_are_counted_without_a_last_batch_of_one(tmp_path: Path) -> None:
+    config = ModuleConfig.model_validate(
+        {"import": "own_networks:with_batch_norm", "shape": [4], "classes": 3}
+    )
+    architecture = build(config)
+    arrays = {name: value.numpy() for name, value in initial_networks(architecture, plans(2)).items()}
+    write_shard(
+        tmp_path / "shard-0",
+        tmp_path / "shard-0.json",
+        unstack(["sample-0", "sample-1"], arrays),
+        config.model_dump(),
+        (),
+        buffers=architecture.buffers,
+    )
+    # Of 108 training examples 107 are a batch.
+    chosen = settings(training={"epochs": 2, "lr": 0.05, "batch_size": 107}, networks=2)
+    chosen = chosen.model_copy(update={"architecture": config})
+    load_dataset("iris", chosen.transfer.splits, None).save(tmp_path / "data.npz")
+    transfer(chosen, tmp_path / "data.npz", [tmp_path / "shard-0.json"], tmp_path / "out.csv")
+    frame = pd.read_csv(tmp_path / "out.csv")
+    assert frame.epoch.tolist() == [0, 1, 2] * 2 and not frame.failed.any()
+    assert frame.loss.nunique() == 6
 
 
 def test_a_network_is_tuned_alike_whatever_others_are_with_it(tmp_path: Path) -> None:

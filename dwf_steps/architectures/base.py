@@ -103,6 +103,11 @@ class Architecture(ABC):
         return []
 
     @property
+    def smallest_batch(self) -> int:
+        """The fewest examples that networks can be trained on at a time."""
+        return 1
+
+    @property
     def widest(self) -> int:
         """The most values that a layer says of one input."""
         return max(self.layers)

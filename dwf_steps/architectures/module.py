@@ -156,6 +156,11 @@ class FunctionalArchitecture(Architecture):
             for name in norms
         }
 
+    @property
+    def smallest_batch(self) -> int:
+        """Two where a batch normalisation sees one value a channel of an input: it has no variance."""
+        return 2 if 1 in self._places.values() else 1
+
     def _with_buffers(self, spec: PermutationSpec) -> PermutationSpec:
         return with_buffers(spec, {name: self.shapes[name] for name in self.buffers})
 

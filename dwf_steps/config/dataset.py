@@ -109,24 +109,33 @@ class TableFile(Targets):
     file: Path
     """A `.csv` file with a header."""
     target: str
-    """The column with the class or number; every other column is a numeric feature."""
+    """The column with the class or number; every other column is a numeric feature. Classes are numbered in
+    order, numbers by value, then other names; one may be called `NA` or `null`."""
 
 
 class ImageFiles(Section):
     """Images of one's own, each with a class. They are decoded once, into `results/data`."""
 
     train: Path
-    """A folder with a folder of image files for each class, or a `.parquet` file with an image a row."""
+    """A folder with a folder of image files for each class, or a `.parquet` file with an image a row. Images
+    have 8 or 16 bits a channel; files and folders whose names begin with a dot do not count."""
     test: Path | None = None
     """The same for the test set; without it a share of the training images is held back."""
     size: Annotated[int, Field(ge=1)]
     """Height and width; images of another size are scaled to it."""
     channels: Literal[1, 3] = 3
-    """1 for grey images, 3 for colours."""
+    """1 for grey images, 3 for colours. Transparency is dropped, except from images of a single colour, whose
+    shape it is: these are put on white, or on black where the colour is light."""
     image: str = "img"
     """The parquet column with images: encoded bytes, or a struct with them in `bytes`."""
     label: str = "label"
-    """The parquet column with classes; they are numbered in sorted order."""
+    """The parquet column with classes; they are numbered in order, numbers by value, then other names."""
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> "ImageFiles":
+        if self.image == self.label:
+            raise ValueError(f"image and label name the same column, {self.label!r}; name two")
+        return self
 
     @property
     def shape(self) -> Shape:
@@ -140,7 +149,8 @@ class ImageFiles(Section):
 
     def _count(self) -> int:
         if self.train.is_dir():
-            return sum(1 for path in self.train.glob("*/*"))
+            files = (path.relative_to(self.train).parts for path in self.train.glob("*/*"))
+            return sum(1 for parts in files if not any(part.startswith(".") for part in parts))
         # Imported here: only who has such files pays for it.
         from pyarrow.parquet import read_metadata
 
@@ -158,7 +168,8 @@ class TextFiles(Targets):
     text: str = "text"
     """The column with texts."""
     label: str = "label"
-    """The column with classes, which are numbered in sorted order, or with numbers."""
+    """The column with classes, which are numbered in order, numbers by value, then other names; or with
+    numbers."""
     sample: Annotated[int, Field(ge=2)] | None = None
     """Rows of each file at most, drawn at random; all by default."""
     length: Annotated[int, Field(ge=3)] = 128
@@ -168,6 +179,12 @@ class TextFiles(Targets):
     alone; without it one is trained on the training texts, in lower case."""
     vocabulary: Annotated[int, Field(ge=100)] = 30_522
     """Different tokens at most of a tokenizer that is trained."""
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> "TextFiles":
+        if self.text == self.label:
+            raise ValueError(f"text and label name the same column, {self.label!r}; name two")
+        return self
 
     @property
     def facts(self) -> DatasetFacts:
@@ -207,7 +224,7 @@ class SplitsConfig(Section):
     test: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     """Share of all examples held back for the test; unused where the data set brings its own test set."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the division; classes keep their proportions."""
+    """Seed of the division; classes keep their proportions as far as they have enough examples."""
 
 
 FETCHED = [name for name, facts in BUILT_IN.items() if facts.files]
@@ -216,6 +233,19 @@ FETCHED = [name for name, facts in BUILT_IN.items() if facts.files]
 def missing_files(name: str, folder: Path) -> list[Path]:
     """Return the files of a built-in data set that ``folder`` lacks."""
     return [folder / file for file in BUILT_IN[name].files if not (folder / file).is_file()]
+
+
+def parquet_error(path: Path) -> str | None:
+    """Return why a parquet file's description of its columns cannot be read; None where it can."""
+    # Imported here: only who has such files pays for it.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_metadata
+
+    try:
+        read_metadata(path)
+    except (ArrowException, OSError, ValueError) as error:
+        return " ".join(str(error).split())
+    return None
 
 
 Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]

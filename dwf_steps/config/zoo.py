@@ -196,18 +196,21 @@ class ImportedZoo(ZooBase):
 
 
 def matching_files(patterns: str | list[str]) -> list[Path]:
-    """Return the network files that folders or glob patterns stand for, by name in order."""
+    """Return the network files that folders or glob patterns stand for, by name in order; hidden ones only
+    where they are named in full."""
     found: set[Path] = set()
+    named: set[Path] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         path = Path(pattern)
         if path.is_dir():
             found |= {p for p in path.iterdir() if p.suffix in {".safetensors", ".pt", ".pth"}}
         elif path.is_file():
-            found.add(path)
+            named.add(path)
         else:
             anchor = Path(path.anchor) if path.is_absolute() else Path()
             found |= set(anchor.glob(str(path.relative_to(path.anchor))))
-    return sorted(found, key=lambda p: (p.stem, str(p)))
+    seen = {path for path in found if not path.name.startswith(".")}
+    return sorted(seen | named, key=lambda p: (p.stem, str(p)))
 
 
 def _zoo_kind(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Image sets in torchvision's own files."""
 
+import math
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dwf_steps.config.dataset import missing_files
+from dwf_steps.config.dataset import BUILT_IN, IDX_FILES, missing_files
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.libraries import torchvision_datasets
 from dwf_steps.storage.remedy import rebuild
@@ -55,8 +56,13 @@ def torchvision_class(name: str) -> Any:
     return getattr(torchvision_datasets(), CLASSES[name][0])
 
 
-def torchvision_images(name: str, data_dir: Path, train: bool) -> Images:
+def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | None = None) -> Images:
     """Return the training or test images of a data set that torchvision knows.
+
+    Parameters
+    ----------
+    source
+        The folder that messages name, where the files in ``data_dir`` are copies.
 
     Raises
     ------
@@ -68,23 +74,52 @@ def torchvision_images(name: str, data_dir: Path, train: bool) -> Images:
         raise InputError(
             f"{name} is not in {data_dir}: missing {', '.join(map(str, missing))}; {rebuild(data_dir)}"
         )
+    shown, part = source or data_dir, "training" if train else "test"
+    files = [file for file in BUILT_IN[name].files if Path(file).name in IDX_FILES[0 if train else 2 :][:2]]
+    for file in files:
+        _require_whole(name, data_dir / file, shown / file)
     try:
         _, *parts = CLASSES[name]
         images = torchvision_class(name)(data_dir, **parts[0 if train else 1])
     except UNREADABLE as error:
         raise InputError(
-            f"{name} cannot be read from {data_dir}: {error or type(error).__name__}. A file was cut "
+            f"{name} cannot be read from {shown}: {error or type(error).__name__}. A file was cut "
             "short or is not what its name says; replace it"
         ) from error
     pixels = np.asarray(images.data)
     targets = np.asarray(images.targets if hasattr(images, "targets") else images.labels).astype(np.int64)
     if len(pixels) != len(targets):
         raise InputError(
-            f"{name} in {data_dir} has {len(pixels)} images but {len(targets)} labels in the "
-            f"{'training' if train else 'test'} files; the files must be of one data set"
+            f"{name} in {shown} has {len(pixels)} images but {len(targets)} labels in the {part} files"
+            f"{' ' if files else ''}{' and '.join(files)}; the files must be of one data set"
+        )
+    classes = BUILT_IN[name].classes or 0
+    wrong = (targets < 0) | (targets >= classes)
+    if wrong.any():
+        place = int(wrong.argmax())
+        where = shown / files[1] if files else f"{name} in {shown}, {part} files"
+        raise InputError(
+            f"{where}: the label of example {place} is {targets[place]}, expected 0 to {classes - 1}; "
+            "replace the file"
         )
     if pixels.ndim == 3:
         pixels = pixels[:, None]
     elif pixels.shape[-1] == 3:
         pixels = pixels.transpose(0, 3, 1, 2)
     return Images(pixels, targets)
+
+
+def _require_whole(name: str, path: Path, shown: Path) -> None:
+    """Refuse what is no IDX file of unsigned bytes (two zero bytes, the type 8, the number of axes, their
+    sizes, the values), or is longer or shorter than its beginning states."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        axes = start[3] if start[:3] == bytes([0, 0, 8]) and len(start) == 4 else 0
+        sizes = [int.from_bytes(file.read(4), "big") for _ in range(axes)]
+    found, expected = path.stat().st_size, 4 + 4 * axes + math.prod(sizes)
+    if not axes or found != expected:
+        what = f"has {found} bytes, expected {expected}" if axes else "does not begin as an IDX file does"
+        raise InputError(
+            f"{name} cannot be read from {shown}: the file {what}. It was cut short or is not what its name "
+            "says; replace it"
+        )

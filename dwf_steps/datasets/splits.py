@@ -1,5 +1,7 @@
 """Dividing examples into training, validation and test, and standardising them."""
 
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,11 +11,18 @@ import numpy as np
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.dataset import Shape, SplitsConfig
+from dwf_steps.datasets.classes import require_two_of_each
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 
 PARTS = ("train", "validation", "test")
+# With so many examples a class no shares below one half can be taken in proportion twice: of three one is
+# tested, and one of the two that are left is half of them.
+MOST_OF_FEW = 3
 CONSTANT = 1e-9  # a feature whose spread is smaller, relative to its mean, only varies by rounding
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,9 @@ def divide(
 ) -> Dataset:
     """Divide examples by seed, classes in proportion; a test set given is kept as the test set.
 
+    Where classes have too few examples for that, they are divided as proportionally as possible, with a
+    warning; every class keeps at least one training example.
+
     Parameters
     ----------
     inputs, targets
@@ -152,15 +164,26 @@ def divide(
         As of `Split`.
     tokens
         Whether inputs are tokens' numbers, which stay as they are.
+
+    Raises
+    ------
+    InputError
+        If a share is too small for a class to occur in each part, or a class has a single example.
     """
     kind = np.float32 if tolerance else np.int64
     targets = targets.astype(kind)
+    few = False
+    if not tolerance:
+        require_two_of_each(targets.tolist(), "data", "example {}".format)
+        few = len(targets) / len(np.unique(targets)) <= (MOST_OF_FEW if test is None else MOST_OF_FEW - 1)
     if test is None:
-        inputs, test_inputs, targets, test_targets = _split(inputs, targets, splits.test, splits.seed, "test")
+        inputs, test_inputs, targets, test_targets = _split(
+            inputs, targets, splits.test, splits.seed, "test", few
+        )
     else:
         test_inputs, test_targets = test
     inputs, validation_inputs, targets, validation_targets = _split(
-        inputs, targets, splits.validation, splits.seed + 1, "validation"
+        inputs, targets, splits.validation, splits.seed + 1, "validation", few
     )
     mean, std = (np.zeros(()), np.ones(())) if tokens else _statistics(inputs, shape)
 
@@ -194,8 +217,10 @@ def standardise(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.nda
 
 
 def _split(
-    inputs: np.ndarray, targets: np.ndarray, share: float, seed: int, part: str
+    inputs: np.ndarray, targets: np.ndarray, share: float, seed: int, part: str, few: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return inputs kept and taken, and targets kept and taken; ``few``: no shares can be taken with classes
+    in proportion."""
     # Imported here: reading a data set that is divided needs none of it.
     from sklearn.model_selection import train_test_split
 
@@ -205,9 +230,65 @@ def _split(
             inputs, targets, test_size=share, random_state=seed, stratify=classes
         )
     except ValueError as error:
-        raise InputError(
-            f"splits.{part}: a share of {share} of {len(targets)} examples with "
-            f"{len(np.unique(targets))} different targets cannot be taken, classes in proportion ({error}); "
-            "raise it or use more examples"
-        ) from error
+        if classes is None:
+            raise InputError(
+                f"splits.{part}: a share of {share} of {len(targets)} examples cannot be taken ({error}); "
+                "raise it or use more examples"
+            ) from error
+        counts = np.unique(classes, return_counts=True)[1]
+        needed = math.ceil(1000 * len(counts) / len(targets)) / 1000
+        if not few and counts.min() > 1 and needed < 0.5:
+            raise InputError(
+                f"splits.{part}: a share of {share} of {len(targets)} examples has no example of each of "
+                f"{len(counts)} classes; raise it to {needed} at least, or use more examples"
+            ) from error
+        rest, taken = take_share(classes, share, seed, part)
+        kept, out, kept_targets, out_targets = inputs[rest], inputs[taken], targets[rest], targets[taken]
     return kept, out, kept_targets, out_targets
+
+
+def take_share(classes: np.ndarray, share: float, seed: int, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return which examples are kept and which are taken, both shuffled, as proportional as possible.
+
+    Of every class its share is taken, rounded down, then one more of those with the largest remainders
+    (Hamilton's method), ties by lot, until the whole share is reached; the last example of a class is kept.
+
+    Parameters
+    ----------
+    classes
+        (m,), of every example.
+
+    Raises
+    ------
+    InputError
+        If no class has two examples.
+    """
+    draws = numpy_generator("few examples of a class", seed)
+    _, numbers, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    wanted, m = math.ceil(share * len(classes)), len(classes)
+    quotas = wanted * counts / m
+    taken = np.minimum(quotas.astype(int), counts - 1)
+    lots = draws.random(len(counts))
+    while (missing := wanted - taken.sum()) > 0 and (taken < counts - 1).any():
+        order = np.lexsort((lots, taken - quotas))
+        taken[order[(taken < counts - 1)[order]][:missing]] += 1
+    if not taken.any():
+        raise InputError(
+            f"splits.{part}: each of {len(counts)} classes has one example left, which is kept for training; "
+            "lower splits.test or use more examples"
+        )
+    logger.warning(
+        "splits.%s: classes have too few examples (%.3g on average) to be divided in proportion; it has %d "
+        "of the %d examples asked for, of %d of %d classes",
+        part,
+        m / len(counts),
+        taken.sum(),
+        wanted,
+        (taken > 0).sum(),
+        len(counts),
+    )
+    shuffled = draws.permutation(m)
+    by_class = shuffled[np.argsort(numbers[shuffled], kind="stable")]
+    places = np.arange(m) - np.repeat(np.cumsum(counts) - counts, counts)
+    out = places < np.repeat(taken, counts)
+    return draws.permutation(by_class[~out]), draws.permutation(by_class[out])

@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn import datasets as bundled
 
 from dwf_steps.config.dataset import Regression, TableFile
+from dwf_steps.datasets.classes import in_order, require_different, require_two_of_each
 from dwf_steps.runtime.errors import InputError
 
 LOADERS = {
@@ -22,21 +23,24 @@ def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
-    """Read a csv table; return features (m, features) and targets (m,): classes, numbered in sorted order, or
-    numbers from 0 to 1.
+    """Read a csv table; return features (m, features) and targets (m,): classes, numbered in their order, or
+    numbers from 0 to 1. A class may be called NA or null; only an empty target is missing.
 
     Raises
     ------
     InputError
         If the file is missing or of another kind, the target column is missing, a feature is not numeric or
-        not finite, or a number is out of its range.
+        not finite, a class has a single example, a number is out of its range, or all rows are the same.
     """
     if table.file.suffix != ".csv":
         raise InputError(f"{table.file}: expected a .csv file")
     if not table.file.is_file():
         raise InputError(f"{table.file}: no such file")
+    # Not in chunks, which would take the same class for a number in one and for a name in another.
     try:
-        frame = pd.read_csv(table.file)
+        frame = named = pd.read_csv(table.file, low_memory=False)
+        if table.target in frame.columns and frame[table.target].isna().any():
+            named = pd.read_csv(table.file, low_memory=False, keep_default_na=False, na_values=[""])
     except ValueError as error:
         raise InputError(f"{table.file}: not a readable csv table ({error})") from error
     if table.target not in frame.columns:
@@ -44,8 +48,9 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
             f"{table.file}: no target column {table.target!r}; its columns are "
             f"{', '.join(map(str, frame.columns))}"
         )
-    if frame[table.target].isna().any():
-        row = int(frame[table.target].isna().to_numpy().argmax())
+    column = named[table.target]
+    if column.isna().any():
+        row = int(column.isna().to_numpy().argmax())
         raise InputError(f"{table.file}: the target {table.target!r} is empty in data row {row}")
     features = frame.drop(columns=table.target)
     textual = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c])]
@@ -61,12 +66,16 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
             f"{table.file}: {features.columns[column]!r} is {inputs[row, column]} in data row {row}; "
             "every feature must be finite"
         )
+    require_different(inputs, table.file, "rows of features")
     if table.regression:
-        return inputs, scaled(frame[table.target], table.regression, str(table.file))
-    classes, targets = np.unique(frame[table.target].to_numpy(), return_inverse=True)
+        return inputs, scaled(column, table.regression, str(table.file))
+    names = column.tolist()
+    classes = in_order(names)
     if len(classes) < 2:
         raise InputError(f"{table.file}: the target {table.target!r} has one class, {classes[0]!r}")
-    return inputs, targets
+    require_two_of_each(names, table.file, "data row {}".format)
+    numbers = {name: i for i, name in enumerate(classes)}
+    return inputs, np.array([numbers[name] for name in names])
 
 
 def scaled(targets: pd.Series, regression: Regression, where: str) -> np.ndarray:

@@ -10,6 +10,7 @@ import pandas as pd
 from tokenizers import BertWordPieceTokenizer
 
 from dwf_steps.config.dataset import PADDING, TextFiles
+from dwf_steps.datasets.classes import in_order, listed, require_different, require_two_of_each
 from dwf_steps.datasets.tables import scaled
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.libraries import transformers
@@ -38,15 +39,22 @@ def read_texts(config: TextFiles) -> tuple[Texts, Texts | None, list[str], Any]:
     Raises
     ------
     InputError
-        If a file is missing or not what it should be, a row has no text or no label, a number is out of
-        range, or the test set has a class of its own.
+        If a file is missing or not what it should be, a row has no text or no label, a class has a single
+        example, a number is out of range, the test set has a class of its own, or all texts are the same.
     """
     train = _read(config, config.train)
     test = None if config.test is None else _read(config, config.test)
     tokenizer = make_tokenizer(config, train[config.text].tolist())
-    classes = [] if config.regression else sorted(train[config.label].astype(str).unique())
-    if len(classes) == 1:
-        raise InputError(f"{config.train}: found 1 class, expected at least 2; for numbers, set `regression`")
+    classes: list[str] = []
+    if config.regression is None:
+        names = train[config.label].astype(str).tolist()
+        classes = in_order(names)
+        if len(classes) == 1:
+            raise InputError(
+                f"{config.train}: found 1 class, expected at least 2; for numbers, set `regression`"
+            )
+        drawn = f" of the {len(names)} drawn (`sample`)" if config.sample else ""
+        require_two_of_each(names, config.train, lambda i: f"data row {train.index[i]}{drawn}")
 
     def cut(frame: pd.DataFrame, path: Path) -> Texts:
         tokens = tokenizer(
@@ -60,6 +68,7 @@ def read_texts(config: TextFiles) -> tuple[Texts, Texts | None, list[str], Any]:
             targets = scaled(frame[config.label], config.regression, str(path))
         else:
             targets = _numbered(frame[config.label].astype(str), classes, path)
+        require_different(tokens, path, f"texts, cut into {config.length} tokens,")
         return Texts(tokens.astype(np.int32), targets)
 
     cut_test = None if test is None or config.test is None else cut(test, config.test)
@@ -113,10 +122,14 @@ def train_vocabulary(texts: list[str], size: int) -> dict[str, int]:
 
 def _read(config: TextFiles, path: Path) -> pd.DataFrame:
     """Return the columns of texts and labels."""
+    from pyarrow import ArrowException
+
     try:
-        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable csv or parquet file ({error}); replace it") from error
+        frame = _read_csv(config, path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (ArrowException, OSError, ValueError) as error:
+        what = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable csv or parquet file ({what}); replace it") from error
+    frame = frame.reset_index(drop=True)  # of a parquet file it may be anything; messages count rows
     for column in (config.text, config.label):
         if column not in frame.columns:
             raise InputError(
@@ -133,11 +146,20 @@ def _read(config: TextFiles, path: Path) -> pd.DataFrame:
     return frame.astype({config.text: str})[[config.text, config.label]]
 
 
+def _read_csv(config: TextFiles, path: Path) -> pd.DataFrame:
+    """Read a table in which `NA` and `null` are words, and only an empty cell is missing; not in chunks,
+    which would take the same class for a number in one and for a name in another."""
+    return pd.read_csv(
+        path, low_memory=False, dtype={config.text: str}, keep_default_na=False, na_values=[""]
+    )
+
+
 def _numbered(labels: pd.Series, classes: list[str], path: Path) -> np.ndarray:
-    if foreign := sorted(set(labels) - set(classes)):
+    if foreign := in_order(set(labels) - set(classes)):
+        row = labels.index[labels == foreign[0]][0]
         raise InputError(
-            f"{path}: classes {', '.join(foreign)} do not occur in the training texts, which have "
-            f"{', '.join(classes)}"
+            f"{path}: classes {listed(foreign)} do not occur in the training texts, which have "
+            f"{listed(classes)}; the first is in data row {row}"
         )
     numbers = {name: i for i, name in enumerate(classes)}
     return labels.map(numbers).to_numpy(np.int64)

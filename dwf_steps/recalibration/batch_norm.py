@@ -1,6 +1,6 @@
 """Running statistics of batch normalisation, recomputed on data or taken from another network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -40,13 +40,21 @@ def recompute_statistics(
         rows = slice(start, start + together)
         some = {name: value[rows] for name, value in networks.items()}
         total: dict[str, BatchStatistics] = {}
-        for batch in inputs.split(batch_size):
+        for batch in _batches(inputs, batch_size, architecture.smallest_batch):
             for name, found in architecture.batch_statistics(some, batch).items():
                 total[name] = _joined(total[name], found) if name in total else _exact(found)
         for name, found in total.items():
             result[f"{name}.running_mean"][rows] = found.mean.to(inputs.dtype)
             result[f"{name}.running_var"][rows] = found.variance.to(inputs.dtype)
     return result
+
+
+def _batches(inputs: Tensor, batch_size: int, smallest: int) -> Sequence[Tensor]:
+    """Return inputs in batches, the last one joined to the one before where it is too small by itself."""
+    starts = list(range(0, len(inputs), batch_size))
+    if len(starts) > 1 and len(inputs) - starts[-1] < smallest:
+        starts.pop()
+    return inputs.tensor_split(starts[1:])
 
 
 def _exact(found: BatchStatistics) -> BatchStatistics:

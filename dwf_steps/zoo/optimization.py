@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import TrainingConfig
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.tasks.base import Task
 
 
@@ -60,7 +61,18 @@ def take_step(
         Arrays (n, *shape), those of parameters with gradients.
     inputs, targets
         (n, b, features) and (n, b).
+
+    Raises
+    ------
+    InputError
+        If there are fewer examples than batch normalisation needs.
     """
+    if inputs.shape[1] < architecture.smallest_batch:
+        raise InputError(
+            f"batch_size: found a batch of {inputs.shape[1]} example, expected at least "
+            f"{architecture.smallest_batch}, since {architecture.config.called} normalises over batches; "
+            "raise it, or use more data"
+        )
     groups = architecture.groups(len(inputs), inputs.device)
     optimizer.zero_grad(set_to_none=len(groups) == 1)
     mixed = torch.autocast(inputs.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")

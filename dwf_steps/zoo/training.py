@@ -114,7 +114,7 @@ def train_networks(
                 value.copy_(state["networks"][name])
         logger.info("resumed after batch %d of epoch %d", first_batch, first_epoch + 1)
 
-    n_batches = batches_per_epoch(dataset, training)
+    n_batches = batches_per_epoch(architecture, dataset, training)
     total = training.epochs * n_batches if steps is None else steps
     wanted_steps = frozenset(keep)
     epochs = math.ceil(total / n_batches)
@@ -126,7 +126,7 @@ def train_networks(
                 break
             report.facts["epoch"] = f"{epoch + 1}/{epochs}"
             orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
-            for batch in range(first_batch, min(len(orders), total - epoch * n_batches)):
+            for batch in range(first_batch, min(n_batches, total - epoch * n_batches)):
                 seen, wanted = _gather(inputs, orders[batch]), targets[orders[batch]]
                 if training.augmentation and dataset.shape:
                     seen = augment(seen, dataset.shape, training.augmentation, plans, epoch, batch)
@@ -163,9 +163,12 @@ def train_networks(
     return TrainedNetworks(final, np.full(len(plans), epochs), checkpoints)
 
 
-def batches_per_epoch(dataset: Dataset, training: TrainingConfig) -> int:
-    """Return how many batches one pass over the training set takes."""
-    return math.ceil(len(dataset.train) / training.batch_size)
+def batches_per_epoch(architecture: Architecture, dataset: Dataset, training: TrainingConfig) -> int:
+    """Return how many batches one pass over the training set takes. A last batch of fewer examples than the
+    architecture needs is left out: of one, where batch normalisation would see a single value a channel."""
+    whole, rest = divmod(len(dataset.train), training.batch_size)
+    left_out = rest == 0 or (whole > 0 and rest < architecture.smallest_batch)
+    return whole if left_out else whole + 1
 
 
 @dataclass

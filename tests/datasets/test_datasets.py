@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from idx_files import write_images
+from idx_files import write_idx, write_images
 
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.dataset import BUILT_IN, IDX_FILES, BuiltInName, SplitsConfig, TableFile
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.datasets.splits import Dataset, Split, divide
+from dwf_steps.datasets.splits import Dataset, Split, divide, take_share
 from dwf_steps.datasets.tables import bundled_table
 from dwf_steps.runtime.errors import InputError
 
@@ -201,13 +201,89 @@ def test_widths_that_fit_the_data_pass() -> None:
 def test_a_class_too_rare_to_be_divided_is_an_input_error() -> None:
     inputs, targets = numbered_examples()
     targets[5] = 3
-    with pytest.raises(InputError, match=r"splits\.test: a share of 0\.2 of 300 examples with 4 "):
+    with pytest.raises(
+        InputError, match="class 3 has a single example, example 5; it cannot be both learned"
+    ):
         divide(inputs, targets, SplitsConfig())
 
 
 def test_a_validation_share_too_small_for_all_classes_is_an_input_error() -> None:
-    with pytest.raises(InputError, match=r"splits\.validation: a share of 0\.005 of 240 examples"):
+    message = (
+        r"splits\.validation: a share of 0\.005 of 240 examples .* each of 3 classes; raise it to 0\.013"
+    )
+    with pytest.raises(InputError, match=message):
         divide(*numbered_examples(), SplitsConfig(validation=0.005))
+    divide(*numbered_examples(), SplitsConfig(validation=0.013))
+
+
+def few_of_each(each: int, classes: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    """Return examples whose first feature is their number, as many of every class."""
+    targets = np.random.default_rng(0).permutation(np.repeat(np.arange(classes), each))
+    return np.stack([np.arange(len(targets)) - 50.0, np.ones(len(targets))], 1), targets
+
+
+@pytest.mark.parametrize(
+    ("each", "test", "sizes"),
+    [(2, 0.49, [50, 1, 49]), (2, 0.2, [72, 8, 20]), (3, 0.2, [108, 12, 30]), (3, 0.35, [87, 10, 53])],
+)
+def test_few_examples_of_a_class_are_divided_as_proportionally_as_possible(
+    each: int, test: float, sizes: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    inputs, targets = few_of_each(each)
+    splits = SplitsConfig(test=test, validation=0.1)
+    dataset = divide(inputs, targets, splits)
+    parts = splits_of(dataset)
+    assert [len(split) for split in parts.values()] == sizes
+    numbers = {k: split.inputs[:, 0] * dataset.std[0] + dataset.mean[0] + 50 for k, split in parts.items()}
+    examples = {name: np.round(found).astype(int) for name, found in numbers.items()}
+    assert sorted(chain(*(found.tolist() for found in examples.values()))) == list(range(len(targets)))
+    for name, found in examples.items():
+        np.testing.assert_array_equal(parts[name].targets, targets[found])
+    for part in ("test", "validation"):
+        counts = np.bincount(parts[part].targets, minlength=50)
+        assert counts.max() - counts.min() <= 1
+    assert set(dataset.train.targets) == set(range(50))
+    assert "splits.validation: classes have too few examples" in caplog.text
+    again, other = divide(inputs, targets, splits), divide(inputs, targets, SplitsConfig(test=test, seed=1))
+    np.testing.assert_array_equal(again.test.inputs, dataset.test.inputs)
+    assert not np.array_equal(other.test.targets, dataset.test.targets)
+
+
+def test_larger_classes_give_their_share_and_small_ones_what_they_have() -> None:
+    targets = np.repeat([0, 1, 2, 3], [40, 20, 2, 2])
+    kept, taken = take_share(targets, 0.3, 0, "test")
+    assert sorted([*kept, *taken]) == list(range(64))
+    # 0.3 * 64 = 19.2, rounded up to 20: quotas of 12.5, 6.25, 0.625 and 0.625.
+    assert np.bincount(targets[taken]).tolist() == [12, 6, 1, 1]
+    assert (np.diff(taken) < 0).any() and (np.diff(kept) < 0).any(), "shuffled"
+
+
+def test_a_rare_class_that_the_test_set_has_halved_stays_in_training() -> None:
+    inputs, targets = numbered_examples()
+    targets[[5, 17]] = 3
+    for seed in range(5):
+        dataset = divide(inputs, targets, SplitsConfig(seed=seed))
+        assert 3 in dataset.train.targets
+        assert sorted(len(split) for split in splits_of(dataset).values()) == [24, 60, 216]
+
+
+def test_a_class_without_a_second_example_left_is_kept_for_training() -> None:
+    with pytest.raises(
+        InputError, match="each of 2 classes has one example left, which is kept for training"
+    ):
+        take_share(np.array([0, 1]), 0.4, 0, "validation")
+
+
+def test_numbers_to_predict_need_no_second_example() -> None:
+    dataset = divide(np.arange(40.0)[:, None], np.arange(40) / 40, SplitsConfig(), tolerance=0.1)
+    assert len(dataset.test) == 8
+
+
+def test_a_share_of_too_few_numbers_is_an_input_error() -> None:
+    with pytest.raises(
+        InputError, match=r"splits\.validation: a share of 0\.1 of 1 examples cannot be taken"
+    ):
+        divide(np.arange(2.0)[:, None], np.arange(2) / 2, SplitsConfig(), tolerance=0.1)
 
 
 def test_a_table_file_is_read_with_classes_in_sorted_order(tmp_path: Path) -> None:
@@ -220,6 +296,63 @@ def test_a_table_file_is_read_with_classes_in_sorted_order(tmp_path: Path) -> No
     lengths = np.concatenate([split.inputs[:, 0] for split in parts])
     targets = np.concatenate([split.targets for split in parts])
     assert dict(zip(pd.Series(lengths).rank(), targets, strict=True)) == expected
+
+
+def table_targets(dataset: Dataset) -> dict[int, int]:
+    """Return each example's class by the rank of its first feature, of examples in rising order."""
+    parts = splits_of(dataset).values()
+    features = np.concatenate([split.inputs[:, 0] for split in parts])
+    targets = np.concatenate([split.targets for split in parts])
+    return dict(zip(features.argsort().argsort().tolist(), targets.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "names", [("EU", "NA", "null"), ("", "None", "nan"), ("n/a", "N/A", "<NA>"), (1, 10, "NA")]
+)
+def test_classes_may_have_the_names_that_stand_for_missing_values_elsewhere(
+    tmp_path: Path, names: tuple[str | int, ...]
+) -> None:
+    names = tuple(name or "NULL" for name in names)
+    rows = [f"{i},{names[i % 3]}" for i in range(60)]
+    dataset = load_table(table(tmp_path, "\n".join(["length,species", *rows])))
+    order = [sorted(map(str, names)).index(str(name)) for name in names]
+    assert table_targets(dataset) == {i: order[i % 3] for i in range(60)}
+
+
+def test_a_missing_feature_beside_a_class_called_na_is_still_named(tmp_path: Path) -> None:
+    rows = [f"{i},{['EU', 'NA', 'APAC'][i % 3]}" for i in range(60)]
+    rows[7] = "NA,EU"
+    with pytest.raises(InputError, match="'length' is nan in data row 7; every feature must be finite"):
+        load_table(table(tmp_path, "\n".join(["length,species", *rows])))
+
+
+def test_numbers_among_names_are_numbered_by_value(tmp_path: Path) -> None:
+    names = ["10", "9", "-1", "other", "2.5"]
+    rows = [f"{i},{names[i % 5]}" for i in range(100)]
+    dataset = load_table(table(tmp_path, "\n".join(["length,species", *rows])))
+    assert table_targets(dataset) == {i: [3, 2, 0, 4, 1][i % 5] for i in range(100)}
+
+
+def test_a_class_is_the_same_in_all_of_a_long_table(tmp_path: Path) -> None:
+    """pandas reads long tables in parts, of which the first here has numbers alone."""
+    rows = [f"{i},{i % 2}" for i in range(300_000)] + [f"{i},other" for i in range(300_000, 300_100)]
+    dataset = load_table(table(tmp_path, "\n".join(["length,species", *rows])))
+    assert dataset.n_classes == 3
+
+
+def test_a_wrong_class_is_named_with_its_row(tmp_path: Path) -> None:
+    frame = good_table()
+    frame.loc[17, "species"] = "bb"
+    with pytest.raises(
+        InputError, match=r"table\.csv: class 'bb' has a single example, data row 17; .* correct"
+    ):
+        load_table(table(tmp_path, frame.to_csv(index=False)))
+
+
+def test_rows_that_are_all_the_same_are_an_input_error(tmp_path: Path) -> None:
+    frame = good_table().assign(length=1.0, count=2)
+    with pytest.raises(InputError, match=r"table\.csv: all 60 rows of features are the same"):
+        load_table(table(tmp_path, frame.to_csv(index=False)))
 
 
 def test_numeric_classes_are_numbered_from_zero(tmp_path: Path) -> None:
@@ -314,7 +447,16 @@ def test_damaged_images_are_an_input_error(tmp_path: Path, damage: str) -> None:
     path.write_bytes(
         {"not IDX at all": b"<!DOCTYPE html>" * 9, "empty": b""}.get(damage, content[: len(content) // 2])
     )
-    with pytest.raises(InputError, match=f"mnist cannot be read from {tmp_path}: .*; replace it"):
+    with pytest.raises(InputError, match=f"mnist cannot be read from {path}: the file .*; replace it"):
+        load_dataset("mnist", SplitsConfig(), tmp_path)
+
+
+def test_a_label_that_is_no_class_is_named_with_its_file(tmp_path: Path) -> None:
+    _, labels = write_images(tmp_path)
+    path = tmp_path / "MNIST/raw" / IDX_FILES[3]
+    labels[207] = 77
+    write_idx(path, labels[200:])
+    with pytest.raises(InputError, match=f"^{path}: the label of example 7 is 77, expected 0 to 9; replace"):
         load_dataset("mnist", SplitsConfig(), tmp_path)
 
 

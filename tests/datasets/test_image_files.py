@@ -3,12 +3,15 @@
 import io
 import json
 import re
+import struct
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from dwf_steps.config.dataset import ImageFiles, SplitsConfig
 from dwf_steps.datasets.image_files import read_images
@@ -67,10 +70,11 @@ def test_a_folder_has_a_folder_for_each_class(tmp_path: Path) -> None:
 
 def test_images_are_scaled_and_made_grey_on_request(tmp_path: Path) -> None:
     flat = np.full((30, 12, 9, 3), 100, np.uint8)
+    flat[1::2] = 50
     config = ImageFiles(train=parquet(tmp_path / "train.parquet", flat), size=4, channels=1)
     train, _, _ = read_images(config)
     assert train.pixels.shape == (30, 1, 4, 4)
-    assert (train.pixels == 100).all()
+    assert (train.pixels[::2] == 100).all() and (train.pixels[1::2] == 50).all()
     assert config.facts.features == 16
 
 
@@ -112,7 +116,21 @@ def damaged(path: Path, kind: str) -> Path:
             rows["img"] = [other if i == 3 else image for i, image in enumerate(rows["img"])]
         case "one class":
             rows["label"] = "cat"
+        case "numbers":
+            rows["img"] = range(len(rows))
+        case "struct of paths":
+            rows["img"] = [{"path": "1.png"}] * len(rows)
+        case "wrong class":
+            rows.loc[7, "label"] = "kat"
+        case "all the same":
+            rows["img"] = [rows["img"][0]] * len(rows)
     rows.to_parquet(path)
+    content = bytearray(path.read_bytes())
+    if kind == "cut short":
+        path.write_bytes(content[: len(content) // 2])
+    if kind == "garbled pages":  # its description, at the end, stays whole
+        content[4:200] = bytes(196)
+        path.write_bytes(content)
     if kind == "no parquet":
         path.write_bytes(b"label,img")
     return path
@@ -127,6 +145,12 @@ def damaged(path: Path, kind: str) -> Path:
         ("not an image", "row 3: not a readable image .*; replace or remove it"),
         ("one class", "found 1 class, expected at least 2"),
         ("no parquet", "not a readable parquet file"),
+        ("cut short", r"not a readable parquet file \([^\n]*\); replace it$"),
+        ("garbled pages", r"not a readable parquet file \([^\n]*\); replace it$"),
+        ("numbers", "column 'img' holds int in row 0, expected encoded images"),
+        ("struct of paths", "row 0 has no image"),
+        ("wrong class", "class 'kat' has a single example, .*, row 7; it cannot be .*: correct the label"),
+        ("all the same", "all 30 images, at a size of 6, are the same; correct the data"),
     ],
 )
 def test_what_is_wrong_with_a_parquet_file_is_named(tmp_path: Path, kind: str, message: str) -> None:
@@ -138,8 +162,146 @@ def test_what_is_wrong_with_a_parquet_file_is_named(tmp_path: Path, kind: str, m
 def test_a_class_that_only_the_test_set_has_is_an_input_error(tmp_path: Path) -> None:
     train, test = folder(tmp_path / "train", pixels()), folder(tmp_path / "test", pixels())
     (test / "cat").rename(test / "dog")
-    with pytest.raises(InputError, match=r"test: classes dog do not occur in .*train, which has 2, 10, cat"):
+    message = r"test: classes dog do not occur in .*train, which has 2, 10, cat; the first is .*dog/002\.png"
+    with pytest.raises(InputError, match=message):
         read_images(ImageFiles(train=train, test=test, size=SIZE))
+
+
+def test_hidden_files_and_folders_are_no_images_and_no_classes(tmp_path: Path) -> None:
+    train = folder(tmp_path / "train", pixels())
+    (train / ".ipynb_checkpoints").mkdir()
+    (train / ".ipynb_checkpoints/0.png").write_bytes(encoded(pixels()[0]))
+    (train / "cat/._002.png").write_bytes(b"what a Mac leaves beside a file")
+    config = ImageFiles(train=train, size=SIZE)
+    images, _, classes = read_images(config)
+    assert (len(images), classes) == (30, CLASSES)
+    assert config.facts.examples == 31
+
+
+def in_folders(path: Path, images: list[Image.Image], ending: str = "png") -> ImageFiles:
+    """Write images, in turn of class a and of class b."""
+    for i, image in enumerate(images):
+        (path / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        image.save(path / "ab"[i % 2] / f"{i:02}.{ending}")
+    return ImageFiles(train=path, size=8, channels=1)
+
+
+def in_turn(config: ImageFiles) -> np.ndarray:
+    """Return pixels (m, channels, size, size) in the order written."""
+    found, _, _ = read_images(config)
+    result = np.empty_like(found.pixels)
+    for k in range(2):
+        result[k::2] = found.pixels[found.targets == k]
+    return result
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff", "pgm"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_16_bits_keep_256_levels(tmp_path: Path, ending: str, channels: Literal[1, 3]) -> None:
+    draws = np.random.default_rng(0)
+    values = [draws.integers(300 + 30_000 * (i % 2), 30_000 + 35_535 * (i % 2), (8, 8)) for i in range(8)]
+    values[0][0, :4] = 0, 256, 257, 65_535
+    images = [Image.fromarray(one.astype(np.uint16)) for one in values]
+    config = in_folders(tmp_path, images, ending).model_copy(update={"channels": channels})
+    expected = np.repeat(np.stack(values)[:, None] // 257, channels, axis=1)
+    np.testing.assert_array_equal(in_turn(config), expected)
+
+
+def test_images_of_12_bits_span_from_black_to_white(tmp_path: Path) -> None:
+    """TIFF packs two values of 12 bits into three bytes, which Pillow reads but does not write."""
+    values = np.array([[0, 1000], [2000, 4095]])
+    packed = b"".join(bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in values.tolist())
+    tags = {256: 2, 257: 2, 258: 12, 259: 1, 262: 1, 273: 8 + 2 + 12 * 9 + 4, 277: 1, 278: 2, 279: 6}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    content = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + packed
+    for name, grey in (("a/0.tif", 0), ("a/1.tif", 0), ("b/0.png", 9), ("b/1.png", 9)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if grey:
+            Image.new("L", (2, 2), grey).save(tmp_path / name)
+        else:
+            (tmp_path / name).write_bytes(content)
+    found, _, _ = read_images(ImageFiles(train=tmp_path, size=2, channels=1))
+    np.testing.assert_array_equal(found.pixels[0, 0], values * 255 // 4095)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(np.int32, "integers"), (np.float32, "floating-point numbers")])
+def test_images_of_32_bits_are_refused_by_name(tmp_path: Path, kind: type, said: str) -> None:
+    images = [Image.fromarray(np.full((8, 8), i, kind)) for i in range(4)]
+    config = in_folders(tmp_path, images, "tiff")
+    with pytest.raises(
+        InputError, match=rf"^{tmp_path}/a/00\.tiff: pixels are 32-bit {said}, whose .*: scale"
+    ):
+        read_images(config)
+
+
+def halves(mode: str, colour: tuple[int, ...]) -> list[Image.Image]:
+    """Return images of one colour, opaque in their left or in their upper half."""
+    images = []
+    for i in range(6):
+        pixels = np.zeros((8, 8, len(mode)), np.uint8)
+        pixels[..., :-1] = colour
+        pixels[(slice(4), slice(None)) if i % 2 else (slice(None), slice(4))][..., -1] = 255
+        images.append(Image.fromarray(pixels))
+    return images
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "shape", "background"),
+    [
+        ("LA", (0,), 0, 255),
+        ("LA", (255,), 255, 0),
+        ("RGBA", (0, 0, 255), 29, 255),
+        ("RGBA", (255, 255, 0), 226, 0),
+    ],
+)
+def test_a_shape_in_the_alpha_channel_is_put_on_a_background(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    mode: str,
+    colour: tuple[int, ...],
+    shape: int,
+    background: int,
+) -> None:
+    found = in_turn(in_folders(tmp_path, halves(mode, colour)))
+    for i, pixels in enumerate(found):
+        expected = np.full((8, 8), background)
+        expected[(slice(4), slice(None)) if i % 2 else (slice(None), slice(4))] = shape
+        np.testing.assert_array_equal(pixels[0], expected)
+    assert f"{tmp_path}: 6 of 6 images vary in their alpha channel alone" in caplog.text
+
+
+def test_a_palette_whose_entries_differ_in_alpha_alone_is_put_on_a_background(tmp_path: Path) -> None:
+    images = []
+    for i in range(4):
+        image = Image.fromarray(np.eye(8, k=i, dtype=np.uint8)).convert("P")
+        image.putpalette([0] * 6)
+        image.info["transparency"] = bytes([0, 255])
+        images.append(image)
+    found = in_turn(in_folders(tmp_path, images))
+    np.testing.assert_array_equal(found[:, 0], [255 - 255 * np.eye(8, k=i) for i in range(4)])
+
+
+def test_the_alpha_channel_of_images_whose_colours_vary_is_dropped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = np.random.default_rng(0).integers(256, size=(6, 8, 8, 4), dtype=np.uint8)
+    config = in_folders(tmp_path, [Image.fromarray(one) for one in pixels])
+    config = config.model_copy(update={"channels": 3})
+    np.testing.assert_array_equal(in_turn(config), pixels[..., :3].transpose(0, 3, 1, 2))
+    assert "alpha" not in caplog.text
+
+
+def test_a_wrong_label_of_a_file_is_named(tmp_path: Path) -> None:
+    train = folder(tmp_path / "train", pixels())
+    (train / "3").mkdir()
+    (train / "2/003.png").rename(train / "3/003.png")
+    with pytest.raises(InputError, match=r"class '3' has a single example, .*train/3/003\.png; it cannot be"):
+        read_images(ImageFiles(train=train, size=SIZE))
+
+
+def test_images_and_classes_are_two_columns(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="image and label name the same column, 'label'; name two"):
+        ImageFiles(train=tmp_path, size=SIZE, image="label")
 
 
 def test_a_folder_without_images_is_an_input_error(tmp_path: Path) -> None:

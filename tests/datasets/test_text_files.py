@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING, SplitsConfig, TextFiles
@@ -62,6 +63,69 @@ def test_classes_are_numbered_in_order(tmp_path: Path) -> None:
     train, _, classes, _ = read_texts(config)
     assert classes == ["a", "b", "c"]
     assert train.targets.tolist() == [1, 2, 0, 1] * 10 and train.targets.dtype == np.int64
+
+
+def test_numbers_are_numbered_by_value(tmp_path: Path) -> None:
+    train, _, classes, _ = read_texts(files(table(tmp_path / "train.csv", m=60, label=np.arange(60) % 12)))
+    assert classes == [str(k) for k in range(12)]
+    assert train.targets.tolist() == [i % 12 for i in range(60)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("names", [["NA", "EU", "null"], ["None", "nan", "n/a"]])
+def test_classes_and_texts_may_be_words_for_missing_values(
+    tmp_path: Path, ending: str, names: list[str]
+) -> None:
+    labels, texts = names * 4, ["NA", "null", *sentences(10)]
+    path = table(tmp_path / f"train.{ending}", m=12, label=labels, text=texts)
+    train, _, classes, tokenizer = read_texts(files(path))
+    assert classes == sorted(names)
+    assert train.targets.tolist() == [sorted(names).index(label) for label in labels]
+    for tokens, text in zip(train.tokens[:2], texts, strict=False):
+        assert tokenizer.decode(tokens, skip_special_tokens=True).replace(" ", "") == text.lower()
+
+
+def test_texts_that_are_numbers_stay_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/vocab.txt").write_text("\n".join([*SPECIAL, "007", "7"]) + "\n")
+    path = table(tmp_path / "train.csv", m=4, text=["007", "7", "007", "7"])
+    train, *_ = read_texts(files(path, tokenizer=tmp_path / "own", **STARS))
+    assert train.tokens[:, 1].tolist() == [5, 6, 5, 6]
+
+
+def test_a_wrong_label_is_named_with_its_row(tmp_path: Path) -> None:
+    labels = ["a", "b"] * 20
+    labels[23] = "bb"
+    path = table(tmp_path / "train.csv", label=labels)
+    with pytest.raises(
+        InputError, match=r"train\.csv: class 'bb' has a single example, data row 23; it cannot"
+    ):
+        read_texts(files(path))
+    path = table(tmp_path / "sampled.csv", label=np.arange(40) % 20)
+    with pytest.raises(
+        InputError, match=r"data row \d+ of the 25 drawn \(`sample`\) \(\d+ classes have one\)"
+    ):
+        read_texts(files(path, sample=25))
+
+
+def test_texts_and_labels_are_two_columns(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="text and label name the same column, 'text'; name two"):
+        files(tmp_path / "train.csv", label="text")
+
+
+@pytest.mark.parametrize("damage", ["cut short", "garbled pages"])
+def test_a_damaged_parquet_file_is_named_in_one_line(tmp_path: Path, damage: str) -> None:
+    path = table(tmp_path / "train.parquet")
+    content = bytearray(path.read_bytes())
+    if damage == "cut short":
+        content = content[: len(content) // 2]
+    else:
+        content[4:200] = bytes(196)
+    path.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"train\.parquet: not a readable csv or parquet file \([^\n]*\); replace it$"
+    ):
+        read_texts(files(path))
 
 
 def test_a_sample_is_drawn_at_random_and_the_same_every_time(tmp_path: Path) -> None:
@@ -127,6 +191,9 @@ def test_prepared_texts_are_divided_and_stay_tokens(tmp_path: Path) -> None:
     ("columns", "settings", "message"),
     [
         ({"label": [0, 1, None, 3]}, STARS, "'label' is empty in data row 2"),
+        ({"label": ["a", "NA", None, "a"]}, {}, "'label' is empty in data row 2"),
+        ({"label": [0, 1, "NA", 3]}, STARS, "'label' is 'NA' in data row 2, expected a number from 0 to 4"),
+        ({"text": "good"}, STARS, "all 4 texts, cut into 8 tokens, are the same; correct the data"),
         ({"text": ["a", "b", "c", None]}, STARS, "'text' is empty in data row 3"),
         ({"label": [0, 1, 7, 3]}, STARS, "'label' is 7 in data row 2, expected a number from 0 to 4"),
         ({"label": ["x", 1, 2, 3]}, STARS, "'label' is 'x' in data row 0, expected a number"),
@@ -142,7 +209,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, columns: dict, settings: dict, m
 
 def test_a_class_of_the_test_set_alone_and_a_damaged_file_are_named(tmp_path: Path) -> None:
     test = table(tmp_path / "test.csv", m=5, label=["0", "1", "2", "9", "3"])
-    with pytest.raises(InputError, match="classes 9 do not occur in the training texts"):
+    with pytest.raises(
+        InputError, match=r"classes 9 do not occur in the training texts, .* is in data row 3"
+    ):
         read_texts(files(table(tmp_path / "train.csv"), test=test))
     (tmp_path / "train.parquet").write_bytes(b"no parquet")
     with pytest.raises(InputError, match="not a readable csv or parquet file"):

@@ -38,7 +38,7 @@ def first_layer(stacked: Networks, i: int, x: torch.Tensor) -> torch.Tensor:
     return x @ stacked["0.weight"][i].T + stacked["0.bias"][i]
 
 
-@pytest.mark.parametrize("batch_size", [EXAMPLES, 10, 17])
+@pytest.mark.parametrize("batch_size", [EXAMPLES, 10, 17, 13, EXAMPLES - 1])  # 40 = 3 * 13 + 1
 def test_statistics_of_a_first_layer_are_exact_whatever_the_batches(batch_size: int) -> None:
     before = networks()
     after = recompute_statistics(ARCHITECTURE, before, inputs(), batch_size)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.base import Activation
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
@@ -25,7 +28,13 @@ from dwf_steps.metrics.scores import score_split
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
-from dwf_steps.zoo.training import TrainedNetworks, initial_networks, shuffled_orders, train_networks
+from dwf_steps.zoo.training import (
+    TrainedNetworks,
+    batches_per_epoch,
+    initial_networks,
+    shuffled_orders,
+    train_networks,
+)
 
 CPU = torch.device("cpu")
 BATCHES = 6  # an epoch
@@ -270,6 +279,88 @@ def test_a_damaged_checkpoint_starts_from_the_beginning(
         found = train({}, checkpoint=Checkpoint(path, "run", every=1e9))
     assert f"{path} is damaged" in caplog.text
     assert_same(found, train({}))
+
+
+def normalised(target: str = "with_batch_norm", shape: Sequence[int] = (4,)) -> Architecture:
+    return build(
+        ModuleConfig.model_validate({"import": f"own_networks:{target}", "shape": shape, "classes": 3})
+    )
+
+
+def flowers(m: int) -> Dataset:
+    return replace(iris(), train=iris().train.first(m))
+
+
+def train_normalised(m: int, batch_size: int, **more: Any) -> TrainedNetworks:
+    config = TrainingConfig(optimizer="sgd", momentum=0.9, batch_size=batch_size, lr=0.05, epochs=3)
+    kinds = [plan.model_copy(update={"initialisation": "default"}) for plan in plans(2)]
+    return train_networks(normalised(), flowers(m), kinds, config, CPU, **more)
+
+
+def test_batch_normalisation_leaves_out_a_last_batch_of_one() -> None:
+    """A loop over the whole batches trains the same networks: by SGD, since a bias before batch normalisation
+    has no gradient but rounding, which Adam would scale up."""
+    architecture, dataset, plan = normalised(), flowers(33), plans(1)[0]
+    module = architecture.module()
+    module.load_state_dict(
+        architecture.initial_state("default", torch_generator("initial weights", plan.seed))
+    )
+    module.train()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9)
+    inputs, targets = torch.from_numpy(dataset.train.inputs), torch.from_numpy(dataset.train.targets)
+    for epoch in range(3):
+        order = torch.randperm(33, generator=torch_generator("batches", plan.seed, epoch))
+        for batch in order[:32].split(16):
+            optimizer.zero_grad()
+            F.cross_entropy(module(inputs[batch]), targets[batch]).backward()
+            optimizer.step()
+    trained = train_normalised(33, 16).networks
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(trained[name][0], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "examples", "batches"),
+    [
+        (normalised(), 33, 2),
+        (normalised(), 34, 3),
+        (normalised(), 32, 2),
+        (normalised(), 1, 1),
+        (normalised("plain"), 33, 3),
+        (normalised("deep_batch_norm", (3, 5, 5)), 33, 3),
+        (build(MLPConfig(widths=[4, 8, 3])), 33, 3),
+    ],
+)
+def test_only_networks_that_need_two_examples_leave_one_out(
+    architecture: Architecture, examples: int, batches: int
+) -> None:
+    assert batches_per_epoch(architecture, flowers(examples), TrainingConfig(batch_size=16)) == batches
+
+
+def test_resuming_and_checkpoints_count_batches_without_the_one_left_out(tmp_path: Path) -> None:
+    keep = [1, 2, 4, 6]  # 6 is the end of the third epoch
+    whole = train_normalised(33, 16, keep=keep)
+    for name, value in whole.networks.items():
+        assert torch.equal(whole.checkpoints[name][:, -1], value)
+    for saves in (1, 2, 3):
+        path = tmp_path / str(saves)
+        with pytest.raises(Interrupted):
+            train_normalised(33, 16, keep=keep, checkpoint=InterruptedCheckpoint(path, "run", saves))
+        resumed = train_normalised(33, 16, keep=keep, checkpoint=Checkpoint(path, "run"))
+        assert_same(resumed, whole)
+        for name, value in whole.checkpoints.items():
+            assert torch.equal(resumed.checkpoints[name], value)
+    with pytest.raises(InputError, match="follows batch 7, but training ends after 6 batches"):
+        train_normalised(33, 16, keep=[7])
+
+
+@pytest.mark.parametrize(("examples", "batch_size"), [(33, 1), (1, 16)])
+def test_batches_of_one_alone_are_an_input_error(examples: int, batch_size: int) -> None:
+    with pytest.raises(
+        InputError, match="batch_size: found a batch of 1 example, expected at least 2, since"
+    ):
+        train_normalised(examples, batch_size)
 
 
 @pytest.mark.parametrize("patience", [None, 3])

@@ -6,7 +6,15 @@ from pathlib import Path
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
-from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, Shape, TableFile, TextFiles, facts_of
+from dwf_steps.config.dataset import (
+    BUILT_IN,
+    DatasetFacts,
+    Shape,
+    TableFile,
+    TextFiles,
+    facts_of,
+    parquet_error,
+)
 from dwf_steps.config.problems.names import unknown
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -64,6 +72,8 @@ def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:
                 f"datasets.{name}.{key}: {path} (relative to {Path.cwd()}) is neither {other} nor a .parquet "
                 "file; correct the path"
             )
+        elif path.suffix == ".parquet" and path.is_file() and (error := parquet_error(path)):
+            yield f"datasets.{name}.{key}: {path} is not a readable parquet file ({error}); replace it"
     if isinstance(dataset, TextFiles) and dataset.tokenizer and not dataset.tokenizer.is_dir():
         yield (
             f"datasets.{name}.tokenizer: there is no folder {dataset.tokenizer} (relative to {Path.cwd()}); "
