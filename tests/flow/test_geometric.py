@@ -139,3 +139,8 @@ def test_other_solvers_than_euler_are_refused_where_space_is_curved() -> None:
 def test_what_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValueError, match="'kaiming' starts among weights as they are"):
         config(geometry="normalized", source="kaiming")
+    graph = {"network": "relational_transformer"}
+    with pytest.raises(
+        ValueError, match=r"other_widths needs source: 'standard', found 'kaiming', whose mean"
+    ):
+        config(geometry="euclidean", source="kaiming", velocity=graph, other_widths=[[4, 6, 3]])
