@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from dwf_steps.config.generator import FlowConfig
-from dwf_steps.flow.training import train_flow
+from dwf_steps.flow.training import fit_velocity
 
 PUBLISHED_STEPS, PUBLISHED_BATCH = 30_000, 8
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +20,7 @@ def seconds(flow: FlowConfig, steps: int, batch_size: int, measured: int) -> flo
     training = flow.training.model_copy(update={"steps": measured, "batch_size": batch_size})
     latents = torch.randn(100, 99, generator=torch.Generator().manual_seed(0))
     started = time.perf_counter()
-    train_flow(latents, flow.model_copy(update={"training": training}), torch.device("cpu"))
+    fit_velocity(latents, flow.model_copy(update={"training": training}), torch.device("cpu"))
     return (time.perf_counter() - started) * steps / measured
 
 

@@ -22,7 +22,7 @@ from scipy.optimize import nnls
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Precision, Row, WeightMatrix
 from dwf_steps.storage.precision import convert
-from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.dual_pca import dual_pca
 from dwf_steps.subspace.gram import accumulate
 
 RESNET18, BERT = 11_181_642, 118_000_000

@@ -15,8 +15,9 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.fields import VelocityField, build_velocity
-from dwf_steps.flow.graph import MovedNetwork
-from dwf_steps.flow.path import geodesic_path
+from dwf_steps.flow.graph import NetworkSpec
+from dwf_steps.flow.path import probability_path
+from dwf_steps.flow.source import STANDARD
 from dwf_steps.flow.training import draw_batch
 from dwf_steps.geometry import sphere
 from dwf_steps.geometry.canonical_form import CanonicalForm
@@ -54,11 +55,11 @@ def against_geoopt(
     theirs = median(batched, repeats)
     print(f"  geoopt, batched: {1000 * theirs:.1f} ms, ratio {theirs / ours:.1f}")
     x = sphere.project(torch.randn(100, 784, dtype=torch.float64))
-    way = sphere.project(sphere.tangent(x, torch.randn(100, 784, dtype=torch.float64)))
+    direction = sphere.project(sphere.tangent(x, torch.randn(100, 784, dtype=torch.float64)))
     for angle in (1e-1, 1e-2, 1e-3, 1e-4):
-        y = sphere.exp(x, angle * way)
+        y = sphere.exp(x, angle * direction)
         errors = [
-            (log(x.float(), y.float()).double() / angle - way).norm(dim=1).median().item()
+            (log(x.float(), y.float()).double() / angle - direction).norm(dim=1).median().item()
             for log in (sphere.log, unit.logmap)
         ]
         print(f"  error of log at an angle of {angle:g}: {errors[0]:.1e}, geoopt {errors[1]:.1e}")
@@ -85,18 +86,18 @@ def main() -> None:
                 for k in range(s.count):
                     columns = slice(s.start + k * s.size, s.start + (k + 1) * s.size)
                     a, b = x0[i, columns] / s.radius, x1[i, columns] / s.radius
-                    way = sphere.log(a, b)
-                    sphere.exp(a, t[i] * way)
-                    sphere.carry(a, way, t[i])
+                    displacement = sphere.log(a, b)
+                    sphere.exp(a, t[i] * displacement)
+                    sphere.carry(a, displacement, t[i])
 
-    ours = median(lambda: geodesic_path(manifold, x0, x1, t, noise, 0.0), args.repeats)
+    ours = median(lambda: probability_path(manifold, x0, x1, t, noise, 0.0), args.repeats)
     loop = median(one_by_one, 1)
     print(f"geodesic paths, batch {args.batch}, 784-10-10: {1000 * ours:.1f} ms, one by one {loop:.2f} s,")
     print(f"  ratio {loop / ours:.0f}")
     against_geoopt(manifold, x0, x1, t, ours, args.repeats)
     for hidden in (10, 20, 40, 80, 160):
         widths = build(MLPConfig(widths=[784, hidden, 10]))
-        network = MovedNetwork(widths.layout, widths)
+        network = NetworkSpec(widths.layout, widths)
         points = torch.randn(64, widths.layout.size)
         config = FlowConfig.model_validate(
             {
@@ -116,7 +117,7 @@ def main() -> None:
             config: FlowConfig = config,
             draws: torch.Generator = draws,
         ) -> None:
-            batch = draw_batch(points, config.training.batch_size, config, draws)
+            batch = draw_batch(points, config.training.batch_size, config, draws, STANDARD)
             optimizer.zero_grad(set_to_none=True)
             VelocityField(velocity).backward(batch)
             optimizer.step()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.distance import cdist
 
 from dwf_steps.architectures import build
 from dwf_steps.config.evaluation import EvaluationConfig
@@ -16,7 +15,7 @@ from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.leave_one_out import without_relatives, without_themselves
+from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import realigned_to_training
@@ -146,7 +145,7 @@ def _network_measures(group: Collection, settings: Evaluate, train: Split, threa
     frame = function_measures(group.outputs, group.training)
     weights = weight_measures(group.products, group.training.names)
     frame = frame.join(weights.set_index(frame.index))
-    frame["subspace_distance"] = _subspace_distances(group).min(axis=1)
+    frame["subspace_distance"] = group.basis.distances_to_training(group.products).min(axis=1)
     architecture, k = build(settings.architecture), len(group.files)
     frame["realigned_distance"] = frame["barrier"] = np.full(k, np.nan)
     if some := group.files[: settings.evaluation.realigned]:
@@ -161,22 +160,13 @@ def _network_measures(group: Collection, settings: Evaluate, train: Split, threa
     return frame
 
 
-def _subspace_distances(group: Collection) -> np.ndarray:
-    """Return the distances of generated networks to the training networks within the subspace, (k, n)."""
-    if group.basis.raw:
-        return group.products.distances_to_training
-    return cdist(group.products.coordinates(group.basis.decoder), group.basis.coordinates)
-
-
 def _zoo_subspace_distances(group: Collection) -> tuple[float, float]:
     """Return the mean distance within the subspace of training networks, and of held-out ones, to the nearest
     other training network; NaN where there are none."""
-    training, held_out = group.basis.coordinates, group.basis.held_out_coordinates
-    if group.basis.raw:
-        distances = group.zoo.groupby("held_out").nn_distance.mean()
-        return distances[False], distances.get(True, np.nan)
-    own = without_relatives(cdist(training, training), group.matrix.lineage).min(axis=1).mean()
-    return own, cdist(held_out, training).min(axis=1).mean() if len(held_out) else np.nan
+    distances = group.zoo.groupby("held_out").nn_distance.mean()
+    return group.basis.nearest_distances(
+        group.matrix.lineage, (distances[False], distances.get(True, np.nan))
+    )
 
 
 def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: EvaluationConfig) -> dict[str, float]:

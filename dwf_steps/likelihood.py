@@ -1,4 +1,4 @@
-"""Say how likely a flow finds training networks, held-out ones, and its own samples."""
+"""Write log-densities under a flow of training networks, held-out ones, and its own samples."""
 
 import logging
 from pathlib import Path
@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.likelihood import log_density
 from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.samples import Samples
@@ -18,6 +17,8 @@ from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
+
+CHUNK_SIZE = 256  # networks whose trajectories are followed at a time, where the velocity network states none
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +42,14 @@ def likelihood(
     rows = np.concatenate([training, held_out])
     coordinates = np.concatenate(
         [
-            coordinates_of(subspace, matrix, rows),
-            (generated.offsets if subspace.raw else generated.latents)[chosen],
+            subspace.coordinates_of(matrix, rows),
+            subspace.sample_coordinates(generated.latents, generated.offsets)[chosen],
         ]
     )
-    field = VelocityField(flow.velocity, settings.flow.prediction, flow.manifold(settings.flow))
-    points, size = flow.latents(coordinates).to(device), int(getattr(flow.velocity, "together", 256))
-    density = [log_density(field, part, config, settings.flow.source_std) for part in points.split(size)]
+    field, source = flow.field(settings.flow), flow.start(settings.flow)
+    points = flow.latents(coordinates).to(device)
+    chunks = points.split(int(getattr(flow.velocity, "chunk_size", CHUNK_SIZE)))
+    density = [log_density(field, chunk, config, source) for chunk in chunks]
     frame = pd.DataFrame(
         {
             "network": [matrix.rows[row].name for row in rows] + [generated.names[k] for k in chosen],
@@ -60,15 +62,6 @@ def likelihood(
         logger.info("%s: %.4f nats a latent", kind, found.mean() / points.shape[1])
     with replacing(output) as partial:
         frame.to_csv(partial, index=False)
-
-
-def coordinates_of(basis: Basis, matrix: WeightMatrix, rows: np.ndarray) -> np.ndarray:
-    """Return coordinates in the subspace of the matrix's ``rows``, or their weights relative to the training
-    networks' mean."""
-    if not basis.raw:
-        return np.concatenate([basis.coordinates, basis.held_out_coordinates])[rows]
-    weights = matrix.read()
-    return weights[rows] - weights[: matrix.n_training].mean(axis=0, dtype=np.float64)
 
 
 def main() -> None:

@@ -4,9 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from dwf_steps.datasets.splits import Split
-from dwf_steps.flow.graph import MovedNetwork
-from dwf_steps.generators.flow import FlowModel
-from dwf_steps.generators.flow import sample_flow as sample
+from dwf_steps.flow.graph import NetworkSpec
+from dwf_steps.generators.flow import FlowModel, integrate_flow
 from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.pipeline.settings.generate import SampleFlow
 from dwf_steps.runtime.command_line import parse_settings, parser, run
@@ -37,12 +36,12 @@ def sample_flow(
         if weights is None or data is None:
             raise InputError("sampling.guidance: --weights and --data are missing; name them")
         matrix, seed = WeightMatrix.open(weights), settings.flow.sampling.seed
-        network = MovedNetwork.of(matrix.layout, matrix.architecture)
+        network = NetworkSpec.of(matrix.layout, matrix.architecture)
         decode, train = decoder_of(flow, subspace, matrix, device), Split.load(data, "train")
         steer = partial(
             GuidedField, network=network, decode=decode, train=train, guidance=guidance, seed=seed
         )
-    sample(flow, settings.flow, subspace, device, steer).save(output)
+    integrate_flow(flow, settings.flow, subspace, device, steer).save(output)
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from dwf_steps.config.subspace import DualPCA, IncrementalPCA, SubspaceConfig
 from dwf_steps.pipeline.settings.subspace import SolveBasis
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
+from dwf_steps.subspace.basis import Basis, raw_basis
+from dwf_steps.subspace.dual_pca import dual_pca
 from dwf_steps.subspace.gram import GramMatrix, read_gram
 
 logger = logging.getLogger(__name__)

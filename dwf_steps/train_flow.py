@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from dwf_steps.config.generator import VelocityConfig
-from dwf_steps.flow.training import train_flow as fit
-from dwf_steps.generators.flow import FlowModel, Latents, geodesics_of, source_of
+from dwf_steps.flow.training import fit_velocity
+from dwf_steps.generators.flow import FlowModel, Latents, source_of
 from dwf_steps.pipeline.settings.generate import TrainFlow
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -32,7 +32,6 @@ def train_flow(
     subspace = Basis.load(basis)
     canonical = settings.flow.geometry != "euclidean"
     latents = Latents.of(subspace, matrix, by_unit, canonical)
-    manifold = geodesics_of(latents.form, settings.flow)
     source = source_of(settings.flow, subspace, matrix, latents)
     checkpoint = Checkpoint(
         output.with_suffix(".checkpoint"),
@@ -41,8 +40,8 @@ def train_flow(
     )
     logger.info("%d networks, %d latents", *latents.points.shape)
     with checkpoint:
-        flow = fit(
-            latents.points, settings.flow, select_device(), checkpoint, latents.network, source, manifold
+        flow = fit_velocity(
+            latents.points, settings.flow, select_device(), checkpoint, latents.network, source
         )
     with replacing(losses) as partial:
         flow.losses.to_csv(partial, index=False)

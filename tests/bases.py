@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
+from dwf_steps.subspace.basis import Basis, raw_basis
+from dwf_steps.subspace.dual_pca import dual_pca
 
 
 def basis_of(rows: np.ndarray, components: int | None, held_out: int = 0) -> Basis:

@@ -292,6 +292,16 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "recalibrations.none: last_layer knows the layers of multilayer perceptrons alone",
         ],
     ),
+    "a density that is not there": (
+        lambda c: (
+            c["subspaces"].update(pca_99={"method": "none"}),
+            c["generators"]["flow_narrow"].update(source="kaiming", likelihood={}),
+        ),
+        [
+            "generators.flow_narrow.likelihood: source 'kaiming' has no density over whole networks",
+            "use a subspace that reduces them, or source: 'standard'",
+        ],
+    ),
     "statistics that are not there": (
         lambda c: c["recalibrations"].update(none=["batch_norm", "reference_statistics"]),
         [

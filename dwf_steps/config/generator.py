@@ -228,9 +228,11 @@ class FlowConfig(Section):
 
     @model_validator(mode="after")
     def _standard_source(self) -> "FlowConfig":
-        for name in AFTER_FITTING[1:]:
-            if self.source == "kaiming" and getattr(self, name):
-                raise ValueError(f"{name} needs source: 'standard', found 'kaiming'; leave one of them out")
+        if self.source == "kaiming" and self.other_widths:
+            raise ValueError(
+                "other_widths needs source: 'standard', found 'kaiming', whose mean and covariance are known "
+                "for the zoo's own widths alone; leave one of them out"
+            )
         return self
 
     @model_validator(mode="after")

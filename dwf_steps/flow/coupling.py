@@ -6,22 +6,22 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from dwf_steps.geometry.product import ProductManifold
+from dwf_steps.geometry.euclidean import EUCLIDEAN
+from dwf_steps.geometry.manifold import Manifold
 
 
 def couple(
     x0: Tensor,
     x1: Tensor,
     coupling: Literal["independent", "ot"],
-    manifold: ProductManifold | None = None,
+    manifold: Manifold = EUCLIDEAN,
 ) -> Tensor:
     """Return ``x1`` (batch, k) reordered to its partners in ``x0`` (batch, k).
 
-    ``ot`` minimises the total squared distance, Euclidean or the ``manifold``'s, exactly over the minibatch
-    (Tong et al. 2024, minibatch optimal transport); ``independent`` keeps the order drawn.
+    ``ot`` minimises the total squared distance on the ``manifold``, exactly over the minibatch (Tong et al.
+    2024, minibatch optimal transport); ``independent`` keeps the order drawn.
     """
     if coupling == "independent":
         return x1
-    cost = torch.cdist(x0, x1).square_() if manifold is None else manifold.squared_distances(x0, x1)
-    _, partners = linear_sum_assignment(cost.numpy(force=True))
+    _, partners = linear_sum_assignment(manifold.squared_distances(x0, x1).numpy(force=True))
     return x1[torch.from_numpy(partners).to(x1.device)]

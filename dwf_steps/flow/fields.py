@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from dwf_steps.config.generator import AnyVelocity, UnitTransformerConfig, VelocityConfig
-from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
-from dwf_steps.geometry.product import ProductManifold
+from dwf_steps.geometry.euclidean import EUCLIDEAN
+from dwf_steps.geometry.manifold import Manifold
 
 Field = Callable[[Tensor, Tensor], Tensor]
 """Of times (b, 1) and points (b, k), velocities (b, k)."""
@@ -20,7 +21,7 @@ Field = Callable[[Tensor, Tensor], Tensor]
 LAST = 1e-3  # of the time that is left, at which endpoints are still turned into velocities
 
 
-def build_velocity(dimension: int, config: AnyVelocity, network: MovedNetwork | None) -> nn.Module:
+def build_velocity(dimension: int, config: AnyVelocity, network: NetworkSpec | None) -> nn.Module:
     """Return an untrained velocity network over ``dimension`` latents.
 
     Raises
@@ -50,27 +51,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class VelocityField:
-    """What a network says about times (b, 1) and points (b, k), as velocities; on a ``manifold``, if any,
-    tangent to it."""
+    """A network's predictions at times (b, 1) and points (b, k) as velocities tangent to ``manifold``."""
 
     network: nn.Module
     prediction: Literal["velocity", "endpoint"] = "velocity"
-    manifold: ProductManifold | None = None
+    manifold: Manifold = EUCLIDEAN
 
     def __call__(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return velocities (b, k). Of an endpoint y it is (y - x) / (1 - t), on a manifold
-        log_x(y) / (1 - t), y being taken to it."""
-        said: Tensor = self.network(t, x)
+        """Return velocities (b, k). That of a predicted endpoint y is log_x(y) / (1 - t), with y projected to
+        the manifold; in flat space (y - x) / (1 - t)."""
+        outputs: Tensor = self.network(t, x)
         if self.prediction == "velocity":
-            return said if self.manifold is None else self.manifold.tangent(x, said)
-        way = said - x if self.manifold is None else self.manifold.log(x, self.manifold.project(said))
-        return way / (1 - t).clamp(min=LAST)
+            return self.manifold.tangent(x, outputs)
+        return self.manifold.log(x, self.manifold.project(outputs)) / (1 - t).clamp(min=LAST)
 
     def residual(self, batch: Batch) -> Tensor:
         """Return what the loss is the mean square of, (b, k): the error of velocities, or of endpoints."""
         if self.prediction == "endpoint":
-            said: Tensor = self.network(batch.t, batch.x)
-            return said - batch.x1
+            outputs: Tensor = self.network(batch.t, batch.x)
+            return outputs - batch.x1
         return self(batch.t, batch.x) - batch.u
 
     def loss(self, batch: Batch) -> Tensor:
@@ -78,13 +77,13 @@ class VelocityField:
         return self.residual(batch).square().mean()
 
     def backward(self, batch: Batch) -> Tensor:
-        """Add the loss's gradients to the network's, as many points at a time as it asks for; return the
+        """Add the loss's gradients to the network's, in chunks of its ``chunk_size`` points; return the
         loss."""
         size = len(batch.x)
-        together = int(getattr(self.network, "together", size))
+        chunk_size = int(getattr(self.network, "chunk_size", size))
         total = torch.zeros((), device=batch.x.device)
-        for start in range(0, size, together):
-            part = Batch(*(value[start : start + together] for value in vars(batch).values()))
+        for start in range(0, size, chunk_size):
+            part = Batch(*(value[start : start + chunk_size] for value in vars(batch).values()))
             loss = self.loss(part) * (len(part.x) / size)
             loss.backward()
             total += loss.detach()

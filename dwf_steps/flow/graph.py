@@ -1,4 +1,4 @@
-"""The networks whose weights a velocity field moves: what belongs to which unit, what lies between which."""
+"""The networks that a velocity field is over: which weights belong to which unit or layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class MovedNetwork:
+class NetworkSpec:
     """The ``layout`` of a row of weights, and the ``architecture`` that it is of."""
 
     layout: Layout
     architecture: Architecture
 
     @classmethod
-    def of(cls, layout: Layout, architecture: Mapping[str, Any]) -> "MovedNetwork":
+    def of(cls, layout: Layout, architecture: Mapping[str, Any]) -> "NetworkSpec":
         """Return the network that a matrix or a model describes."""
         return cls(layout, build(TypeAdapter(ArchitectureConfig).validate_python(architecture)))
 

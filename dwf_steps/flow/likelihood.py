@@ -1,40 +1,44 @@
 """Log-densities of a flow's points, by the instantaneous change of variables."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from dwf_steps.config.generator import Likelihood
 from dwf_steps.flow.fields import LAST, VelocityField
-from dwf_steps.geometry.product import ProductManifold
+from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import torch_generator
 
-TOGETHER = 2**23  # coordinates of gradients that are computed at a time
+CHUNK_COORDINATES = 2**23  # of gradients, computed at a time
 
 
-def log_density(field: VelocityField, points: Tensor, config: Likelihood, source_std: float = 1.0) -> Tensor:
+def log_density(
+    field: VelocityField, points: Tensor, config: Likelihood, source: Source = STANDARD
+) -> Tensor:
     """Return the log-density of ``points`` (n, k) at the end of a flow, in nats, (n,).
 
-    A point is followed back from t = 1 to the source, and the divergence of the field along its way added up:
-    log p1(x1) = log p0(x0) - integral of div v(t, x_t) dt (Chen et al. 2018, arXiv 1806.07366), the
-    divergence being exact or Hutchinson's estimate (Grathwohl et al. 2019, arXiv 1810.01367). On a manifold
-    the divergence is the Riemannian one, and densities are with respect to its volume. It is the trace of the
-    derivative of the field after projection: the derivative across a sphere is then zero.
+    A point is followed back from t = 1 to the source, and the divergence of the field is integrated along its
+    trajectory: log p1(x1) = log p0(x0) - integral of div v(t, x_t) dt (Chen et al. 2018, arXiv 1806.07366),
+    the divergence being exact or Hutchinson's estimate (Grathwohl et al. 2019, arXiv 1810.01367). On a
+    manifold the divergence is the Riemannian one, and densities are with respect to its volume. It is the
+    trace of the derivative of the field after projection: the derivative across a sphere is then zero.
 
-    Solved by torchdiffeq's ``rk4``, in ``config.steps`` steps. Where the network predicts endpoints, ways
-    begin ``LAST`` before t = 1, at which these cannot be turned into velocities.
+    Solved by torchdiffeq's ``rk4``, in ``config.steps`` steps. Where the network predicts endpoints,
+    trajectories begin ``LAST`` before t = 1, at which these cannot be turned into velocities.
 
     Parameters
     ----------
-    source_std
-        Standard deviation of the Gaussian that the flow starts at; on spheres it starts uniform.
+    source
+        Where the flow starts, on the field's manifold.
+
+    Raises
+    ------
+    InputError
+        If the source has no density.
     """
     # Imported here: it brings scipy.integrate, half a second that importing this need not pay.
     from torchdiffeq import odeint
 
-    manifold = field.manifold
     first = 1.0 if field.prediction == "velocity" else 1 - LAST
     grid = torch.linspace(first, 0, config.steps + 1, device=points.device)
     probes = _probes(config, points)
@@ -51,7 +55,7 @@ def log_density(field: VelocityField, points: Tensor, config: Likelihood, source
                 dynamics, state, grid[[0, -1]], method="rk4", options={"grid_constructor": lambda *_: grid}
             )
         )
-    return source_log_density(start, source_std, manifold) + change
+    return source.log_density(start) + change
 
 
 def velocity_and_divergence(
@@ -64,28 +68,16 @@ def velocity_and_divergence(
     """
     n, k = x.shape
     with torch.enable_grad():
-        place = x.detach() if field.manifold is None else field.manifold.project(x.detach())
-        place.requires_grad_()
-        on = place if field.manifold is None else field.manifold.project(place)
-        velocity = field(t.expand(n, 1), on)
+        place = field.manifold.project(x.detach()).requires_grad_()
+        velocity = field(t.expand(n, 1), field.manifold.project(place))
         divergence = torch.zeros(n, device=x.device, dtype=x.dtype)
-        for some in probes.split(max(1, TOGETHER // (n * k))):
+        for some in probes.split(max(1, CHUNK_COORDINATES // (n * k))):
             along = some.expand(-1, n, -1)
             (gradients,) = torch.autograd.grad(
                 velocity, place, along, is_grads_batched=True, retain_graph=True
             )
             divergence += torch.einsum("pnk,pnk->n", gradients, along)
     return velocity.detach(), divergence
-
-
-def source_log_density(x: Tensor, std: float, manifold: ProductManifold | None) -> Tensor:
-    """Return the log-density of where a flow starts at points ``x`` (n, k): normal, uniform on spheres."""
-    flat = torch.ones(x.shape[1], dtype=torch.bool) if manifold is None else manifold.euclidean(x.shape[1])
-    ends = x[:, flat.to(x.device)]
-    gaussian = -0.5 * (ends / std).square().sum(1) - ends.shape[1] * (
-        math.log(std) + 0.5 * math.log(2 * math.pi)
-    )
-    return gaussian - (0.0 if manifold is None else manifold.log_volume())
 
 
 def _probes(config: Likelihood, points: Tensor) -> Tensor:

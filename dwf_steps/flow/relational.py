@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dwf_steps.config.generator import RelationalTransformerConfig
-from dwf_steps.flow.graph import Layer, MovedNetwork
+from dwf_steps.flow.graph import Layer, NetworkSpec
 from dwf_steps.flow.velocity import TimeEmbedding
 from dwf_steps.runtime.errors import InputError
 
@@ -35,7 +35,7 @@ class RelationalTransformer(nn.Module):
 
     Attributes
     ----------
-    together
+    chunk_size
         How many networks are computed with at a time: more would be no faster, and take more memory.
     """
 
@@ -44,7 +44,7 @@ class RelationalTransformer(nn.Module):
         width = config.width
         self.config, self.layers = config, list(layers)
         edges = sum(layer.inputs * layer.outputs for layer in layers)
-        self.together = max(1, EDGES_BYTES // (4 * width * edges))
+        self.chunk_size = max(1, EDGES_BYTES // (4 * width * edges))
         self.time = TimeEmbedding(config.time_embedding)
         self.weight_in, self.bias_in = nn.Linear(1, width), nn.Linear(1, width)
         self.inputs = nn.Parameter(torch.randn(layers[0].inputs, width) / 2)
@@ -61,7 +61,7 @@ class RelationalTransformer(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def over(self, network: MovedNetwork) -> "RelationalTransformer":
+    def resized_to(self, network: NetworkSpec) -> "RelationalTransformer":
         """Return the same velocity field over networks of other widths.
 
         Raises
@@ -81,14 +81,14 @@ class RelationalTransformer(nn.Module):
                 f"a flow over networks of {len(self.layers)} layers knows no hidden layer that follows "
                 f"another one; found {len(layers)} layers"
             )
-        moved = RelationalTransformer(layers, self.config).to(self.inputs.device)
-        moved.load_state_dict(self.state_dict())
-        return moved.eval()
+        resized = RelationalTransformer(layers, self.config).to(self.inputs.device)
+        resized.load_state_dict(self.state_dict())
+        return resized.eval()
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""
-        if not torch.is_grad_enabled() and len(x) > self.together:
-            parts = zip(t.split(self.together), x.split(self.together), strict=True)
+        if not torch.is_grad_enabled() and len(x) > self.chunk_size:
+            parts = zip(t.split(self.chunk_size), x.split(self.chunk_size), strict=True)
             return torch.cat([self(time, some) for time, some in parts])
         time = self.time(t)
         weights = [x[:, layer.weight].unflatten(1, (layer.outputs, layer.inputs)) for layer in self.layers]
@@ -106,10 +106,10 @@ class RelationalTransformer(nn.Module):
         factors = self.passed(time)
         result = torch.empty_like(x)
         for i, (layer, kind) in enumerate(zip(self.layers, kinds, strict=True)):
-            said = self.weight_out(self.edge_norm(edges[i])).flatten(1)
-            result[:, layer.weight] = said + factors[:, kind, None] * x[:, layer.weight]
-            said = self.bias_out(self.node_norm(nodes[i + 1])).flatten(1)
-            result[:, layer.bias] = said + factors[:, KINDS + kind, None] * biases[i]
+            outputs = self.weight_out(self.edge_norm(edges[i])).flatten(1)
+            result[:, layer.weight] = outputs + factors[:, kind, None] * x[:, layer.weight]
+            outputs = self.bias_out(self.node_norm(nodes[i + 1])).flatten(1)
+            result[:, layer.bias] = outputs + factors[:, KINDS + kind, None] * biases[i]
         return result
 
 

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from dwf_steps.config.generator import FlowSampling
 from dwf_steps.flow.fields import Field
-from dwf_steps.geometry.product import ProductManifold
+from dwf_steps.geometry.euclidean import EUCLIDEAN
+from dwf_steps.geometry.manifold import Manifold
 from dwf_steps.runtime.progress import Progress
 
 EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field, in one step of a solver
@@ -16,13 +17,13 @@ def integrate(
     velocity: Field,
     x0: Tensor,
     sampling: FlowSampling,
-    manifold: ProductManifold | None = None,
+    manifold: Manifold = EUCLIDEAN,
 ) -> tuple[Tensor, int]:
     """Solve dx/dt = v(t, x) from t = 0 to 1 for all points at once.
 
     ``rk4`` is torchdiffeq's, the 3/8 rule (order 4, four evaluations a step); ``euler`` is of order 1;
-    ``dopri5`` is the adaptive Dormand-Prince pair, its step chosen for all points together. On a manifold a
-    step of ``euler`` follows the geodesic.
+    ``dopri5`` is the adaptive Dormand-Prince pair, its step chosen for all points together. On a curved
+    manifold a step of ``euler`` follows the geodesic, and there is no other solver.
 
     Parameters
     ----------
@@ -34,8 +35,18 @@ def integrate(
     Returns
     -------
     (n, k), the points at t = 1, and how often the velocity field was evaluated.
+
+    Raises
+    ------
+    ValueError
+        If the solver is not for the manifold.
     """
-    if manifold is not None:
+    if not manifold.flat:
+        if sampling.solver != "euler":
+            raise ValueError(
+                f"sampling.solver: found {sampling.solver!r}, but geodesics are followed by 'euler' alone; "
+                "use 'euler'"
+            )
         return _follow(velocity, x0, sampling.steps, manifold), sampling.steps
     # Imported here: it brings scipy.integrate, half a second that training a flow need not pay.
     from torchdiffeq import odeint
@@ -62,7 +73,7 @@ def integrate(
     return path[-1], evaluations
 
 
-def _follow(velocity: Field, x: Tensor, steps: int, manifold: ProductManifold) -> Tensor:
+def _follow(velocity: Field, x: Tensor, steps: int, manifold: Manifold) -> Tensor:
     """Take ``steps`` equal steps, each along a geodesic."""
     with Progress("evaluation", steps) as report:
         for step in range(steps):

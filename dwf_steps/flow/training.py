@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import Batch, VelocityField, build_velocity
-from dwf_steps.flow.graph import MovedNetwork
-from dwf_steps.flow.path import draw_times, geodesic_path, linear_path, linear_velocity
-from dwf_steps.flow.source import STANDARD, Source
-from dwf_steps.geometry.product import ProductManifold
+from dwf_steps.flow.graph import NetworkSpec
+from dwf_steps.flow.path import draw_times, probability_path
+from dwf_steps.flow.source import Source
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -35,35 +34,26 @@ class TrainedFlow:
 
 
 def draw_batch(
-    targets: Tensor,
-    size: int,
-    config: FlowConfig,
-    generator: torch.Generator,
-    source: Source = STANDARD,
-    manifold: ProductManifold | None = None,
+    targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator, source: Source
 ) -> Batch:
-    """Draw ``size`` points of the path from fresh source noise and latents (n, k) of unit variance."""
-    k = targets.shape[1]
+    """Draw ``size`` points of the paths from fresh draws of the source to latents (n, k) of unit variance, on
+    the source's manifold."""
+    k, manifold = targets.shape[1], source.manifold
     chosen = torch.randint(len(targets), (size,), generator=generator)
-    x0 = source.at(torch.randn(size, k, generator=generator).mul_(config.source_std))
-    noise = torch.randn(size, k, generator=generator)
+    x0 = source.draw(size, k, generator, device=targets.device)
+    noise = torch.randn(size, k, generator=generator).to(targets.device)
     t = draw_times(size, config.time, generator).to(targets.device)
-    x0, noise = x0.to(targets.device), noise.to(targets.device)
-    x0 = x0 if manifold is None else manifold.uniform(x0)
     x1 = couple(x0, targets[chosen.to(targets.device)], config.coupling, manifold)
-    if manifold is None:
-        return Batch(t, linear_path(x0, x1, t, noise, config.sigma), linear_velocity(x0, x1), x1)
-    return Batch(t, *geodesic_path(manifold, x0, x1, t, noise, config.sigma), x1)
+    return Batch(t, *probability_path(manifold, x0, x1, t, noise, config.sigma), x1)
 
 
-def train_flow(
+def fit_velocity(
     latents: Tensor,
     config: FlowConfig,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
-    network: MovedNetwork | None = None,
-    source: Source = STANDARD,
-    manifold: ProductManifold | None = None,
+    network: NetworkSpec | None = None,
+    source: Source | None = None,
 ) -> TrainedFlow:
     """Fit a velocity field to latents (n, k) of unit variance.
 
@@ -76,18 +66,18 @@ def train_flow(
     network
         What latents are, where the velocity network must know.
     source
-        Where the path starts; ``config.source_std`` multiplies its deviation.
-    manifold
-        What the latents lie on, where paths are its geodesics.
+        Where paths start, on the manifold whose geodesics they are; by default standard normal, times
+        ``config.source_std``, in flat space.
 
     Raises
     ------
     FloatingPointError
         If the loss is not finite.
     """
+    start = Source(std=config.source_std) if source is None else source
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("velocity network", config.training.seed))
-        return _Run.start(latents.to(device), config, network, source, manifold).finish(checkpoint)
+        return _Run.start(latents.to(device), config, network, start).finish(checkpoint)
 
 
 @dataclass
@@ -98,7 +88,6 @@ class _Run:
     targets: Tensor
     config: FlowConfig
     source: Source
-    manifold: ProductManifold | None
     velocity: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
@@ -111,12 +100,7 @@ class _Run:
 
     @classmethod
     def start(
-        cls,
-        targets: Tensor,
-        config: FlowConfig,
-        network: MovedNetwork | None,
-        source: Source,
-        manifold: ProductManifold | None,
+        cls, targets: Tensor, config: FlowConfig, network: NetworkSpec | None, source: Source
     ) -> "_Run":
         training = config.training
         velocity = build_velocity(targets.shape[1], config.velocity, network).to(targets.device)
@@ -131,7 +115,6 @@ class _Run:
             targets=targets,
             config=config,
             source=source,
-            manifold=manifold,
             velocity=velocity,
             average=copy.deepcopy(velocity).eval(),
             optimizer=optimizer,
@@ -143,7 +126,6 @@ class _Run:
                 config,
                 torch_generator("flow validation", training.seed),
                 source,
-                manifold,
             ),
             step=0,
             running_loss=torch.zeros((), device=targets.device),
@@ -158,9 +140,7 @@ class _Run:
             logger.info("resumed after step %d", self.step)
         with Progress("step", steps, self.step) as report:
             while self.step < steps:
-                batch = draw_batch(
-                    self.targets, batch_size, self.config, self.draws, self.source, self.manifold
-                )
+                batch = draw_batch(self.targets, batch_size, self.config, self.draws, self.source)
                 self.advance(batch)
                 if self.step % report_every == 0 or self.step == steps:
                     self.report()
@@ -186,7 +166,7 @@ class _Run:
             torch._foreach_lerp_(list(self.average.parameters()), list(self.velocity.parameters()), 1 - decay)
 
     def field(self, network: nn.Module) -> VelocityField:
-        return VelocityField(network, self.config.prediction, self.manifold)
+        return VelocityField(network, self.config.prediction, self.source.manifold)
 
     @torch.no_grad()
     def report(self) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dwf_steps.config.generator import UnitTransformerConfig
-from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.flow.velocity import TimeEmbedding
 from dwf_steps.runtime.errors import InputError
@@ -54,7 +54,7 @@ class UnitTransformer(nn.Module):
         for parameter in (*self.outputs.parameters(), *self.passed.parameters()):
             nn.init.zeros_(parameter)
 
-    def over(self, network: MovedNetwork) -> "UnitTransformer":
+    def resized_to(self, network: NetworkSpec) -> "UnitTransformer":
         """Return the same velocity field over networks with more or fewer hidden units.
 
         Raises
@@ -70,9 +70,9 @@ class UnitTransformer(nn.Module):
                 f"{'with' if self.config.positions else 'without'} positions, cannot move units of {other}; "
                 "it knows other widths of a single hidden layer, without positions"
             )
-        moved = UnitTransformer(tokens, self.config).to(self.columns.device)
-        moved.load_state_dict(self.state_dict())
-        return moved.eval()
+        resized = UnitTransformer(tokens, self.config).to(self.columns.device)
+        resized.load_state_dict(self.state_dict())
+        return resized.eval()
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""
@@ -88,8 +88,8 @@ class UnitTransformer(nn.Module):
             hidden = block(hidden, condition)
         units = self.norm(hidden).split([units for units, _ in self.shapes], dim=1)
         groups = zip(self.outputs, units, self.passed, parts, strict=True)
-        said = [layer(unit) + passed(time).unsqueeze(1) * part for layer, unit, passed, part in groups]
-        return torch.cat([group.flatten(1) for group in said], dim=1)[:, self.places]
+        outputs = [layer(unit) + passed(time).unsqueeze(1) * part for layer, unit, passed, part in groups]
+        return torch.cat([group.flatten(1) for group in outputs], dim=1)[:, self.places]
 
 
 class _Block(nn.Module):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from torch import nn
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.generator import AnyVelocity, FlowConfig
 from dwf_steps.flow.fields import Field, VelocityField, build_velocity
-from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.solve import integrate
-from dwf_steps.flow.source import STANDARD, Source, kaiming_source
+from dwf_steps.flow.source import Source, kaiming_source
 from dwf_steps.generators.samples import Samples
 from dwf_steps.geometry.canonical_form import CanonicalForm
-from dwf_steps.geometry.product import ProductManifold
+from dwf_steps.geometry.euclidean import EUCLIDEAN
+from dwf_steps.geometry.form import IDENTITY, Form
+from dwf_steps.geometry.manifold import Manifold
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.atomic import replacing
@@ -38,22 +40,21 @@ class Latents:
     they are coordinates in the subspace, or weights relative to the training mean.
 
     One scale for all coordinates, a 0-d tensor, keeps the geometry of weight space. Where the ``network`` is
-    known, each of a unit's weights has its own shift and scale, (k,), over all units. Where there is a
-    canonical ``form``, points are its coordinates, and the networks that these stand for are scaled and
-    shifted.
+    known, each of a unit's weights has its own shift and scale, (k,), over all units. Points are coordinates
+    of the ``form``, whose rows are scaled and shifted.
     """
 
     points: torch.Tensor
     shift: torch.Tensor
     scale: torch.Tensor
-    network: MovedNetwork | None = None
-    form: CanonicalForm | None = None
+    network: NetworkSpec | None = None
+    form: Form = IDENTITY
 
     @classmethod
     def of(
         cls, basis: Basis, matrix: WeightMatrix, by_unit: bool = False, canonical: bool = False
     ) -> "Latents":
-        """Read the training networks' latents (from the matrix itself where the basis is raw).
+        """Read the training networks' latents.
 
         Parameters
         ----------
@@ -67,75 +68,79 @@ class Latents:
         InputError
             If they are coordinates in a subspace instead.
         """
-        if (by_unit or canonical) and not basis.raw:
-            raise InputError("a flow over units needs whole networks: use a subspace of method 'none'")
-        if basis.raw:
-            rows = matrix.read()[: matrix.n_training]
+        if canonical or by_unit:
+            rows = basis.whole_networks(matrix)
             mean = rows.mean(axis=0, dtype=np.float64)
+            network = NetworkSpec.of(matrix.layout, matrix.architecture)
             if canonical:
-                network = MovedNetwork.of(matrix.layout, matrix.architecture)
-                spec = network.architecture.rescaling_spec()
-                form = CanonicalForm.of(matrix.layout, spec, rows)
+                form = CanonicalForm.of(matrix.layout, network.architecture.rescaling_spec(), rows)
                 shift, scale = torch.from_numpy(-mean), torch.tensor(1.0).double()
                 return cls(form.points(rows), shift, scale, network, form)
-            if by_unit:
-                network = MovedNetwork.of(matrix.layout, matrix.architecture)
-                centre, spread = network.tokens().statistics(rows)
-                points = torch.from_numpy((rows - centre) / spread).float()
-                return cls(points, torch.from_numpy(centre - mean), torch.from_numpy(spread), network)
-            coordinates = rows - mean
-        else:
-            coordinates = basis.coordinates
+            centre, spread = network.tokens().statistics(rows)
+            points = torch.from_numpy((rows - centre) / spread).float()
+            return cls(points, torch.from_numpy(centre - mean), torch.from_numpy(spread), network)
+        coordinates = basis.coordinates_of(matrix, slice(matrix.n_training))
         std = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
         points = torch.from_numpy(coordinates / std).float()
         return cls(points, torch.tensor(0.0).double(), torch.tensor(std))
 
 
 def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: Latents) -> Source:
-    """Return where a flow to the training networks' latents starts."""
+    """Return where a flow to the training networks' latents starts, on the manifold that it moves on."""
     if config.source == "standard":
-        return STANDARD
-    architecture = MovedNetwork.of(matrix.layout, matrix.architecture).architecture
+        return Source(std=config.source_std, manifold=geodesics_of(latents.form, config))
+    architecture = NetworkSpec.of(matrix.layout, matrix.architecture).architecture
     if not isinstance(architecture, MLPArchitecture):
         raise InputError("source 'kaiming' needs multilayer perceptrons; use the standard source")
     initial, std = architecture.kaiming_std(), np.empty(matrix.layout.size)
     for entry in matrix.layout.entries:
         std[entry.columns] = initial[entry.name]
-    return kaiming_source(basis, matrix, std, latents.shift.numpy(), latents.scale.numpy())
+    source = kaiming_source(basis, matrix, std, latents.shift.numpy(), latents.scale.numpy())
+    return replace(source, std=config.source_std)
 
 
-def geodesics_of(form: CanonicalForm | None, config: FlowConfig) -> ProductManifold | None:
-    """Return the manifold whose geodesics a flow's ways are, if they are."""
-    return form.manifold if form and config.geometry == "geometric" else None
+def geodesics_of(form: Form, config: FlowConfig) -> Manifold:
+    """Return the manifold along whose geodesics a flow moves."""
+    return form.manifold if config.geometry == "geometric" else EUCLIDEAN
 
 
 @dataclass(frozen=True)
 class FlowModel:
-    """A velocity network over latents; a latent, or where there is a canonical ``form`` the weight that it
-    stands for, times ``scale`` plus ``shift`` is a coordinate of the subspace, or a weight relative to the
-    training mean."""
+    """A velocity network over latents, which are coordinates of the ``form``; the form's rows times ``scale``
+    plus ``shift`` are coordinates in the subspace, or weights relative to the training mean.
+
+    The file holds mean and factor of the ``source``; its deviation and its manifold are configuration
+    (`start`).
+    """
 
     velocity: nn.Module
     shift: torch.Tensor
     scale: torch.Tensor
     dimension: int
     source: Source
-    form: CanonicalForm | None = None
+    form: Form = IDENTITY
 
-    def manifold(self, config: FlowConfig) -> ProductManifold | None:
+    def manifold(self, config: FlowConfig) -> Manifold:
         """Return `geodesics_of` the flow."""
         return geodesics_of(self.form, config)
+
+    def start(self, config: FlowConfig) -> Source:
+        """Return where the flow starts, with the deviation and on the manifold of its configuration."""
+        return replace(self.source, std=config.source_std, manifold=self.manifold(config))
+
+    def field(self, config: FlowConfig) -> VelocityField:
+        """Return the velocity field."""
+        return VelocityField(self.velocity, config.prediction, self.manifold(config))
 
     def coordinates(self, points: torch.Tensor) -> torch.Tensor:
         """Return what latents (n, k) stand for, differentiably: coordinates in the subspace, or weights
         relative to the training mean."""
-        values = points if self.form is None else self.form.weights(points)
+        values = self.form.weights(points)
         return values * self.scale.to(values) + self.shift.to(values)
 
     def latents(self, coordinates: np.ndarray) -> torch.Tensor:
         """Return the latents (n, k) float32 that stand for `coordinates`."""
-        values = (coordinates - self.shift.cpu().numpy()) / self.scale.cpu().numpy()
-        return torch.from_numpy(values).float() if self.form is None else self.form.points(values)
+        return self.form.points((coordinates - self.shift.cpu().numpy()) / self.scale.cpu().numpy())
 
     def save(self, path: Path, config: AnyVelocity, network: Mapping[str, Any] | None = None) -> None:
         """Write the weights; the metadata say how to rebuild the velocity network.
@@ -148,13 +153,11 @@ class FlowModel:
         """
         state = {f"velocity.{name}": value for name, value in self.velocity.state_dict().items()}
         state |= {"shift": self.shift, "scale": self.scale}
-        state |= {f"source.{name}": value.contiguous() for name, value in vars(self.source).items()}
-        if self.form is not None:
-            numbers = ("shift", "scale", "factors")
-            state |= {
-                f"form.{name}": torch.as_tensor(getattr(self.form, name), dtype=torch.float64)
-                for name in numbers
-            }
+        state |= {f"source.{name}": getattr(self.source, name).contiguous() for name in ("mean", "factor")}
+        state |= {
+            f"form.{name}": torch.as_tensor(value, dtype=torch.float64)
+            for name, value in self.form.state.items()
+        }
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),
@@ -183,9 +186,10 @@ class FlowModel:
         if _digest(state) != description["sha256"]:
             raise _damaged(path, "its weights' SHA-256 is not the one it was written with")
         config = TypeAdapter(AnyVelocity).validate_python(description["velocity"])
-        network, form, dimension = None, None, description["dimension"]
+        network, dimension = None, description["dimension"]
+        form: Form = IDENTITY
         if known := description["network"]:
-            network = MovedNetwork.of(Layout.from_json(known["layout"]), known["architecture"])
+            network = NetworkSpec.of(Layout.from_json(known["layout"]), known["architecture"])
             if "form.shift" in state:
                 shift, scale, factors = (
                     state.pop(f"form.{name}").cpu().numpy() for name in ("shift", "scale", "factors")
@@ -212,7 +216,7 @@ def _damaged(path: Path, found: str) -> InputError:
     return InputError(f"{path}: not the model that was written ({found}); {rebuild(path)}")
 
 
-def sample_flow(
+def integrate_flow(
     model: FlowModel,
     config: FlowConfig,
     basis: Basis,
@@ -221,12 +225,8 @@ def sample_flow(
 ) -> Samples:
     """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once; ``steer`` as of
     `draw`."""
-    points, evaluations = draw(model, config, device, steer)
-    if basis.raw:
-        n, offsets = len(points), points.astype(np.float32)
-        coefficients = np.zeros((n, basis.n_training))
-        return Samples(np.empty((n, 0)), coefficients, offsets, evaluations=evaluations)
-    return Samples.from_latents(points, basis, evaluations)
+    coordinates, evaluations = draw(model, config, device, steer)
+    return Samples(*basis.sample_parts(coordinates), evaluations=evaluations)
 
 
 def draw(
@@ -243,13 +243,11 @@ def draw(
     steer
         Changes the velocity field.
     """
-    n, k = config.sampling.samples, model.dimension
     draws = torch_generator("sample flow", config.sampling.seed)
-    noise = torch.randn(n, k, generator=draws).mul_(config.source_std * config.sampling.temperature)
-    start = model.source.at(noise)
-    manifold = model.manifold(config)
-    start = start if manifold is None else manifold.uniform(start)
-    field = VelocityField(model.velocity, config.prediction, manifold)
+    start = model.start(config).draw(
+        config.sampling.samples, model.dimension, draws, config.sampling.temperature
+    )
+    field = model.field(config)
     steered = field if steer is None else steer(field)
-    ends, evaluations = integrate(steered, start.to(device), config.sampling, manifold)
+    ends, evaluations = integrate(steered, start.to(device), config.sampling, field.manifold)
     return model.coordinates(ends.cpu().double()).numpy(), evaluations

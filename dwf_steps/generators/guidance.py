@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dwf_steps.config.generator import Guidance
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.fields import VelocityField
-from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.generators.flow import FlowModel
+from dwf_steps.geometry.form import Decoder
 from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import WeightMatrix
@@ -19,8 +19,8 @@ from dwf_steps.tasks.base import task_of
 
 
 class GuidedField:
-    """v(t, x) - lambda grad_x L, with the loss L of the networks at x on some training examples; on a
-    manifold the gradient's tangent part.
+    """v(t, x) - lambda grad_x L, with the loss L of the networks at x on some training examples, and of the
+    gradient the part tangent to the manifold.
 
     Gradients are with respect to latents, which have unit variance, each network's by itself.
 
@@ -33,8 +33,8 @@ class GuidedField:
     def __init__(
         self,
         field: VelocityField,
-        network: MovedNetwork,
-        decode: Callable[[Tensor], Tensor],
+        network: NetworkSpec,
+        decode: Decoder,
         train: Split,
         guidance: Guidance,
         seed: int,
@@ -45,9 +45,7 @@ class GuidedField:
 
     def __call__(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (n, k) at times (n, 1) and latents (n, k)."""
-        gradient = self.gradient(x)
-        manifold = self._field.manifold
-        gradient = gradient if manifold is None else manifold.tangent(x, gradient)
+        gradient = self._field.manifold.tangent(x, self.gradient(x))
         return self._field(t, x) - self._guidance.scale * gradient
 
     def gradient(self, x: Tensor) -> Tensor:
@@ -77,17 +75,11 @@ def _objective(guidance: Guidance, train: Split) -> Callable[[Tensor, Tensor], T
     return lambda outputs, targets: task.losses(outputs, targets).mean(1)
 
 
-def decoder_of(
-    model: FlowModel, basis: Basis, matrix: WeightMatrix, device: torch.device
-) -> Callable[[Tensor], Tensor]:
+def decoder_of(model: FlowModel, basis: Basis, matrix: WeightMatrix, device: torch.device) -> Decoder:
     """Return what makes networks (n, d) of a flow's latents (n, k)."""
-    if model.form is not None:
-        return model.form.weights
-    rows = matrix.read()[: matrix.n_training]
-    centre = rows.mean(axis=0, dtype=np.float64)
-    mean = torch.from_numpy(centre).float().to(device)
-    if basis.raw:
-        return lambda points: model.coordinates(points) + mean
-    components = torch.from_numpy(basis.decoder @ (rows - centre))
-    components = components.float().to(device)
-    return lambda points: model.coordinates(points) @ components + mean
+
+    def relative() -> Decoder:
+        decode = basis.network_decoder(matrix, device)
+        return lambda points: decode(model.coordinates(points))
+
+    return model.form.decoder(relative)

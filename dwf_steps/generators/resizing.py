@@ -1,6 +1,7 @@
 """A flow over networks of one size as a flow over networks of another (Erdogan 2025, arXiv 2504.03710)."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.generators.flow import FlowModel
@@ -22,7 +23,7 @@ class ResizedFlow:
     relative to the training mean."""
 
     model: FlowModel
-    network: MovedNetwork
+    network: NetworkSpec
 
 
 def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> ResizedFlow:
@@ -39,28 +40,17 @@ def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> Resize
     """
     if not isinstance(model.velocity, RelationalTransformer | UnitTransformer):
         raise InputError("only velocity networks that see units or the graph know networks of other widths")
-    old = MovedNetwork.of(matrix.layout, matrix.architecture)
+    old = NetworkSpec.of(matrix.layout, matrix.architecture)
     architecture = build(MLPConfig.model_validate(dict(matrix.architecture) | {"widths": widths}))
-    new = MovedNetwork(architecture.layout, architecture)
-    velocity = model.velocity.over(new)
+    new = NetworkSpec(architecture.layout, architecture)
+    velocity = model.velocity.resized_to(new)
     centre = matrix.read()[: matrix.n_training].mean(axis=0, dtype=np.float64)
     shift, scale = (
         np.broadcast_to(value, centre.shape) for value in (model.shift.numpy() + centre, model.scale.numpy())
     )
-    form = model.form
-    if form is not None:
-        own_shift, own_scale = _over_units(form.shift, form.scale, old, new)
-        spec = new.architecture.rescaling_spec()
-        logarithms, _ = _over_units(np.log(form.factors), np.zeros_like(form.factors), old, new)
-        form = replace(
-            form,
-            layout=new.layout,
-            spec=spec,
-            shift=own_shift,
-            scale=own_scale,
-            factors=np.exp(logarithms),
-        )
-    shift, scale = _over_units(shift, scale, old, new)
+    over_units = partial(_over_units, old, new)
+    form = model.form.resized_to(new.layout, new.architecture.rescaling_spec, over_units)
+    shift, scale = over_units(shift, scale)
     flow = replace(
         model,
         velocity=velocity,
@@ -73,7 +63,7 @@ def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> Resize
 
 
 def _over_units(
-    shift: np.ndarray, scale: np.ndarray, old: MovedNetwork, new: MovedNetwork
+    old: NetworkSpec, new: NetworkSpec, shift: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and deviation of every weight of the new networks, (d,): those of the old ones' over all
     hidden units."""

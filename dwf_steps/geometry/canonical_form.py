@@ -1,12 +1,13 @@
 """Networks as points of a product of spheres, and back (Erdogan 2025, arXiv 2504.03710)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
+from dwf_steps.geometry.form import Decoder, Form, OverUnits
 from dwf_steps.geometry.product import ProductManifold, Spheres
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
@@ -15,7 +16,7 @@ from dwf_steps.symmetry.spec import RescalingSpec
 
 
 @dataclass(frozen=True)
-class CanonicalForm:
+class CanonicalForm(Form):
     """The coordinates of networks of ReLU units: each hidden unit's incoming weights are a point on a sphere,
     its bias scaled along and its outgoing weights inversely; the weights of the last layer together are one
     point on a sphere, its bias scaled along; biases are Euclidean, in units of their deviation. So are the
@@ -84,6 +85,20 @@ class CanonicalForm:
         for s in self.manifold.spheres:
             scale[s.columns] /= s.radius
         return (self.manifold.project(points) * scale + shift) * factors
+
+    def decoder(self, relative: Callable[[], Decoder]) -> Decoder:  # noqa: ARG002
+        return self.weights
+
+    def resized_to(
+        self, layout: Layout, spec: Callable[[], RescalingSpec], over_units: OverUnits
+    ) -> "CanonicalForm":
+        shift, scale = over_units(self.shift, self.scale)
+        logarithms, _ = over_units(np.log(self.factors), np.zeros_like(self.factors))
+        return CanonicalForm(layout, spec(), shift, scale, np.exp(logarithms))
+
+    @property
+    def state(self) -> Mapping[str, np.ndarray]:
+        return {"shift": self.shift, "scale": self.scale, "factors": self.factors}
 
     def _normalized(self, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
         """Return rows in canonical form, the norms of units, and those of last layers, (n,)."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dwf_steps.geometry import sphere
+from dwf_steps.geometry.manifold import Manifold
 
 NEARLY = 0.999  # the cosine from which on points count as nearly equal, or opposite
 
@@ -30,7 +31,7 @@ class Spheres:
         return float(self.size) ** 0.5
 
 
-class ProductManifold:
+class ProductManifold(Manifold):
     """Points (n, d), tangent vectors (n, d): spheres of radius sqrt(size), all other columns Euclidean.
 
     With these radii every coordinate has a mean square of 1, so that a distance counts all weights alike.
@@ -40,6 +41,8 @@ class ProductManifold:
     spheres
         In any order; they share no columns.
     """
+
+    flat = False
 
     def __init__(self, spheres: Sequence[Spheres]) -> None:
         self.spheres = list(spheres)
@@ -85,10 +88,20 @@ class ProductManifold:
             rows, which = (cosine.squeeze(-1).abs() > NEARLY).nonzero(as_tuple=True)
             if len(rows):
                 start, end = a[rows, which] / s.radius, b[rows, which] / s.radius
-                way = sphere.log(start, end)
-                point[rows, which] = sphere.exp(start, t[rows] * way) * s.radius
-                velocity[rows, which] = sphere.carry(start, way, t[rows]) * s.radius
+                displacement = sphere.log(start, end)
+                point[rows, which] = sphere.exp(start, t[rows] * displacement) * s.radius
+                velocity[rows, which] = sphere.carry(start, displacement, t[rows]) * s.radius
         return points, velocities
+
+    def perturb(
+        self, points: Tensor, velocities: Tensor, noise: Tensor, sigma: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the points that geodesics along the tangent part of sigma e reach, and the velocities' parts
+        tangent there."""
+        if not sigma:
+            return points, velocities
+        points = self.exp(points, self.tangent(points, noise * sigma))
+        return points, self.tangent(points, velocities)
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the lengths of the shortest geodesics, (n,)."""

@@ -302,7 +302,7 @@ def explained_variance(collection: Collection, path: Path) -> None:
     canons = _names(labels["canonicalization"] for labels, _ in bases)
     with panels(["all"], _names(labels["zoo"] for labels, _ in bases)) as (figure, axes):
         for labels, basis in bases:
-            if basis.raw:
+            if not basis.components:
                 continue
             share = np.concatenate([[0], np.cumsum(basis.explained_variance_ratio)])
             axes["all", labels["zoo"]].plot(

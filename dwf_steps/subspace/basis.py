@@ -1,28 +1,43 @@
-"""A basis of a subspace, in dual form."""
+"""A subspace of weight space in dual form, and weight space itself."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from dwf_steps.config.subspace import Solver
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.runtime.randomness import derive_seed
 from dwf_steps.storage.arrays import load_record, save_record
+from dwf_steps.subspace.centring import centred_strips
 
-FLOAT64 = float(np.finfo(np.float64).eps)
-RANK_TOLERANCE = 1e-12  # of the largest eigenvalue, and ten roundings: below it a direction is noise
-POWER_ITERATIONS = 7
-FIRST_GUESS = 64  # components, where a share of the variance is asked for
+if TYPE_CHECKING:  # steps that read a basis alone need not pay for these
+    import torch
+
+    from dwf_steps.storage.matrix import WeightMatrix
+    from dwf_steps.subspace.gram import Selection
+
+
+class GeneratedProducts(Protocol):
+    """What is known of k generated networks beside n training networks: see `metrics.products.Products`."""
+
+    @property
+    def distances_to_training(self) -> np.ndarray:
+        """Euclidean distances between weights, (k, n)."""
+
+    def coordinates(self, decoder: np.ndarray) -> np.ndarray:
+        """Return the generated networks' coordinates (k, c) in the basis of ``decoder`` (c, n)."""
 
 
 @dataclass(frozen=True)
-class Basis:
-    """Components as combinations of the n centred training rows Xc, so that no (k, d) array is needed.
+class Basis(ABC):
+    """A subspace as its file holds it: components are combinations of the n centred training rows Xc, so that
+    no (k, d) array is needed.
 
-    A point z of the subspace is the network ``mean + z @ decoder @ Xc``. Without a reduction (``raw``) flows
-    read raw centred weights, and points of controls are the coefficients of training rows themselves: all
-    matrices would be identities, and have no columns instead.
+    Two kinds of numbers describe a network. Its *coordinates* are what flows move: coordinates along
+    components, or, in all of weight space, weights relative to the training mean (d). Its *point* is what
+    controls combine: coordinates along components, or coefficients of the training rows (n).
 
     Attributes
     ----------
@@ -37,7 +52,7 @@ class Basis:
     total_variance
         Trace of the training rows' covariance: the denominator of explained variance.
     raw
-        Whether the subspace is all of weight space.
+        In the file, whether the subspace is all of weight space: `RawBasis`.
     """
 
     coordinates: np.ndarray
@@ -53,22 +68,86 @@ class Basis:
         return len(self.coordinates)
 
     @property
-    def dimension(self) -> int:
-        """k; n without a reduction."""
-        return self.n_training if self.raw else self.coordinates.shape[1]
-
-    def points(self, mixing: np.ndarray) -> np.ndarray:
-        """Return the points (s, k) of mixtures (s, n) of training networks."""
-        return mixing if self.raw else mixing @ self.coordinates
-
-    def coefficients(self, points: np.ndarray) -> np.ndarray:
-        """Return which combinations (s, n) of centred training rows points (s, k) of the subspace are."""
-        return points if self.raw else points @ self.decoder
+    def components(self) -> int:
+        """The number of components; 0 in all of weight space."""
+        return len(self.decoder)
 
     @property
     def explained_variance_ratio(self) -> np.ndarray:
         """Share of the total variance along each component, (k,)."""
         return self.variances / self.total_variance
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """The length of a point."""
+
+    @abstractmethod
+    def points(self, mixing: np.ndarray) -> np.ndarray:
+        """Return the points (s, dimension) of mixtures (s, n) of training networks."""
+
+    @abstractmethod
+    def coefficients(self, points: np.ndarray) -> np.ndarray:
+        """Return which combinations (s, n) of centred training rows points (s, dimension) are."""
+
+    @abstractmethod
+    def coordinates_of(self, matrix: "WeightMatrix", rows: "Selection") -> np.ndarray:
+        """Return the coordinates (s, c) of the matrix's ``rows``, training or held-out networks."""
+
+    @abstractmethod
+    def whole_networks(self, matrix: "WeightMatrix") -> np.ndarray:
+        """Return the training networks' weights (n, d), whose units are still there.
+
+        Raises
+        ------
+        InputError
+            If coordinates in the subspace are no whole networks.
+        """
+
+    @abstractmethod
+    def sample_parts(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `Samples` describe networks at coordinates (s, c) by: latents, coefficients of the
+        training rows (s, n), and offsets (s, d) or (s, 0)."""
+
+    @abstractmethod
+    def sample_coordinates(self, latents: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Return the coordinates (s, c) of which `sample_parts` made these latents and offsets."""
+
+    @abstractmethod
+    def network_decoder(
+        self, matrix: "WeightMatrix", device: "torch.device"
+    ) -> Callable[["torch.Tensor"], "torch.Tensor"]:
+        """Return what makes networks (s, d) of coordinates (s, c), differentiably, in float32."""
+
+    @abstractmethod
+    def gaussian_of_weights(self, matrix: "WeightMatrix", std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean (c,) and factor F of the coordinates of networks with independent weights N(0, std^2):
+        their covariance is F'F; F is (c, c), or (c,) for a diagonal.
+
+        Parameters
+        ----------
+        std
+            (d,).
+        """
+
+    @abstractmethod
+    def distances_to_training(self, products: GeneratedProducts) -> np.ndarray:
+        """Return the distances (k, n) within the subspace of generated networks to training networks."""
+
+    @abstractmethod
+    def nearest_distances(
+        self, lineage: np.ndarray, between_weights: tuple[float, float]
+    ) -> tuple[float, float]:
+        """Return the mean distances within the subspace of training networks, and of held-out ones, to the
+        nearest training network of another lineage; NaN where there are none.
+
+        Parameters
+        ----------
+        lineage
+            (n,), of the training networks.
+        between_weights
+            The same two distances in all of weight space.
+        """
 
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
@@ -77,100 +156,122 @@ class Basis:
     @classmethod
     def load(cls, path: Path) -> "Basis":
         """Read what `save` wrote."""
-        return load_record(path, cls)
+        stored = load_record(path, ReducedBasis)
+        return RawBasis(**vars(stored)) if stored.raw else stored
 
 
-def dual_pca(
-    gram: np.ndarray,
-    n_training: int,
-    components: int | None = None,
-    variance: float | None = None,
-    solver: Solver = "exact",
-    rounding: float = FLOAT64,
-) -> Basis:
-    """Return the PCA of the training rows from their centred Gram matrix.
+class ReducedBasis(Basis):
+    """A subspace of k components: its point z is the network ``mean + z @ decoder @ Xc``."""
 
-    With G = Xc Xc' = U diag(l) U', the components are l^(-1/2) U' Xc and the coordinates U l^(1/2)
-    (Schoelkopf et al. 1998; DeepWeightFlow's dual PCA, arXiv 2601.05052). Signs are fixed so that the
-    largest entry of each eigenvector is positive.
+    @property
+    def dimension(self) -> int:
+        return self.components
 
-    Parameters
-    ----------
-    gram
-        (n + h, n + h), training rows first, all centred by the training mean.
-    n_training
-        n.
-    components, variance
-        Either a number of components or the share of the total variance to keep.
-    solver
-        ``randomized`` computes no more eigenvectors than are kept.
-    rounding
-        Relative precision of the products in ``gram``.
+    def points(self, mixing: np.ndarray) -> np.ndarray:
+        return mixing @ self.coordinates
 
-    Raises
-    ------
-    InputError
-        If the training rows span fewer dimensions than asked for.
-    """
-    training = gram[:n_training, :n_training]
-    training = (training + training.T) / 2
-    total = float(np.trace(training))
-    if not total > 0:
-        raise _identical(n_training)
-    if components is not None:
-        kept, u = _eigenpairs(training, components, solver, rounding)
-        if len(kept) < components:
-            raise InputError(
-                f"components: found {components}, but the {n_training} training networks span only "
-                f"{len(kept)} dimensions (some may be equal, or combinations of others); ask for at most "
-                f"{len(kept)}"
-            )
-    else:
-        kept, u = _eigenpairs_explaining((variance or 1.0) * total, training, solver, rounding)
-    u = u * np.sign(u[np.abs(u).argmax(axis=0), np.arange(len(kept))])
-    decoder = (u / np.sqrt(kept)).T
-    return Basis(
-        coordinates=u * np.sqrt(kept),
-        held_out_coordinates=gram[n_training:, :n_training] @ decoder.T,
-        decoder=decoder,
-        variances=kept / (n_training - 1),
-        total_variance=total / (n_training - 1),
-    )
+    def coefficients(self, points: np.ndarray) -> np.ndarray:
+        return points @ self.decoder
 
+    def coordinates_of(self, matrix: "WeightMatrix", rows: "Selection") -> np.ndarray:  # noqa: ARG002
+        return np.concatenate([self.coordinates, self.held_out_coordinates])[rows]
 
-def _eigenpairs(
-    gram: np.ndarray, count: int, solver: Solver, rounding: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ``count`` largest eigenvalues and their vectors; fewer where the rest is rounding."""
-    if solver == "exact" or 2 * count >= len(gram):
-        values, vectors = np.linalg.eigh(gram)
-        values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
-    else:
-        # Imported here: scikit-learn takes a second that the exact solver need not pay.
-        from sklearn.utils.extmath import randomized_svd
+    def whole_networks(self, matrix: "WeightMatrix") -> np.ndarray:  # noqa: ARG002
+        raise InputError("a flow over units needs whole networks: use a subspace of method 'none'")
 
-        seed = derive_seed("randomized eigendecomposition") % 2**32
-        vectors, values, _ = randomized_svd(gram, count, n_iter=POWER_ITERATIONS, random_state=seed)
-    rank = int((values > max(RANK_TOLERANCE, 10 * rounding) * values[0]).sum())
-    return values[:rank], vectors[:, :rank]
+    def sample_parts(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return coordinates, self.coefficients(coordinates), np.empty((len(coordinates), 0), np.float32)
+
+    def sample_coordinates(self, latents: np.ndarray, offsets: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        return latents
+
+    def network_decoder(
+        self, matrix: "WeightMatrix", device: "torch.device"
+    ) -> Callable[["torch.Tensor"], "torch.Tensor"]:
+        rows, mean = _training_rows(matrix)
+        mean_weights, components = _tensors(device, mean, self.decoder @ (rows - mean))
+        return lambda coordinates: coordinates @ components + mean_weights
+
+    def gaussian_of_weights(self, matrix: "WeightMatrix", std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n, k = matrix.n_training, self.components
+        mean, covariance = np.zeros(k), np.zeros((k, k))
+        for columns in matrix.column_blocks():
+            deviations = std[columns]
+            strips = centred_strips(matrix.read(columns)[:n], n, np.dtype(np.float64))
+            for strip, training, weights in strips:
+                components = self.decoder @ training
+                mean -= components @ weights
+                covariance += (components * np.square(deviations[strip])) @ components.T
+        values, vectors = np.linalg.eigh(covariance)
+        return mean, np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
+
+    def distances_to_training(self, products: GeneratedProducts) -> np.ndarray:
+        return _distances(products.coordinates(self.decoder), self.coordinates)
+
+    def nearest_distances(
+        self,
+        lineage: np.ndarray,
+        between_weights: tuple[float, float],  # noqa: ARG002
+    ) -> tuple[float, float]:
+        training, held_out = self.coordinates, self.held_out_coordinates
+        among = np.where(lineage[:, None] == lineage, np.inf, _distances(training, training))
+        to_training = _distances(held_out, training).min(axis=1).mean() if len(held_out) else np.nan
+        return among.min(axis=1).mean(), to_training
 
 
-def _eigenpairs_explaining(
-    variance: float, gram: np.ndarray, solver: Solver, rounding: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fewest eigenpairs whose values add up to ``variance``; all there are if they do not."""
-    count = len(gram) if solver == "exact" else FIRST_GUESS
-    while True:
-        values, vectors = _eigenpairs(gram, count, solver, rounding)
-        explained = np.cumsum(values) >= variance - 1e-12 * np.trace(gram)
-        if explained.any() or len(values) < count or count >= len(gram):
-            break
-        count *= 2
-    kept = int(explained.argmax()) + 1 if explained.any() else len(values)
-    return values[:kept], vectors[:, :kept]
+@dataclass(frozen=True)
+class RawBasis(Basis):
+    """All of weight space: every training row is its own point, and all matrices, which would be identities,
+    have no columns."""
+
+    raw: bool = True
+
+    @property
+    def dimension(self) -> int:
+        return self.n_training
+
+    def points(self, mixing: np.ndarray) -> np.ndarray:
+        return mixing
+
+    def coefficients(self, points: np.ndarray) -> np.ndarray:
+        return points
+
+    def coordinates_of(self, matrix: "WeightMatrix", rows: "Selection") -> np.ndarray:
+        weights = matrix.read()
+        return weights[rows] - weights[: matrix.n_training].mean(axis=0, dtype=np.float64)
+
+    def whole_networks(self, matrix: "WeightMatrix") -> np.ndarray:
+        return matrix.read()[: matrix.n_training]
+
+    def sample_parts(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        k = len(coordinates)
+        return np.empty((k, 0)), np.zeros((k, self.n_training)), coordinates.astype(np.float32)
+
+    def sample_coordinates(self, latents: np.ndarray, offsets: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        return offsets
+
+    def network_decoder(
+        self, matrix: "WeightMatrix", device: "torch.device"
+    ) -> Callable[["torch.Tensor"], "torch.Tensor"]:
+        (mean_weights,) = _tensors(device, _training_rows(matrix)[1])
+        return lambda coordinates: coordinates + mean_weights
+
+    def gaussian_of_weights(self, matrix: "WeightMatrix", std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        blocks = (matrix.read(columns)[: matrix.n_training] for columns in matrix.column_blocks())
+        return -np.concatenate([block.mean(axis=0, dtype=np.float64) for block in blocks]), std
+
+    def distances_to_training(self, products: GeneratedProducts) -> np.ndarray:
+        return products.distances_to_training
+
+    def nearest_distances(
+        self,
+        lineage: np.ndarray,  # noqa: ARG002
+        between_weights: tuple[float, float],
+    ) -> tuple[float, float]:
+        return between_weights
 
 
-def raw_basis(gram: np.ndarray, n_training: int) -> Basis:
+def raw_basis(gram: np.ndarray, n_training: int) -> RawBasis:
     """Return the trivial basis: every training row is its own coordinate.
 
     Raises
@@ -181,19 +282,40 @@ def raw_basis(gram: np.ndarray, n_training: int) -> Basis:
     training = gram[:n_training, :n_training]
     total = float(np.trace(training)) / (n_training - 1)
     if total == 0:
-        raise _identical(n_training)
-    return Basis(
+        raise identical_networks(n_training)
+    return RawBasis(
         coordinates=np.empty((n_training, 0)),
         held_out_coordinates=np.empty((len(gram) - n_training, 0)),
         decoder=np.empty((0, n_training)),
         variances=np.array([total]),
         total_variance=total,
-        raw=True,
     )
 
 
-def _identical(n_training: int) -> InputError:
+def identical_networks(n_training: int) -> InputError:
+    """Return the error of training rows that span nothing."""
     return InputError(
         f"all {n_training} training networks are identical: their weights span no subspace; use "
         "different seeds"
     )
+
+
+def _training_rows(matrix: "WeightMatrix") -> tuple[np.ndarray, np.ndarray]:
+    """Return the training networks' weights (n, d) and their mean (d,)."""
+    rows = matrix.read()[: matrix.n_training]
+    return rows, rows.mean(axis=0, dtype=np.float64)
+
+
+def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    # Imported here: it takes most of a second, which reading a basis need not pay.
+    from scipy.spatial.distance import cdist
+
+    distances: np.ndarray = cdist(x, y)
+    return distances
+
+
+def _tensors(device: "torch.device", *arrays: np.ndarray) -> list["torch.Tensor"]:
+    # Imported here: finding a basis takes no tensors.
+    import torch
+
+    return [torch.from_numpy(array).float().to(device) for array in arrays]

@@ -3,12 +3,12 @@
 import numpy as np
 from sklearn.decomposition import IncrementalPCA
 
-from dwf_steps.subspace.basis import Basis
+from dwf_steps.subspace.basis import ReducedBasis
 
 
 def incremental_pca(
     rows: np.ndarray, gram: np.ndarray, n_training: int, components: int, batch_size: int | None
-) -> Basis:
+) -> ReducedBasis:
     """Fit IncrementalPCA on the training rows and express its components in them.
 
     Its components lie in the span of the centred training rows, C = A Xc, so A solves A G = C Xc'.
@@ -26,7 +26,7 @@ def incremental_pca(
     coordinates = (training - mean) @ pca.components_.T.astype(np.float64)
     g = gram[:n_training, :n_training]
     decoder = np.linalg.lstsq(g, coordinates, rcond=1e-12)[0].T
-    return Basis(
+    return ReducedBasis(
         coordinates=coordinates,
         held_out_coordinates=(rows[n_training:] - mean) @ pca.components_.T.astype(np.float64),
         decoder=decoder,

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from dwf_steps.config.generator import FlowConfig, FlowSampling
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import Batch, VelocityField
-from dwf_steps.flow.path import geodesic_path
+from dwf_steps.flow.path import probability_path
 from dwf_steps.flow.solve import integrate
-from dwf_steps.flow.training import draw_batch, train_flow
+from dwf_steps.flow.source import Source
+from dwf_steps.flow.training import draw_batch, fit_velocity
 from dwf_steps.geometry.product import ProductManifold, Spheres
 
 MANIFOLD = ProductManifold([Spheres(0, 2, 3), Spheres(8, 1, 4)])
@@ -34,7 +35,7 @@ def config(**settings: object) -> FlowConfig:
 def test_the_velocity_is_the_paths_derivative_and_the_rest_of_the_way() -> None:
     x0, x1 = points(9, 0), points(9, 1)
     t = torch.linspace(0.05, 0.9, 9, dtype=torch.float64)[:, None]
-    x, u = geodesic_path(MANIFOLD, x0, x1, t, torch.zeros_like(x0), 0.0)
+    x, u = probability_path(MANIFOLD, x0, x1, t, torch.zeros_like(x0), 0.0)
     h = 1e-6
     later, earlier = (MANIFOLD.geodesic(x0, x1, t + s) for s in (h, -h))
     torch.testing.assert_close(u, (later - earlier) / (2 * h), rtol=1e-5, atol=1e-6)
@@ -43,17 +44,18 @@ def test_the_velocity_is_the_paths_derivative_and_the_rest_of_the_way() -> None:
 
 def test_noise_stays_on_the_manifold_and_velocities_tangent() -> None:
     x0, x1, noise = points(50, 0), points(50, 1), torch.randn(50, D, dtype=torch.float64)
-    x, u = geodesic_path(MANIFOLD, x0, x1, torch.full((50, 1), 0.4, dtype=torch.float64), noise, 0.2)
+    x, u = probability_path(MANIFOLD, x0, x1, torch.full((50, 1), 0.4, dtype=torch.float64), noise, 0.2)
     torch.testing.assert_close(MANIFOLD.project(x), x)
     torch.testing.assert_close(MANIFOLD.tangent(x, u), u)
-    plain, _ = geodesic_path(MANIFOLD, x0, x1, torch.full((50, 1), 0.4, dtype=torch.float64), noise, 0.0)
+    plain, _ = probability_path(MANIFOLD, x0, x1, torch.full((50, 1), 0.4, dtype=torch.float64), noise, 0.0)
     assert 0.1 < MANIFOLD.distance(x, plain).mean() / (0.2 * math.sqrt(D - 3)) < 1.1  # D - 3 free directions
 
 
 def test_batches_start_on_the_manifold_and_are_repeatable() -> None:
     targets = points(20, 3, torch.float32)
     one, again = (
-        draw_batch(targets, 64, config(), torch.Generator().manual_seed(1), manifold=MANIFOLD) for _ in "ab"
+        draw_batch(targets, 64, config(), torch.Generator().manual_seed(1), Source(manifold=MANIFOLD))
+        for _ in "ab"
     )
     for name in ("t", "x", "u", "x1"):
         assert torch.equal(getattr(one, name), getattr(again, name))
@@ -117,7 +119,7 @@ def test_a_flow_learns_where_two_networks_are(prediction: str) -> None:
         velocity={"width": 64, "dropout": 0.0},
         training={"steps": 1500, "batch_size": 128, "lr": 3e-3},
     )
-    flow = train_flow(targets, settings, CPU, manifold=MANIFOLD)
+    flow = fit_velocity(targets, settings, CPU, source=Source(manifold=MANIFOLD))
     x0 = points(400, 11, torch.float32)
     field = VelocityField(flow.velocity, settings.prediction, MANIFOLD)
     ends, _ = integrate(field, x0, settings.sampling, MANIFOLD)
@@ -128,6 +130,17 @@ def test_a_flow_learns_where_two_networks_are(prediction: str) -> None:
     assert 0.35 < (distances.argmin(0) == 0).float().mean() < 0.65
 
 
+def test_other_solvers_than_euler_are_refused_where_space_is_curved() -> None:
+    field = VelocityField(Towards(points(1, 4), "velocity"), manifold=MANIFOLD)
+    with pytest.raises(ValueError, match=r"sampling\.solver: found 'rk4', but geodesics .* use 'euler'"):
+        integrate(field, points(3, 0), FlowSampling(solver="rk4"), MANIFOLD)
+
+
 def test_what_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValueError, match="'kaiming' starts among weights as they are"):
         config(geometry="normalized", source="kaiming")
+    graph = {"network": "relational_transformer"}
+    with pytest.raises(
+        ValueError, match=r"other_widths needs source: 'standard', found 'kaiming', whose mean"
+    ):
+        config(geometry="euclidean", source="kaiming", velocity=graph, other_widths=[[4, 6, 3]])

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from dwf_steps.config.generator import Likelihood
 from dwf_steps.flow.fields import VelocityField
-from dwf_steps.flow.likelihood import log_density, source_log_density
+from dwf_steps.flow.likelihood import log_density
+from dwf_steps.flow.source import Source
 from dwf_steps.geometry.product import ProductManifold, Spheres
 
 EXACT = Likelihood(divergence="exact", steps=40)
@@ -49,7 +50,7 @@ def gaussian() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_a_gaussian_flow_has_the_gaussians_density(source: float) -> None:
     mean, factor, x, truth = gaussian()
     field = VelocityField(Gaussian(mean, factor, source))
-    torch.testing.assert_close(log_density(field, x, EXACT, source), truth, rtol=0, atol=1e-4)
+    torch.testing.assert_close(log_density(field, x, EXACT, Source(std=source)), truth, rtol=0, atol=1e-4)
 
 
 def test_of_predicted_endpoints_too() -> None:
@@ -72,9 +73,9 @@ class Poles(nn.Module):
     z0 + t), and heights of the uniform source are uniform (Archimedes)."""
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
-        said = torch.zeros_like(x) * t
-        said[:, 2], said[:, 5] = 3**0.5, -(3**0.5)
-        return said
+        outputs = torch.zeros_like(x) * t
+        outputs[:, 2], outputs[:, 5] = 3**0.5, -(3**0.5)
+        return outputs
 
 
 @pytest.mark.parametrize("divergence", ["exact", "hutchinson"])
@@ -88,7 +89,9 @@ def test_on_spheres_the_divergence_is_the_riemannian_one(divergence: str) -> Non
     flat = torch.distributions.Normal(0, 0.5).log_prob(x[:, 6:].double()).sum(1)
     truth = ((1 - before**2) / (1 - heights**2)).log().sum(1) - 2 * math.log(area) + flat
     config = Likelihood.model_validate({"divergence": divergence, "probes": 1000, "steps": 20})
-    found = log_density(VelocityField(Poles(), manifold=manifold), x, config, 0.5)
+    found = log_density(
+        VelocityField(Poles(), manifold=manifold), x, config, Source(std=0.5, manifold=manifold)
+    )
     torch.testing.assert_close(found, truth, rtol=0, atol=1e-5 if divergence == "exact" else 0.1)
 
 
@@ -102,14 +105,36 @@ def test_densities_on_spheres_integrate_to_one() -> None:
             return torch.tensor([1.0, 0.0]).to(x).expand_as(x) * (1 + t)
 
     field = VelocityField(Right(), manifold=manifold)
-    density = log_density(field, circle, EXACT).exp()
+    density = log_density(field, circle, EXACT, Source(manifold=manifold)).exp()
     assert density.max() > 5 * density.min()
     assert density.mean() * 2 * math.pi * 2**0.5 == pytest.approx(1, abs=1e-4)
 
 
-def test_the_source_is_normal_and_uniform_on_spheres() -> None:
-    manifold = ProductManifold([Spheres(1, 1, 2)])
-    x = torch.tensor([[0.6, 2**0.5, 0.0]]).double()
-    normal = torch.distributions.Normal(0, 0.3).log_prob(x[:, 0])
-    found = source_log_density(x, 0.3, manifold)
-    torch.testing.assert_close(found, normal - math.log(2 * math.pi * 2**0.5))
+class Affine(nn.Module):
+    """v = x B + c, which takes N(m, C) to N(m E + d, E'C E) with E = exp(B) and d = c (exp(B) - 1) B^-1."""
+
+    def __init__(self, slope: Tensor, constant: Tensor) -> None:
+        super().__init__()
+        self.slope, self.constant = slope, constant
+
+    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+        return x @ self.slope + self.constant + 0 * t
+
+
+@pytest.mark.parametrize("std", [1.0, 0.3])
+@pytest.mark.parametrize("kind", ["full", "diagonal"])
+def test_a_source_with_a_covariance_of_its_own_is_carried_along(kind: str, std: float) -> None:
+    draws = torch.Generator().manual_seed(3)
+    mean, constant = (torch.randn(4, generator=draws).double() for _ in range(2))
+    factor, slope = (torch.randn(4, 4, generator=draws).double() for _ in range(2))
+    slope = slope / 4
+    if kind == "diagonal":
+        factor = factor.diagonal().clone()
+    full = factor if kind == "full" else factor.diag()
+    growth = torch.linalg.matrix_exp(slope)
+    ends = mean @ growth + constant @ (growth - torch.eye(4)) @ slope.inverse()
+    covariance = std**2 * growth.T @ full.T @ full @ growth
+    x = ends + torch.randn(6, 4, generator=draws).double()
+    truth = torch.distributions.MultivariateNormal(ends, covariance).log_prob(x)
+    found = log_density(VelocityField(Affine(slope, constant)), x, EXACT, Source(mean, factor, std))
+    torch.testing.assert_close(found, truth, rtol=1e-6, atol=1e-5)

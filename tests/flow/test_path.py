@@ -7,7 +7,8 @@ from scipy import stats
 from torch import Tensor
 
 from dwf_steps.config.generator import TimeDistribution
-from dwf_steps.flow.path import draw_times, linear_path, linear_velocity
+from dwf_steps.flow.path import draw_times, probability_path
+from dwf_steps.geometry.euclidean import EUCLIDEAN
 
 SHAPES = [(1, 1), (5, 3), (64, 17)]
 
@@ -24,7 +25,7 @@ def random_points(shape: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, T
 def test_the_path_is_a_line_with_noise(shape: tuple[int, int], sigma: float, dtype: torch.dtype) -> None:
     x0, x1, noise, t = random_points(shape, dtype)
     a, b, e, s = (value.numpy().astype(np.float64) for value in (x0, x1, noise, t))
-    found = linear_path(x0, x1, t, noise, sigma)
+    found, _ = probability_path(EUCLIDEAN, x0, x1, t, noise, sigma)
     tolerance = 1e-6 if dtype == torch.float32 else 1e-14
     assert found.dtype == dtype
     np.testing.assert_allclose(found.numpy(), (1 - s) * a + s * b + sigma * e, rtol=0, atol=10 * tolerance)
@@ -32,15 +33,15 @@ def test_the_path_is_a_line_with_noise(shape: tuple[int, int], sigma: float, dty
 
 def test_the_path_runs_from_source_to_target() -> None:
     x0, x1, noise, _ = random_points((6, 4), torch.float64)
-    assert torch.equal(linear_path(x0, x1, torch.zeros(6, 1).double(), noise, 0.0), x0)
-    assert torch.equal(linear_path(x0, x1, torch.ones(6, 1).double(), noise, 0.0), x1)
+    assert torch.equal(probability_path(EUCLIDEAN, x0, x1, torch.zeros(6, 1).double(), noise, 0.0)[0], x0)
+    assert torch.equal(probability_path(EUCLIDEAN, x0, x1, torch.ones(6, 1).double(), noise, 0.0)[0], x1)
 
 
 def test_the_path_leaves_its_input_alone() -> None:
     points = random_points((6, 4), torch.float64)
     copies = [value.clone() for value in points]
     x0, x1, noise, t = points
-    linear_path(x0, x1, t, noise, 0.5)
+    probability_path(EUCLIDEAN, x0, x1, t, noise, 0.5)
     assert all(torch.equal(value, copy) for value, copy in zip(points, copies, strict=True))
 
 
@@ -48,9 +49,10 @@ def test_the_path_leaves_its_input_alone() -> None:
 def test_the_velocity_is_the_paths_derivative(shape: tuple[int, int]) -> None:
     x0, x1, noise, t = random_points(shape, torch.float64)
     step = 1e-3
-    before, after = (linear_path(x0, x1, t + h, noise, 0.3) for h in (-step, step))
-    torch.testing.assert_close(linear_velocity(x0, x1), (after - before) / (2 * step), rtol=1e-9, atol=1e-9)
-    assert torch.equal(linear_velocity(x0, x1), x1 - x0)
+    before, after = (probability_path(EUCLIDEAN, x0, x1, t + h, noise, 0.3)[0] for h in (-step, step))
+    _, velocity = probability_path(EUCLIDEAN, x0, x1, t, noise, 0.3)
+    torch.testing.assert_close(velocity, (after - before) / (2 * step), rtol=1e-9, atol=1e-9)
+    assert torch.equal(velocity, x1 - x0)
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 2.0), (2.0, 5.0), (0.5, 0.5), (1.5, 1.0)])

@@ -10,9 +10,9 @@ from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, RelationalTransformerConfig
 from dwf_steps.flow.fields import Batch, VelocityField
-from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.relational import RelationalTransformer
-from dwf_steps.flow.training import train_flow
+from dwf_steps.flow.training import fit_velocity
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import permute
@@ -20,14 +20,14 @@ from dwf_steps.symmetry.permutation import permute
 SMALL = {"network": "relational_transformer", "width": 8, "depth": 2, "heads": 2, "time_embedding": 8}
 
 
-def network_of(widths: list[int], alphabetical: bool = False) -> MovedNetwork:
+def network_of(widths: list[int], alphabetical: bool = False) -> NetworkSpec:
     architecture = build(MLPConfig(widths=widths))
     shapes = {entry.name: entry.shape for entry in architecture.layout.entries}
     names = sorted(shapes) if alphabetical else list(shapes)
-    return MovedNetwork(Layout.of({name: shapes[name] for name in names}), architecture)
+    return NetworkSpec(Layout.of({name: shapes[name] for name in names}), architecture)
 
 
-def transformer(network: MovedNetwork, **settings: int) -> RelationalTransformer:
+def transformer(network: NetworkSpec, **settings: int) -> RelationalTransformer:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = RelationalTransformerConfig.model_validate(SMALL | settings)
@@ -62,10 +62,10 @@ def test_inputs_and_outputs_are_told_apart() -> None:
     network = network_of([4, 6, 3])
     velocity, t = transformer(network), torch.full((1, 1), 0.5)
     x = torch.zeros(1, network.layout.size)
-    said = network.layout.unflatten(velocity(t, x).numpy())
-    assert np.ptp(said["layers.0.weight"], axis=2).min() > 1e-3  # by input
-    assert np.ptp(said["layers.1.bias"], axis=1).min() > 1e-3  # by output
-    assert np.ptp(said["layers.0.weight"], axis=1).max() < 1e-5  # hidden units are alike
+    outputs = network.layout.unflatten(velocity(t, x).numpy())
+    assert np.ptp(outputs["layers.0.weight"], axis=2).min() > 1e-3  # by input
+    assert np.ptp(outputs["layers.1.bias"], axis=1).min() > 1e-3  # by output
+    assert np.ptp(outputs["layers.0.weight"], axis=1).max() < 1e-5  # hidden units are alike
 
 
 @torch.no_grad()
@@ -80,8 +80,8 @@ def test_it_reads_any_order_of_columns_and_runs_on_other_widths() -> None:
             if entry.name == name
         ]
     )
-    said = transformer(plain)(t, x)
-    torch.testing.assert_close(transformer(sorted_)(t, x[:, columns]), said[:, columns])
+    outputs = transformer(plain)(t, x)
+    torch.testing.assert_close(transformer(sorted_)(t, x[:, columns]), outputs[:, columns])
     trained, wider = transformer(plain), transformer(network_of([4, 11, 7, 3]))
     wider.load_state_dict(trained.state_dict())  # nothing depends on hidden widths, or on the depth
     size = network_of([4, 11, 7, 3]).layout.size
@@ -124,18 +124,18 @@ def test_networks_some_at_a_time_have_the_same_velocities_and_gradients() -> Non
     velocity, draws = transformer(network), torch.Generator().manual_seed(0)
     values = [torch.randn(7, network.layout.size, generator=draws) for _ in range(3)]
     batch = Batch(torch.rand(7, 1, generator=draws), *values)
-    losses, gradients, said = [], [], []
-    for together in (7, 3, 1):
-        velocity.together = together
+    losses, gradients, outputs = [], [], []
+    for chunk_size in (7, 3, 1):
+        velocity.chunk_size = chunk_size
         velocity.zero_grad()
         losses.append(VelocityField(velocity).backward(batch))
         gradients.append([p.grad.clone() for p in velocity.parameters() if p.grad is not None])
         with torch.no_grad():
-            said.append(velocity(batch.t, batch.x))
-    for loss, own, velocities in zip(losses[1:], gradients[1:], said[1:], strict=True):
+            outputs.append(velocity(batch.t, batch.x))
+    for loss, own, velocities in zip(losses[1:], gradients[1:], outputs[1:], strict=True):
         torch.testing.assert_close(loss, losses[0])
         torch.testing.assert_close(own, gradients[0], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(velocities, said[0], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(velocities, outputs[0], rtol=1e-5, atol=1e-5)
 
 
 def test_what_is_true_of_units_anywhere_is_learned() -> None:
@@ -154,7 +154,7 @@ def test_what_is_true_of_units_anywhere_is_learned() -> None:
             "training": {"steps": 400, "batch_size": 64, "lr": 5e-3},
         }
     )
-    flow = train_flow(rows, config, torch.device("cpu"), network=network)
+    flow = fit_velocity(rows, config, torch.device("cpu"), network=network)
     x = torch.randn(512, network.layout.size, generator=draws)
     with torch.no_grad():
         for step in range(50):
@@ -167,6 +167,6 @@ def test_what_is_true_of_units_anywhere_is_learned() -> None:
 def test_other_networks_have_no_such_graph() -> None:
     architecture = build(ViTConfig(kind="vit", image_size=8, width=8, depth=1, heads=2, mlp=8, classes=3))
     with pytest.raises(InputError, match="the graph of vit is not known"):
-        MovedNetwork(architecture.layout, architecture).layers()
+        NetworkSpec(architecture.layout, architecture).layers()
     with pytest.raises(ValueError, match=r"width \(6\) must be a multiple of heads \(4\)"):
         RelationalTransformerConfig(network="relational_transformer", width=6, heads=4)

@@ -11,7 +11,8 @@ from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 
 from dwf_steps.config.generator import FlowConfig, FlowTraining
-from dwf_steps.flow.training import TrainedFlow, draw_batch, train_flow
+from dwf_steps.flow.source import Source
+from dwf_steps.flow.training import TrainedFlow, draw_batch, fit_velocity
 from dwf_steps.storage.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
@@ -49,14 +50,14 @@ def test_training_lowers_the_validation_loss(coupling: str) -> None:
             "training": {"steps": 400, "batch_size": 32, "lr": 5e-3, "ema": 0.9},
         }
     )
-    losses = train_flow(target, config, CPU).losses
+    losses = fit_velocity(target, config, CPU).losses
     assert losses["validation"].iloc[0] > 5
     assert losses["validation"].iloc[-1] < 0.1 * losses["validation"].iloc[0]
     assert losses["train"].iloc[-1] < 0.1 * losses["train"].iloc[0]
 
 
 def test_the_loss_table_has_fifty_rows_and_the_cosine_schedule() -> None:
-    losses = train_flow(points(), flow(steps=100, training={"lr_min": 1e-5}), CPU).losses
+    losses = fit_velocity(points(), flow(steps=100, training={"lr_min": 1e-5}), CPU).losses
     assert list(losses.columns) == ["step", "train", "validation", "lr"]
     assert losses["step"].tolist() == list(range(2, 101, 2))
     half = 1e-5 + (2e-3 - 1e-5) / 2
@@ -66,24 +67,24 @@ def test_the_loss_table_has_fifty_rows_and_the_cosine_schedule() -> None:
 
 @pytest.mark.parametrize("steps", [1, 7, 101])
 def test_the_last_step_is_always_reported(steps: int) -> None:
-    assert train_flow(points(), flow(steps=steps), CPU).losses["step"].iloc[-1] == steps
+    assert fit_velocity(points(), flow(steps=steps), CPU).losses["step"].iloc[-1] == steps
 
 
 def test_the_first_validation_loss_is_that_of_a_network_that_outputs_zero() -> None:
     # A tiny learning rate leaves the velocity at zero, so the loss is E|x1 - x0|^2 = mean x1^2 + std^2.
     target = points(30, 4)
     config = flow(steps=1, source_std=0.5, training={"lr": 1e-12, "lr_min": 0.0})
-    losses = train_flow(target, config, CPU).losses
+    losses = fit_velocity(target, config, CPU).losses
     expected = target.square().mean().item() + 0.25
     assert losses["validation"].iloc[0] == pytest.approx(expected, rel=0.05)
 
 
 def test_the_flow_is_returned_in_evaluation_mode() -> None:
-    assert not train_flow(points(), flow(steps=3), CPU).velocity.training
+    assert not fit_velocity(points(), flow(steps=3), CPU).velocity.training
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
-    first, again, other = (train_flow(points(), flow(seed=seed), CPU) for seed in (1, 1, 2))
+    first, again, other = (fit_velocity(points(), flow(seed=seed), CPU) for seed in (1, 1, 2))
     assert_same_flow(first, again)
     assert not torch.equal(first.velocity.output.weight, other.velocity.output.weight)
 
@@ -91,14 +92,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
 def test_training_does_not_touch_or_read_the_global_generator() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first = train_flow(points(), flow(), CPU)
+    first = fit_velocity(points(), flow(), CPU)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(3)
-    assert_same_flow(first, train_flow(points(), flow(), CPU))
+    assert_same_flow(first, fit_velocity(points(), flow(), CPU))
 
 
 def test_without_averaging_the_last_weights_are_kept() -> None:
-    kept, averaged = (train_flow(points(), flow(training={"ema": ema}), CPU) for ema in (0.0, 0.999))
+    kept, averaged = (fit_velocity(points(), flow(training={"ema": ema}), CPU) for ema in (0.0, 0.999))
     # The same steps were taken: only what is kept differs.
     assert kept.losses["train"].tolist() == averaged.losses["train"].tolist()
     assert not torch.equal(kept.velocity.output.weight, averaged.velocity.output.weight)
@@ -110,10 +111,10 @@ def test_the_average_follows_its_growing_decay() -> None:
     constant = {"lr": 1e-2, "lr_min": 1e-2}
     average = torch.zeros(3, TINY_WIDTH)
     for step in range(1, 7):
-        last = train_flow(points(), flow(steps=step, training={**constant, "ema": 0.0}), CPU).velocity
+        last = fit_velocity(points(), flow(steps=step, training={**constant, "ema": 0.0}), CPU).velocity
         decay = min(0.35, step / (step + 10))
         average = decay * average + (1 - decay) * last.output.weight.detach()
-    found = train_flow(points(), flow(steps=6, training={**constant, "ema": 0.35}), CPU).velocity
+    found = fit_velocity(points(), flow(steps=6, training={**constant, "ema": 0.35}), CPU).velocity
     torch.testing.assert_close(found.output.weight.detach(), average, rtol=1e-5, atol=1e-8)
 
 
@@ -121,35 +122,35 @@ def test_the_average_follows_its_growing_decay() -> None:
 @pytest.mark.parametrize("coupling", ["independent", "ot"])
 def test_an_interrupted_run_resumes_bit_for_bit(tmp_path: Path, saves: int, coupling: str) -> None:
     config = flow(coupling=coupling, time={"distribution": "beta"})
-    whole = train_flow(points(), config, CPU)
+    whole = fit_velocity(points(), config, CPU)
     path = tmp_path / "model.checkpoint"
     with pytest.raises(Interrupted):
-        train_flow(points(), config, CPU, InterruptedCheckpoint(path, "run", saves))
+        fit_velocity(points(), config, CPU, InterruptedCheckpoint(path, "run", saves))
     state = Checkpoint(path, "run").load()
     assert state is not None
     assert state["step"] == saves
     torch.rand(3)
-    assert_same_flow(train_flow(points(), config, CPU, Checkpoint(path, "run", every=0)), whole)
+    assert_same_flow(fit_velocity(points(), config, CPU, Checkpoint(path, "run", every=0)), whole)
 
 
 def test_a_run_interrupted_twice_resumes_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "model.checkpoint"
     for saves in (10, 15):
         with pytest.raises(Interrupted):
-            train_flow(points(), flow(), CPU, InterruptedCheckpoint(path, "run", saves))
+            fit_velocity(points(), flow(), CPU, InterruptedCheckpoint(path, "run", saves))
     state = Checkpoint(path, "run").load()
     assert state is not None
     assert state["step"] == 25
-    resumed = train_flow(points(), flow(), CPU, Checkpoint(path, "run"))
-    assert_same_flow(resumed, train_flow(points(), flow(), CPU))
+    resumed = fit_velocity(points(), flow(), CPU, Checkpoint(path, "run"))
+    assert_same_flow(resumed, fit_velocity(points(), flow(), CPU))
 
 
 def test_a_run_interrupted_after_its_last_step_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "model.checkpoint"
     with pytest.raises(Interrupted):
-        train_flow(points(), flow(), CPU, InterruptedCheckpoint(path, "run", STEPS))
+        fit_velocity(points(), flow(), CPU, InterruptedCheckpoint(path, "run", STEPS))
     assert_same_flow(
-        train_flow(points(), flow(), CPU, Checkpoint(path, "run")), train_flow(points(), flow(), CPU)
+        fit_velocity(points(), flow(), CPU, Checkpoint(path, "run")), fit_velocity(points(), flow(), CPU)
     )
 
 
@@ -157,9 +158,9 @@ def test_progress_tells_the_loss_and_counts_only_what_is_left(
     tmp_path: Path, progress_lines: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(Interrupted):
-        train_flow(points(), flow(), CPU, InterruptedCheckpoint(tmp_path / "c", "run", 30))
+        fit_velocity(points(), flow(), CPU, InterruptedCheckpoint(tmp_path / "c", "run", 30))
     progress_lines.clear()
-    trained = train_flow(points(), flow(), CPU, Checkpoint(tmp_path / "c", "run"))
+    trained = fit_velocity(points(), flow(), CPU, Checkpoint(tmp_path / "c", "run"))
     lines = [message for message in progress_lines.messages if message.startswith("step ")]
     assert len(lines) == STEPS - 30
     assert lines[-1].startswith(f"step 40/40, loss {trained.losses.validation.iloc[-1]:.4g}, ")
@@ -168,9 +169,9 @@ def test_progress_tells_the_loss_and_counts_only_what_is_left(
 def test_another_runs_checkpoint_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "model.checkpoint"
     with pytest.raises(Interrupted):
-        train_flow(points(), flow(seed=1), CPU, InterruptedCheckpoint(path, "seed 1", 20))
-    found = train_flow(points(), flow(seed=2), CPU, Checkpoint(path, "seed 2", every=1e9))
-    assert_same_flow(found, train_flow(points(), flow(seed=2), CPU))
+        fit_velocity(points(), flow(seed=1), CPU, InterruptedCheckpoint(path, "seed 1", 20))
+    found = fit_velocity(points(), flow(seed=2), CPU, Checkpoint(path, "seed 2", every=1e9))
+    assert_same_flow(found, fit_velocity(points(), flow(seed=2), CPU))
 
 
 def test_a_truncated_checkpoint_starts_from_the_beginning_with_a_warning(
@@ -178,30 +179,30 @@ def test_a_truncated_checkpoint_starts_from_the_beginning_with_a_warning(
 ) -> None:
     path = tmp_path / "model.checkpoint"
     with pytest.raises(Interrupted):
-        train_flow(points(), flow(), CPU, InterruptedCheckpoint(path, "run", 20))
+        fit_velocity(points(), flow(), CPU, InterruptedCheckpoint(path, "run", 20))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with caplog.at_level(logging.WARNING):
-        found = train_flow(points(), flow(), CPU, Checkpoint(path, "run", every=1e9))
+        found = fit_velocity(points(), flow(), CPU, Checkpoint(path, "run", every=1e9))
     assert f"{path} is damaged" in caplog.text
-    assert_same_flow(found, train_flow(points(), flow(), CPU))
+    assert_same_flow(found, fit_velocity(points(), flow(), CPU))
 
 
 def test_checkpoints_do_not_change_the_result(tmp_path: Path) -> None:
-    with_checkpoints = train_flow(points(), flow(), CPU, Checkpoint(tmp_path / "c", "run", every=0))
+    with_checkpoints = fit_velocity(points(), flow(), CPU, Checkpoint(tmp_path / "c", "run", every=0))
     assert (tmp_path / "c").is_file()
-    assert_same_flow(with_checkpoints, train_flow(points(), flow(), CPU))
+    assert_same_flow(with_checkpoints, fit_velocity(points(), flow(), CPU))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_diverging_loss_stops_with_the_step_and_the_remedy() -> None:
     target = torch.full((4, 2), 1e30)
     with pytest.raises(FloatingPointError, match=r"at step 1; lower training.lr"):
-        train_flow(target, flow(steps=3), CPU)
+        fit_velocity(target, flow(steps=3), CPU)
 
 
 def test_a_batch_holds_points_of_the_path_and_their_velocities() -> None:
-    config = flow(source_std=0.5, sigma=0.0)
-    batch = draw_batch(points(), 4000, config, torch.Generator().manual_seed(0))
+    config = flow(sigma=0.0)
+    batch = draw_batch(points(), 4000, config, torch.Generator().manual_seed(0), Source(std=0.5))
     assert batch.t.shape == (4000, 1)
     assert batch.x.shape == batch.u.shape == (4000, 3)
     x0, x1 = batch.x - batch.t * batch.u, batch.x + (1 - batch.t) * batch.u
@@ -214,7 +215,7 @@ def test_a_batch_holds_points_of_the_path_and_their_velocities() -> None:
 
 def test_sigma_is_the_standard_deviation_around_the_path() -> None:
     batches = [
-        draw_batch(points(), 4000, flow(sigma=sigma), torch.Generator().manual_seed(0))
+        draw_batch(points(), 4000, flow(sigma=sigma), torch.Generator().manual_seed(0), Source())
         for sigma in (0.0, 0.3)
     ]
     assert torch.equal(batches[0].u, batches[1].u)

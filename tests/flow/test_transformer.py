@@ -9,8 +9,8 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.fields import build_velocity
-from dwf_steps.flow.graph import MovedNetwork
-from dwf_steps.flow.training import train_flow
+from dwf_steps.flow.graph import NetworkSpec
+from dwf_steps.flow.training import fit_velocity
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.symmetry.permutation import permute
@@ -85,7 +85,7 @@ def test_width_must_be_a_multiple_of_heads() -> None:
 def test_what_is_true_of_units_anywhere_is_learned() -> None:
     """Outgoing weights are minus the incoming ones in every unit: the field must take samples there."""
     architecture = build(MLPConfig(widths=[2, 4, 2]))
-    network, tokens = MovedNetwork(architecture.layout, architecture), tokens_of([2, 4, 2])
+    network, tokens = NetworkSpec(architecture.layout, architecture), tokens_of([2, 4, 2])
     rows = np.random.default_rng(0).normal(size=(512, tokens.size)).astype(np.float32)
     incoming, bias, outgoing = (tokens.groups[0][:, part] for part in (slice(0, 2), 2, slice(3, 5)))
     rows[:, outgoing] = -rows[:, incoming]
@@ -96,7 +96,7 @@ def test_what_is_true_of_units_anywhere_is_learned() -> None:
             "training": {"steps": 400, "batch_size": 64, "lr": 3e-3, "ema": 0.99, "clip": 1.0},
         }
     )
-    flow = train_flow(torch.from_numpy(rows), config, torch.device("cpu"), network=network)
+    flow = fit_velocity(torch.from_numpy(rows), config, torch.device("cpu"), network=network)
     x = torch.randn(256, tokens.size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         for step in range(20):

@@ -17,7 +17,7 @@ from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.decoding import decode_block
-from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
+from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
@@ -105,7 +105,7 @@ def test_samples_repeat_with_their_seed_and_change_with_another(tmp_path: Path) 
     rows, _ = matrix_of(tmp_path / "weights.zarr")
     basis = basis_of(rows, 3)
     first, again, other = (
-        sample_flow(model_of(3), flow(sampling={"seed": seed}), basis, CPU) for seed in (1, 1, 2)
+        integrate_flow(model_of(3), flow(sampling={"seed": seed}), basis, CPU) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first.latents, again.latents)
     np.testing.assert_array_equal(first.coefficients, again.coefficients)
@@ -119,7 +119,7 @@ def test_as_many_networks_are_sampled_as_asked_for(
 ) -> None:
     rows, matrix = matrix_of(tmp_path / "weights.zarr")
     model = model_of(components or D)
-    drawn = sample_flow(model, flow(sampling={"samples": samples}), basis_of(rows, components), CPU)
+    drawn = integrate_flow(model, flow(sampling={"samples": samples}), basis_of(rows, components), CPU)
     networks = decode_block(drawn, matrix, slice(0, D))
     assert networks.shape == (samples, D)
     assert len(np.unique(networks, axis=0)) == samples
@@ -128,14 +128,14 @@ def test_as_many_networks_are_sampled_as_asked_for(
 def test_sampling_does_not_touch_the_global_generator(tmp_path: Path) -> None:
     rows, _ = matrix_of(tmp_path / "weights.zarr")
     before = torch.get_rng_state()
-    sample_flow(model_of(3), flow(), basis_of(rows, 3), CPU)
+    integrate_flow(model_of(3), flow(), basis_of(rows, 3), CPU)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_still_flow_returns_its_source_in_units_of_the_target(tmp_path: Path) -> None:
     rows, _ = matrix_of(tmp_path / "weights.zarr")
     config = flow(source_std=0.5, sampling={"samples": 5000, "steps": 1})
-    latents = sample_flow(model_of(3, scale=4.0, still=True), config, basis_of(rows, 3), CPU).latents
+    latents = integrate_flow(model_of(3, scale=4.0, still=True), config, basis_of(rows, 3), CPU).latents
     np.testing.assert_allclose(latents.mean(axis=0), 0, atol=0.1)
     np.testing.assert_allclose(np.cov(latents.T), 4 * np.eye(3), atol=0.3)
 
@@ -143,7 +143,7 @@ def test_a_still_flow_returns_its_source_in_units_of_the_target(tmp_path: Path) 
 def test_latents_are_decoded_through_the_basis(tmp_path: Path) -> None:
     rows, matrix = matrix_of(tmp_path / "weights.zarr")
     basis = basis_of(rows, 3)
-    samples = sample_flow(model_of(3), flow(), basis, CPU)
+    samples = integrate_flow(model_of(3), flow(), basis, CPU)
     mean = rows.mean(axis=0)
     expected = mean + samples.latents @ basis.decoder @ (rows - mean)
     np.testing.assert_allclose(decode_block(samples, matrix, slice(0, D)), expected, rtol=1e-4, atol=1e-4)
@@ -152,7 +152,7 @@ def test_latents_are_decoded_through_the_basis(tmp_path: Path) -> None:
 def test_without_a_subspace_samples_are_centred_raw_weights(tmp_path: Path) -> None:
     rows, matrix = matrix_of(tmp_path / "weights.zarr")
     config = flow(sampling={"samples": 4000, "steps": 1})
-    samples = sample_flow(model_of(D, scale=3.0, still=True), config, basis_of(rows, None), CPU)
+    samples = integrate_flow(model_of(D, scale=3.0, still=True), config, basis_of(rows, None), CPU)
     networks = decode_block(samples, matrix, slice(0, D))
     np.testing.assert_allclose(networks.mean(axis=0), rows.mean(axis=0), atol=0.2)
     np.testing.assert_allclose(networks.std(axis=0), 3.0, rtol=0.05)
@@ -196,7 +196,7 @@ def test_a_model_that_knows_units_is_saved_with_the_networks_they_are_of(tmp_pat
     loaded = FlowModel.load(tmp_path / "model.safetensors", CPU)
     t, x = torch.rand(3, 1), torch.randn(3, matrix.layout.size)
     assert torch.equal(loaded.velocity(t, x), velocity(t, x))
-    samples = sample_flow(loaded, flow(), basis_of(values, None), CPU)
+    samples = integrate_flow(loaded, flow(), basis_of(values, None), CPU)
     assert decode_block(samples, matrix, slice(0, 10)).shape == (20, 10)
     with pytest.raises(InputError, match="use a subspace of method 'none'"):
         Latents.of(basis_of(values, 2), matrix, by_unit=True)
@@ -211,7 +211,6 @@ def test_a_model_of_networks_in_canonical_form_returns_weights(tmp_path: Path, g
     matrix.array[:] = np.random.default_rng(0).normal(1, 2, size=matrix.array.shape)
     values = matrix.read().astype(np.float64)
     latents = Latents.of(basis_of(values, None), matrix, canonical=True)
-    assert latents.form is not None
     torch.testing.assert_close(latents.form.manifold.project(latents.points), latents.points)
 
     network = VelocityMLP(architecture.layout.size, VelocityConfig.model_validate(VELOCITY)).eval()
@@ -222,7 +221,7 @@ def test_a_model_of_networks_in_canonical_form_returns_weights(tmp_path: Path, g
     model.save(tmp_path / "model.safetensors", VelocityConfig.model_validate(VELOCITY), known)
     loaded = FlowModel.load(tmp_path / "model.safetensors", CPU)
     config = flow(geometry=geometry, sampling={"solver": "euler"})
-    samples, again = (sample_flow(m, config, basis_of(values, None), CPU) for m in (model, loaded))
+    samples, again = (integrate_flow(m, config, basis_of(values, None), CPU) for m in (model, loaded))
     found = samples.offsets + values.mean(axis=0)
     np.testing.assert_array_equal(again.offsets, samples.offsets)
     states = architecture.layout.unflatten(found)

@@ -14,10 +14,10 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig, Guidance
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.fields import VelocityField
-from dwf_steps.flow.graph import MovedNetwork
+from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.decoding import decode_block
-from dwf_steps.generators.flow import FlowModel, Latents, sample_flow
+from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow
 from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import Row, WeightMatrix
@@ -50,7 +50,7 @@ def setting(folder: Path, kind: str) -> tuple[WeightMatrix, Basis, FlowModel, Fl
     latents = Latents.of(basis, matrix, canonical=kind in ("normalized", "geometric"))
     dimension = latents.points.shape[1]
     model = FlowModel(Still(), latents.shift, latents.scale, dimension, STANDARD, latents.form)
-    geometry = kind if latents.form is not None else "euclidean"
+    geometry = kind if kind in ("normalized", "geometric") else "euclidean"
     sampling = {"samples": 12, "solver": "euler", "steps": 20, "guidance": {"scale": 3.0, "batch_size": 60}}
     config = FlowConfig.model_validate({"kind": "flow", "geometry": geometry, "sampling": sampling})
     return matrix, basis, model, config
@@ -59,11 +59,10 @@ def setting(folder: Path, kind: str) -> tuple[WeightMatrix, Basis, FlowModel, Fl
 def guided(
     matrix: WeightMatrix, basis: Basis, model: FlowModel, config: FlowConfig, train: Split, **change: object
 ) -> GuidedField:
-    manifold = model.manifold(config)
     assert config.sampling.guidance is not None
     guidance = Guidance.model_validate(config.sampling.guidance.model_dump() | change)
-    network, decode = MovedNetwork(matrix.layout, ARCHITECTURE), decoder_of(model, basis, matrix, CPU)
-    return GuidedField(VelocityField(model.velocity, manifold=manifold), network, decode, train, guidance, 0)
+    network, decode = NetworkSpec(matrix.layout, ARCHITECTURE), decoder_of(model, basis, matrix, CPU)
+    return GuidedField(model.field(config), network, decode, train, guidance, 0)
 
 
 def losses(rows: np.ndarray, train: Split) -> Tensor:
@@ -78,7 +77,7 @@ def losses(rows: np.ndarray, train: Split) -> Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_decoded_is_what_becomes_a_file(tmp_path: Path, kind: str) -> None:
     matrix, basis, model, config = setting(tmp_path, kind)
-    samples = sample_flow(model, config, basis, CPU)
+    samples = integrate_flow(model, config, basis, CPU)
     written = decode_block(samples, matrix, slice(0, matrix.layout.size))
     draws = torch.Generator().manual_seed(3)
     x = torch.randn(12, model.dimension, generator=draws)
@@ -93,7 +92,7 @@ def test_what_is_decoded_is_what_becomes_a_file(tmp_path: Path, kind: str) -> No
 
         return VelocityField(Last(), field.prediction, field.manifold)
 
-    samples = sample_flow(model, config, basis, CPU, remember)
+    samples = integrate_flow(model, config, basis, CPU, remember)
     written = decode_block(samples, matrix, slice(0, matrix.layout.size))
     found = decoder_of(model, basis, matrix, CPU)(ends[-1]).numpy()
     np.testing.assert_allclose(found, written, rtol=1e-4, atol=1e-4)
@@ -105,7 +104,7 @@ def test_the_gradient_is_that_of_finite_differences(tmp_path: Path, kind: str) -
     train, decode = examples(), decoder_of(model, basis, matrix, CPU)
     field = guided(matrix, basis, model, config, train)
     x = torch.randn(3, model.dimension, generator=torch.Generator().manual_seed(2))
-    x = x if model.form is None else model.form.manifold.project(x)
+    x = model.form.manifold.project(x)
     gradient, h = field.gradient(x), 3e-3
     expected = torch.empty_like(gradient)
     for k in range(model.dimension):
@@ -125,15 +124,14 @@ def test_guided_networks_have_lower_losses_and_stay_on_the_manifold(tmp_path: Pa
     def steer(field: VelocityField) -> GuidedField:
         own = guided(matrix, basis, model, config, train)
         x = torch.randn(4, model.dimension)
-        if field.manifold is not None:
-            x = field.manifold.project(x)
-            velocity = own(torch.zeros(4, 1), x)
-            torch.testing.assert_close(field.manifold.tangent(x, velocity), velocity, rtol=1e-4, atol=1e-4)
+        x = field.manifold.project(x)
+        velocity = own(torch.zeros(4, 1), x)
+        torch.testing.assert_close(field.manifold.tangent(x, velocity), velocity, rtol=1e-4, atol=1e-4)
         return own
 
     everything = slice(0, matrix.layout.size)
     plain, better = (
-        decode_block(sample_flow(model, config, basis, CPU, s), matrix, everything) for s in (None, steer)
+        decode_block(integrate_flow(model, config, basis, CPU, s), matrix, everything) for s in (None, steer)
     )
     assert (losses(better, train) < losses(plain, train)).all()
 

@@ -13,8 +13,9 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generator import FlowConfig
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.source import STANDARD
-from dwf_steps.generators.flow import FlowModel, Latents, draw, sample_flow
+from dwf_steps.generators.flow import FlowModel, Latents, draw, integrate_flow
 from dwf_steps.generators.resizing import resized
+from dwf_steps.geometry.canonical_form import CanonicalForm
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import Row, WeightMatrix
 
@@ -102,12 +103,12 @@ def test_networks_of_the_flows_own_size_are_the_flows(
     # In canonical form biases and scales know a unit's place, which other widths forget: all are alike.
     matrix = matrix_of(tmp_path, [4, 6, 3])
     model, config = flow_over(matrix, geometry, velocity)
-    if model.form is not None:
+    if isinstance(model.form, CanonicalForm):
         hidden = next(entry for entry in matrix.layout.entries if entry.name == "layers.0.bias")
         model.form.shift[hidden.columns], model.form.scale[hidden.columns] = 0.25, 2.0
         model.form.factors[:] = 1.5
     basis = basis_of(matrix.read().astype(np.float64), None)
-    samples = sample_flow(model, config, basis, CPU)
+    samples = integrate_flow(model, config, basis, CPU)
     expected = samples.offsets + matrix.read().mean(axis=0, dtype=np.float64)
     rows, _ = draw(resized(model, matrix, [4, 6, 3]).model, config, CPU)
     np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)

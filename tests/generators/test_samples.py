@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.generators.samples import Samples
-from dwf_steps.subspace.basis import Basis
+from dwf_steps.subspace.basis import ReducedBasis
 
 LATENTS = np.random.default_rng(0).normal(size=(4, 3))
 DECODER = np.random.default_rng(1).normal(size=(3, 6))
 
 
 def test_latents_are_decoded_to_coefficients() -> None:
-    basis = Basis(np.zeros((6, 3)), np.zeros((0, 3)), DECODER, np.ones(3), 3.0)
+    basis = ReducedBasis(np.zeros((6, 3)), np.zeros((0, 3)), DECODER, np.ones(3), 3.0)
     samples = Samples.from_latents(LATENTS, basis)
     expected = [[sum(z[c] * DECODER[c, n] for c in range(3)) for n in range(6)] for z in LATENTS]
     np.testing.assert_allclose(samples.coefficients, expected, rtol=1e-12)

@@ -113,10 +113,10 @@ def test_paths_are_those_of_log_and_exp_near_equal_and_opposite_points_too(
     if opposite:
         y = torch.where(MANIFOLD.euclidean(D), y, -y)
     found, velocity = MANIFOLD.path(x, y, t)
-    way = MANIFOLD.log(x, y)
-    torch.testing.assert_close(found, MANIFOLD.exp(x, t * way), rtol=1e-9, atol=1e-9)
+    displacement = MANIFOLD.log(x, y)
+    torch.testing.assert_close(found, MANIFOLD.exp(x, t * displacement), rtol=1e-9, atol=1e-9)
     h = 1e-6
-    derivative = (MANIFOLD.exp(x, (t + h) * way) - MANIFOLD.exp(x, (t - h) * way)) / (2 * h)
+    derivative = (MANIFOLD.exp(x, (t + h) * displacement) - MANIFOLD.exp(x, (t - h) * displacement)) / (2 * h)
     torch.testing.assert_close(velocity, derivative, rtol=1e-5, atol=1e-7)
     assert found.isfinite().all() and velocity.isfinite().all()
 

@@ -10,7 +10,7 @@ from dwf_steps.metrics.products import NEGLIGIBLE, Products, stream_products
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Precision, Row, WeightMatrix
-from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.dual_pca import dual_pca
 from dwf_steps.subspace.gram import accumulate
 
 N, HELD_OUT, D = 7, 2, 60

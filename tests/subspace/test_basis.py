@@ -9,7 +9,8 @@ import pytest
 from sklearn.decomposition import PCA
 
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.subspace.basis import Basis, dual_pca, raw_basis
+from dwf_steps.subspace.basis import Basis, raw_basis
+from dwf_steps.subspace.dual_pca import dual_pca
 
 N, HELD_OUT, D = 8, 3, 40
 

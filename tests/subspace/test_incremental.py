@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.decomposition import IncrementalPCA as SklearnIncrementalPCA
 
-from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.dual_pca import dual_pca
 from dwf_steps.subspace.incremental import incremental_pca
 
 N, HELD_OUT, D, COMPONENTS = 12, 3, 30, 4

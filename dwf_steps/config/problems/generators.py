@@ -70,6 +70,12 @@ def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[
             "and endpoints turned into velocities, step by step; use 'euler'"
         )
     if config.subspaces[subspace].method == "none":
+        if flow.source == "kaiming" and flow.likelihood is not None:
+            yield (
+                f"generators.{name}.likelihood: source 'kaiming' has no density over whole networks, whose "
+                f"biases all start at zero, and subspace {subspace!r} keeps them whole; use a subspace that "
+                "reduces them, or source: 'standard'"
+            )
         return
     needed = []
     if not isinstance(flow.velocity, VelocityConfig):

@@ -1,0 +1,103 @@
+"""The PCA of the training rows, from their Gram matrix."""
+
+import numpy as np
+
+from dwf_steps.config.subspace import Solver
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import derive_seed
+from dwf_steps.subspace.basis import ReducedBasis, identical_networks
+
+FLOAT64 = float(np.finfo(np.float64).eps)
+RANK_TOLERANCE = 1e-12  # of the largest eigenvalue, and ten roundings: below it a direction is noise
+POWER_ITERATIONS = 7
+FIRST_GUESS = 64  # components, where a share of the variance is asked for
+
+
+def dual_pca(
+    gram: np.ndarray,
+    n_training: int,
+    components: int | None = None,
+    variance: float | None = None,
+    solver: Solver = "exact",
+    rounding: float = FLOAT64,
+) -> ReducedBasis:
+    """Return the PCA of the training rows from their centred Gram matrix.
+
+    With G = Xc Xc' = U diag(l) U', the components are l^(-1/2) U' Xc and the coordinates U l^(1/2)
+    (Schoelkopf et al. 1998; DeepWeightFlow's dual PCA, arXiv 2601.05052). Signs are fixed so that the
+    largest entry of each eigenvector is positive.
+
+    Parameters
+    ----------
+    gram
+        (n + h, n + h), training rows first, all centred by the training mean.
+    n_training
+        n.
+    components, variance
+        Either a number of components or the share of the total variance to keep.
+    solver
+        ``randomized`` computes no more eigenvectors than are kept.
+    rounding
+        Relative precision of the products in ``gram``.
+
+    Raises
+    ------
+    InputError
+        If the training rows span fewer dimensions than asked for.
+    """
+    training = gram[:n_training, :n_training]
+    training = (training + training.T) / 2
+    total = float(np.trace(training))
+    if not total > 0:
+        raise identical_networks(n_training)
+    if components is not None:
+        kept, u = _eigenpairs(training, components, solver, rounding)
+        if len(kept) < components:
+            raise InputError(
+                f"components: found {components}, but the {n_training} training networks span only "
+                f"{len(kept)} dimensions (some may be equal, or combinations of others); ask for at most "
+                f"{len(kept)}"
+            )
+    else:
+        kept, u = _eigenpairs_explaining((variance or 1.0) * total, training, solver, rounding)
+    u = u * np.sign(u[np.abs(u).argmax(axis=0), np.arange(len(kept))])
+    decoder = (u / np.sqrt(kept)).T
+    return ReducedBasis(
+        coordinates=u * np.sqrt(kept),
+        held_out_coordinates=gram[n_training:, :n_training] @ decoder.T,
+        decoder=decoder,
+        variances=kept / (n_training - 1),
+        total_variance=total / (n_training - 1),
+    )
+
+
+def _eigenpairs(
+    gram: np.ndarray, count: int, solver: Solver, rounding: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ``count`` largest eigenvalues and their vectors; fewer where the rest is rounding."""
+    if solver == "exact" or 2 * count >= len(gram):
+        values, vectors = np.linalg.eigh(gram)
+        values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
+    else:
+        # Imported here: scikit-learn takes a second that the exact solver need not pay.
+        from sklearn.utils.extmath import randomized_svd
+
+        seed = derive_seed("randomized eigendecomposition") % 2**32
+        vectors, values, _ = randomized_svd(gram, count, n_iter=POWER_ITERATIONS, random_state=seed)
+    rank = int((values > max(RANK_TOLERANCE, 10 * rounding) * values[0]).sum())
+    return values[:rank], vectors[:, :rank]
+
+
+def _eigenpairs_explaining(
+    variance: float, gram: np.ndarray, solver: Solver, rounding: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fewest eigenpairs whose values add up to ``variance``; all there are if they do not."""
+    count = len(gram) if solver == "exact" else FIRST_GUESS
+    while True:
+        values, vectors = _eigenpairs(gram, count, solver, rounding)
+        explained = np.cumsum(values) >= variance - 1e-12 * np.trace(gram)
+        if explained.any() or len(values) < count or count >= len(gram):
+            break
+        count *= 2
+    kept = int(explained.argmax()) + 1 if explained.any() else len(values)
+    return values[:kept], vectors[:, :kept]
