@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.section import Section
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.likelihood import log_density

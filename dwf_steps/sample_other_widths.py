@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.generators.flow import FlowModel, draw

@@ -9,7 +9,7 @@ rule tabulate:
         measures=expand("{file}", file=EVALUATED),
         zoo_measures=ZOO_EVALUATED,
         transfers=TRANSFERRED,
-        likelihoods=LIKELY,
+        likelihoods=LIKELIHOODS,
         other_widths=OTHER_WIDTHS,
         alignments=requested("results/{zoo}/{canon}/alignment.csv"),
         generated=GENERATED,

@@ -12,9 +12,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.config.canonicalization import reference_of, until_barycentre
-from dwf_steps.config.controls import FRESH
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
-from dwf_steps.config.generator import AFTER_FITTING, FlowSampling
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.load import load_config
 from dwf_steps.config.zoo import (
@@ -58,10 +56,10 @@ CELLS = CONFIG.cells()
 IMPORTED = [name for name, zoo in CONFIG.zoos.items() if isinstance(zoo, ImportedZoo)]
 TRAINED = [name for name in CONFIG.zoos if name not in IMPORTED]
 FITTED_BY = CONFIG.fitted_by()
-FLOWS = list(FITTED_BY)
-CONTROLS = [name for name, generator in CONFIG.generators.items() if generator.kind not in ("flow", *FRESH)]
-SAMPLED = [*FLOWS, *CONTROLS]
-TRAINED_CONTROLS = [name for name in CONFIG.generators if name not in SAMPLED]
+SAMPLED = [name for name, generator in CONFIG.generators.items() if generator.makes == "samples"]
+MADE = [name for name in CONFIG.generators if name not in SAMPLED]
+WITH_LIKELIHOOD = [name for name, generator in CONFIG.generators.items() if generator.has_likelihood]
+WITH_OTHER_WIDTHS = [name for name, generator in CONFIG.generators.items() if generator.other_sizes]
 TO_BARYCENTRE = [name for name, methods in CONFIG.canonicalizations.items() if until_barycentre(methods)]
 REPAIRS = [name for name, methods in CONFIG.recalibrations.items() if methods]
 
@@ -89,15 +87,35 @@ def requested(pattern, generators=CONFIG.generators):
 
 
 def fitted(pattern):
-    """Return the paths of a pattern over the flows whose models the experiments need, each once."""
-    cells = [cell for cell in CELLS if cell.generator in FLOWS]
+    """Return the paths of a pattern over the generators whose models the experiments need, each once."""
+    cells = [cell for cell in CELLS if cell.generator in FITTED_BY]
     models = [cell._replace(generator=FITTED_BY[cell.generator]) for cell in cells]
     return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in models))
 
 
 def model_of(wildcards):
+    """The model of a generator that has one."""
+    if wildcards.generator not in FITTED_BY:
+        return []
     generator = FITTED_BY[wildcards.generator]
     return f"results/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}/{generator}/model.safetensors"
+
+
+def generator_code(step, sampled=False):
+    """Return what a step's code is for a generator: that of its kind besides the step's, and, where it is
+    ``sampled``, of what is the user's own."""
+
+    def code(wildcards):
+        generator = CONFIG.generators[wildcards.generator]
+        plugins = generator.plugins if sampled else {}
+        functions = [
+            find_callable(target, f"generators.{wildcards.generator}.{key}")
+            for key, target in plugins.items()
+        ]
+        files = [Path(inspect.getfile(function)) for function in functions]
+        return fingerprint(step, generator.module, files=files)
+
+    return code
 
 
 def zoo_of(wildcards):

@@ -1,7 +1,7 @@
-"""Generators: flows are trained and integrated, controls are drawn; all are decoded alike."""
+"""Generators: fitted where they have a model, sampled, and decoded; or networks are made without the zoo."""
 
 
-rule train_flow:
+rule fit_generator:
     input:
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
         weights="results/{zoo}/{canon}/weights.zarr",
@@ -9,105 +9,81 @@ rule train_flow:
         model="results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors",
         losses="results/{zoo}/{canon}/{subspace}/{generator}/training.csv",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/train_flow.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/fit_generator.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/fit_generator.tsv"
     wildcard_constraints:
         generator=one_of(FITTED_BY.values()),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(train_flow_work, accelerated=True),
-        runtime=minutes(train_flow_work, accelerated=True),
-        gpu=gpus(train_flow_work),
+        mem_mb=memory(fit_generator_work, accelerated=True),
+        runtime=minutes(fit_generator_work, accelerated=True),
+        gpu=gpus(fit_generator_work),
     params:
-        settings=flow_training_settings,
-        code=fingerprint("dwf_steps.train_flow"),
+        settings=fit_generator_settings,
+        code=generator_code("dwf_steps.fit_generator"),
     shell:
-        "python -m dwf_steps.train_flow --settings {params.settings:q} --code {params.code}"
+        "python -m dwf_steps.fit_generator --settings {params.settings:q} --code {params.code}"
         " --basis {input.basis} --weights {input.weights} --output {output.model} --losses {output.losses}"
         " > {log} 2>&1"
 
 
-rule sample_flow:
+rule sample_generator:
     input:
         model=model_of,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-        weights=if_guided("results/{zoo}/{canon}/weights.zarr"),
-        data=if_guided(steering_data),
+        weights=weights_if_read,
+        data=data_if_read,
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample_generator.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample_generator.tsv"
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(SAMPLED),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=memory(sample_flow_work, accelerated=True),
-        runtime=minutes(sample_flow_work, accelerated=True),
-        gpu=gpus(sample_flow_work),
+        mem_mb=memory(sample_generator_work, accelerated=True),
+        runtime=minutes(sample_generator_work, accelerated=True),
+        gpu=gpus(sample_generator_work),
     params:
-        settings=sample_flow_settings,
-        code=fingerprint("dwf_steps.sample_flow"),
+        settings=sample_generator_settings,
+        code=generator_code("dwf_steps.sample_generator", sampled=True),
     shell:
-        "python -m dwf_steps.sample_flow --settings {params.settings:q} --model {input.model}"
+        "python -m dwf_steps.sample_generator --settings {params.settings:q} --model {input.model}"
         " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output} > {log} 2>&1"
 
 
-rule sample_control:
+rule make_networks:
     input:
-        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-    output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
-    log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
-    benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
-    wildcard_constraints:
-        generator=one_of(CONTROLS),
-    conda:
-        "../envs/environment.yaml"
-    resources:
-        mem_mb=memory(sample_control_work),
-        runtime=minutes(sample_control_work),
-    params:
-        settings=control_settings,
-        code=fingerprint("dwf_steps.sample_control"),
-    shell:
-        "python -m dwf_steps.sample_control --settings {params.settings:q} --basis {input.basis}"
-        " --output {output} > {log} 2>&1"
-
-
-rule train_control:
-    input:
-        data="results/{zoo}/data.npz",
-        generating=generator_costs,
-        training=zoo_costs,
-        zoo=priced_zoo,
+        data=data_if_read,
+        generating=cost_matched_benchmarks,
+        training=cost_matched_zoo_benchmarks,
+        zoo=cost_matched_zoo,
     output:
         networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/train_control-{shard}.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/make_networks-{shard}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_control-{shard}.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/make_networks-{shard}.tsv"
     wildcard_constraints:
-        generator=one_of(TRAINED_CONTROLS),
+        generator=one_of(MADE),
     conda:
         "../envs/environment.yaml"
     threads: zoo_threads
     resources:
-        mem_mb=memory(train_control_work, accelerated=True),
-        runtime=minutes(train_control_work, accelerated=True),
-        gpu=gpus(train_control_work),
+        mem_mb=memory(make_networks_work, accelerated=True),
+        runtime=minutes(make_networks_work, accelerated=True),
+        gpu=gpus(make_networks_work),
     params:
-        settings=train_control_settings,
-        code=fingerprint("dwf_steps.train_control"),
+        settings=make_networks_settings,
+        code=generator_code("dwf_steps.make_networks", sampled=True),
     shell:
-        "python -m dwf_steps.train_control --settings {params.settings:q} --code {params.code}"
+        "python -m dwf_steps.make_networks --settings {params.settings:q} --code {params.code}"
         " --data {input.data} --generating {input.generating} --training {input.training} --zoo {input.zoo}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 

@@ -14,16 +14,16 @@ def experiment_record():
             }
             for section, members in CONFIG.members.items()
         },
-        kinds={name: CONFIG.generators[name].kind for name in names["generators"]},
+        generators={name: CONFIG.generators[name].facts for name in names["generators"]},
         fitted_by={name: by for name, by in FITTED_BY.items() if name in names["generators"]},
         zoo_networks={name: len(network_names(CONFIG.zoos[name])) for name in names["zoos"]},
         zoo_trainings={name: len(trajectory_names(CONFIG.zoos[name])) for name in names["zoos"]},
         samples={name: CONFIG.generators[name].sampling.samples for name in names["generators"]},
         transferred=CONFIG.transferred(),
-        likelihoods=[name for name in CONFIG.flows_with("likelihood") if name in names["generators"]],
+        likelihoods=[name for name in WITH_LIKELIHOOD if name in names["generators"]],
         other_widths={
             name: list(CONFIG.generators[name].other_sizes)
-            for name in CONFIG.flows_with("other_widths")
+            for name in WITH_OTHER_WIDTHS
             if name in names["generators"]
         },
     )

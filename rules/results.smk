@@ -9,13 +9,13 @@ FIGURE_NAMES += SWEPT
 TRANSFERRED = [f"{CELL}/transfers/{name}.csv".format(**cell._asdict()) for cell, name in CONFIG.transferred()]
 TABLE_NAMES += ["transfer"] if TRANSFERRED else []
 FIGURE_NAMES += ["transfer"] if TRANSFERRED else []
-LIKELY = requested(f"{GENERATOR}/likelihood.csv", CONFIG.flows_with("likelihood"))
+LIKELIHOODS = requested(f"{GENERATOR}/likelihood.csv", WITH_LIKELIHOOD)
 OTHER_WIDTHS = [
     f"{path}/{size}.json"
-    for path in requested(f"{GENERATOR}/other_widths", CONFIG.flows_with("other_widths"))
+    for path in requested(f"{GENERATOR}/other_widths", WITH_OTHER_WIDTHS)
     for size in CONFIG.generators[Path(path).parts[-2]].other_sizes
 ]
-TABLE_NAMES += ["likelihood"] if LIKELY else []
+TABLE_NAMES += ["likelihood"] if LIKELIHOODS else []
 TABLE_NAMES += ["other_widths"] if OTHER_WIDTHS else []
 TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
@@ -54,31 +54,31 @@ def zoo_benchmarks(zoo):
     return [f"results/benchmarks/{zoo}/{stage}-{shard}.tsv" for shard in range(n_shards(zoo))]
 
 
-def priced(wildcards):
-    """The generator whose cost a control equals, if it is such a control."""
-    return getattr(CONFIG.generators[wildcards.generator], "equal_cost_to", None)
+def cost_matched(wildcards):
+    """The generator whose cost another one equals, if it is such a one."""
+    return CONFIG.generators[wildcards.generator].cost_matched
 
 
-def zoo_costs(wildcards):
-    """What training the zoo took, where a control is trained at equal cost."""
-    return zoo_benchmarks(wildcards.zoo) if priced(wildcards) else []
+def cost_matched_zoo_benchmarks(wildcards):
+    """What training the zoo took, where networks are trained at equal cost."""
+    return zoo_benchmarks(wildcards.zoo) if cost_matched(wildcards) else []
 
 
-def priced_zoo(wildcards):
-    """How long the zoo's networks were trained, where a control is trained at equal cost."""
-    return zoo_manifests_of([wildcards.zoo]) if priced(wildcards) else []
+def cost_matched_zoo(wildcards):
+    """How long the zoo's networks were trained, where networks are trained at equal cost."""
+    return zoo_manifests_of([wildcards.zoo]) if cost_matched(wildcards) else []
 
 
-def generator_costs(wildcards):
-    """What making another generator's networks took, where a control is trained at equal cost."""
-    name = priced(wildcards)
+def cost_matched_benchmarks(wildcards):
+    """What making the other generator's networks took, where networks are trained at equal cost."""
+    name = cost_matched(wildcards)
     if name is None:
         return []
     folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}/{name}"
     names = SimpleNamespace(zoo=wildcards.zoo, generator=name)
     decoded = [f"{folder}/decode-{shard}.tsv" for shard in range(n_generated_shards(names))]
-    fit = [f"{folder.removesuffix(name)}{FITTED_BY[name]}/train_flow.tsv"] if name in FLOWS else []
-    return [*fit, f"{folder}/sample.tsv", *decoded]
+    fit = [f"{folder.removesuffix(name)}{FITTED_BY[name]}/fit_generator.tsv"] if name in FITTED_BY else []
+    return [*fit, f"{folder}/sample_generator.tsv", *decoded]
 
 
 def benchmarks(wildcards):
@@ -99,10 +99,10 @@ def benchmarks(wildcards):
             for part in range(CONFIG.zoos[zoo].matrix.gram_jobs)
         ]
         + requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv")
-        + fitted(f"{GENERATOR_BENCHMARKS}/train_flow.tsv")
-        + requested(f"{GENERATOR_BENCHMARKS}/sample.tsv", SAMPLED)
+        + fitted(f"{GENERATOR_BENCHMARKS}/fit_generator.tsv")
+        + requested(f"{GENERATOR_BENCHMARKS}/sample_generator.tsv", SAMPLED)
         + requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", SAMPLED)
-        + requested_networks(f"{GENERATOR_BENCHMARKS}/train_control-{{shard}}.tsv", TRAINED_CONTROLS)
+        + requested_networks(f"{GENERATOR_BENCHMARKS}/make_networks-{{shard}}.tsv", MADE)
         + requested_networks(f"{CELL_BENCHMARKS}/recalibrate-{{shard}}.tsv", recalibrations=REPAIRS)
         + requested_networks(f"{CELL_BENCHMARKS}/score-{{shard}}.tsv")
         + requested(f"{CELL_BENCHMARKS}/evaluate.tsv")

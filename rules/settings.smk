@@ -138,57 +138,44 @@ def subspace_settings(wildcards):
     return as_json(subspace=CONFIG.subspaces[wildcards.subspace])
 
 
-def flow_training_settings(wildcards):
-    """The flow without its sampling: drawing more networks does not retrain it."""
-    flow = CONFIG.generators[wildcards.generator].model_dump(mode="json")
-    return as_json(flow={key: value for key, value in flow.items() if key not in AFTER_FITTING})
+def fit_generator_settings(wildcards):
+    """The generator without its sampling: drawing more networks does not fit it anew."""
+    return as_json(generator=CONFIG.generators[wildcards.generator].as_fitted())
 
 
-def flow_settings(wildcards):
-    """The flow as it is sampled, with what the code of its objective is where that is the user's own."""
-    flow = CONFIG.generators[wildcards.generator].model_copy(update={"likelihood": None, "other_widths": []})
-    guidance = flow.sampling.guidance
-    if guidance is not None and guidance.objective is not None:
-        key = f"generators.{wildcards.generator}.sampling.guidance.objective"
-        objective = find_callable(guidance.objective, key)
-        code = file_fingerprint(Path(inspect.getfile(objective)))
-        guidance = guidance.model_copy(update={"code": code})
-        sampling = flow.sampling.model_copy(update={"guidance": guidance})
-        flow = flow.model_copy(update={"sampling": sampling})
-    return flow
-
-
-def sample_flow_settings(wildcards):
-    return as_json(flow=flow_settings(wildcards))
+def sample_generator_settings(wildcards):
+    return as_json(generator=CONFIG.generators[wildcards.generator].as_sampled())
 
 
 def likelihood_settings(wildcards):
-    flow = CONFIG.generators[wildcards.generator]
-    return as_json(flow=flow.model_copy(update={"sampling": FlowSampling(), "other_widths": []}))
+    return as_json(flow=CONFIG.generators[wildcards.generator].without("sampling", "other_widths"))
 
 
 def other_widths_settings(wildcards):
-    widths = CONFIG.generators[wildcards.generator].other_sizes[wildcards.widths]
-    return as_json(flow=flow_settings(wildcards), widths=widths)
+    flow = CONFIG.generators[wildcards.generator]
+    return as_json(flow=flow.as_sampled(), widths=flow.other_sizes[wildcards.widths])
 
 
-def control_settings(wildcards):
-    return as_json(control=CONFIG.generators[wildcards.generator])
-
-
-def train_control_settings(wildcards):
-    """The control, the zoo's training, and which networks this job makes."""
-    zoo, control = zoo_of(wildcards), CONFIG.generators[wildcards.generator]
+def make_networks_settings(wildcards):
+    """The generator, the zoo's training, and which networks this job makes."""
+    zoo, generator = zoo_of(wildcards), CONFIG.generators[wildcards.generator]
     imported = isinstance(zoo, ImportedZoo)
-    parts, samples = n_generated_shards(wildcards), control.sampling.samples
+    parts, samples = n_generated_shards(wildcards), generator.sampling.samples
     first, last = (samples * part // parts for part in (int(wildcards.shard), int(wildcards.shard) + 1))
-    kinds = [control.initialisation] if control.kind == "random_init" else list(zoo.initialisations)
-    settings = {"architecture": architecture_parts(zoo), "control": control, "initialisations": kinds}
-    settings |= {"training": None if imported else zoo.training, "first": first, "count": last - first}
-    if priced(wildcards):
-        settings["priced_samples"] = CONFIG.generators[priced(wildcards)].sampling.samples
-        settings["zoo_trainings"] = len(trajectory_names(zoo))
-    return as_json(**settings)
+    matched = cost_matched(wildcards)
+    costs = matched and {
+        "samples": CONFIG.generators[matched].sampling.samples,
+        "trainings": len(trajectory_names(zoo)),
+    }
+    return as_json(
+        architecture=architecture_parts(zoo),
+        generator=generator,
+        initialisations=list(generator.initialisations(("default",) if imported else zoo.initialisations)),
+        training=None if imported else zoo.training,
+        first=first,
+        count=last - first,
+        cost_matched=costs,
+    )
 
 
 def decode_settings(wildcards):

@@ -11,9 +11,10 @@ def n_generated_shards(names):
 
     Snapshots of one training are made by one job.
     """
-    if CONFIG.generators[names.generator].kind == "snapshots":
+    generator = CONFIG.generators[names.generator]
+    if generator.in_one_job:
         return 1
-    return min(CONFIG.zoos[names.zoo].matrix.decode_jobs, CONFIG.generators[names.generator].sampling.samples)
+    return min(CONFIG.zoos[names.zoo].matrix.decode_jobs, generator.sampling.samples)
 
 
 def numbered(pattern, count):
@@ -76,25 +77,24 @@ def all_recalibrated(pattern):
     return paths
 
 
-def if_guided(path):
-    """Return an input function for what only flows that are steered by their networks' loss read: a pattern, or
-    another input function."""
-
-    def needed(wildcards):
-        if CONFIG.generators[wildcards.generator].sampling.guidance is None:
-            return []
-        return path(wildcards) if callable(path) else path.format(**wildcards)
-
-    return needed
+def weights_if_read(wildcards):
+    """The training networks' weights, for a generator that reads them when it is sampled."""
+    reads = CONFIG.generators[wildcards.generator].reads_weights
+    return f"results/{wildcards.zoo}/{wildcards.canon}/weights.zarr" if reads else []
 
 
-def steering_data(wildcards):
-    """The data whose loss steers a flow, and on which networks of other widths are scored: the zoo's, or those of
-    a transfer."""
-    guidance = CONFIG.generators[wildcards.generator].sampling.guidance
-    if guidance is None or guidance.transfer is None:
-        return f"results/{wildcards.zoo}/data.npz"
-    return f"results/transfers/{guidance.transfer}/data.npz"
+def data_if_read(wildcards):
+    """The data, for a generator that reads them."""
+    return generator_data(wildcards) if CONFIG.generators[wildcards.generator].reads_data else []
+
+
+def generator_data(wildcards):
+    """The data that a generator reads, and on which networks of other widths are scored: the zoo's, or those
+    of a transfer."""
+    transfer = CONFIG.generators[wildcards.generator].data_of
+    return (
+        f"results/{wildcards.zoo}/data.npz" if transfer is None else f"results/transfers/{transfer}/data.npz"
+    )
 
 
 def zoo_outputs(wildcards):

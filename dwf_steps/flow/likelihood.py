@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from dwf_steps.config.generator import Likelihood
+from dwf_steps.config.generators.flow import Likelihood
 from dwf_steps.flow.fields import LAST, VelocityField
 from dwf_steps.geometry.product import ProductManifold
 from dwf_steps.runtime.progress import Progress

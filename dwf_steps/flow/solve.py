@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dwf_steps.config.generator import FlowSampling
+from dwf_steps.config.generators.flow import FlowSampling
 from dwf_steps.flow.fields import Field
 from dwf_steps.geometry.product import ProductManifold
 from dwf_steps.runtime.progress import Progress

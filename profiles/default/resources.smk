@@ -48,8 +48,8 @@ def minutes(estimate, accelerated=False):
         p = problem(wildcards)
         speed = 1
         if accelerated and wants_gpu(estimate, wildcards):
-            of_flow = estimate in (train_flow_work, sample_flow_work)
-            speed = GPU_SPEED if of_flow or p.multiplications < LARGE else GPU_SPEED_LARGE
+            latent = estimate in (fit_generator_work, sample_generator_work)
+            speed = GPU_SPEED if latent or p.multiplications < LARGE else GPU_SPEED_LARGE
         seconds = estimate(p)[1] / speed
         return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * seconds / 60))
 
@@ -66,7 +66,10 @@ def gpus(estimate):
 
 
 def wants_gpu(estimate, wildcards):
-    return os.environ.get("DWF_GPU") != "no" and estimate(problem(wildcards))[1] > GPU_SECONDS
+    p = problem(wildcards)
+    if estimate in (fit_generator_work, sample_generator_work) and not p.generator.accelerated:
+        return False
+    return os.environ.get("DWF_GPU") != "no" and estimate(p)[1] > GPU_SECONDS
 
 
 def zoo_threads(wildcards):
@@ -102,7 +105,7 @@ def zoo_sizes(name):
 
 def problem(wildcards):
     """The sizes that decide: networks n, of a shard s, trainings of a shard, weights d, examples m, generated
-    networks g, latents k, weights of the velocity network v, ..."""
+    networks g, latents k, ..."""
     if "zoo" not in wildcards.keys():
         if "transfer" in wildcards.keys():
             return SimpleNamespace(dataset=facts_of(CONFIG.dataset(CONFIG.transfers[wildcards.transfer])))
@@ -110,7 +113,7 @@ def problem(wildcards):
     zoo, network = zoo_of(wildcards), zoo_of(wildcards).architecture
     n, d, m = zoo_sizes(wildcards.zoo)
     p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, classes=network.classes)
-    p.multiplications, p.most_units = network.multiplications, network.most_units
+    p.multiplications, p.most_units, p.layers = network.multiplications, network.most_units, network.layers
     p.units = network.features + sum(network.layers)
     p.zoo_is_imported = wildcards.zoo in IMPORTED
     p.s = p.trained = n
@@ -133,17 +136,6 @@ def problem(wildcards):
         p.g = p.generator.sampling.samples
         # Of the matrix and the generated rows, in float64 and two copies.
         p.block = 24 * min(d, CHUNK // (n * p.item) + 1) * (n + p.g)
-        if wildcards.generator in FLOWS:
-            velocity = p.generator.velocity
-            if velocity.network == "mlp":
-                p.v = velocity.width * (2 * p.k + velocity.time_embedding + velocity.depth * velocity.width)
-            elif velocity.network == "relational_transformer":  # what every weight passes through
-                p.v = 10 * d * velocity.depth * velocity.width**2
-            else:  # what every unit passes through, and what a unit's weights pass through
-                p.v = (
-                    18 * sum(network.layers[:-1]) * velocity.depth * velocity.width**2
-                    + 2 * d * velocity.width
-                )
     return p
 
 
@@ -217,57 +209,40 @@ def solve_basis_work(p):
     return 64 * p.n**2 + (40 + 4 * p.item) * whole, (20 * p.n**3 + 20 * p.n * whole) / FLOPS
 
 
-def train_flow_work(p):
-    """The velocity network with mean, gradients, two moments and as saved; raw latents in float64."""
-    training = p.generator.training
-    draws = training.batch_size + training.validation_draws(p.k)
-    latents = p.n * p.k * (28 + p.item if p.raw else 12) + 24 * draws * p.k
-    step = STEP + p.v * (6 * training.batch_size + 30) / FLOPS
-    return 28 * p.v + latents, training.steps * step
+def spent(work):
+    """Bytes and seconds of what a kind of generator says that its work takes."""
+    return work.held, work.operations / FLOPS + STEP * work.steps
 
 
-def sample_flow_work(p):
-    """Four evaluations a step; dopri5 chooses its steps itself."""
-    sampling = p.generator.sampling
-    evaluations = 4 * (1000 if sampling.solver == "dopri5" else sampling.steps)
-    held, work = 8 * p.v + 48 * p.g * p.k, 2 * p.v * p.g
-    if sampling.guidance is not None:  # networks, their gradients, the training rows that they are made of
-        examples = sampling.guidance.batch_size
-        held += 16 * p.g * p.d + 12 * p.n * p.d + 8 * p.g * examples * p.units + p.data
-        work += 6 * p.g * p.multiplications * examples + 4 * p.g * p.k * p.d * (not p.raw)
-    return held, evaluations * (STEP + work / FLOPS)
+def fit_generator_work(p):
+    return spent(p.generator.fit_work(p))
+
+
+def sample_generator_work(p):
+    return spent(p.generator.sample_work(p))
 
 
 def likelihood_work(p):
-    """Four evaluations a step, each with a derivative for every probe."""
-    asked = p.generator.likelihood
-    n, probes = min(p.n, asked.networks) + p.g, p.k if asked.divergence == "exact" else asked.probes
-    held = 8 * p.v + 24 * n * p.k * (1 + asked.probes) + 2**26 + 12 * p.n * p.d * p.raw
-    return held, 4 * asked.steps * (STEP * probes + 2 * p.v * n * (1 + 2 * probes) / FLOPS)
+    return spent(p.generator.likelihood_work(p, p.generator.likelihood))
 
 
 def sample_other_widths_work(p):
     """As many weights as the widths have, for as many as the flow was trained on."""
-    held, seconds = sample_flow_work(p)
+    held, seconds = sample_generator_work(p)
     sizes = [p.zoo.architecture.model_copy(update={"widths": widths}) for widths in p.generator.other_widths]
     widest = max(size.n_parameters for size in sizes)
     return held * widest / p.d + 12 * p.n * p.d + p.data, seconds * widest / p.d
 
 
-def sample_control_work(p):
-    return 32 * p.n * (p.n + p.g), p.n**2 * p.g / FLOPS
-
-
-def train_control_work(p):
-    """As for a shard of the zoo; no control trains for longer, but snapshots, one network for many epochs."""
-    if p.generator.kind == "random_init" or p.zoo_is_imported:
+def make_networks_work(p):
+    """As for a shard of the zoo, for as many epochs as the kind of generator takes; but untrained networks."""
+    if p.zoo_is_imported or not p.generator.reads_data:
         return 8 * p.g * p.d, 8 * p.g * p.d / READ
-    p.s = p.trained = math.ceil(p.g / p.zoo.matrix.decode_jobs)
+    training, jobs = p.zoo.training, p.zoo.matrix.decode_jobs
+    p.s = p.trained = 1 if p.generator.in_one_job else math.ceil(p.g / jobs)
     held, seconds = train_zoo_work(p)
-    if p.generator.kind == "snapshots":
-        epochs = p.generator.skip_epochs + p.generator.every_epochs * p.g
-        return held, epochs * (6 * p.multiplications * p.m / FLOPS + STEP * p.m / p.zoo.training.batch_size)
-    return held, seconds * max(1, (p.generator.epochs if p.generator.kind == "trained" else 0) or 0)
+    epochs = p.generator.epochs_trained(training)
+    return held + 8 * p.g * p.d, seconds * epochs / max(training.epochs, 1)
 
 
 def decode_work(p):

@@ -1,4 +1,4 @@
-"""What flows are good for besides networks like those they were trained on."""
+"""Analyses of flows: log-densities of networks, and networks of other widths."""
 
 
 rule likelihood:
@@ -12,7 +12,7 @@ rule likelihood:
     log:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/likelihood.log",
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(WITH_LIKELIHOOD),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -32,14 +32,14 @@ rule sample_other_widths:
     input:
         model=model_of,
         weights="results/{zoo}/{canon}/weights.zarr",
-        data=steering_data,
+        data=generator_data,
     output:
         networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}"),
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}.json",
     log:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/other_widths-{widths}.log",
     wildcard_constraints:
-        generator=one_of(FLOWS),
+        generator=one_of(WITH_OTHER_WIDTHS),
         widths=r"\d+(-\d+)+",
     conda:
         "../envs/environment.yaml"
@@ -49,7 +49,7 @@ rule sample_other_widths:
         gpu=gpus(sample_other_widths_work),
     params:
         settings=other_widths_settings,
-        code=fingerprint("dwf_steps.sample_other_widths"),
+        code=generator_code("dwf_steps.sample_other_widths", sampled=True),
     shell:
         "python -m dwf_steps.sample_other_widths --settings {params.settings:q} --model {input.model}"
         " --weights {input.weights} --data {input.data} --output {output.networks} --manifest {output.manifest}"
