@@ -8,7 +8,7 @@ from typing import Any
 
 from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.section import Section
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
@@ -44,7 +44,7 @@ def fit_generator(
     )
     generator: Generator[Any] = implementation_of(settings.generator, Generator)
     logger.info("%d networks, %d coordinates", *training.shape)
-    with Run(checkpoint) as given:
+    with Tools(checkpoint) as given:
         found = generator.fit(training, given)
     with replacing(losses) as partial:
         found.to_csv(partial, index=False)

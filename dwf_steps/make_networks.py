@@ -11,7 +11,7 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
-from dwf_steps.generators.base import Run
+from dwf_steps.generators.base import Tools
 from dwf_steps.generators.network_maker import NetworkMaker, Request
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.generators.samples import sample_names
@@ -75,7 +75,7 @@ def make_networks(
     )
     architecture = build(settings.architecture)
     maker: NetworkMaker[Any] = implementation_of(settings.generator, NetworkMaker)
-    with Run(checkpoint, data) as given:
+    with Tools(checkpoint, data) as given:
         made = maker.make(Request(architecture, plans(settings), settings.training, given, cost, epochs))
     checkpoint.discard()
     names = sample_names(settings.count, settings.first)

@@ -5,7 +5,7 @@ from typing import Any
 
 from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.section import Section
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
@@ -36,7 +36,7 @@ def sample_generator(
         The training networks and the data, where the generator's settings say that sampling reads them.
     """
     generator: Generator[Any] = implementation_of(settings.generator, Generator)
-    with Run(data=data) as given:
+    with Tools(data=data) as given:
         if settings.generator.fitted:
             if model is None:
                 raise InputError(f"--model is missing: a {settings.generator.kind} is fitted; name its model")

@@ -42,14 +42,14 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.config.generators.axes import AxesConfig
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.samples import Samples
 
 
 class Axes(Generator[AxesConfig]):
     """Fits mean and deviation of every coordinate."""
 
-    def fit(self, training: TrainingNetworks, run: Run) -> pd.DataFrame:
+    def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
         points = training.points
         self.mean, self.std = points.mean(axis=0), points.std(axis=0, ddof=1)
         loss = float(np.log(self.std).sum())
@@ -61,7 +61,7 @@ class Axes(Generator[AxesConfig]):
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         self.mean, self.std = state["mean"], state["std"]
 
-    def sample(self, training: TrainingNetworks, run: Run) -> Samples:
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         noise = self.draws().standard_normal((self.config.sampling.samples, len(self.mean)))
         return training.samples_at(self.mean + self.config.temperature * self.std * noise)
 ''',
@@ -72,7 +72,7 @@ import numpy as np
 
 from dwf_steps.config.generators.axes import AxesConfig
 from dwf_steps.generators.axes import Axes
-from dwf_steps.generators.base import Run, TrainingNetworks
+from dwf_steps.generators.base import Tools, TrainingNetworks
 from dwf_steps.subspace.basis import dual_pca
 
 
@@ -80,8 +80,8 @@ def test_samples_have_the_fitted_deviations() -> None:
     rows = np.random.default_rng(0).normal(size=(20, 30))
     training = TrainingNetworks(dual_pca((rows - rows.mean(0)) @ (rows - rows.mean(0)).T, 20, 3))
     axes = Axes(AxesConfig(kind="axes", sampling={"samples": 50_000}))
-    axes.fit(training, Run())
-    found = axes.sample(training, Run()).latents.std(axis=0)
+    axes.fit(training, Tools())
+    found = axes.sample(training, Tools()).latents.std(axis=0)
     np.testing.assert_allclose(found, training.points.std(axis=0, ddof=1), rtol=0.02)
 ''',
 }
@@ -108,7 +108,7 @@ class MeanConfig(GeneratorConfig):
 import numpy as np
 
 from dwf_steps.config.generators.mean import MeanConfig
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.mixtures import mixture
 from dwf_steps.generators.samples import Samples
 
@@ -116,7 +116,7 @@ from dwf_steps.generators.samples import Samples
 class Mean(Generator[MeanConfig]):
     """Averages all training networks."""
 
-    def sample(self, training: TrainingNetworks, run: Run) -> Samples:
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         n, k = training.basis.n_training, self.config.sampling.samples
         return mixture(training.basis, np.full((k, n), 1 / n))
 ''',
@@ -126,7 +126,7 @@ class Mean(Generator[MeanConfig]):
 import numpy as np
 
 from dwf_steps.config.generators.mean import MeanConfig
-from dwf_steps.generators.base import Run, TrainingNetworks
+from dwf_steps.generators.base import Tools, TrainingNetworks
 from dwf_steps.generators.mean import Mean
 from dwf_steps.subspace.basis import dual_pca
 
@@ -134,7 +134,7 @@ from dwf_steps.subspace.basis import dual_pca
 def test_the_mean_is_the_origin_of_the_subspace() -> None:
     rows = np.random.default_rng(0).normal(size=(6, 9))
     training = TrainingNetworks(dual_pca((rows - rows.mean(0)) @ (rows - rows.mean(0)).T, 6, 3))
-    latents = Mean(MeanConfig(kind="mean", sampling={"samples": 2})).sample(training, Run()).latents
+    latents = Mean(MeanConfig(kind="mean", sampling={"samples": 2})).sample(training, Tools()).latents
     np.testing.assert_allclose(latents, np.zeros((2, 3)), atol=1e-12)
 ''',
 }

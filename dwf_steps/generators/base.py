@@ -101,7 +101,7 @@ class TrainingNetworks:
         return Samples(np.empty((len(points), 0)), coefficients, offsets, evaluations=evaluations)
 
 
-class Run:
+class Tools:
     """What a step gives a generator besides the training networks; a context manager.
 
     Parameters
@@ -173,10 +173,10 @@ class Generator(ABC, Generic[Config]):
         self.config = config
 
     @abstractmethod
-    def sample(self, training: TrainingNetworks, run: Run) -> Samples:
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         """Return ``config.sampling.samples`` new networks."""
 
-    def fit(self, training: TrainingNetworks, run: Run) -> pd.DataFrame:
+    def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
         """Fit the model.
 
         Returns
@@ -202,7 +202,7 @@ class Generator(ABC, Generic[Config]):
         with replacing(path) as partial:
             save_file(state, partial, metadata={"sha256": _digest(state)})
 
-    def load(self, path: Path, run: Run) -> None:
+    def load(self, path: Path, tools: Tools) -> None:
         """Read what `save` wrote.
 
         Raises

@@ -9,7 +9,7 @@ from dwf_steps.config.generators.flow import FlowConfig, VelocityConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.graph import MovedNetwork
 from dwf_steps.flow.training import train_flow
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.flow import FlowModel, Latents, geodesics_of, sample_flow, source_of
 from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.generators.samples import Samples
@@ -20,7 +20,7 @@ class Flow(Generator[FlowConfig]):
 
     model: FlowModel
 
-    def fit(self, training: TrainingNetworks, run: Run) -> pd.DataFrame:
+    def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
         basis, matrix = training.basis, training.matrix
         by_unit = not isinstance(self.config.velocity, VelocityConfig)
         canonical = self.config.geometry != "euclidean"
@@ -29,8 +29,8 @@ class Flow(Generator[FlowConfig]):
         flow = train_flow(
             latents.points,
             self.config,
-            run.device,
-            run.checkpoint,
+            tools.device,
+            tools.checkpoint,
             latents.network,
             source,
             geodesics_of(latents.form, self.config),
@@ -45,18 +45,18 @@ class Flow(Generator[FlowConfig]):
     def save(self, path: Path) -> None:
         self.model.save(path, self.config.velocity, self._network)
 
-    def load(self, path: Path, run: Run) -> None:
-        self.model = FlowModel.load(path, run.device)
+    def load(self, path: Path, tools: Tools) -> None:
+        self.model = FlowModel.load(path, tools.device)
 
-    def sample(self, training: TrainingNetworks, run: Run) -> Samples:
-        basis, device, steer = training.basis, run.device, None
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
+        basis, device, steer = training.basis, tools.device, None
         if guidance := self.config.sampling.guidance:
             matrix = training.matrix
             steer = partial(
                 GuidedField,
                 network=MovedNetwork.of(matrix.layout, matrix.architecture),
                 decode=decoder_of(self.model, basis, matrix, device),
-                train=Split.load(run.data, "train"),
+                train=Split.load(tools.data, "train"),
                 guidance=guidance,
                 seed=self.config.sampling.seed,
             )

@@ -1,7 +1,7 @@
 """A kernel density in the subspace."""
 
 from dwf_steps.config.generators.kernel_density import KernelDensityConfig
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.mixtures import like_covariance, one_hot
 from dwf_steps.generators.samples import Samples
 
@@ -13,7 +13,7 @@ class KernelDensity(Generator[KernelDensityConfig]):
     `scipy.stats.gaussian_kde` the samples' covariance exceeds the training networks' by a factor 1 + h^2.
     """
 
-    def sample(self, training: TrainingNetworks, run: Run) -> Samples:
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         basis, k, draws, h = training.basis, self.config.sampling.samples, self.draws(), self.config.bandwidth
         n = basis.n_training
         chosen = basis.points(one_hot(draws.integers(n, size=k), n))

@@ -11,7 +11,7 @@ import torch
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
-from dwf_steps.generators.base import Config, Run
+from dwf_steps.generators.base import Config, Tools
 from dwf_steps.runtime.errors import InputError
 
 
@@ -27,7 +27,7 @@ class Request:
         The networks, each with a seed that none of the zoo has.
     training
         The zoo's training; None where the zoo was imported.
-    run
+    tools
         Device, checkpoint, and the data where the settings' ``reads_data`` is true.
     cost
         Where the settings' ``cost_matched`` names a generator: the share of the zoo's training of a network
@@ -39,14 +39,14 @@ class Request:
     architecture: Architecture
     plans: Sequence[NetworkPlan]
     training: TrainingConfig | None
-    run: Run
+    tools: Tools
     cost: float | None = None
     epochs: float | None = None
 
     @cached_property
     def dataset(self) -> Dataset:
         """The zoo's data."""
-        return Dataset.load(self.run.data)
+        return Dataset.load(self.tools.data)
 
     @property
     def whole_training(self) -> TrainingConfig:

@@ -23,8 +23,8 @@ class Retrained(NetworkMaker[RetrainedConfig]):
             request.dataset,
             list(request.plans),
             training,
-            request.run.device,
-            request.run.checkpoint,
+            request.tools.device,
+            request.tools.checkpoint,
             steps,
         )
         return MadeNetworks(trained.networks, steps)

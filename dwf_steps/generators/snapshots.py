@@ -22,7 +22,7 @@ class Snapshots(NetworkMaker[SnapshotsConfig]):
             request.dataset,
             list(request.plans[:1]),
             training,
-            request.run.device,
+            request.tools.device,
             steps=keep[-1],
             keep=keep,
         )

@@ -11,7 +11,7 @@ from scipy import stats
 
 from dwf_steps.config.generators import AnyGenerator, generator_kinds
 from dwf_steps.config.generators.base import GeneratorConfig
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.generators.samples import Samples
@@ -38,7 +38,7 @@ def control(kind: str, samples: int = 50, seed: int = 0, **settings: float) -> G
 
 
 def drawn(config: GeneratorConfig, basis: Basis) -> Samples:
-    return implementation_of(config, Generator).sample(TrainingNetworks(basis), Run())
+    return implementation_of(config, Generator).sample(TrainingNetworks(basis), Tools())
 
 
 def decoded(samples: Samples, matrix: WeightMatrix) -> np.ndarray:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from dwf_steps.config.generators import AnyGenerator, generator_kinds
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.generators.gaussian import GaussianConfig
-from dwf_steps.generators.base import Generator, Run, TrainingNetworks
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.network_maker import NetworkMaker
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.generators.samples import Samples
@@ -80,7 +80,7 @@ def test_what_is_fitted_does_not_depend_on_sampling_and_analyses() -> None:
 class Remembered(Generator[GaussianConfig]):
     """Keeps the mean of what it was fitted to."""
 
-    def fit(self, training: TrainingNetworks, run: Run) -> pd.DataFrame:
+    def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
         self.mean = training.points.mean(axis=0)
         return pd.DataFrame([{"step": 1, "train": 0.0, "validation": np.nan}])
 
@@ -90,7 +90,7 @@ class Remembered(Generator[GaussianConfig]):
     def load_state(self, state: Any) -> None:
         self.mean, self.transposed = state["mean"], state["transposed"]
 
-    def sample(self, training: TrainingNetworks, run: Run) -> Samples:
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         return training.samples_at(np.tile(self.mean, (2, 1)))
 
 
@@ -121,16 +121,16 @@ def test_a_generator_may_ask_what_its_training_networks_are(tmp_path: Path) -> N
     with pytest.raises(InputError, match="--weights is missing"):
         _ = TrainingNetworks(training.basis).layout
     with pytest.raises(InputError, match="--data is missing"):
-        _ = Run().data
+        _ = Tools().data
 
 
 def test_a_model_is_read_as_it_was_written_and_damage_is_found(tmp_path: Path) -> None:
     training, _ = training_of(tmp_path / "weights.zarr", None)
     fitted, loaded = (Remembered(GaussianConfig(kind="gaussian")) for _ in range(2))
-    fitted.fit(training, Run())
+    fitted.fit(training, Tools())
     path = tmp_path / "model.safetensors"
     fitted.save(path)
-    loaded.load(path, Run())
+    loaded.load(path, Tools())
     np.testing.assert_array_equal(loaded.mean, fitted.mean)
     np.testing.assert_array_equal(loaded.transposed, [[0, 3], [1, 4], [2, 5]])
     content = bytearray(path.read_bytes())
@@ -138,4 +138,4 @@ def test_a_model_is_read_as_it_was_written_and_damage_is_found(tmp_path: Path) -
     for damaged in (bytes(content), bytes(content[:-5]), b""):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=r"model.safetensors: not the model that was written"):
-            loaded.load(path, Run())
+            loaded.load(path, Tools())

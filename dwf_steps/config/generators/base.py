@@ -179,13 +179,13 @@ class GeneratorConfig(Section):
         return self.without(*self.analyses)
 
     @planning
-    def zoo_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
         """Yield a line for everything that does not fit between these settings, found at the key ``where``,
         and a zoo."""
         yield from ()
 
     @planning
-    def subspace_problems(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
         """Yield a line for everything that does not fit between these settings and a subspace."""
         yield from ()
 

@@ -291,7 +291,7 @@ class FlowConfig(GeneratorConfig):
         return self
 
     @planning
-    def zoo_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
         architecture = config.zoos[zoo].architecture
         yield from self._guidance_problems(where, zoo, config)
         if self.geometry != "euclidean" and "rescaling_spec" not in architecture.symmetries:
@@ -366,7 +366,7 @@ class FlowConfig(GeneratorConfig):
                 )
 
     @planning
-    def subspace_problems(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
         step_by_step = self.geometry == "geometric" or self.prediction == "endpoint"
         if step_by_step and self.sampling.solver != "euler":
             yield (

@@ -24,7 +24,7 @@ class HeldOutConfig(GeneratorConfig):
     """Marks the generator as this control."""
 
     @planning
-    def zoo_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
         if self.sampling.samples > n_held_out(config.zoos[zoo]):
             yield (
                 f"{where}.sampling.samples: found {self.sampling.samples}, but zoo {zoo!r} holds out "

@@ -30,7 +30,7 @@ class RandomInitConfig(GeneratorConfig):
         return (self.initialisation,)
 
     @planning
-    def zoo_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
         architecture = config.zoos[zoo].architecture
         if self.initialisation != "default" and not isinstance(architecture, MLPConfig):
             yield (

@@ -24,7 +24,7 @@ class RetrainingConfig(GeneratorConfig):
         return True
 
     @planning
-    def zoo_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
         if isinstance(config.zoos[zoo], ImportedZoo):
             name = where.rpartition(".")[2]
             yield f"{where}: zoo {zoo!r} was imported: it has no training to repeat; leave {name} out"
@@ -55,8 +55,8 @@ class RetrainedConfig(RetrainingConfig):
         return self
 
     @planning
-    def zoo_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        yield from super().zoo_problems(where, zoo, config)
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        yield from super().problems_with_zoo(where, zoo, config)
         choices = [name for name, other in config.generators.items() if other.makes == "samples"]
         if self.equal_cost_to is not None and self.equal_cost_to not in choices:
             yield (

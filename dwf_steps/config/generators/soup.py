@@ -26,7 +26,7 @@ class SoupConfig(GeneratorConfig):
     """Networks that are averaged."""
 
     @planning
-    def zoo_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
         if self.networks > n_training(config.zoos[zoo]):
             yield (
                 f"{where}.networks: found {self.networks}, but zoo {zoo!r} has "

@@ -49,9 +49,11 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
             yield from subspace_problems(config, zoo, subspace)
     for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
         if buildable[zoo]:
-            yield from config.generators[generator].zoo_problems(f"generators.{generator}", zoo, config)
+            yield from config.generators[generator].problems_with_zoo(f"generators.{generator}", zoo, config)
     for subspace, generator in dict.fromkeys((cell.subspace, cell.generator) for cell in cells):
-        yield from config.generators[generator].subspace_problems(f"generators.{generator}", subspace, config)
+        yield from config.generators[generator].problems_with_subspace(
+            f"generators.{generator}", subspace, config
+        )
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
