@@ -16,7 +16,7 @@ include: "rules/recalibrate.smk"
 include: "rules/score.smk"
 include: "rules/evaluate.smk"
 include: "rules/transfer.smk"
-include: "rules/flow_uses.smk"
+include: "rules/flow_analysis.smk"
 include: "rules/export.smk"
 include: "rules/collect.smk"
 

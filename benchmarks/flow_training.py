@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import yaml
 
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.training import fit_velocity
 
 PUBLISHED_STEPS, PUBLISHED_BATCH = 30_000, 8

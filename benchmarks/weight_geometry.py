@@ -13,7 +13,7 @@ from torch import nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.fields import VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.path import probability_path

@@ -1,18 +1,16 @@
-"""Generators: flows are trained and integrated, controls are drawn; all are decoded alike."""
+"""Generators: fitted where they have a model, sampled, and decoded; or networks are made without the zoo."""
 
-from dwf_steps.pipeline.paths import filled
-from dwf_steps.pipeline.settings.generate import Decode, SampleControl, SampleFlow, TrainControl, TrainFlow
+from dwf_steps.pipeline.settings.generate import Decode, FitGenerator, MakeNetworks, SampleGenerator
 
-zoo_costs = PATHS.zoo_costs
-matched_zoo = PATHS.matched_zoo
-train_flow = RUN.step(TrainFlow)
-sample_flow = RUN.step(SampleFlow)
-sample_control = RUN.step(SampleControl)
-train_control = RUN.step(TrainControl)
+cost_matched_benchmarks = PATHS.zoo_costs
+cost_matched_zoo = PATHS.matched_zoo
+fit_generator = RUN.step(FitGenerator)
+sample_generator = RUN.step(SampleGenerator)
+make_networks = RUN.step(MakeNetworks)
 decode = RUN.step(Decode)
 
 
-rule train_flow:
+rule fit_generator:
     input:
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
         weights="results/{zoo}/{canon}/weights.zarr",
@@ -20,107 +18,83 @@ rule train_flow:
         model="results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors",
         losses="results/{zoo}/{canon}/{subspace}/{generator}/training.csv",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/train_flow.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/fit_generator.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_flow.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/fit_generator.tsv"
     wildcard_constraints:
         generator=one_of(EXPERIMENT.fitted_by.values()),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=train_flow.mem_mb,
-        runtime=train_flow.runtime,
-        gpu=train_flow.gpu,
+        mem_mb=fit_generator.mem_mb,
+        runtime=fit_generator.runtime,
+        gpu=fit_generator.gpu,
     params:
-        settings=train_flow.settings,
-        code=train_flow.code,
+        settings=fit_generator.settings,
+        code=fit_generator.fit_code,
     shell:
-        "python -m dwf_steps.train_flow --settings {params.settings:q} --code {params.code}"
+        "python -m dwf_steps.fit_generator --settings {params.settings:q} --code {params.code}"
         " --basis {input.basis} --weights {input.weights} --output {output.model} --losses {output.losses}"
         " > {log} 2>&1"
 
 
-rule sample_flow:
+rule sample_generator:
     input:
         model=PATHS.model,
         basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-        weights=PATHS.if_guided(filled("results/{zoo}/{canon}/weights.zarr")),
-        data=PATHS.if_guided(PATHS.steering_data),
+        weights=PATHS.weights_if_read,
+        data=PATHS.data_if_read,
     output:
         "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample_generator.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample_generator.tsv"
     wildcard_constraints:
-        generator=one_of(EXPERIMENT.flows),
+        generator=one_of(EXPERIMENT.sampled),
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=sample_flow.mem_mb,
-        runtime=sample_flow.runtime,
-        gpu=sample_flow.gpu,
+        mem_mb=sample_generator.mem_mb,
+        runtime=sample_generator.runtime,
+        gpu=sample_generator.gpu,
     params:
-        settings=sample_flow.settings,
-        code=sample_flow.code,
+        settings=sample_generator.settings,
+        code=sample_generator.sampling_code,
     shell:
-        "python -m dwf_steps.sample_flow --settings {params.settings:q} --model {input.model}"
+        "python -m dwf_steps.sample_generator --settings {params.settings:q} --model {input.model}"
         " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output} > {log} 2>&1"
 
 
-rule sample_control:
+rule make_networks:
     input:
-        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-    output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
-    log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample.log",
-    benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample.tsv"
-    wildcard_constraints:
-        generator=one_of(EXPERIMENT.drawn_controls),
-    conda:
-        "../envs/environment.yaml"
-    resources:
-        mem_mb=sample_control.mem_mb,
-        runtime=sample_control.runtime,
-    params:
-        settings=sample_control.settings,
-        code=sample_control.code,
-    shell:
-        "python -m dwf_steps.sample_control --settings {params.settings:q} --basis {input.basis}"
-        " --output {output} > {log} 2>&1"
-
-
-rule train_control:
-    input:
-        data="results/{zoo}/data.npz",
+        data=PATHS.data_if_read,
         generating=PATHS.generator_costs,
-        training=zoo_costs,
-        zoo=matched_zoo,
+        training=cost_matched_benchmarks,
+        zoo=cost_matched_zoo,
     output:
         networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/train_control-{shard}.log",
+        "results/logs/{zoo}/{canon}/{subspace}/{generator}/make_networks-{shard}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/train_control-{shard}.tsv"
+        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/make_networks-{shard}.tsv"
     wildcard_constraints:
-        generator=one_of(EXPERIMENT.trained_controls),
+        generator=one_of(EXPERIMENT.made),
     conda:
         "../envs/environment.yaml"
-    threads: train_control.threads
+    threads: make_networks.threads
     resources:
-        mem_mb=train_control.mem_mb,
-        runtime=train_control.runtime,
-        gpu=train_control.gpu,
+        mem_mb=make_networks.mem_mb,
+        runtime=make_networks.runtime,
+        gpu=make_networks.gpu,
     params:
-        settings=train_control.settings,
-        training=zoo_costs.argument,
-        zoo=matched_zoo.argument,
-        code=train_control.code,
+        settings=make_networks.settings,
+        training=cost_matched_benchmarks.argument,
+        zoo=cost_matched_zoo.argument,
+        code=make_networks.sampling_code,
     shell:
-        "python -m dwf_steps.train_control --settings {params.settings:q} --code {params.code}"
+        "python -m dwf_steps.make_networks --settings {params.settings:q} --code {params.code}"
         " --data {input.data} --generating {input.generating} --training {params.training:q} --zoo {params.zoo:q}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 

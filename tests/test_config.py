@@ -53,7 +53,7 @@ def test_every_shipped_configuration_is_valid(
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             pd.DataFrame({"img": [b""], "label": [0]}).to_parquet(tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    assert load_config(config).flows()
+    assert load_config(config).fitted_by()
 
 
 def test_five_initialisations_share_a_hundred_seeds_equally() -> None:
@@ -238,11 +238,11 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ["generators.noise.networks: found 101, but zoo 'iris' has 100 training networks"],
     ),
     "a cost to equal that nobody has": (
-        lambda c: c["generators"].update(noise={"kind": "trained", "equal_cost_to": "flow"}),
+        lambda c: c["generators"].update(noise={"kind": "retrained", "equal_cost_to": "flow"}),
         ["generators.noise.equal_cost_to: 'flow' is no generator with a cost", "flow_narrow, flow_matched"],
     ),
     "two lengths of training": (
-        lambda c: c["generators"].update(noise={"kind": "trained", "equal_cost_to": "x", "epochs": 1}),
+        lambda c: c["generators"].update(noise={"kind": "retrained", "equal_cost_to": "x", "epochs": 1}),
         ["generators.noise: give either 'epochs' or 'equal_cost_to'"],
     ),
     "a sweep of nothing": (

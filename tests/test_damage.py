@@ -22,7 +22,11 @@ DAMAGE = {
     "results/micro/outputs/shard-1.npz": (
         *("evaluate_zoo", f"{CELL}/zoo_metrics/none/metrics.csv", "score_zoo"),
     ),
-    f"{CELL}/pca_4/flow/model.safetensors": ("sample_flow", f"{CELL}/pca_4/flow/latents.npz", "train_flow"),
+    f"{CELL}/pca_4/flow/model.safetensors": (
+        "sample_generator",
+        f"{CELL}/pca_4/flow/latents.npz",
+        "fit_generator",
+    ),
     f"{CELL}/gram/part-0.npz": ("solve_basis", f"{CELL}/pca_4/basis.npz", "accumulate_gram"),
     f"{CELL}/weights.zarr/c/0/0": ("accumulate_gram", f"{CELL}/gram/part-1.npz", "stack_weights"),
     f"{CELL}/aligned/shard-1/seed-7.safetensors": (

@@ -12,6 +12,8 @@ from checkout import TARGETS
 from snakemake.utils import update_config
 
 from dwf_steps.cli.reference import CHAPTERS, json_schema, reference_page
+from dwf_steps.config.generators import generator_kinds
+from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.section import Section
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
@@ -95,7 +97,9 @@ def sections(kind: type[Section]) -> set[type[Section]]:
         annotations = [field.annotation for field in section.model_fields.values()]
         while annotations:
             annotation = annotations.pop()
-            if isinstance(annotation, type) and issubclass(annotation, Section):
+            if annotation is GeneratorConfig:
+                annotations += generator_kinds().values()
+            elif isinstance(annotation, type) and issubclass(annotation, Section):
                 waiting.append(annotation)
             annotations += get_args(annotation)
     return found

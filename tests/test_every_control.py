@@ -22,7 +22,7 @@ CONTROLS = {
     "copy": {"sampling": {"samples": 8}},
     "held_out": {"sampling": {"samples": 2}},
     "random_init": {},
-    "trained": {"equal_cost_to": "gaussian"},
+    "retrained": {"equal_cost_to": "gaussian"},
     "snapshots": {},
 }
 GEOMETRIES = ("normalized", "geometric", "guided")
@@ -107,7 +107,7 @@ def test_recalibrated_networks_differ_from_the_generated_ones_in_what_was_repair
 
 
 def test_a_control_at_equal_cost_was_trained_for_fewer_steps_than_the_zoo(run: Checkout) -> None:
-    steps = Manifest.read(run.folder / f"{CELL}/trained/networks/shard-0.json").facts["steps"]
+    steps = Manifest.read(run.folder / f"{CELL}/retrained/networks/shard-0.json").facts["steps"]
     assert 1 <= steps <= 8 * 7
 
 

@@ -1,5 +1,6 @@
 """Killed runs continue: no work repeated, same results as an undisturbed run."""
 
+import json
 import re
 import subprocess
 import sys
@@ -20,11 +21,14 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], se
         time.sleep(0.01)
 
 
+SLOW_FLOW = {"kind": "flow", "training": {"steps": 1500}, "velocity": {"width": 32}}
+
+
 def flow_command(finished: Checkout, output: Path) -> list[str]:
     canon = finished.folder / "results/micro/none"
     return [
-        *(sys.executable, "-m", "dwf_steps.train_flow"),
-        *("--settings", '{"flow": {"kind": "flow", "training": {"steps": 1500}, "velocity": {"width": 32}}}'),
+        *(sys.executable, "-m", "dwf_steps.fit_generator"),
+        *("--settings", json.dumps({"generator": SLOW_FLOW})),
         *("--basis", str(canon / "pca_4/basis.npz"), "--weights", str(canon / "weights.zarr")),
         *("--output", str(output / "model.safetensors"), "--losses", str(output / "training.csv")),
         *("--checkpoint-seconds", "0.1"),
@@ -77,7 +81,7 @@ STAGES = {
     "zoo training": "micro/train_zoo-1.log",
     "alignment": "micro/git_rebasin/canonicalize-1.log",
     "Gram accumulation": "micro/git_rebasin/accumulate_gram-1.log",
-    "flow training": "micro/git_rebasin/pca_4/flow/train_flow.log",
+    "flow training": "micro/git_rebasin/pca_4/flow/fit_generator.log",
 }
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generator import FlowConfig, VelocityConfig
+from dwf_steps.config.generators.flow import FlowConfig, VelocityConfig
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, source_of
 from dwf_steps.likelihood import Likelihood, likelihood

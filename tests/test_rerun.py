@@ -11,7 +11,7 @@ from checkout import Checkout, changed_config
 AFTER_FLOW = {"decode", "score", "evaluate", "tabulate", "plot"}
 ROWS = {
     *("stack_weights", "accumulate_gram", "solve_basis", "evaluate_zoo"),
-    *("train_flow", "sample_flow", "sample_control", *AFTER_FLOW),
+    *("fit_generator", "sample_generator", *AFTER_FLOW),
 }
 AFTER_ZOO = {"score_zoo", "choose_reference", "canonicalize", "gather_alignment", *ROWS}
 
@@ -39,23 +39,23 @@ def zoo(config: dict[str, Any]) -> dict[str, Any]:
 CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     "flow width": (
         lambda config: flow(config)["velocity"].update(width=24),
-        {"train_flow", "sample_flow", *AFTER_FLOW},
+        {"fit_generator", "sample_generator", *AFTER_FLOW},
     ),
     "number of samples": (
         lambda config: flow(config)["sampling"].update(samples=7),
-        {"sample_flow", *AFTER_FLOW},
+        {"sample_generator", *AFTER_FLOW},
     ),
     "solver": (
         lambda config: flow(config)["sampling"].update(solver="euler"),
-        {"sample_flow", *AFTER_FLOW},
+        {"sample_generator", *AFTER_FLOW},
     ),
     "a control's setting": (
         lambda config: config["generators"]["noise"].update(std=0.3),
-        {"sample_control", *AFTER_FLOW},
+        {"sample_generator", *AFTER_FLOW},
     ),
     "components": (
         lambda config: config["subspaces"]["pca_4"].update(components=3),
-        {"solve_basis", "train_flow", "sample_flow", "sample_control", *AFTER_FLOW},
+        {"solve_basis", "fit_generator", "sample_generator", *AFTER_FLOW},
     ),
     "epochs": (lambda config: zoo(config)["training"].update(epochs=9), {"train_zoo", *AFTER_ZOO}),
     "jobs of the Gram matrix": (
@@ -65,7 +65,7 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     "jobs of decoding": (lambda config: zoo(config)["matrix"].update(decode_jobs=2), AFTER_FLOW),
     "the solver of a subspace": (
         lambda config: config["subspaces"]["pca_4"].update(solver="randomized"),
-        {"solve_basis", "train_flow", "sample_flow", "sample_control", *AFTER_FLOW},
+        {"solve_basis", "fit_generator", "sample_generator", *AFTER_FLOW},
     ),
     "precision of the matrix": (lambda config: zoo(config)["matrix"].update(dtype="float16"), ROWS),
     "networks held out": (lambda config: zoo(config).update(held_out=3), ROWS),
@@ -122,7 +122,7 @@ CODE_CASES = {
         "dwf_steps/flow/path.py",
         "    return x1 - x0",
         "    return 2 * (x1 - x0)",
-        {"train_flow", "sample_flow", *AFTER_FLOW},
+        {"fit_generator", "sample_generator", *AFTER_FLOW},
     ),
     "the novelty metric": (
         "dwf_steps/metrics/novelty.py",

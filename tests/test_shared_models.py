@@ -39,7 +39,7 @@ def test_a_sweep_over_sampling_trains_once(new_checkout: Callable[[], Checkout])
     checkout = Checkout(checkout.folder, config)
     checkout.write_config()
     jobs = executed(checkout.snakemake("all"))
-    assert (jobs["train_flow"], jobs["sample_flow"]) == (1, 3)
+    assert (jobs["fit_generator"], jobs["sample_generator"]) == (1, 3)
     sweep = pd.read_csv(checkout.folder / "results/tables/sweep_flow.csv")
     assert list(sweep["sampling.solver"]) == ["euler", "rk4", "dopri5"]
     assert list(sweep.evaluations[:2]) == [10, 40]

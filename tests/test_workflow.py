@@ -124,7 +124,7 @@ def test_timing_covers_every_stage(finished: Checkout) -> None:
     frame = table(finished, "timing")
     assert set(frame.stage) == {
         *("train_zoo", "canonicalize", "stack_weights", "accumulate_gram", "solve_basis"),
-        *("train_flow", "sample", "decode", "score", "evaluate"),
+        *("fit_generator", "sample_generator", "decode", "score", "evaluate"),
     }
     assert (frame.seconds > 0).all()
     zoo = frame[frame.stage == "train_zoo"].iloc[0]

@@ -2,14 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from dwf_steps.config import (
     canonicalization,
-    controls,
     dataset,
     evaluation,
-    generator,
     matrix,
     recalibration,
     subspace,
@@ -17,9 +15,28 @@ from dwf_steps.config import (
     zoo,
 )
 from dwf_steps.config.architectures import bert, images, mlp, module
+from dwf_steps.config.generators import generator_kinds
+from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Experiment, WorkflowConfig
 from dwf_steps.storage.atomic import replacing
+
+
+def sections(*models: type[Section]) -> list[type[Section]]:
+    """Return these sections of a configuration and all that they hold, each once, the outer ones first."""
+    found: dict[type[Section], None] = {}
+    for model in models:
+        found |= dict.fromkeys([model])
+        held = [field.annotation for field in model.model_fields.values()]
+        while held:
+            annotation = held.pop(0)
+            if annotation is GeneratorConfig:
+                held += generator_kinds().values()
+            elif isinstance(annotation, type) and issubclass(annotation, Section):
+                found |= dict.fromkeys(sections(annotation))
+            held += get_args(annotation)
+    return list(found)
+
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHAPTERS: dict[str, list[type[Section]]] = {
@@ -46,29 +63,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         canonicalization.Normalized,
     ],
     "`subspaces`": [subspace.DualPCA, subspace.IncrementalPCA, subspace.NoSubspace],
-    "`generators`": [
-        generator.FlowConfig,
-        generator.VelocityConfig,
-        generator.UnitTransformerConfig,
-        generator.RelationalTransformerConfig,
-        generator.TimeDistribution,
-        generator.FlowTraining,
-        generator.FlowSampling,
-        generator.Guidance,
-        generator.Likelihood,
-        controls.GaussianConfig,
-        controls.KernelDensityConfig,
-        controls.ParameterGaussianConfig,
-        controls.NoiseConfig,
-        controls.InterpolationConfig,
-        controls.SoupConfig,
-        controls.CopyConfig,
-        controls.HeldOutConfig,
-        controls.RandomInitConfig,
-        controls.TrainedConfig,
-        controls.SnapshotsConfig,
-        controls.Draws,
-    ],
+    "`generators`": sections(*generator_kinds().values()),
     "`recalibrations`": [
         recalibration.LastLayer,
         recalibration.Repair,

@@ -1,12 +1,14 @@
 """What every section of the configuration shares."""
 
 import difflib
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 NAME_PATTERN = r"^[a-z0-9_]+$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Section(BaseModel):
@@ -50,3 +52,11 @@ def expand_methods(value: Any) -> Any:
     if isinstance(value, list):
         return [{"method": item} if isinstance(item, str) else item for item in value if item != "none"]
     return value
+
+
+def planning(function: Function) -> Function:
+    """Mark what only plans a run, a check or an estimate: no step may call it.
+
+    A step's fingerprint leaves it out, so that a changed message reruns nothing.
+    """
+    return function

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PrivateAttr
 from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.dataset import BuiltInName, DatasetConfig, OwnFiles
 from dwf_steps.config.evaluation import EvaluationConfig
-from dwf_steps.config.generator import AFTER_FITTING, FlowConfig, GeneratorConfig
+from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Name, Section
 from dwf_steps.config.subspace import SubspaceConfig
@@ -80,7 +80,7 @@ class WorkflowConfig(Section):
     """Ways of removing symmetries: a list of methods applied in order; `[]` leaves the networks alone."""
     subspaces: dict[Name, SubspaceConfig]
     """Ways of reducing the weight matrix."""
-    generators: dict[Name, GeneratorConfig]
+    generators: dict[Name, AnyGenerator]
     """Flows and controls."""
     recalibrations: dict[Name, Recalibration] = Field(default={"none": []})
     """Ways of repairing generated networks on training examples: a list of methods applied in order; `[]`
@@ -120,18 +120,12 @@ class WorkflowConfig(Section):
         return list(dict.fromkeys(asked))
 
     def fitted_by(self) -> dict[str, str]:
-        """Return for each flow the first one that is fitted alike: flows that differ in their sampling share
-        one model."""
+        """Return for each generator with a model the first one that is fitted alike: those that differ in
+        their sampling share one model."""
         first: dict[str, str] = {}
-        training = {
-            name: flow.model_dump_json(exclude=set(AFTER_FITTING)) for name, flow in self.flows().items()
+        settings = {
+            name: generator.as_fitted().model_dump_json()
+            for name, generator in self.generators.items()
+            if generator.fitted
         }
-        return {name: first.setdefault(settings, name) for name, settings in training.items()}
-
-    def flows(self) -> dict[str, FlowConfig]:
-        """Return the generators that are flows."""
-        return {name: g for name, g in self.generators.items() if isinstance(g, FlowConfig)}
-
-    def flows_with(self, use: str) -> list[str]:
-        """Return the flows that something is asked of beside samples: "likelihood" or "other_widths"."""
-        return [name for name, flow in self.flows().items() if getattr(flow, use)]
+        return {name: first.setdefault(fit, name) for name, fit in settings.items()}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dwf_steps.config.generator import Likelihood
+from dwf_steps.config.generators.flow import Likelihood
 from dwf_steps.flow.fields import LAST, VelocityField
 from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.runtime.progress import Progress

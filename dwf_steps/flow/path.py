@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dwf_steps.config.generator import TimeDistribution
+from dwf_steps.config.generators.flow import TimeDistribution
 from dwf_steps.geometry.manifold import Manifold
 
 

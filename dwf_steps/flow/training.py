@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import Batch, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.generator import AnyVelocity, FlowConfig
+from dwf_steps.config.generators.flow import AnyVelocity, FlowConfig
 from dwf_steps.flow.fields import Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.solve import integrate

@@ -3,20 +3,17 @@ on."""
 
 from __future__ import annotations
 
-import inspect
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import reference_of, until_barycentre
-from dwf_steps.config.controls import FRESH
-from dwf_steps.config.generator import FlowConfig, GeneratorConfig
+from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.workflow import Cell, WorkflowConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, network_names, reference_name, trajectory_names
 from dwf_steps.pipeline.fingerprint import file_fingerprint
 from dwf_steps.pipeline.sizes import examples_of
-from dwf_steps.runtime.plugins import find_callable
 
 Names = Any
 """The wildcards of a job, or a `Cell`: which zoo, canonicalization, ... by attributes ``zoo``, ``canon``,
@@ -52,24 +49,24 @@ class Experiment:
         return [name for name in self.config.zoos if name not in self.imported_zoos]
 
     @cached_property
-    def flows(self) -> list[str]:
-        return list(self.fitted_by)
-
-    @cached_property
-    def drawn_controls(self) -> list[str]:
-        """Controls that follow from the training networks' weights."""
-        kinds = {name: generator.kind for name, generator in self.config.generators.items()}
-        return [name for name, kind in kinds.items() if kind not in ("flow", *FRESH)]
-
-    @cached_property
     def sampled(self) -> list[str]:
         """Generators whose samples are decoded."""
-        return [*self.flows, *self.drawn_controls]
+        return [name for name, generator in self.config.generators.items() if generator.makes == "samples"]
 
     @cached_property
-    def trained_controls(self) -> list[str]:
-        """Controls that make whole networks without the zoo."""
+    def made(self) -> list[str]:
+        """Generators that make whole networks without the zoo."""
         return [name for name in self.config.generators if name not in self.sampled]
+
+    @cached_property
+    def with_likelihood(self) -> list[str]:
+        """Generators whose networks' log-densities are asked for."""
+        return [name for name, generator in self.config.generators.items() if generator.has_likelihood]
+
+    @cached_property
+    def with_other_widths(self) -> list[str]:
+        """Generators of which networks of other widths are asked for."""
+        return [name for name, generator in self.config.generators.items() if generator.other_sizes]
 
     @cached_property
     def to_barycentre(self) -> list[str]:
@@ -87,11 +84,6 @@ class Experiment:
     def generator(self, names: Names) -> GeneratorConfig:
         return self.config.generators[names.generator]
 
-    def flow(self, names: Names) -> FlowConfig:
-        flow = self.generator(names)
-        assert isinstance(flow, FlowConfig)
-        return flow
-
     def architecture(self, names: Names) -> ArchitectureConfig:
         """Return a zoo's architecture, with a digest of its code where that is the user's own."""
         architecture = self.zoo(names).architecture
@@ -99,27 +91,10 @@ class Experiment:
             return architecture.model_copy(update={"code": file_fingerprint(architecture.source_file)})
         return architecture
 
-    def sampled_flow(self, names: Names) -> FlowConfig:
-        """Return a flow as it is sampled, with a digest of its objective's code where that is the user's
-        own."""
-        flow = self.flow(names).model_copy(update={"likelihood": None, "other_widths": []})
-        guidance = flow.sampling.guidance
-        if guidance is None or guidance.objective is None:
-            return flow
-        key = f"generators.{names.generator}.sampling.guidance.objective"
-        code = file_fingerprint(Path(inspect.getfile(find_callable(guidance.objective, key))))
-        guidance = guidance.model_copy(update={"code": code})
-        return flow.model_copy(update={"sampling": flow.sampling.model_copy(update={"guidance": guidance})})
-
     def reference(self, names: Names) -> str:
         """Return the name of the network that a canonicalization aligns to, or `medoid`."""
         methods = self.config.canonicalizations[names.canon]
         return reference_name(self.zoo(names), reference_of(methods))
-
-    def cost_matched(self, names: Names) -> str | None:
-        """Return the generator whose cost a control equals, if it is such a control."""
-        matched: str | None = getattr(self.generator(names), "equal_cost_to", None)
-        return matched
 
     def network_names(self, zoo: str) -> list[str]:
         """Return the names of a zoo's networks, in row order."""
@@ -174,11 +149,8 @@ class Experiment:
         return range(first, min(first + zoo.shard_size, self.n_networks(names.zoo)))
 
     def n_generated_shards(self, names: Names) -> int:
-        """Return the number of jobs over which a generator's samples are divided when they are made.
-
-        Snapshots of one training are made by one job.
-        """
+        """Return the number of jobs over which a generator's samples are divided when they are made."""
         generator = self.generator(names)
-        if generator.kind == "snapshots":
+        if generator.in_one_job:
             return 1
         return min(self.zoo(names).matrix.decode_jobs, generator.sampling.samples)

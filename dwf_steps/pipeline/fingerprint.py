@@ -2,11 +2,12 @@
 
 Snakemake reruns a job when its ``params`` change. Each rule therefore carries the fingerprint of its
 step: a changed formula anywhere in the step's imports from this package reruns the stage, a changed
-comment does not.
+comment does not. Steps that import by name what they are told of add the fingerprint of that.
 """
 
 import ast
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,28 +16,36 @@ PACKAGE = "dwf_steps"
 WITHOUT_EFFECT = frozenset({"dwf_steps.runtime.progress"})
 # Settings travel as params: only what they import of the configuration is code that a step runs.
 PIPELINE = "dwf_steps.pipeline"
+PLANNING = "planning"  # the decorator of `dwf_steps.config.section`
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@cache
-def fingerprint(module: str) -> str:
-    """Return 16 hex digits that identify the code ``module`` imports from this package.
+def fingerprint(*modules: str, files: Sequence[Path] = ()) -> str:
+    """Return 16 hex digits that identify the code that ``modules`` import from this package, and ``files``.
 
     Parameters
     ----------
-    module
-        Dotted name, such as ``dwf_steps.train_zoo``.
+    modules
+        Dotted names, such as ``dwf_steps.train_zoo``.
+    files
+        Code outside of the package.
 
     Raises
     ------
     ModuleNotFoundError
-        If the module is not a file of this package.
+        If a module is not a file of this package.
     """
-    if _file(module) is None:
-        raise ModuleNotFoundError(f"no module {module!r} below {ROOT}")
+    return _fingerprint(modules, tuple(map(file_fingerprint, files)))
+
+
+@cache
+def _fingerprint(modules: tuple[str, ...], others: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(name for name in _closure(module) if not f"{name}.".startswith(f"{PIPELINE}.")):
+    names = set[str]().union(*map(_closure, modules))
+    for name in sorted(name for name in names if not f"{name}.".startswith(f"{PIPELINE}.")):
         digest.update(f"{name}\n{_normalised(name)}\n".encode())
+    for other in others:
+        digest.update(f"{other}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -57,6 +66,8 @@ def _file(module: str) -> Path | None:
 
 def _closure(module: str) -> set[str]:
     """Return the module, its parent packages, and everything of the package that they import."""
+    if _file(module) is None:
+        raise ModuleNotFoundError(f"no module {module!r} below {ROOT}")
     seen: set[str] = set()
     waiting = [module]
     while waiting:
@@ -95,11 +106,16 @@ def _imports(module: str) -> set[str]:
 
 
 class _Strip(ast.NodeTransformer):
-    """Drop what does not run: bare strings (docstrings) and ``if TYPE_CHECKING`` blocks."""
+    """Drop what does not run in a step: bare strings (docstrings), ``if TYPE_CHECKING`` blocks, and functions
+    that only plan a run."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         is_string = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_string else node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
+        plans = any(isinstance(mark, ast.Name) and mark.id == PLANNING for mark in node.decorator_list)
+        return None if plans else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -66,7 +66,7 @@ class Paths:
         return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in chosen))
 
     def fitted(self, pattern: str) -> list[str]:
-        """Return the paths of a pattern over the flows whose models the experiments need, each once."""
+        """Return the paths of a pattern over the generators whose models the experiments need, each once."""
         fitted_by = self.experiment.fitted_by
         cells = [cell for cell in self.experiment.cells if cell.generator in fitted_by]
         models = [cell._replace(generator=fitted_by[cell.generator]) for cell in cells]
@@ -127,17 +127,15 @@ class Paths:
 
     @property
     def likelihoods(self) -> list[str]:
-        flows = self.experiment.config.flows_with("likelihood")
-        return self.requested(f"{GENERATOR}/likelihood.csv", flows)
+        return self.requested(f"{GENERATOR}/likelihood.csv", self.experiment.with_likelihood)
 
     @property
     def other_widths(self) -> list[str]:
-        flows = self.experiment.config.flows_with("other_widths")
-        folders = self.requested(f"{GENERATOR}/other_widths", flows)
+        folders = self.requested(f"{GENERATOR}/other_widths", self.experiment.with_other_widths)
         return [
             f"{path}/{size}.json"
             for path in folders
-            for size in self.experiment.config.flows()[Path(path).parts[-2]].other_sizes
+            for size in self.experiment.config.generators[Path(path).parts[-2]].other_sizes
         ]
 
     @property
@@ -260,26 +258,31 @@ class Paths:
         changed = wildcards.recalibration in self.experiment.recalibrations
         return f"{CELL if changed else GENERATOR}/networks".format(**_mapping(wildcards))
 
-    def model(self, wildcards: Names) -> str:
-        """The model that a flow samples from: that of the first flow that is fitted alike."""
-        names = _mapping(wildcards) | {"generator": self.experiment.fitted_by[wildcards.generator]}
-        return f"{GENERATOR}/model.safetensors".format(**names)
+    def model(self, wildcards: Names) -> list[str]:
+        """The model of a generator that has one: that of the first generator that is fitted alike."""
+        fitted_by = self.experiment.fitted_by
+        if wildcards.generator not in fitted_by:
+            return []
+        names = _mapping(wildcards) | {"generator": fitted_by[wildcards.generator]}
+        return [f"{GENERATOR}/model.safetensors".format(**names)]
 
-    def if_guided(self, path: Callable[[Names], str]) -> Callable[[Names], Any]:
-        """Return an input function for what only flows that are steered by their networks' loss read."""
+    def weights_if_read(self, wildcards: Names) -> list[str]:
+        """The training networks' weights, for a generator that reads them when it is sampled."""
+        reads = self.experiment.generator(wildcards).reads_weights
+        return [f"results/{wildcards.zoo}/{wildcards.canon}/weights.zarr"] if reads else []
 
-        def needed(wildcards: Names) -> Any:
-            return [] if self.experiment.flow(wildcards).sampling.guidance is None else path(wildcards)
+    def data_if_read(self, wildcards: Names) -> list[str]:
+        """The data, for a generator that reads them."""
+        reads = self.experiment.generator(wildcards).reads_data
+        return [self.generator_data(wildcards)] if reads else []
 
-        return needed
-
-    def steering_data(self, wildcards: Names) -> str:
-        """The data whose loss steers a flow, and on which networks of other widths are scored: the zoo's, or
+    def generator_data(self, wildcards: Names) -> str:
+        """The data that a generator reads, and on which networks of other widths are scored: the zoo's, or
         those of a transfer."""
-        guidance = self.experiment.flow(wildcards).sampling.guidance
-        if guidance is None or guidance.transfer is None:
+        transfer = self.experiment.generator(wildcards).data_of
+        if transfer is None:
             return f"results/{wildcards.zoo}/data.npz"
-        return f"results/transfers/{guidance.transfer}/data.npz"
+        return f"results/transfers/{transfer}/data.npz"
 
     @property
     def zoo_outputs(self) -> Numbered:
@@ -312,7 +315,7 @@ class Paths:
         return Numbered(filled("results/{zoo}/zoo/shard-*.json"), self._matched_shards)
 
     def _matched_shards(self, wildcards: Names) -> int:
-        matched = self.experiment.cost_matched(wildcards)
+        matched = self.experiment.generator(wildcards).cost_matched
         return self.experiment.n_shards(wildcards.zoo) if matched else 0
 
     def _zoo_benchmark(self, names: Names) -> str:
@@ -321,17 +324,17 @@ class Paths:
 
     def generator_costs(self, wildcards: Names) -> list[str]:
         """What making another generator's networks took, where a control is trained at equal cost."""
-        name = self.experiment.cost_matched(wildcards)
+        name = self.experiment.generator(wildcards).cost_matched
         if name is None:
             return []
         names = SimpleNamespace(zoo=wildcards.zoo, generator=name)
         folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}"
         shards = range(self.experiment.n_generated_shards(names))
         fitted_by = self.experiment.fitted_by
-        fit = [f"{folder}/{fitted_by[name]}/train_flow.tsv"] if name in fitted_by else []
+        fit = [f"{folder}/{fitted_by[name]}/fit_generator.tsv"] if name in fitted_by else []
         return [
             *fit,
-            f"{folder}/{name}/sample.tsv",
+            f"{folder}/{name}/sample_generator.tsv",
             *(f"{folder}/{name}/decode-{shard}.tsv" for shard in shards),
         ]
 
@@ -359,12 +362,10 @@ class Paths:
                 for part in range(of.config.zoos[zoo].matrix.gram_jobs)
             ),
             *self.requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv"),
-            *self.fitted(f"{GENERATOR_BENCHMARKS}/train_flow.tsv"),
-            *self.requested(f"{GENERATOR_BENCHMARKS}/sample.tsv", of.sampled),
+            *self.fitted(f"{GENERATOR_BENCHMARKS}/fit_generator.tsv"),
+            *self.requested(f"{GENERATOR_BENCHMARKS}/sample_generator.tsv", of.sampled),
             *self.requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", of.sampled),
-            *self.requested_networks(
-                f"{GENERATOR_BENCHMARKS}/train_control-{{shard}}.tsv", of.trained_controls
-            ),
+            *self.requested_networks(f"{GENERATOR_BENCHMARKS}/make_networks-{{shard}}.tsv", of.made),
             *self.requested_networks(
                 f"{CELL_BENCHMARKS}/recalibrate-{{shard}}.tsv", recalibrations=of.recalibrations
             ),

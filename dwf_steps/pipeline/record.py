@@ -23,16 +23,16 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
             }
             for section, members in config.members.items()
         },
-        kinds={name: generator.kind for name, generator in generators.items()},
+        generators={name: generator.facts for name, generator in generators.items()},
         fitted_by={name: by for name, by in experiment.fitted_by.items() if name in generators},
         zoo_networks={name: experiment.n_networks(name) for name in names["zoos"]},
         zoo_trainings={name: experiment.n_trainings(name) for name in names["zoos"]},
         samples={name: generator.sampling.samples for name, generator in generators.items()},
         transferred=config.transferred(),
-        likelihoods=[name for name in config.flows_with("likelihood") if name in generators],
+        likelihoods=[name for name in experiment.with_likelihood if name in generators],
         other_widths={
-            name: list(config.flows()[name].other_sizes)
-            for name in config.flows_with("other_widths")
+            name: list(generators[name].other_sizes)
+            for name in experiment.with_other_widths
             if name in generators
         },
     )

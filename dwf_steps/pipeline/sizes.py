@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import WeightMatching, until_barycentre
 from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, TableFile, facts_of
-from dwf_steps.config.generator import (
-    FlowConfig,
-    GeneratorConfig,
-    RelationalTransformerConfig,
-    VelocityConfig,
-)
+from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
 from dwf_steps.pipeline.settings.base import Work
@@ -100,9 +95,14 @@ class Sizes:
         return self.zoo.architecture.most_units
 
     @property
+    def layers(self) -> tuple[int, ...]:
+        """Values of each layer, of one input."""
+        return self.zoo.architecture.layers
+
+    @property
     def units(self) -> int:
         """Values of all layers of one input, and its own."""
-        return self.features + sum(self.zoo.architecture.layers)
+        return self.features + sum(self.layers)
 
     @property
     def data(self) -> int:
@@ -147,11 +147,6 @@ class Sizes:
         return self._experiment.generator(self._names)
 
     @property
-    def flow(self) -> FlowConfig:
-        assert isinstance(self.generator, FlowConfig)
-        return self.generator
-
-    @property
     def g(self) -> int:
         """Networks that a generator makes."""
         return self.generator.sampling.samples
@@ -165,18 +160,6 @@ class Sizes:
     def block(self) -> int:
         """Bytes of a block of the matrix and of the generated rows, in float64 and two copies."""
         return 24 * min(self.d, self.CHUNK // (self.n * self.item) + 1) * (self.n + self.g)
-
-    @property
-    def v(self) -> int:
-        """What one evaluation of a flow's velocity network multiplies, for one point."""
-        velocity = self.flow.velocity
-        if isinstance(velocity, VelocityConfig):
-            return velocity.width * (2 * self.k + velocity.time_embedding + velocity.depth * velocity.width)
-        if isinstance(velocity, RelationalTransformerConfig):  # what every weight passes through
-            return 10 * self.d * velocity.depth * velocity.width**2
-        # What every unit passes through, and what a unit's weights pass through.
-        units = sum(self.zoo.architecture.layers[:-1])
-        return 18 * units * velocity.depth * velocity.width**2 + 2 * self.d * velocity.width
 
     @property
     def transfer(self) -> TransferConfig:

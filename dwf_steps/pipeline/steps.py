@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from dwf_steps.pipeline.experiment import Experiment, Names
 from dwf_steps.pipeline.fingerprint import fingerprint
 from dwf_steps.pipeline.settings.base import StepSettings
 from dwf_steps.pipeline.sizes import Sizes
+from dwf_steps.runtime.plugins import find_callable
 
 GPU = "DWF_GPU"
 """The environment variable that tells a cluster's jobs, which read the workflow again, whether there are
@@ -48,6 +51,20 @@ class Step:
         """The fingerprint of the code that the step imports."""
         return fingerprint(f"dwf_steps.{self.name}")
 
+    def fit_code(self, wildcards: Names) -> str:
+        """Return the fingerprint of the step together with the implementation of the generator's kind."""
+        return fingerprint(f"dwf_steps.{self.name}", self._experiment.generator(wildcards).module)
+
+    def sampling_code(self, wildcards: Names) -> str:
+        """Return `fit_code` together with the user's own code that sampling runs."""
+        generator = self._experiment.generator(wildcards)
+        functions = [
+            find_callable(target, f"generators.{wildcards.generator}.{key}")
+            for key, target in generator.plugins.items()
+        ]
+        files = [Path(inspect.getfile(function)) for function in functions]
+        return fingerprint(f"dwf_steps.{self.name}", generator.module, files=files)
+
     def threads(self, wildcards: Names) -> int:
         """Return one thread where the problem is small: several jobs then run side by side."""
         self._unbind_threads()
@@ -77,7 +94,8 @@ class Step:
         """Return one GPU where the work is long and can use it, else none."""
         if not self._settings.accelerated or os.environ.get(GPU) == "no":
             return 0
-        return int(self._settings.work(Sizes(self._experiment, wildcards)).seconds > GPU_SECONDS)
+        sizes = Sizes(self._experiment, wildcards)
+        return int(self._settings.uses_gpu(sizes) and self._settings.work(sizes).seconds > GPU_SECONDS)
 
 
 def step_name(settings: type[StepSettings]) -> str:

@@ -6,8 +6,8 @@ import pandas as pd
 from dwf_steps.reporting.results import COMPARED, KEYS, TRAINED, Collection, grouped
 from dwf_steps.reporting.tables import SCORES
 
-FITTED = ("train_flow",)  # once for a generator
-GENERATED = ("sample", "decode", "train_control", "recalibrate")  # for every network
+FITTED = ("fit_generator",)  # once for a generator
+GENERATED = ("sample_generator", "decode", "make_networks", "recalibrate")  # for every network
 ALIGNED = ("find_barycentre", "canonicalize")  # once for a zoo, as what follows
 PREPARED = (*ALIGNED, "stack_weights", "accumulate_gram", "solve_basis")
 
@@ -22,13 +22,13 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     ``break_even_prepared`` the same with preparation to be paid; infinite where a generated network takes as
     long as a trained one.
     """
-    jobs, kinds = collection.benchmarks, collection.generators.set_index("generator").kind
+    jobs, trained = collection.benchmarks, collection.generators.set_index("generator").costs_training
     rows = []
     for labels, _ in grouped(collection.networks, KEYS):
         own = jobs[_above(jobs, labels)]
         training = _per_network(own[own.stage.isin(TRAINED)])
         generating = _per_network(own[own.stage.isin(GENERATED)])
-        if kinds[labels["generator"]] == "held_out":
+        if trained[labels["generator"]]:
             generating += training
         fit, prepare = (_once(own[own.stage.isin(stages)]) for stages in (FITTED, PREPARED))
         gained = training - generating

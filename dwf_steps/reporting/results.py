@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from dwf_steps.config import sweep
+from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Cell
 from dwf_steps.runtime.errors import InputError
@@ -44,10 +45,10 @@ class ExperimentRecord(Section):
     cells: list[Cell]
     members: dict[str, dict[str, MemberRecord]]
     """By section, the definitions that a sweep stands for."""
-    kinds: dict[str, str]
-    """Each generator's kind."""
+    generators: dict[str, GeneratorFacts]
+    """What kind of generator each is."""
     fitted_by: dict[str, str]
-    """The generator that each flow shares its model with; itself, if it is the first of them."""
+    """The generator that each one with a model shares it with; itself, if it is the first of them."""
     zoo_networks: dict[str, int]
     """Networks of each zoo."""
     zoo_trainings: dict[str, int]
@@ -223,13 +224,13 @@ class Collection:
 
     @cached_property
     def generators(self) -> pd.DataFrame:
-        """What kind of generator each label stands for: ``family``, ``kind``, ``control``."""
+        """What kind of generator each label stands for: ``family``, and its facts."""
         rows = {}
         for results, cell in self.cells():
-            kind = results.record.kinds[cell.generator]
+            facts = results.record.generators[cell.generator].model_dump()
             family = results.record.family("generator", cell.generator)
             label = results.record.label("generator", cell.generator)
-            rows[label] = {"generator": label, "family": family, "kind": kind, "control": kind != "flow"}
+            rows[label] = {"generator": label, "family": family} | facts
         return pd.DataFrame(rows.values())
 
     def zoo(self, labels: Mapping[str, str]) -> pd.DataFrame:
@@ -261,7 +262,7 @@ class Collection:
             for path in sorted((results.root / "benchmarks").rglob("*.tsv")):
                 stage, names = path.stem.partition("-")[0], benchmark_lineage(path)
                 sharing = [names]
-                if stage == "train_flow":
+                if stage == "fit_generator":
                     models = results.record.fitted_by.items()
                     sharing = [names | {"generator": flow} for flow, by in models if by == names["generator"]]
                 sharing = [own for own in sharing if tuple(filter(None, own.values())) in asked]

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from dwf_steps.reporting.frontier import TRAINED
 from dwf_steps.reporting.results import KEYS, Collection, grouped
 
 RETURNED = 0.9  # mean max IoU from which on networks count as copies of training networks
@@ -20,11 +19,16 @@ def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> It
         f"{len(networks.zoo.unique())} zoos; {int(networks.failed.sum())} failed."
     )
     both = tables["accuracy"].query("metric == 'accuracy'").merge(tables["novelty"], on=KEYS)
-    both["kind"] = both.generator.map(collection.generators.set_index("generator").kind)
+    both["control"] = both.generator.map(collection.generators.set_index("generator").control)
+    facts = collection.generators.drop_duplicates("family").set_index("family")
     zoos = [(keys["zoo"], rows) for keys, rows in grouped(both, ["zoo"])]
     room = LINES - 1 if len(zoos) < LINES else LINES - 2
     for zoo, rows in zoos[:room]:
-        at_novelty = tables["novelty_accuracy"].query("zoo == @zoo")
+        at_novelty = (
+            tables["novelty_accuracy"]
+            .query("zoo == @zoo")
+            .join(facts[["control", "shows_training"]], on="generator")
+        )
         parts = [f"the zoo scores {_percent(rows.zoo_mean.iloc[0])}", *_most_accurate_flow(rows)]
         for measure, some in grouped(at_novelty, ["novelty"]):
             if measure["novelty"] in MEASURES:
@@ -35,7 +39,7 @@ def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> It
 
 
 def _most_accurate_flow(rows: pd.DataFrame) -> Iterator[str]:
-    flows = rows[rows.kind == "flow"]
+    flows = rows[~rows.control]
     if len(flows):
         best = flows.sort_values("generated_mean").iloc[-1]
         yield (
@@ -57,10 +61,9 @@ def _at_novelty(rows: pd.DataFrame, measure: str) -> str:
     """Say what the best flow and the best control score where they are as new as the zoo's networks."""
     known = rows.accuracy_at_held_out.notna().any()
     whose, column = ("held-out", "accuracy_at_held_out") if known else ("zoo's own", "accuracy_at_zoo")
-    reached = rows[rows[column].notna() & ~rows.kind.isin(TRAINED)]
-    is_flow = reached.kind == "flow"
+    reached = rows[rows[column].notna() & ~rows.shows_training]
     parts = []
-    for name, group in (("flow", reached[is_flow]), ("control", reached[~is_flow])):
+    for name, group in (("flow", reached[~reached.control]), ("control", reached[reached.control])):
         if len(group):
             best = group.sort_values(column).iloc[-1]
             parts.append(f"the best {name} scores {_percent(best[column])} ({_named(best)})")

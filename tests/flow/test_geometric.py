@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generator import FlowConfig, FlowSampling
+from dwf_steps.config.generators.flow import FlowConfig, FlowSampling
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import Batch, VelocityField
 from dwf_steps.flow.path import probability_path

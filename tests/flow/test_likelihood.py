@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generator import Likelihood
+from dwf_steps.config.generators.flow import Likelihood
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.likelihood import log_density
 from dwf_steps.flow.source import Source

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from dwf_steps.config.generator import TimeDistribution
+from dwf_steps.config.generators.flow import TimeDistribution
 from dwf_steps.flow.path import draw_times, probability_path
 from dwf_steps.geometry.euclidean import EUCLIDEAN
 

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.source import Source
 from dwf_steps.generators.flow import Latents, source_of
 from dwf_steps.geometry.product import ProductManifold, Spheres

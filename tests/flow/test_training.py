@@ -10,7 +10,7 @@ import torch
 from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 
-from dwf_steps.config.generator import FlowConfig, FlowTraining
+from dwf_steps.config.generators.flow import FlowConfig, FlowTraining
 from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import TrainedFlow, draw_batch, fit_velocity
 from dwf_steps.storage.checkpoint import Checkpoint

@@ -10,7 +10,7 @@ from bases import basis_of
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generator import FlowConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.flow import FlowModel, Latents, draw, integrate_flow

@@ -30,7 +30,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (module.fingerprint, module._tree, module._normalised, module._imports):
+    for cached in (module._fingerprint, module._tree, module._normalised, module._imports):
         cached.cache_clear()
 
 
@@ -57,6 +57,7 @@ def test_a_changed_formula_counts_for_the_steps_that_import_it_alone(package: Pa
 
 def test_what_is_said_of_progress_does_not_count(package: Path) -> None:
     (package / "dwf_steps/step_a.py").write_text("from dwf_steps.runtime import progress\n")
+    (package / "dwf_steps/runtime").mkdir()
     (package / "dwf_steps/runtime/progress.py").write_text("PAUSE = 5\n")
     before = both()
     (package / "dwf_steps/runtime/progress.py").write_text("PAUSE = 6\n")
@@ -91,6 +92,49 @@ def test_imports_inside_functions_count_but_not_those_for_type_checking(package:
         assert (both()[1] != before) == counts
 
 
+def test_what_only_plans_a_run_does_not_count(package: Path) -> None:
+    step = """from dwf_steps.noun.marks import planning
+
+
+class Settings:
+    @planning
+    def problems(self):
+        from dwf_steps.noun.formula import f
+        return f(2)
+
+    def run(self):
+        return 3
+"""
+    (package / "dwf_steps/noun/marks.py").write_text("def planning(function):\n    return function\n")
+    file = package / "dwf_steps/step_b.py"
+    file.write_text(step)
+    before = both()[1]
+    file.write_text(step.replace("f(2)", "f(4)"))
+    (package / "dwf_steps/noun/formula.py").write_text("def f(x):\n    return -x\n")
+    assert both()[1] == before
+    file.write_text(step.replace("return 3", "return 4"))
+    assert both()[1] != before
+
+
+def test_the_code_of_two_modules_and_of_other_files_counts_together(package: Path) -> None:
+    own = package / "own.py"
+    own.write_text("def loss(x):\n    return x\n")
+    modules = ("dwf_steps.step_a", "dwf_steps.step_b")
+
+    def together() -> str:
+        forget()
+        module.file_fingerprint.cache_clear()
+        return module.fingerprint(*modules, files=[own])
+
+    found = [module.fingerprint("dwf_steps.step_b"), module.fingerprint(*modules), together()]
+    assert len(set(found)) == 3
+    own.write_text("def loss(x):\n    return 2 * x\n")
+    found.append(together())
+    (package / "dwf_steps/noun/formula.py").write_text("def f(x):\n    return x\n")
+    found.append(together())
+    assert len(set(found)) == 5
+
+
 def test_an_unknown_module_is_an_error() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_step"):
         module.fingerprint("dwf_steps.no_such_step")
@@ -100,7 +144,7 @@ def test_steps_that_need_no_pytorch_do_not_import_it() -> None:
     import subprocess
     import sys
 
-    steps = ("stack_weights", "accumulate_gram", "solve_basis", "sample_control", "decode", "plot")
+    steps = ("stack_weights", "accumulate_gram", "solve_basis", "sample_generator", "decode", "plot")
     imports = "; ".join(f"import dwf_steps.{step}" for step in (*steps, "choose_reference", "tabulate"))
     done = subprocess.run(
         [sys.executable, "-c", f"{imports}; import sys; sys.exit('torch' in sys.modules)"], check=False

@@ -86,10 +86,14 @@ GROWS: dict[str, tuple[Callable[[dict[str, Any]], None], str, set[str]]] = {
     "memory with weights": (
         weights,
         "mem_mb",
-        {"train_zoo", "canonicalize", "stack_weights", "train_flow", "decode"},
+        {"train_zoo", "canonicalize", "stack_weights", "fit_generator", "decode"},
     ),
-    "time with weights": (weights, "runtime", {"train_zoo", "canonicalize", "train_flow", "sample_flow"}),
-    "GPUs with work": (steps, "gpu", {"train_flow"}),
+    "time with weights": (
+        weights,
+        "runtime",
+        {"train_zoo", "canonicalize", "fit_generator", "sample_generator"},
+    ),
+    "GPUs with work": (steps, "gpu", {"fit_generator"}),
 }
 
 
@@ -127,5 +131,5 @@ def test_the_matrix_in_half_precision_is_read_in_less_time(finished: Checkout) -
 
 def test_no_gpu_is_asked_for_where_there_is_none(finished: Checkout) -> None:
     with changed_config(finished, steps):
-        assert largest(finished, "gpu", "--resources", "gpu=0")["train_flow"] == 0
-        assert largest(finished, "gpu", "--resources", "gpu=1")["train_flow"] == 1
+        assert largest(finished, "gpu", "--resources", "gpu=0")["fit_generator"] == 0
+        assert largest(finished, "gpu", "--resources", "gpu=1")["fit_generator"] == 1

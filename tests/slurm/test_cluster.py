@@ -12,7 +12,7 @@ from slurm.runs import ClusterRun
 
 LOCAL = {"all", "gather_alignment"}
 # Each generated set is sampled, decoded, scored and evaluated by one job.
-GROUPED = ("sample_flow", "sample_control", "decode", "score", "evaluate")
+GROUPED = ("sample_generator", "decode", "score", "evaluate")
 
 
 @pytest.fixture(scope="module")

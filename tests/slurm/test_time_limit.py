@@ -20,13 +20,13 @@ def test_a_training_that_reaches_its_time_limit_resumes(
         config = deepcopy(checkout.config)
         config["generators"]["flow"]["training"]["steps"] = STEPS
         checkout.write_config(config)
-    model, log_file = f"results/{GENERATOR}/model.safetensors", f"results/logs/{GENERATOR}/train_flow.log"
+    model, log_file = f"results/{GENERATOR}/model.safetensors", f"results/logs/{GENERATOR}/fit_generator.log"
     log = limited.folder / log_file
     # The zoo's shards are submitted as an array, and all from alignment to basis as one job.
     groups = [f"{rule}=align" for rule in GROUPED]
     run = ClusterRun.start(limited, slurm, model, "--slurm-array-jobs", "train_zoo", "--groups", *groups)
     try:
-        job = run.at_work("rule_train_flow/micro_none_pca_4_flow", log_file)
+        job = run.at_work("rule_fit_generator/micro_none_pca_4_flow", log_file)
         # Limits are whole minutes, a minute at least; this one ends now.
         slurm.run("scontrol", "update", f"JobId={job}", "EndTime=now")
         # Read at once: the next attempt writes its log in the same place.
@@ -38,7 +38,7 @@ def test_a_training_that_reaches_its_time_limit_resumes(
         run.process.wait()
 
     ended, submitted = slurm.ended_jobs(), run.submitted()
-    attempts = [number for number, name in submitted.items() if name.startswith("rule_train_flow/")]
+    attempts = [number for number, name in submitted.items() if name.startswith("rule_fit_generator/")]
     assert [ended[number]["JobState"] for number in attempts] == ["TIMEOUT", "COMPLETED"]
     assert "resumed after step" in log.read_text()
     for name in ("model.safetensors", "training.csv"):

@@ -42,7 +42,7 @@ def test_only_the_nearest_folders_count() -> None:
         ("results/benchmarks/iris/train_zoo-0.tsv", 1),
         ("results/benchmarks/iris/none/accumulate_gram.tsv", 2),
         ("results/benchmarks/iris/none/pca/solve_basis.tsv", 3),
-        ("results/benchmarks/iris/none/pca/flow/train_flow.tsv", 4),
+        ("results/benchmarks/iris/none/pca/flow/fit_generator.tsv", 4),
         ("/scratch/results/benchmarks/iris/none/pca/flow/none/evaluate.tsv", 5),
     ],
 )

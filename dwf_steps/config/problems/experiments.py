@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from dwf_steps.config.dataset import BUILT_IN
 from dwf_steps.config.problems.data import transfer_problems, zoo_problems
-from dwf_steps.config.problems.generators import (
-    control_problems,
-    flow_problems,
-    flow_use_problems,
-    subspace_problems,
+from dwf_steps.config.problems.methods import (
+    architecture_problems,
+    canonicalization_problems,
+    unbuildable,
 )
-from dwf_steps.config.problems.methods import architecture_problems, canonicalization_problems
 from dwf_steps.config.problems.names import unknown
+from dwf_steps.config.problems.subspaces import subspace_problems
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
 
@@ -33,11 +32,12 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     if undefined:
         return
     cells = config.cells()
-    usable = {}
+    buildable, usable = {}, {}
     for name in dict.fromkeys(cell.zoo for cell in cells):
-        problems = [*zoo_problems(config, name), *architecture_problems(config, name)]
+        broken = list(unbuildable(config, name))
+        problems = [*zoo_problems(config, name), *(broken or architecture_problems(config, name))]
         yield from problems
-        usable[name] = not problems
+        buildable[name], usable[name] = not broken, not problems
     for zoo, transfer in dict.fromkeys((cell.zoo, name) for cell, name in config.transferred()):
         if usable[zoo]:
             yield from transfer_problems(config, zoo, transfer)
@@ -48,11 +48,12 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
         if usable[zoo]:
             yield from subspace_problems(config, zoo, subspace)
     for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
-        if usable[zoo]:
-            yield from control_problems(config, zoo, generator)
-            yield from flow_use_problems(config, zoo, generator)
+        if buildable[zoo]:
+            yield from config.generators[generator].problems_with_zoo(f"generators.{generator}", zoo, config)
     for subspace, generator in dict.fromkeys((cell.subspace, cell.generator) for cell in cells):
-        yield from flow_problems(config, subspace, generator)
+        yield from config.generators[generator].problems_with_subspace(
+            f"generators.{generator}", subspace, config
+        )
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:

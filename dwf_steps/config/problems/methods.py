@@ -5,10 +5,6 @@ from collections.abc import Iterator
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import Method, WeightMatching, reference_of
-from dwf_steps.config.controls import (
-    RandomInitConfig,
-)
-from dwf_steps.config.generator import FlowConfig, RelationalTransformerConfig, UnitTransformerConfig
 from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -75,64 +71,25 @@ def _missing_symmetries(
         )
 
 
+def unbuildable(config: WorkflowConfig, name: str) -> Iterator[str]:
+    """An architecture of which no network can be built."""
+    try:
+        config.zoos[name].architecture.n_parameters  # noqa: B018
+    except InputError as error:
+        yield f"zoos.{name}.architecture: {error}"
+
+
 def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     """What only some networks can do, asked of others."""
-    zoo, where = config.zoos[name], f"zoos.{name}"
-    try:
-        zoo.architecture.n_parameters  # noqa: B018
-    except InputError as error:
-        yield f"{where}.architecture: {error}"
-        return
-    cells = [cell for cell in config.cells() if cell.zoo == name]
-    for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
+    zoo = config.zoos[name]
+    for recalibration in dict.fromkeys(cell.recalibration for cell in config.cells() if cell.zoo == name):
         yield from _recalibration_problems(config, name, recalibration)
-    for key in dict.fromkeys(cell.generator for cell in cells):
-        flow = config.generators[key]
-        geometry = getattr(flow, "geometry", "euclidean")
-        if isinstance(flow, FlowConfig) and flow.sampling.guidance and zoo.architecture.normalised:
-            yield (
-                f"generators.{key}.sampling.guidance: networks that normalise batches ({where}.architecture) "
-                "have statistics beside their weights, which the gradient does not know; leave it out"
-            )
-        if geometry != "euclidean" and NEEDED["normalized"] not in zoo.architecture.symmetries:
-            yield (
-                f"generators.{key}.geometry: {geometry!r} scales units, but zoos.{name}.architecture "
-                f"({zoo.architecture.called}) states no scaling symmetry (`{NEEDED['normalized']}`); use "
-                "'euclidean'"
-            )
-    if isinstance(zoo.architecture, MLPConfig):
-        return
-    if isinstance(zoo, TrainedZoo) and set(zoo.initialisations) != {"default"}:
+    own = isinstance(zoo.architecture, MLPConfig)
+    if not own and isinstance(zoo, TrainedZoo) and set(zoo.initialisations) != {"default"}:
         yield (
-            f"{where}.initialisations: found {', '.join(zoo.initialisations)}, but {zoo.architecture.called} "
-            "networks initialise themselves; use [default]"
+            f"zoos.{name}.initialisations: found {', '.join(zoo.initialisations)}, but "
+            f"{zoo.architecture.called} networks initialise themselves; use [default]"
         )
-    for key in dict.fromkeys(cell.generator for cell in cells):
-        generator, where = config.generators[key], f"generators.{key}"
-        if isinstance(generator, RandomInitConfig) and generator.initialisation != "default":
-            yield (
-                f"{where}.initialisation: found {generator.initialisation!r}, but {zoo.architecture.called} "
-                "networks initialise themselves; use default"
-            )
-        if isinstance(generator, FlowConfig) and generator.source == "kaiming":
-            yield (
-                f"{where}.source: 'kaiming' needs multilayer perceptrons, but the networks of zoo {name!r} "
-                f"are {zoo.architecture.called}; use 'standard'"
-            )
-        if isinstance(generator, FlowConfig) and isinstance(generator.velocity, RelationalTransformerConfig):
-            yield (
-                f"{where}.velocity.network: 'relational_transformer' knows the graphs of multilayer "
-                f"perceptrons alone, but the networks of zoo {name!r} are {zoo.architecture.called}"
-            )
-        if (
-            isinstance(generator, FlowConfig)
-            and isinstance(generator.velocity, UnitTransformerConfig)
-            and NEEDED["git_rebasin"] not in zoo.architecture.symmetries
-        ):
-            yield (
-                f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, but "
-                f"{zoo.architecture.called} states no `{NEEDED['git_rebasin']}`"
-            )
 
 
 def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:

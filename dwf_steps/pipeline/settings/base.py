@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from dwf_steps.config.section import Section
 
@@ -48,11 +48,11 @@ class StepSettings(Section):
         """Estimate what the job takes, from the sizes of its problem."""
         raise NotImplementedError
 
+    @staticmethod
+    def uses_gpu(sizes: Sizes) -> bool:  # noqa: ARG004
+        """Return whether a job of an accelerated step can use a GPU."""
+        return True
+
     def to_argument(self) -> str:
         """Return the settings as the step's command line has them."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
-
-
-def without(settings: Section, *names: str) -> dict[str, Any]:
-    """Return a section in JSON's types without keys that play no part in a step."""
-    return settings.model_dump(mode="json", by_alias=True, exclude=set(names))

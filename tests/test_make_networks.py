@@ -14,9 +14,9 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
+from dwf_steps.make_networks import FIRST_SEED, MakeNetworks, make_networks, plans
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import load_state
-from dwf_steps.train_control import FIRST_SEED, TrainControl, plans, train_control
 from dwf_steps.zoo.training import initial_networks, train_networks
 
 ARCHITECTURE = build(MLPConfig(widths=[4, 6, 3]))
@@ -24,10 +24,10 @@ TRAINING = {"lr": 0.01, "batch_size": 16, "epochs": 8}
 BATCHES = 7  # an epoch of 108 training examples
 
 
-def settings(control: dict[str, Any], **more: Any) -> TrainControl:
-    return TrainControl.model_validate(
+def settings(generator: dict[str, Any], **more: Any) -> MakeNetworks:
+    return MakeNetworks.model_validate(
         {
-            "control": control,
+            "generator": generator,
             "architecture": {"widths": [4, 6, 3]},
             "training": TRAINING,
             "initialisations": ["he", "default"],
@@ -38,10 +38,11 @@ def settings(control: dict[str, Any], **more: Any) -> TrainControl:
     )
 
 
-def made(tmp_path: Path, control: TrainControl, *costs: list[Path]) -> tuple[list[dict], Manifest]:
-    costs, data = costs or ([], [], []), tmp_path / "data.npz"
-    load_dataset("iris", SplitsConfig(), None).save(data)
-    train_control(control, data, *costs, tmp_path / "shard-0", tmp_path / "shard-0.json")
+def made(tmp_path: Path, asked: MakeNetworks, *costs: list[Path]) -> tuple[list[dict], Manifest]:
+    data = tmp_path / "data.npz" if asked.generator.reads_data else None
+    if data is not None:
+        load_dataset("iris", SplitsConfig(), None).save(data)
+    make_networks(asked, tmp_path / "shard-0", tmp_path / "shard-0.json", data, *costs)
     manifest = Manifest.read(tmp_path / "shard-0.json")
     return [load_state(path) for path in manifest.verified_files()], manifest
 
@@ -75,7 +76,7 @@ def test_untrained_networks_are_as_they_were_drawn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("epochs", "steps"), [(0.5, round(0.5 * BATCHES)), (2.0, 2 * BATCHES), (0.0, 0)])
 def test_a_part_of_the_training_is_a_number_of_steps(tmp_path: Path, epochs: float, steps: int) -> None:
-    networks, manifest = made(tmp_path, settings({"kind": "trained", "epochs": epochs}))
+    networks, manifest = made(tmp_path, settings({"kind": "retrained", "epochs": epochs}))
     assert manifest.facts == {"steps": steps}
     assert_equal(networks, trained(steps))
 
@@ -92,8 +93,8 @@ def test_equal_cost_is_the_share_of_the_training_that_takes_as_long(
     """Two jobs took half of it each, for 6 networks; the zoo's 5 networks took 20 seconds."""
     generating = [benchmark(tmp_path / f"{name}.tsv", seconds / 2) for name in ("sample", "decode")]
     training = [benchmark(tmp_path / "train.tsv", 20.0)]
-    control = {"kind": "trained", "equal_cost_to": "flow"}
-    asked = settings(control, matched_samples=6, zoo_trainings=5)
+    control = {"kind": "retrained", "equal_cost_to": "flow"}
+    asked = settings(control, cost_matched={"samples": 6, "trainings": 5})
     _, manifest = made(tmp_path, asked, generating, training, [])
     assert manifest.facts["steps"] == round(share * 8 * BATCHES)
 
@@ -104,8 +105,10 @@ def test_equal_cost_counts_the_epochs_that_the_zoo_was_trained_for(tmp_path: Pat
     for path, epochs in zip(zoo, ([3, 2], [7, 1]), strict=True):
         Manifest(path, tuple(Record(str(e), "", {"epochs": e}) for e in epochs)).write()
     costs = [[benchmark(tmp_path / f"{name}.tsv", seconds)] for name, seconds in (("made", 3), ("zoo", 24))]
-    control = {"kind": "trained", "equal_cost_to": "flow"}
-    asked = settings(control, training=TRAINING | {"patience": 2})
+    control = {"kind": "retrained", "equal_cost_to": "flow"}
+    asked = settings(
+        control, training=TRAINING | {"patience": 2}, cost_matched={"samples": 1, "trainings": 1}
+    )
     _, manifest = made(tmp_path, asked, *costs, zoo)
     assert manifest.facts["steps"] == round(6.5 * BATCHES * 3 / 24)
 

@@ -1,4 +1,4 @@
-"""What flows are good for besides networks like those they were trained on."""
+"""Analyses of flows: log-densities of networks, and networks of other widths."""
 
 from dwf_steps.pipeline.settings.flow_analysis import Likelihood, SampleOtherWidths
 
@@ -17,7 +17,7 @@ rule likelihood:
     log:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/likelihood.log",
     wildcard_constraints:
-        generator=one_of(EXPERIMENT.flows),
+        generator=one_of(EXPERIMENT.with_likelihood),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -37,14 +37,14 @@ rule sample_other_widths:
     input:
         model=PATHS.model,
         weights="results/{zoo}/{canon}/weights.zarr",
-        data=PATHS.steering_data,
+        data=PATHS.generator_data,
     output:
         networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}"),
         manifest="results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}.json",
     log:
         "results/logs/{zoo}/{canon}/{subspace}/{generator}/other_widths-{widths}.log",
     wildcard_constraints:
-        generator=one_of(EXPERIMENT.flows),
+        generator=one_of(EXPERIMENT.with_other_widths),
         widths=r"\d+(-\d+)+",
     conda:
         "../envs/environment.yaml"
@@ -54,7 +54,7 @@ rule sample_other_widths:
         gpu=sample_other_widths.gpu,
     params:
         settings=sample_other_widths.settings,
-        code=sample_other_widths.code,
+        code=sample_other_widths.sampling_code,
     shell:
         "python -m dwf_steps.sample_other_widths --settings {params.settings:q} --model {input.model}"
         " --weights {input.weights} --data {input.data} --output {output.networks} --manifest {output.manifest}"

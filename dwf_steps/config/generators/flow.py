@@ -1,11 +1,18 @@
-"""Generators: flows, and the controls they are compared with."""
+"""Flows."""
 
-from typing import Annotated, Any, Literal
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
-from dwf_steps.config.section import Name, Section
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.generators.base import Draws, GeneratorConfig, Positive, Seed, Sizes, Work
+from dwf_steps.config.section import Name, Section, planning
+
+if TYPE_CHECKING:
+    from dwf_steps.config.workflow import WorkflowConfig
 
 
 class Guidance(Section):
@@ -22,8 +29,6 @@ class Guidance(Section):
     objective: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = None
     """A loss of your own, `package.module:function`, of outputs (n, b, c) and targets (b,), that returns
     (n,); by default the task's."""
-    code: str = ""
-    """Filled in by the workflow: a digest of the file that defines the objective."""
 
 
 class FlowSampling(Draws):
@@ -68,6 +73,11 @@ class VelocityConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout after every hidden layer."""
 
+    @planning
+    def weights_used(self, sizes: Sizes) -> float:
+        """Return how many products an evaluation for one network takes."""
+        return self.width * (2 * sizes.k + self.time_embedding + self.depth * self.width)
+
 
 class UnitTransformerConfig(Section):
     """The velocity network: a transformer over hidden units, for whole networks (subspace `none`)."""
@@ -86,8 +96,14 @@ class UnitTransformerConfig(Section):
     """Tell units apart by their place, which means something in aligned networks; without it the order of a
     single hidden layer's units plays no part."""
 
+    @planning
+    def weights_used(self, sizes: Sizes) -> float:
+        """Return how many products an evaluation for one network takes: what every unit passes through, and
+        what a unit's weights pass through."""
+        return 18 * sum(sizes.layers[:-1]) * self.depth * self.width**2 + 2 * sizes.d * self.width
+
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> "UnitTransformerConfig":
+    def _heads_divide_width(self) -> UnitTransformerConfig:
         if self.width % self.heads:
             raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         return self
@@ -108,8 +124,13 @@ class RelationalTransformerConfig(Section):
     time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
     """Width of the sinusoidal embedding of t."""
 
+    @planning
+    def weights_used(self, sizes: Sizes) -> float:
+        """Return how many products an evaluation for one network takes: what every weight passes through."""
+        return 10 * sizes.d * self.depth * self.width**2
+
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> "RelationalTransformerConfig":
+    def _heads_divide_width(self) -> RelationalTransformerConfig:
         if self.width % self.heads:
             raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         return self
@@ -174,12 +195,15 @@ class Likelihood(Section):
 
 Widths = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3)]
 
-AFTER_FITTING = ("sampling", "likelihood", "other_widths")
-"""Settings of a flow that play no part in its training."""
 
-
-class FlowConfig(Section):
+class FlowConfig(GeneratorConfig):
     """Conditional flow matching over the networks' latents."""
+
+    implementation: ClassVar[str] = "dwf_steps.generators.flow_generator:Flow"
+    control: ClassVar[bool] = False
+    fitted: ClassVar[bool] = True
+    accelerated: ClassVar[bool] = True
+    analyses: ClassVar[tuple[str, ...]] = ("likelihood", "other_widths")
 
     kind: Literal["flow"]
     """Marks the generator as a flow."""
@@ -216,18 +240,40 @@ class FlowConfig(Section):
     `other_widths`."""
 
     @property
+    def reads_weights(self) -> bool:
+        return self.sampling.guidance is not None
+
+    @property
+    def reads_data(self) -> bool:
+        return self.sampling.guidance is not None
+
+    @property
+    def data_of(self) -> str | None:
+        return None if self.sampling.guidance is None else self.sampling.guidance.transfer
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        guidance = self.sampling.guidance
+        if guidance is None or guidance.objective is None:
+            return {}
+        return {"sampling.guidance.objective": guidance.objective}
+
+    @property
+    def has_likelihood(self) -> bool:
+        return self.likelihood is not None
+
+    @property
     def other_sizes(self) -> dict[str, list[int]]:
-        """Return the other widths by what folders and tables call them: `784-32-10`."""
         return {"-".join(map(str, widths)): widths for widths in self.other_widths}
 
     @model_validator(mode="after")
-    def _kaiming_among_weights(self) -> "FlowConfig":
+    def _kaiming_among_weights(self) -> FlowConfig:
         if self.source == "kaiming" and self.geometry != "euclidean":
             raise ValueError(f"source: 'kaiming' starts among weights as they are, not {self.geometry} ones")
         return self
 
     @model_validator(mode="after")
-    def _standard_source(self) -> "FlowConfig":
+    def _standard_source(self) -> FlowConfig:
         if self.source == "kaiming" and self.other_widths:
             raise ValueError(
                 "other_widths needs source: 'standard', found 'kaiming', whose mean and covariance are known "
@@ -236,7 +282,7 @@ class FlowConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _other_widths_by_graph(self) -> "FlowConfig":
+    def _other_widths_by_graph(self) -> FlowConfig:
         placed = isinstance(self.velocity, UnitTransformerConfig) and self.velocity.positions
         if self.other_widths and (placed or isinstance(self.velocity, VelocityConfig)):
             raise ValueError(
@@ -246,5 +292,135 @@ class FlowConfig(Section):
             )
         return self
 
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        architecture = config.zoos[zoo].architecture
+        yield from self._guidance_problems(where, zoo, config)
+        if self.geometry != "euclidean" and "rescaling_spec" not in architecture.symmetries:
+            yield (
+                f"{where}.geometry: {self.geometry!r} scales units, but zoos.{zoo}.architecture "
+                f"({architecture.called}) states no scaling symmetry (`rescaling_spec`); use 'euclidean'"
+            )
+        if not isinstance(architecture, MLPConfig):
+            if self.source == "kaiming":
+                yield (
+                    f"{where}.source: 'kaiming' needs multilayer perceptrons, but the networks of zoo "
+                    f"{zoo!r} are {architecture.called}; use 'standard'"
+                )
+            if isinstance(self.velocity, RelationalTransformerConfig):
+                yield (
+                    f"{where}.velocity.network: 'relational_transformer' knows the graphs of multilayer "
+                    f"perceptrons alone, but the networks of zoo {zoo!r} are {architecture.called}"
+                )
+            by_unit = isinstance(self.velocity, UnitTransformerConfig)
+            if by_unit and "permutation_spec" not in architecture.symmetries:
+                yield (
+                    f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, "
+                    f"but {architecture.called} states no `permutation_spec`"
+                )
+        yield from self._other_widths_problems(where, zoo, config)
 
-GeneratorConfig = Annotated[FlowConfig | ControlConfig, Field(discriminator="kind")]
+    @planning
+    def _guidance_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        from dwf_steps.config.problems.data import transfer_problems
+        from dwf_steps.config.problems.names import unknown
+
+        guidance = self.sampling.guidance
+        if guidance is None:
+            return
+        if config.zoos[zoo].architecture.normalised:
+            yield (
+                f"{where}.sampling.guidance: networks that normalise batches (zoos.{zoo}.architecture) have "
+                "statistics beside their weights, which the gradient does not know; leave it out"
+            )
+        if (to := guidance.transfer) is None:
+            return
+        if to not in config.transfers:
+            yield f"{where}.sampling.guidance.transfer: {unknown(to, list(config.transfers))}"
+        elif config.transfers[to].head == "new":
+            yield (
+                f"{where}.sampling.guidance.transfer: {to!r} gives networks a new head, but a flow moves "
+                f"whole networks; set transfers.{to}.head: kept"
+            )
+        else:
+            yield from transfer_problems(config, zoo, to)
+
+    @planning
+    def _other_widths_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        architecture = config.zoos[zoo].architecture
+        own = architecture.widths if isinstance(architecture, MLPConfig) else None
+        for widths in self.other_widths:
+            if own is None or (widths[0], widths[-1]) != (own[0], own[-1]):
+                yield (
+                    f"{where}.other_widths: found {widths}, but zoo {zoo!r} has "
+                    f"{own or architecture.called}; multilayer perceptrons with the same inputs and "
+                    "outputs are possible"
+                )
+            elif isinstance(self.velocity, UnitTransformerConfig) and (len(own), len(widths)) != (3, 3):
+                yield (
+                    f"{where}.other_widths: found {widths}, and zoo {zoo!r} has {own}, but a transformer "
+                    "over units knows other widths of one hidden layer only; use 'relational_transformer'"
+                )
+            elif len(own) == 3 and len(widths) > 3:
+                yield (
+                    f"{where}.other_widths: found {widths}, but zoo {zoo!r} has {own}, from which "
+                    "nothing is known of a hidden layer that follows another one; use one hidden layer"
+                )
+
+    @planning
+    def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
+        step_by_step = self.geometry == "geometric" or self.prediction == "endpoint"
+        if step_by_step and self.sampling.solver != "euler":
+            yield (
+                f"{where}.sampling.solver: found {self.sampling.solver!r}, but geodesics are followed, and "
+                "endpoints turned into velocities, step by step; use 'euler'"
+            )
+        if config.subspaces[subspace].method == "none":
+            if self.source == "kaiming" and self.likelihood is not None:
+                yield (
+                    f"{where}.likelihood: source 'kaiming' has no density over whole networks, whose biases "
+                    f"all start at zero, and subspace {subspace!r} keeps them whole; use a subspace that "
+                    "reduces them, or source: 'standard'"
+                )
+            return
+        needed = []
+        if not isinstance(self.velocity, VelocityConfig):
+            needed.append(f"velocity.network: {self.velocity.network!r}")
+        if self.geometry != "euclidean":
+            needed.append(f"geometry: {self.geometry!r}")
+        for what in needed:
+            yield (
+                f"{where}.{what} needs whole networks, but subspace {subspace!r} reduces them; use a "
+                "subspace of method 'none'"
+            )
+
+    @planning
+    def fit_work(self, sizes: Sizes) -> Work:
+        """The velocity network with mean, gradients, two moments and as saved; raw latents in float64."""
+        used, size = self.velocity.weights_used(sizes), self.training.batch_size
+        draws = size + self.training.validation_draws(sizes.k)
+        latents = sizes.n * sizes.k * (28 + sizes.item if sizes.raw else 12) + 24 * draws * sizes.k
+        steps = self.training.steps
+        return Work(28 * used + latents, steps * used * (6 * size + 30), steps)
+
+    @planning
+    def sample_work(self, sizes: Sizes) -> Work:
+        """Four evaluations a step; dopri5 chooses its steps itself. Where networks are steered: these, their
+        gradients, and the training rows that they are made of."""
+        used, g, guidance = self.velocity.weights_used(sizes), sizes.g, self.sampling.guidance
+        evaluations = 4 * (1000 if self.sampling.solver == "dopri5" else self.sampling.steps)
+        held, operations = 8 * used + 48 * g * sizes.k, 2 * used * g
+        if guidance is not None:
+            examples, d = guidance.batch_size, sizes.d
+            held += 16 * g * d + 12 * sizes.n * d + 8 * g * examples * sizes.units + sizes.data
+            operations += 6 * g * sizes.multiplications * examples + 4 * g * sizes.k * d * (not sizes.raw)
+        return Work(held, evaluations * operations, evaluations)
+
+    @planning
+    def likelihood_work(self, sizes: Sizes, asked: Likelihood) -> Work:
+        """Four evaluations a step, each with a derivative for every probe."""
+        used, n = self.velocity.weights_used(sizes), min(sizes.n, asked.networks) + sizes.g
+        probes = sizes.k if asked.divergence == "exact" else asked.probes
+        held = 8 * used + 24 * n * sizes.k * (1 + asked.probes) + 2**26 + 12 * sizes.n * sizes.d * sizes.raw
+        evaluations = 4 * asked.steps
+        return Work(held, evaluations * 2 * used * n * (1 + 2 * probes), evaluations * probes)

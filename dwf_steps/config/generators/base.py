@@ -1,0 +1,225 @@
+"""What every kind of generator tells of itself before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
+
+from pydantic import Field
+
+from dwf_steps.config.section import Section, planning
+
+if TYPE_CHECKING:
+    from dwf_steps.config.workflow import WorkflowConfig
+    from dwf_steps.config.zoo import TrainingConfig
+
+Seed = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Draws(Section):
+    """How many networks to generate, from which seed."""
+
+    samples: Annotated[int, Field(ge=1)] = 100
+    """Networks to generate."""
+    seed: Seed = 0
+    """Seed of the draws."""
+
+
+class Sizes(Protocol):
+    """How large a job's problem is: what estimates of its work are made from."""
+
+    @property
+    def n(self) -> int: ...  # networks of the zoo
+
+    @property
+    def d(self) -> int: ...  # weights of a network
+
+    @property
+    def k(self) -> int: ...  # coordinates of a network in the subspace
+
+    @property
+    def g(self) -> int: ...  # networks to generate
+
+    @property
+    def raw(self) -> bool: ...  # whether the subspace is all of weight space
+
+    @property
+    def item(self) -> int: ...  # bytes of a stored weight
+
+    @property
+    def data(self) -> int: ...  # bytes that the data set takes in memory
+
+    @property
+    def units(self) -> int: ...  # of a network, its inputs included
+
+    @property
+    def layers(self) -> tuple[int, ...]: ...  # units of each layer
+
+    @property
+    def multiplications(self) -> int: ...  # for one input
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job takes: ``held`` bytes at once, arithmetic ``operations``, and ``steps`` of a loop, each of
+    which costs time however small it is."""
+
+    held: float
+    operations: float = 0.0
+    steps: float = 0.0
+
+
+class GeneratorFacts(Section):
+    """What reports must know of a generator."""
+
+    kind: str
+    """Its kind."""
+    control: bool
+    """Whether it is what learned generators are compared with."""
+    shows_training: bool
+    """Whether its networks show what training gives, not what generating does."""
+    costs_training: bool
+    """Whether each of its networks cost the zoo a training."""
+
+
+class GeneratorConfig(Section):
+    """A kind of generator: its settings as fields, and as class variables what the workflow must know of it.
+
+    Attributes
+    ----------
+    implementation
+        The class that does the work, ``package.module:Class``, a `dwf_steps.generators.base.Generator` or,
+        where networks are made, a `NetworkMaker`. It is imported by the steps alone; a step's fingerprint
+        covers this module and what it imports.
+    control
+        Whether it is what learned generators are compared with, instead of one of them.
+    fitted
+        Whether it has a model, which a job of its own fits and writes.
+    makes
+        ``samples``, described relative to the training networks and decoded afterwards, or whole
+        ``networks``, made without the zoo.
+    in_one_job
+        Whether one job makes all networks, however many jobs others are divided over.
+    shows_training
+        Whether its networks show what training gives, not what generating does.
+    costs_training
+        Whether each of its networks cost the zoo a training.
+    accelerated
+        Whether fitting and sampling run on a GPU where there is one.
+    analyses
+        Settings that ask for something besides networks, and play no part in these.
+    """
+
+    implementation: ClassVar[str]
+    control: ClassVar[bool] = True
+    fitted: ClassVar[bool] = False
+    makes: ClassVar[Literal["samples", "networks"]] = "samples"
+    in_one_job: ClassVar[bool] = False
+    shows_training: ClassVar[bool] = False
+    costs_training: ClassVar[bool] = False
+    accelerated: ClassVar[bool] = False
+    analyses: ClassVar[tuple[str, ...]] = ()
+
+    kind: str
+    """Name of the kind."""
+    sampling: Draws = Draws()
+    """Number and seed of the draws."""
+
+    @property
+    def facts(self) -> GeneratorFacts:
+        """Return what reports must know."""
+        return GeneratorFacts(
+            kind=self.kind,
+            control=self.control,
+            shows_training=self.shows_training,
+            costs_training=self.costs_training,
+        )
+
+    @property
+    def module(self) -> str:
+        """Return the module of the implementation."""
+        return self.implementation.partition(":")[0]
+
+    @property
+    def reads_weights(self) -> bool:
+        """Whether sampling reads the training networks' weights besides their subspace."""
+        return False
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether sampling, or making networks, reads data."""
+        return False
+
+    @property
+    def data_of(self) -> str | None:
+        """Return the transfer whose data are read; None for the zoo's own."""
+        return None
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        """Return functions of the user's own, ``package.module:function``, by the keys that name them."""
+        return {}
+
+    @property
+    def cost_matched(self) -> str | None:
+        """Return the generator whose measured cost decides how much goes into these networks."""
+        return None
+
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether log-densities of networks are asked for."""
+        return False
+
+    @property
+    def other_sizes(self) -> dict[str, list[int]]:
+        """Return the other widths that are asked for, by what folders and tables call them."""
+        return {}
+
+    def initialisations(self, zoo: tuple[str, ...]) -> tuple[str, ...]:
+        """Return how networks made without the zoo are initialised, in turn, given how the ``zoo``'s are."""
+        return zoo
+
+    def without(self, *names: str) -> Self:
+        """Return the settings with these at their defaults."""
+        fields = type(self).model_fields
+        return self.model_copy(
+            update={name: fields[name].get_default(call_default_factory=True) for name in names}
+        )
+
+    def as_fitted(self) -> Self:
+        """Return the settings that decide the fit: all others are at their defaults."""
+        return self.without("sampling", *self.analyses)
+
+    def as_sampled(self) -> Self:
+        """Return the settings that decide the samples: all others are at their defaults."""
+        return self.without(*self.analyses)
+
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        """Yield a line for everything that does not fit between these settings, found at the key ``where``,
+        and a zoo."""
+        yield from ()
+
+    @planning
+    def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
+        """Yield a line for everything that does not fit between these settings and a subspace."""
+        yield from ()
+
+    @planning
+    def fit_work(self, sizes: Sizes) -> Work:
+        """Return what the fit takes: by default some copies of the rows, and many passes over them."""
+        return Work(80 * sizes.n * sizes.k, 1e4 * sizes.n * sizes.k)
+
+    @planning
+    def sample_work(self, sizes: Sizes) -> Work:
+        """Return what sampling takes: by default combinations of the training networks."""
+        return Work(32 * sizes.n * (sizes.n + sizes.g), sizes.n**2 * sizes.g)
+
+    @planning
+    def epochs_trained(self, training: TrainingConfig) -> float:
+        """Return how many passes over the training data a job takes that makes networks of the zoo's
+        ``training``."""
+        return 0.0

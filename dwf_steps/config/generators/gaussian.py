@@ -1,0 +1,16 @@
+"""A Gaussian in the subspace."""
+
+from typing import ClassVar, Literal
+
+from dwf_steps.config.generators.base import GeneratorConfig, NotNegative
+
+
+class GaussianConfig(GeneratorConfig):
+    """Control: a Gaussian with the training networks' mean and covariance, in the same subspace."""
+
+    implementation: ClassVar[str] = "dwf_steps.generators.gaussian:Gaussian"
+
+    kind: Literal["gaussian"]
+    """Marks the generator as this control."""
+    scale: NotNegative = 1.0
+    """Factor of the deviations from the mean, a temperature; 0 is the mean itself."""

@@ -1,0 +1,33 @@
+"""Held-out networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.section import planning
+from dwf_steps.config.zoo import n_held_out
+
+if TYPE_CHECKING:
+    from dwf_steps.config.workflow import WorkflowConfig
+
+
+class HeldOutConfig(GeneratorConfig):
+    """Control: held-out networks, what truly new networks look like."""
+
+    implementation: ClassVar[str] = "dwf_steps.generators.held_out:HeldOut"
+    shows_training: ClassVar[bool] = True
+    costs_training: ClassVar[bool] = True
+
+    kind: Literal["held_out"]
+    """Marks the generator as this control."""
+
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        if self.sampling.samples > n_held_out(config.zoos[zoo]):
+            yield (
+                f"{where}.sampling.samples: found {self.sampling.samples}, but zoo {zoo!r} holds out "
+                f"{n_held_out(config.zoos[zoo])} networks; ask for at most these, or raise "
+                f"zoos.{zoo}.held_out"
+            )

@@ -1,0 +1,39 @@
+"""Untrained networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from dwf_steps.config.architectures.base import Initialisation
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.section import planning
+
+if TYPE_CHECKING:
+    from dwf_steps.config.workflow import WorkflowConfig
+
+
+class RandomInitConfig(GeneratorConfig):
+    """Control: networks that were never trained. Like all that are made without the zoo they are not
+    canonicalized: read their distances after realigning."""
+
+    implementation: ClassVar[str] = "dwf_steps.generators.random_init:RandomInit"
+    makes: ClassVar[Literal["samples", "networks"]] = "networks"
+
+    kind: Literal["random_init"]
+    """Marks the generator as this control."""
+    initialisation: Initialisation = "he"
+    """How their weights are drawn."""
+
+    def initialisations(self, zoo: tuple[str, ...]) -> tuple[str, ...]:
+        return (self.initialisation,)
+
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        architecture = config.zoos[zoo].architecture
+        if self.initialisation != "default" and not isinstance(architecture, MLPConfig):
+            yield (
+                f"{where}.initialisation: found {self.initialisation!r}, but {architecture.called} "
+                "networks initialise themselves; use default"
+            )

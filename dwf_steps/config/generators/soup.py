@@ -1,0 +1,34 @@
+"""Means of training networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.section import planning
+from dwf_steps.config.zoo import n_training
+
+if TYPE_CHECKING:
+    from dwf_steps.config.workflow import WorkflowConfig
+
+
+class SoupConfig(GeneratorConfig):
+    """Control: the mean of several training networks drawn at random (Wortsman et al. 2022)."""
+
+    implementation: ClassVar[str] = "dwf_steps.generators.soup:Soup"
+
+    kind: Literal["soup"]
+    """Marks the generator as this control."""
+    networks: Annotated[int, Field(ge=1)] = 16
+    """Networks that are averaged."""
+
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+        if self.networks > n_training(config.zoos[zoo]):
+            yield (
+                f"{where}.networks: found {self.networks}, but zoo {zoo!r} has "
+                f"{n_training(config.zoos[zoo])} training networks; average at most these"
+            )

@@ -1,0 +1,69 @@
+"""Fit a generator to the training networks."""
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.registry import implementation_of
+from dwf_steps.pipeline.settings.generate import FitGenerator
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.checkpoint import Checkpoint, identity
+from dwf_steps.subspace.basis import Basis
+
+logger = logging.getLogger(__name__)
+
+
+def fit_generator(
+    settings: FitGenerator,
+    basis: Path,
+    weights: Path,
+    output: Path,
+    losses: Path,
+    code: str = "",
+    checkpoint_seconds: float = 20.0,
+) -> None:
+    """Fit the generator, resuming a checkpoint of the very same fit, and write model and losses."""
+    training = TrainingNetworks(Basis.load(basis), weights)
+    checkpoint = Checkpoint(
+        output.with_suffix(".checkpoint"),
+        identity(
+            settings.model_dump_json(), code, training.basis.coordinates.tobytes(), _description(training)
+        ),
+        checkpoint_seconds,
+    )
+    generator: Generator[Any] = implementation_of(settings.generator, Generator)
+    logger.info("%d networks, %d coordinates", *training.shape)
+    with Tools(checkpoint) as given:
+        found = generator.fit(training, given)
+    with replacing(losses) as partial:
+        found.to_csv(partial, index=False)
+    generator.save(output)
+    checkpoint.discard()
+
+
+def _description(training: TrainingNetworks) -> str:
+    """Return which networks these are: the digests of their files, and how the matrix holds them."""
+    matrix = training.matrix
+    rows = [asdict(row) for row in matrix.rows]
+    return json.dumps([rows, matrix.layout.to_json(), matrix.architecture, str(matrix.array.dtype)])
+
+
+def main() -> None:
+    options = parser(__doc__, "basis", "weights", "output", "losses")
+    options.add_argument(
+        "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
+    )
+    options.add_argument("--checkpoint-seconds", type=float, default=20.0, help="between two checkpoints")
+    args = options.parse_args()
+    settings = parse_settings(FitGenerator, args.settings)
+    fit_generator(
+        settings, args.basis, args.weights, args.output, args.losses, args.code, args.checkpoint_seconds
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,57 @@
+"""The flow as a kind of generator."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from dwf_steps.config.generators.flow import FlowConfig, VelocityConfig
+from dwf_steps.datasets.splits import Split
+from dwf_steps.flow.graph import NetworkSpec
+from dwf_steps.flow.training import fit_velocity
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, source_of
+from dwf_steps.generators.guidance import GuidedField, decoder_of
+from dwf_steps.generators.samples import Samples
+
+
+class Flow(Generator[FlowConfig]):
+    """Fits a velocity field to the training networks' latents, and integrates draws of its source."""
+
+    model: FlowModel
+
+    def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
+        basis, matrix = training.basis, training.matrix
+        by_unit = not isinstance(self.config.velocity, VelocityConfig)
+        canonical = self.config.geometry != "euclidean"
+        latents = Latents.of(basis, matrix, by_unit, canonical)
+        source = source_of(self.config, basis, matrix, latents)
+        flow = fit_velocity(
+            latents.points, self.config, tools.device, tools.checkpoint, latents.network, source
+        )
+        dimension = latents.points.shape[1]
+        self.model = FlowModel(flow.velocity, latents.shift, latents.scale, dimension, source, latents.form)
+        self._network = None
+        if by_unit or canonical:
+            self._network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture}
+        return flow.losses
+
+    def save(self, path: Path) -> None:
+        self.model.save(path, self.config.velocity, self._network)
+
+    def load(self, path: Path, tools: Tools) -> None:
+        self.model = FlowModel.load(path, tools.device)
+
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
+        basis, device, steer = training.basis, tools.device, None
+        if guidance := self.config.sampling.guidance:
+            matrix = training.matrix
+            steer = partial(
+                GuidedField,
+                network=NetworkSpec.of(matrix.layout, matrix.architecture),
+                decode=decoder_of(self.model, basis, matrix, device),
+                train=Split.load(tools.data, "train"),
+                guidance=guidance,
+                seed=self.config.sampling.seed,
+            )
+        return integrate_flow(self.model, self.config, basis, device, steer)

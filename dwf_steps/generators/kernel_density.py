@@ -1,0 +1,21 @@
+"""A kernel density in the subspace."""
+
+from dwf_steps.config.generators.kernel_density import KernelDensityConfig
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.mixtures import like_covariance, one_hot
+from dwf_steps.generators.samples import Samples
+
+
+class KernelDensity(Generator[KernelDensityConfig]):
+    """Draws z_i + h e from a training network's coordinates z_i, with e of the training covariance.
+
+    The kernel density of Scott 1992 (chapter 6), his bandwidth h = n^(-1 / (k + 4)) by default. As in
+    `scipy.stats.gaussian_kde` the samples' covariance exceeds the training networks' by a factor 1 + h^2.
+    """
+
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
+        basis, k, draws, h = training.basis, self.config.sampling.samples, self.draws(), self.config.bandwidth
+        n = basis.n_training
+        chosen = basis.points(one_hot(draws.integers(n, size=k), n))
+        h = n ** (-1 / (basis.dimension + 4)) if h is None else h
+        return Samples.from_latents(chosen + h * like_covariance(basis, k, draws), basis)

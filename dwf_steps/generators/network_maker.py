@@ -1,0 +1,87 @@
+"""What makes whole networks without the zoo's networks, to compare generated ones with."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic
+
+import torch
+
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.datasets.splits import Dataset
+from dwf_steps.generators.base import Config, Tools
+from dwf_steps.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which networks are to be made without the zoo, and what is known of how the zoo was trained.
+
+    Attributes
+    ----------
+    architecture
+        What to build.
+    plans
+        The networks, each with a seed that none of the zoo has.
+    training
+        The zoo's training; None where the zoo was imported.
+    tools
+        Device, checkpoint, and the data where the settings' ``reads_data`` is true.
+    cost
+        Where the settings' ``cost_matched`` names a generator: the share of the zoo's training of a network
+        that takes as long as this generator takes for one of its networks.
+    epochs
+        For how many epochs the zoo's networks were trained, on average; only with ``cost``.
+    """
+
+    architecture: Architecture
+    plans: Sequence[NetworkPlan]
+    training: TrainingConfig | None
+    tools: Tools
+    cost: float | None = None
+    epochs: float | None = None
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The zoo's data."""
+        return Dataset.load(self.tools.data)
+
+    @property
+    def whole_training(self) -> TrainingConfig:
+        """The zoo's training without patience: it ends after its steps.
+
+        Raises
+        ------
+        InputError
+            If the zoo was imported.
+        """
+        if self.training is None:
+            raise InputError("an imported zoo has no training to repeat; leave this generator out")
+        return self.training.model_copy(update={"patience": None})
+
+
+@dataclass(frozen=True)
+class MadeNetworks:
+    """``networks``, arrays (n, *shape), and the optimisation ``steps`` that they took."""
+
+    networks: Mapping[str, torch.Tensor]
+    steps: int
+
+
+class NetworkMaker(ABC, Generic[Config]):
+    """Makes whole networks; its settings say ``makes = "networks"``.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @abstractmethod
+    def make(self, request: Request) -> MadeNetworks:
+        """Return a network for each of the plans."""

@@ -1,0 +1,116 @@
+"""Make networks without the zoo: untrained, trained anew, or snapshots of one training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.architectures import build
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig, plans_of
+from dwf_steps.generators.base import Tools
+from dwf_steps.generators.network_maker import NetworkMaker, Request
+from dwf_steps.generators.registry import implementation_of
+from dwf_steps.generators.samples import sample_names
+from dwf_steps.pipeline.settings.generate import CostMatched, MakeNetworks
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.storage.checkpoint import Checkpoint, identity
+from dwf_steps.storage.manifest import Manifest, sha256, unstack, write_shard
+
+FIRST_SEED = 10**9  # zoos count theirs from 0
+
+
+def make_networks(
+    settings: MakeNetworks,
+    output: Path,
+    manifest: Path,
+    data: Path | None = None,
+    generating: list[Path] | None = None,
+    training: list[Path] | None = None,
+    zoo: list[Path] | None = None,
+    code: str = "",
+) -> None:
+    """Make the networks of one shard.
+
+    Parameters
+    ----------
+    data
+        The zoo's data, where the generator's settings say that it reads them.
+    generating, training
+        What making the other generator's networks, and training the zoo, took: benchmark files.
+    zoo
+        The zoo's manifests.
+    """
+    cost = epochs = None
+    if settings.cost_matched is not None and settings.training is not None:
+        cost = share_at_equal_cost(settings.cost_matched, generating or [], training or [])
+        epochs = zoo_epochs(settings.training, zoo or [])
+    checkpoint = Checkpoint(
+        output.with_name(f"{output.name}.checkpoint"),
+        identity(settings.model_dump_json(), code, f"{cost} {epochs}", sha256(data) if data else ""),
+    )
+    architecture = build(settings.architecture)
+    maker: NetworkMaker[Any] = implementation_of(settings.generator, NetworkMaker)
+    with Tools(checkpoint, data) as given:
+        made = maker.make(Request(architecture, plans(settings), settings.training, given, cost, epochs))
+    checkpoint.discard()
+    names = sample_names(settings.count, settings.first)
+    arrays = {name: value.cpu().numpy() for name, value in made.networks.items()}
+    write_shard(
+        output,
+        manifest,
+        unstack(names, arrays),
+        settings.architecture.model_dump(),
+        facts={"steps": made.steps},
+        buffers=architecture.buffers,
+    )
+
+
+def plans(settings: MakeNetworks) -> list[NetworkPlan]:
+    """Return the networks to make: each with a seed that no network of the zoo has."""
+    start = FIRST_SEED + 10**6 * settings.generator.sampling.seed + settings.first
+    return plans_of(range(start, start + settings.count), settings.initialisations)
+
+
+def zoo_epochs(training: TrainingConfig, zoo: list[Path]) -> float:
+    """Return for how many epochs the zoo's networks were trained, on average over its shards: with patience a
+    shard ends when its last network has not improved for so many."""
+    if training.patience is None:
+        return training.epochs
+    kept = [max(record.facts["epochs"] for record in Manifest.read(path).networks) for path in zoo]
+    return float(np.mean([min(training.epochs, epochs + training.patience) for epochs in kept]))
+
+
+def share_at_equal_cost(matched: CostMatched, generating: list[Path], training: list[Path]) -> float:
+    """Return the share of a network's training that takes as long as generating one does."""
+    generated = _seconds(generating) / matched.samples
+    return generated / (_seconds(training) / matched.trainings)
+
+
+def _seconds(benchmarks: list[Path]) -> float:
+    return float(sum(pd.read_csv(path, sep="\t").s.mean() for path in benchmarks))
+
+
+def main() -> None:
+    options = parser(__doc__, "output", "manifest", several=["training", "zoo"])
+    options.add_argument("--data", type=Path, nargs="?", help="where the generator reads data")
+    options.add_argument("--generating", nargs="*", default=[], type=Path)
+    options.add_argument(
+        "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
+    )
+    args = options.parse_args()
+    settings = parse_settings(MakeNetworks, args.settings)
+    make_networks(
+        settings,
+        args.output,
+        args.manifest,
+        args.data,
+        args.generating,
+        args.training,
+        args.zoo,
+        args.code,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

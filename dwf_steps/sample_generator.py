@@ -1,0 +1,54 @@
+"""Draw new networks from a generator."""
+
+from pathlib import Path
+from typing import Any
+
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.registry import implementation_of
+from dwf_steps.pipeline.settings.generate import SampleGenerator
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.subspace.basis import Basis
+
+
+def sample_generator(
+    settings: SampleGenerator,
+    basis: Path,
+    output: Path,
+    model: Path | None = None,
+    weights: Path | None = None,
+    data: Path | None = None,
+) -> None:
+    """Write the samples of a generator.
+
+    Parameters
+    ----------
+    model
+        What `fit_generator` wrote, for kinds that are fitted.
+    weights, data
+        The training networks and the data, where the generator's settings say that sampling reads them.
+    """
+    generator: Generator[Any] = implementation_of(settings.generator, Generator)
+    with Tools(data=data) as given:
+        if settings.generator.fitted:
+            if model is None:
+                raise InputError(f"--model is missing: a {settings.generator.kind} is fitted; name its model")
+            generator.load(model, given)
+        generator.sample(TrainingNetworks(Basis.load(basis), weights), given).save(output)
+
+
+def main() -> None:
+    options = parser(__doc__, "basis", "output")
+    for name, where in (
+        ("model", "for kinds that are fitted"),
+        ("weights", "where sampling reads the training networks' weights"),
+        ("data", "where sampling reads data"),
+    ):
+        options.add_argument(f"--{name}", type=Path, nargs="?", help=where)
+    args = options.parse_args()
+    settings = parse_settings(SampleGenerator, args.settings)
+    sample_generator(settings, args.basis, args.output, args.model, args.weights, args.data)
+
+
+if __name__ == "__main__":
+    run(main)
