@@ -27,6 +27,7 @@ from dwf_steps.config.zoo import (
 )
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.pipeline.fingerprint import file_fingerprint, fingerprint
+from dwf_steps.pipeline.one_run import one_run_at_a_time
 from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.reporting.results import ExperimentRecord
 from dwf_steps.reporting.sweeps import swept_families
@@ -43,12 +44,12 @@ except InputError as error:
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
-    DWF_ENDS_WITH_PARENT="1",
+    DWF_ENDS_WITH_PARENT=str(os.getpid()),
+    # OpenMP's threads sleep while they wait for each other: spinning ones slow down a busy machine.
+    OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY", "passive"),
 )
 shell.prefix("exec ")
-
-
-include: "one_run.smk"
+one_run_at_a_time(workflow)
 
 
 # Marking rules for the cache without one being named makes Snakemake warn in every run.
