@@ -3,7 +3,6 @@
 from typing import Literal
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from dwf_steps.geometry.product import ProductManifold
@@ -22,6 +21,8 @@ def couple(
     """
     if coupling == "independent":
         return x1
+    from scipy.optimize import linear_sum_assignment
+
     cost = torch.cdist(x0, x1).square_() if manifold is None else manifold.squared_distances(x0, x1)
     _, partners = linear_sum_assignment(cost.numpy(force=True))
     return x1[torch.from_numpy(partners).to(x1.device)]

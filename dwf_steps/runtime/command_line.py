@@ -60,7 +60,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Repeat a SIGTERM that came inside a finaliser, where Python drops the exception, once that has ended."""
+    """Repeat a SIGTERM that came inside a finaliser, where Python drops exceptions, once that has ended."""
     if isinstance(unraisable.exc_value, SystemExit):
         signal.signal(signal.SIGALRM, _terminate)
         signal.setitimer(signal.ITIMER_REAL, 0.001)
