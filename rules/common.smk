@@ -46,7 +46,7 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
     DWF_ENDS_WITH_PARENT=str(os.getpid()),
     # OpenMP's threads sleep while they wait for each other: spinning ones slow down a busy machine.
-    OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY", "passive"),
+    OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY") or "passive",
 )
 shell.prefix("exec ")
 one_run_at_a_time(workflow)
