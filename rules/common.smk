@@ -26,6 +26,7 @@ from dwf_steps.config.zoo import (
     trajectory_names,
 )
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.pipeline.failures import show_failed_logs
 from dwf_steps.pipeline.fingerprint import file_fingerprint, fingerprint
 from dwf_steps.pipeline.one_run import one_run_at_a_time
 from dwf_steps.runtime.plugins import find_callable
@@ -50,6 +51,7 @@ os.environ.update(
 )
 shell.prefix("exec ")
 one_run_at_a_time(workflow)
+show_failed_logs(workflow)
 
 
 # Marking rules for the cache without one being named makes Snakemake warn in every run.

@@ -1,20 +1,24 @@
 """One run at a time in a directory, and one that ends when it is asked to."""
 
+from __future__ import annotations
+
 import signal
 import sys
 import threading
 import time
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 import snakemake.exceptions
 from snakemake.exceptions import LockException, WorkflowError
-from snakemake.workflow import Workflow
 
 from dwf_steps.runtime.errors import TERMINATED
 from dwf_steps.runtime.run_lock import Holder, read_run, record_run, refusal
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 PAUSE = 0.1  # seconds between two looks for steps that have started after the run was to end
 
