@@ -28,6 +28,13 @@ def test_the_default_configuration_and_profile_are_found_from_every_folder(tmp_p
         assert str(ROOT / "profiles/default") in output
         zoos = yaml.safe_load((ROOT / "workflow_config.yaml").read_text())["zoos"]
         assert any(f"results/{zoo}/zoo/shard-0.json" in output for zoo in zoos)
+    status, output = FORKS.run(
+        "dwf_steps.cli.status",
+        ["--snakefile", str(ROOT / "Snakefile"), "--directory", "there", "zoos"],
+        tmp_path,
+        environment() | {"PYTHONPATH": str(ROOT)},
+    )
+    assert status == 0 and "train_zoo: output files have to be generated" in output
     assert [path.name for path in tmp_path.iterdir()] == ["there"]  # not even Snakemake's own folder
 
 
