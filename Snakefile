@@ -1,9 +1,13 @@
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
+DEFAULT = Path("workflow_config.yaml")  # in the working directory, else beside this file
 
-configfile: "workflow_config.yaml"
+
+configfile: str(DEFAULT if DEFAULT.exists() else Path(workflow.basedir) / DEFAULT)
 
 
 include: "rules/common.smk"

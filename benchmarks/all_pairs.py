@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import passive_threads  # noqa: F401
 from scipy.spatial.distance import cdist
 from scipy.special import log_softmax
 

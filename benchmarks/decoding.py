@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import passive_threads  # noqa: F401
 from subspace import BERT, RESNET18, matrix_on_disk, reading
 
 from dwf_steps.decode import decode

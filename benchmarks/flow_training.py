@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import passive_threads  # noqa: F401
 import torch
 import yaml
 

@@ -8,6 +8,7 @@ import argparse
 import time
 
 import numpy as np
+import passive_threads  # noqa: F401
 from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.architectures import build

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import passive_threads  # noqa: F401
 import torch
 from torch.nn import functional as F
 

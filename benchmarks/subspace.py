@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import passive_threads  # noqa: F401
 from scipy.optimize import nnls
 
 from dwf_steps.storage.layout import Layout

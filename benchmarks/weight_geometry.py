@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import passive_threads  # noqa: F401
 import torch
 from torch import nn
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import passive_threads  # noqa: F401
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset

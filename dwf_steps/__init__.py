@@ -1,12 +1,18 @@
 """Trained neural networks as data: the steps and the mathematics of the workflow."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from dwf_steps.runtime.parent import end_with_parent
 
 if TYPE_CHECKING:
     from dwf_steps.storage.networks import load_network
 
 __all__ = ["load_network"]
+
+if sys.argv[:1] == ["-m"]:  # Python is about to run one of the modules here: `python -m dwf_steps.train_zoo`
+    end_with_parent()
 
 
 def __getattr__(name: str) -> Any:

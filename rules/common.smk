@@ -14,8 +14,5 @@ EXPERIMENT, PATHS = RUN.experiment, RUN.paths
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 
-include: "one_run.smk"
-
-
 wildcard_constraints:
     **RUN.constraints,

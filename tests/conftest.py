@@ -6,6 +6,9 @@ import os
 import shutil
 from collections.abc import Callable
 
+# PyTorch reads it when it is loaded: threads that spin for each other slow down a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import pytest
 import torch
 import yaml

@@ -63,11 +63,14 @@ def test_a_killed_flow_resumes_to_the_weights_of_an_undisturbed_one(
 def test_a_step_ends_and_saves_when_the_process_that_started_it_is_killed(
     finished: Checkout, tmp_path: Path
 ) -> None:
-    starter = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    starter = (
+        "import os, subprocess, sys; os.environ['DWF_ENDS_WITH_PARENT'] = str(os.getpid()); "
+        "subprocess.run(sys.argv[1:])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", starter, *flow_command(finished, tmp_path)],
         cwd=finished.folder,
-        env=environment() | {"DWF_ENDS_WITH_PARENT": "1"},
+        env=environment(),
         stderr=subprocess.PIPE,
     )
     wait_for((tmp_path / "model.checkpoint").is_file, process)
@@ -83,6 +86,7 @@ STAGES = {
     "Gram accumulation": "micro/git_rebasin/accumulate_gram-1.log",
     "flow training": "micro/git_rebasin/pca_4/flow/fit_generator.log",
 }
+TERMINATED = "flow training"  # where the run is asked to end; in the other stages it is killed
 
 
 def start(checkout: Checkout) -> subprocess.Popen[bytes]:
@@ -120,6 +124,11 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_tables_and_repeats_no_fi
     for stage, log in STAGES.items():
         process = start(checkout)
         wait_for((logs / log).is_file, process)
+        if stage == TERMINATED:
+            process.terminate()
+            assert process.wait(timeout=60) == 1
+            assert not (checkout.folder / ".snakemake/locks").exists()
+            continue
         process.kill()
         process.wait()
         assert {path: path.stat().st_mtime_ns for path in done} == done, stage

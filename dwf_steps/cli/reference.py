@@ -1,6 +1,11 @@
 """Generate the configuration reference and the JSON Schema from the validated models."""
 
+import ast
+import inspect
 import json
+import textwrap
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -111,7 +116,7 @@ their means.
 
 def json_schema() -> dict[str, Any]:
     """Return the configuration's JSON Schema: that of the models, and sweeps, which stand for several."""
-    schema = WorkflowConfig.model_json_schema(by_alias=True)
+    schema = schema_of(WorkflowConfig)
     swept = [model for chapter in SWEPT for model in CHAPTERS[chapter]]
     for model in swept:
         if model.__name__ in schema["$defs"]:
@@ -124,6 +129,46 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
+def schema_of(model: type[Section]) -> dict[str, Any]:
+    """Return a model's JSON Schema, with the docstring below each key as its description.
+
+    pydantic's own `use_attribute_docstrings` reads the sources whenever a step starts, which costs it up to a
+    fifth of a second.
+    """
+    schema = model.model_json_schema(by_alias=True)
+    models = {section.__name__: section for section in _sections(Section)}
+    for part in (schema, *schema.get("$defs", {}).values()):
+        section = models.get(part.get("title", ""))
+        if section is None:
+            continue
+        for name, field in section.model_fields.items():
+            if text := _docstrings(section).get(name):
+                key = field.alias or name
+                described = {"description": text} | part["properties"][key]
+                part["properties"][key] = dict(sorted(described.items()))
+    return schema
+
+
+def _sections(base: type[Section]) -> list[type[Section]]:
+    return [base, *(section for child in base.__subclasses__() for section in _sections(child))]
+
+
+@cache
+def _docstrings(section: type[Section]) -> dict[str, str]:
+    """Return the string below each annotated name of a class and of those it extends."""
+    found: dict[str, str] = {}
+    for part in reversed(section.__mro__):
+        if not issubclass(part, Section):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for first, second in pairwise(body.body):
+            match first, second:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = inspect.cleandoc(text)
+    return found
+
+
 def reference_page() -> str:
     """Return the reference as Markdown: a table of keys for every section."""
     parts = [INTRODUCTION]
@@ -134,7 +179,7 @@ def reference_page() -> str:
 
 
 def _section(model: type[Section]) -> str:
-    schema = model.model_json_schema(by_alias=True)
+    schema = schema_of(model)
     required = set(schema.get("required", []))
     lines = [f"### {model.__name__}\n", f"{_one_line(schema['description'])}\n"]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]

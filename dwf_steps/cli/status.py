@@ -6,6 +6,7 @@ Takes the targets and options of a Snakemake run, such as ``--configfile configs
 import argparse
 import io
 import logging
+import os
 import re
 import shlex
 import signal
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from snakemake.api import SnakemakeApi
+from snakemake.api import SnakemakeApi, resolve_snakefile
 from snakemake.cli import parse_args, parse_config
 from snakemake.dag import DAG
 from snakemake.jobs import Job as SnakemakeJob
@@ -48,6 +49,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     except SystemExit:
         sys.stderr.write(remarks.getvalue())
         raise
+
+
+def _change_to(args: argparse.Namespace) -> None:
+    """Go to the run's working directory; the other paths in ``args`` are relative to this one."""
+    if snakefile := resolve_snakefile(args.snakefile, allow_missing=True):
+        args.snakefile = Path(snakefile).absolute()
+    args.configfile = [Path(path).absolute() for path in args.configfile or []]
+    os.chdir(args.directory)
 
 
 def read_jobs(args: argparse.Namespace) -> list[Job]:
@@ -234,6 +243,8 @@ def main() -> None:
     )
     own, arguments = parser.parse_known_args()
     args = parse_arguments(arguments)
+    if args.directory:
+        _change_to(args)
     # Before the jobs: what starts meanwhile is then called "to run" for once, but what ends is "done".
     holder, run = read_run()
     markers, failures = read_markers(), read_failures()

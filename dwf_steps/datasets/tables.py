@@ -1,24 +1,27 @@
-"""Tables: those that ship with scikit-learn, and files of one's own."""
+"""Tables: those that ship with scikit-learn, and files of one's own.
+
+scikit-learn and pandas are imported by the functions that need them: together they take seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from sklearn import datasets as bundled
 
 from dwf_steps.config.dataset import Regression, TableFile
 from dwf_steps.datasets.classes import in_order, require_different, require_two_of_each
 from dwf_steps.runtime.errors import InputError
 
-LOADERS = {
-    "iris": bundled.load_iris,
-    "wine": bundled.load_wine,
-    "breast_cancer": bundled.load_breast_cancer,
-    "digits": bundled.load_digits,
-}
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return features (m, features) and classes (m,) of a data set inside scikit-learn."""
-    inputs, targets = LOADERS[name](return_X_y=True)
+    from sklearn import datasets as bundled
+
+    inputs, targets = getattr(bundled, f"load_{name}")(return_X_y=True)
     return inputs.astype(np.float64), targets
 
 
@@ -32,6 +35,8 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
         If the file is missing or of another kind, the target column is missing, a feature is not numeric or
         not finite, a class has a single example, a number is out of its range, or all rows are the same.
     """
+    import pandas as pd
+
     if table.file.suffix != ".csv":
         raise InputError(f"{table.file}: expected a .csv file")
     if not table.file.is_file():
@@ -86,6 +91,8 @@ def scaled(targets: pd.Series, regression: Regression, where: str) -> np.ndarray
     InputError
         If one is no number, or out of range.
     """
+    import pandas as pd
+
     numbers = pd.to_numeric(targets, errors="coerce").to_numpy(np.float64)
     inside = (numbers >= regression.low) & (numbers <= regression.high)
     if not inside.all():

@@ -3,7 +3,6 @@
 from typing import Literal
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from dwf_steps.geometry.euclidean import EUCLIDEAN
@@ -23,5 +22,7 @@ def couple(
     """
     if coupling == "independent":
         return x1
+    from scipy.optimize import linear_sum_assignment
+
     _, partners = linear_sum_assignment(manifold.squared_distances(x0, x1).numpy(force=True))
     return x1[torch.from_numpy(partners).to(x1.device)]

@@ -17,7 +17,9 @@ from snakemake.shell import shell
 from dwf_steps.config.load import load_config
 from dwf_steps.pipeline.collected import Collected
 from dwf_steps.pipeline.experiment import Experiment
+from dwf_steps.pipeline.failures import show_failed_logs
 from dwf_steps.pipeline.fingerprint import fingerprint
+from dwf_steps.pipeline.one_run import one_run_at_a_time
 from dwf_steps.pipeline.paths import Paths
 from dwf_steps.pipeline.record import record_of, scope_of
 from dwf_steps.pipeline.settings.base import StepSettings
@@ -107,10 +109,13 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
     os.environ.update(
         PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
-        DWF_ENDS_WITH_PARENT="1",
-        OMP_WAIT_POLICY="passive",
+        DWF_ENDS_WITH_PARENT=str(os.getpid()),
+        # OpenMP's threads sleep while they wait for each other: spinning ones slow down a busy machine.
+        OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY") or "passive",
     )
     shell.prefix("exec ")
+    one_run_at_a_time(workflow)
+    show_failed_logs(workflow)
     # `--resources gpu=N` bounds what rules ask for. A cluster's jobs read the workflow again without being
     # told, and would ask for a GPU inside an allocation that has none: the environment tells them.
     if workflow.is_main_process:

@@ -1,9 +1,7 @@
 """What every step's command line shares: settings as JSON, a log with times, errors for users."""
 
 import argparse
-import ctypes
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -55,26 +53,28 @@ def parse_settings(model: type[Settings], text: str) -> Settings:
 def run(main: Callable[[], None]) -> None:
     """Call ``main`` with logging set up; an `InputError` ends the process with its message alone.
 
-    SIGTERM ends the process with status 143 after partial outputs have been removed; where the environment
-    variable DWF_ENDS_WITH_PARENT is set, so does the end of the parent process (on Linux).
+    SIGTERM, which also comes when the parent ends (`runtime.parent`), ends the process with status 143 after
+    partial outputs have been removed. Before this call it ends the process at once: there are none yet.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
+    sys.unraisablehook = _ask_again
     signal.signal(signal.SIGTERM, _terminate)
-    if os.environ.get("DWF_ENDS_WITH_PARENT") and sys.platform == "linux":
-        _end_with_parent()
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends: prctl(2), PR_SET_PDEATHSIG."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(TERMINATED)
+
+
+def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Repeat a SIGTERM that came inside a finaliser, where Python drops exceptions, once that has ended."""
+    if isinstance(unraisable.exc_value, SystemExit):
+        signal.signal(signal.SIGALRM, _terminate)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -4,10 +4,14 @@ The compiled extension of torchvision's wheel does not load there, and the impor
 operator schemas are missing. Declaring the two is enough for data sets, transforms and models.
 """
 
+from __future__ import annotations
+
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 SCHEMAS = {
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -27,6 +31,8 @@ def torchvision(name: str) -> ModuleType:
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
+        import torch
+
         library = torch.library.Library("torchvision", "DEF")
         for operator, schema in SCHEMAS.items():
             library.define(operator + schema)

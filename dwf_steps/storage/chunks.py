@@ -5,13 +5,17 @@ weight that is half of the time. The layout is zarr v3's: a shard is its chunks 
 (offset, bytes) of each; a chunk is its values and their CRC-32C.
 """
 
+from __future__ import annotations
+
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 import numpy as np
-import zarr
+
+if TYPE_CHECKING:
+    import zarr
 
 CRC_BYTES = 4
 NEVER_WRITTEN = 2**64 - 1  # a chunk's offset in the index, where it has no place in the file

@@ -1,21 +1,25 @@
 """The weight matrix: a zarr array (n, d), read and written by column blocks of all n rows."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import zarr
-from zarr.codecs import Crc32cCodec
 
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.remedy import rebuild
+
+if TYPE_CHECKING:
+    # Where it is used it is imported again: steps that only name a matrix need not pay for it.
+    import zarr
 
 BUFFERS_FILE = "buffers.npz"
 CHUNK_BYTES = 16 * 2**20  # what is read at a time
@@ -60,7 +64,7 @@ class WeightMatrix:
         dtype: Precision = "float32",
         memory_mb: int = 1024,
         buffers: Mapping[str, np.ndarray] = MappingProxyType({}),
-    ) -> "WeightMatrix":
+    ) -> WeightMatrix:
         """Create an empty matrix (n, d) of networks with ``buffers`` (n, *shape).
 
         Chunks are of at most 16 MiB, shards of at most a quarter of ``memory_mb``: `write_blocks` are whole
@@ -82,6 +86,9 @@ class WeightMatrix:
             "storage_error": 0.0,
             "buffers": list(buffers),
         }
+        import zarr
+        from zarr.codecs import Crc32cCodec
+
         array = zarr.create_array(
             path,
             shape=(n, d),
@@ -97,7 +104,7 @@ class WeightMatrix:
         return cls(array, path)
 
     @classmethod
-    def open(cls, path: Path) -> "WeightMatrix":
+    def open(cls, path: Path) -> WeightMatrix:
         """Open a matrix for reading.
 
         Raises
@@ -107,6 +114,8 @@ class WeightMatrix:
         """
         if not path.is_dir():
             raise InputError(f"{path}: no weight matrix there; run the stage that writes it")
+        import zarr
+
         array = zarr.open_array(path, mode="r")
         return cls(array, path)
 

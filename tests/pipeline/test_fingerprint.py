@@ -138,15 +138,3 @@ def test_the_code_of_two_modules_and_of_other_files_counts_together(package: Pat
 def test_an_unknown_module_is_an_error() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_step"):
         module.fingerprint("dwf_steps.no_such_step")
-
-
-def test_steps_that_need_no_pytorch_do_not_import_it() -> None:
-    import subprocess
-    import sys
-
-    steps = ("stack_weights", "accumulate_gram", "solve_basis", "sample_generator", "decode", "plot")
-    imports = "; ".join(f"import dwf_steps.{step}" for step in (*steps, "choose_reference", "tabulate"))
-    done = subprocess.run(
-        [sys.executable, "-c", f"{imports}; import sys; sys.exit('torch' in sys.modules)"], check=False
-    )
-    assert done.returncode == 0

@@ -1,0 +1,40 @@
+"""A failed step's log is shown, however quiet the run is to be about the steps that work."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snakemake.settings.enums import Quietness
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
+LINES = 100  # of a log, at most: the last ones
+
+
+def show_failed_logs(workflow: Workflow) -> None:
+    """Let a run with ``--quiet rules`` end with its failed steps' logs, which Snakemake would hide with it.
+
+    Without that option the profile's `show-failed-logs` shows each when its step fails.
+    """
+
+    def show(log: Any) -> None:  # noqa: ARG001
+        if Quietness.RULES not in (workflow.output_settings.quiet or ()):
+            return
+        for failed in workflow.scheduler.failed:
+            for job in failed.jobs if failed.is_group() else [failed]:
+                for path in map(str, job.log):
+                    sys.stderr.write(f"\n{job.rule.name} failed. {_end_of(Path(path))}\n")
+
+    workflow.onerror(show)
+
+
+def _end_of(log: Path) -> str:
+    """Return a log's last lines below a title."""
+    if not log.is_file():
+        return f"It has not begun to write its log, {log}."
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    title = f"Its log, {log}" + (f", ends with:\n(... {len(lines) - LINES} lines)" if lines[LINES:] else ":")
+    return "\n".join([title, *lines[-LINES:]])

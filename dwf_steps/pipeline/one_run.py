@@ -1,0 +1,86 @@
+"""One run at a time in a directory, and one that ends when it is asked to."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import psutil
+import snakemake.exceptions
+from snakemake.exceptions import LockException, WorkflowError
+
+from dwf_steps.runtime.errors import TERMINATED
+from dwf_steps.runtime.run_lock import Holder, read_run, record_run, refusal
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
+PAUSE = 0.1  # seconds between two looks for steps that have started after the run was to end
+
+
+class LockedDirectory(LockException):
+    """Snakemake's own refusal, in words that tell a run at work from one that was killed."""
+
+    def __init__(self) -> None:
+        WorkflowError.__init__(self, refusal())
+
+
+def one_run_at_a_time(workflow: Workflow) -> None:
+    """Guard the working directory of a workflow whose rules are being read.
+
+    A second run, and ``--unlock`` while the first is at work, are told who holds the directory. SIGTERM ends
+    the run as Ctrl-C does, and its steps, and leaves no lock.
+    """
+    # Snakemake alone decides whether a directory is locked, before any hook of the workflow is called.
+    snakemake.exceptions.LockException = LockedDirectory
+    unlock = workflow.unlock
+
+    def unlock_unless_at_work() -> None:
+        holder, run = read_run()
+        if holder is Holder.ALIVE:
+            raise WorkflowError(
+                f"Not unlocked: a run is at work in this directory: {run}. Wait for its end, following it "
+                "with `make status`, or end it with `kill` and its process number on that host: its steps "
+                "save their state, and it takes its lock with it."
+            )
+        unlock()
+
+    def start(log: Any) -> None:  # noqa: ARG001
+        record_run()
+        signal.signal(signal.SIGTERM, _end_with_steps)
+
+    workflow.unlock = unlock_unless_at_work
+    workflow.onstart(start)
+    # The graph of jobs is built under the lock, which an exception releases. The scheduler replaces this.
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def _end_with_steps(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Let Snakemake shut down as on Ctrl-C: it cancels a cluster's jobs, and waits for steps on this machine.
+
+    On SIGTERM it would by itself let running steps finish.
+    """
+    threading.Thread(target=_terminate_steps, daemon=True).start()
+    raise KeyboardInterrupt
+
+
+def _terminate_steps() -> NoReturn:
+    """Send SIGTERM to every step once, to those that are just being started too, until this process ends."""
+    told: set[psutil.Process] = set()
+    while True:
+        for child in psutil.Process().children():
+            # Others are left alone: `scancel`, by which Snakemake ends a cluster's jobs.
+            with suppress(psutil.NoSuchProcess):
+                if child not in told and any("dwf_steps." in word for word in child.cmdline()):
+                    child.terminate()
+                    told.add(child)
+        time.sleep(PAUSE)
