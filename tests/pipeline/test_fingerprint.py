@@ -57,7 +57,6 @@ def test_a_changed_formula_counts_for_the_steps_that_import_it_alone(package: Pa
 
 def test_what_is_said_of_progress_does_not_count(package: Path) -> None:
     (package / "dwf_steps/step_a.py").write_text("from dwf_steps.runtime import progress\n")
-    (package / "dwf_steps/runtime").mkdir()
     (package / "dwf_steps/runtime/progress.py").write_text("PAUSE = 5\n")
     before = both()
     (package / "dwf_steps/runtime/progress.py").write_text("PAUSE = 6\n")

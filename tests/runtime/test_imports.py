@@ -8,13 +8,13 @@ from checkout import ROOT, environment
 
 WITHOUT_TORCH = (
     *("accumulate_gram", "choose_reference", "decode", "divide_data", "fetch_data", "plot", "prepare_images"),
-    *("prepare_texts", "sample_control", "solve_basis", "stack_weights", "tabulate"),
+    *("prepare_texts", "sample_generator", "solve_basis", "stack_weights", "tabulate"),
 )
 # What each of them may be without, too: only a way through the step needs it.
 ALSO_WITHOUT = {
     "divide_data": ("pandas", "sklearn"),
     "choose_reference": ("zarr",),
-    "sample_control": ("zarr",),
+    "sample_generator": ("zarr",),
 }
 
 # A fork each, of a process that has imported what all of them need.
