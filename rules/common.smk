@@ -1,6 +1,5 @@
 """Everything the rules share: the validated configuration, names, settings, fingerprints."""
 
-import inspect
 import json
 import os
 import sys
@@ -27,12 +26,13 @@ from dwf_steps.config.zoo import (
 )
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.pipeline.fingerprint import file_fingerprint, fingerprint
-from dwf_steps.runtime.plugins import find_callable
+from dwf_steps.pipeline.input_files import as_arguments, input_files, stamps
+from dwf_steps.runtime.plugins import find_plugin
 from dwf_steps.reporting.results import ExperimentRecord
 from dwf_steps.reporting.sweeps import swept_families
 
 try:
-    CONFIG = load_config(config)
+    CONFIG = load_config(config, workflow.configfiles)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -29,7 +29,7 @@ rule fetch_data:
 
 rule prepare_images:
     input:
-        own_images,
+        own_inputs,
     output:
         directory("results/data/{dataset}"),
     log:
@@ -43,6 +43,7 @@ rule prepare_images:
         runtime=minutes(prepare_images_work),
     params:
         settings=image_settings,
+        stamps=own_stamps,
         code=fingerprint("dwf_steps.prepare_images"),
     shell:
         "python -m dwf_steps.prepare_images --settings {params.settings:q} --output {output} > {log} 2>&1"
@@ -50,7 +51,7 @@ rule prepare_images:
 
 rule prepare_texts:
     input:
-        own_texts,
+        own_inputs,
     output:
         directory("results/data/{dataset}"),
     log:
@@ -64,6 +65,7 @@ rule prepare_texts:
         runtime=minutes(prepare_texts_work),
     params:
         settings=text_settings,
+        stamps=own_stamps,
         code=fingerprint("dwf_steps.prepare_texts"),
     shell:
         "python -m dwf_steps.prepare_texts --settings {params.settings:q} --output {output} > {log} 2>&1"
@@ -72,7 +74,7 @@ rule prepare_texts:
 rule divide_data:
     input:
         data=zoo_data,
-        table=own_table,
+        table=own_inputs,
     output:
         "results/{zoo}/data.npz",
     log:
@@ -85,6 +87,7 @@ rule divide_data:
         runtime=minutes(divide_data_work),
     params:
         settings=data_settings,
+        stamps=own_stamps,
         code=fingerprint("dwf_steps.divide_data"),
     shell:
         "python -m dwf_steps.divide_data --settings {params.settings:q} --data-dir {input.data} --output {output}"

@@ -22,14 +22,21 @@ TEXTS = [name for name, files in CONFIG.datasets.items() if isinstance(files, Te
 IMAGES = [name for name in CONFIG.datasets if name not in TEXTS]
 
 
-def own_images(wildcards):
-    images = CONFIG.datasets[wildcards.dataset]
-    return [str(path) for path in (images.train, images.test) if path is not None]
+def own_files(wildcards):
+    """The files of a data set of the user's own, or a zoo's table."""
+    if "zoo" in wildcards.keys():
+        dataset = zoo_of(wildcards).dataset
+        return [dataset.file] if isinstance(dataset, TableFile) else []
+    dataset = CONFIG.datasets[wildcards.dataset]
+    return [dataset.train, dataset.test, getattr(dataset, "tokenizer", None)]
 
 
-def own_texts(wildcards):
-    texts = CONFIG.datasets[wildcards.dataset]
-    return [str(path) for path in (texts.train, texts.test, texts.tokenizer) if path is not None]
+def own_inputs(wildcards):
+    return input_files(own_files(wildcards))
+
+
+def own_stamps(wildcards):
+    return stamps(own_files(wildcards))
 
 
 def data_sets_of(zoo_names):
@@ -45,8 +52,3 @@ def other_data(wildcards):
     """The folder of the data set that a zoo's networks should find strange, if it is one that is fetched."""
     shift = zoo_of(wildcards).out_of_distribution
     return ancient(f"results/data/{shift}") if shift in FETCHED else []
-
-
-def own_table(wildcards):
-    dataset = zoo_of(wildcards).dataset
-    return str(dataset.file) if isinstance(dataset, TableFile) else []

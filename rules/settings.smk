@@ -150,8 +150,7 @@ def flow_settings(wildcards):
     guidance = flow.sampling.guidance
     if guidance is not None and guidance.objective is not None:
         key = f"generators.{wildcards.generator}.sampling.guidance.objective"
-        objective = find_callable(guidance.objective, key)
-        code = file_fingerprint(Path(inspect.getfile(objective)))
+        code = file_fingerprint(find_plugin(guidance.objective, key).source_file)
         guidance = guidance.model_copy(update={"code": code})
         sampling = flow.sampling.model_copy(update={"guidance": guidance})
         flow = flow.model_copy(update={"sampling": sampling})

@@ -131,5 +131,13 @@ def barycentre_manifest(wildcards):
     return f"results/{wildcards.zoo}/{wildcards.canon}/barycentre.json"
 
 
-def imported_files(wildcards):
-    return [str(path) for path in zoo_of(wildcards).paths()]
+def imported_inputs(wildcards):
+    return input_files(zoo_of(wildcards).paths())
+
+
+def imported_stamps(wildcards):
+    return stamps(zoo_of(wildcards).paths())
+
+
+def imported_arguments(wildcards):
+    return as_arguments(zoo_of(wildcards).paths())

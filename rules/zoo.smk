@@ -33,7 +33,7 @@ rule train_zoo:
 
 rule import_zoo:
     input:
-        files=imported_files,
+        files=imported_inputs,
         data="results/{zoo}/data.npz",
     output:
         networks=directory("results/{zoo}/zoo/shard-{shard}"),
@@ -51,9 +51,11 @@ rule import_zoo:
         runtime=minutes(import_zoo_work),
     params:
         settings=import_zoo_settings,
+        files=imported_arguments,
+        stamps=imported_stamps,
         code=fingerprint("dwf_steps.import_zoo"),
     shell:
-        "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {input.files:q}"
+        "python -m dwf_steps.import_zoo --settings {params.settings:q} --files {params.files:q}"
         " --data {input.data}"
         " --output {output.networks} --manifest {output.manifest}"
         " > {log} 2>&1"

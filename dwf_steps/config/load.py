@@ -1,25 +1,37 @@
 """Reading a configuration: validated, with every problem told as the user wrote it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from dwf_steps.config.problems.experiments import problems_of
-from dwf_steps.config.section import NAME_PATTERN
+from dwf_steps.config.section import NAME_RULE
+from dwf_steps.config.strict_yaml import file_problems
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.runtime.errors import InputError
 
 
-def load_config(raw: Mapping[str, Any]) -> WorkflowConfig:
+def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> WorkflowConfig:
     """Validate a merged configuration and everything that can be known before work starts.
+
+    Parameters
+    ----------
+    raw
+        The configuration, all files merged.
+    files
+        These files, which are read again for what merging hides.
 
     Raises
     ------
     InputError
         With one line for each problem: the key's full path, what was found, what is allowed.
     """
+    if hidden := list(dict.fromkeys(file_problems(map(Path, files)))):
+        raise InputError(_listing(hidden))
     expanded, members = expand(raw)
     try:
         config = WorkflowConfig.model_validate(expanded)
@@ -36,17 +48,24 @@ def _describe(error: Any, raw: Any) -> str:
     """Return one line for a pydantic error: the path as the user wrote it, found, expected."""
     path = ".".join(_path(error["loc"], raw, error["type"] == "missing")) or "the configuration"
     if error["loc"] and error["loc"][-1] == "[key]":
-        return (
-            f"{path}: {error['input']!r} cannot be a name; names become folders and wildcards and must "
-            f"match {NAME_PATTERN}"
-        )
+        return f"{path}: {error['input']!r} cannot be a name; {_quoted(error) or NAME_RULE}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] in {"value_error", "missing"}:
         return f"{path}: {'this key is required' if error['type'] == 'missing' else message}"
     if error["type"] == "union_tag_not_found":
         return f"{path}: {message}"
     expected = message.replace("Input should be", "expected").replace("Input tag", "found")
+    if quoted := _quoted(error):
+        expected += f"; {quoted}"
     return f"{path}: found {error['input']!r}; {expected}"
+
+
+def _quoted(error: Any) -> str:
+    """Return the advice to quote a number, a date, null or true where a text is expected, if it is one."""
+    value = error["input"]
+    if error["type"] != "string_type" or not isinstance(value, bool | int | float | date | None):
+        return ""
+    return "put it in quotes if it is meant as text"
 
 
 def _path(location: tuple[int | str, ...], raw: Any, last_is_missing: bool) -> Iterator[str]:
