@@ -86,11 +86,11 @@ def _rescalings(said: Any, shapes: Shapes) -> RescalingSpec:
             raise StatedWronglyError(
                 f"{flat[0]} is said to go out, but has one axis; expected a weight, whose second are units"
             )
-        counts = {name: shapes[name][name in units.outgoing] for name in named}
-        if len(set(counts.values())) > 1:
-            raise StatedWronglyError(
-                f"scales the same units in parameters that have different numbers of them: {counts}"
-            )
+        rows = [(name, shapes[name][0]) for name in (*units.incoming, *(units.statistics or ()))]
+        counts = [*rows, *((name, shapes[name][1]) for name in units.outgoing)]
+        if len({count for _, count in counts}) > 1:
+            listing = ", ".join(f"{count} of {name}" for name, count in counts)
+            raise StatedWronglyError(f"scales different numbers of units alike: {listing}")
     return list(said)
 
 

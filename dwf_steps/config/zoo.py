@@ -1,6 +1,7 @@
 """Zoos: networks trained here, or brought along."""
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -180,7 +181,8 @@ class ImportedZoo(ZooBase):
                 found.add(path)
             else:
                 anchor = Path(path.anchor) if path.is_absolute() else Path()
-                found |= set(anchor.glob(str(path.relative_to(path.anchor))))
+                with suppress(ValueError):  # no pattern, so nothing matches it
+                    found |= set(anchor.glob(str(path.relative_to(path.anchor))))
         return sorted(found, key=lambda p: (p.stem, str(p)))
 
     @property

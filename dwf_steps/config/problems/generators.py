@@ -20,6 +20,8 @@ from dwf_steps.config.zoo import (
     n_held_out,
     n_training,
 )
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.plugins import find_plugin
 
 
 def subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:
@@ -90,6 +92,11 @@ def flow_use_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Itera
         return
     where = f"generators.{name}"
     guidance = flow.sampling.guidance
+    if guidance is not None and guidance.objective is not None:
+        try:
+            find_plugin(guidance.objective, f"{where}.sampling.guidance.objective")
+        except InputError as error:
+            yield str(error)
     if guidance is not None and (to := guidance.transfer) is not None:
         if to not in config.transfers:
             yield f"{where}.sampling.guidance.transfer: {unknown(to, list(config.transfers))}"

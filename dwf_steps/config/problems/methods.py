@@ -81,7 +81,9 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     try:
         zoo.architecture.n_parameters  # noqa: B018
     except InputError as error:
-        yield f"{where}.architecture: {error}"
+        message = str(error)
+        named = message.startswith("architecture.")
+        yield f"{where}.{message}" if named else f"{where}.architecture: {message}"
         return
     cells = [cell for cell in config.cells() if cell.zoo == name]
     for recalibration in dict.fromkeys(cell.recalibration for cell in cells):
