@@ -1,0 +1,60 @@
+"""Files of any name reach their step, and a changed one reruns it."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from checkout import OFFLINE, Checkout
+from torch import nn
+
+from dwf_steps.pipeline.input_files import as_arguments, input_files, stamps
+from dwf_steps.storage.manifest import Manifest
+
+NAMES = (
+    *("a {x}", "{zoo}", "{}", "{", "}", "<results>", "-c", "--output", "'q\"", "$HOME `ls`", "two\nlines"),
+    *("#%20;&|", "\\n", "é ü", " first", "last ", "*?[x]", "~", "a" * 200, "a.b"),
+)
+
+
+def test_what_snakemake_would_fill_in_is_no_input_but_a_stamp(tmp_path: Path) -> None:
+    plain, braces, gone = tmp_path / "a b.pt", tmp_path / "{a}.pt", tmp_path / "<b>.pt"
+    braces.write_bytes(b"123")
+    assert input_files([plain, None, braces]) == [str(plain)]
+    first = stamps([plain, None, braces, gone])
+    assert first[0].startswith(f"{braces}: 3 bytes, ") and first[1:] == [f"{gone}: missing"]
+    os.utime(braces, ns=(5, 5))
+    assert stamps([braces]) == [f"{braces}: 3 bytes, 5"]
+
+
+def test_no_path_is_taken_for_an_option() -> None:
+    paths = [Path("-a/b"), Path("a/-b"), Path("/-a")]
+    assert as_arguments(paths) == ["./-a/b", "a/-b", "/-a"]
+    assert [Path(text) for text in as_arguments(paths)] == paths
+
+
+def test_networks_of_any_name_are_imported(new_checkout: Callable[[], Checkout]) -> None:
+    base = new_checkout()
+    folder, table = base.folder / "-my {nets}", base.folder / "-my {table}.csv"
+    folder.mkdir()
+    for i, name in enumerate(NAMES):
+        torch.manual_seed(i)
+        state = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(2, 3), nn.Linear(3, 2)])}).state_dict()
+        torch.save(state, folder / f"{name}.pt")
+    table.write_text("x,y,class\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in range(40)))
+    zoo = {
+        "import": folder.name,
+        "dataset": {"file": table.name, "target": "class"},
+        "architecture": {"widths": [2, 3, 2]},
+    }
+    checkout = Checkout(base.folder, base.config | {"zoos": {"micro": zoo}}, OFFLINE)
+    checkout.write_config()
+    checkout.snakemake("zoos")
+    manifest = Manifest.read(base.folder / "results/micro/zoo/shard-0.json")
+    assert sorted(record.name for record in manifest.networks) == sorted(NAMES)
+    assert [path.stem for path in manifest.verified_files()] == [record.name for record in manifest.networks]
+    assert checkout.pending("zoos") == set()
+
+    shutil.copy(folder / "a.b.pt", folder / "{zoo}.pt")
+    assert checkout.pending("zoos") == {"import_zoo"}
