@@ -72,7 +72,7 @@ def _permutations(said: Any, shapes: Shapes, buffers: Shapes) -> PermutationSpec
     try:
         unit_counts(shapes, spec)
     except ValueError as error:
-        raise StatedWronglyError(str(error)) from error
+        raise StatedWronglyError(f"{error}; None leaves an axis alone") from error
     return spec
 
 

@@ -118,8 +118,8 @@ def _with(definition: Mapping[str, Any], values: dict[str, Any], where: str) -> 
         methods = changed["methods"]
         if not isinstance(methods, list) or not all(_is_method(method) for method in methods):
             raise InputError(
-                f"{where.removesuffix('.sweep')}.methods: found {methods!r}; expected a list of methods, each a "
-                "name or a mapping with a key `method`"
+                f"{where.removesuffix('.sweep')}.methods: found {methods!r}; expected a list of methods, "
+                "each a name or a mapping with a key `method`"
             )
         changed = {
             method["method"]: method

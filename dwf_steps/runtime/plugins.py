@@ -44,7 +44,7 @@ def find_plugin(target: str, key: str) -> Plugin:
     module_name, _, name = target.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    _announce(_refuse_standard(module_name, target, key), key)
+    _announce(_refuse_standard(module_name, target, key), target, key)
     try:
         module = importlib.import_module(module_name)
         found: Any = module
@@ -81,9 +81,9 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
 
 
-def _announce(file: Path | None, key: str) -> None:
+def _announce(file: Path | None, target: str, key: str) -> None:
     """Say once in a process whose code a configuration's key runs."""
-    line = f"{key}: runs the code in {file}"
+    line = f"{key}: {target} runs the code in {file}"
     if file is None or line in _announced:
         return
     _announced.add(line)

@@ -108,4 +108,5 @@ def test_whose_code_runs_is_said_once_and_before_it_runs(
     for _ in range(2):
         find_plugin("loud_nets:make", "zoos.z.architecture.import")
     said = capsys.readouterr().err
-    assert said == f"zoos.z.architecture.import: runs the code in {os.getcwd()}/loud_nets.py\nit runs\n"
+    file = f"{os.getcwd()}/loud_nets.py"
+    assert said == f"zoos.z.architecture.import: loud_nets:make runs the code in {file}\nit runs\n"

@@ -51,7 +51,7 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     trained = len(trajectory_names(zoo))
     if trained < 2:
         yield (
-            f"{where}.import: found {trained} network ({names[0]}), expected 2 at least; a zoo's networks "
+            f"{where}.import: found {trained} network ({names[0]!r}), expected 2 at least; a zoo's networks "
             "are compared with each other"
         )
     elif trained - zoo.held_out < 2:

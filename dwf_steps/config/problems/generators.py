@@ -85,6 +85,17 @@ def flow_problems(config: WorkflowConfig, subspace: str, name: str) -> Iterator[
         )
 
 
+def _objective_problems(target: str, key: str, classes: int) -> Iterator[str]:
+    try:
+        objective = find_plugin(target, key).make
+        # Imported here: only who brings an objective pays for PyTorch where the configuration is read.
+        from dwf_steps.generators.objective import check_objective
+
+        check_objective(objective, target, key, classes)
+    except InputError as error:
+        yield str(error)
+
+
 def flow_use_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
     """What a flow is asked for that does not fit the zoo's networks."""
     flow, zoo = config.generators[name], config.zoos[zoo_name]
@@ -93,10 +104,9 @@ def flow_use_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Itera
     where = f"generators.{name}"
     guidance = flow.sampling.guidance
     if guidance is not None and guidance.objective is not None:
-        try:
-            find_plugin(guidance.objective, f"{where}.sampling.guidance.objective")
-        except InputError as error:
-            yield str(error)
+        yield from _objective_problems(
+            guidance.objective, f"{where}.sampling.guidance.objective", zoo.architecture.classes
+        )
     if guidance is not None and (to := guidance.transfer) is not None:
         if to not in config.transfers:
             yield f"{where}.sampling.guidance.transfer: {unknown(to, list(config.transfers))}"
