@@ -16,9 +16,7 @@ from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.runtime.command_line import parse_settings, parser, run
-from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state, stack_states
 from dwf_steps.symmetry.canonical import canonicalize as apply_methods
@@ -61,9 +59,7 @@ def canonicalize(
     architecture = build(settings.architecture)
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]
-    files = shard.verified_files()
-    before, target = stack_states(files), _only_network(reference)
-    _refuse_excess(architecture.parameters_of(before), files)
+    before, target = stack_states(shard.verified_files()), _only_network(reference)
     mean = _only_network(barycentre) if barycentre else None
     canonical = apply_methods(architecture, before, target, settings.methods, mean)
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
@@ -94,13 +90,6 @@ def canonicalize(
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
     with replacing(table) as unfinished:
         frame.to_csv(unfinished, index=False)
-
-
-def _refuse_excess(parameters: Networks, files: list[Path]) -> None:
-    for name, array in parameters.items():
-        if too_large := excess(array):
-            at = int(np.abs(array).reshape(len(array), -1).max(axis=1).argmax())
-            raise InputError(f"{files[at]}: {name} {too_large}. Remove or retrain this network")
 
 
 def _only_network(manifest: Path) -> dict[str, np.ndarray]:

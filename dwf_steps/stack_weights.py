@@ -76,9 +76,11 @@ def stack_weights(settings: StackWeightsSettings, manifests: list[Path], output:
                     "weight must be finite. Remove or retrain this network"
                 )
             if too_large := excess(block):
-                row, column = np.unravel_index(int(np.abs(block).argmax()), block.shape)
-                name = _name_of(layout, columns.start + int(column))
-                raise InputError(f"{files[rows[row]]}: {name} {too_large}. Remove or retrain this network")
+                largest, column = divmod(int(np.abs(block).argmax()), block.shape[1])
+                raise InputError(
+                    f"{files[rows[largest]]}: {_name_of(layout, columns.start + column)} {too_large}. Remove "
+                    "or retrain this network"
+                )
             stored = _stored(block, matrix, columns)
             if stored is not block:
                 _compare(error, stored, block, matrix.n_training)

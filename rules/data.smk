@@ -23,7 +23,7 @@ rule fetch_data:
         dataset="{dataset}",
         code=fingerprint("dwf_steps.fetch_data"),
     shell:
-        "python -m dwf_steps.fetch_data {params.dataset} --data-dir {resources.data_dir:q} --output {output}"
+        "python -m dwf_steps.fetch_data {params.dataset} --data-dir={resources.data_dir:q} --output {output}"
         " > {log} 2>&1"
 
 

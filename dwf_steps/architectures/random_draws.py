@@ -93,7 +93,7 @@ class _OwnGenerators(TorchDispatchMode):
 
 def _states() -> tuple[object, ...]:
     """Return the states of all global generators, in a form that can be compared."""
-    legacy = np.random.get_state(legacy=False)["state"]  # type: ignore[call-overload]  # noqa: NPY002
+    legacy = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     torches = (torch.get_rng_state(), *cuda)
     return (

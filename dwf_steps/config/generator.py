@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.controls import ControlConfig, Draws, Positive, Seed
-from dwf_steps.config.section import Name, Section
+from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section
 
 
 class Guidance(Section):
@@ -19,7 +19,7 @@ class Guidance(Section):
     transfer: Name | None = None
     """The transfer whose data set's training examples they are, for networks of another data set; by default
     the zoo's own."""
-    objective: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = None
+    objective: Annotated[str, Field(pattern=CALLABLE_PATTERN)] | None = None
     """A loss of your own, `package.module:function`, of outputs (n, b, c) and targets (b,), that returns
     (n,); by default the task's."""
     code: str = ""
@@ -116,7 +116,8 @@ class RelationalTransformerConfig(Section):
 
 
 def _network(value: Any) -> str:
-    return value.get("network", "mlp") if isinstance(value, dict) else value.network
+    network = value.get("network", "mlp") if isinstance(value, dict) else getattr(value, "network", "mlp")
+    return str(network)
 
 
 AnyVelocity = Annotated[

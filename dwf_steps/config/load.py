@@ -1,5 +1,6 @@
 """Reading a configuration: validated, with every problem told as the user wrote it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -8,11 +9,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from dwf_steps.config.problems.experiments import problems_of
-from dwf_steps.config.section import NAME_RULE
+from dwf_steps.config.section import CALLABLE_PATTERN, NAME_RULE, did_you_mean
 from dwf_steps.config.strict_yaml import file_problems
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.runtime.errors import InputError
+
+# By pydantic's type of an error.
+EXPECTED = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a mapping, `key: value`"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list, `[one, another]`"),
+    "path_type": "a path, as text",
+    "string_type": "a text",
+}
+SPELT_OUT = {"resnet": ("resnet18", "resnet20")}  # a choice -> what users write for it
 
 
 def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> WorkflowConfig:
@@ -49,15 +59,42 @@ def _describe(error: Any, raw: Any) -> str:
     path = ".".join(_path(error["loc"], raw, error["type"] == "missing")) or "the configuration"
     if error["loc"] and error["loc"][-1] == "[key]":
         return f"{path}: {error['input']!r} cannot be a name; {_quoted(error) or NAME_RULE}"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] in {"value_error", "missing"}:
-        return f"{path}: {'this key is required' if error['type'] == 'missing' else message}"
-    if error["type"] == "union_tag_not_found":
-        return f"{path}: {message}"
-    expected = message.replace("Input should be", "expected").replace("Input tag", "found")
+    kind, found = error["type"], error["input"]
+    if kind == "value_error":
+        return f"{path}: {error['msg'].removeprefix('Value error, ')}"
+    if kind == "missing":
+        return f"{path}: this key is required"
+    if kind in {"union_tag_not_found", "union_tag_invalid"}:
+        return _describe_tag(error, path)
+    expected = _expected(error)
     if quoted := _quoted(error):
         expected += f"; {quoted}"
-    return f"{path}: found {error['input']!r}; {expected}"
+    return f"{path}: found {found!r}; {expected}"
+
+
+def _expected(error: Any) -> str:
+    """Say what a value should have been, in the words of YAML instead of pydantic's and Python's."""
+    context = error.get("ctx", {})
+    if error["type"] == "string_pattern_mismatch" and context["pattern"] == CALLABLE_PATTERN:
+        return "expected package.module:name, as in my_networks:SmallCNN"
+    if error["type"] == "too_short":
+        return f"expected at least {context['min_length']} entries"
+    if error["type"] in EXPECTED:
+        return f"expected {EXPECTED[error['type']]}"
+    message: str = error["msg"]
+    return message.replace("Input should be", "expected")
+
+
+def _describe_tag(error: Any, path: str) -> str:
+    """Return one line for a key that decides what else a section may have, such as `kind`."""
+    context = error["ctx"]
+    key = context["discriminator"].strip("'_()")
+    if error["type"] == "union_tag_not_found":
+        return f"{path}.{key}: this key is required"
+    allowed = re.findall(r"'(\w+)'", context["expected_tags"])
+    allowed = [name for tag in allowed for name in SPELT_OUT.get(tag, (tag,))]
+    advice = did_you_mean(str(context["tag"]), allowed)
+    return f"{path}.{key}: found {error['input'][key]!r}; {advice}expected {', '.join(map(repr, allowed))}"
 
 
 def _quoted(error: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 NAME_PATTERN = r"^[a-z0-9_]+$"
+CALLABLE_PATTERN = r"^[\w.]+:[\w.]+$"  # package.module:name
 LONGEST_NAME = 200  # of 255 bytes that a file's name may have, which also holds a prefix and an ending
 PERIODS = 20  # as often as this Snakemake takes a repetition at a wildcard's end for an endless recursion
 PERIODIC = re.compile(rf"(.+)\1{{{PERIODS - 1},}}$")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from checkout import OFFLINE, Checkout
+from PIL import Image
 from torch import nn
 
 from dwf_steps.pipeline.input_files import as_arguments, input_files, stamps
@@ -58,3 +59,25 @@ def test_networks_of_any_name_are_imported(new_checkout: Callable[[], Checkout])
 
     shutil.copy(folder / "a.b.pt", folder / "{zoo}.pt")
     assert checkout.pending("zoos") == {"import_zoo"}
+
+
+def test_images_and_texts_may_lie_in_files_of_any_name(new_checkout: Callable[[], Checkout]) -> None:
+    base = new_checkout()
+    images, texts, tokenizer = (base.folder / name for name in ("-i {x}", "{t}.csv", "<to {k}>"))
+    (images / "a").mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(images / "a/1.png")
+    texts.write_text("text,label\na,0\nb,1\n")
+    tokenizer.mkdir()
+    (tokenizer / "vocab.txt").write_text("a\n")
+    datasets = {
+        "pictures": {"train": images.name, "size": 4},
+        "reviews": {"train": texts.name, "length": 8, "tokenizer": tokenizer.name},
+    }
+    zoo = {"dataset": "pictures", "architecture": {"widths": [48, 2, 2]}, "seeds": 10}
+    bert = {"kind": "bert", "length": 8, "width": 8, "depth": 1, "heads": 2, "mlp": 8, "classes": 2}
+    zoos = {"micro": zoo, "texts": zoo | {"dataset": "reviews", "architecture": bert}}
+    cell = base.config["experiments"][0] | {"zoos": ["micro", "texts"], "canonicalizations": ["none"]}
+    config = base.config | {"datasets": datasets, "zoos": zoos, "experiments": [cell]}
+    checkout = Checkout(base.folder, config, OFFLINE)
+    checkout.write_config()
+    assert checkout.pending("datasets") == {"prepare_images", "prepare_texts"}
