@@ -29,6 +29,7 @@ from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, w
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
 # one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
 TOGETHER = {"cpu": 5 * 10**6, "cuda": 10**9}
+LISTED = 5  # parts of a module named in one message
 
 
 logger = logging.getLogger(__name__)
@@ -342,8 +343,10 @@ class ModuleArchitecture(FunctionalArchitecture):
         finally:
             self._module.eval()
         if drawing:
+            more = f" and {len(drawing) - LISTED} more parts" if len(drawing) > LISTED else ""
+            where = ", ".join(drawing[:LISTED]) + more
             raise InputError(
-                f"{self.config.called}: draws random numbers while training, in {', '.join(drawing)}, which "
+                f"{self.config.called}: draws random numbers while training, in {where}, which "
                 "is not supported, since networks are trained many at once and must come out the same every "
                 "time; leave it out or set its probability to 0"
             )
