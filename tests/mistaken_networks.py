@@ -108,6 +108,18 @@ class Talkative(Perceptron):
         return {"logits": super().forward(x)}
 
 
+def lazy() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.LazyLinear(3))
+
+
+def double() -> nn.Module:
+    return nn.Linear(4, 3).double()
+
+
+def empty() -> nn.Module:
+    return nn.Flatten()
+
+
 Made = functools.partial(Perceptron, width=7)
 instance = Perceptron()
 number = 3

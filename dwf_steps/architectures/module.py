@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+from torch.nn.parameter import is_lazy
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.random_draws import random_parts, seeded
@@ -190,6 +191,19 @@ class FunctionalArchitecture(Architecture):
             raise InputError(
                 f"{self.config.called} returned {type(module).__name__}, expected a torch.nn.Module"
             )
+        parameters = dict(module.named_parameters())
+        if lazy := [name for name, value in parameters.items() if is_lazy(value)]:
+            raise InputError(
+                f"{self.config.called}: {lazy[0]} has no shape yet; state its input's size instead of using "
+                "lazy modules"
+            )
+        if other := [name for name, value in parameters.items() if value.dtype != torch.float32]:
+            raise InputError(
+                f"{self.config.called}: {other[0]} is a parameter of {parameters[other[0]].dtype}, expected "
+                "float32"
+            )
+        if not parameters:
+            raise InputError(f"{self.config.called}: has no parameters, expected some to train")
         return module.eval()
 
     def _state(self, module: nn.Module) -> dict[str, Tensor]:
