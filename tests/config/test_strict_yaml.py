@@ -103,7 +103,7 @@ Change = Callable[[dict], object]
         (lambda c: c["zoos"].update({None: c["zoos"]["iris"]}), "None cannot be a name; put it in quotes"),
         (
             lambda c: c["experiments"][0].update(zoos=[2024]),
-            "zoos.0: found 2024; expected a valid string; put it in quotes if it is meant as text",
+            "zoos.0: found 2024; expected a text; put it in quotes if it is meant as text",
         ),
         (
             lambda c: c["experiments"][0].update(zoos=[None]),
