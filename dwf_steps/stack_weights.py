@@ -11,6 +11,8 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.manifest import Manifest, last_trajectories, require_distinct
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.networks import describe, read_columns, stack_arrays
@@ -76,12 +78,23 @@ def stack_weights(
                     f"{files[rows[row]]}: weight {columns.start + column} is {block[row, column]}; every "
                     "weight must be finite. Remove or retrain this network"
                 )
+            if too_large := excess(block):
+                largest, column = divmod(int(np.abs(block).argmax()), block.shape[1])
+                raise InputError(
+                    f"{files[rows[largest]]}: {_name_of(layout, columns.start + column)} {too_large}. Remove "
+                    "or retrain this network"
+                )
             stored = _stored(block, matrix, columns)
             if stored is not block:
                 _compare(error, stored, block, matrix.n_training)
             matrix.array[:, columns] = stored
         matrix.set_storage_error(error.relative)
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
+
+
+def _name_of(layout: Layout, column: int) -> str:
+    """Return the parameter that a column of the matrix belongs to."""
+    return next(entry.name for entry in layout.entries if column < entry.offset + entry.size)
 
 
 def _stored(block: np.ndarray, matrix: WeightMatrix, columns: slice) -> np.ndarray:

@@ -27,7 +27,7 @@ rule fetch_data:
         dataset="{dataset}",
         code=RUN.code("fetch_data"),
     shell:
-        "python -m dwf_steps.fetch_data {params.dataset} --data-dir {resources.data_dir:q} --output {output}"
+        "python -m dwf_steps.fetch_data {params.dataset} --data-dir={resources.data_dir:q} --output {output}"
         " > {log} 2>&1"
 
 
@@ -47,6 +47,7 @@ rule prepare_images:
         runtime=prepare_images.runtime,
     params:
         settings=prepare_images.settings,
+        stamps=PATHS.own_stamps,
         code=prepare_images.code,
     shell:
         "python -m dwf_steps.prepare_images --settings {params.settings:q} --output {output} > {log} 2>&1"
@@ -68,6 +69,7 @@ rule prepare_texts:
         runtime=prepare_texts.runtime,
     params:
         settings=prepare_texts.settings,
+        stamps=PATHS.own_stamps,
         code=prepare_texts.code,
     shell:
         "python -m dwf_steps.prepare_texts --settings {params.settings:q} --output {output} > {log} 2>&1"
@@ -76,7 +78,7 @@ rule prepare_texts:
 rule divide_data:
     input:
         data=PATHS.zoo_data,
-        table=PATHS.own_table,
+        table=PATHS.own_files,
     output:
         "results/{zoo}/data.npz",
     log:
@@ -89,6 +91,7 @@ rule divide_data:
         runtime=divide_data.runtime,
     params:
         settings=divide_data.settings,
+        stamps=PATHS.own_stamps,
         code=divide_data.code,
     shell:
         "python -m dwf_steps.divide_data --settings {params.settings:q} --data-dir {input.data} --output {output}"

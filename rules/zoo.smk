@@ -56,6 +56,7 @@ rule import_zoo:
         runtime=import_zoo.runtime,
     params:
         settings=import_zoo.settings,
+        stamps=PATHS.imported_stamps,
         code=import_zoo.code,
     shell:
         "python -m dwf_steps.import_zoo --settings {params.settings:q} --data {input.data}"

@@ -68,6 +68,15 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, bad: float) -> Non
     assert not (tmp_path / "weights.zarr").exists()
 
 
+def test_a_finite_weight_beyond_all_use_is_named_with_its_parameter(tmp_path: Path) -> None:
+    for column, name in ((2, "bias"), (3, "weight"), (22, "weight")):
+        values = VALUES.copy()
+        values[4, column] = -2e17
+        (folder := tmp_path / str(column)).mkdir()
+        with pytest.raises(InputError, match=rf"net-4\.safetensors: {name} has a weight of size 2\.0e\+17"):
+            stacked(folder, shards(folder, values), [])
+
+
 def test_a_network_file_that_changed_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     manifests = shards(tmp_path)
     file = tmp_path / "shard-1/net-4.safetensors"

@@ -1,6 +1,7 @@
 """Architectures of one's own: any PyTorch module, many networks at once by `torch.func`."""
 
-import inspect
+import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,14 +12,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+from torch.nn.parameter import is_lazy
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.random_draws import random_parts, seeded
+from dwf_steps.architectures.stated import StatedWronglyError, stated
 from dwf_steps.config.architectures.base import SYMMETRIES, Initialisation
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.runtime.plugins import find_callable
+from dwf_steps.runtime.plugins import describe, find_plugin
 from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import unit_counts
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers
@@ -26,7 +30,10 @@ from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, w
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
 # one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
 TOGETHER = {"cpu": 5 * 10**6, "cuda": 10**9}
+LISTED = 5  # parts of a module named in one message
 
+
+logger = logging.getLogger(__name__)
 
 FunctionalConfig = ResNetConfig | ViTConfig | BertConfig | ModuleConfig
 
@@ -51,7 +58,7 @@ class FunctionalArchitecture(Architecture):
     Raises
     ------
     InputError
-        If it does not return a module of the sizes stated, or the module has what cannot be treated:
+        If it fails, does not return a module of the sizes stated, or the module has what cannot be treated:
         dropout, batch normalisation without running statistics, buffers of other types.
     """
 
@@ -71,6 +78,8 @@ class FunctionalArchitecture(Architecture):
         self.tied = {name: names[id(value)] for name, value in every if name not in parameters}
         self.shapes = {name: tuple(value.shape) for name, value in self._state(self._module).items()}
         self.buffers = tuple(name for name in self.shapes if name not in parameters)
+        stored = self._module.state_dict().keys()
+        self._constants = {name: value for name, value in self._module.named_buffers() if name not in stored}
         self._refuse()
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
         self.layers = self._sizes()
@@ -132,9 +141,25 @@ class FunctionalArchitecture(Architecture):
         return outputs
 
     def call(self, network: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        """Return what one network says about inputs (batch, *config.shape), (batch, classes)."""
-        said: Tensor = functional_call(self._module, network, (inputs,))
+        """Return what one network says about inputs (batch, *config.shape), (batch, classes).
+
+        Buffers that the state dict leaves out follow the network's precision and device, as with
+        ``module.to``.
+        """
+        said: Tensor = functional_call(self._module, self._constants_of(network) | network, (inputs,))
         return said
+
+    def _constants_of(self, network: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        weight = next((value for value in network.values() if value.is_floating_point()), None)
+        if weight is None:
+            return dict(self._constants)
+        constants = {}
+        for name, value in self._constants.items():
+            dtype = value.dtype
+            if weight.dtype != torch.float32 and (value.is_floating_point() or value.is_complex()):
+                dtype = weight.dtype.to_complex() if value.is_complex() else weight.dtype
+            constants[name] = value.to(weight.device, dtype)
+        return constants
 
     def batch_statistics(self, networks: Mapping[str, Tensor], inputs: Tensor) -> dict[str, BatchStatistics]:
         """Return what every batch normalisation sees of one batch (b, features), by its name, when all
@@ -165,13 +190,25 @@ class FunctionalArchitecture(Architecture):
         return with_buffers(spec, {name: self.shapes[name] for name in self.buffers})
 
     def _new(self, seed: int) -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             module = self._make()
         if not isinstance(module, nn.Module):
             raise InputError(
                 f"{self.config.called} returned {type(module).__name__}, expected a torch.nn.Module"
             )
+        parameters = dict(module.named_parameters())
+        if lazy := [name for name, value in parameters.items() if is_lazy(value)]:
+            raise InputError(
+                f"{self.config.called}: {lazy[0]} has no shape yet; state its input's size instead of using "
+                "lazy modules"
+            )
+        if other := [name for name, value in parameters.items() if value.dtype != torch.float32]:
+            raise InputError(
+                f"{self.config.called}: {other[0]} is a parameter of {parameters[other[0]].dtype}, expected "
+                "float32"
+            )
+        if not parameters:
+            raise InputError(f"{self.config.called}: has no parameters, expected some to train")
         return module.eval()
 
     def _state(self, module: nn.Module) -> dict[str, Tensor]:
@@ -219,14 +256,19 @@ class FunctionalArchitecture(Architecture):
         hooks = [part.register_forward_hook(note) for part in self._module.modules()]
         try:
             output = self.call(self._state(self._module), torch.zeros(1, *self.config.shape))
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # whatever the module raises
             raise InputError(
-                f"{self.config.called}: does not take inputs of shape {list(self.config.shape)} ({error}); "
-                "correct architecture.shape"
+                f"{self.config.called}: does not take inputs of shape {list(self.config.shape)} "
+                f"({describe(error)}); correct architecture.shape, or the module's forward"
             ) from error
         finally:
             for hook in hooks:
                 hook.remove()
+        if not isinstance(output, Tensor):
+            raise InputError(
+                f"{self.config.called}: returned {type(output).__name__} for one input, expected a tensor of "
+                f"shape (1, {self.config.classes})"
+            )
         if tuple(output.shape) != (1, self.config.classes):
             raise InputError(
                 f"{self.config.called}: returned outputs of shape {tuple(output.shape)} for one input, "
@@ -242,59 +284,160 @@ class ModuleArchitecture(FunctionalArchitecture):
     that acts on it, or None), Git Re-Basin can align it; if it has ``rescaling_spec``, it can be scaled; if
     it has ``attention_spec`` (a list of `Attention`), TransFusion can align its heads.
 
+    Networks that `torch.func` cannot run many at once, such as recurrent ones, run one at a time.
+
     Raises
     ------
     InputError
-        If the callable cannot be imported as well.
+        If the callable cannot be imported, if the module draws random numbers while training or cannot be
+        trained, or if what it states of symmetries does not fit it.
     """
 
     config: ModuleConfig
 
     def __init__(self, config: ModuleConfig) -> None:
-        make = find_callable(config.target, "architecture.import")
-        self.source_file = inspect.getfile(make)
-        super().__init__(config, partial(make, **config.kwargs))
+        plugin = find_plugin(config.target, "architecture.import")
+        self.source_file = str(plugin.source_file)
+        self._repeats = False
+        super().__init__(config, partial(_call, plugin.make, config))
+        self._refuse_randomness()
+        self._alone = not self._runs_many_at_once()
         self.symmetries = [name for name in SYMMETRIES if hasattr(self._module, name)]
+        self._specs = {name: self._stated(name) for name in self.symmetries}
+        if self.symmetries:
+            self._refuse_single_precision()
+
+    def groups(self, n: int, device: torch.device) -> list[slice]:
+        return [slice(i, i + 1) for i in range(n)] if self._alone else super().groups(n, device)
+
+    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+        if not self._repeats:
+            first, again = (self._state(self._new(0)) for _ in range(2))
+            if differing := [name for name, value in first.items() if not _same(value, again[name])]:
+                raise InputError(
+                    f"{self.config.called}: the first weights of {differing[0]} are not the same when it is "
+                    "called again with the same seed; draw them from PyTorch's global generator"
+                )
+            self._repeats = True
+        return super().initial_state(initialisation, generator)
 
     def permutation_spec(self) -> PermutationSpec:
         if "permutation_spec" not in self.symmetries:
             return super().permutation_spec()
-        shapes = self.shapes
-        spec = self._with_buffers(self._module.permutation_spec())  # type: ignore[operator]
-        wrong = [name for name, shape in shapes.items() if len(spec.get(name, ())) != len(shape)]
-        if wrong or spec.keys() != shapes.keys():
-            raise InputError(
-                f"{self.config.called}: permutation_spec names {sorted(spec)}, expected each of "
-                f"{sorted(shapes)} with a name or None for every axis; wrong: "
-                f"{wrong or sorted(spec.keys() - shapes.keys())}"
-            )
-        unit_counts(shapes, spec)
-        return spec
+        spec: PermutationSpec = self._specs["permutation_spec"]
+        return dict(spec)
 
     def rescaling_spec(self) -> RescalingSpec:
         if "rescaling_spec" not in self.symmetries:
             return super().rescaling_spec()
-        spec: RescalingSpec = self._module.rescaling_spec()  # type: ignore[operator]
-        named = {
-            name for units in spec for name in (*units.incoming, *units.outgoing, *(units.statistics or ()))
-        }
-        if unknown := sorted(named - self.shapes.keys()):
-            raise InputError(
-                f"{self.config.called}: rescaling_spec names {unknown}, expected names of "
-                f"{sorted(self.shapes)}"
-            )
-        return spec
+        return list(self._specs["rescaling_spec"])
+
+    def attention_spec(self) -> list[Attention]:
+        if "attention_spec" not in self.symmetries:
+            return super().attention_spec()
+        return list(self._specs["attention_spec"])
 
     @property
     def most_units(self) -> int:
         """The units that the largest permutation acts on, 1 where there is none."""
         return max(unit_counts(self.shapes, self.permutation_spec()).values(), default=1)
 
-    def attention_spec(self) -> list[Attention]:
-        if "attention_spec" not in self.symmetries:
-            return super().attention_spec()
-        spec: list[Attention] = self._module.attention_spec()  # type: ignore[operator]
-        return spec
+    def _refuse_randomness(self) -> None:
+        """Train one batch of two examples, and see who draws."""
+        shape = (2, self.config.classes)
+        self._module.train()
+        try:
+            with torch.no_grad(), seeded(0), sdpa_kernel(SDPBackend.MATH):
+                state = {name: value.clone() for name, value in self._state(self._module).items()}
+                outputs: list[Any] = []
+                drawing = random_parts(
+                    self._module,
+                    lambda: outputs.append(self.call(state, torch.zeros(2, *self.config.shape))),
+                )
+        except Exception as error:  # whatever the module raises
+            raise InputError(
+                f"{self.config.called}: fails on two examples while training ({describe(error)}); correct "
+                "the module's forward"
+            ) from error
+        finally:
+            self._module.eval()
+        if drawing:
+            more = f" and {len(drawing) - LISTED} more parts" if len(drawing) > LISTED else ""
+            where = ", ".join(drawing[:LISTED]) + more
+            raise InputError(
+                f"{self.config.called}: draws random numbers while training, in {where}, which "
+                "is not supported, since networks are trained many at once and must come out the same every "
+                "time; leave it out or set its probability to 0"
+            )
+        found = tuple(outputs[0].shape) if isinstance(outputs[0], Tensor) else type(outputs[0]).__name__
+        if found != shape:
+            raise InputError(
+                f"{self.config.called}: returned {found} for two examples while training, expected a tensor "
+                f"of shape {shape}, as when it is not trained"
+            )
+
+    def _runs_many_at_once(self) -> bool:
+        """Whether `torch.func` can run two networks at once, each on its own examples."""
+        most = TOGETHER["cuda" if torch.cuda.is_available() else "cpu"]
+        if 2 * self.multiplications > most:
+            return True  # never asked for
+        networks = {name: torch.stack([value, value]) for name, value in self._state(self._module).items()}
+        inputs = torch.zeros(2, 2, *self.config.shape)
+        self._module.train()
+        try:
+            with torch.no_grad(), warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+                warnings.simplefilter("ignore")
+                vmap(self.call)(networks, inputs)
+        except Exception as error:  # whatever has no rule
+            logger.info("%s runs one network at a time (%s)", self.config.called, describe(error))
+            return False
+        finally:
+            self._module.eval()
+        return True
+
+    def _refuse_single_precision(self) -> None:
+        """Run once in float64, as the check of canonical networks does."""
+        state = {
+            name: value.double() if value.is_floating_point() else value
+            for name, value in self._state(self._module).items()
+        }
+        try:
+            with torch.no_grad():
+                self.call(state, torch.zeros(1, *self.config.shape, dtype=torch.float64))
+        except Exception as error:  # whatever the module raises
+            raise InputError(
+                f"{self.config.called}: states symmetries ({', '.join(self.symmetries)}), but cannot compute "
+                f"in float64, where they are checked ({describe(error)}); register constants with "
+                "register_buffer(..., persistent=False), and make new tensors of the inputs' dtype"
+            ) from error
+
+    def _stated(self, name: str) -> Any:
+        try:
+            return stated(self._module, name, self.shapes, self.buffers)
+        except StatedWronglyError as error:
+            raise InputError(f"{self.config.called}: {name}: {error}") from error
+
+
+def _call(make: Callable[..., Any], config: ModuleConfig) -> Any:
+    """Return what the user's callable makes.
+
+    Raises
+    ------
+    InputError
+        If it fails.
+    """
+    try:
+        return make(**config.kwargs)
+    except Exception as error:  # whatever the user's code raises
+        given = ", ".join(f"{name}={value!r}" for name, value in config.kwargs.items())
+        raise InputError(
+            f"{config.called}: calling it with ({given}) failed ({describe(error)}); correct "
+            "architecture.kwargs, or the callable"
+        ) from error
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def _drops(part: nn.Module) -> bool:

@@ -14,7 +14,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, dict):
         kind = "module" if "import" in value or "target" in value else str(value.get("kind", "mlp"))
     else:
-        kind = str(value.kind)
+        kind = str(getattr(value, "kind", "mlp"))
     return "resnet" if kind in ("resnet18", "resnet20") else kind
 
 

@@ -1,25 +1,47 @@
 """Reading a configuration: validated, with every problem told as the user wrote it."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from dwf_steps.config.problems.experiments import problems_of
-from dwf_steps.config.section import NAME_PATTERN
+from dwf_steps.config.section import CALLABLE_PATTERN, NAME_RULE, did_you_mean
+from dwf_steps.config.strict_yaml import file_problems
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.runtime.errors import InputError
 
+# By pydantic's type of an error.
+EXPECTED = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a mapping, `key: value`"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list, `[one, another]`"),
+    "path_type": "a path, as text",
+    "string_type": "a text",
+}
+SPELT_OUT = {"resnet": ("resnet18", "resnet20")}  # a choice -> what users write for it
 
-def load_config(raw: Mapping[str, Any]) -> WorkflowConfig:
+
+def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> WorkflowConfig:
     """Validate a merged configuration and everything that can be known before work starts.
+
+    Parameters
+    ----------
+    raw
+        The configuration, all files merged.
+    files
+        These files, which are read again for what merging hides.
 
     Raises
     ------
     InputError
         With one line for each problem: the key's full path, what was found, what is allowed.
     """
+    if hidden := list(dict.fromkeys(file_problems(map(Path, files)))):
+        raise InputError(_listing(hidden))
     expanded, members = expand(raw)
     try:
         config = WorkflowConfig.model_validate(expanded)
@@ -36,17 +58,51 @@ def _describe(error: Any, raw: Any) -> str:
     """Return one line for a pydantic error: the path as the user wrote it, found, expected."""
     path = ".".join(_path(error["loc"], raw, error["type"] == "missing")) or "the configuration"
     if error["loc"] and error["loc"][-1] == "[key]":
-        return (
-            f"{path}: {error['input']!r} cannot be a name; names become folders and wildcards and must "
-            f"match {NAME_PATTERN}"
-        )
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] in {"value_error", "missing"}:
-        return f"{path}: {'this key is required' if error['type'] == 'missing' else message}"
+        return f"{path}: {error['input']!r} cannot be a name; {_quoted(error) or NAME_RULE}"
+    kind, found = error["type"], error["input"]
+    if kind == "value_error":
+        return f"{path}: {error['msg'].removeprefix('Value error, ')}"
+    if kind == "missing":
+        return f"{path}: this key is required"
+    if kind in {"union_tag_not_found", "union_tag_invalid"}:
+        return _describe_tag(error, path)
+    expected = _expected(error)
+    if quoted := _quoted(error):
+        expected += f"; {quoted}"
+    return f"{path}: found {found!r}; {expected}"
+
+
+def _expected(error: Any) -> str:
+    """Say what a value should have been, in the words of YAML instead of pydantic's and Python's."""
+    context = error.get("ctx", {})
+    if error["type"] == "string_pattern_mismatch" and context["pattern"] == CALLABLE_PATTERN:
+        return "expected package.module:name, as in my_networks:SmallCNN"
+    if error["type"] == "too_short":
+        return f"expected at least {context['min_length']} entries"
+    if error["type"] in EXPECTED:
+        return f"expected {EXPECTED[error['type']]}"
+    message: str = error["msg"]
+    return message.replace("Input should be", "expected")
+
+
+def _describe_tag(error: Any, path: str) -> str:
+    """Return one line for a key that decides what else a section may have, such as `kind`."""
+    context = error["ctx"]
+    key = context["discriminator"].strip("'_()")
     if error["type"] == "union_tag_not_found":
-        return f"{path}: {message}"
-    expected = message.replace("Input should be", "expected").replace("Input tag", "found")
-    return f"{path}: found {error['input']!r}; {expected}"
+        return f"{path}.{key}: this key is required"
+    allowed = re.findall(r"'(\w+)'", context["expected_tags"])
+    allowed = [name for tag in allowed for name in SPELT_OUT.get(tag, (tag,))]
+    advice = did_you_mean(str(context["tag"]), allowed)
+    return f"{path}.{key}: found {error['input'][key]!r}; {advice}expected {', '.join(map(repr, allowed))}"
+
+
+def _quoted(error: Any) -> str:
+    """Return the advice to quote a number, a date, null or true where a text is expected, if it is one."""
+    value = error["input"]
+    if error["type"] != "string_type" or not isinstance(value, bool | int | float | date | None):
+        return ""
+    return "put it in quotes if it is meant as text"
 
 
 def _path(location: tuple[int | str, ...], raw: Any, last_is_missing: bool) -> Iterator[str]:

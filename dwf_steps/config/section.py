@@ -1,14 +1,31 @@
 """What every section of the configuration shares."""
 
 import difflib
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 NAME_PATTERN = r"^[a-z0-9_]+$"
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Function = TypeVar("Function", bound=Callable[..., Any])
+CALLABLE_PATTERN = r"^[\w.]+:[\w.]+$"  # package.module:name
+LONGEST_NAME = 200  # of 255 bytes that a file's name may have, which also holds a prefix and an ending
+PERIODS = 20  # as often as this Snakemake takes a repetition at a wildcard's end for an endless recursion
+PERIODIC = re.compile(rf"(.+)\1{{{PERIODS - 1},}}$")
+NAME_RULE = (
+    f"names become folders and wildcards and must match {NAME_PATTERN}, have at most {LONGEST_NAME} "
+    f"characters and not end with anything {PERIODS} times in a row"
+)
+
+
+def _usable(name: str) -> str:
+    if len(name) > LONGEST_NAME or PERIODIC.search(name):
+        raise ValueError(NAME_RULE)
+    return name
+
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN), AfterValidator(_usable)]
 
 
 class Section(BaseModel):

@@ -103,6 +103,8 @@ def _grid(sweep: Any, where: str) -> Iterator[dict[str, Any]]:
             f"{where}: found {sweep!r}; expected keys with lists of values, like {{std: [1, 2]}}"
         )
     for key, values in sweep.items():
+        if not isinstance(key, str):
+            raise InputError(f"{where}: the key {key!r} is no text; put it in quotes")
         if not isinstance(values, list) or not values:
             raise InputError(f"{where}.{key}: found {values!r}; expected a list of values")
     for values in product(*sweep.values()):
@@ -113,9 +115,15 @@ def _with(definition: Mapping[str, Any], values: dict[str, Any], where: str) -> 
     """Return the definition with values at dotted paths; a list of methods is addressed by method."""
     changed = deepcopy(dict(definition))
     if "methods" in changed:
+        methods = changed["methods"]
+        if not isinstance(methods, list) or not all(_is_method(method) for method in methods):
+            raise InputError(
+                f"{where.removesuffix('.sweep')}.methods: found {methods!r}; expected a list of methods, "
+                "each a name or a mapping with a key `method`"
+            )
         changed = {
             method["method"]: method
-            for method in ({"method": m} if isinstance(m, str) else dict(m) for m in changed["methods"])
+            for method in ({"method": m} if isinstance(m, str) else dict(m) for m in methods)
         }
     for path, value in values.items():
         *parents, last = path.split(".")
@@ -126,6 +134,10 @@ def _with(definition: Mapping[str, Any], values: dict[str, Any], where: str) -> 
                 raise InputError(f"{where}.{path}: {parent!r} is no section but {place!r}; correct the path")
         place[last] = value
     return list(changed.values()) if "methods" in definition else changed
+
+
+def _is_method(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Mapping) and isinstance(value.get("method"), str))
 
 
 def _slug(values: dict[str, Any]) -> str:

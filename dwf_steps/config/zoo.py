@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -208,7 +209,8 @@ def matching_files(patterns: str | list[str]) -> list[Path]:
             named.add(path)
         else:
             anchor = Path(path.anchor) if path.is_absolute() else Path()
-            found |= set(anchor.glob(str(path.relative_to(path.anchor))))
+            with suppress(ValueError):  # no pattern, so nothing matches it
+                found |= set(anchor.glob(str(path.relative_to(path.anchor))))
     seen = {path for path in found if not path.name.startswith(".")}
     return sorted(seen | named, key=lambda p: (p.stem, str(p)))
 

@@ -13,6 +13,7 @@ from snakemake.io import ancient
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
 from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.pipeline.experiment import Experiment, Names
+from dwf_steps.pipeline.input_files import input_files, stamps
 
 GENERATOR = "results/{zoo}/{canon}/{subspace}/{generator}"
 CELL = f"{GENERATOR}/{{recalibration}}"
@@ -151,14 +152,19 @@ class Paths:
     # Data.
 
     def own_files(self, wildcards: Names) -> list[str]:
-        """The files or folders of the user's own images or texts."""
-        files = self.experiment.config.datasets[wildcards.dataset]
-        paths = (files.train, files.test, getattr(files, "tokenizer", None))
-        return [str(path) for path in paths if path is not None]
+        """The files of the user's own images or texts, or of a zoo's table."""
+        return input_files(self._own_files(wildcards))
 
-    def own_table(self, wildcards: Names) -> list[str]:
-        dataset = self.experiment.zoo(wildcards).dataset
-        return [str(dataset.file)] if isinstance(dataset, TableFile) else []
+    def own_stamps(self, wildcards: Names) -> list[str]:
+        """Size and time of those of them that cannot be inputs."""
+        return stamps(self._own_files(wildcards))
+
+    def _own_files(self, wildcards: Names) -> list[Path | None]:
+        if "zoo" in wildcards.keys():  # noqa: SIM118
+            dataset = self.experiment.zoo(wildcards).dataset
+            return [dataset.file] if isinstance(dataset, TableFile) else []
+        files = self.experiment.config.datasets[wildcards.dataset]
+        return [files.train, files.test, getattr(files, "tokenizer", None)]
 
     def zoo_data(self, wildcards: Names) -> Any:
         return self._data_folder(self.experiment.zoo(wildcards).dataset)
@@ -185,8 +191,15 @@ class Paths:
         return Numbered(filled(pattern), lambda names: self.experiment.n_shards(names.zoo))
 
     def imported_files(self, wildcards: Names) -> list[str]:
+        return input_files(self._imported_files(wildcards))
+
+    def imported_stamps(self, wildcards: Names) -> list[str]:
+        """Size and time of those files that cannot be inputs."""
+        return stamps(self._imported_files(wildcards))
+
+    def _imported_files(self, wildcards: Names) -> list[Path]:
         shard = self.experiment.imported_shard(wildcards)
-        return [str(path) for path in self.experiment.imported_files(wildcards.zoo)[shard.start : shard.stop]]
+        return self.experiment.imported_files(wildcards.zoo)[shard.start : shard.stop]
 
     @property
     def reference_shards(self) -> Numbered:

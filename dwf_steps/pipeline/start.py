@@ -103,7 +103,7 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
         Listing everything that is wrong with the configuration.
     """
     try:
-        experiment = Experiment(load_config(config))
+        experiment = Experiment(load_config(config, workflow.configfiles))
     except InputError as error:
         raise WorkflowError(str(error)) from None
     os.environ.update(

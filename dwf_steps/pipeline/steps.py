@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from dwf_steps.pipeline.experiment import Experiment, Names
 from dwf_steps.pipeline.fingerprint import fingerprint
 from dwf_steps.pipeline.settings.base import StepSettings
 from dwf_steps.pipeline.sizes import Sizes
-from dwf_steps.runtime.plugins import find_callable
+from dwf_steps.runtime.plugins import find_plugin
 
 GPU = "DWF_GPU"
 """The environment variable that tells a cluster's jobs, which read the workflow again, whether there are
@@ -58,11 +56,10 @@ class Step:
     def sampling_code(self, wildcards: Names) -> str:
         """Return `fit_code` together with the user's own code that sampling runs."""
         generator = self._experiment.generator(wildcards)
-        functions = [
-            find_callable(target, f"generators.{wildcards.generator}.{key}")
+        files = [
+            find_plugin(target, f"generators.{wildcards.generator}.{key}").source_file
             for key, target in generator.plugins.items()
         ]
-        files = [Path(inspect.getfile(function)) for function in functions]
         return fingerprint(f"dwf_steps.{self.name}", generator.module, files=files)
 
     def threads(self, wildcards: Names) -> int:

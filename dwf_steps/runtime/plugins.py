@@ -1,34 +1,181 @@
-"""Code of one's own that a configuration names."""
+"""Code of the user's own that a configuration names: found, checked, and announced before it runs."""
 
+import functools
 import importlib
+import inspect
+import logging
 import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dwf_steps.runtime.errors import InputError
 
+logger = logging.getLogger(__name__)
 
-def find_callable(target: str, key: str) -> Callable[..., Any]:
-    """Return the object ``package.module:name`` that a configuration's key names, looked for where the
-    workflow was started too.
+_announced: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A callable of the user's own, and the ``source_file`` whose code decides what it does."""
+
+    make: Callable[..., Any]
+    source_file: Path
+
+
+def find_plugin(target: str, key: str) -> Plugin:
+    """Import the object ``package.module:name`` that a configuration's key names.
+
+    Its module is looked for on the Python path, then where the workflow was started. Importing runs the
+    module's code, so one line says which file's, before it runs.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, if importing it fails, or if it is no class or function defined in a Python file
+        outside the standard library.
     """
-    module, _, name = target.partition(":")
+    module_name, _, name = target.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+    _announce(_refuse_standard(module_name, target, key), target, key)
     try:
-        found: Any = importlib.import_module(module)
+        module = importlib.import_module(module_name)
+        found: Any = module
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise InputError(
-            f"{key}: {target} cannot be imported ({error}); expected package.module:callable, on the Python "
-            "path or in the working directory"
+            f"{key}: {target} cannot be imported ({describe(error)}); expected package.module:callable, on "
+            "the Python path or in the working directory"
         ) from error
-    make: Callable[..., Any] = found
-    return make
+    return Plugin(found, _source_file(found, module, target, key))
+
+
+def find_callable(target: str, key: str) -> Callable[..., Any]:
+    """Return the object that `find_plugin` finds.
+
+    Raises
+    ------
+    InputError
+        As `find_plugin`.
+    """
+    return find_plugin(target, key).make
+
+
+def describe(error: BaseException) -> str:
+    """Return an error of the user's code in one line: its type, its message, and where it was raised."""
+    message = " ".join(str(error).split())
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and not _is_foreign(Path(frame.filename))
+    ]
+    where = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
+
+
+def _announce(file: Path | None, target: str, key: str) -> None:
+    """Say once in a process whose code a configuration's key runs."""
+    line = f"{key}: {target} runs the code in {file}"
+    if file is None or line in _announced:
+        return
+    _announced.add(line)
+    if logging.getLogger().hasHandlers():
+        logger.info(line)
+    else:  # while Snakemake reads the configuration
+        sys.stderr.write(f"{line}\n")
+
+
+def _refuse_standard(module_name: str, target: str, key: str) -> Path | None:
+    """Return the file of a module that is not imported yet, None where there is none.
+
+    Raises
+    ------
+    InputError
+        If it is built in, compiled, or part of the standard library.
+    """
+    file: str | None = None
+    search: Any = None
+    parts = module_name.split(".")
+    for depth in range(len(parts)):
+        spec = _find_spec(".".join(parts[: depth + 1]), search)
+        if spec is None:
+            return None
+        file, search = spec.origin, spec.submodule_search_locations
+        if parts[0] in sys.stdlib_module_names:
+            raise InputError(
+                f"{key}: {target} is of Python's standard library ({file}), expected a class or function "
+                "defined in a Python file of yours; if you mean a file of this name, rename it"
+            )
+    if file is not None and not file.endswith(".py"):
+        raise InputError(f"{key}: {target} is compiled code ({file}), expected a Python file")
+    return Path(file) if file is not None else None
+
+
+def _find_spec(name: str, search: Any) -> Any:
+    """Return where a module lies without importing it or what it is part of."""
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        if find is not None and (spec := find(name, search)) is not None:
+            return spec
+    return None
+
+
+def _source_file(found: Any, module: ModuleType, target: str, key: str) -> Path:
+    """Return the Python file that defines a callable: of what a file has made (`functools.partial`, objects
+    that can be called) that file."""
+    made = found
+    while isinstance(made, functools.partial):
+        made = made.func
+    made = inspect.unwrap(made) if callable(made) else made
+    expected = "expected a class or function defined in a Python file"
+    if not callable(made):
+        raise InputError(f"{key}: {target} is {_kind(found)}, which cannot be called; {expected}")
+    defined = inspect.isclass(made) or inspect.isfunction(made) or inspect.ismethod(made)
+    try:
+        file = inspect.getfile(made if defined else type(made))
+    except (TypeError, OSError):
+        raise InputError(f"{key}: {target} is {_kind(found)}, built in or compiled; {expected}") from None
+    if _is_standard(Path(file)) and not _is_module_class(made):
+        raise InputError(
+            f"{key}: {target} is {_kind(found)} of Python's standard library ({file}); {expected} of yours"
+        )
+    if isinstance(found, functools.partial) or not defined:
+        file = module.__file__ or file
+    if not file.endswith(".py"):
+        raise InputError(f"{key}: {target} is defined in {file}, expected a Python file")
+    return Path(file)
+
+
+def _kind(found: Any) -> str:
+    return f"the {type(found).__name__} {found!r:.80}"
+
+
+def _is_module_class(found: Any) -> bool:
+    """Whether it is a class of networks; of what has not imported PyTorch nothing is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and inspect.isclass(found) and issubclass(found, torch.nn.Module)
+
+
+def _is_standard(file: Path) -> bool:
+    library = Path(sysconfig.get_path("stdlib")).resolve()
+    return file.resolve().is_relative_to(library) and not _is_installed(file)
+
+
+def _is_foreign(file: Path) -> bool:
+    """Whether a file is none of the user's."""
+    return _is_standard(file) or _is_installed(file)
+
+
+def _is_installed(file: Path) -> bool:
+    """Whether a file is of a package that was installed, or of this one."""
+    places = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    places.add(Path(__file__).resolve().parents[1])
+    return any(file.resolve().is_relative_to(place) for place in places)

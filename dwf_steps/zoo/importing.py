@@ -11,10 +11,12 @@ from safetensors.torch import load_file
 
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
+from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.networks import unreadable
 from dwf_steps.storage.torch_files import load_tensors
 
 LISTED = 20  # problems named in one error message
+EXPECTED, REMEDY = "a state dict (name -> tensor)", "save it with torch.save(model.state_dict(), ...)"
 
 
 def import_networks(
@@ -39,8 +41,8 @@ def import_networks(
     Raises
     ------
     InputError
-        Naming every file that cannot be read, has missing or extra keys, wrong shapes or weights that are
-        not finite, or equals another one.
+        Naming every file that cannot be read, has missing or extra keys, wrong shapes or types, weights that
+        are not finite or beyond all use, or equals another one.
     """
     states: list[dict[str, np.ndarray]] = []
     problems: list[str] = []
@@ -65,22 +67,33 @@ def import_networks(
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     state = _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
-    is_state = isinstance(state, dict) and all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) and not value.is_complex()
-        for key, value in state.items()
-    )
-    if not is_state:
-        raise InputError(
-            f"{path}: expected a state dict (name -> tensor), found {type(state).__name__} with other or "
-            "complex contents; save it with torch.save(model.state_dict(), ...)"
-        )
+    if not isinstance(state, dict):
+        raise InputError(f"{path}: expected {EXPECTED}, found {type(state).__name__}; {REMEDY}")
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise InputError(
+                f"{path}: expected {EXPECTED}, found {type(state).__name__} with {key!r} -> "
+                f"{type(value).__name__}; {REMEDY}"
+            )
+        if kind := _unusable(value):
+            raise InputError(f"{path}: {key} is {kind}, expected a dense tensor of real numbers; {REMEDY}")
     return {key: _array(value.detach()) for key, value in state.items()}
 
 
+def _unusable(value: torch.Tensor) -> str | None:
+    """Return what kind of tensor it is if NumPy has no such array."""
+    if value.layout != torch.strided or value.is_nested:
+        return f"a {str(value.layout).removeprefix('torch.')} tensor"
+    if value.is_quantized:
+        return f"a quantized tensor ({value.dtype})"
+    if value.is_meta:
+        return "a tensor without values (device meta)"
+    return f"a complex tensor ({value.dtype})" if value.is_complex() else None
+
+
 def _array(value: torch.Tensor) -> np.ndarray:
-    """Return integers as they are, all others as float32, which NumPy knows."""
-    integers = not value.is_floating_point() and value.dtype != torch.bool
-    array: np.ndarray = (value if integers else value.float()).numpy()
+    """Return integers and truth values as they are, all others as float32, which NumPy knows."""
+    array: np.ndarray = (value.float() if value.is_floating_point() else value).numpy()
     return array
 
 
@@ -121,9 +134,16 @@ def _differences(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndar
         array = state[name]
         if array.shape != own.shape:
             problems.append(f"{name} has shape {array.shape}, the architecture expects {own.shape}")
+        elif own.dtype.kind == "f" and array.dtype.kind != "f":
+            problems.append(
+                f"{name} is {array.dtype}, the architecture expects {own.dtype}; save the network in the "
+                "architecture's types"
+            )
         elif not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             problems.append(f"{name} has {bad} weights that are NaN or infinite; leave this network out")
+        elif too_large := excess(array):
+            problems.append(f"{name} {too_large}; leave this network out")
     return problems
 
 

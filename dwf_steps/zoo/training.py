@@ -17,6 +17,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
+from dwf_steps.storage.magnitude import LARGEST_WEIGHT
 from dwf_steps.tasks.base import task_of
 from dwf_steps.zoo.augmentation import augment
 from dwf_steps.zoo.optimization import learning_rate, make_optimizer, take_step
@@ -89,7 +90,7 @@ def train_networks(
     Raises
     ------
     FloatingPointError
-        If a network's weights are no longer finite; names the networks.
+        If a network's weights are no longer finite, or beyond all use; names the networks.
     InputError
         If training ends before the last checkpoint.
     """
@@ -214,11 +215,13 @@ def _require_in_time(keep: Sequence[int], total: int) -> None:
 
 def _require_finite(networks: Mapping[str, Tensor], plans: list[NetworkPlan], epoch: int) -> None:
     n = len(plans)
-    finite = torch.stack([v.detach().reshape(n, -1).isfinite().all(1) for v in networks.values()]).all(0)
-    if not finite.all():
-        names = [plan.name for plan, good in zip(plans, finite.tolist(), strict=True) if not good]
+    usable = torch.stack(
+        [(v.detach().reshape(n, -1).abs() <= LARGEST_WEIGHT).all(1) for v in networks.values()]
+    ).all(0)
+    if not usable.all():
+        names = [plan.name for plan, good in zip(plans, usable.tolist(), strict=True) if not good]
         raise FloatingPointError(
-            f"{len(names)} of {len(plans)} networks have weights that are not finite after epoch "
-            f"{epoch + 1}: "
+            f"{len(names)} of {len(plans)} networks have weights that are not finite, or larger than "
+            f"{LARGEST_WEIGHT:.0e}, after epoch {epoch + 1}: "
             f"{', '.join(names[:5])}; lower training.lr"
         )

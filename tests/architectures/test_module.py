@@ -1,5 +1,6 @@
 """Modules of one's own: run many at once as one by one, aligned by what they state, refused with a reason."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ N, BATCH, SHAPE = 3, 7, (3, 4, 4)
 
 
 def own(name: str, shape: tuple[int, ...] = (4,), classes: int = 3, **kwargs: Any) -> Architecture:
-    target = {"import": f"own_networks:{name}"}
+    target = {"import": name if ":" in name else f"own_networks:{name}"}
     return build(ModuleConfig.model_validate(target | {"kwargs": kwargs, "shape": shape, "classes": classes}))
 
 
@@ -160,3 +161,151 @@ def test_tied_parameters_are_imported_under_any_of_their_names(tmp_path: Path) -
     np.testing.assert_array_equal(found["0.bias"][1], expected["0.bias"] + 1)
     with pytest.raises(InputError, match=r"other.pt: 1\.bias and 0\.bias are tied .*, but differ"):
         import_networks(paths, expected, {}, architecture.tied)
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "part"),
+    [
+        ("drop_path", {}, r"1.1 \(DropPath\)"),
+        ("layer_drop", {}, r"1.1 \(LayerDrop\)"),
+        ("noise", {}, r"1.1 \(Noise\)"),
+        ("own_generator", {}, r"1.1 \(OwnGenerator\)"),
+        ("functional", {}, r"1.1 \(Functional\)"),
+        ("randomized_relu", {}, r"1.1 \(RReLU\)"),
+        ("attention", {"dropout": 0.1}, r"1.1 \(Attention\)"),
+        ("Recurrent", {"kind": "LSTM", "layers": 2, "dropout": 0.5}, r"cell \(LSTM\)"),
+        ("NoisyLinear", {}, r"the module itself \(NoisyLinear\)"),
+    ],
+)
+def test_whatever_draws_random_numbers_while_training_is_refused_by_its_name(
+    name: str, kwargs: dict[str, Any], part: str
+) -> None:
+    with pytest.raises(InputError, match=f"draws random numbers while training, in {part}, which is not"):
+        own(f"random_networks:{name}", **kwargs)
+
+
+def test_what_could_draw_but_does_not_is_no_reason_to_refuse() -> None:
+    state, legacy = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    before = torch.get_rng_state()
+    for name, kwargs in (("attention", {"dropout": 0.0}), ("Recurrent", {"kind": "LSTM", "layers": 2})):
+        architecture = own(f"random_networks:{name}", **kwargs)
+        drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in (1, 1, 2)]
+        assert all(torch.equal(value, drawn[1][key]) for key, value in drawn[0].items())
+        assert not all(torch.equal(value, drawn[2][key]) for key, value in drawn[0].items())
+    assert random.getstate() == state
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_equal(np.random.get_state(legacy=False), legacy)  # noqa: NPY002
+
+
+def test_first_weights_from_any_global_generator_depend_on_the_seed_alone() -> None:
+    architecture = own("random_networks:first_weights_of_others")
+    first, again, other = (
+        architecture.initial_state("default", torch_generator("test", i)) for i in (1, 1, 2)
+    )
+    for name, value in first.items():
+        assert torch.equal(value, again[name])
+        assert not torch.equal(value, other[name])
+
+
+def test_first_weights_that_no_seed_decides_are_refused() -> None:
+    architecture = own("random_networks:first_weights_of_nobody")
+    with pytest.raises(InputError, match="the first weights of bias are not the same when"):
+        architecture.initial_state("default", torch_generator("test", 0))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_networks_that_cannot_run_many_at_once_run_one_by_one(kind: str) -> None:
+    architecture = own("random_networks:Recurrent", kind=kind)
+    parameters = {key: value.requires_grad_() for key, value in networks(architecture).items()}
+    inputs = torch.randn(N, BATCH, 4)
+    together = architecture.forward(parameters, inputs, training=True)
+    together.square().sum().backward()
+    for i in range(N):
+        module = architecture.module().train()
+        load(module, architecture, {key: value[i].detach() for key, value in parameters.items()})
+        alone = module(inputs[i])
+        torch.testing.assert_close(together[i], alone)
+        alone.square().sum().backward()
+        for key, value in module.named_parameters():
+            assert parameters[key].grad is not None and value.grad is not None
+            torch.testing.assert_close(parameters[key].grad[i], value.grad)
+
+
+def test_constants_outside_the_state_dict_follow_the_networks_precision() -> None:
+    architecture = own("mistaken_networks:Fixed")
+    before = {name: value.numpy() for name, value in networks(architecture).items()}
+    assert "turned" not in before
+    probe = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    reference = {name: value[0] for name, value in before.items()}
+    found = canonicalize(architecture, before, reference, [GitRebasin()])
+    assert function_change(architecture, before, found.networks, probe).max() < 1e-12
+    double = {name: torch.from_numpy(value).double() for name, value in before.items()}
+    inputs = torch.from_numpy(probe).double()
+    said = architecture.forward(double, inputs)
+    turned = inputs.flip(1)
+    hidden = (turned @ double["a.weight"].mT + double["a.bias"].unsqueeze(1)).relu()
+    expected = hidden @ double["b.weight"].mT + double["b.bias"].unsqueeze(1)
+    assert said.dtype == torch.float64
+    torch.testing.assert_close(said, expected)
+    assert architecture.forward(networks(architecture), torch.from_numpy(probe)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "message"),
+    [
+        ("Perceptron", {"widht": 3}, r"calling it with \(widht=3\) failed \(TypeError: .*unexpected keyword"),
+        ("Perceptron", {"width": "5"}, r"failed \(TypeError: .*mistaken_networks.py line \d+\)"),
+        ("Perceptron", {"width": -1}, "failed .* correct architecture.kwargs"),
+        ("FailsWhenTrained", {}, r"fails on two examples while training \(RuntimeError: no training, mis"),
+        (
+            "Auxiliary",
+            {},
+            r"returned tuple for two examples while training, expected a tensor of shape",
+        ),
+        ("lazy", {}, "1.weight has no shape yet; state its input's size"),
+        ("double", {}, "weight is a parameter of torch.float64, expected float32"),
+        ("empty", {}, "has no parameters"),
+        ("Talkative", {}, r"returned dict for one input, expected a tensor of shape \(1, 3\)"),
+        ("Single", {}, r"states symmetries \(permutation_spec\), but cannot compute in float64"),
+        ("NoSpec", {}, "permutation_spec: returned NoneType, expected a mapping"),
+        ("FailingSpec", {}, r"permutation_spec: KeyError: 'layers', mistaken_networks.py line \d+"),
+        ("Square", {}, "permutation_spec: h acts on two axes of a.weight"),
+        ("WrongScales", {}, "rescaling_spec: b.bias is said to go out, but has one axis"),
+        ("OtherSizes", {}, "rescaling_spec: scales different numbers of units alike: 5 of a.weight, 4 of"),
+        ("NoList", {}, r"rescaling_spec: returned \['a.weight'\], expected a list of .*spec.Rescaling"),
+        ("WrongHeads", {}, "attention_spec: b.weight has 5 columns, which 2 heads cannot share"),
+        (
+            "WrongHeads",
+            {"width": 4, "change": {"x": ("h",)}},
+            "permutation_spec: names x, expected names of",
+        ),
+        (
+            "Perceptron",
+            {"change": {"a.bias": "left out"}},
+            "permutation_spec: lacks a.bias; name every",
+        ),
+        ("Perceptron", {"change": {"a.bias": "h"}}, "permutation_spec: a.bias has 'h', expected a tuple"),
+        (
+            "Perceptron",
+            {"change": {"a.bias": ["h", None]}},
+            "a.bias has .*, expected 1 entries, one",
+        ),
+        (
+            "Perceptron",
+            {"change": {"a.bias": [3]}},
+            "a.bias has 3 for an axis, expected a perm",
+        ),
+        ("Perceptron", {"change": {"b.bias": ["h"]}}, "axis 0 of b.bias has 3 units, other axes of h have 5"),
+    ],
+)
+def test_a_mistake_in_a_users_module_is_one_line_that_names_it(
+    name: str, kwargs: dict[str, Any], message: str
+) -> None:
+    shape = (3,) if name == "Square" else (4,)
+    with pytest.raises(InputError, match=f"^mistaken_networks:{name}: .*{message}") as caught:
+        own(f"mistaken_networks:{name}", shape, **kwargs)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_partial_is_called_like_a_function() -> None:
+    assert own("mistaken_networks:Made").layout.size == (4 + 1) * 7 + (7 + 1) * 3

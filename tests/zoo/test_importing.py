@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -308,6 +309,54 @@ def test_a_beginning_of_keys_can_be_stripped(tmp_path: Path) -> None:
         np.testing.assert_array_equal(networks[name][0], value.numpy())
 
 
-def test_complex_weights_are_a_problem(tmp_path: Path) -> None:
-    state = {**random_state(), "layers.0.bias": torch.zeros(4, dtype=torch.complex64)}
-    assert "expected a state dict (name -> tensor)" in complaint([written(tmp_path / "a.pt", state)], {})
+def quantized(value: Tensor) -> Tensor:
+    return torch.quantize_per_tensor(value, 0.1, 0, torch.qint8)
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda value: value.to(torch.complex64), "a complex tensor (torch.complex64)"),
+        (Tensor.to_sparse, "a sparse_coo tensor"),
+        (quantized, "a quantized tensor (torch.qint8)"),
+        (lambda value: value.to("meta"), "a tensor without values (device meta)"),
+    ],
+    ids=["complex", "sparse", "quantized", "meta"],
+)
+def test_tensors_without_plain_numbers_are_a_problem(
+    tmp_path: Path, change: Callable[[Tensor], Tensor], kind: str
+) -> None:
+    state = {**random_state(), "layers.0.weight": change(random_state()["layers.0.weight"])}
+    path = written(tmp_path / "a.pt", state)
+    assert f"{path}: layers.0.weight is {kind}, expected a dense tensor" in complaint([path])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool])
+def test_weights_of_integers_are_a_problem(tmp_path: Path, suffix: str, dtype: torch.dtype) -> None:
+    state = {**random_state(), "layers.0.bias": torch.ones(4, dtype=dtype)}
+    found = str(dtype).removeprefix("torch.")
+    path = written(tmp_path / f"a{suffix}", state)
+    expected = f"{path}: layers.0.bias is {found}, the architecture expects float32"
+    assert expected in complaint([path])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_finite_weights_that_no_distance_can_be_computed_with_are_a_problem(
+    tmp_path: Path, suffix: str
+) -> None:
+    state = random_state()
+    state["layers.1.weight"][1, 2] = -3e21
+    path = written(tmp_path / f"a{suffix}", state)
+    expected = f"{path}: layers.1.weight has a weight of size 3.0e+21, expected 1e+15 at most"
+    assert expected in complaint([path])
+    state["layers.1.weight"][1, 2] = 1e15
+    imported([written(path, state)])
+
+
+def test_what_is_no_tensor_is_named_with_its_key(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pt", {**random_state(), "epoch": 3})  # type: ignore[dict-item]
+    expected = f"{path}: expected a state dict (name -> tensor), found dict with 'epoch' -> int"
+    assert expected in complaint([path])

@@ -377,9 +377,18 @@ def test_only_the_diverging_networks_are_named() -> None:
         NetworkPlan(name=name, seed=one_unit_seed(silent), initialisation="normal")
         for name, silent in (("silent", True), ("active", False))
     ]
-    config = TrainingConfig(optimizer="sgd", lr=1e25, batch_size=1, epochs=1)
+    config = TrainingConfig(optimizer="sgd", lr=1e13, batch_size=1, epochs=1)
     with pytest.raises(FloatingPointError, match=r"^1 of 2 networks .* after epoch 1: active; lower"):
         train_networks(one_unit(), Dataset(far, far, far), chosen, config, CPU)
+
+
+def test_networks_that_are_finite_but_beyond_all_use_are_named_too() -> None:
+    near = Split(np.ones((1, 4), np.float32), np.zeros(1, np.int64))
+    config = TrainingConfig(optimizer="sgd", lr=1e17, batch_size=1, epochs=1)
+    with pytest.raises(
+        FloatingPointError, match=r"not finite, or larger than 1e\+15, after epoch 1: seed-0,"
+    ):
+        train_networks(one_unit(), Dataset(near, near, near), plans(2), config, CPU)
 
 
 def one_unit() -> MLPArchitecture:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dwf_steps.config.architectures.base import NetworkConfig, Size
+from dwf_steps.config.section import CALLABLE_PATTERN
 
 
 class ModuleConfig(NetworkConfig):
@@ -14,7 +15,7 @@ class ModuleConfig(NetworkConfig):
 
     kind: Literal["module"] = "module"
     """The family of networks."""
-    target: Annotated[str, Field(alias="import", pattern=r"^[\w.]+:[\w.]+$")]
+    target: Annotated[str, Field(alias="import", pattern=CALLABLE_PATTERN)]
     """The callable, `package.module:name`, importable where Snakemake is started."""
     kwargs: dict[str, Any] = Field(default_factory=dict)
     """What it is called with."""

@@ -9,7 +9,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.base import Draws, GeneratorConfig, Positive, Seed, Sizes, Work
-from dwf_steps.config.section import Name, Section, planning
+from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, planning
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.plugins import find_plugin
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
@@ -26,7 +28,7 @@ class Guidance(Section):
     transfer: Name | None = None
     """The transfer whose data set's training examples they are, for networks of another data set; by default
     the zoo's own."""
-    objective: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = None
+    objective: Annotated[str, Field(pattern=CALLABLE_PATTERN)] | None = None
     """A loss of your own, `package.module:function`, of outputs (n, b, c) and targets (b,), that returns
     (n,); by default the task's."""
 
@@ -137,7 +139,8 @@ class RelationalTransformerConfig(Section):
 
 
 def _network(value: Any) -> str:
-    return value.get("network", "mlp") if isinstance(value, dict) else value.network
+    network = value.get("network", "mlp") if isinstance(value, dict) else getattr(value, "network", "mlp")
+    return str(network)
 
 
 AnyVelocity = Annotated[
@@ -333,6 +336,9 @@ class FlowConfig(GeneratorConfig):
                 f"{where}.sampling.guidance: networks that normalise batches (zoos.{zoo}.architecture) have "
                 "statistics beside their weights, which the gradient does not know; leave it out"
             )
+        if guidance.objective is not None:
+            key = f"{where}.sampling.guidance.objective"
+            yield from _objective_problems(guidance.objective, key, config.zoos[zoo].architecture.classes)
         if (to := guidance.transfer) is None:
             return
         if to not in config.transfers:
@@ -424,3 +430,15 @@ class FlowConfig(GeneratorConfig):
         held = 8 * used + 24 * n * sizes.k * (1 + asked.probes) + 2**26 + 12 * sizes.n * sizes.d * sizes.raw
         evaluations = 4 * asked.steps
         return Work(held, evaluations * 2 * used * n * (1 + 2 * probes), evaluations * probes)
+
+
+@planning
+def _objective_problems(target: str, key: str, classes: int) -> Iterator[str]:
+    try:
+        objective = find_plugin(target, key).make
+        # Imported here: only who brings an objective pays for PyTorch where the configuration is read.
+        from dwf_steps.generators.objective import check_objective
+
+        check_objective(objective, target, key, classes)
+    except InputError as error:
+        yield str(error)

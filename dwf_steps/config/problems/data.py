@@ -1,5 +1,6 @@
 """Data and networks that do not fit one another."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from dwf_steps.config.zoo import (
     network_names,
     trajectory_names,
 )
+
+LONGEST_FILE_NAME = 255  # bytes, on Linux' and macOS' file systems
+COPY_SUFFIX = ".safetensors"  # of the copy that the workflow makes of an imported network
 
 
 def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
@@ -51,13 +55,34 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
             yield f"{where}.import: several files share a name: {', '.join(repeated)}; rename them"
+        yield from _file_name_problems(zoo, where)
     trained = len(trajectory_names(zoo))
-    if trained - zoo.held_out < 2:
+    if trained < 2:
+        yield (
+            f"{where}.import: found {trained} network ({names[0]!r}), expected 2 at least; a zoo's networks "
+            "are compared with each other"
+        )
+    elif trained - zoo.held_out < 2:
         what = "networks" if trained == len(names) else "trajectories"
         yield (
             f"{where}.held_out: {zoo.held_out} of {trained} {what} held out leaves "
             f"{trained - zoo.held_out} to work with; at least 2 are needed"
         )
+
+
+def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
+    """Names that the files' copies cannot have, or that texts cannot hold."""
+    for path in zoo.paths():
+        name = os.fsencode(path.stem)
+        if len(name) + len(COPY_SUFFIX) > LONGEST_FILE_NAME:
+            yield (
+                f"{where}.import: the name {path.name!r} has {len(name)} bytes before its ending, at most "
+                f"{LONGEST_FILE_NAME - len(COPY_SUFFIX)} are possible; rename the file"
+            )
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            yield f"{where}.import: the path {str(path)!r} is not UTF-8; rename the file"
 
 
 def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:

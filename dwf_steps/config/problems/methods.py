@@ -76,7 +76,9 @@ def unbuildable(config: WorkflowConfig, name: str) -> Iterator[str]:
     try:
         config.zoos[name].architecture.n_parameters  # noqa: B018
     except InputError as error:
-        yield f"zoos.{name}.architecture: {error}"
+        message, where = str(error), f"zoos.{name}"
+        named = message.startswith("architecture.")
+        yield f"{where}.{message}" if named else f"{where}.architecture: {message}"
 
 
 def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:

@@ -1,0 +1,126 @@
+"""What a module of the user's own states of its symmetries, held against its parameters."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from dwf_steps.runtime.plugins import describe
+from dwf_steps.symmetry.permutation import unit_counts
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, Rescaling, RescalingSpec, with_buffers
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class StatedWronglyError(ValueError):
+    """What a module states of its symmetries does not fit it."""
+
+
+def stated(module: object, method: str, shapes: Shapes, buffers: Iterable[str]) -> Any:
+    """Return what a module's method says of its symmetries.
+
+    Parameters
+    ----------
+    module
+        Has the method.
+    method
+        ``permutation_spec``, ``rescaling_spec`` or ``attention_spec``.
+    shapes
+        Of its parameters and buffers.
+    buffers
+        Which of them are buffers; they need not be named.
+
+    Raises
+    ------
+    StatedWronglyError
+        If the method fails, or what it says does not fit the module.
+    """
+    try:
+        said = getattr(module, method)()
+    except Exception as error:  # whatever the user's code raises
+        raise StatedWronglyError(describe(error)) from error
+    if method == "permutation_spec":
+        return _permutations(said, shapes, {name: shapes[name] for name in buffers})
+    check: Callable[[Any, Shapes], Any] = _rescalings if method == "rescaling_spec" else _attentions
+    return check(said, shapes)
+
+
+def _permutations(said: Any, shapes: Shapes, buffers: Shapes) -> PermutationSpec:
+    if not isinstance(said, Mapping):
+        raise StatedWronglyError(
+            f"returned {type(said).__name__}, expected a mapping: parameter -> for each axis a name or None"
+        )
+    _refuse_unknown(said, shapes)
+    for name, axes in said.items():
+        if isinstance(axes, str) or not isinstance(axes, Iterable):
+            raise StatedWronglyError(
+                f"{name} has {axes!r}, expected a tuple with a permutation's name or None for each axis"
+            )
+    spec = with_buffers({name: tuple(axes) for name, axes in said.items()}, buffers)
+    if missing := sorted(shapes.keys() - spec.keys()):
+        raise StatedWronglyError(
+            f"lacks {', '.join(missing)}; name every parameter, with None where nothing acts on an axis"
+        )
+    for name, axes in spec.items():
+        if len(axes) != len(shapes[name]):
+            raise StatedWronglyError(
+                f"{name} has {axes}, expected {len(shapes[name])} entries, one for each axis of its shape "
+                f"{shapes[name]}"
+            )
+        if other := [entry for entry in axes if not isinstance(entry, str | None)]:
+            raise StatedWronglyError(
+                f"{name} has {other[0]!r} for an axis, expected a permutation's name or None"
+            )
+    try:
+        unit_counts(shapes, spec)
+    except ValueError as error:
+        raise StatedWronglyError(f"{error}; None leaves an axis alone") from error
+    return spec
+
+
+def _rescalings(said: Any, shapes: Shapes) -> RescalingSpec:
+    for units in (said := _list_of(Rescaling, said)):
+        named = (*units.incoming, *units.outgoing, *(units.statistics or ()))
+        _refuse_unknown(named, shapes)
+        if not units.incoming:
+            raise StatedWronglyError(f"{units} has nothing that comes in")
+        if flat := [name for name in units.outgoing if len(shapes[name]) < 2]:
+            raise StatedWronglyError(
+                f"{flat[0]} is said to go out, but has one axis; expected a weight, whose second are units"
+            )
+        rows = [(name, shapes[name][0]) for name in (*units.incoming, *(units.statistics or ()))]
+        counts = [*rows, *((name, shapes[name][1]) for name in units.outgoing)]
+        if len({count for _, count in counts}) > 1:
+            listing = ", ".join(f"{count} of {name}" for name, count in counts)
+            raise StatedWronglyError(f"scales different numbers of units alike: {listing}")
+    return list(said)
+
+
+def _attentions(said: Any, shapes: Shapes) -> list[Attention]:
+    for attention in (said := _list_of(Attention, said)):
+        projections = (attention.query, attention.key, attention.value)
+        _refuse_unknown([attention.output], shapes)
+        _refuse_unknown((name for part in projections for name in (part.weight, part.bias)), shapes)
+        width = shapes[attention.output][-1]
+        if attention.heads < 1 or width % attention.heads:
+            raise StatedWronglyError(
+                f"{attention.output} has {width} columns, which {attention.heads} heads cannot share"
+            )
+        for name, first in ((name, part.first) for part in projections for name in (part.weight, part.bias)):
+            if shapes[name][0] < first + width:
+                raise StatedWronglyError(
+                    f"{name} has {shapes[name][0]} rows, expected {width} from row {first} on, as many as "
+                    f"{attention.output} has columns"
+                )
+    return list(said)
+
+
+def _refuse_unknown(names: Iterable[object], shapes: Shapes) -> None:
+    if unknown := [str(name) for name in names if name not in shapes]:
+        raise StatedWronglyError(f"names {', '.join(unknown)}, expected names of {', '.join(sorted(shapes))}")
+
+
+def _list_of(kind: type, said: Any) -> list[Any]:
+    if isinstance(said, list | tuple) and all(isinstance(item, kind) for item in said):
+        return list(said)
+    raise StatedWronglyError(
+        f"returned {said!r:.100}, expected a list of dwf_steps.symmetry.spec.{kind.__name__}"
+    )

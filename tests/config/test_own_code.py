@@ -1,0 +1,122 @@
+"""Mistakes in code that a configuration names are told before work starts, with the key's full path."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_config import small_config
+
+from dwf_steps.config.load import load_config
+from dwf_steps.runtime.errors import InputError
+
+
+def config(**architecture: Any) -> dict[str, Any]:
+    """Return a configuration with modules of the user's own, or with perceptrons."""
+    raw = small_config()
+    if architecture:
+        raw["zoos"]["iris"]["architecture"] = {"shape": [4], "classes": 3, **architecture}
+    return raw
+
+
+def complaint(raw: dict[str, Any]) -> str:
+    with pytest.raises(InputError) as caught:
+        load_config(raw)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        (
+            {"import": "subprocess:getoutput"},
+            "architecture.import: subprocess:getoutput is of Python's stand",
+        ),
+        (
+            {"import": "mistaken_networks:Gone"},
+            "architecture.import: mistaken_networks:Gone cannot be imported",
+        ),
+        ({"import": "mistaken_networks:RIGHT"}, "architecture.import: mistaken_networks:RIGHT is the dict"),
+        (
+            {"import": "mistaken_networks:Perceptron", "kwargs": {"widht": 3}},
+            "architecture: mistaken_networks:Perceptron: calling it with (widht=3) failed (TypeError:",
+        ),
+        (
+            {"import": "mistaken_networks:Perceptron", "kwargs": {"change": {"a.bias": "left out"}}},
+            "architecture: mistaken_networks:Perceptron: permutation_spec: lacks a.bias",
+        ),
+        (
+            {"import": "random_networks:drop_path"},
+            "architecture: random_networks:drop_path: draws random numbers while training, in 1.1 (DropPath)",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_used_is_one_problem(architecture: dict[str, Any], message: str) -> None:
+    said = complaint(config(**architecture))
+    assert said.startswith("the configuration has 1 problem:\n  - zoos.iris." + message)
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (
+            "one_number",
+            "returned a tensor of shape () for outputs (2, 3, 3) and targets (3,), expected a loss",
+        ),
+        ("no_gradient", "returned a tensor of shape (2,), which does not depend on the outputs for"),
+        ("no_tensor", "returned 0.5 for outputs"),
+        ("failing", "fails on outputs (2, 3, 3) and targets (3,) (RuntimeError:"),
+        ("other_arguments", "fails on outputs (2, 3, 3) and targets (3,) (TypeError:"),
+        ("gone", "cannot be imported (AttributeError:"),
+    ],
+)
+def test_an_objective_that_cannot_be_used_is_told_for_every_zoo(objective: str, message: str) -> None:
+    raw = config()
+    target = f"own_objectives:{objective}"
+    raw["generators"]["flow"]["sampling"] = {"guidance": {"objective": target}}
+    lines = complaint(raw).splitlines()[1:]
+    key = "generators.flow.sampling.guidance.objective"
+    assert any(line.startswith(f"  - {key}: {target} {message}") for line in lines)
+    assert all(line.startswith(f"  - {key}: ") for line in lines)
+
+
+def test_an_objective_that_can_be_used_is_no_problem() -> None:
+    raw = config()
+    raw["generators"]["flow"]["sampling"] = {"guidance": {"objective": "own_objectives:confident"}}
+    assert load_config(raw).flows()["flow"].sampling.guidance is not None
+
+
+def imported(raw: dict[str, Any], pattern: Any, **more: Any) -> dict[str, Any]:
+    architecture = {"widths": [4, 2, 3]}
+    raw["zoos"]["iris"] = {"import": pattern, "dataset": "iris", "architecture": architecture, **more}
+    return raw
+
+
+def test_one_imported_network_is_not_blamed_on_what_is_held_out(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").touch()
+    said = complaint(imported(config(), str(tmp_path)))
+    assert "zoos.iris.import: found 1 network ('a'), expected 2 at least" in said
+    assert "held_out: " not in said
+    for name in ("b.pt", "c.pt"):
+        (tmp_path / name).touch()
+    said = complaint(imported(config(), str(tmp_path), held_out=2))
+    assert "zoos.iris.held_out: 2 of 3 networks held out leaves 1 to work with" in said
+
+
+def test_names_that_a_copy_cannot_have_are_refused_with_the_key(tmp_path: Path) -> None:
+    (tmp_path / f"{'é' * 122}.pt").touch()
+    said = complaint(imported(config(), str(tmp_path)))
+    assert "zoos.iris.import: the name " in said and "has 244 bytes before its ending, at most 243" in said
+
+
+def test_names_that_are_not_utf_8_are_refused_with_the_key(tmp_path: Path) -> None:
+    (tmp_path / "gr\udcf6n.pt").touch()
+    said = complaint(imported(config(), str(tmp_path)))
+    assert "zoos.iris.import: the path " in said and "is not UTF-8; rename the file" in said
+    assert said.encode()
+
+
+@pytest.mark.parametrize("pattern", ["**x", "a\0b", "~/nothing", "["])
+def test_what_is_no_pattern_matches_nothing(pattern: str) -> None:
+    said = complaint(imported(config(), pattern))
+    assert f"zoos.iris.import: no .safetensors or .pt file matches {pattern!r}" in said
