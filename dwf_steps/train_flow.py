@@ -9,8 +9,8 @@ from dwf_steps.flow.training import train_flow as fit
 from dwf_steps.generators.flow import FlowModel, Latents, geodesics_of, source_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
-from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.checkpoint import Checkpoint, identity
+from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
@@ -50,8 +50,7 @@ def train_flow(
         flow = fit(
             latents.points, settings.flow, select_device(), checkpoint, latents.network, source, manifold
         )
-    with replacing(losses) as partial:
-        flow.losses.to_csv(partial, index=False)
+    write_csv(losses, flow.losses)
     network = None
     if by_unit or canonical:
         network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture}

@@ -90,5 +90,7 @@ rule gather_alignment:
     localrule: True
     conda:
         "../envs/environment.yaml"
+    params:
+        code=fingerprint("dwf_steps.gather_alignment"),
     shell:
-        "awk 'NR == 1 || FNR > 1' {input} > {output} 2> {log}"
+        "python -m dwf_steps.gather_alignment {input} --output {output} > {log} 2>&1"

@@ -17,6 +17,7 @@ rule tabulate:
     output:
         [reported("tables", name, "csv") for name in TABLE_NAMES],
         expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["md", "tex"]),
+        CAPTIONS,
         record="results/tables/experiment.json",
         summary="results/summary.md",
     log:
@@ -28,11 +29,11 @@ rule tabulate:
         runtime=15,
     params:
         settings=record_settings,
-        scope=scope,
+        makers=TABLE_MAKERS,
         code=fingerprint("dwf_steps.tabulate"),
     shell:
         "python -m dwf_steps.tabulate results --settings {params.settings:q} --output results/tables"
-        " --summary {output.summary} > {log} 2>&1"
+        " --summary {output.summary} --captions results/captions > {log} 2>&1"
 
 
 rule plot:
@@ -55,7 +56,7 @@ rule plot:
         mem_mb=2000,
         runtime=15,
     params:
-        scope=scope,
+        makers=FIGURE_MAKERS,
         code=fingerprint("dwf_steps.plot"),
     shell:
         "python -m dwf_steps.plot results --output results/figures > {log} 2>&1"

@@ -28,8 +28,8 @@ from dwf_steps.config.zoo import (
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.pipeline.fingerprint import file_fingerprint, fingerprint
 from dwf_steps.runtime.plugins import find_callable
-from dwf_steps.reporting.results import ExperimentRecord
-from dwf_steps.reporting.sweeps import swept_families
+from dwf_steps.reporting import registry
+from dwf_steps.reporting.record import ExperimentRecord
 
 try:
     CONFIG = load_config(config)

@@ -26,6 +26,7 @@ def experiment_record():
             for name in CONFIG.flows_with("other_widths")
             if name in names["generators"]
         },
+        scope=scope(),
     )
 
 
@@ -33,7 +34,7 @@ def record_settings(wildcards):
     return json.dumps(experiment_record().model_dump(mode="json"), sort_keys=True)
 
 
-def scope(wildcards):
+def scope():
     """Say in one sentence what tables and figures cover; captions state it."""
     zoos = [
         f"{name} ({len(network_names(CONFIG.zoos[name]))} networks, {n_held_out(CONFIG.zoos[name])} held out)"

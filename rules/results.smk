@@ -1,22 +1,17 @@
 """What tables and figures are made of, and how many there are."""
 
 CELL = f"{GENERATOR}/{{recalibration}}"
-SWEPT = [f"sweep_{family}" for family in swept_families(experiment_record())]
-TABLE_NAMES = ["accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"]
-TABLE_NAMES += ["alignment", "precision", "timing", *SWEPT]
-FIGURE_NAMES = ["accuracy_at_novelty", "accuracy_against_iou", "ensembles", "explained_variance", "flow_loss"]
-FIGURE_NAMES += SWEPT
+EXPERIMENT = experiment_record()
+TABLE_NAMES, FIGURE_NAMES = registry.names("table", EXPERIMENT), registry.names("figure", EXPERIMENT)
+TABLE_MAKERS, FIGURE_MAKERS = (list(map(fingerprint, registry.modules(kind))) for kind in ("table", "figure"))
+CAPTIONS = [f"results/captions/{name}.rst" for name in registry.captions(EXPERIMENT)]
 TRANSFERRED = [f"{CELL}/transfers/{name}.csv".format(**cell._asdict()) for cell, name in CONFIG.transferred()]
-TABLE_NAMES += ["transfer"] if TRANSFERRED else []
-FIGURE_NAMES += ["transfer"] if TRANSFERRED else []
 LIKELY = requested(f"{GENERATOR}/likelihood.csv", CONFIG.flows_with("likelihood"))
 OTHER_WIDTHS = [
     f"{path}/{size}.json"
     for path in requested(f"{GENERATOR}/other_widths", CONFIG.flows_with("other_widths"))
     for size in CONFIG.generators[Path(path).parts[-2]].other_sizes
 ]
-TABLE_NAMES += ["likelihood"] if LIKELY else []
-TABLE_NAMES += ["other_widths"] if OTHER_WIDTHS else []
 TABLES = expand("results/tables/{table}.{kind}", table=TABLE_NAMES, kind=["csv", "md", "tex"])
 FIGURES = expand("results/figures/{figure}.{kind}", figure=FIGURE_NAMES, kind=["pdf", "png"])
 
@@ -40,11 +35,10 @@ ZOO_EVALUATED = [
 
 
 def reported(folder, name, kind):
-    """A table or figure that the report shows, with the caption that its name or its study's stands for."""
-    caption = "sweep" if name in SWEPT else name
+    """A table or figure that the report shows, with the caption that `tabulate` writes."""
     return report(
         f"results/{folder}/{name}.{kind}",
-        caption=f"../report/{caption}.rst",
+        caption=os.path.abspath(f"results/captions/{name}.rst"),
         category=folder.capitalize(),
     )
 

@@ -22,7 +22,8 @@ from matplotlib.ticker import NullFormatter
 from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.frontier import CURVE, curve_points
-from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped, several
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is a line of the log
@@ -163,7 +164,7 @@ def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
         ax.plot(held_out.max_iou.mean(), held_out.accuracy.mean(), "P", color="black", label="zoo, held out")
 
 
-def sweep(table: pd.DataFrame, family: str, level: str, path: Path) -> None:
+def sweep(_: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
     """Draw accuracy and max IoU along a sweep, over the first setting that is a number, a line for every
     combination of all others; bands are one standard deviation across networks, bars one across repetitions.
     Solvers are compared by evaluations of the velocity field."""
@@ -199,7 +200,7 @@ def _spans_decades(values: pd.Series) -> bool:
     return bool(values.min() > 0 and values.max() >= 20 * values.min())
 
 
-def ensembles(table: pd.DataFrame, collection: Collection, path: Path) -> None:
+def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
     """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
     right. Of each generator only the setting whose largest ensemble scores best is shown."""
     columns = table.zoo + ", " + table.canonicalization

@@ -11,11 +11,8 @@ from dwf_steps.reporting.results import COMPARED, Collection, grouped
 GENERATOR = ["subspace", "family"]
 CURVE = [*COMPARED, *GENERATOR]
 
-TRAINED = [
-    "held_out",
-    "trained",
-    "snapshots",
-]  # kinds that show what training gives, not what generating does
+# Kinds that show what training gives, not what generating does.
+REFERENCES = ["held_out", "trained", "snapshots"]
 
 # Measure -> sign that makes larger values mean closer to the training networks.
 CLOSENESS = {"max_iou": 1.0, "nn_distance": -1.0, "realigned_distance": -1.0}
@@ -67,7 +64,7 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
     for keys, group in grouped(points, COMPARED):
         zoo = collection.zoo(keys)
         known = {m: sign for m, sign in CLOSENESS.items() if group[m].notna().all()}
-        controls = group[group.control & ~group.kind.isin(TRAINED)]
+        controls = group[group.control & ~group.kind.isin(REFERENCES)]
         for (measure, sign), (named, curve) in product(known.items(), grouped(group, GENERATOR)):
             training, held_out = zoo[~zoo.held_out][measure].mean(), zoo[zoo.held_out][measure].mean()
             own = Curve.through(sign * curve[measure].to_numpy(), curve.accuracy.to_numpy())

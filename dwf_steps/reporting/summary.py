@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from dwf_steps.reporting.frontier import TRAINED
-from dwf_steps.reporting.results import KEYS, Collection, grouped
+from dwf_steps.reporting.frontier import REFERENCES
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import Collection, grouped
 
 RETURNED = 0.9  # mean max IoU from which on networks count as copies of training networks
 LINES = 10
@@ -57,7 +58,7 @@ def _at_novelty(rows: pd.DataFrame, measure: str) -> str:
     """Say what the best flow and the best control score where they are as new as the zoo's networks."""
     known = rows.accuracy_at_held_out.notna().any()
     whose, column = ("held-out", "accuracy_at_held_out") if known else ("zoo's own", "accuracy_at_zoo")
-    reached = rows[rows[column].notna() & ~rows.kind.isin(TRAINED)]
+    reached = rows[rows[column].notna() & ~rows.kind.isin(REFERENCES)]
     is_flow = reached.kind == "flow"
     parts = []
     for name, group in (("flow", reached[is_flow]), ("control", reached[~is_flow])):

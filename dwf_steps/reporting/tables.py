@@ -1,15 +1,15 @@
 """The result tables, from everything that was measured of every combination."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dwf_steps.metrics.uncertainty import paired_bootstrap
-from dwf_steps.reporting.results import COMPARED, KEYS, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.writing import presentable
 from dwf_steps.runtime.randomness import numpy_generator
-from dwf_steps.storage.atomic import replacing
 
 SCORES = ("accuracy", "loss", "brier", "calibration_error", "spearman", "r2", "mean_absolute_error")
 NOVELTY = (
@@ -159,47 +159,6 @@ def other_widths_table(collection: Collection) -> pd.DataFrame:
             row |= {f"{name}_mean": frame[name].mean(), f"{name}_std": frame[name].std()}
         rows.append(row | {"n": int((~frame.failed).sum()), "failed_n": int(frame.failed.sum())})
     return pd.DataFrame(rows)
-
-
-def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = None) -> None:
-    """Write ``path`` with the endings .csv (full precision), .md and .tex (booktabs).
-
-    Parameters
-    ----------
-    bold
-        Which cells to set in bold, bool, by the columns of `presentable`.
-    """
-    shown, texts = presentable(frame), {".csv": frame.to_csv(index=False)}
-    bold = pd.DataFrame(False, shown.index, shown.columns) if bold is None else bold[shown.columns]
-    marked = shown.mask(bold, "**" + shown.astype(str) + "**")
-    texts[".md"] = marked.to_markdown(index=False, disable_numparse=True) + "\n"
-    styled = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-    styled = styled.apply(lambda _: np.where(bold, "textbf: --rwrap", ""), axis=None)
-    texts[".tex"] = styled.to_latex(hrules=True)
-    for ending, text in texts.items():
-        with replacing(path.with_suffix(ending)) as partial:
-            partial.write_text(text)
-
-
-def presentable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame as text: four digits, and each mean with its standard deviation in one column."""
-    columns = {}
-    for name in frame:
-        stem, _, kind = str(name).rpartition("_")
-        if kind == "mean" and f"{stem}_std" in frame:
-            columns[stem] = [
-                f"{mean:.4g} ± {std:.2g}" if np.isfinite(std) else _number(mean)
-                for mean, std in zip(frame[name], frame[f"{stem}_std"], strict=True)
-            ]
-        elif not (kind == "std" and f"{stem}_mean" in frame):
-            columns[str(name)] = [_number(value) for value in frame[name]]
-    return pd.DataFrame(columns, frame.index)
-
-
-def _number(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "" if np.isnan(value) else f"{value:.4g}"
 
 
 def best_accuracies(table: pd.DataFrame) -> pd.DataFrame:

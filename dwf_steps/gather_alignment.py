@@ -1,0 +1,25 @@
+"""Put together what canonicalization did to the networks of all shards."""
+
+import argparse
+from pathlib import Path
+
+from dwf_steps.runtime.command_line import run
+from dwf_steps.storage.texts import read_text, write_text
+
+
+def gather_alignment(tables: list[Path], output: Path) -> None:
+    """Write one table with the rows of all shards' ``tables``, in their order."""
+    first, *others = map(read_text, tables)
+    write_text(output, first + "".join(text.partition("\n")[2] for text in others))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    options.add_argument("tables", nargs="+", type=Path)
+    options.add_argument("--output", required=True, type=Path)
+    args = options.parse_args()
+    gather_alignment(args.tables, args.output)
+
+
+if __name__ == "__main__":
+    run(main)
