@@ -120,7 +120,7 @@ def read_failures(folder: Path = SNAKEMAKE_LOGS) -> dict[str, str]:
     With ``--quiet`` it says nothing of them.
     """
     for path in sorted(folder.glob("*.snakemake.log"), reverse=True)[:LAST_LOGS]:
-        text = path.read_text(errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
         if "Select jobs to execute" not in text:
             continue
         failures = {}
