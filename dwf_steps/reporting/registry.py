@@ -98,7 +98,8 @@ or outputs are not finite.""",
         caption="""
 Novelty of generated networks: the mean over networks of the largest wrong-set IoU with any training
 network (1 is the same mistakes), and of the Euclidean distance to the nearest training network, beside
-the zoo's own leave-one-out values and those of its held-out networks.""",
+the zoo's own leave-one-out values and those of its held-out networks; mean absolute differences between
+predicted numbers are in the target's own unit.""",
     ),
     Exhibit(
         "distances",

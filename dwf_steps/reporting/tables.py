@@ -11,6 +11,9 @@ from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped
 from dwf_steps.reporting.writing import presentable
 from dwf_steps.runtime.randomness import numpy_generator
 
+# Units of scores, where numbers are predicted and where classes are; the others have none.
+NUMBER_UNITS = {"loss": "(high - low)^2", "mean_absolute_error": "target"}
+CLASS_UNITS = {"loss": "nats"}
 SCORES = ("accuracy", "loss", "brier", "calibration_error", "spearman", "r2", "mean_absolute_error")
 NOVELTY = (
     *("max_iou", "mean_iou", "disagreement", "jensen_shannon", "mean_absolute_difference"),
@@ -26,17 +29,21 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
     ``generated_std`` is across networks, ``repeats_std`` that of the means of ``repeats`` (flow seeds,
     references). Zoo values are over its training networks; failed networks are counted, not averaged.
     ``p_best`` is of the paired bootstrap over test items against the generator with the highest accuracy in
-    the same zoo, canonicalization and recalibration: that generator's own is 1.
+    the same zoo, canonicalization and recalibration: that generator's own is 1. Where a zoo predicts
+    numbers, the ``unit`` of each score is stated: "target" is the target's own.
     """
     p_best = _against_the_best(collection)
     rows = []
     for labels, generated in grouped(collection.networks, KEYS):
         training = _training(_zoo(collection, labels))
         good = generated[~generated.failed]
+        scores = [score for score in SCORES if score in training and training[score].notna().any()]
+        units = NUMBER_UNITS if "mean_absolute_error" in scores else CLASS_UNITS
         rows += [
             labels
             | {
                 "metric": score,
+                "unit": units.get(score, ""),
                 "zoo_mean": training[score].mean(),
                 "zoo_std": training[score].std(),
                 "zoo_n": len(training),
@@ -48,10 +55,10 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
                 "repeats_std": good.groupby("run")[score].mean().std(),
                 "p_best": p_best[tuple(labels.values())] if score == "accuracy" else np.nan,
             }
-            for score in SCORES
-            if score in training and training[score].notna().any()
+            for score in scores
         ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if (table.metric == "mean_absolute_error").any() else table.drop(columns="unit")
 
 
 def novelty_table(collection: Collection) -> pd.DataFrame:
