@@ -16,6 +16,15 @@ CELL = "results/micro/git_rebasin"
 # What is damaged -> the stage that reads it, what that stage writes, and the stage that rebuilds it. Last
 # stages first: a stage that fails loses what it wrote before.
 DAMAGE = {
+    "results/tables/ensembles.csv": ("plot", "results/figures/ensembles.pdf", "tabulate"),
+    "results/tables/experiment.json": ("plot", "results/figures/ensembles.pdf", "tabulate"),
+    f"{CELL}/pca_4/flow/training.csv": ("plot", "results/figures/flow_loss.pdf", "train_flow"),
+    f"{CELL}/pca_4/flow/none/sets.csv": ("tabulate", "results/tables/sets.csv", "evaluate"),
+    f"{CELL}/alignment.csv": ("tabulate", "results/tables/alignment.csv", "gather_alignment"),
+    f"{CELL}/zoo_metrics/none/metrics.csv": (
+        *("evaluate", f"{CELL}/pca_4/flow/none/metrics.csv", "evaluate_zoo"),
+    ),
+    f"{CELL}/aligned/shard-0.csv": ("gather_alignment", f"{CELL}/alignment.csv", "canonicalize"),
     f"{CELL}/pca_4/flow/networks/shard-0/sample-3.safetensors": (
         *("score", f"{CELL}/pca_4/flow/none/outputs/shard-0.npz", "decode"),
     ),
@@ -57,7 +66,7 @@ def test_a_flipped_bit_anywhere_is_named_and_repaired_by_rerunning_the_stage_tha
     for path, (reader, reads_into, writer) in DAMAGE.items():
         flip_a_bit(copy.folder / path)
         output = copy.snakemake(reads_into, "--forcerun", reader, check=False)
-        message = re.search(r"error: (\S+): .*?[Dd]elete (\S+) and run again", output, re.S)
+        message = re.search(r"error: (\S+): .*?[Dd]elete (\S+) and run (again|`snakemake)", output, re.S)
         assert message is not None, output[-3000:]
         assert path.startswith(message[1]), "the damaged file, or the matrix it belongs to, is named"
         remedy = copy.folder / message[2]

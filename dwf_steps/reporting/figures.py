@@ -18,7 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter
+from matplotlib.text import Annotation
+from matplotlib.ticker import NullFormatter, PercentFormatter
 from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.frontier import CURVE, curve_points
@@ -32,6 +33,7 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = "osD^vP*X"
 ZOO_COLOUR = "#555555"
+NEW_COLOUR = "#4d7f17"
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -43,7 +45,10 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 PANEL = (3.1, 2.7)  # inches
+WIDE_PANEL = (5.4, 3.8)
 ACROSS = 4  # panels in a line
+MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
+LABEL_HEIGHT = 11  # points
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
 TITLE_CHARACTERS = 28  # on a line above a panel
@@ -53,10 +58,14 @@ SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 
 @contextmanager
 def panels(
-    rows: list[str], columns: list[str], share: bool = True
+    rows: list[str],
+    columns: list[str],
+    share: bool = True,
+    panel: tuple[float, float] = PANEL,
+    legend: float = LEGEND_WIDTH,
 ) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
-    """Yield a figure with a panel for every (row, column) name; panels of a column share their y axis
-    unless told otherwise.
+    """Yield a figure with a panel for every (row, column) name, of ``panel`` inches, beside room for a
+    legend; panels of a column share their y axis unless told otherwise.
 
     A single row or column is laid out from left to right, `ACROSS` panels at a time.
     """
@@ -66,7 +75,7 @@ def panels(
     if share:
         sharey = "all" if len(columns) == 1 else "none" if line else "col"
     with plt.rc_context(STYLE):
-        size = (PANEL[0] * shape[1] + LEGEND_WIDTH, PANEL[1] * shape[0])
+        size = (panel[0] * shape[1] + legend, panel[1] * shape[0])
         figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey=sharey)
         for ax in grid.flat[count:]:
             ax.remove()
@@ -121,27 +130,97 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
 
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     """Draw every generator's curve of mean accuracy against mean max IoU over its settings, flows with solid
-    lines and controls with dashed ones, and where the zoo's own and its held-out networks lie."""
+    lines and controls with dashed ones, and the region of held-out networks, where networks are new and good:
+    its 5th to 95th percentile, of the zoo's leave-one-out values where none are held out."""
     points = curve_points(collection)
+    points = points[points.kind != "held_out"]  # the region is theirs
     families = _names(points.family)
     rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
-    with panels(rows, columns) as (figure, axes):
+    direct = len(families) * len(_names(points.subspace)) <= MOST_LABELS
+    with panels(rows, columns, panel=WIDE_PANEL, legend=0 if direct else LEGEND_WIDTH) as (figure, axes):
+        _label(axes, "mistakes shared with the most similar training network (max IoU)", "test accuracy")
+        for ax in axes.values():
+            ax.set(xlim=(-0.02, 1.02), ylim=(0, 1.03))
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_formatter(PercentFormatter(1))
+        for keys, networks in grouped(collection.zoos, COMPARED):
+            _new_region(axes[_panel(keys)], networks)
+        labels: dict[Axes, list[Annotation]] = {}
         for keys, curve in grouped(points, CURVE):
-            ordered = curve.sort_values("max_iou")
-            label = f"{keys['family']} ({keys['subspace']})" if several(points.subspace) else keys["family"]
-            axes[_panel(keys)].plot(
+            ordered, ax = curve.sort_values("max_iou"), axes[_panel(keys)]
+            name = f"{keys['family']} ({keys['subspace']})" if several(points.subspace) else keys["family"]
+            mark = _mark(families.index(keys["family"]))
+            ax.plot(
                 ordered.max_iou,
                 ordered.accuracy,
                 linestyle="--" if curve.control.iloc[0] else "-",
                 linewidth=1 if curve.control.iloc[0] else 2,
-                markersize=4,
-                label=label,
-                **_mark(families.index(keys["family"])),
+                markersize=5 if curve.control.iloc[0] else 7,
+                label=None if direct else name,
+                **mark,
             )
-        for keys, networks in grouped(collection.zoos, COMPARED):
-            _zoo_means(axes[_panel(keys)], networks)
-        _label(axes, "mean max IoU", "mean test accuracy", xlim=IOU)
+            if direct:
+                last = ordered.iloc[len(ordered) // 2]
+                labels.setdefault(ax, []).append(
+                    _beside(ax, last.max_iou, last.accuracy, name, mark["color"])
+                )
+        figure.draw_without_rendering()  # until then the panels have no final places
+        for ax, texts in labels.items():
+            _spread_out(ax, texts)
         save(figure, path)
+
+
+def _new_region(ax: Axes, networks: pd.DataFrame) -> None:
+    """Shade where new networks lie: over their overlap, and darker at their accuracy too."""
+    held_out = networks[networks.held_out]
+    shown, name = (held_out, "held-out networks") if len(held_out) else (networks, "the zoo, leave-one-out")
+    low, high = (shown[["max_iou", "accuracy"]].quantile(q) for q in (0.05, 0.95))
+    ax.axvspan(low.max_iou, high.max_iou, color=NEW_COLOUR, alpha=0.12, linewidth=0, zorder=0)
+    ax.add_patch(
+        Rectangle(
+            (low.max_iou, low.accuracy),
+            high.max_iou - low.max_iou,
+            high.accuracy - low.accuracy,
+            facecolor=(*to_rgb(NEW_COLOUR), 0.35),
+            edgecolor=NEW_COLOUR,
+            zorder=1,
+        )
+    )
+    middle = (low.max_iou + high.max_iou) / 2
+    ax.text(
+        middle, 0.02, f"as new as\n{name}", color=NEW_COLOUR, ha="center", va="bottom", fontsize=8, zorder=6
+    )
+    ax.axvline(1, color=ZOO_COLOUR, linewidth=0.8, linestyle=":", zorder=0)
+    ax.text(0.99, 0.02, "copies", color=ZOO_COLOUR, ha="right", va="bottom", fontsize=8, zorder=6)
+
+
+def _beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
+    """Write a point's name on its inner side, with a line to it."""
+    inner = -1 if x > 0.5 else 1
+    return ax.annotate(
+        text,
+        (x, y),
+        (10 * inner, 0),
+        textcoords="offset points",
+        color=colour,
+        ha="right" if x > 0.5 else "left",
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+        zorder=7,
+    )
+
+
+def _spread_out(ax: Axes, texts: list[Annotation]) -> None:
+    """Move names of one side apart, downward from the highest, until none covers another."""
+    points_of = ax.figure.dpi / 72
+    for side in ("left", "right"):
+        ceiling = np.inf
+        for text in sorted((t for t in texts if t.get_ha() == side), key=lambda t: -t.xy[1]):
+            height = ax.transData.transform(text.xy)[1] / points_of
+            placed = min(height, ceiling)
+            x, _ = text.get_position()
+            text.set_position((x, placed - height))
+            ceiling = placed - LABEL_HEIGHT
 
 
 def _panel(keys: dict[str, str]) -> tuple[str, str]:
@@ -152,16 +231,6 @@ def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> No
     for (row, column), ax in axes.items():
         title = column if row == "none" else f"{column}, {row}"
         ax.set(title=fill(title, TITLE_CHARACTERS), xlabel=x, ylabel=y, **more)
-
-
-def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
-    training, held_out = networks[~networks.held_out], networks[networks.held_out]
-    ax.axvline(training.max_iou.mean(), color=ZOO_COLOUR, linewidth=0.8, zorder=0)
-    ax.plot(
-        training.max_iou.mean(), training.accuracy.mean(), "*", color=ZOO_COLOUR, label="zoo, leave-one-out"
-    )
-    if len(held_out):
-        ax.plot(held_out.max_iou.mean(), held_out.accuracy.mean(), "P", color="black", label="zoo, held out")
 
 
 def sweep(_: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:

@@ -71,8 +71,10 @@ EXHIBITS = (
         figure="dwf_steps.reporting.figures:accuracy_at_novelty",
         caption="""
 Mean test accuracy against mean max IoU over each generator's settings; solid lines are flows, dashed
-ones controls. Stars and the vertical line are the zoo's own leave-one-out values, black plusses its
-held-out networks: up and to the left of them lies what is better and newer than the zoo.""",
+ones controls. The green band spans the 5th to the 95th percentile of the max IoU of held-out networks
+(of the zoo's own, each left out in turn, where none are held out), the box within it their accuracy
+too: generated networks in the box are as new and as good as newly trained ones, those at 100 % are
+copies.""",
     ),
     Exhibit(
         "accuracy_against_iou",
