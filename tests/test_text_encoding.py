@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from checkout import ROOT, Checkout
 
 FILES = sorted([*(ROOT / "dwf_steps").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")])
@@ -30,10 +29,10 @@ def text_calls(path: Path) -> list[ast.Call]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_text_files_are_read_and_written_with_their_encoding_stated(path: Path) -> None:
+def test_text_files_are_read_and_written_with_their_encoding_stated() -> None:
     assert [
-        f"line {call.lineno}"
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for path in FILES
         for call in text_calls(path)
         if not any(keyword.arg == "encoding" for keyword in call.keywords)
     ] == []
