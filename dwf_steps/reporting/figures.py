@@ -22,7 +22,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import NullFormatter, PercentFormatter
 from pandas.api.types import is_numeric_dtype
 
-from dwf_steps.reporting.frontier import CURVE, curve_points
+from dwf_steps.reporting.frontier import GENERATOR, curve_points
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
@@ -49,6 +49,7 @@ WIDE_PANEL = (5.4, 3.8)
 ACROSS = 4  # panels in a line
 MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
 LABEL_HEIGHT = 11  # points
+LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
 TITLE_CHARACTERS = 28  # on a line above a panel
@@ -129,81 +130,89 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
 
 
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
-    """Draw every generator's curve of mean accuracy against mean max IoU over its settings, flows with solid
-    lines and controls with dashed ones, and the region of held-out networks, where networks are new and good:
-    its 5th to 95th percentile, of the zoo's leave-one-out values where none are held out."""
+    """Draw every generator's curve of mean accuracy against mean distance to the nearest training network
+    over its settings, flows with solid lines and controls with dashed ones, and the region of held-out
+    networks, where networks are new and good.
+
+    Distances are those after realigning, where they were measured, relative to the held-out networks' mean;
+    to the zoo's leave-one-out mean where none are held out.
+    """
     points = curve_points(collection)
     points = points[points.kind != "held_out"]  # the region is theirs
+    measure = "realigned_distance" if points.realigned_distance.notna().all() else "nn_distance"
     families = _names(points.family)
     rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
     direct = len(families) * len(_names(points.subspace)) <= MOST_LABELS
     with panels(rows, columns, panel=WIDE_PANEL, legend=0 if direct else LEGEND_WIDTH) as (figure, axes):
-        _label(axes, "mistakes shared with the most similar training network (max IoU)", "test accuracy")
-        for ax in axes.values():
-            ax.set(xlim=(-0.02, 1.02), ylim=(0, 1.03))
+        labels: list[tuple[Axes, pd.Series, str, str]] = []
+        for keys, group in grouped(points, COMPARED):
+            ax = axes[_panel(keys)]
+            unit = _new_region(ax, collection.zoo(keys), measure)
+            for names, curve in grouped(group, GENERATOR):
+                ordered = curve.assign(novelty=curve[measure] / unit).sort_values("novelty")
+                family, control = names["family"], curve.control.iloc[0]
+                name = f"{family} ({names['subspace']})" if several(points.subspace) else family
+                mark = _mark(families.index(family))
+                ax.plot(
+                    ordered.novelty,
+                    ordered.accuracy,
+                    linestyle="--" if control else "-",
+                    linewidth=1 if control else 2,
+                    markersize=5 if control else 7,
+                    label=None if direct else name,
+                    **mark,
+                )
+                labels.append((ax, ordered.iloc[len(ordered) // 2], name, mark["color"]))
+            ax.set(xlim=(-0.03, max(1.1, 1.05 * group[measure].max() / unit)), ylim=(0, 1.03))
             for axis in (ax.xaxis, ax.yaxis):
                 axis.set_major_formatter(PercentFormatter(1))
-        for keys, networks in grouped(collection.zoos, COMPARED):
-            _new_region(axes[_panel(keys)], networks)
-        labels: dict[Axes, list[Annotation]] = {}
-        for keys, curve in grouped(points, CURVE):
-            ordered, ax = curve.sort_values("max_iou"), axes[_panel(keys)]
-            name = f"{keys['family']} ({keys['subspace']})" if several(points.subspace) else keys["family"]
-            mark = _mark(families.index(keys["family"]))
-            ax.plot(
-                ordered.max_iou,
-                ordered.accuracy,
-                linestyle="--" if curve.control.iloc[0] else "-",
-                linewidth=1 if curve.control.iloc[0] else 2,
-                markersize=5 if curve.control.iloc[0] else 7,
-                label=None if direct else name,
-                **mark,
-            )
-            if direct:
-                last = ordered.iloc[len(ordered) // 2]
-                labels.setdefault(ax, []).append(
-                    _beside(ax, last.max_iou, last.accuracy, name, mark["color"])
-                )
-        figure.draw_without_rendering()  # until then the panels have no final places
-        for ax, texts in labels.items():
-            _spread_out(ax, texts)
+        _label(
+            axes, "distance to the nearest training network,\nrelative to held-out networks", "test accuracy"
+        )
+        if direct:
+            texts = [_beside(ax, point.novelty, point.accuracy, *rest) for ax, point, *rest in labels]
+            figure.draw_without_rendering()  # until then the panels have no final places
+            for ax in axes.values():
+                _spread_out(ax, [text for text in texts if text.axes is ax])
         save(figure, path)
 
 
-def _new_region(ax: Axes, networks: pd.DataFrame) -> None:
-    """Shade where new networks lie: over their overlap, and darker at their accuracy too."""
+def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
+    """Shade where new networks lie, over their distances, and darker over their accuracy too: the 5th to the
+    95th percentile. Return their mean distance, which the others are divided by."""
     held_out = networks[networks.held_out]
     shown, name = (held_out, "held-out networks") if len(held_out) else (networks, "the zoo, leave-one-out")
-    low, high = (shown[["max_iou", "accuracy"]].quantile(q) for q in (0.05, 0.95))
-    ax.axvspan(low.max_iou, high.max_iou, color=NEW_COLOUR, alpha=0.12, linewidth=0, zorder=0)
+    unit = float(shown[measure].mean())
+    low, high = (shown[[measure, "accuracy"]].quantile(q) for q in (0.05, 0.95))
+    left, right = low[measure] / unit, high[measure] / unit
+    ax.axvspan(left, right, color=NEW_COLOUR, alpha=0.12, linewidth=0, zorder=0)
     ax.add_patch(
         Rectangle(
-            (low.max_iou, low.accuracy),
-            high.max_iou - low.max_iou,
+            (left, low.accuracy),
+            right - left,
             high.accuracy - low.accuracy,
-            facecolor=(*to_rgb(NEW_COLOUR), 0.35),
+            facecolor=(*to_rgb(NEW_COLOUR), 0.5),
             edgecolor=NEW_COLOUR,
             zorder=1,
         )
     )
-    middle = (low.max_iou + high.max_iou) / 2
-    ax.text(
-        middle, 0.02, f"as new as\n{name}", color=NEW_COLOUR, ha="center", va="bottom", fontsize=8, zorder=6
-    )
-    ax.axvline(1, color=ZOO_COLOUR, linewidth=0.8, linestyle=":", zorder=0)
-    ax.text(0.99, 0.02, "copies", color=ZOO_COLOUR, ha="right", va="bottom", fontsize=8, zorder=6)
+    middle = (low.accuracy + high.accuracy) / 2
+    ax.text(left - 0.02, middle, name, color=NEW_COLOUR, ha="right", va="center", zorder=6)
+    ax.axvline(0, color=ZOO_COLOUR, linewidth=0.8, linestyle=":", zorder=0)
+    ax.text(0.01, 0.02, "copies", color=ZOO_COLOUR, ha="left", va="bottom", zorder=6)
+    return unit
 
 
 def _beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
     """Write a point's name on its inner side, with a line to it."""
-    inner = -1 if x > 0.5 else 1
+    inner = -1 if x > 0.6 else 1
     return ax.annotate(
         text,
         (x, y),
-        (10 * inner, 0),
+        (14 * inner, 0),
         textcoords="offset points",
         color=colour,
-        ha="right" if x > 0.5 else "left",
+        ha="right" if inner < 0 else "left",
         va="center",
         arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
         zorder=7,
@@ -211,15 +220,19 @@ def _beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
 
 
 def _spread_out(ax: Axes, texts: list[Annotation]) -> None:
-    """Move names of one side apart, downward from the highest, until none covers another."""
+    """Move names of one side apart, downward from the highest, until none covers another; of points at one
+    height the innermost is named first."""
     points_of = ax.figure.dpi / 72
-    for side in ("left", "right"):
+    for side, inner in (("left", -1), ("right", 1)):
+        beside = sorted((text for text in texts if text.get_ha() == side), key=lambda text: -text.xy[1])
+        heights = np.array([text.xy[1] for text in beside])
+        level = np.cumsum(np.append(0, -np.diff(heights) > LEVEL)) if len(beside) else heights
+        order = sorted(range(len(beside)), key=lambda i: (level[i], inner * beside[i].xy[0]))
         ceiling = np.inf
-        for text in sorted((t for t in texts if t.get_ha() == side), key=lambda t: -t.xy[1]):
+        for text in (beside[i] for i in order):
             height = ax.transData.transform(text.xy)[1] / points_of
             placed = min(height, ceiling)
-            x, _ = text.get_position()
-            text.set_position((x, placed - height))
+            text.set_position((text.get_position()[0], placed - height))
             ceiling = placed - LABEL_HEIGHT
 
 

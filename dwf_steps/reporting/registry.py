@@ -70,11 +70,11 @@ EXHIBITS = (
         "accuracy_at_novelty",
         figure="dwf_steps.reporting.figures:accuracy_at_novelty",
         caption="""
-Mean test accuracy against mean max IoU over each generator's settings; solid lines are flows, dashed
-ones controls. The green band spans the 5th to the 95th percentile of the max IoU of held-out networks
-(of the zoo's own, each left out in turn, where none are held out), the box within it their accuracy
-too: generated networks in the box are as new and as good as newly trained ones, those at 100 % are
-copies.""",
+Mean test accuracy against the mean distance to the nearest training network, after Git Re-Basin has
+matched each to every training network where that was measured, over each generator's settings; solid
+lines are flows, dashed ones controls. Distances are relative to those of held-out networks (of the
+zoo's own, each left out in turn, where none are held out), whose 5th to 95th percentiles the green box
+spans: generated networks there are as new and as good as newly trained ones, those at 0 % are copies.""",
     ),
     Exhibit(
         "accuracy_against_iou",
