@@ -56,7 +56,6 @@ class Measure:
         return (self.of(row) - new) / (self.copy - new)
 
 
-# The first that tells new networks from copies decides.
 MEASURES = (Measure("max IoU", 1.0), Measure("realigned distance", 0.0))
 
 
@@ -98,25 +97,26 @@ def _most_accurate_flow(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def verdict(row: Mapping[str, float]) -> str:
-    """Say whether networks are copies, by the first measure that can tell."""
-    for measure in MEASURES:
-        if not measure.tells_apart(row):
-            continue
-        whose, new = measure.new(row)
-        values = f"at {measure.name} {measure.of(row):.2f}, the {whose} being {new:.2f}"
-        nearness = measure.nearness(row)
-        if nearness > RETURNED:
-            return f"{values}: it returns training networks"
-        if nearness > DISTINCT:
-            return f"{values}: its networks are closer to training networks than new networks are"
-        return f"{values}: its networks are new"
-    names = " and ".join(measure.name for measure in MEASURES)
-    return f"and nothing tells new networks from copies here: {names} are the same for both"
+    """Say whether networks are copies, by the measure that brings them closest to copies among those that can
+    tell copies from new networks."""
+    telling = [measure for measure in MEASURES if measure.tells_apart(row)]
+    if not telling:
+        names = " and ".join(measure.name for measure in MEASURES)
+        return f"and nothing tells new networks from copies here: {names} are the same for both"
+    measure = max(telling, key=lambda measure: measure.nearness(row))
+    whose, new = measure.new(row)
+    values = f"at {measure.name} {measure.of(row):.2f}, the {whose} being {new:.2f}"
+    nearness = measure.nearness(row)
+    if nearness > RETURNED:
+        return f"{values}: it returns training networks"
+    if nearness > DISTINCT:
+        return f"{values}: its networks are closer to training networks than new networks are"
+    return f"{values}: its networks are new"
 
 
 def _at_novelty(rows: pd.DataFrame, measure: str) -> str:
     """Say what the best flow and the best control score where they are as new as the zoo's networks."""
-    known = rows.accuracy_at_held_out.notna().any()
+    known = rows.held_out_novelty.notna().any()
     whose, column = ("held-out", "accuracy_at_held_out") if known else ("zoo's own", "accuracy_at_zoo")
     reached = rows[rows[column].notna() & ~rows.kind.isin(REFERENCES)]
     is_flow = reached.kind == "flow"
