@@ -15,7 +15,7 @@ def plot(root: Path, output: Path) -> None:
     collection = Collection([results])
     for item in registry.asked("figure", results.record):
         tables = [read_csv(root / f"tables/{name}.csv") for name in item.needs]
-        draw = registry.load(str(item.exhibit.figure))
+        draw = registry.import_maker(str(item.exhibit.figure))
         draw(collection, output / f"{item.name}.pdf", *tables, *item.arguments)
 
 

@@ -25,7 +25,7 @@ def tabulate(results: list[Results], output: Path, summary: Path, captions: Path
     tables = made(collection, list(registry.asked("table", *records)))
     for item in registry.asked("table", *records):
         table, bold = tables[item.name], item.exhibit.bold
-        write_table(table, output / f"{item.name}.csv", registry.load(bold)(table) if bold else None)
+        write_table(table, output / f"{item.name}.csv", registry.import_maker(bold)(table) if bold else None)
     for name, caption in registry.captions(*records).items():
         with replacing(captions / f"{name}.rst") as partial:
             partial.write_text(caption, encoding="utf-8")
@@ -41,7 +41,7 @@ def made(collection: Collection, items: list[registry.Asked]) -> dict[str, pd.Da
     def make(item: registry.Asked) -> pd.DataFrame:
         if item.name not in tables:
             needed = [make(by_name[name]) for name in item.needs]
-            maker = registry.load(str(item.exhibit.table))
+            maker = registry.import_maker(str(item.exhibit.table))
             tables[item.name] = maker(collection, *needed, *item.arguments)
         return tables[item.name]
 

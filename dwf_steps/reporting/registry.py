@@ -276,7 +276,7 @@ def modules(kind: Kind) -> list[str]:
     return list(dict.fromkeys(maker.partition(":")[0] for maker in makers if maker))
 
 
-def load(maker: str) -> Callable[..., Any]:
+def import_maker(maker: str) -> Callable[..., Any]:
     """Import the function that ``module:function`` names."""
     module, _, function = maker.partition(":")
     return getattr(import_module(module), function)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.csv_tables import require_distinct, write_csv
+from dwf_steps.storage.csv_tables import require_distinct_columns, write_csv
 
 
 def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = None) -> None:
@@ -40,7 +40,7 @@ def presentable(frame: pd.DataFrame) -> pd.DataFrame:
     ValueError
         If two columns have one name.
     """
-    require_distinct(frame)
+    require_distinct_columns(frame)
     columns = []
     for name in map(str, frame):
         stem, _, kind = name.rpartition("_")
@@ -53,7 +53,7 @@ def presentable(frame: pd.DataFrame) -> pd.DataFrame:
         elif not (kind == "std" and f"{stem}_mean" in frame):
             columns.append(pd.Series([_number(value) for value in frame[name]], frame.index, str, name))
     shown = pd.concat(columns, axis=1)
-    require_distinct(shown)
+    require_distinct_columns(shown)
     return shown
 
 

@@ -25,7 +25,7 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     ValueError
         If two columns have one name.
     """
-    require_distinct(frame)
+    require_distinct_columns(frame)
     write_text(path, frame.to_csv(index=False))
 
 
@@ -44,7 +44,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     return pd.read_csv(StringIO(text), dtype=names, keep_default_na=False, na_values=values)
 
 
-def require_distinct(frame: pd.DataFrame) -> None:
+def require_distinct_columns(frame: pd.DataFrame) -> None:
     """Raise `ValueError` if two columns of a frame have one name."""
     twice = frame.columns[frame.columns.duplicated()].unique()
     if len(twice):

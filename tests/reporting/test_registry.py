@@ -80,7 +80,7 @@ def makers() -> Iterator[str]:
 
 @pytest.mark.parametrize("maker", list(makers()))
 def test_every_maker_exists(maker: str) -> None:
-    assert callable(registry.load(maker))
+    assert callable(registry.import_maker(maker))
 
 
 def test_names_are_there_once() -> None:
