@@ -52,4 +52,4 @@ def _digest(content: bytes) -> str:
 
 
 def _remedy(path: Path) -> str:
-    return f"delete {path} and run `snakemake {path}`, which writes it again"
+    return f"delete {path} and run `snakemake {path}` with the options of your run, which writes it again"
