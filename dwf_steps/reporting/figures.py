@@ -224,7 +224,9 @@ def _spread_out(ax: Axes, texts: list[Annotation]) -> None:
     height the innermost is named first."""
     points_of = ax.figure.dpi / 72
     for side, inner in (("left", -1), ("right", 1)):
-        beside = sorted((text for text in texts if text.get_ha() == side), key=lambda text: -text.xy[1])
+        beside = sorted(
+            (text for text in texts if text.get_horizontalalignment() == side), key=lambda text: -text.xy[1]
+        )
         heights = np.array([text.xy[1] for text in beside])
         level = np.cumsum(np.append(0, -np.diff(heights) > LEVEL)) if len(beside) else heights
         order = sorted(range(len(beside)), key=lambda i: (level[i], inner * beside[i].xy[0]))
@@ -246,7 +248,7 @@ def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> No
         ax.set(title=fill(title, TITLE_CHARACTERS), xlabel=x, ylabel=y, **more)
 
 
-def sweep(_: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
+def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
     """Draw accuracy and max IoU along a sweep, over the first setting that is a number, a line for every
     combination of all others; bands are one standard deviation across networks, bars one across repetitions.
     Solvers are compared by evaluations of the velocity field."""
