@@ -135,7 +135,7 @@ def _hellinger(a: np.ndarray, b: np.ndarray) -> float:
 
 def peak_gb() -> float:
     """Return the most memory this process has held."""
-    status = Path(f"/proc/{os.getpid()}/status").read_text()
+    status = Path(f"/proc/{os.getpid()}/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 2**20
 
 

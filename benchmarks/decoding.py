@@ -57,7 +57,7 @@ def compare(folder: Path | None, k: int, n: int, d: int, dtype: Precision, repea
                 )
                 os.sync()
                 ours = time.perf_counter() - started
-                facts = json.loads((out / "networks.json").read_text())["facts"]
+                facts = json.loads((out / "networks.json").read_text(encoding="utf-8"))["facts"]
             runs.append((ours, read, written))
         ours, read, written = np.median(runs, axis=0)
     print(

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    config = yaml.safe_load((ROOT / "configs/mnist.yaml").read_text())
+    config = yaml.safe_load((ROOT / "configs/mnist.yaml").read_text(encoding="utf-8"))
     flow = FlowConfig.model_validate(config["generators"]["flow_published"])
     ours, theirs = [], []
     for _ in range(args.repeats):

@@ -93,7 +93,7 @@ def one_side(side: str, path: Path) -> None:
     SIDES[side](path)
     seconds = time.perf_counter() - started
     # Of this program alone: what getrusage says begins with the size of the process that started it.
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     print(json.dumps([seconds, int(peak.split()[1]) * 1024 / 1e9]))
 

@@ -14,7 +14,7 @@ from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.pipeline.settings.canonicalize import Canonicalize
 from dwf_steps.runtime.command_line import parse_settings, parser, run
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state, stack_states
 from dwf_steps.symmetry.canonical import canonicalize as apply_methods
@@ -80,8 +80,7 @@ def canonicalize(
     networks = unstack(names, after, [record.lineage for record in shard.networks])
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
-    with replacing(table) as unfinished:
-        frame.to_csv(unfinished, index=False)
+    write_csv(table, frame)
 
 
 def _only_network(manifest: Path) -> dict[str, np.ndarray]:

@@ -30,7 +30,7 @@ from dwf_steps.pipeline.settings.evaluate import Evaluate
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.arrays import padded, save_record
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.csv_tables import read_csv, write_csv
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import read_columns, stack_states
@@ -52,7 +52,7 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Collection:
+class GeneratedSet:
     """Generated networks that work, k of them, beside the n training networks.
 
     Attributes
@@ -110,12 +110,12 @@ def evaluate(
     sets: dict[str, float] = {"neighbours": np.nan}
     items = Items(np.zeros(len(said.targets)), 0)
     if files:
-        group = Collection(
+        group = GeneratedSet(
             said.of([path.stem for path in files]),
             files,
             stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram)),
             Outputs.load(zoo_outputs).of([row.name for row in matrix.rows if not row.held_out]),
-            pd.read_csv(zoo_metrics),
+            read_csv(zoo_metrics),
             matrix,
             Basis.load(basis),
         )
@@ -130,8 +130,7 @@ def evaluate(
     logger.info("judged %d networks, %d failed", len(frame), frame.failed.sum())
     tables = {"metrics": frame.reset_index(), "sets": pd.DataFrame([sets]), "ensembles": ensembles}
     for name, table in tables.items():
-        with replacing(destination / f"{name}.csv") as partial:
-            table.to_csv(partial, index=False)
+        write_csv(destination / f"{name}.csv", table)
     save_record(destination / "items.npz", items)
 
 
@@ -139,7 +138,7 @@ def _columns(files: list[Path], matrix: WeightMatrix) -> Callable[[slice], np.nd
     return lambda columns: np.stack([read_columns(path, matrix.layout, columns) for path in files])
 
 
-def _network_measures(group: Collection, settings: Evaluate, train: Split, threads: int) -> pd.DataFrame:
+def _network_measures(group: GeneratedSet, settings: Evaluate, train: Split, threads: int) -> pd.DataFrame:
     """Return one row a network: `function_measures`, `weight_measures`, and its distances and its barrier in
     other respects."""
     frame = function_measures(group.outputs, group.training)
@@ -160,7 +159,7 @@ def _network_measures(group: Collection, settings: Evaluate, train: Split, threa
     return frame
 
 
-def _zoo_subspace_distances(group: Collection) -> tuple[float, float]:
+def _zoo_subspace_distances(group: GeneratedSet) -> tuple[float, float]:
     """Return the mean distance within the subspace of training networks, and of held-out ones, to the nearest
     other training network; NaN where there are none."""
     distances = group.zoo.groupby("held_out").nn_distance.mean()
@@ -169,7 +168,9 @@ def _zoo_subspace_distances(group: Collection) -> tuple[float, float]:
     )
 
 
-def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: EvaluationConfig) -> dict[str, float]:
+def _set_measures(
+    group: GeneratedSet, mistakes: np.ndarray, evaluation: EvaluationConfig
+) -> dict[str, float]:
     """Return what is known of all networks together, and of the zoo in the same subspace.
 
     Parameters

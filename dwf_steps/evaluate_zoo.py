@@ -18,7 +18,7 @@ from dwf_steps.pipeline.settings.evaluate import EvaluateZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.arrays import evenly
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import read_gram
@@ -57,10 +57,8 @@ def evaluate_zoo(
     frame = pd.concat(parts)
     frame["realigned_distance"] = _realigned_distances(settings, matrix, threads)
     frame.insert(0, "held_out", [row.held_out for row in matrix.rows])
-    with replacing(output) as partial:
-        frame.to_csv(partial)
-    with replacing(ensembles) as partial:
-        ensemble_measures(training, settings.evaluation, lineage).to_csv(partial, index=False)
+    write_csv(output, frame.reset_index())
+    write_csv(ensembles, ensemble_measures(training, settings.evaluation, lineage))
 
 
 def _training_measures(

@@ -33,7 +33,7 @@ def export_pretrained(settings: ExportPretrained, data_dir: Path, networks: list
         for file in files:
             folder = partial / file.stem
             shutil.copytree(data_dir / "tokenizer", folder)
-            (folder / "config.json").write_text(config + "\n")
+            (folder / "config.json").write_text(config + "\n", encoding="utf-8")
             try:
                 os.link(file, folder / "model.safetensors")
             except OSError:

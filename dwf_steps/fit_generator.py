@@ -10,8 +10,8 @@ from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.pipeline.settings.generate import FitGenerator
 from dwf_steps.runtime.command_line import parse_settings, parser, run
-from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.checkpoint import Checkpoint, identity
+from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.subspace.basis import Basis
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,7 @@ def fit_generator(
     logger.info("%d networks, %d coordinates", *training.shape)
     with Tools(checkpoint) as given:
         found = generator.fit(training, given)
-    with replacing(losses) as partial:
-        found.to_csv(partial, index=False)
+    write_csv(losses, found)
     generator.save(output)
     checkpoint.discard()
 

@@ -1,17 +1,15 @@
-"""Gather what canonicalization did to each shard's networks in one table."""
+"""Put together what canonicalization did to the networks of all shards."""
 
 from pathlib import Path
 
 from dwf_steps.runtime.command_line import parser, run
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.texts import read_text, write_text
 
 
 def gather_alignment(tables: list[Path], output: Path) -> None:
-    """Write the tables one after the other, under the header of the first."""
-    with replacing(output) as partial, partial.open("w", encoding="utf-8") as file:
-        for i, table in enumerate(tables):
-            header, *rows = table.read_text(encoding="utf-8").splitlines(keepends=True)
-            file.writelines(rows if i else [header, *rows])
+    """Write one table with the rows of all shards' ``tables``, in their order."""
+    first, *others = map(read_text, tables)
+    write_text(output, first + "".join(text.partition("\n")[2] for text in others))
 
 
 def main() -> None:

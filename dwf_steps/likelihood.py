@@ -14,7 +14,7 @@ from dwf_steps.pipeline.settings.flow_analysis import Likelihood
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.arrays import evenly
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
@@ -60,8 +60,7 @@ def likelihood(
     )
     for kind, found in frame.groupby("kind", sort=False).log_density:
         logger.info("%s: %.4f nats a latent", kind, found.mean() / points.shape[1])
-    with replacing(output) as partial:
-        frame.to_csv(partial, index=False)
+    write_csv(output, frame)
 
 
 def main() -> None:

@@ -3,41 +3,20 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
-from dwf_steps.reporting.figures import (
-    accuracy_against_iou,
-    accuracy_at_novelty,
-    ensembles,
-    explained_variance,
-    loss_curves,
-    sweep,
-    transfer_curves,
-)
-from dwf_steps.reporting.results import KEYS, Collection, Results
-from dwf_steps.reporting.sweeps import swept_families
+from dwf_steps.reporting import registry
+from dwf_steps.reporting.results import Collection, Results
 from dwf_steps.runtime.command_line import run
+from dwf_steps.storage.csv_tables import read_csv
 
 
 def plot(root: Path, output: Path) -> None:
     """Draw all figures of a results folder whose tables are made into the folder ``output``."""
     results = Results.open(root)
     collection = Collection([results])
-    accuracy_at_novelty(collection, output / "accuracy_at_novelty.pdf")
-    accuracy_against_iou(collection, output / "accuracy_against_iou.pdf")
-    ensembles(_table(root, "ensembles"), collection, output / "ensembles.pdf")
-    explained_variance(collection, output / "explained_variance.pdf")
-    loss_curves(collection, output / "flow_loss.pdf")
-    if results.record.transferred:
-        transfer_curves(collection, output / "transfer.pdf")
-    for family, level in swept_families(results.record).items():
-        sweep(_table(root, f"sweep_{family}"), family, level, output / f"sweep_{family}.pdf")
-
-
-def _table(root: Path, name: str) -> pd.DataFrame:
-    table = pd.read_csv(root / f"tables/{name}.csv")
-    labels = table.columns.intersection(KEYS)
-    return table.fillna(dict.fromkeys(labels, ""))
+    for item in registry.asked("figure", results.record):
+        tables = [read_csv(root / f"tables/{name}.csv") for name in item.needs]
+        draw = registry.import_maker(str(item.exhibit.figure))
+        draw(collection, output / f"{item.name}.pdf", *tables, *item.arguments)
 
 
 def main() -> None:

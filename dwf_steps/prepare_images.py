@@ -22,7 +22,7 @@ def prepare_images(settings: PrepareImages, output: Path) -> None:
             if images is not None:
                 save_record(partial / f"{name}.npz", images)
                 logger.info("%s: %d images of %d classes", name, len(images), len(classes))
-        (partial / "classes.json").write_text(json.dumps(classes, indent=1) + "\n")
+        (partial / "classes.json").write_text(json.dumps(classes, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def prepare_texts(settings: PrepareTexts, output: Path) -> None:
         logger.info("%d tokens", len(tokenizer))
         tokenizer.save_pretrained(partial / "tokenizer")
         if classes:
-            (partial / "classes.json").write_text(json.dumps(classes, indent=1) + "\n")
+            (partial / "classes.json").write_text(json.dumps(classes, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:

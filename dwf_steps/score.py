@@ -60,7 +60,7 @@ class Scorer:
         """Return what all networks said."""
         test, shifted = map(np.concatenate, self._said)
         names, split = np.array(self._names, dtype=str), self._dataset.test
-        return Outputs(names, test, split.targets, shifted, split.tolerance)
+        return Outputs(names, test, split.targets, shifted, split.tolerance, split.scale)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from dwf_steps.metrics.scores import score_split
 from dwf_steps.pipeline.settings.transfer import Transfer
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
-from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.networks import stack_states, tensors
 from dwf_steps.zoo.heads import with_new_head
@@ -45,8 +45,7 @@ def transfer(settings: Transfer, data: Path, networks: list[Path], output: Path)
     every = pd.MultiIndex.from_product([names, range(config.training.epochs + 1)], names=["network", "epoch"])
     frame = frame.set_index(["network", "epoch"]).reindex(every)
     frame.insert(0, "failed", frame.loss.isna())
-    with replacing(output) as partial:
-        frame.to_csv(partial)
+    write_csv(output, frame.reset_index())
 
 
 def _scores(settings: Transfer, dataset: Dataset, files: list[Path]) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """Tables and figures of everything the experiments ask for."""
 
-from dwf_steps.pipeline.collected import reported
-
 COLLECTED = RUN.collected
 
 
@@ -19,8 +17,9 @@ rule tabulate:
         generated=PATHS.generated,
         benchmarks=PATHS.benchmarks,
     output:
-        [reported(COLLECTED, "tables", name, "csv", report) for name in COLLECTED.tables],
+        [RUN.reported("tables", name, "csv") for name in COLLECTED.tables],
         expand("results/tables/{table}.{kind}", table=COLLECTED.tables, kind=["md", "tex"]),
+        COLLECTED.captions,
         record="results/tables/experiment.json",
         summary="results/summary.md",
     log:
@@ -32,11 +31,11 @@ rule tabulate:
         runtime=15,
     params:
         settings=RUN.record,
-        scope=RUN.scope,
+        makers=COLLECTED.table_makers,
         code=RUN.code("tabulate"),
     shell:
         "python -m dwf_steps.tabulate results --settings {params.settings:q} --output results/tables"
-        " --summary {output.summary} > {log} 2>&1"
+        " --summary {output.summary} --captions results/captions > {log} 2>&1"
 
 
 rule plot:
@@ -59,7 +58,7 @@ rule plot:
         mem_mb=2000,
         runtime=15,
     params:
-        scope=RUN.scope,
+        makers=COLLECTED.figure_makers,
         code=RUN.code("plot"),
     shell:
         "python -m dwf_steps.plot results --output results/figures > {log} 2>&1"

@@ -110,7 +110,7 @@ class Checkout:
     def tables(self) -> dict[str, bytes]:
         """Return the tables that a run repeats to the last byte: all but what it took."""
         measured = ("timing", "cost", "ensembles")
-        tables = {p: text for p, text in self.results("tables/*").items() if Path(p).stem not in measured}
+        tables = {p: text for p, text in self.results("tables/[!.]*").items() if Path(p).stem not in measured}
         assert len(tables) == 7 * 3 + len(["experiment.json"])
         return tables
 

@@ -17,11 +17,7 @@ from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training, plans_of
 from dwf_steps.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
-DEFAULT = yaml.safe_load((ROOT / "workflow_config.yaml").read_text())
-
-
-def default() -> dict[str, Any]:
-    return deepcopy(DEFAULT)
+SHIPPED = yaml.safe_load((ROOT / "workflow_config.yaml").read_text())
 
 
 def merged(path: Path) -> dict[str, Any]:
@@ -32,15 +28,25 @@ def merged(path: Path) -> dict[str, Any]:
             return {k: merge(under.get(k), over.get(k, under.get(k))) for k in {**under, **over}}
         return over
 
-    return merge(default(), yaml.safe_load(path.read_text()))
+    return merge(deepcopy(SHIPPED), yaml.safe_load(path.read_text()))
 
 
-def test_the_default_configuration_asks_for_three_zoos_with_and_without_canonicalization() -> None:
-    config = load_config(DEFAULT)
-    assert {(cell.zoo, cell.canon) for cell in config.cells()} == {
-        (zoo, canon) for zoo in ("iris", "breast_cancer", "digits") for canon in ("none", "git_rebasin")
-    }
-    assert all(zoo.seeds - zoo.held_out == 100 for zoo in config.zoos.values() if isinstance(zoo, TrainedZoo))
+DEFAULT = merged(ROOT / "configs/iris.yaml")
+for experiment in DEFAULT["experiments"]:
+    experiment["zoos"] = ["iris", "digits"]
+
+
+def default() -> dict[str, Any]:
+    return deepcopy(DEFAULT)
+
+
+def test_the_default_configuration_asks_for_a_hundred_networks_on_digits_and_ten_held_out() -> None:
+    config = load_config(SHIPPED)
+    assert {(cell.zoo, cell.canon) for cell in config.cells()} == {("digits", "git_rebasin")}
+    zoo = config.zoos["digits"]
+    assert isinstance(zoo, TrainedZoo)
+    assert (zoo.seeds, zoo.held_out, zoo.n_shards) == (110, 10, 1)
+    assert list(zoo.architecture.layers) == [32, 32, 10]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)

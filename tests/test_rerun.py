@@ -130,6 +130,10 @@ CODE_CASES = {
         "where=union > 1",
         {"evaluate", "evaluate_zoo", "tabulate", "plot"},
     ),
+    "a table": (
+        *("dwf_steps/reporting/tables.py", "SIGNIFICANT = 0.05", "SIGNIFICANT = 0.06"),
+        {"tabulate", "plot"},
+    ),
     "a figure": ("dwf_steps/reporting/figures.py", "alpha=0.4", "alpha=0.5", {"plot"}),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dwf_steps.runtime.run_lock import Holder, Marker, Run
 from dwf_steps.storage.atomic import PARTIAL
+from dwf_steps.storage.texts import digest_file
 
 CHECKPOINT = ".checkpoint"
 SNAKEMAKE_LOGS = Path(".snakemake/log")
@@ -119,7 +120,7 @@ def read_failures(folder: Path = SNAKEMAKE_LOGS) -> dict[str, str]:
     With ``--quiet`` it says nothing of them.
     """
     for path in sorted(folder.glob("*.snakemake.log"), reverse=True)[:LAST_LOGS]:
-        text = path.read_text(errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
         if "Select jobs to execute" not in text:
             continue
         failures = {}
@@ -138,6 +139,7 @@ def stale(jobs: Iterable[Job], base: Path = RESULTS) -> list[Stale]:
     known = set(BESIDE)
     for job in jobs:
         known.update(map(Path, job.outputs))
+        known.update(digest_file(Path(output)) for output in job.outputs)
         known.update(Path(path) for path in (job.log, job.benchmark) if path)
     folders = {parent for path in known for parent in path.parents}
     pending = {Path(output) for job in jobs if job.reasons for output in job.outputs}

@@ -230,9 +230,9 @@ def _one_line(text: str) -> str:
 
 def main() -> None:
     with replacing(DOCS / "configuration.md") as partial:
-        partial.write_text(reference_page())
+        partial.write_text(reference_page(), encoding="utf-8")
     with replacing(DOCS / "workflow_config.schema.json") as partial:
-        partial.write_text(json.dumps(json_schema(), indent=1) + "\n")
+        partial.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

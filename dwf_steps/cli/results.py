@@ -7,6 +7,7 @@ import pandas as pd
 
 from dwf_steps.runtime.command_line import run
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.csv_tables import read_csv
 from dwf_steps.storage.lineage import LEVELS
 
 
@@ -22,7 +23,7 @@ def summary(tables: Path) -> pd.DataFrame:
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise InputError(f"no tables yet (missing {', '.join(missing)}); run `snakemake` first")
-    accuracy, novelty = (pd.read_csv(path) for path in paths)
+    accuracy, novelty = map(read_csv, paths)
     accuracy = accuracy[accuracy.metric == "accuracy"]
     both = accuracy.merge(novelty, on=list(LEVELS), suffixes=("", "_again"))
     return pd.DataFrame(
@@ -53,7 +54,7 @@ def show_results(results: Path) -> None:
     print("max IoU: overlap of mistakes with the most similar training network (1: the same mistakes);")
     print("nearest: distance to the nearest training network. 'zoo's': the training networks' own values.")
     print()
-    print("\n".join((results / "summary.md").read_text().splitlines()[2:]))
+    print("\n".join((results / "summary.md").read_text(encoding="utf-8").splitlines()[2:]))
     print()
     for name, pattern in (
         ("tables", "tables/*.csv"),

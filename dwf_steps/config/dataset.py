@@ -100,7 +100,12 @@ class Targets(Section):
         """How far from its target a prediction may be, on the scale from 0 to 1; 0 where targets are
         classes."""
         numbers = self.regression
-        return numbers.tolerance / (numbers.high - numbers.low) if numbers else 0.0
+        return numbers.tolerance / self.scale if numbers else 0.0
+
+    @property
+    def scale(self) -> float:
+        """How many of the target's own units the scale from 0 to 1 spans; 1 where targets are classes."""
+        return self.regression.high - self.regression.low if self.regression else 1.0
 
 
 class TableFile(Targets):

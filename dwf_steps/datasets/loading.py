@@ -30,7 +30,8 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
         If a file is missing or does not hold what it should.
     """
     if isinstance(dataset, TableFile):
-        return divide(*table_from_file(dataset), splits, tolerance=dataset.tolerance)
+        inputs, targets = table_from_file(dataset)
+        return divide(inputs, targets, splits, tolerance=dataset.tolerance, scale=dataset.scale)
     if isinstance(dataset, str) and not BUILT_IN[dataset].files:
         return divide(*bundled_table(dataset), splits, shape=BUILT_IN[dataset].shape)
     if data_dir is None:
@@ -58,4 +59,7 @@ def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
     if dataset.test is not None:
         test = load_record(data_dir / "test.npz", Texts, data_dir)
         held_back = (test.tokens, test.targets)
-    return divide(train.tokens, train.targets, splits, held_back, tolerance=dataset.tolerance, tokens=True)
+    tolerance, scale = dataset.tolerance, dataset.scale
+    return divide(
+        train.tokens, train.targets, splits, held_back, tolerance=tolerance, scale=scale, tokens=True
+    )

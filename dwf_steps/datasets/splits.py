@@ -37,11 +37,14 @@ class Split:
         (m,): classes, int64, or numbers from 0 to 1, float32.
     tolerance
         How far from its target a predicted number may be to count as right; 0 where targets are classes.
+    scale
+        How many of the target's own units the scale from 0 to 1 spans.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     tolerance: float = 0.0
+    scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -55,8 +58,9 @@ class Split:
         InputError
             If the file is damaged.
         """
-        arrays = load_arrays(path, [f"{part}_inputs", f"{part}_targets", "tolerance"])
-        return cls(arrays[f"{part}_inputs"], arrays[f"{part}_targets"], float(arrays["tolerance"]))
+        arrays = load_arrays(path, [f"{part}_inputs", f"{part}_targets", "tolerance", "scale"])
+        tolerance, scale = float(arrays["tolerance"]), float(arrays["scale"])
+        return cls(arrays[f"{part}_inputs"], arrays[f"{part}_targets"], tolerance, scale)
 
     def first(self, count: int) -> "Split":
         """Return the first examples."""
@@ -82,7 +86,7 @@ class Dataset:
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
         arrays: dict[str, Any] = {"mean": self.mean, "std": self.std, "shape": self.shape or ()}
-        arrays["tolerance"] = self.train.tolerance
+        arrays |= {"tolerance": self.train.tolerance, "scale": self.train.scale}
         for name in PARTS:
             split: Split = getattr(self, name)
             arrays |= {f"{name}_inputs": split.inputs, f"{name}_targets": split.targets}
@@ -144,6 +148,7 @@ def divide(
     test: tuple[np.ndarray, np.ndarray] | None = None,
     shape: Shape | None = None,
     tolerance: float = 0.0,
+    scale: float = 1.0,
     tokens: bool = False,
 ) -> Dataset:
     """Divide examples by seed, classes in proportion; a test set given is kept as the test set.
@@ -160,7 +165,7 @@ def divide(
     shape
         Of images: these are standardised by one mean and one standard deviation a channel instead of feature
         by feature.
-    tolerance
+    tolerance, scale
         As of `Split`.
     tokens
         Whether inputs are tokens' numbers, which stay as they are.
@@ -188,7 +193,7 @@ def divide(
     mean, std = (np.zeros(()), np.ones(())) if tokens else _statistics(inputs, shape)
 
     def standardised(x: np.ndarray, y: np.ndarray) -> Split:
-        return Split(standardise(x, mean, std), y.astype(kind), tolerance)
+        return Split(standardise(x, mean, std), y.astype(kind), tolerance, scale)
 
     return Dataset(
         standardised(inputs, targets),

@@ -28,7 +28,7 @@ def ensemble_measures(
         most.
     """
     generator, rows = numpy_generator("ensembles", evaluation.seed), []
-    task = task_of(outputs.tolerance)
+    task = task_of(outputs.tolerance, outputs.scale)
     lineage = np.arange(len(outputs)) if lineage is None else lineage
     for size in [size for size in evaluation.ensembles if size <= len(np.unique(lineage))]:
         repeats = 1 if size == len(outputs) else evaluation.draws

@@ -18,8 +18,8 @@ def function_measures(
 
     ``max_iou`` and ``mean_iou`` are over all training networks, ``similar`` is the one with the largest
     wrong-set IoU, ``jensen_shannon`` (nats) the mean divergence from it over the test items, of numbers the
-    ``mean_absolute_difference``, and ``disagreement`` the mean share of items on which a training network
-    comes down to another answer.
+    ``mean_absolute_difference`` in the target's own unit, and ``disagreement`` the mean share of
+    items on which a training network comes down to another answer.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def function_measures(
         Where these networks are training networks themselves: which of them, and the trainings that all are
         checkpoints of, (n,). Each is left out of its own comparison with what it descends with.
     """
-    task = task_of(networks.tolerance)
+    task = task_of(networks.tolerance, networks.scale)
     said, known = networks.predictions, training.predictions
     overlap = wrong_set_iou(task.wrong(said, networks.targets), task.wrong(known, training.targets))
     choices, others = task.choices(said), task.choices(known)

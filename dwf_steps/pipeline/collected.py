@@ -1,30 +1,30 @@
-"""Which tables and figures an experiment has."""
+"""The tables and figures that an experiment has: their files, captions and code."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-from dwf_steps.pipeline.paths import Paths
-from dwf_steps.pipeline.record import record_of
-from dwf_steps.reporting.sweeps import swept_families
-
-TABLES = (
-    *("accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"),
-    *("alignment", "precision", "timing"),
-)
-FIGURES = ("accuracy_at_novelty", "accuracy_against_iou", "ensembles", "explained_variance", "flow_loss")
+from dwf_steps.pipeline.fingerprint import fingerprint
+from dwf_steps.reporting import registry
+from dwf_steps.reporting.record import ExperimentRecord
 
 
 class Collected:
     """The names of an experiment's tables and figures, and their files."""
 
-    def __init__(self, paths: Paths) -> None:
-        self.swept = [f"sweep_{family}" for family in swept_families(record_of(paths.experiment))]
-        transfer = ["transfer"] if paths.transferred else []
-        likelihood = ["likelihood"] if paths.likelihoods else []
-        other_widths = ["other_widths"] if paths.other_widths else []
-        self.tables = [*TABLES, *self.swept, *transfer, *likelihood, *other_widths]
-        self.figures = [*FIGURES, *self.swept, *transfer]
+    def __init__(self, record: ExperimentRecord) -> None:
+        self.tables, self.figures = registry.names("table", record), registry.names("figure", record)
+        self.captions = [f"results/captions/{name}.rst" for name in registry.captions(record)]
+
+    @property
+    def table_makers(self) -> list[str]:
+        """The fingerprints of the modules that make tables, which their step imports by name."""
+        return [fingerprint(module) for module in registry.modules("table")]
+
+    @property
+    def figure_makers(self) -> list[str]:
+        """The fingerprints of the modules that draw figures."""
+        return [fingerprint(module) for module in registry.modules("figure")]
 
     @property
     def table_files(self) -> list[str]:
@@ -39,12 +39,5 @@ class Collected:
         return [*self.table_files, *self.figure_files]
 
     def caption(self, name: str) -> str:
-        """Return the file with a table's or figure's caption; all studies share one."""
-        return f"../report/{'sweep' if name in self.swept else name}.rst"
-
-
-def reported(collected: Collected, folder: str, name: str, kind: str, report: Any) -> Any:
-    """Return a file that the report shows, with its caption; ``report`` is Snakemake's."""
-    return report(
-        f"results/{folder}/{name}.{kind}", caption=collected.caption(name), category=folder.capitalize()
-    )
+        """Return the file with a table's or figure's caption, which `tabulate` writes."""
+        return str(Path(f"results/captions/{name}.rst").resolve())

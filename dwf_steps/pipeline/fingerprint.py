@@ -52,7 +52,7 @@ def _fingerprint(modules: tuple[str, ...], others: tuple[str, ...]) -> str:
 @cache
 def file_fingerprint(path: Path) -> str:
     """Return 16 hex digits that identify the code in one file, wherever it lies."""
-    tree = _Strip().visit(ast.parse(path.read_text(), filename=str(path)))
+    tree = _Strip().visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
@@ -86,7 +86,7 @@ def _tree(module: str) -> ast.Module:
     path = _file(module)
     if path is None:
         raise ModuleNotFoundError(module)
-    return _Strip().visit(ast.parse(path.read_text(), filename=str(path)))
+    return _Strip().visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.zoo import n_held_out
 from dwf_steps.pipeline.experiment import Experiment
-from dwf_steps.reporting.results import ExperimentRecord, MemberRecord
+from dwf_steps.reporting.record import ExperimentRecord, MemberRecord
 
 
 def record_of(experiment: Experiment) -> ExperimentRecord:
@@ -35,6 +35,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
             for name in experiment.with_other_widths
             if name in generators
         },
+        scope=scope_of(experiment),
     )
 
 

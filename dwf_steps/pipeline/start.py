@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import temp
+from snakemake.io import report, temp
 from snakemake.shell import shell
 
 from dwf_steps.config.load import load_config
@@ -21,7 +21,7 @@ from dwf_steps.pipeline.failures import show_failed_logs
 from dwf_steps.pipeline.fingerprint import fingerprint
 from dwf_steps.pipeline.one_run import one_run_at_a_time
 from dwf_steps.pipeline.paths import Paths
-from dwf_steps.pipeline.record import record_of, scope_of
+from dwf_steps.pipeline.record import record_of
 from dwf_steps.pipeline.settings.base import StepSettings
 from dwf_steps.pipeline.steps import GPU, Step
 from dwf_steps.runtime.errors import InputError
@@ -48,15 +48,15 @@ class Run:
         """Mark what only the next stage reads."""
         return path if self.experiment.config.keep_aligned else temp(path)
 
+    def reported(self, folder: str, name: str, kind: str) -> Any:
+        """Return a table or figure that the report shows, with its caption."""
+        path, caption = f"results/{folder}/{name}.{kind}", self.collected.caption(name)
+        return report(path, caption=caption, category=folder.capitalize())
+
     @property
     def record(self) -> str:
         """What tables and figures are told of the experiments."""
         return json.dumps(record_of(self.experiment).model_dump(mode="json"), sort_keys=True)
-
-    @property
-    def scope(self) -> str:
-        """What tables and figures cover, for their captions."""
-        return scope_of(self.experiment)
 
     @property
     def constraints(self) -> dict[str, str]:
@@ -121,7 +121,7 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
     if workflow.is_main_process:
         os.environ[GPU] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
     paths = Paths(experiment)
-    return Run(workflow, experiment, paths, Collected(paths))
+    return Run(workflow, experiment, paths, Collected(record_of(experiment)))
 
 
 def one_of(names: Any) -> str:

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.reporting.results import COMPARED, KEYS, TRAINED, Collection, grouped
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import COMPARED, ZOO_STAGES, Collection, grouped
 from dwf_steps.reporting.tables import SCORES
 
 FITTED = ("fit_generator",)  # once for a generator
@@ -26,7 +27,7 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     rows = []
     for labels, _ in grouped(collection.networks, KEYS):
         own = jobs[_above(jobs, labels)]
-        training = _per_network(own[own.stage.isin(TRAINED)])
+        training = _per_network(own[own.stage.isin(ZOO_STAGES)])
         generating = _per_network(own[own.stage.isin(GENERATED)])
         if trained[labels["generator"]]:
             generating += training

@@ -18,11 +18,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter
+from matplotlib.text import Annotation
+from matplotlib.ticker import NullFormatter, PercentFormatter
 from pandas.api.types import is_numeric_dtype
 
-from dwf_steps.reporting.frontier import CURVE, curve_points
-from dwf_steps.reporting.results import COMPARED, KEYS, Collection, grouped, several
+from dwf_steps.reporting.frontier import GENERATOR, curve_points
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is a line of the log
@@ -31,6 +33,7 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = "osD^vP*X"
 ZOO_COLOUR = "#555555"
+NEW_COLOUR = "#4d7f17"
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -42,7 +45,11 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 PANEL = (3.1, 2.7)  # inches
+WIDE_PANEL = (5.4, 3.8)
 ACROSS = 4  # panels in a line
+MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
+LABEL_HEIGHT = 11  # points
+LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
 TITLE_CHARACTERS = 28  # on a line above a panel
@@ -52,10 +59,14 @@ SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 
 @contextmanager
 def panels(
-    rows: list[str], columns: list[str], share: bool = True
+    rows: list[str],
+    columns: list[str],
+    share: bool = True,
+    panel: tuple[float, float] = PANEL,
+    legend: float = LEGEND_WIDTH,
 ) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
-    """Yield a figure with a panel for every (row, column) name; panels of a column share their y axis
-    unless told otherwise.
+    """Yield a figure with a panel for every (row, column) name, of ``panel`` inches, beside room for a
+    legend; panels of a column share their y axis unless told otherwise.
 
     A single row or column is laid out from left to right, `ACROSS` panels at a time.
     """
@@ -65,7 +76,7 @@ def panels(
     if share:
         sharey = "all" if len(columns) == 1 else "none" if line else "col"
     with plt.rc_context(STYLE):
-        size = (PANEL[0] * shape[1] + LEGEND_WIDTH, PANEL[1] * shape[0])
+        size = (panel[0] * shape[1] + legend, panel[1] * shape[0])
         figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey=sharey)
         for ax in grid.flat[count:]:
             ax.remove()
@@ -119,28 +130,112 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
 
 
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
-    """Draw every generator's curve of mean accuracy against mean max IoU over its settings, flows with solid
-    lines and controls with dashed ones, and where the zoo's own and its held-out networks lie."""
+    """Draw every generator's curve of mean accuracy against mean distance to the nearest training network
+    over its settings, flows with solid lines and controls with dashed ones, and the region of held-out
+    networks, where networks are new and good.
+
+    Distances are those after realigning, where they were measured, relative to the held-out networks' mean;
+    to the zoo's leave-one-out mean where none are held out.
+    """
     points = curve_points(collection)
+    points = points[points.kind != "held_out"]  # the region is theirs
+    measure = "realigned_distance" if points.realigned_distance.notna().all() else "nn_distance"
     families = _names(points.family)
     rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
-    with panels(rows, columns) as (figure, axes):
-        for keys, curve in grouped(points, CURVE):
-            ordered = curve.sort_values("max_iou")
-            label = f"{keys['family']} ({keys['subspace']})" if several(points.subspace) else keys["family"]
-            axes[_panel(keys)].plot(
-                ordered.max_iou,
-                ordered.accuracy,
-                linestyle="--" if curve.control.iloc[0] else "-",
-                linewidth=1 if curve.control.iloc[0] else 2,
-                markersize=4,
-                label=label,
-                **_mark(families.index(keys["family"])),
-            )
-        for keys, networks in grouped(collection.zoos, COMPARED):
-            _zoo_means(axes[_panel(keys)], networks)
-        _label(axes, "mean max IoU", "mean test accuracy", xlim=IOU)
+    direct = len(families) * len(_names(points.subspace)) <= MOST_LABELS
+    with panels(rows, columns, panel=WIDE_PANEL, legend=0 if direct else LEGEND_WIDTH) as (figure, axes):
+        labels: list[tuple[Axes, pd.Series, str, str]] = []
+        for keys, group in grouped(points, COMPARED):
+            ax = axes[_panel(keys)]
+            unit = _new_region(ax, collection.zoo(keys), measure)
+            for names, curve in grouped(group, GENERATOR):
+                ordered = curve.assign(novelty=curve[measure] / unit).sort_values("novelty")
+                family, control = names["family"], curve.control.iloc[0]
+                name = f"{family} ({names['subspace']})" if several(points.subspace) else family
+                mark = _mark(families.index(family))
+                ax.plot(
+                    ordered.novelty,
+                    ordered.accuracy,
+                    linestyle="--" if control else "-",
+                    linewidth=1 if control else 2,
+                    markersize=5 if control else 7,
+                    label=None if direct else name,
+                    **mark,
+                )
+                labels.append((ax, ordered.iloc[len(ordered) // 2], name, mark["color"]))
+            ax.set(xlim=(-0.03, max(1.1, 1.05 * group[measure].max() / unit)), ylim=(0, 1.03))
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_formatter(PercentFormatter(1))
+        _label(
+            axes, "distance to the nearest training network,\nrelative to held-out networks", "test accuracy"
+        )
+        if direct:
+            texts = [_beside(ax, point.novelty, point.accuracy, *rest) for ax, point, *rest in labels]
+            figure.draw_without_rendering()  # until then the panels have no final places
+            for ax in axes.values():
+                _spread_out(ax, [text for text in texts if text.axes is ax])
         save(figure, path)
+
+
+def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
+    """Shade where new networks lie, over their distances, and darker over their accuracy too: the 5th to the
+    95th percentile. Return their mean distance, which the others are divided by."""
+    held_out = networks[networks.held_out]
+    shown, name = (held_out, "held-out networks") if len(held_out) else (networks, "the zoo, leave-one-out")
+    unit = float(shown[measure].mean())
+    low, high = (shown[[measure, "accuracy"]].quantile(q) for q in (0.05, 0.95))
+    left, right = low[measure] / unit, high[measure] / unit
+    ax.axvspan(left, right, color=NEW_COLOUR, alpha=0.12, linewidth=0, zorder=0)
+    ax.add_patch(
+        Rectangle(
+            (left, low.accuracy),
+            right - left,
+            high.accuracy - low.accuracy,
+            facecolor=(*to_rgb(NEW_COLOUR), 0.5),
+            edgecolor=NEW_COLOUR,
+            zorder=1,
+        )
+    )
+    middle = (low.accuracy + high.accuracy) / 2
+    ax.text(left - 0.02, middle, name, color=NEW_COLOUR, ha="right", va="center", zorder=6)
+    ax.axvline(0, color=ZOO_COLOUR, linewidth=0.8, linestyle=":", zorder=0)
+    ax.text(0.01, 0.02, "copies", color=ZOO_COLOUR, ha="left", va="bottom", zorder=6)
+    return unit
+
+
+def _beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
+    """Write a point's name on its inner side, with a line to it."""
+    inner = -1 if x > 0.6 else 1
+    return ax.annotate(
+        text,
+        (x, y),
+        (14 * inner, 0),
+        textcoords="offset points",
+        color=colour,
+        ha="right" if inner < 0 else "left",
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+        zorder=7,
+    )
+
+
+def _spread_out(ax: Axes, texts: list[Annotation]) -> None:
+    """Move names of one side apart, downward from the highest, until none covers another; of points at one
+    height the innermost is named first."""
+    points_of = ax.figure.dpi / 72
+    for side, inner in (("left", -1), ("right", 1)):
+        beside = sorted(
+            (text for text in texts if text.get_horizontalalignment() == side), key=lambda text: -text.xy[1]
+        )
+        heights = np.array([text.xy[1] for text in beside])
+        level = np.cumsum(np.append(0, -np.diff(heights) > LEVEL)) if len(beside) else heights
+        order = sorted(range(len(beside)), key=lambda i: (level[i], inner * beside[i].xy[0]))
+        ceiling = np.inf
+        for text in (beside[i] for i in order):
+            height = ax.transData.transform(text.xy)[1] / points_of
+            placed = min(height, ceiling)
+            text.set_position((text.get_position()[0], placed - height))
+            ceiling = placed - LABEL_HEIGHT
 
 
 def _panel(keys: dict[str, str]) -> tuple[str, str]:
@@ -153,17 +248,7 @@ def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> No
         ax.set(title=fill(title, TITLE_CHARACTERS), xlabel=x, ylabel=y, **more)
 
 
-def _zoo_means(ax: Axes, networks: pd.DataFrame) -> None:
-    training, held_out = networks[~networks.held_out], networks[networks.held_out]
-    ax.axvline(training.max_iou.mean(), color=ZOO_COLOUR, linewidth=0.8, zorder=0)
-    ax.plot(
-        training.max_iou.mean(), training.accuracy.mean(), "*", color=ZOO_COLOUR, label="zoo, leave-one-out"
-    )
-    if len(held_out):
-        ax.plot(held_out.max_iou.mean(), held_out.accuracy.mean(), "P", color="black", label="zoo, held out")
-
-
-def sweep(table: pd.DataFrame, family: str, level: str, path: Path) -> None:
+def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
     """Draw accuracy and max IoU along a sweep, over the first setting that is a number, a line for every
     combination of all others; bands are one standard deviation across networks, bars one across repetitions.
     Solvers are compared by evaluations of the velocity field."""
@@ -199,7 +284,7 @@ def _spans_decades(values: pd.Series) -> bool:
     return bool(values.min() > 0 and values.max() >= 20 * values.min())
 
 
-def ensembles(table: pd.DataFrame, collection: Collection, path: Path) -> None:
+def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
     """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
     right. Of each generator only the setting whose largest ensemble scores best is shown."""
     columns = table.zoo + ", " + table.canonicalization

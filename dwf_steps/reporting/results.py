@@ -4,78 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
-from dwf_steps.config import sweep
-from dwf_steps.config.generators.base import GeneratorFacts
-from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Cell
+from dwf_steps.reporting.record import KEYS, RECORD, ExperimentRecord
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays
-from dwf_steps.storage.lineage import LEVELS, benchmark_lineage
+from dwf_steps.storage.csv_tables import read_csv
+from dwf_steps.storage.lineage import benchmark_lineage
 from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.texts import read_text
 from dwf_steps.subspace.basis import Basis
 
-KEYS = list(LEVELS)
 ZOO_KEYS = KEYS[:2]
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
-RECORD = Path("tables/experiment.json")
-TRAINED = ("train_zoo", "import_zoo")
-SECTIONS = dict(zip(KEYS, sweep.SECTIONS, strict=True))
-
-
-class MemberRecord(Section):
-    """A definition that a sweep stands for."""
-
-    family: str
-    values: dict[str, Any]
-    setting: dict[str, Any]
-
-
-class ExperimentRecord(Section):
-    """What was asked for: enough to read a results folder without its configuration.
-
-    Written as `tables/experiment.json`, so that the folders of several machines or seeds can be merged.
-    """
-
-    cells: list[Cell]
-    members: dict[str, dict[str, MemberRecord]]
-    """By section, the definitions that a sweep stands for."""
-    generators: dict[str, GeneratorFacts]
-    """What kind of generator each is."""
-    fitted_by: dict[str, str]
-    """The generator that each one with a model shares it with; itself, if it is the first of them."""
-    zoo_networks: dict[str, int]
-    """Networks of each zoo."""
-    zoo_trainings: dict[str, int]
-    """Trainings of each zoo: as many, or, of checkpoints, fewer."""
-    samples: dict[str, int]
-    """Networks each generator was asked for."""
-    transferred: list[tuple[Cell, str]] = Field(default=[])
-    """Cells and the transfers they were asked for."""
-    likelihoods: list[str] = Field(default=[])
-    """Flows whose networks' likelihood was asked for."""
-    other_widths: dict[str, list[str]] = Field(default={})
-    """By flow, the other widths it was asked for, as folders call them."""
-
-    def family(self, level: str, name: str) -> str:
-        """Return the name of the definition that stands behind a name."""
-        member = self.members.get(SECTIONS[level], {}).get(name)
-        return member.family if member else name
-
-    def setting(self, level: str, name: str) -> dict[str, Any]:
-        """Return the values that distinguish a name from its family's others; not seeds and references."""
-        member = self.members.get(SECTIONS[level], {}).get(name)
-        return member.setting if member else {}
-
-    def label(self, level: str, name: str) -> str:
-        """Return what tables call a name: repetitions, which differ in a seed or a reference, share it."""
-        values = [f"{key.rpartition('.')[2]}={value}" for key, value in self.setting(level, name).items()]
-        return " ".join([self.family(level, name), *values])
+ZOO_STAGES = ("train_zoo", "import_zoo")  # make networks of zoos
 
 
 def grouped(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
@@ -108,7 +53,7 @@ class Results:
         path = root / RECORD
         if not path.is_file():
             raise InputError(f"{path}: no such file; run `snakemake tables` there first")
-        return cls(root, ExperimentRecord.model_validate_json(path.read_text()))
+        return cls(root, ExperimentRecord.model_validate_json(read_text(path)))
 
     def labels(self, cell: Cell, depth: int = len(KEYS)) -> dict[str, str]:
         """Return what tables call a cell, down to a level."""
@@ -179,14 +124,14 @@ class Collection:
             for cell, name in results.record.transferred:
                 path = results.folder(cell) / "transfers" / f"{name}.csv"
                 labels = results.labels(cell) | {"transfer": name, "run": str(path)}
-                frames.append(pd.read_csv(path).assign(**labels))
+                frames.append(read_csv(path).assign(**labels))
         return pd.concat(frames, ignore_index=True)
 
     @cached_property
     def likelihoods(self) -> pd.DataFrame:
         """Networks under a flow, a row each."""
         frames = [
-            pd.read_csv(results.folder(cell, 4) / "likelihood.csv").assign(**results.labels(cell, 4))
+            read_csv(results.folder(cell, 4) / "likelihood.csv").assign(**results.labels(cell, 4))
             for results in self.results
             for cell in results.prefixes(4)
             if cell[3] in results.record.likelihoods
@@ -289,7 +234,7 @@ class Collection:
         many checkpoints each leaves, since an ensemble has one of each."""
         if names["generator"]:
             return results.record.samples[names["generator"]]
-        of = results.record.zoo_trainings if stage in TRAINED else results.record.zoo_networks
+        of = results.record.zoo_trainings if stage in ZOO_STAGES else results.record.zoo_networks
         return of[names["zoo"]]
 
     def _read_zoos(self, name: str) -> pd.DataFrame:
@@ -297,7 +242,7 @@ class Collection:
         for results in self.results:
             for zoo, canon, recalibration in dict.fromkeys((c[0], c[1], c[4]) for c in results.record.cells):
                 folder = results.root / zoo / canon / "zoo_metrics" / recalibration
-                frame = pd.read_csv(folder / name)
+                frame = read_csv(folder / name)
                 for level, value in zip(COMPARED, (zoo, canon, recalibration), strict=True):
                     frame.insert(COMPARED.index(level), level, results.record.label(level, value))
                 frame.insert(len(COMPARED), "run", str(folder))
@@ -314,7 +259,7 @@ class Collection:
                     if model is None or (folder := folder.with_name(model)) in read:
                         continue
                     read.add(folder)
-                frame = pd.read_csv(folder / name)
+                frame = read_csv(folder / name)
                 for place, (level, label) in enumerate(results.labels(cell, depth).items()):
                     frame.insert(place, level, label)
                 frame.insert(depth, "run", str(folder))

@@ -1,16 +1,19 @@
 """The result tables, from everything that was measured of every combination."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dwf_steps.metrics.uncertainty import paired_bootstrap
-from dwf_steps.reporting.results import COMPARED, KEYS, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.writing import presentable
 from dwf_steps.runtime.randomness import numpy_generator
-from dwf_steps.storage.atomic import replacing
 
+# Units of scores, where numbers are predicted and where classes are; the others have none.
+NUMBER_UNITS = {"loss": "(high - low)^2", "mean_absolute_error": "target"}
+CLASS_UNITS = {"loss": "nats"}
 SCORES = ("accuracy", "loss", "brier", "calibration_error", "spearman", "r2", "mean_absolute_error")
 NOVELTY = (
     *("max_iou", "mean_iou", "disagreement", "jensen_shannon", "mean_absolute_difference"),
@@ -26,17 +29,21 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
     ``generated_std`` is across networks, ``repeats_std`` that of the means of ``repeats`` (flow seeds,
     references). Zoo values are over its training networks; failed networks are counted, not averaged.
     ``p_best`` is of the paired bootstrap over test items against the generator with the highest accuracy in
-    the same zoo, canonicalization and recalibration: that generator's own is 1.
+    the same zoo, canonicalization and recalibration: that generator's own is 1. Where a zoo predicts
+    numbers, the ``unit`` of each score is stated: "target" is the target's own.
     """
     p_best = _against_the_best(collection)
     rows = []
     for labels, generated in grouped(collection.networks, KEYS):
         training = _training(_zoo(collection, labels))
         good = generated[~generated.failed]
+        scores = [score for score in SCORES if score in training and training[score].notna().any()]
+        units = NUMBER_UNITS if "mean_absolute_error" in scores else CLASS_UNITS
         rows += [
             labels
             | {
                 "metric": score,
+                "unit": units.get(score, ""),
                 "zoo_mean": training[score].mean(),
                 "zoo_std": training[score].std(),
                 "zoo_n": len(training),
@@ -48,10 +55,10 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
                 "repeats_std": good.groupby("run")[score].mean().std(),
                 "p_best": p_best[tuple(labels.values())] if score == "accuracy" else np.nan,
             }
-            for score in SCORES
-            if score in training and training[score].notna().any()
+            for score in scores
         ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if (table.metric == "mean_absolute_error").any() else table.drop(columns="unit")
 
 
 def novelty_table(collection: Collection) -> pd.DataFrame:
@@ -159,47 +166,6 @@ def other_widths_table(collection: Collection) -> pd.DataFrame:
             row |= {f"{name}_mean": frame[name].mean(), f"{name}_std": frame[name].std()}
         rows.append(row | {"n": int((~frame.failed).sum()), "failed_n": int(frame.failed.sum())})
     return pd.DataFrame(rows)
-
-
-def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = None) -> None:
-    """Write ``path`` with the endings .csv (full precision), .md and .tex (booktabs).
-
-    Parameters
-    ----------
-    bold
-        Which cells to set in bold, bool, by the columns of `presentable`.
-    """
-    shown, texts = presentable(frame), {".csv": frame.to_csv(index=False)}
-    bold = pd.DataFrame(False, shown.index, shown.columns) if bold is None else bold[shown.columns]
-    marked = shown.mask(bold, "**" + shown.astype(str) + "**")
-    texts[".md"] = marked.to_markdown(index=False, disable_numparse=True) + "\n"
-    styled = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-    styled = styled.apply(lambda _: np.where(bold, "textbf: --rwrap", ""), axis=None)
-    texts[".tex"] = styled.to_latex(hrules=True)
-    for ending, text in texts.items():
-        with replacing(path.with_suffix(ending)) as partial:
-            partial.write_text(text)
-
-
-def presentable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame as text: four digits, and each mean with its standard deviation in one column."""
-    columns = {}
-    for name in frame:
-        stem, _, kind = str(name).rpartition("_")
-        if kind == "mean" and f"{stem}_std" in frame:
-            columns[stem] = [
-                f"{mean:.4g} ± {std:.2g}" if np.isfinite(std) else _number(mean)
-                for mean, std in zip(frame[name], frame[f"{stem}_std"], strict=True)
-            ]
-        elif not (kind == "std" and f"{stem}_mean" in frame):
-            columns[str(name)] = [_number(value) for value in frame[name]]
-    return pd.DataFrame(columns, frame.index)
-
-
-def _number(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "" if np.isnan(value) else f"{value:.4g}"
 
 
 def best_accuracies(table: pd.DataFrame) -> pd.DataFrame:

@@ -28,4 +28,4 @@ def measured(path: Path) -> Iterator[None]:
     seconds = time.perf_counter() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MIB
     with replacing(path) as partial:
-        partial.write_text(f"s\tmax_rss\n{seconds:.4f}\t{memory:.2f}\n")
+        partial.write_text(f"s\tmax_rss\n{seconds:.4f}\t{memory:.2f}\n", encoding="utf-8")

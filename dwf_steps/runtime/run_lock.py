@@ -62,7 +62,7 @@ def record_run(locks: Path = LOCKS) -> None:
     command = " ".join(["snakemake", *sys.argv[1:]])
     run = Run(os.getpid(), socket.gethostname(), time.time(), command)
     partial = locks / f"{RECORD}.{run.pid}"
-    file = partial.open("w")
+    file = partial.open("w", encoding="utf-8")
     _try_lock(file, fcntl.LOCK_EX)
     json.dump(asdict(run), file)
     file.flush()
@@ -75,7 +75,7 @@ def read_run(locks: Path = LOCKS) -> tuple[Holder, Run | None]:
     if not any(locks.glob("*.lock")):
         return Holder.NONE, None
     try:
-        with (locks / RECORD).open() as file:
+        with (locks / RECORD).open(encoding="utf-8") as file:
             free = _try_lock(file, fcntl.LOCK_SH)
             run = Run(**json.load(file))
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def read_markers(folder: Path = INCOMPLETE) -> dict[str, Marker]:
         name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
         try:
             if path.is_file():
-                content = json.loads(path.read_text() or "{}")
+                content = json.loads(path.read_text(encoding="utf-8") or "{}")
                 output = base64.urlsafe_b64decode(name).decode()
                 markers[output] = Marker(path.stat().st_mtime, content.get("external_jobid"))
         except (FileNotFoundError, ValueError):  # removed or being written at this moment

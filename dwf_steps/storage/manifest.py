@@ -63,7 +63,7 @@ class Manifest:
             If the file is damaged.
         """
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             networks = tuple(Record(**record) for record in content["networks"])
             return cls(path, networks, tuple(content["failed"]), content["facts"])
         except (ValueError, KeyError, TypeError) as error:

@@ -29,6 +29,8 @@ class Outputs:
         (n, m', c), of inputs from outside the data's distribution; m' is 0 where there are none.
     tolerance
         How far from its target a number may be to count as right; 0 where targets are classes.
+    scale
+        How many of the target's own units the scale of numbers from 0 to 1 spans.
     """
 
     names: np.ndarray
@@ -36,6 +38,7 @@ class Outputs:
     targets: np.ndarray
     shifted: np.ndarray
     tolerance: float = 0.0
+    scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,7 +58,7 @@ class Outputs:
             for name in ("names", "predictions", "shifted")
         )
         names, predictions, shifted = joined
-        return cls(names, predictions, parts[0].targets, shifted, parts[0].tolerance)
+        return cls(names, predictions, parts[0].targets, shifted, parts[0].tolerance, parts[0].scale)
 
     def of(self, names: Sequence[str]) -> "Outputs":
         """Return the outputs of some networks, in this order.

@@ -106,18 +106,21 @@ class Classification(Task):
 
 
 class Regression(Task):
-    """Outputs and targets are numbers, targets from 0 to 1, the loss the squared error.
+    """Outputs and targets are numbers, targets from 0 to 1, the loss the squared error on that scale. Mean
+    absolute errors and differences are in the target's own unit.
 
     Parameters
     ----------
     tolerance
-        How far from its target a prediction may be to count as right.
+        How far from its target a prediction may be to count as right, on the scale from 0 to 1.
+    scale
+        How many of the target's own units that scale spans.
     """
 
     dtype = np.float32
 
-    def __init__(self, tolerance: float) -> None:
-        self.tolerance = tolerance
+    def __init__(self, tolerance: float, scale: float = 1.0) -> None:
+        self.tolerance, self.scale = tolerance, scale
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return (outputs[..., 0] - targets).square()
@@ -144,19 +147,19 @@ class Regression(Task):
             "loss": np.square(numbers - wanted).mean(axis=1),
             "spearman": regression.spearman(numbers, wanted),
             "r2": regression.r2(numbers, wanted),
-            "mean_absolute_error": regression.mean_absolute_error(numbers, wanted),
+            "mean_absolute_error": self.scale * regression.mean_absolute_error(numbers, wanted),
         }
 
     def distances(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
         return root_mean_square(predictions[..., 0], others[..., 0])
 
     def divergences(self, predictions: np.ndarray, others: np.ndarray) -> Scores:
-        return {"mean_absolute_difference": np.abs(predictions - others).mean(axis=(1, 2))}
+        return {"mean_absolute_difference": self.scale * np.abs(predictions - others).mean(axis=(1, 2))}
 
     def mixture(self, members: np.ndarray) -> np.ndarray:
         return members.mean(axis=0, dtype=np.float32)
 
 
-def task_of(tolerance: float) -> Task:
-    """Return the task of data with a ``tolerance``, 0 where they have classes."""
-    return Regression(tolerance) if tolerance else Classification()
+def task_of(tolerance: float, scale: float = 1.0) -> Task:
+    """Return the task of data with a ``tolerance``, 0 where they have classes, and a ``scale``."""
+    return Regression(tolerance, scale) if tolerance else Classification()

@@ -94,14 +94,14 @@ def test_a_changed_setting_is_told_and_files_left_over_are_listed(finished: Chec
         "results/logs/micro/score_zoo-1.log",
         "results/logs/micro/train_zoo-1.log",
         *(
-            f"results/micro/{folder}/shard-1{end}"
-            for folder, ends in {
-                "git_rebasin/aligned": ["", ".csv", ".json"],
-                "none/aligned": ["", ".csv", ".json"],
-                "outputs": [".npz"],
-                "zoo": ["", ".json"],
+            f"results/micro/{folder}/{name}"
+            for folder, names in {
+                "git_rebasin/aligned": [".shard-1.csv.sha256", "shard-1", "shard-1.csv", "shard-1.json"],
+                "none/aligned": [".shard-1.csv.sha256", "shard-1", "shard-1.csv", "shard-1.json"],
+                "outputs": ["shard-1.npz"],
+                "zoo": ["shard-1", "shard-1.json"],
             }.items()
-            for end in ends
+            for name in names
         ),
     ]
     assert [line.split()[-1] for line in paragraph(text, "Not asked for")] == listed

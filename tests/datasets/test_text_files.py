@@ -178,7 +178,11 @@ def test_prepared_texts_are_divided_and_stay_tokens(tmp_path: Path) -> None:
     assert expected is not None
     np.testing.assert_array_equal(dataset.test.inputs, expected.tokens)
     np.testing.assert_allclose(dataset.test.targets, np.arange(12) % 5 / 4)
-    assert dataset.test.tolerance == 0.5 / 4 and dataset.test.targets.dtype == np.float32
+    assert (
+        dataset.test.tolerance == 0.5 / 4
+        and dataset.test.scale == 4
+        and dataset.test.targets.dtype == np.float32
+    )
     dataset.check_fits(BertConfig(kind="bert", length=8, vocabulary=100))
     with pytest.raises(InputError, match="8 features and numbers to predict, by one output"):
         dataset.check_fits(BertConfig(kind="bert", length=8, vocabulary=100, classes=2))

@@ -1,5 +1,7 @@
 """Regression: every measure, recomputed on small cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,29 @@ def test_scores_of_numbers_are_those_of_scikit_learn_and_scipy() -> None:
         assert scores["spearman"][i] == pytest.approx(spearmanr(TARGETS, numbers).statistic)
         assert scores["loss"][i] == pytest.approx(np.mean((numbers - TARGETS) ** 2))
         assert scores["accuracy"][i] == np.mean(np.abs(numbers - TARGETS) <= TOLERANCE)
+
+
+def test_errors_are_in_the_targets_own_unit_and_nothing_else_depends_on_it() -> None:
+    low, high = -150.0, 150.0
+    task, scaled = Regression(TOLERANCE, high - low), Regression(TOLERANCE)
+    scores, plain = task.scores(SAID, TARGETS), scaled.scores(SAID, TARGETS)
+    targets, numbers = (low + (high - low) * values for values in (TARGETS, SAID[..., 0].astype(float)))
+    for i in range(N):
+        expected = mean_absolute_error(targets, numbers[i])
+        assert scores["mean_absolute_error"][i] == pytest.approx(expected)
+    apart = task.divergences(SAID[:2], SAID[2:])["mean_absolute_difference"]
+    np.testing.assert_allclose(apart, np.abs(numbers[:2] - numbers[2:]).mean(axis=1), rtol=1e-5)
+    for name in ("accuracy", "loss", "spearman", "r2"):
+        np.testing.assert_array_equal(scores[name], plain[name])
+
+
+def test_measures_of_networks_and_ensembles_know_the_targets_unit() -> None:
+    wide, unit = replace(outputs(), scale=300.0), outputs()
+    for name in ("mean_absolute_error", "mean_absolute_difference"):
+        own, plain = (function_measures(found, found)[name] for found in (wide, unit))
+        np.testing.assert_allclose(own, 300 * plain, rtol=1e-6)
+    own, plain = (ensemble_measures(found, EvaluationConfig()).mean_absolute_error for found in (wide, unit))
+    np.testing.assert_allclose(own, 300 * plain)
 
 
 def test_right_is_what_is_not_wrong_and_nothing_said_is_wrong() -> None:

@@ -1,0 +1,282 @@
+"""The tables and figures there are: each one's name, makers, condition and caption, here alone.
+
+The rules import this page to know which files there will be, so it imports no maker: these are named by their
+dotted path and imported by the step that calls them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from dwf_steps.reporting.record import ExperimentRecord, swept_families
+
+Kind = Literal["table", "figure"]
+Arguments = dict[str, tuple[str, ...]]
+"""By name, what its makers are told besides the results."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A table, a figure, or both under one name.
+
+    Attributes
+    ----------
+    caption
+        In reStructuredText, without what it covers, which `captions` adds.
+    table, figure
+        Their makers, as ``module:function``. A table's is called with the results (`Collection`), the tables
+        it needs and its arguments, and returns a frame; a figure's with the results, the path to write, the
+        tables it needs and its arguments.
+    table_needs, figure_needs
+        Names of tables that the makers read; ``{name}`` is the exhibit's own.
+    condition
+        Whether an experiment has it.
+    members
+        Given where an experiment may have several: their names, and what the makers are told of each.
+    bold
+        A function of the table that says which cells of it are set in bold.
+    """
+
+    name: str
+    caption: str
+    table: str | None = None
+    figure: str | None = None
+    table_needs: tuple[str, ...] = ()
+    figure_needs: tuple[str, ...] = ()
+    condition: Callable[[ExperimentRecord], bool] | None = None
+    members: Callable[[ExperimentRecord], Arguments] | None = None
+    bold: str | None = None
+
+    def maker(self, kind: Kind) -> str | None:
+        """Return the maker of the table or of the figure, None where there is none."""
+        return self.table if kind == "table" else self.figure
+
+    def of(self, records: Iterable[ExperimentRecord]) -> Arguments:
+        """Return under which names experiments have it, and what its makers are told of each."""
+        found: Arguments = {}
+        for record in records:
+            if self.condition is None or self.condition(record):
+                found |= {self.name: ()} if self.members is None else self.members(record)
+        return found
+
+
+def _studies(record: ExperimentRecord) -> Arguments:
+    return {f"sweep_{family}": (family, level) for family, level in swept_families(record).items()}
+
+
+EXHIBITS = (
+    Exhibit(
+        "accuracy_at_novelty",
+        figure="dwf_steps.reporting.figures:accuracy_at_novelty",
+        caption="""
+Mean test accuracy against the mean distance to the nearest training network, after Git Re-Basin has
+matched each to every training network where that was measured, over each generator's settings; solid
+lines are flows, dashed ones controls. Distances are relative to those of held-out networks (of the
+zoo's own, each left out in turn, where none are held out), whose 5th to 95th percentiles the green box
+spans: generated networks there are as new and as good as newly trained ones, those at 0 % are copies.""",
+    ),
+    Exhibit(
+        "accuracy_against_iou",
+        figure="dwf_steps.reporting.figures:accuracy_against_iou",
+        caption="""
+Test accuracy against the largest wrong-set IoU with any training network, one point a generated
+network. The grey region spans the 5th to the 95th percentile of the zoo's own leave-one-out values:
+points to its right resemble a training network more than training networks resemble each other.""",
+    ),
+    Exhibit(
+        "accuracy",
+        table="dwf_steps.reporting.tables:accuracy_table",
+        bold="dwf_steps.reporting.tables:best_accuracies",
+        caption="""
+Test accuracy and cross-entropy (nats) of generated networks beside their zoo's training networks: mean
+and standard deviation over networks. Where a number is predicted, errors are in the target's own unit,
+and the loss is the squared error of targets scaled to 0 to 1. ``failed_n`` counts samples whose weights
+or outputs are not finite.""",
+    ),
+    Exhibit(
+        "novelty",
+        table="dwf_steps.reporting.tables:novelty_table",
+        caption="""
+Novelty of generated networks: the mean over networks of the largest wrong-set IoU with any training
+network (1 is the same mistakes), and of the Euclidean distance to the nearest training network, beside
+the zoo's own leave-one-out values and those of its held-out networks; mean absolute differences between
+predicted numbers are in the target's own unit.""",
+    ),
+    Exhibit(
+        "distances",
+        table="dwf_steps.reporting.tables:distances_table",
+        caption="""
+Where generated networks lie in weight space: distance to the nearest training network (raw, after Git
+Re-Basin has matched each to every training network, within the subspace), the share of each inside the
+training networks' affine span, how much of it a single one explains, and the loss barrier to the
+nearest (nats); beside them the zoo's leave-one-out values and those of held-out networks.""",
+    ),
+    Exhibit(
+        "sets",
+        table="dwf_steps.reporting.tables:sets_table",
+        caption="""
+Generated networks as a set beside the training networks: mean wrong-set IoU within each, dispersion
+ratio (mean pairwise distance over the zoo's), exact 2-Wasserstein distance to the zoo beside that
+between halves of the zoo, and precision, recall, density and coverage in weight space and in output
+space (Hellinger distance).""",
+    ),
+    Exhibit(
+        "novelty_accuracy",
+        table="dwf_steps.reporting.frontier:novelty_accuracy_table",
+        caption="""
+The best accuracy of each generator, over its settings, where its networks are as new as the zoo's own
+are to each other and as held-out networks are, by max IoU and by distance to the nearest training
+network; empty where it is never that new. ``area_over_controls``: how far its curve lies above the best
+control's on average.""",
+    ),
+    Exhibit(
+        "cost",
+        table="dwf_steps.reporting.costs:cost_table",
+        caption="""
+What a generator costs beside training more networks, from the workflow's own measurements: seconds to
+prepare the zoo, to fit, and for each network, and the number of networks from which generating is
+cheaper.""",
+    ),
+    Exhibit(
+        "ensembles",
+        table="dwf_steps.reporting.costs:ensembles_table",
+        table_needs=("cost",),
+        figure="dwf_steps.reporting.figures:ensembles",
+        figure_needs=("ensembles",),
+        caption="""
+Ensembles of generated networks beside ensembles of trained ones (``zoo``), mean over random subsets:
+accuracy, loss (nats), Brier score, calibration error, AUROC of telling test items from shifted inputs,
+and the seconds that all members took. The figure shows of each generator the setting whose largest
+ensemble scores best.""",
+    ),
+    Exhibit(
+        "alignment",
+        table="dwf_steps.reporting.tables:alignment_table",
+        caption="""
+What each canonicalization did: mean distance to the reference network and mean loss barrier at the
+midpoint (nats, on training examples), before and after, without the reference itself; the largest
+relative change of an output in float64; sweeps of Git Re-Basin.""",
+    ),
+    Exhibit(
+        "precision",
+        table="dwf_steps.reporting.tables:precision_table",
+        caption="""
+What precision costs: the type the weight matrix is stored as, the rounding of the networks' weights by
+it, and decoding in float32 against float64 (over up to eight column blocks). Each is the root mean
+square of the error relative to that of the distance from the training mean.""",
+    ),
+    Exhibit(
+        "timing",
+        table="dwf_steps.reporting.tables:timing_table",
+        caption="""
+Seconds and peak memory of every stage, from the workflow's own benchmark files; jobs of one stage are
+added up, memory is the largest of them.""",
+    ),
+    Exhibit(
+        "explained_variance",
+        figure="dwf_steps.reporting.figures:explained_variance",
+        caption="""
+Cumulative share of the training networks' total variance over principal components. With n networks, n
+- 1 components hold all of it.""",
+    ),
+    Exhibit(
+        "flow_loss",
+        figure="dwf_steps.reporting.figures:loss_curves",
+        caption="""
+Flow-matching loss over training steps, latents scaled to unit variance: mean training loss since the
+last point, and validation loss of the averaged network on draws that training never uses.""",
+    ),
+    Exhibit(
+        "sweep",
+        members=_studies,
+        table="dwf_steps.reporting.sweeps:sweep_table",
+        table_needs=("cost",),
+        figure="dwf_steps.reporting.figures:sweep",
+        figure_needs=("{name}",),
+        caption="""
+A study: what changes along the swept setting, mean and standard deviation over networks, and over
+repetitions (seeds, references) where there are several.""",
+    ),
+    Exhibit(
+        "transfer",
+        condition=lambda record: bool(record.transferred),
+        table="dwf_steps.reporting.tables:transfer_table",
+        figure="dwf_steps.reporting.figures:transfer_curves",
+        caption="""
+Networks taken to another data set, whatever made them treated alike: test accuracy as they are
+(``zero_shot``), after one epoch of fine-tuning and after the last, mean and standard deviation over n
+networks. The figure shows every epoch.""",
+    ),
+    Exhibit(
+        "likelihood",
+        condition=lambda record: bool(record.likelihoods),
+        table="dwf_steps.reporting.tables:likelihood_table",
+        caption="""
+How likely each flow finds networks, in nats a latent (mean and standard deviation over n networks):
+training networks, held-out ones, and its own samples. A flow that copies finds training networks far
+more likely than held-out ones. Values of one geometry and subspace compare; those of different ones do
+not, their latents have different volumes.""",
+    ),
+    Exhibit(
+        "other_widths",
+        condition=lambda record: bool(record.other_widths),
+        table="dwf_steps.reporting.tables:other_widths_table",
+        caption="""
+Networks of other widths than the flow was trained on: test accuracy and loss, mean and standard
+deviation over n networks, on the data whose loss steered them where they were steered.""",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A table or figure that an experiment has.
+
+    Attributes
+    ----------
+    needs
+        Names of the tables that its maker reads.
+    arguments
+        What its maker is told besides.
+    """
+
+    name: str
+    exhibit: Exhibit
+    needs: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+
+def asked(kind: Kind, *records: ExperimentRecord) -> Iterator[Asked]:
+    """Yield the tables or the figures that experiments have."""
+    for exhibit in EXHIBITS:
+        maker = exhibit.maker(kind)
+        needs = exhibit.table_needs if kind == "table" else exhibit.figure_needs
+        for name, arguments in exhibit.of(records).items() if maker else ():
+            yield Asked(name, exhibit, tuple(need.format(name=name) for need in needs), arguments)
+
+
+def names(kind: Kind, *records: ExperimentRecord) -> list[str]:
+    """Return the names of the tables or of the figures that experiments have."""
+    return [item.name for item in asked(kind, *records)]
+
+
+def captions(*records: ExperimentRecord) -> dict[str, str]:
+    """Return the captions of the tables and figures that experiments have, by name."""
+    scope = "\n".join(record.scope for record in records if record.scope)
+    return {
+        name: f"{exhibit.caption.strip()}\n{scope}\n" for exhibit in EXHIBITS for name in exhibit.of(records)
+    }
+
+
+def modules(kind: Kind) -> list[str]:
+    """Return the modules that make tables or figures: the code that their step runs, but does not import."""
+    makers = [exhibit.maker(kind) for exhibit in EXHIBITS]
+    makers += [exhibit.bold for exhibit in EXHIBITS if kind == "table"]
+    return list(dict.fromkeys(maker.partition(":")[0] for maker in makers if maker))
+
+
+def import_maker(maker: str) -> Callable[..., Any]:
+    """Import the function that ``module:function`` names."""
+    module, _, function = maker.partition(":")
+    return getattr(import_module(module), function)
