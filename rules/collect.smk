@@ -48,7 +48,7 @@ rule plot:
         tables=expand("results/tables/{table}.csv", table=COLLECTED.tables),
         record="results/tables/experiment.json",
     output:
-        [reported(COLLECTED, "figures", name, "png", report) for name in COLLECTED.figures],
+        [RUN.reported("figures", name, "png") for name in COLLECTED.figures],
         expand("results/figures/{figure}.pdf", figure=COLLECTED.figures),
     log:
         "results/logs/plot.log",
