@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dwf_steps.storage.networks import load_network
+    from dwf_steps.architectures.loading import load_network
 
 __all__ = ["load_network"]
 
@@ -12,5 +12,5 @@ __all__ = ["load_network"]
 def __getattr__(name: str) -> Any:
     # Lazy, so that steps that need no PyTorch do not pay for its import.
     if name == "load_network":
-        return importlib.import_module("dwf_steps.storage.networks").load_network
+        return importlib.import_module("dwf_steps.architectures.loading").load_network
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ from dwf_steps.config.controls import FRESH
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
 from dwf_steps.config.generator import AFTER_FITTING, FlowSampling
 from dwf_steps.config.sweep import SECTIONS
-from dwf_steps.config.load import load_config
+from dwf_steps.pipeline.load import load_config
 from dwf_steps.config.zoo import (
     ImportedZoo,
     held_out_trajectories,
@@ -27,6 +27,7 @@ from dwf_steps.config.zoo import (
 )
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.pipeline.fingerprint import file_fingerprint, fingerprint
+from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.reporting.results import ExperimentRecord
 from dwf_steps.reporting.sweeps import swept_families

@@ -73,7 +73,9 @@ class FunctionalArchitecture(Architecture):
         self.buffers = tuple(name for name in self.shapes if name not in parameters)
         self._refuse()
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
-        self.layers = self._sizes()
+        self.layers, self.multiplications = self._sizes()
+        if not isinstance(config, ModuleConfig):
+            self.multiplications = config.multiplications  # attention scores too, which no hook sees
 
     def module(self) -> nn.Module:
         return self._new(0)
@@ -94,7 +96,7 @@ class FunctionalArchitecture(Architecture):
 
     def groups(self, n: int, device: torch.device) -> list[slice]:
         # One large network fills a device, and is faster alone than as a group of a grouped convolution.
-        together = max(1, TOGETHER[device.type] // max(1, self.config.multiplications))
+        together = max(1, TOGETHER[device.type] // max(1, self.multiplications))
         return [slice(start, min(start + together, n)) for start in range(0, n, together)]
 
     def forward(
@@ -193,21 +195,23 @@ class FunctionalArchitecture(Architecture):
                 f"({', '.join(dropout)}); leave it out or set it to 0"
             )
 
-    def _sizes(self) -> tuple[int, ...]:
-        """Return how many values each part of the module says of one input."""
-        said: list[int] = []
+    def _sizes(self) -> tuple[tuple[int, ...], int]:
+        """Return the number of values in the output of each part of the module for one input, and the
+        multiplications in linear layers and convolutions."""
+        values: list[int] = []
+        multiplications = 0
         names = {norm: name for name, norm in self.batch_norms.items()}
         # How many values of one input a batch normalisation sees of every channel.
         self._places: dict[str, int] = {}
-        self.multiplications = 0
 
         def note(part: nn.Module, _inputs: Any, output: Any) -> None:
+            nonlocal multiplications
             if isinstance(output, Tensor):
-                said.append(output.numel())
+                values.append(output.numel())
                 weight = getattr(part, "weight", None)
                 if isinstance(weight, Tensor) and weight.dim() > 1 and output.dim() > 1:
                     channels = -1 if isinstance(part, nn.Linear) else 1
-                    self.multiplications += weight.numel() * output.numel() // output.shape[channels]
+                    multiplications += weight.numel() * output.numel() // output.shape[channels]
             if part in names:
                 self._places[names[part]] = output.numel() // output.shape[1]
 
@@ -227,7 +231,7 @@ class FunctionalArchitecture(Architecture):
                 f"{self.config.called}: returned outputs of shape {tuple(output.shape)} for one input, "
                 f"expected (1, {self.config.classes}); correct architecture.classes"
             )
-        return tuple(said)
+        return tuple(values), multiplications
 
 
 class ModuleArchitecture(FunctionalArchitecture):

@@ -21,7 +21,6 @@ from dwf_steps.storage.layout import Layout
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 Item = TypeVar("Item")
 
@@ -121,37 +120,19 @@ def load_state(path: Path) -> dict[str, np.ndarray]:
         raise unreadable(path, error) from error
 
 
-def load_network(path: str | Path) -> "nn.Module":
-    """Return the network stored at ``path`` as a ready PyTorch module in evaluation mode.
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a network's file.
 
     Raises
     ------
     InputError
-        If the file is unreadable or does not name its architecture.
+        If the file is missing, truncated or no safetensors file.
     """
-    import torch
-    from pydantic import TypeAdapter
-
-    from dwf_steps.architectures import build
-    from dwf_steps.config.architecture import ArchitectureConfig
-
-    path = Path(path)
     try:
         with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
+            return file.metadata() or {}
     except (SafetensorError, FileNotFoundError) as error:
         raise unreadable(path, error) from error
-    if ARCHITECTURE not in metadata:
-        raise InputError(
-            f"{path}: no '{ARCHITECTURE}' in the file's metadata (found {sorted(metadata)}); "
-            "only networks written by this workflow can be rebuilt from the file alone"
-        )
-    config = TypeAdapter(ArchitectureConfig).validate_json(metadata[ARCHITECTURE])
-    architecture = build(config)
-    state = {name: torch.from_numpy(array) for name, array in load_state(path).items()}
-    module = architecture.module()
-    module.load_state_dict(state | {name: state[kept] for name, kept in architecture.tied.items()})
-    return module.eval()
 
 
 def stack_states(paths: Sequence[Path]) -> dict[str, np.ndarray]:

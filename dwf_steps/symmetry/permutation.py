@@ -29,29 +29,3 @@ def permute(
                 array = permute_axis(array, axis, permutations[permutation])
         result[name] = array
     return result
-
-
-def unit_counts(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, int]:
-    """Return how many units each permutation acts on.
-
-    Raises
-    ------
-    ValueError
-        If two axes that share a permutation differ in length, or are of one parameter.
-    """
-    counts: dict[str, int] = {}
-    for name, axes in spec.items():
-        for axis, permutation in enumerate(axes):
-            if permutation is not None:
-                if permutation in axes[:axis]:
-                    raise ValueError(
-                        f"{permutation} acts on two axes of {name}, so that its best choice is no linear "
-                        "assignment; that is not supported"
-                    )
-                found = shapes[name][axis]
-                if counts.setdefault(permutation, found) != found:
-                    raise ValueError(
-                        f"axis {axis} of {name} has {found} units, other axes of {permutation} have "
-                        f"{counts[permutation]}"
-                    )
-    return counts

@@ -8,6 +8,7 @@ import math
 from functools import cache
 
 from dwf_steps.config.dataset import TableFile, facts_of
+from dwf_steps.pipeline.network_facts import network_facts
 
 PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
 CUDA_MB = 4000  # what CUDA takes of the host's memory
@@ -97,7 +98,7 @@ def zoo_sizes(name):
         m = dataset.file.stat().st_size // (2 * zoo.architecture.features)
     else:
         m = facts_of(dataset).examples
-    return len(network_names(zoo)), zoo.architecture.n_parameters, m
+    return len(network_names(zoo)), network_facts(zoo.architecture).n_parameters, m
 
 
 def problem(wildcards):
@@ -108,10 +109,11 @@ def problem(wildcards):
             return SimpleNamespace(dataset=facts_of(CONFIG.dataset(CONFIG.transfers[wildcards.transfer])))
         return SimpleNamespace(dataset=CONFIG.datasets[wildcards.dataset].facts)
     zoo, network = zoo_of(wildcards), zoo_of(wildcards).architecture
+    facts = network_facts(network)
     n, d, m = zoo_sizes(wildcards.zoo)
     p = SimpleNamespace(zoo=zoo, n=n, d=d, m=m, classes=network.classes)
-    p.multiplications, p.most_units = network.multiplications, network.most_units
-    p.units = network.features + sum(network.layers)
+    p.multiplications, p.most_units = facts.multiplications, facts.most_units
+    p.units = network.features + sum(facts.layers)
     p.zoo_is_imported = wildcards.zoo in IMPORTED
     p.s = p.trained = n
     if wildcards.zoo in TRAINED:
@@ -141,7 +143,7 @@ def problem(wildcards):
                 p.v = 10 * d * velocity.depth * velocity.width**2
             else:  # what every unit passes through, and what a unit's weights pass through
                 p.v = (
-                    18 * sum(network.layers[:-1]) * velocity.depth * velocity.width**2
+                    18 * sum(facts.layers[:-1]) * velocity.depth * velocity.width**2
                     + 2 * d * velocity.width
                 )
     return p
@@ -250,7 +252,7 @@ def sample_other_widths_work(p):
     """As many weights as the widths have, for as many as the flow was trained on."""
     held, seconds = sample_flow_work(p)
     sizes = [p.zoo.architecture.model_copy(update={"widths": widths}) for widths in p.generator.other_widths]
-    widest = max(size.n_parameters for size in sizes)
+    widest = max(network_facts(size).n_parameters for size in sizes)
     return held * widest / p.d + 12 * p.n * p.d + p.data, seconds * widest / p.d
 
 

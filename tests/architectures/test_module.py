@@ -13,9 +13,11 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import GitRebasin
+from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.storage.networks import load_network, save_network
+from dwf_steps.architectures.loading import load_network
+from dwf_steps.storage.networks import save_network
 from dwf_steps.symmetry.canonical import canonicalize, function_change
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.zoo.importing import import_networks
@@ -85,7 +87,7 @@ def test_sizes_are_those_of_the_module() -> None:
     architecture = own("SmallCNN", SHAPE, channels=5)
     module = architecture.module()
     assert architecture.layout.size == sum(p.numel() for p in module.parameters())
-    assert architecture.config.n_parameters == architecture.layout.size
+    assert network_facts(architecture.config).n_parameters == architecture.layout.size
     assert architecture.widest == 5 * 4 * 4
     assert architecture.config.features == 48
 

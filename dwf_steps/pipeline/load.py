@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dwf_steps.config.problems.experiments import problems_of
+from dwf_steps.pipeline.problems.experiments import problems_of
 from dwf_steps.config.section import NAME_PATTERN
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig

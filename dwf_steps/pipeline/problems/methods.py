@@ -18,6 +18,7 @@ from dwf_steps.config.zoo import (
     reference_name,
     trajectory_names,
 )
+from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.runtime.errors import InputError
 
 # Method -> what an architecture must state for it.
@@ -61,9 +62,10 @@ def _missing_symmetries(
 ) -> Iterator[str]:
     """Methods that remove a symmetry which a zoo's networks have not, or do not state."""
     architecture = config.zoos[zoo_name].architecture
+    symmetries = network_facts(architecture).symmetries
     for method in methods:
         needed = NEEDED[method.method]
-        if needed in architecture.symmetries:
+        if needed in symmetries:
             continue
         if isinstance(architecture, ModuleConfig):
             cure = f"give its module a method `{needed}`, or use another canonicalization for this zoo"
@@ -79,7 +81,7 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     """What only some networks can do, asked of others."""
     zoo, where = config.zoos[name], f"zoos.{name}"
     try:
-        zoo.architecture.n_parameters  # noqa: B018
+        facts = network_facts(zoo.architecture)
     except InputError as error:
         yield f"{where}.architecture: {error}"
         return
@@ -89,12 +91,12 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     for key in dict.fromkeys(cell.generator for cell in cells):
         flow = config.generators[key]
         geometry = getattr(flow, "geometry", "euclidean")
-        if isinstance(flow, FlowConfig) and flow.sampling.guidance and zoo.architecture.normalised:
+        if isinstance(flow, FlowConfig) and flow.sampling.guidance and facts.normalised:
             yield (
                 f"generators.{key}.sampling.guidance: networks that normalise batches ({where}.architecture) "
                 "have statistics beside their weights, which the gradient does not know; leave it out"
             )
-        if geometry != "euclidean" and NEEDED["normalized"] not in zoo.architecture.symmetries:
+        if geometry != "euclidean" and NEEDED["normalized"] not in facts.symmetries:
             yield (
                 f"generators.{key}.geometry: {geometry!r} scales units, but zoos.{name}.architecture "
                 f"({zoo.architecture.called}) states no scaling symmetry (`{NEEDED['normalized']}`); use "
@@ -127,7 +129,7 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         if (
             isinstance(generator, FlowConfig)
             and isinstance(generator.velocity, UnitTransformerConfig)
-            and NEEDED["git_rebasin"] not in zoo.architecture.symmetries
+            and NEEDED["git_rebasin"] not in facts.symmetries
         ):
             yield (
                 f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, but "
@@ -147,7 +149,7 @@ def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
             )
         if isinstance(method, LastLayer) and network.classes == 1:
             yield f"{where}: last_layer refits classes, but the networks of zoo {zoo_name!r} predict a number"
-        if isinstance(method, BatchNorm | ReferenceStatistics) and not network.normalised:
+        if isinstance(method, BatchNorm | ReferenceStatistics) and not network_facts(network).normalised:
             yield (
                 f"{where}: {method.method} sets the running statistics of batch normalisation, which the "
                 f"networks of zoo {zoo_name!r} ({network.called}) do not have; leave it out for this zoo"

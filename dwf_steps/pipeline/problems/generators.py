@@ -11,8 +11,9 @@ from dwf_steps.config.controls import (
     TrainedConfig,
 )
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
-from dwf_steps.config.problems.data import transfer_problems
-from dwf_steps.config.problems.names import unknown
+from dwf_steps.pipeline.network_facts import network_facts
+from dwf_steps.pipeline.problems.data import transfer_problems
+from dwf_steps.pipeline.problems.names import unknown
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -26,7 +27,7 @@ def subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> I
     zoo, method = config.zoos[zoo_name], config.subspaces[subspace]
     if not isinstance(method, DualPCA | IncrementalPCA) or method.components is None:
         return
-    n, d = n_training(zoo), zoo.architecture.n_parameters
+    n, d = n_training(zoo), network_facts(zoo.architecture).n_parameters
     most = min(n - 1, d)
     if method.components > most:
         yield (

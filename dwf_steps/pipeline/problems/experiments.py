@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 from dwf_steps.config.dataset import BUILT_IN
-from dwf_steps.config.problems.data import transfer_problems, zoo_problems
-from dwf_steps.config.problems.generators import (
+from dwf_steps.pipeline.problems.data import transfer_problems, zoo_problems
+from dwf_steps.pipeline.problems.generators import (
     control_problems,
     flow_problems,
     flow_use_problems,
     subspace_problems,
 )
-from dwf_steps.config.problems.methods import architecture_problems, canonicalization_problems
-from dwf_steps.config.problems.names import unknown
+from dwf_steps.pipeline.problems.methods import architecture_problems, canonicalization_problems
+from dwf_steps.pipeline.problems.names import unknown
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
 
