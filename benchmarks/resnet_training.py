@@ -18,7 +18,7 @@ from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.tasks.base import Classification
+from dwf_steps.tasks.classification import Classification
 from dwf_steps.zoo.optimization import make_optimizer, take_step
 
 BATCH, REPEATS = 128, 5

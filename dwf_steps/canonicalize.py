@@ -15,12 +15,12 @@ from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
+from dwf_steps.metrics.function_change import function_change, require_same_function
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state, stack_states
 from dwf_steps.symmetry.canonical import canonicalize as apply_methods
-from dwf_steps.symmetry.canonical import function_change, require_same_function
 from dwf_steps.symmetry.git_rebasin import squared_norms
 
 PROBE_EXAMPLES = 256
@@ -61,7 +61,7 @@ def canonicalize(
     names = [record.name for record in shard.networks]
     before, target = stack_states(shard.verified_files()), _only_network(reference)
     mean = _only_network(barycentre) if barycentre else None
-    canonical = apply_methods(architecture, before, target, settings.methods, mean)
+    canonical = apply_methods(architecture.symmetry_spec(), before, target, settings.methods, mean)
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
     apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)

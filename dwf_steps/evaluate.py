@@ -39,7 +39,7 @@ from dwf_steps.storage.networks import read_columns, stack_states
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.basis import Basis
 from dwf_steps.subspace.gram import read_gram
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def evaluate(
         )
         train = Split.load(data, "train")
         frame = _network_measures(group, settings, train, threads)
-        mistakes = task_of(said.tolerance).wrong(group.outputs.predictions, said.targets)
+        mistakes = task_of(said.task, said.tolerance).wrong(group.outputs.predictions, said.targets)
         sets = _set_measures(group, mistakes, settings.evaluation) if len(files) > 1 else sets
         ensembles = ensemble_measures(group.outputs, settings.evaluation)
         items = Items(1 - mistakes.mean(axis=0), len(files))
@@ -210,7 +210,10 @@ def _set_measures(group: Collection, mistakes: np.ndarray, evaluation: Evaluatio
         "wasserstein_zoo_halves": transport.baseline,
         "wasserstein_size": transport.size,
     }
-    said, distances = group.outputs.predictions, task_of(group.outputs.tolerance).distances
+    said, distances = (
+        group.outputs.predictions,
+        task_of(group.outputs.task, group.outputs.tolerance).distances,
+    )
     spaces = {
         "weights": (among, across),
         "outputs": (distances(said, said), distances(said, group.training.predictions)),

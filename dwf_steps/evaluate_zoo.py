@@ -24,7 +24,7 @@ from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import read_gram
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 BLOCK_BYTES = 2**27  # of one kind of values of some training networks with all others
 
@@ -84,7 +84,7 @@ def _training_measures(
         some = training.of(training.names[rows].tolist())
         frame = function_measures(some, training, lineage, rows)
         weights = training_weight_measures(gram, shares, training.names, lineage, rows, neighbours)
-        apart = task_of(some.tolerance).distances(some.predictions, training.predictions)
+        apart = task_of(some.task, some.tolerance).distances(some.predictions, training.predictions)
         apart = without_relatives(apart, lineage, rows=rows)
         frame["outputs_radius"] = neighbourhood_radii(apart, neighbours)
         yield _joined(frame, weights)

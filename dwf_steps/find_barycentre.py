@@ -47,7 +47,8 @@ def find_barycentre(
         parts = network_groups(files, architecture.layout.size)
         return map(stack_states, progress(parts, "group of networks"))
 
-    barycentre = find(architecture, groups, load_state(reference_file), settings.before, settings.matching)
+    spec = architecture.symmetry_spec()
+    barycentre = find(spec, groups, load_state(reference_file), settings.before, settings.matching)
     write_shard(
         output,
         manifest,

@@ -19,7 +19,7 @@ from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.networks import network_groups, stack_states, tensors
 from dwf_steps.storage.outputs import Outputs
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 
 class ScoreSettings(Section):
@@ -53,7 +53,7 @@ class Scorer:
 
     def __init__(self, architecture: Architecture, dataset: Dataset, shifted: np.ndarray) -> None:
         self._architecture, self._dataset = architecture, dataset
-        self._task = task_of(dataset.test.tolerance)
+        self._task = task_of(dataset.test.task, dataset.test.tolerance)
         self._inputs = (dataset.test.inputs, shifted)
         outputs = architecture.config.classes
         self._said = [[np.empty((0, len(inputs), outputs), self._task.dtype)] for inputs in self._inputs]
@@ -69,7 +69,7 @@ class Scorer:
         """Return what all networks said."""
         test, shifted = map(np.concatenate, self._said)
         names, split = np.array(self._names, dtype=str), self._dataset.test
-        return Outputs(names, test, split.targets, shifted, split.tolerance)
+        return Outputs(names, test, split.targets, shifted, split.task, split.tolerance)
 
 
 def main() -> None:

@@ -13,13 +13,13 @@ from test_rerun import ROWS
 from test_resources import largest
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.loading import load_network
 from dwf_steps.config.architecture import ResNetConfig
 from dwf_steps.config.canonicalization import GitRebasin
 from dwf_steps.find_barycentre import FindBarycentreSettings, find_barycentre
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage import networks as networks_module
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
-from dwf_steps.architectures.loading import load_network
 from dwf_steps.storage.networks import load_state
 
 CONFIG = ResNetConfig(kind="resnet20", width_multiplier=0.15, image_size=4, classes=3)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, SymmetrySpec
 
 Array = TypeVar("Array")
 
@@ -33,6 +33,8 @@ class Architecture(ABC):
         Further names of parameters in the module's state dict, each with the one under which it is kept.
     layers
         How many values each layer says of one input.
+    symmetries
+        Which of `config.architectures.base.SYMMETRIES` it states.
     """
 
     config: ArchitectureConfig
@@ -40,6 +42,7 @@ class Architecture(ABC):
     buffers: tuple[str, ...] = ()
     tied: Mapping[str, str] = MappingProxyType({})
     layers: tuple[int, ...]
+    symmetries: tuple[str, ...]
 
     @abstractmethod
     def module(self) -> nn.Module:
@@ -101,6 +104,15 @@ class Architecture(ABC):
     def attention_spec(self) -> list[Attention]:
         """Return the attentions whose heads, and dimensions within heads, may be permuted."""
         return []
+
+    def symmetry_spec(self) -> SymmetrySpec:
+        """Return all of the networks' symmetries."""
+        return SymmetrySpec(
+            parameters=tuple(entry.name for entry in self.layout.entries),
+            permutations=self.permutation_spec(),
+            attentions=tuple(self.attention_spec()),
+            rescalings=self.rescaling_spec() if "rescaling_spec" in self.symmetries else None,
+        )
 
     @property
     def widest(self) -> int:

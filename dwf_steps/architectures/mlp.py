@@ -42,6 +42,7 @@ class MLPArchitecture(Architecture):
         self.config: MLPConfig = config
         self.depth = len(config.widths) - 1
         self.layers = config.layers
+        self.symmetries = tuple(config.symmetries)
         shapes: dict[str, tuple[int, ...]] = {}
         for i, (fan_in, fan_out) in enumerate(pairwise(config.widths)):
             shapes[f"layers.{i}.weight"] = (fan_out, fan_in)

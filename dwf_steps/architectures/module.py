@@ -20,8 +20,7 @@ from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.permutation import unit_counts
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, unit_counts, with_buffers
 
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
 # one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
@@ -73,6 +72,7 @@ class FunctionalArchitecture(Architecture):
         self.buffers = tuple(name for name in self.shapes if name not in parameters)
         self._refuse()
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
+        self.symmetries = () if isinstance(config, ModuleConfig) else tuple(config.symmetries)
         self.layers, self.multiplications = self._sizes()
         if not isinstance(config, ModuleConfig):
             self.multiplications = config.multiplications  # attention scores too, which no hook sees
@@ -253,7 +253,7 @@ class ModuleArchitecture(FunctionalArchitecture):
         make = find_callable(config.target, "architecture.import")
         self.source_file = inspect.getfile(make)
         super().__init__(config, partial(make, **config.kwargs))
-        self.symmetries = [name for name in SYMMETRIES if hasattr(self._module, name)]
+        self.symmetries = tuple(name for name in SYMMETRIES if hasattr(self._module, name))
 
     def permutation_spec(self) -> PermutationSpec:
         if "permutation_spec" not in self.symmetries:

@@ -89,11 +89,19 @@ class Regression(Section):
         return self
 
 
+TaskName = Literal["classification", "regression"]
+
+
 class Targets(Section):
     """What data files with classes or numbers share."""
 
     regression: Regression | None = None
     """Given where the target is a number to predict."""
+
+    @property
+    def task(self) -> TaskName:
+        """What networks are trained to do."""
+        return "regression" if self.regression else "classification"
 
     @property
     def tolerance(self) -> float:

@@ -30,7 +30,7 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
         If a file is missing or does not hold what it should.
     """
     if isinstance(dataset, TableFile):
-        return divide(*table_from_file(dataset), splits, tolerance=dataset.tolerance)
+        return divide(*table_from_file(dataset), splits, task=dataset.task, tolerance=dataset.tolerance)
     if isinstance(dataset, str) and not BUILT_IN[dataset].files:
         return divide(*bundled_table(dataset), splits, shape=BUILT_IN[dataset].shape)
     if data_dir is None:
@@ -58,4 +58,12 @@ def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
     if dataset.test is not None:
         test = load_record(data_dir / "test.npz", Texts)
         held_back = (test.tokens, test.targets)
-    return divide(train.tokens, train.targets, splits, held_back, tolerance=dataset.tolerance, tokens=True)
+    return divide(
+        train.tokens,
+        train.targets,
+        splits,
+        held_back,
+        task=dataset.task,
+        tolerance=dataset.tolerance,
+        tokens=True,
+    )

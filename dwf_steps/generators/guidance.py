@@ -15,7 +15,7 @@ from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 
 class GuidedField:
@@ -73,7 +73,7 @@ class GuidedField:
 def _objective(guidance: Guidance, train: Split) -> Callable[[Tensor, Tensor], Tensor]:
     if guidance.objective is not None:
         return find_callable(guidance.objective, "sampling.guidance.objective")
-    task = task_of(train.tolerance)
+    task = task_of(train.task, train.tolerance)
     return lambda outputs, targets: task.losses(outputs, targets).mean(1)
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.recalibration.batch_norm import recompute_statistics
 
 BARRIER_EXAMPLES = 2000  # training examples on which barriers are measured
 BATCH_SIZE = 250

@@ -7,7 +7,7 @@ from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.metrics.uncertainty import auroc
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.outputs import Outputs
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 from dwf_steps.tasks.classification import entropy
 
 
@@ -28,7 +28,7 @@ def ensemble_measures(
         most.
     """
     generator, rows = numpy_generator("ensembles", evaluation.seed), []
-    task = task_of(outputs.tolerance)
+    task = task_of(outputs.task, outputs.tolerance)
     lineage = np.arange(len(outputs)) if lineage is None else lineage
     for size in [size for size in evaluation.ensembles if size <= len(np.unique(lineage))]:
         repeats = 1 if size == len(outputs) else evaluation.draws

@@ -7,7 +7,7 @@ from dwf_steps.metrics.leave_one_out import without_relatives
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import EVERY
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 from dwf_steps.tasks.similarity import disagreement
 
 
@@ -27,7 +27,7 @@ def function_measures(
         Where these networks are training networks themselves: which of them, and the trainings that all are
         checkpoints of, (n,). Each is left out of its own comparison with what it descends with.
     """
-    task = task_of(networks.tolerance)
+    task = task_of(networks.task, networks.tolerance)
     said, known = networks.predictions, training.predictions
     overlap = wrong_set_iou(task.wrong(said, networks.targets), task.wrong(known, training.targets))
     choices, others = task.choices(said), task.choices(known)

@@ -47,7 +47,7 @@ def _distances_to(
     networks: Networks, norms: np.ndarray, architecture: Architecture, reference: Networks
 ) -> np.ndarray:
     """Return the distances (k,) of networks with squared ``norms`` to one reference after matching to it."""
-    networks = align_attention(architecture, reference, networks, "weights")
+    networks = align_attention(architecture.attention_spec(), reference, networks, "weights")
     spec = architecture.permutation_spec()
     matching = match_weights(reference, networks, spec, SWEEPS, numpy_generator("git rebasin", 0))
     (norm,) = squared_norms({name: array[None] for name, array in reference.items()})

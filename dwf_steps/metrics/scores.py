@@ -10,7 +10,8 @@ from torch import Tensor
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
 from dwf_steps.runtime.progress import progress
-from dwf_steps.tasks.base import Task, task_of
+from dwf_steps.tasks import task_of
+from dwf_steps.tasks.base import Task
 
 # What the widest layer of a block of examples may take: on a CPU what its cache holds.
 ACTIVATIONS_BYTES = {"cpu": 4 * 2**20, "cuda": 2**28}
@@ -27,7 +28,7 @@ class Scores:
 @torch.no_grad()
 def score_split(architecture: Architecture, networks: Mapping[str, Tensor], split: Split) -> Scores:
     """Score n networks on one split in one batched pass, block of examples by block of examples."""
-    n, task = len(next(iter(networks.values()))), task_of(split.tolerance)
+    n, task = len(next(iter(networks.values()))), task_of(split.task, split.tolerance)
     loss, right = torch.zeros(n, dtype=torch.float64), torch.zeros(n, dtype=torch.int64)
     for block, outputs in _outputs(architecture, networks, split.inputs):
         targets = torch.from_numpy(split.targets[block]).to(outputs.device)

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dwf_steps.pipeline.problems.experiments import problems_of
 from dwf_steps.config.section import NAME_PATTERN
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.pipeline.problems.experiments import problems_of
 from dwf_steps.runtime.errors import InputError
 
 

@@ -39,7 +39,7 @@ class NetworkFacts:
 
 
 def network_facts(config: ArchitectureConfig) -> NetworkFacts:
-    """Return the facts of an architecture: from formulas for a built-in one, by building the user's own module.
+    """Return the facts of an architecture: by formulas if it is built in, by building the user's own module.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def network_facts(config: ArchitectureConfig) -> NetworkFacts:
         built.multiplications,
         built.most_units,
         built.layers,
-        tuple(built.symmetries),
+        built.symmetries,
         bool(built.batch_norms),
         Path(built.source_file),
     )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.recalibration import (
     BatchNorm,
@@ -17,14 +18,13 @@ from dwf_steps.config.recalibration import (
     RepairMethod,
 )
 from dwf_steps.datasets.splits import Split
-from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.fine_tune import fine_tune
 from dwf_steps.recalibration.last_layer import refit_last_layer
 from dwf_steps.recalibration.repair import repair
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 Networks = Mapping[str, Tensor]
 
@@ -62,7 +62,9 @@ def recalibrate(
             case Repair():
                 result = repair(_mlp(architecture), result, reference, inputs)
             case FineTune():
-                result = fine_tune(architecture, result, inputs, targets, method, task_of(train.tolerance))
+                result = fine_tune(
+                    architecture, result, inputs, targets, method, task_of(train.task, train.tolerance)
+                )
             case BatchNorm():
                 result = recompute_statistics(architecture, result, inputs, method.batch_size)
     return result

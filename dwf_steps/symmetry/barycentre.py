@@ -1,15 +1,15 @@
 """The barycentre of many networks: the mean that they are closest together aligned to."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.canonicalization import Matching, Method
 from dwf_steps.symmetry.canonical import canonicalize
 from dwf_steps.symmetry.git_rebasin import squared_norms
+from dwf_steps.symmetry.spec import SymmetrySpec
 
 Networks = Mapping[str, np.ndarray]
 
@@ -27,7 +27,7 @@ class Barycentre:
 
 
 def find_barycentre(
-    architecture: Architecture,
+    spec: SymmetrySpec,
     groups: Callable[[], Iterable[Networks]],
     reference: Networks,
     before: list[Method],
@@ -43,6 +43,8 @@ def find_barycentre(
 
     Parameters
     ----------
+    spec
+        What their architecture states.
     groups
         Yields the networks, arrays (n, *shape) of some at a time; called once for each target.
     before
@@ -50,11 +52,11 @@ def find_barycentre(
     """
     methods = [*before, matching]
     one = {name: array[None] for name, array in reference.items()}
-    found = goal = _stored_as(reference, canonicalize(architecture, one, reference, before).reference)
+    found = goal = _stored_as(reference, canonicalize(spec, one, reference, before).reference)
     spreads: list[float] = []
     for _ in range(matching.rounds + 1):
-        aligned = (canonicalize(architecture, some, reference, methods, goal).networks for some in groups())
-        mean, spread = _mean(architecture, aligned)
+        aligned = (canonicalize(spec, some, reference, methods, goal).networks for some in groups())
+        mean, spread = _mean(spec.parameters, aligned)
         logger.info("aligned to mean %d: %.6g from their mean, root mean square", len(spreads), spread)
         if spreads and spread > spreads[-1]:
             break
@@ -65,17 +67,17 @@ def find_barycentre(
     return Barycentre(found, np.array(spreads))
 
 
-def _mean(architecture: Architecture, groups: Iterable[Networks]) -> tuple[dict[str, np.ndarray], float]:
+def _mean(parameters: Sequence[str], groups: Iterable[Networks]) -> tuple[dict[str, np.ndarray], float]:
     """Return the mean of networks, float64, and the root mean square distance of their parameters to it."""
     total: dict[str, np.ndarray] = {}
     n, squares = 0, 0.0
     for networks in groups:
         n += len(next(iter(networks.values())))
-        squares += squared_norms(architecture.parameters_of(networks)).sum()
+        squares += squared_norms({name: networks[name] for name in parameters}).sum()
         for name, array in networks.items():
             total[name] = array.sum(axis=0, dtype=np.float64) + total.get(name, 0.0)
     mean = {name: array / n for name, array in total.items()}
-    of_mean = squared_norms({name: array[None] for name, array in architecture.parameters_of(mean).items()})
+    of_mean = squared_norms({name: mean[name][None] for name in parameters})
     return mean, float(np.sqrt(max(0.0, squares / n - of_mean.item())))
 
 

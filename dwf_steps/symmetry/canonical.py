@@ -1,21 +1,17 @@
-"""Canonicalization: a list of methods applied in order to many networks, and the proof that it changed
-no function."""
+"""Canonicalization: a list of methods applied in order to many networks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.canonicalization import Method, Pairing, Transfusion, WeightMatching
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.rescaling import normalize_incoming
+from dwf_steps.symmetry.spec import Attention, SymmetrySpec
 from dwf_steps.symmetry.transfusion import match_attention, permute_attention
-
-FUNCTION_TOLERANCE = 1e-6  # relative, outputs in float64
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class Canonical:
 
 
 def canonicalize(
-    architecture: Architecture,
+    spec: SymmetrySpec,
     networks: Mapping[str, np.ndarray],
     reference: Mapping[str, np.ndarray],
     methods: list[Method],
@@ -43,11 +39,13 @@ def canonicalize(
 
     Parameters
     ----------
+    spec
+        What their architecture states.
     barycentre
         What the method with that target matches to, a mean of networks as the methods before leave them.
     """
-    networks = _exact(networks)
-    target = {name: array[None] for name, array in _exact(reference).items()}
+    networks = in_float64(networks)
+    target = {name: array[None] for name, array in in_float64(reference).items()}
     sweeps = np.zeros(len(next(iter(networks.values()))), dtype=int)
     for method in methods:
         if isinstance(method, WeightMatching):
@@ -58,17 +56,22 @@ def canonicalize(
                     f"{method.method} matches to a barycentre, but none was given; find it first"
                 )
             else:
-                goal = _exact(barycentre)
-                target, _ = _matched(architecture, goal, target, method)
-            networks, taken = _matched(architecture, goal, networks, method)
+                goal = in_float64(barycentre)
+                target, _ = _matched(spec, goal, target, method)
+            networks, taken = _matched(spec, goal, networks, method)
             sweeps += taken
         else:
-            networks = normalize_incoming(networks, architecture.rescaling_spec())
-            target = normalize_incoming(target, architecture.rescaling_spec())
+            if spec.rescalings is None:
+                raise ValueError(
+                    f"{method.method} scales units, but the networks state no scaling symmetry "
+                    "(`rescaling_spec`); leave it out"
+                )
+            networks = normalize_incoming(networks, spec.rescalings)
+            target = normalize_incoming(target, spec.rescalings)
     return Canonical(networks, {name: array[0] for name, array in target.items()}, sweeps)
 
 
-def _exact(networks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def in_float64(networks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return float64 arrays, counters as they are."""
     return {
         name: np.asarray(array, np.float64) if array.dtype.kind == "f" else array
@@ -77,68 +80,34 @@ def _exact(networks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _matched(
-    architecture: Architecture,
+    spec: SymmetrySpec,
     goal: Mapping[str, np.ndarray],
     networks: dict[str, np.ndarray],
     method: WeightMatching,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return n networks, arrays (n, *shape), permuted to match one, and the sweeps that each took."""
-    spec, goal = architecture.permutation_spec(), architecture.parameters_of(goal)
+    goal = {name: goal[name] for name in spec.parameters}
     if isinstance(method, Transfusion):
-        networks = align_attention(architecture, goal, networks, method.heads)
+        networks = align_attention(spec.attentions, goal, networks, method.heads)
     matching = match_weights(
         goal,
-        architecture.parameters_of(networks),
-        spec,
+        {name: networks[name] for name in spec.parameters},
+        spec.permutations,
         method.iterations,
         numpy_generator("git rebasin", method.seed),
     )
-    return permute(networks, spec, matching.permutations), matching.sweeps
+    return permute(networks, spec.permutations, matching.permutations), matching.sweeps
 
 
 def align_attention(
-    architecture: Architecture,
+    attentions: Iterable[Attention],
     reference: Mapping[str, np.ndarray],
     networks: Mapping[str, np.ndarray],
     pairing: Pairing,
 ) -> dict[str, np.ndarray]:
-    """Return n networks, parameters (n, *shape), with all attentions' heads matched to a reference's."""
+    """Return n networks, parameters (n, *shape), with the attentions' heads matched to a reference's."""
     aligned = dict(networks)
-    for attention in architecture.attention_spec():
+    for attention in attentions:
         orders = match_attention(reference, aligned, attention, pairing)
         aligned = permute_attention(aligned, attention, orders)
     return aligned
-
-
-def function_change(
-    architecture: Architecture,
-    before: Mapping[str, np.ndarray],
-    after: Mapping[str, np.ndarray],
-    probe: np.ndarray,
-) -> np.ndarray:
-    """Return each network's largest change of an output on ``probe`` (m, features), relative to its largest
-    output, computed in float64, (n,)."""
-    inputs = torch.from_numpy(probe).double()
-    with torch.no_grad():
-        old, new = (
-            architecture.forward(
-                {k: torch.from_numpy(v) for k, v in _exact(networks).items()}, inputs
-            ).flatten(1)
-            for networks in (before, after)
-        )
-    # A network whose outputs are all zero must stay so: 0 / 0 counts as no change, x / 0 as infinite.
-    change = (new - old).abs().amax(1)
-    relative = torch.where(change == 0, 0.0, change / old.abs().amax(1))
-    return relative.numpy()
-
-
-def require_same_function(names: list[str], change: np.ndarray) -> None:
-    """Raise `ArithmeticError` if any network's outputs changed by more than 1e-6."""
-    worst = int(np.argmax(change))
-    if not change[worst] <= FUNCTION_TOLERANCE:
-        raise ArithmeticError(
-            f"canonicalization changed the function of {int((~(change <= FUNCTION_TOLERANCE)).sum())} of "
-            f"{len(names)} networks, most {names[worst]}: outputs differ by {change[worst]:.2e} relative, "
-            f"expected at most {FUNCTION_TOLERANCE:.0e}. The architecture's symmetry specification does not "
-            "fit its network"
-        )

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.runtime.progress import Progress
-from dwf_steps.symmetry.permutation import Permutations, unit_counts
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.symmetry.permutation import Permutations
+from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
 
 GAINS_BYTES = 2**28  # of what units would gain, of networks that are matched at once
 MINIMAL_GAIN = 1e-7  # of the objective, relative; below it an assignment counts as unchanged

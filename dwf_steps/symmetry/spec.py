@@ -96,3 +96,25 @@ class Attention:
     value: Projection
     output: str
     heads: int
+
+
+@dataclass(frozen=True)
+class SymmetrySpec:
+    """All symmetries of one architecture's networks.
+
+    Attributes
+    ----------
+    parameters
+        Names of the arrays that are no buffers, in row order.
+    permutations
+        Which permutation acts on which axis of which array.
+    attentions
+        Those whose heads, and dimensions within heads, may be permuted.
+    rescalings
+        Positive scales of units; None where no such symmetry is known.
+    """
+
+    parameters: tuple[str, ...]
+    permutations: PermutationSpec
+    attentions: tuple[Attention, ...] = ()
+    rescalings: RescalingSpec | None = None

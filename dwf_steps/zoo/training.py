@@ -17,7 +17,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 from dwf_steps.zoo.augmentation import augment
 from dwf_steps.zoo.optimization import learning_rate, make_optimizer, take_step
 
@@ -99,7 +99,7 @@ def train_networks(
     networks = {name: value.to(device, copy=True) for name, value in first.items()}
     parameters = architecture.parameters_of(networks).items()
     trained = [value.requires_grad_() for name, value in parameters if name not in frozen]
-    optimizer, task = make_optimizer(trained, training), task_of(dataset.train.tolerance)
+    optimizer, task = make_optimizer(trained, training), task_of(dataset.train.task, dataset.train.tolerance)
     best = _Best.start(networks)
     first_epoch, first_batch = 0, 0
     kept: list[dict[str, Tensor]] = []

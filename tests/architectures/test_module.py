@@ -11,14 +11,15 @@ from safetensors.torch import load_model
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.loading import load_network
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import GitRebasin
+from dwf_steps.metrics.function_change import function_change
 from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.architectures.loading import load_network
 from dwf_steps.storage.networks import save_network
-from dwf_steps.symmetry.canonical import canonicalize, function_change
+from dwf_steps.symmetry.canonical import canonicalize
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.zoo.importing import import_networks
 
@@ -101,7 +102,7 @@ def test_a_permuted_copy_is_aligned_to_the_original() -> None:
     probe = np.random.default_rng(1).normal(size=(20, 48)).astype(np.float32)
     assert function_change(architecture, original, copy, probe).max() < 1e-6
     reference = {name: value[0] for name, value in original.items()}
-    found = canonicalize(architecture, copy, reference, [GitRebasin()]).networks
+    found = canonicalize(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
     for name, value in original.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
 

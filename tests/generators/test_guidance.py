@@ -37,7 +37,7 @@ def examples(numbers: bool = False) -> Split:
     draws = np.random.default_rng(1)
     inputs = draws.normal(size=(60, 4)).astype(np.float32)
     if numbers:
-        return Split(inputs, draws.random(60).astype(np.float32), tolerance=0.1)
+        return Split(inputs, draws.random(60).astype(np.float32), "regression", 0.1)
     return Split(inputs, draws.integers(3, size=60))
 
 

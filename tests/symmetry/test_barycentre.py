@@ -9,9 +9,11 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import MLPConfig, ResNetConfig, ViTConfig
 from dwf_steps.config.canonicalization import GitRebasin, Matching, Method, Normalized, Pairing, Transfusion
+from dwf_steps.metrics.function_change import function_change
 from dwf_steps.symmetry.barycentre import Barycentre, find_barycentre
-from dwf_steps.symmetry.canonical import canonicalize, function_change
-from dwf_steps.symmetry.permutation import permute, unit_counts
+from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.spec import unit_counts
 from dwf_steps.symmetry.transfusion import HeadOrders, permute_attention
 
 Networks = dict[str, np.ndarray]
@@ -47,13 +49,13 @@ def found(
     size: int = N,
 ) -> Barycentre:
     groups = in_groups(networks, size)
-    return find_barycentre(architecture, groups, network(networks, 0), list(before), matching)
+    return find_barycentre(architecture.symmetry_spec(), groups, network(networks, 0), list(before), matching)
 
 
 def aligned(
     architecture: Architecture, networks: Networks, methods: list[Method], mean: Networks | None = None
 ) -> Networks:
-    return canonicalize(architecture, networks, network(networks, 0), methods, mean).networks
+    return canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods, mean).networks
 
 
 def rows(architecture: Architecture, networks: Networks) -> np.ndarray:
@@ -139,7 +141,11 @@ def test_it_has_the_networks_dtype_and_they_are_aligned_to_it_as_stored() -> Non
 def test_the_reference_is_aligned_like_every_network() -> None:
     networks = random_networks(DEEP)
     canonical = canonicalize(
-        DEEP, networks, network(networks, 3), [TO_MEAN, Normalized()], found(DEEP, networks).network
+        DEEP.symmetry_spec(),
+        networks,
+        network(networks, 3),
+        [TO_MEAN, Normalized()],
+        found(DEEP, networks).network,
     )
     for name, array in canonical.reference.items():
         np.testing.assert_array_equal(canonical.networks[name][3], array)

@@ -8,8 +8,8 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.base import Activation
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.symmetry.permutation import Permutations, permute, permute_axis, unit_counts
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.symmetry.permutation import Permutations, permute, permute_axis
+from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
 
 
 def random_networks(architecture: MLPArchitecture, n: int, seed: int = 0) -> dict[str, np.ndarray]:

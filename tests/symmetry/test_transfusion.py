@@ -9,9 +9,10 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.canonicalization import Pairing, Transfusion
-from dwf_steps.symmetry.canonical import canonicalize, function_change
-from dwf_steps.symmetry.permutation import permute, unit_counts
-from dwf_steps.symmetry.spec import Attention, Projection
+from dwf_steps.metrics.function_change import function_change
+from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.spec import Attention, Projection, unit_counts
 from dwf_steps.symmetry.transfusion import HeadOrders, match_attention, permute_attention
 
 FAMILIES = {
@@ -83,7 +84,9 @@ def test_orders_of_heads_dimensions_and_units_change_no_function(family: str) ->
 def test_shuffled_copies_are_aligned_to_distance_zero(family: str, pairing: Pairing) -> None:
     reference = network(random_networks(family, 1), 0)
     copies = shuffled(family, {name: np.stack([array] * N) for name, array in reference.items()})
-    found = canonicalize(build(FAMILIES[family]), copies, reference, [Transfusion(heads=pairing)]).networks
+    found = canonicalize(
+        build(FAMILIES[family]).symmetry_spec(), copies, reference, [Transfusion(heads=pairing)]
+    ).networks
     for name, array in reference.items():
         np.testing.assert_allclose(found[name], np.stack([array] * N), rtol=1e-12)
 
@@ -91,7 +94,9 @@ def test_shuffled_copies_are_aligned_to_distance_zero(family: str, pairing: Pair
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_other_networks_keep_their_functions(family: str, pairing: Pairing) -> None:
     architecture, networks = build(FAMILIES[family]), random_networks(family)
-    found = canonicalize(architecture, networks, network(networks, 0), [Transfusion(heads=pairing)])
+    found = canonicalize(
+        architecture.symmetry_spec(), networks, network(networks, 0), [Transfusion(heads=pairing)]
+    )
     assert function_change(architecture, networks, found.networks, probe(family)).max() < 1e-9
     for name in UNTOUCHED[family]:
         np.testing.assert_array_equal(found.networks[name], networks[name])

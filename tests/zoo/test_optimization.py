@@ -9,7 +9,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.tasks.base import Classification
+from dwf_steps.tasks.classification import Classification
 from dwf_steps.zoo.optimization import clip_gradients, learning_rate, make_optimizer, take_step
 
 N, B = 5, 6

@@ -7,7 +7,6 @@ from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.dataset import BUILT_IN, DatasetFacts, Shape, TableFile, TextFiles, facts_of
-from dwf_steps.pipeline.problems.names import unknown
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
     ImportedZoo,
@@ -16,6 +15,7 @@ from dwf_steps.config.zoo import (
     network_names,
     trajectory_names,
 )
+from dwf_steps.pipeline.problems.names import unknown
 
 
 def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from dwf_steps.config.dataset import BUILT_IN
+from dwf_steps.config.sweep import SECTIONS
+from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.pipeline.problems.data import transfer_problems, zoo_problems
 from dwf_steps.pipeline.problems.generators import (
     control_problems,
@@ -12,8 +14,6 @@ from dwf_steps.pipeline.problems.generators import (
 )
 from dwf_steps.pipeline.problems.methods import architecture_problems, canonicalization_problems
 from dwf_steps.pipeline.problems.names import unknown
-from dwf_steps.config.sweep import SECTIONS
-from dwf_steps.config.workflow import WorkflowConfig
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {

@@ -11,9 +11,6 @@ from dwf_steps.config.controls import (
     TrainedConfig,
 )
 from dwf_steps.config.generator import FlowConfig, UnitTransformerConfig, VelocityConfig
-from dwf_steps.pipeline.network_facts import network_facts
-from dwf_steps.pipeline.problems.data import transfer_problems
-from dwf_steps.pipeline.problems.names import unknown
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -21,6 +18,9 @@ from dwf_steps.config.zoo import (
     n_held_out,
     n_training,
 )
+from dwf_steps.pipeline.network_facts import network_facts
+from dwf_steps.pipeline.problems.data import transfer_problems
+from dwf_steps.pipeline.problems.names import unknown
 
 
 def subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:

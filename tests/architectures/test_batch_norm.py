@@ -6,13 +6,12 @@ import torch
 from own_networks import with_batch_norm
 from torch import nn
 
-from dwf_steps.architectures import build
+from dwf_steps.architectures import batch_norm, build
+from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.recalibration import BatchNorm, ReferenceStatistics
 from dwf_steps.datasets.splits import Split
-from dwf_steps.recalibration import batch_norm
-from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.methods import recalibrate, references_of
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import Row, WeightMatrix
