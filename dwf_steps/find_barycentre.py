@@ -13,6 +13,7 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, write_shard
 from dwf_steps.storage.networks import load_state, network_groups, stack_states
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.barycentre import find_barycentre as find
 
 
@@ -43,7 +44,7 @@ def find_barycentre(
     ]
     (reference_file,) = Manifest.read(reference).verified_files()
 
-    def groups() -> Iterator[dict[str, np.ndarray]]:
+    def groups() -> Iterator[StackedNetworks[np.ndarray]]:
         parts = network_groups(files, architecture.layout.size)
         return map(stack_states, progress(parts, "group of networks"))
 

@@ -16,7 +16,7 @@ from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import network_groups, stack_states, tensors
+from dwf_steps.storage.networks import network_groups, stack_states
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +50,13 @@ def recalibrate(
     shard = Manifest.read(networks)
     files = shard.verified_files()
     zoo = WeightMatrix.open(weights)
-    references = [tensors(networks, device) for networks in references_of(settings.methods, zoo)]
+    references = [networks.tensors(device) for networks in references_of(settings.methods, zoo)]
 
     def repaired() -> Iterator[Network]:
         for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
-            states = tensors(stack_states(group), device)
+            states = stack_states(group).tensors(device)
             after = apply_methods(architecture, states, settings.methods, train, references)
-            yield from unstack([path.stem for path in group], {k: v.cpu().numpy() for k, v in after.items()})
+            yield from unstack([path.stem for path in group], after.numpy())
 
     failed = list(shard.failed)
     networks_left = finite(repaired(), failed)

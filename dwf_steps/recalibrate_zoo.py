@@ -13,7 +13,7 @@ from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
 from dwf_steps.score import Scorer
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import network_groups, tensors
+from dwf_steps.storage.networks import network_groups
 
 
 class RecalibrateZooSettings(RecalibrateSettings):
@@ -32,11 +32,11 @@ def recalibrate_zoo(
     """Write the outputs of all networks of the weight matrix after recalibration, as many at once as fit."""
     dataset = Dataset.load(data)
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
-    references = [tensors(networks, device) for networks in references_of(settings.methods, matrix)]
+    references = [networks.tensors(device) for networks in references_of(settings.methods, matrix)]
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     rows = range(len(matrix.rows))
     for group in progress(network_groups(rows, architecture.layout.size), "group of networks"):
-        networks = tensors(matrix.networks(group), device)
+        networks = matrix.networks(group).tensors(device)
         repaired = recalibrate(architecture, networks, settings.methods, dataset.train, references)
         scorer.add([matrix.rows[i].name for i in group], repaired)
     scorer.outputs().save(output)

@@ -17,8 +17,9 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest
-from dwf_steps.storage.networks import network_groups, stack_states, tensors
+from dwf_steps.storage.networks import network_groups, stack_states
 from dwf_steps.storage.outputs import Outputs
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.tasks import task_of
 
 
@@ -44,7 +45,7 @@ def score(settings: ScoreSettings, data: Path, other_data: Path | None, networks
     files = Manifest.read(networks).verified_files()
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
-        scorer.add([path.stem for path in group], tensors(stack_states(group), device))
+        scorer.add([path.stem for path in group], stack_states(group).tensors(device))
     scorer.outputs().save(output)
 
 
@@ -59,11 +60,11 @@ class Scorer:
         self._said = [[np.empty((0, len(inputs), outputs), self._task.dtype)] for inputs in self._inputs]
         self._names: list[str] = []
 
-    def add(self, names: list[str], parameters: dict[str, torch.Tensor]) -> None:
-        """Ask n networks, parameters (n, *shape)."""
+    def add(self, names: list[str], networks: StackedNetworks[torch.Tensor]) -> None:
+        """Add the predictions of n networks."""
         self._names += names
         for said, inputs in zip(self._said, self._inputs, strict=True):
-            said.append(predictions_of(self._architecture, parameters, inputs, self._task))
+            said.append(predictions_of(self._architecture, networks, inputs, self._task))
 
     def outputs(self) -> Outputs:
         """Return what all networks said."""

@@ -19,11 +19,10 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.zoo.training import batches_per_epoch, initial_networks, train_networks
 
 FIRST_SEED = 10**9  # zoos count theirs from 0
-
-Stacked = dict[str, torch.Tensor]
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +92,10 @@ def train_control(
                 ).networks
             checkpoint.discard()
     names = sample_names(settings.count, settings.first)
-    arrays = {name: value.cpu().numpy() for name, value in networks.items()}
     write_shard(
         output,
         manifest,
-        unstack(names, arrays),
+        unstack(names, networks.numpy()),
         settings.architecture.model_dump(),
         facts={"steps": steps},
         buffers=architecture.buffers,
@@ -141,7 +139,7 @@ def snapshots(
     settings: TrainControlSettings,
     control: SnapshotsConfig,
     training: TrainingConfig,
-) -> tuple[Stacked, int]:
+) -> tuple[StackedNetworks[torch.Tensor], int]:
     """Return the networks (count, ...) along the training of a single one, and the steps of all of it."""
     epoch = batches_per_epoch(dataset, training)
     times = control.skip_epochs + control.every_epochs * np.arange(settings.count)
@@ -152,7 +150,7 @@ def snapshots(
     )
     # Steps that round to the same batch are the same network.
     chosen = torch.from_numpy(np.searchsorted(keep, wanted))
-    return {name: values[0][chosen] for name, values in trained.checkpoints.items()}, keep[-1]
+    return StackedNetworks(trained.checkpoints.network(0)).map(lambda values: values[chosen]), keep[-1]
 
 
 def _seconds(benchmarks: list[Path]) -> float:

@@ -1,7 +1,7 @@
 """Architectures of one's own: any PyTorch module, many networks at once by `torch.func`."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,11 +20,12 @@ from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, unit_counts, with_buffers
 
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
 # one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
-TOGETHER = {"cpu": 5 * 10**6, "cuda": 10**9}
+GROUP_MULTIPLICATIONS = {"cpu": 5 * 10**6, "cuda": 10**9}
 
 
 FunctionalConfig = ResNetConfig | ViTConfig | BertConfig | ModuleConfig
@@ -80,7 +81,9 @@ class FunctionalArchitecture(Architecture):
     def module(self) -> nn.Module:
         return self._new(0)
 
-    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+    def initial_state(
+        self, initialisation: Initialisation, generator: torch.Generator
+    ) -> NetworkState[Tensor]:
         """Draw the module's own first weights; the callable sees PyTorch's global generator, seeded from
         ``generator``.
 
@@ -96,22 +99,22 @@ class FunctionalArchitecture(Architecture):
 
     def groups(self, n: int, device: torch.device) -> list[slice]:
         # One large network fills a device, and is faster alone than as a group of a grouped convolution.
-        together = max(1, TOGETHER[device.type] // max(1, self.multiplications))
-        return [slice(start, min(start + together, n)) for start in range(0, n, together)]
+        size = max(1, GROUP_MULTIPLICATIONS[device.type] // max(1, self.multiplications))
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
     def forward(
         self,
-        networks: Mapping[str, Tensor],
+        networks: StackedNetworks[Tensor],
         inputs: Tensor,
         training: bool = False,
         channels_last: bool = False,
     ) -> Tensor:
-        groups = self.groups(len(next(iter(networks.values()))), inputs.device)
+        groups = self.groups(networks.count, inputs.device)
         if len(groups) > 1:
             own = inputs.dim() == 3
             parts = (
                 self.forward(
-                    {name: value[rows] for name, value in networks.items()},
+                    networks.select(rows),
                     inputs[rows] if own else inputs,
                     training,
                     channels_last,
@@ -123,26 +126,29 @@ class FunctionalArchitecture(Architecture):
         self._module.train(training)
 
         own = inputs.dim() == 3
-        if len(next(iter(networks.values()))) == 1:
+        if networks.count == 1:
             images = shaped[0] if own else shaped
             if channels_last and images.dim() == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
-            return self.call({name: value[0] for name, value in networks.items()}, images).unsqueeze(0)
-        # The fused attention has no rule for many networks at once, and would run them one by one.
+            return self.call(networks.network(0), images).unsqueeze(0)
+        # The fused attention has no rule for many networks at once, and would run them one by one. A plain
+        # dictionary is what vmap looks into.
         with sdpa_kernel(SDPBackend.MATH):
             outputs: Tensor = vmap(self.call, in_dims=(0, 0 if own else None))(dict(networks), shaped)
         return outputs
 
-    def call(self, network: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        """Return what one network says about inputs (batch, *config.shape), (batch, classes)."""
-        said: Tensor = functional_call(self._module, network, (inputs,))
-        return said
+    def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
+        """Return one network's outputs (batch, classes) for inputs (batch, *config.shape)."""
+        outputs: Tensor = functional_call(self._module, network, (inputs,))
+        return outputs
 
-    def batch_statistics(self, networks: Mapping[str, Tensor], inputs: Tensor) -> dict[str, BatchStatistics]:
+    def batch_statistics(
+        self, networks: StackedNetworks[Tensor], inputs: Tensor
+    ) -> dict[str, BatchStatistics]:
         """Return what every batch normalisation sees of one batch (b, features), by its name, when all
         normalise by the batch's own statistics."""
         norms = self.batch_norms
-        seen = {name: value.clone() if name in self.buffers else value for name, value in networks.items()}
+        seen = networks.replaced({name: networks[name].clone() for name in self.buffers if name in networks})
         momenta = {name: norm.momentum for name, norm in norms.items()}
         try:
             for norm in norms.values():
@@ -171,7 +177,7 @@ class FunctionalArchitecture(Architecture):
             )
         return module.eval()
 
-    def _state(self, module: nn.Module) -> dict[str, Tensor]:
+    def _state(self, module: nn.Module) -> NetworkState[Tensor]:
         """Return a module's state dict, tied parameters once."""
         return {name: value for name, value in module.state_dict().items() if name not in self.tied}
 

@@ -14,6 +14,7 @@ from dwf_steps.generators.flow import FlowModel
 from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.basis import Basis
 from dwf_steps.tasks import task_of
 
@@ -62,12 +63,10 @@ class GuidedField:
             (gradient,) = torch.autograd.grad(self._objective(outputs, targets).sum(), points)
         return gradient
 
-    def _networks(self, points: Tensor) -> dict[str, Tensor]:
+    def _networks(self, points: Tensor) -> StackedNetworks[Tensor]:
         rows = self._decode(points)
-        return {
-            entry.name: rows[:, entry.columns].unflatten(1, entry.shape)
-            for entry in self._network.layout.entries
-        }
+        entries = self._network.layout.entries
+        return StackedNetworks({e.name: rows[:, e.columns].unflatten(1, e.shape) for e in entries})
 
 
 def _objective(guidance: Guidance, train: Split) -> Callable[[Tensor, Tensor], Tensor]:

@@ -1,11 +1,10 @@
 """The proof that canonicalization changed no network's function."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.canonical import in_float64
 
 FUNCTION_TOLERANCE = 1e-6  # relative, outputs in float64
@@ -13,8 +12,8 @@ FUNCTION_TOLERANCE = 1e-6  # relative, outputs in float64
 
 def function_change(
     architecture: Architecture,
-    before: Mapping[str, np.ndarray],
-    after: Mapping[str, np.ndarray],
+    before: StackedNetworks[np.ndarray],
+    after: StackedNetworks[np.ndarray],
     probe: np.ndarray,
 ) -> np.ndarray:
     """Return each network's largest change of an output on ``probe`` (m, features), relative to its largest
@@ -22,9 +21,7 @@ def function_change(
     inputs = torch.from_numpy(probe).double()
     with torch.no_grad():
         old, new = (
-            architecture.forward(
-                {k: torch.from_numpy(v) for k, v in in_float64(networks).items()}, inputs
-            ).flatten(1)
+            architecture.forward(in_float64(networks).tensors(), inputs).flatten(1)
             for networks in (before, after)
         )
     # A network whose outputs are all zero must stay so: 0 / 0 counts as no change, x / 0 as infinite.

@@ -15,6 +15,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.stacked import StackedNetworks
 
 BUFFERS_FILE = "buffers.npz"
 CHUNK_BYTES = 16 * 2**20  # what is read at a time
@@ -166,7 +167,7 @@ class WeightMatrix:
             raise self.damaged(columns, str(error)) from error
 
     @cached_property
-    def buffers(self) -> dict[str, np.ndarray]:
+    def buffers(self) -> StackedNetworks[np.ndarray]:
         """What the networks' state dicts have besides parameters, each (n, *shape).
 
         Raises
@@ -175,16 +176,15 @@ class WeightMatrix:
             If the file is damaged.
         """
         names: list[str] = list(self.array.attrs["buffers"])  # type: ignore[arg-type]
-        return load_arrays(self.path / BUFFERS_FILE, names) if names else {}
+        return StackedNetworks(load_arrays(self.path / BUFFERS_FILE, names) if names else {})
 
-    def networks(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+    def networks(self, rows: Sequence[int] | np.ndarray) -> StackedNetworks[np.ndarray]:
         """Return the networks of some rows, each parameter (rows, *shape) float32, and their buffers, in one
         pass."""
         flat = np.empty((len(rows), self.layout.size), np.float32)
         for columns in self.column_blocks():
             flat[:, columns] = self.read(columns)[rows]
-        buffers = {name: array[rows] for name, array in self.buffers.items()}
-        return self.layout.unflatten(flat) | buffers
+        return self.layout.unflatten(flat).replaced(self.buffers.select(rows))
 
     def _chunk_at(self, columns: slice) -> int | None:
         """Return which chunk the column range is, if it is one."""

@@ -1,17 +1,16 @@
 """The barycentre of many networks: the mean that they are closest together aligned to."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dwf_steps.config.canonicalization import Matching, Method
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.canonical import canonicalize
 from dwf_steps.symmetry.git_rebasin import squared_norms
 from dwf_steps.symmetry.spec import SymmetrySpec
-
-Networks = Mapping[str, np.ndarray]
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +21,14 @@ class Barycentre:
     mean, root mean square, aligned to the reference, then to one mean after another. They never rise; the
     last one is of networks aligned to ``network``."""
 
-    network: dict[str, np.ndarray]
+    network: NetworkState[np.ndarray]
     spreads: np.ndarray
 
 
 def find_barycentre(
     spec: SymmetrySpec,
-    groups: Callable[[], Iterable[Networks]],
-    reference: Networks,
+    groups: Callable[[], Iterable[StackedNetworks[np.ndarray]]],
+    reference: NetworkState[np.ndarray],
     before: list[Method],
     matching: Matching,
 ) -> Barycentre:
@@ -51,7 +50,7 @@ def find_barycentre(
         Methods applied before the ``matching``, as `canonicalize` does.
     """
     methods = [*before, matching]
-    one = {name: array[None] for name, array in reference.items()}
+    one = StackedNetworks.of_one(reference)
     found = goal = _stored_as(reference, canonicalize(spec, one, reference, before).reference)
     spreads: list[float] = []
     for _ in range(matching.rounds + 1):
@@ -67,20 +66,24 @@ def find_barycentre(
     return Barycentre(found, np.array(spreads))
 
 
-def _mean(parameters: Sequence[str], groups: Iterable[Networks]) -> tuple[dict[str, np.ndarray], float]:
+def _mean(
+    parameters: Sequence[str], groups: Iterable[StackedNetworks[np.ndarray]]
+) -> tuple[NetworkState[np.ndarray], float]:
     """Return the mean of networks, float64, and the root mean square distance of their parameters to it."""
-    total: dict[str, np.ndarray] = {}
+    total: NetworkState[np.ndarray] = {}
     n, squares = 0, 0.0
     for networks in groups:
-        n += len(next(iter(networks.values())))
-        squares += squared_norms({name: networks[name] for name in parameters}).sum()
+        n += networks.count
+        squares += squared_norms(networks.only(parameters)).sum()
         for name, array in networks.items():
             total[name] = array.sum(axis=0, dtype=np.float64) + total.get(name, 0.0)
     mean = {name: array / n for name, array in total.items()}
-    of_mean = squared_norms({name: mean[name][None] for name in parameters})
+    of_mean = squared_norms(StackedNetworks.of_one(mean).only(parameters))
     return mean, float(np.sqrt(max(0.0, squares / n - of_mean.item())))
 
 
-def _stored_as(reference: Networks, network: Networks) -> dict[str, np.ndarray]:
+def _stored_as(
+    reference: NetworkState[np.ndarray], network: NetworkState[np.ndarray]
+) -> NetworkState[np.ndarray]:
     """Return a network as its file will have it, so that what is found is what others will align to."""
     return {name: array.astype(reference[name].dtype) for name, array in network.items()}

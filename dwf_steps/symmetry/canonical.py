@@ -1,12 +1,13 @@
 """Canonicalization: a list of methods applied in order to many networks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from dwf_steps.config.canonicalization import Method, Pairing, Transfusion, WeightMatching
 from dwf_steps.runtime.randomness import numpy_generator
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.rescaling import normalize_incoming
@@ -19,17 +20,17 @@ class Canonical:
     """n canonical networks and the reference treated alike, buffers included; ``sweeps`` (n,) counts those of
     the matching."""
 
-    networks: dict[str, np.ndarray]
-    reference: dict[str, np.ndarray]
+    networks: StackedNetworks[np.ndarray]
+    reference: NetworkState[np.ndarray]
     sweeps: np.ndarray
 
 
 def canonicalize(
     spec: SymmetrySpec,
-    networks: Mapping[str, np.ndarray],
-    reference: Mapping[str, np.ndarray],
+    networks: StackedNetworks[np.ndarray],
+    reference: NetworkState[np.ndarray],
     methods: list[Method],
-    barycentre: Mapping[str, np.ndarray] | None = None,
+    barycentre: NetworkState[np.ndarray] | None = None,
 ) -> Canonical:
     """Apply ``methods`` in order to n networks, arrays (n, *shape), in float64.
 
@@ -45,18 +46,18 @@ def canonicalize(
         What the method with that target matches to, a mean of networks as the methods before leave them.
     """
     networks = in_float64(networks)
-    target = {name: array[None] for name, array in in_float64(reference).items()}
-    sweeps = np.zeros(len(next(iter(networks.values()))), dtype=int)
+    target = in_float64(StackedNetworks.of_one(reference))
+    sweeps = np.zeros(networks.count, dtype=int)
     for method in methods:
         if isinstance(method, WeightMatching):
             if method.target == "reference":
-                goal = {name: array[0] for name, array in target.items()}
+                goal = target.network(0)
             elif barycentre is None:
                 raise ValueError(
                     f"{method.method} matches to a barycentre, but none was given; find it first"
                 )
             else:
-                goal = in_float64(barycentre)
+                goal = in_float64(StackedNetworks.of_one(barycentre)).network(0)
                 target, _ = _matched(spec, goal, target, method)
             networks, taken = _matched(spec, goal, networks, method)
             sweeps += taken
@@ -68,30 +69,27 @@ def canonicalize(
                 )
             networks = normalize_incoming(networks, spec.rescalings)
             target = normalize_incoming(target, spec.rescalings)
-    return Canonical(networks, {name: array[0] for name, array in target.items()}, sweeps)
+    return Canonical(networks, target.network(0), sweeps)
 
 
-def in_float64(networks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return float64 arrays, counters as they are."""
-    return {
-        name: np.asarray(array, np.float64) if array.dtype.kind == "f" else array
-        for name, array in networks.items()
-    }
+def in_float64(networks: StackedNetworks[np.ndarray]) -> StackedNetworks[np.ndarray]:
+    """Return the networks in float64; counters stay integers."""
+    return networks.map(lambda array: np.asarray(array, np.float64) if array.dtype.kind == "f" else array)
 
 
 def _matched(
     spec: SymmetrySpec,
-    goal: Mapping[str, np.ndarray],
-    networks: dict[str, np.ndarray],
+    goal: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
     method: WeightMatching,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+) -> tuple[StackedNetworks[np.ndarray], np.ndarray]:
     """Return n networks, arrays (n, *shape), permuted to match one, and the sweeps that each took."""
     goal = {name: goal[name] for name in spec.parameters}
     if isinstance(method, Transfusion):
         networks = align_attention(spec.attentions, goal, networks, method.heads)
     matching = match_weights(
         goal,
-        {name: networks[name] for name in spec.parameters},
+        networks.only(spec.parameters),
         spec.permutations,
         method.iterations,
         numpy_generator("git rebasin", method.seed),
@@ -101,12 +99,12 @@ def _matched(
 
 def align_attention(
     attentions: Iterable[Attention],
-    reference: Mapping[str, np.ndarray],
-    networks: Mapping[str, np.ndarray],
+    reference: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
     pairing: Pairing,
-) -> dict[str, np.ndarray]:
+) -> StackedNetworks[np.ndarray]:
     """Return n networks, parameters (n, *shape), with the attentions' heads matched to a reference's."""
-    aligned = dict(networks)
+    aligned = networks
     for attention in attentions:
         orders = match_attention(reference, aligned, attention, pairing)
         aligned = permute_attention(aligned, attention, orders)

@@ -1,6 +1,5 @@
 """Git Re-Basin: permute hidden units to match a reference (Ainsworth, Hayase & Srinivasa 2023)."""
 
-from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -8,13 +7,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.runtime.progress import Progress
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.permutation import Permutations
 from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
 
 GAINS_BYTES = 2**28  # of what units would gain, of networks that are matched at once
 MINIMAL_GAIN = 1e-7  # of the objective, relative; below it an assignment counts as unchanged
-
-Networks = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,8 @@ class Matching:
 
 
 def match_weights(
-    reference: Networks,
-    networks: Networks,
+    reference: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
     spec: PermutationSpec,
     iterations: int,
     generator: np.random.Generator,
@@ -55,19 +53,13 @@ def match_weights(
         Draws the order of layers.
     """
     spec = {name: axes for name, axes in spec.items() if name in reference}
-    n = len(next(iter(networks.values())))
     counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
     kept = sum(counts[p] ** 2 for axes in spec.values() for p in axes if p is not None)
-    together = max(1, GAINS_BYTES // (4 * max(kept, 1)))
+    chunk_size = max(1, GAINS_BYTES // (4 * max(kept, 1)))
     with Progress("assignment", None) as report:
         parts = [
-            _match(
-                _State(reference, {k: v[start : start + together] for k, v in networks.items()}, spec),
-                iterations,
-                deepcopy(generator),
-                report,
-            )
-            for start in range(0, n, together)
+            _match(_State(reference, some, spec), iterations, deepcopy(generator), report)
+            for _, some in networks.chunks(chunk_size)
         ]
     return _joined(parts)
 
@@ -123,8 +115,13 @@ class _State:
         Whether a permutation's best choice may have changed since it was made, (n,).
     """
 
-    def __init__(self, reference: Networks, networks: Networks, spec: PermutationSpec) -> None:
-        n = len(next(iter(networks.values())))
+    def __init__(
+        self,
+        reference: NetworkState[np.ndarray],
+        networks: StackedNetworks[np.ndarray],
+        spec: PermutationSpec,
+    ) -> None:
+        n = networks.count
         counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
         self.permutations = {p: np.tile(np.arange(units), (n, 1)) for p, units in counts.items()}
         self.stale = {p: np.ones(n, dtype=bool) for p in counts}
@@ -141,7 +138,7 @@ class _State:
                 self._wanted[name, axis] = _slices(self._reference[name], axis)
                 self._gains[name, axis] = np.empty((n, units, units), np.float32)
                 self._old[name, axis] = np.ones(n, dtype=bool)
-        norms = squared_norms({name: array[None] for name, array in reference.items()})
+        norms = squared_norms(StackedNetworks.of_one(reference))
         self._tolerance = MINIMAL_GAIN * np.sqrt(norms * squared_norms(networks))
 
     def objective(self) -> np.ndarray:
@@ -206,7 +203,7 @@ def _slices(array: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
 
 
-def squared_norms(networks: Networks) -> np.ndarray:
+def squared_norms(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
     """Return the squared Euclidean norm of each of n networks, (n,) float64."""
     parts = [
         np.square(array.reshape(len(array), -1), dtype=np.float64).sum(axis=1) for array in networks.values()

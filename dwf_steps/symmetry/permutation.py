@@ -1,9 +1,8 @@
 """Acting on networks with permutations of their hidden units."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import PermutationSpec
 
 Permutations = dict[str, np.ndarray]
@@ -18,11 +17,11 @@ def permute_axis(array: np.ndarray, axis: int, permutation: np.ndarray) -> np.nd
 
 
 def permute(
-    networks: Mapping[str, np.ndarray], spec: PermutationSpec, permutations: Permutations
-) -> dict[str, np.ndarray]:
+    networks: StackedNetworks[np.ndarray], spec: PermutationSpec, permutations: Permutations
+) -> StackedNetworks[np.ndarray]:
     """Return n networks, arrays (n, *shape), with their hidden units reordered; arrays that the spec does not
     name stay as they are."""
-    result = {}
+    result: StackedNetworks[np.ndarray] = StackedNetworks()
     for name, array in networks.items():
         for axis, permutation in enumerate(spec.get(name, ())):
             if permutation is not None:

@@ -19,6 +19,7 @@ from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.networks import save_network
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.canonical import canonicalize
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.zoo.importing import import_networks
@@ -31,9 +32,9 @@ def own(name: str, shape: tuple[int, ...] = (4,), classes: int = 3, **kwargs: An
     return build(ModuleConfig.model_validate(target | {"kwargs": kwargs, "shape": shape, "classes": classes}))
 
 
-def networks(architecture: Architecture, n: int = N) -> dict[str, torch.Tensor]:
+def networks(architecture: Architecture, n: int = N) -> StackedNetworks[torch.Tensor]:
     drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(n)]
-    return {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    return StackedNetworks.stack(drawn, torch.stack)
 
 
 def load(module: torch.nn.Module, architecture: Architecture, state: dict[str, torch.Tensor]) -> None:
@@ -53,7 +54,7 @@ def test_many_networks_say_what_each_says(name: str, shape: tuple[int, ...]) -> 
         assert together.shape == (N, BATCH, 3)
         for i in range(N):
             module = architecture.module()
-            load(module, architecture, {key: value[i] for key, value in parameters.items()})
+            load(module, architecture, parameters.network(i))
             x = inputs if inputs.dim() == 2 else inputs[i]
             torch.testing.assert_close(together[i], module(x.view(BATCH, *shape)), rtol=1e-4, atol=1e-5)
 
@@ -61,11 +62,11 @@ def test_many_networks_say_what_each_says(name: str, shape: tuple[int, ...]) -> 
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_every_network_gets_its_own_gradient(name: str, shape: tuple[int, ...]) -> None:
     architecture = own(name, shape)
-    parameters = {key: value.requires_grad_() for key, value in networks(architecture).items()}
+    parameters = networks(architecture).map(lambda value: value.requires_grad_())
     inputs = torch.randn(N, BATCH, int(np.prod(shape)))
     architecture.forward(parameters, inputs).square().sum().backward()
     module = architecture.module()
-    load(module, architecture, {key: value[1].detach() for key, value in parameters.items()})
+    load(module, architecture, parameters.map(torch.Tensor.detach).network(1))
     module(inputs[1].view(BATCH, *shape)).square().sum().backward()
     for key, value in module.named_parameters():
         assert parameters[key].grad is not None and value.grad is not None
@@ -95,13 +96,13 @@ def test_sizes_are_those_of_the_module() -> None:
 
 def test_a_permuted_copy_is_aligned_to_the_original() -> None:
     architecture = own("SmallCNN", SHAPE)
-    original = {name: value[:1].numpy() for name, value in networks(architecture).items()}
+    original = networks(architecture).map(lambda value: value[:1].numpy())
     draws = np.random.default_rng(0)
     permutations = {name: draws.permutation(4)[None] for name in ("first", "second")}
     copy = permute(original, architecture.permutation_spec(), permutations)
     probe = np.random.default_rng(1).normal(size=(20, 48)).astype(np.float32)
     assert function_change(architecture, original, copy, probe).max() < 1e-6
-    reference = {name: value[0] for name, value in original.items()}
+    reference = original.network(0)
     found = canonicalize(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
     for name, value in original.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
@@ -137,7 +138,7 @@ def test_tied_parameters_are_one_and_stay_one(tmp_path: Path) -> None:
     architecture = own("tied", (3,))
     assert architecture.tied == {"1.weight": "0.weight", "1.bias": "0.bias"}
     assert architecture.layout.size == 12
-    state = {name: value[0].numpy() for name, value in networks(architecture, 1).items()}
+    state = networks(architecture, 1).map(lambda value: value[0].numpy())
     assert list(state) == ["0.weight", "0.bias"]
     path = tmp_path / "a.safetensors"
     save_network(path, state, architecture.config.model_dump())

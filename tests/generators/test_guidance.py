@@ -67,9 +67,7 @@ def guided(
 
 
 def losses(rows: np.ndarray, train: Split) -> Tensor:
-    parts = {
-        k: torch.from_numpy(v) for k, v in ARCHITECTURE.layout.unflatten(rows.astype(np.float32)).items()
-    }
+    parts = ARCHITECTURE.layout.unflatten(rows.astype(np.float32)).tensors()
     logits = ARCHITECTURE.forward(parts, torch.from_numpy(train.inputs))
     targets = torch.from_numpy(train.targets)
     return torch.stack([F.cross_entropy(own, targets) for own in logits])

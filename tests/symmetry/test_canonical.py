@@ -9,11 +9,12 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.canonicalization import GitRebasin, Method, Normalized
 from dwf_steps.metrics.function_change import function_change, require_same_function
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.canonical import Canonical, canonicalize
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.spec import PermutationSpec
 
-Networks = dict[str, np.ndarray]
+Networks = StackedNetworks[np.ndarray]
 COMPOSITIONS: list[list[Method]] = [[Normalized(), GitRebasin()], [GitRebasin(), Normalized()]]
 N = 5
 
@@ -24,11 +25,13 @@ def relu_architecture() -> MLPArchitecture:
 
 def random_networks(architecture: MLPArchitecture, n: int = N, seed: int = 0) -> Networks:
     draws = np.random.default_rng(seed)
-    return {e.name: draws.normal(size=(n, *e.shape)).astype(np.float32) for e in architecture.layout.entries}
+    return StackedNetworks(
+        {e.name: draws.normal(size=(n, *e.shape)).astype(np.float32) for e in architecture.layout.entries}
+    )
 
 
-def network(networks: Networks, i: int) -> Networks:
-    return {name: array[i] for name, array in networks.items()}
+def network(networks: Networks, i: int) -> NetworkState[np.ndarray]:
+    return networks.network(i)
 
 
 def probe() -> np.ndarray:
@@ -41,7 +44,7 @@ def shuffled_copies(architecture: MLPArchitecture, reference: Networks) -> Netwo
         f"hidden.{i}": np.stack([draws.permutation(units) for _ in range(N)])
         for i, units in enumerate(architecture.config.widths[1:-1])
     }
-    copies = {name: np.stack([array] * N) for name, array in reference.items()}
+    copies = StackedNetworks({name: np.stack([array] * N) for name, array in reference.items()})
     return permute(copies, architecture.permutation_spec(), orders)
 
 
@@ -150,7 +153,7 @@ def test_a_networks_canonical_form_does_not_depend_on_its_shard() -> None:
     methods: list[Method] = [Normalized(), GitRebasin(seed=3)]
     together = canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods)
     for i in range(N):
-        shard = {name: array[i : i + 1] for name, array in networks.items()}
+        shard = networks.select(slice(i, i + 1))
         alone = canonicalize(architecture.symmetry_spec(), shard, network(networks, 0), methods)
         for name, array in alone.networks.items():
             np.testing.assert_allclose(array[0], together.networks[name][i], rtol=1e-12)
@@ -158,12 +161,10 @@ def test_a_networks_canonical_form_does_not_depend_on_its_shard() -> None:
 
 def test_the_change_is_relative_to_each_networks_largest_output() -> None:
     architecture = relu_architecture()
-    before = {name: array.astype(np.float64) for name, array in random_networks(architecture).items()}
+    before = random_networks(architecture).map(lambda array: array.astype(np.float64))
     after = {**before, "layers.2.bias": before["layers.2.bias"].copy()}
     after["layers.2.bias"][3, 1] += 0.25
-    outputs = architecture.forward(
-        {name: torch.from_numpy(array) for name, array in before.items()}, torch.from_numpy(probe()).double()
-    )
+    outputs = architecture.forward(before.tensors(), torch.from_numpy(probe()).double())
     change = function_change(architecture, before, after, probe())
     assert change[3] == pytest.approx(0.25 / outputs[3].abs().max().item(), rel=1e-12)
     assert not change[[0, 1, 2, 4]].any()
@@ -182,8 +183,8 @@ def test_a_wrong_symmetry_specification_is_caught_by_name() -> None:
 
 def test_the_most_perturbed_network_is_named() -> None:
     architecture = relu_architecture()
-    before = {name: array.astype(np.float64) for name, array in random_networks(architecture).items()}
-    after = {name: array.copy() for name, array in before.items()}
+    before = random_networks(architecture).map(lambda array: array.astype(np.float64))
+    after = before.map(lambda array: array.copy())
     after["layers.2.bias"][1] += 1e-3
     after["layers.2.bias"][4] += 1e-1
     change = function_change(architecture, before, after, probe())
@@ -206,7 +207,7 @@ def test_a_change_that_is_not_finite_fails(change: float) -> None:
 def test_a_network_that_became_nan_has_changed() -> None:
     architecture = relu_architecture()
     before = random_networks(architecture)
-    after = {name: array.copy() for name, array in before.items()}
+    after = before.map(lambda array: array.copy())
     after["layers.2.bias"][3] = np.nan
     change = function_change(architecture, before, after, probe())
     with pytest.raises(ArithmeticError, match=r"function of 1 of 5 networks, most seed-3"):
@@ -215,8 +216,8 @@ def test_a_network_that_became_nan_has_changed() -> None:
 
 def test_zero_outputs_may_stay_zero_but_nothing_else() -> None:
     architecture = relu_architecture()
-    before = {name: np.zeros_like(array) for name, array in random_networks(architecture).items()}
-    after = {name: array.copy() for name, array in before.items()}
+    before = random_networks(architecture).map(lambda array: np.zeros_like(array))
+    after = before.map(lambda array: array.copy())
     after["layers.2.bias"][1] = 1e-9
     change = function_change(architecture, before, after, probe())
     assert change.tolist() == [0, np.inf, 0, 0, 0]
