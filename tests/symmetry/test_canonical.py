@@ -162,7 +162,7 @@ def test_a_networks_canonical_form_does_not_depend_on_its_shard() -> None:
 def test_the_change_is_relative_to_each_networks_largest_output() -> None:
     architecture = relu_architecture()
     before = random_networks(architecture).map(lambda array: array.astype(np.float64))
-    after = {**before, "layers.2.bias": before["layers.2.bias"].copy()}
+    after = before.replaced({"layers.2.bias": before["layers.2.bias"].copy()})
     after["layers.2.bias"][3, 1] += 0.25
     outputs = architecture.forward(before.tensors(), torch.from_numpy(probe()).double())
     change = function_change(architecture, before, after, probe())
