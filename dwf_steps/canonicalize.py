@@ -21,7 +21,7 @@ from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import stack_states
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.symmetry.canonical import canonicalize as apply_methods
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.git_rebasin import squared_norms
 
 PROBE_EXAMPLES = 256
@@ -60,7 +60,9 @@ def canonicalize(
     names = [record.name for record in shard.networks]
     before, target = (stack_states(source.verified_files()) for source in (shard, Manifest.read(reference)))
     mean = stack_states(Manifest.read(barycentre).verified_files()).network(0) if barycentre else None
-    canonical = apply_methods(architecture.symmetry_spec(), before, target.network(0), settings.methods, mean)
+    canonical = remove_symmetries(
+        architecture.symmetry_spec(), before, target.network(0), settings.methods, mean
+    )
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
     apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)
@@ -89,7 +91,7 @@ def canonicalize(
         }
     )
     logger.info("largest change of a function: %.1e relative", change.max())
-    networks = unstack(names, after, [record.lineage for record in shard.networks])
+    networks = unstack(names, after, [record.inherited for record in shard.networks])
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
     with replacing(table) as unfinished:

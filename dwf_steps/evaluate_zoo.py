@@ -57,8 +57,8 @@ def evaluate_zoo(
     names, n = [row.name for row in matrix.rows], matrix.n_training
     zoo, products = Outputs.load(outputs), read_gram(gram).products
     training = zoo.of(names[:n])
-    lineage = matrix.lineage
-    parts = list(_training_measures(training, products[:n, :n], lineage, settings.evaluation.neighbours))
+    trajectories = matrix.trajectories
+    parts = list(_training_measures(training, products[:n, :n], trajectories, settings.evaluation.neighbours))
     if names[n:]:
         centred = Products(products[:n, :n], products[n:, :n], products[n:, n:])
         held_out = function_measures(zoo.of(names[n:]), training)
@@ -69,23 +69,23 @@ def evaluate_zoo(
     with replacing(output) as partial:
         frame.to_csv(partial)
     with replacing(ensembles) as partial:
-        ensemble_measures(training, settings.evaluation, lineage).to_csv(partial, index=False)
+        ensemble_measures(training, settings.evaluation, trajectories).to_csv(partial, index=False)
 
 
 def _training_measures(
-    training: Outputs, gram: np.ndarray, lineage: np.ndarray, neighbours: int
+    training: Outputs, gram: np.ndarray, trajectories: np.ndarray, neighbours: int
 ) -> Iterator[pd.DataFrame]:
     """Yield what is known of n training networks, some at a time, so that (n, n) values are held once, the
     Gram matrix."""
-    n, shares = len(training), share_in_span(gram, lineage)
-    together = max(1, BLOCK_BYTES // (8 * n))
-    for start in progress(range(0, n, together), "group of training networks"):
-        rows = slice(start, min(start + together, n))
+    n, shares = len(training), share_in_span(gram, trajectories)
+    chunk_size = max(1, BLOCK_BYTES // (8 * n))
+    for start in progress(range(0, n, chunk_size), "group of training networks"):
+        rows = slice(start, min(start + chunk_size, n))
         some = training.of(training.names[rows].tolist())
-        frame = function_measures(some, training, lineage, rows)
-        weights = training_weight_measures(gram, shares, training.names, lineage, rows, neighbours)
+        frame = function_measures(some, training, trajectories, rows)
+        weights = training_weight_measures(gram, shares, training.names, trajectories, rows, neighbours)
         apart = task_of(some.task, some.tolerance).distances(some.predictions, training.predictions)
-        apart = without_relatives(apart, lineage, rows=rows)
+        apart = without_relatives(apart, trajectories, rows=rows)
         frame["outputs_radius"] = neighbourhood_radii(apart, neighbours)
         yield _joined(frame, weights)
 
@@ -105,7 +105,7 @@ def _realigned_distances(settings: EvaluateZooSettings, matrix: WeightMatrix, th
         architecture, networks = build(settings.architecture), matrix.networks(chosen)
         distances = realigned_to_training(architecture, networks, matrix, threads)
         own = slice(len(some))
-        distances[own] = without_relatives(distances[own], matrix.lineage, rows=some)
+        distances[own] = without_relatives(distances[own], matrix.trajectories, rows=some)
         nearest[chosen] = distances.min(axis=1)
     return nearest
 

@@ -14,7 +14,7 @@ from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, write_shard
 from dwf_steps.storage.networks import load_state, network_groups, stack_states
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.symmetry.barycentre import find_barycentre as find
+from dwf_steps.symmetry.barycentre import barycentre_of
 
 
 class FindBarycentreSettings(Section):
@@ -49,7 +49,7 @@ def find_barycentre(
         return map(stack_states, progress(parts, "group of networks"))
 
     spec = architecture.symmetry_spec()
-    barycentre = find(spec, groups, load_state(reference_file), settings.before, settings.matching)
+    barycentre = barycentre_of(spec, groups, load_state(reference_file), settings.before, settings.matching)
     write_shard(
         output,
         manifest,

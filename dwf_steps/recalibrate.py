@@ -1,4 +1,4 @@
-"""Repair generated networks on training examples."""
+"""Recalibrate generated networks on training examples."""
 
 import logging
 from collections.abc import Iterator
@@ -9,8 +9,7 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.recalibration import Recalibration
 from dwf_steps.config.section import Section
 from dwf_steps.datasets.splits import Split
-from dwf_steps.recalibration.methods import recalibrate as apply_methods
-from dwf_steps.recalibration.methods import references_of
+from dwf_steps.recalibration.methods import apply_recalibration, references_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
@@ -52,14 +51,14 @@ def recalibrate(
     zoo = WeightMatrix.open(weights)
     references = [networks.tensors(device) for networks in references_of(settings.methods, zoo)]
 
-    def repaired() -> Iterator[Network]:
+    def recalibrated() -> Iterator[Network]:
         for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
             states = stack_states(group).tensors(device)
-            after = apply_methods(architecture, states, settings.methods, train, references)
+            after = apply_recalibration(architecture, states, settings.methods, train, references)
             yield from unstack([path.stem for path in group], after.numpy())
 
     failed = list(shard.failed)
-    networks_left = finite(repaired(), failed)
+    networks_left = finite(recalibrated(), failed)
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks_left, description, failed, shard.facts, architecture.buffers)
 

@@ -1,4 +1,4 @@
-"""Repair the zoo's networks as generated ones are repaired, and say what they then say about the test set."""
+"""Recalibrate the zoo's networks as generated ones are, and predict the test set with them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from dwf_steps.config.dataset import Shift
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.recalibrate import RecalibrateSettings
-from dwf_steps.recalibration.methods import recalibrate, references_of
+from dwf_steps.recalibration.methods import apply_recalibration, references_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
@@ -37,8 +37,10 @@ def recalibrate_zoo(
     rows = range(len(matrix.rows))
     for group in progress(network_groups(rows, architecture.layout.size), "group of networks"):
         networks = matrix.networks(group).tensors(device)
-        repaired = recalibrate(architecture, networks, settings.methods, dataset.train, references)
-        scorer.add([matrix.rows[i].name for i in group], repaired)
+        recalibrated = apply_recalibration(
+            architecture, networks, settings.methods, dataset.train, references
+        )
+        scorer.add([matrix.rows[i].name for i in group], recalibrated)
     scorer.outputs().save(output)
 
 

@@ -50,25 +50,27 @@ def score(settings: ScoreSettings, data: Path, other_data: Path | None, networks
 
 
 class Scorer:
-    """Collects what networks say about a data set's test inputs and about ``shifted`` ones (m', features)."""
+    """Collects networks' predictions for a data set's test inputs and for ``shifted`` ones (m', features)."""
 
     def __init__(self, architecture: Architecture, dataset: Dataset, shifted: np.ndarray) -> None:
         self._architecture, self._dataset = architecture, dataset
         self._task = task_of(dataset.test.task, dataset.test.tolerance)
         self._inputs = (dataset.test.inputs, shifted)
         outputs = architecture.config.classes
-        self._said = [[np.empty((0, len(inputs), outputs), self._task.dtype)] for inputs in self._inputs]
+        self._predictions = [
+            [np.empty((0, len(inputs), outputs), self._task.dtype)] for inputs in self._inputs
+        ]
         self._names: list[str] = []
 
     def add(self, names: list[str], networks: StackedNetworks[torch.Tensor]) -> None:
         """Add the predictions of n networks."""
         self._names += names
-        for said, inputs in zip(self._said, self._inputs, strict=True):
-            said.append(predictions_of(self._architecture, networks, inputs, self._task))
+        for predictions, inputs in zip(self._predictions, self._inputs, strict=True):
+            predictions.append(predictions_of(self._architecture, networks, inputs, self._task))
 
     def outputs(self) -> Outputs:
-        """Return what all networks said."""
-        test, shifted = map(np.concatenate, self._said)
+        """Return the predictions of all networks."""
+        test, shifted = map(np.concatenate, self._predictions)
         names, split = np.array(self._names, dtype=str), self._dataset.test
         return Outputs(names, test, split.targets, shifted, split.task, split.tolerance)
 

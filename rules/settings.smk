@@ -48,7 +48,9 @@ def architecture_parts(zoo):
     """The architecture, with what its code is where that is the user's own."""
     architecture = zoo.architecture
     if architecture.kind == "module":
-        return architecture.model_copy(update={"code": file_fingerprint(network_facts(architecture).source_file)})
+        return architecture.model_copy(
+            update={"code": file_fingerprint(network_facts(architecture).source_file)}
+        )
     return architecture
 
 

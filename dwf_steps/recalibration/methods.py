@@ -13,9 +13,9 @@ from dwf_steps.config.recalibration import (
     BatchNorm,
     FineTune,
     LastLayer,
+    RecalibrationMethod,
     ReferenceStatistics,
     Repair,
-    RepairMethod,
 )
 from dwf_steps.datasets.splits import Split
 from dwf_steps.recalibration.fine_tune import fine_tune
@@ -30,10 +30,10 @@ from dwf_steps.tasks import task_of
 REFERENCES = 100  # training networks, at most, whose activations are restored
 
 
-def recalibrate(
+def apply_recalibration(
     architecture: Architecture,
     networks: StackedNetworks[Tensor],
-    methods: Sequence[RepairMethod],
+    methods: Sequence[RecalibrationMethod],
     train: Split,
     references: Sequence[StackedNetworks[Tensor]],
 ) -> StackedNetworks[Tensor]:
@@ -69,7 +69,9 @@ def recalibrate(
     return result
 
 
-def references_of(methods: Sequence[RepairMethod], zoo: WeightMatrix) -> list[StackedNetworks[np.ndarray]]:
+def references_of(
+    methods: Sequence[RecalibrationMethod], zoo: WeightMatrix
+) -> list[StackedNetworks[np.ndarray]]:
     """Return for each method the arrays of training networks that it needs: of some spread evenly over the
     zoo, whose activations `Repair` restores; of the one whose running statistics are copied."""
     references = []

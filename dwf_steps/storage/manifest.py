@@ -31,7 +31,7 @@ class Record:
         return str(self.facts.get(TRAJECTORY, self.name))
 
     @property
-    def lineage(self) -> dict[str, Any]:
+    def inherited(self) -> dict[str, Any]:
         """The facts that whatever becomes of the network inherits."""
         return {TRAJECTORY: self.facts[TRAJECTORY]} if TRAJECTORY in self.facts else {}
 

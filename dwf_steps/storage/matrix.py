@@ -125,11 +125,11 @@ class WeightMatrix:
         return sum(not row.held_out for row in self.rows)
 
     @property
-    def lineage(self) -> np.ndarray:
+    def trajectories(self) -> np.ndarray:
         """Return which trajectory each training row lies on, numbered, (n_training,)."""
         names = [row.trajectory or row.name for row in self.rows[: self.n_training]]
-        lineage: np.ndarray = np.unique(names, return_inverse=True)[1]
-        return lineage
+        trajectories: np.ndarray = np.unique(names, return_inverse=True)[1]
+        return trajectories
 
     def column_blocks(self, part: int = 0, parts: int = 1) -> Iterator[slice]:
         """Yield the column range of each chunk, in order; of one part where they are divided over jobs."""
@@ -143,8 +143,8 @@ class WeightMatrix:
         """Return the chunks' column ranges in groups over which ``rows`` float32 rows take at most ``memory``
         bytes; a group is at least one chunk."""
         chunks = list(self.column_blocks())
-        together = max(1, memory // (4 * rows * self.array.chunks[1]))
-        return [chunks[start : start + together] for start in range(0, len(chunks), together)]
+        chunk_size = max(1, memory // (4 * rows * self.array.chunks[1]))
+        return [chunks[start : start + chunk_size] for start in range(0, len(chunks), chunk_size)]
 
     def write_blocks(self) -> Iterator[slice]:
         """Yield the column range of each shard, in order: what to write at a time."""

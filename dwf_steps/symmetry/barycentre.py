@@ -8,7 +8,7 @@ import numpy as np
 
 from dwf_steps.config.canonicalization import Matching, Method
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.git_rebasin import squared_norms
 from dwf_steps.symmetry.spec import SymmetrySpec
 
@@ -25,7 +25,7 @@ class Barycentre:
     spreads: np.ndarray
 
 
-def find_barycentre(
+def barycentre_of(
     spec: SymmetrySpec,
     groups: Callable[[], Iterable[StackedNetworks[np.ndarray]]],
     reference: NetworkState[np.ndarray],
@@ -47,14 +47,14 @@ def find_barycentre(
     groups
         Yields the networks, arrays (n, *shape) of some at a time; called once for each target.
     before
-        Methods applied before the ``matching``, as `canonicalize` does.
+        Methods applied before the ``matching``, as `remove_symmetries` does.
     """
     methods = [*before, matching]
     one = StackedNetworks.of_one(reference)
-    found = goal = _stored_as(reference, canonicalize(spec, one, reference, before).reference)
+    found = goal = _stored_as(reference, remove_symmetries(spec, one, reference, before).reference)
     spreads: list[float] = []
     for _ in range(matching.rounds + 1):
-        aligned = (canonicalize(spec, some, reference, methods, goal).networks for some in groups())
+        aligned = (remove_symmetries(spec, some, reference, methods, goal).networks for some in groups())
         mean, spread = _mean(spec.parameters, aligned)
         logger.info("aligned to mean %d: %.6g from their mean, root mean square", len(spreads), spread)
         if spreads and spread > spreads[-1]:

@@ -25,7 +25,7 @@ class Canonical:
     sweeps: np.ndarray
 
 
-def canonicalize(
+def remove_symmetries(
     spec: SymmetrySpec,
     networks: StackedNetworks[np.ndarray],
     reference: NetworkState[np.ndarray],

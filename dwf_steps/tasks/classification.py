@@ -92,9 +92,9 @@ def entropy(log_probabilities: np.ndarray) -> np.ndarray:
 def _blocks(log_probabilities: np.ndarray) -> Iterator[np.ndarray]:
     """Yield float32 copies (some, m, c) of as many networks as fit into a block, at least one."""
     n, m, c = log_probabilities.shape
-    together = max(1, BLOCK_BYTES // (4 * m * c))
-    for start in range(0, n, together):
-        block = log_probabilities[start : start + together]
+    chunk_size = max(1, BLOCK_BYTES // (4 * m * c))
+    for start in range(0, n, chunk_size):
+        block = log_probabilities[start : start + chunk_size]
         yield convert(block, np.empty(block.shape, np.float32))
 
 

@@ -12,7 +12,7 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.recalibration import BatchNorm, ReferenceStatistics
 from dwf_steps.datasets.splits import Split
-from dwf_steps.recalibration.methods import recalibrate, references_of
+from dwf_steps.recalibration.methods import apply_recalibration, references_of
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
@@ -117,7 +117,7 @@ def test_the_methods_use_training_examples_and_a_training_network(tmp_path) -> N
     methods = [ReferenceStatistics(network=2), BatchNorm(examples=100, batch_size=50)]
     for chosen in ([methods[0]], methods):
         references = [found.tensors() for found in references_of(chosen, matrix)]
-        after = recalibrate(ARCHITECTURE, stacked, chosen, train, references)
+        after = apply_recalibration(ARCHITECTURE, stacked, chosen, train, references)
         if len(chosen) == 1:
             expected = torch.full((N, 5), 2.0)
             torch.testing.assert_close(after["1.running_mean"], expected)

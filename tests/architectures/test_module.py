@@ -20,7 +20,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.networks import save_network
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.zoo.importing import import_networks
 
@@ -103,7 +103,7 @@ def test_a_permuted_copy_is_aligned_to_the_original() -> None:
     probe = np.random.default_rng(1).normal(size=(20, 48)).astype(np.float32)
     assert function_change(architecture, original, copy, probe).max() < 1e-6
     reference = original.network(0)
-    found = canonicalize(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
+    found = remove_symmetries(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
     for name, value in original.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
 

@@ -13,7 +13,7 @@ from dwf_steps.metrics.function_change import function_change
 from dwf_steps.runtime.libraries import torchvision
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.spec import unit_counts
 
@@ -106,7 +106,7 @@ def test_a_permuted_copy_computes_the_same_and_is_aligned_to_distance_zero(kind:
     probe = np.random.default_rng(1).normal(size=(20, 3 * SIZE * SIZE)).astype(np.float32)
     assert function_change(architecture, original, copy, probe).max() < 1e-6
     reference = original.network(0)
-    found = canonicalize(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
+    found = remove_symmetries(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
     for name, value in original.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
 
@@ -119,7 +119,8 @@ def test_statistics_play_no_part_in_matching() -> None:
         {name: value + 100 if name in architecture.buffers else value for name, value in reference.items()}
     )
     first, second = (
-        canonicalize(architecture.symmetry_spec(), arrays, one, [GitRebasin()]) for one in (reference, other)
+        remove_symmetries(architecture.symmetry_spec(), arrays, one, [GitRebasin()])
+        for one in (reference, other)
     )
     for name in arrays:
         np.testing.assert_array_equal(first.networks[name], second.networks[name])

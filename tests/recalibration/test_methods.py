@@ -12,7 +12,7 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.recalibration import FineTune, LastLayer, Repair
 from dwf_steps.datasets.splits import Split
 from dwf_steps.recalibration.last_layer import refit_last_layer
-from dwf_steps.recalibration.methods import recalibrate
+from dwf_steps.recalibration.methods import apply_recalibration
 from dwf_steps.recalibration.repair import repair
 from dwf_steps.storage.stacked import StackedNetworks
 
@@ -79,13 +79,13 @@ def test_the_factor_of_the_refitted_outputs_is_the_best_there_is(train: Split) -
 
 
 def test_a_refitted_last_layer_helps_random_networks(train: Split) -> None:
-    after = recalibrate(ARCHITECTURE, networks(), [LastLayer()], train, [{}])
+    after = apply_recalibration(ARCHITECTURE, networks(), [LastLayer()], train, [{}])
     assert (accuracy(after, train) > accuracy(networks(), train) + 0.1).all()
 
 
 def test_a_network_whose_units_are_dead_learns_the_classes_shares(train: Split) -> None:
     dead = networks().replaced({"layers.1.bias": torch.full((N, 20), -1e3)})
-    after = recalibrate(ARCHITECTURE, dead, [LastLayer()], train, [{}])
+    after = apply_recalibration(ARCHITECTURE, dead, [LastLayer()], train, [{}])
     assert all(value.isfinite().all() for value in after.values())
 
 
@@ -110,7 +110,7 @@ def test_repairing_a_network_with_its_own_statistics_changes_nothing(train: Spli
 
 def test_fine_tuning_is_adam_on_each_network_alone(train: Split) -> None:
     method = FineTune(steps=5, examples=None, batch_size=len(train), lr=0.01)
-    after = recalibrate(ARCHITECTURE, networks(), [method], train, [{}])
+    after = apply_recalibration(ARCHITECTURE, networks(), [method], train, [{}])
     for i in range(N):
         module = ARCHITECTURE.module()
         module.load_state_dict(networks().network(i))
@@ -130,8 +130,8 @@ METHODS = [LastLayer(), Repair(), FineTune()]
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.method)
 def test_a_network_is_recalibrated_whatever_others_are_with_it(train: Split, method: LastLayer) -> None:
-    together = recalibrate(ARCHITECTURE, networks(), [method], train, [networks(1)])
-    alone = recalibrate(ARCHITECTURE, networks().select(slice(2, 3)), [method], train, [networks(1)])
+    together = apply_recalibration(ARCHITECTURE, networks(), [method], train, [networks(1)])
+    alone = apply_recalibration(ARCHITECTURE, networks().select(slice(2, 3)), [method], train, [networks(1)])
     for name, value in alone.items():
         torch.testing.assert_close(together[name][2:3], value, rtol=1e-4, atol=1e-5)
 
@@ -145,6 +145,9 @@ def test_only_the_examples_drawn_by_seed_play_a_part(train: Split, method: LastL
     drawn = torch.randperm(len(train), generator=torch_generator("recalibration", 3))[:50].numpy()
     other = Split(train.inputs[order.numpy()] + 5, train.targets[order.numpy()])
     other.inputs[drawn], other.targets[drawn] = train.inputs[drawn], train.targets[drawn]
-    found = [recalibrate(ARCHITECTURE, networks(), [first], split, [networks(1)]) for split in (train, other)]
+    found = [
+        apply_recalibration(ARCHITECTURE, networks(), [first], split, [networks(1)])
+        for split in (train, other)
+    ]
     for name in found[0]:
         assert torch.equal(found[0][name], found[1][name])

@@ -11,8 +11,8 @@ from dwf_steps.config.architecture import MLPConfig, ResNetConfig, ViTConfig
 from dwf_steps.config.canonicalization import GitRebasin, Matching, Method, Normalized, Pairing, Transfusion
 from dwf_steps.metrics.function_change import function_change
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.barycentre import Barycentre, find_barycentre
-from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.barycentre import Barycentre, barycentre_of
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.spec import unit_counts
 from dwf_steps.symmetry.transfusion import HeadOrders, permute_attention
@@ -50,13 +50,15 @@ def found(
     size: int = N,
 ) -> Barycentre:
     groups = in_groups(networks, size)
-    return find_barycentre(architecture.symmetry_spec(), groups, network(networks, 0), list(before), matching)
+    return barycentre_of(architecture.symmetry_spec(), groups, network(networks, 0), list(before), matching)
 
 
 def aligned(
     architecture: Architecture, networks: Networks, methods: list[Method], mean: Networks | None = None
 ) -> Networks:
-    return canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods, mean).networks
+    return remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), methods, mean
+    ).networks
 
 
 def rows(architecture: Architecture, networks: Networks) -> np.ndarray:
@@ -139,7 +141,7 @@ def test_it_has_the_networks_dtype_and_they_are_aligned_to_it_as_stored() -> Non
 
 def test_the_reference_is_aligned_like_every_network() -> None:
     networks = random_networks(DEEP)
-    canonical = canonicalize(
+    canonical = remove_symmetries(
         DEEP.symmetry_spec(),
         networks,
         network(networks, 3),

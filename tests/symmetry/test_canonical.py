@@ -10,7 +10,7 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.canonicalization import GitRebasin, Method, Normalized
 from dwf_steps.metrics.function_change import function_change, require_same_function
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.canonical import Canonical, canonicalize
+from dwf_steps.symmetry.canonical import Canonical, remove_symmetries
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.spec import PermutationSpec
 
@@ -52,7 +52,7 @@ def shuffled_copies(architecture: MLPArchitecture, reference: Networks) -> Netwo
 def test_canonical_networks_compute_the_same_functions(methods: list[Method]) -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    canonical = canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods)
+    canonical = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
     change = function_change(architecture, networks, canonical.networks, probe())
     assert change.shape == (N,)
     assert change.max() < 1e-12
@@ -69,7 +69,7 @@ def test_shuffled_and_rescaled_copies_become_the_reference(methods: list[Method]
     copies["layers.0.weight"] *= 2
     copies["layers.0.bias"] *= 2
     copies["layers.1.weight"] /= 2
-    canonical = canonicalize(architecture.symmetry_spec(), copies, reference, methods)
+    canonical = remove_symmetries(architecture.symmetry_spec(), copies, reference, methods)
     for name, array in canonical.reference.items():
         np.testing.assert_allclose(canonical.networks[name], np.stack([array] * N), rtol=1e-12)
 
@@ -77,7 +77,9 @@ def test_shuffled_and_rescaled_copies_become_the_reference(methods: list[Method]
 def test_after_normalising_the_reference_is_normalised_too() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    canonical = canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()])
+    canonical = remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()]
+    )
     norms = np.linalg.norm(canonical.reference["layers.1.weight"], axis=1)
     np.testing.assert_allclose(norms, 1.0, rtol=1e-12)
     for name, array in canonical.reference.items():
@@ -88,9 +90,9 @@ def test_after_normalising_the_reference_is_normalised_too() -> None:
 def test_methods_are_applied_one_after_the_other(methods: list[Method]) -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    both = canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods)
-    first = canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods[:1])
-    second = canonicalize(architecture.symmetry_spec(), first.networks, first.reference, methods[1:])
+    both = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
+    first = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods[:1])
+    second = remove_symmetries(architecture.symmetry_spec(), first.networks, first.reference, methods[1:])
     for name in networks:
         np.testing.assert_array_equal(both.networks[name], second.networks[name])
         np.testing.assert_array_equal(both.reference[name], second.reference[name])
@@ -102,11 +104,11 @@ def test_sweeps_are_counted_for_each_network() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
     reference = network(networks, 0)
-    sweeps = canonicalize(architecture.symmetry_spec(), networks, reference, [GitRebasin(seed=2)]).sweeps
+    sweeps = remove_symmetries(architecture.symmetry_spec(), networks, reference, [GitRebasin(seed=2)]).sweeps
     # The reference itself needs one sweep to see that nothing changes; the others at least one more.
     assert sweeps[0] == 1
     assert (sweeps[1:] >= 2).all()
-    limited = canonicalize(
+    limited = remove_symmetries(
         architecture.symmetry_spec(), networks, reference, [GitRebasin(seed=2, iterations=1)]
     ).sweeps
     assert limited.tolist() == [1] * N
@@ -116,7 +118,7 @@ def test_the_order_of_the_methods_matters() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
     first, second = (
-        canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods)
+        remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
         for methods in COMPOSITIONS
     )
     assert not np.allclose(first.networks["layers.0.weight"], second.networks["layers.0.weight"])
@@ -125,8 +127,10 @@ def test_the_order_of_the_methods_matters() -> None:
 def test_matching_normalised_networks_brings_them_closer() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    normalised = canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()])
-    matched = canonicalize(
+    normalised = remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()]
+    )
+    matched = remove_symmetries(
         architecture.symmetry_spec(), networks, network(networks, 0), [Normalized(), GitRebasin()]
     )
     assert all(distance(matched, i) < distance(normalised, i) for i in range(1, N))
@@ -140,7 +144,7 @@ def distance(canonical: Canonical, i: int) -> float:
 def test_no_methods_leave_networks_and_reference_as_they_are() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    canonical = canonicalize(architecture.symmetry_spec(), networks, network(networks, 2), [])
+    canonical = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 2), [])
     assert not canonical.sweeps.any()
     for name, array in networks.items():
         np.testing.assert_array_equal(canonical.networks[name], array)
@@ -151,10 +155,10 @@ def test_a_networks_canonical_form_does_not_depend_on_its_shard() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
     methods: list[Method] = [Normalized(), GitRebasin(seed=3)]
-    together = canonicalize(architecture.symmetry_spec(), networks, network(networks, 0), methods)
+    together = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
     for i in range(N):
         shard = networks.select(slice(i, i + 1))
-        alone = canonicalize(architecture.symmetry_spec(), shard, network(networks, 0), methods)
+        alone = remove_symmetries(architecture.symmetry_spec(), shard, network(networks, 0), methods)
         for name, array in alone.networks.items():
             np.testing.assert_allclose(array[0], together.networks[name][i], rtol=1e-12)
 

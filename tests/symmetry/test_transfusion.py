@@ -11,7 +11,7 @@ from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.canonicalization import Pairing, Transfusion
 from dwf_steps.metrics.function_change import function_change
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.spec import Attention, Projection, unit_counts
 from dwf_steps.symmetry.transfusion import HeadOrders, match_attention, permute_attention
@@ -89,7 +89,7 @@ def test_shuffled_copies_are_aligned_to_distance_zero(family: str, pairing: Pair
     copies = shuffled(
         family, StackedNetworks({name: np.stack([array] * N) for name, array in reference.items()})
     )
-    found = canonicalize(
+    found = remove_symmetries(
         build(FAMILIES[family]).symmetry_spec(), copies, reference, [Transfusion(heads=pairing)]
     ).networks
     for name, array in reference.items():
@@ -99,7 +99,7 @@ def test_shuffled_copies_are_aligned_to_distance_zero(family: str, pairing: Pair
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_other_networks_keep_their_functions(family: str, pairing: Pairing) -> None:
     architecture, networks = build(FAMILIES[family]), random_networks(family)
-    found = canonicalize(
+    found = remove_symmetries(
         architecture.symmetry_spec(), networks, network(networks, 0), [Transfusion(heads=pairing)]
     )
     assert function_change(architecture, networks, found.networks, probe(family)).max() < 1e-9
