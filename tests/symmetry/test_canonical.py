@@ -225,3 +225,13 @@ def test_zero_outputs_may_stay_zero_but_nothing_else() -> None:
     after["layers.2.bias"][1] = 1e-9
     change = function_change(architecture, before, after, probe())
     assert change.tolist() == [0, np.inf, 0, 0, 0]
+
+
+def test_networks_without_a_scaling_symmetry_are_not_scaled() -> None:
+    architecture = build(MLPConfig(widths=[5, 8, 3], activation="tanh"))
+    networks = random_networks(architecture)
+    assert architecture.symmetry_spec().rescalings is None
+    with pytest.raises(
+        ValueError, match="normalized scales units, but the networks state no scaling symmetry"
+    ):
+        remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()])
