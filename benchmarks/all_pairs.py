@@ -99,7 +99,7 @@ def main() -> None:
                 products.distances_to_training,
             )
             _prdc(*distances)
-            _ = products.share_in_span, products.explained_by_one
+            _ = products.share_in_span, products.max_squared_cosine
         with timed("Wasserstein distance and its baseline, 10 draws", seconds):
             wasserstein_to_zoo(distances[2], products.training, np.arange(n), draws, 10)
         with timed(f"realigning {REALIGNED} networks to all {n}", seconds):

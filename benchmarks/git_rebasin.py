@@ -15,10 +15,11 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.spec import PermutationSpec
 
-State = dict[str, np.ndarray]
+State = NetworkState[np.ndarray]
 
 
 def permuted(state: State, spec: PermutationSpec, perms: State, name: str, skip: int) -> np.ndarray:
@@ -67,10 +68,10 @@ def main() -> None:
         {k: v.numpy() for k, v in architecture.initial_state("default", torch_generator("b", i)).items()}
         for i in range(args.networks + 1)
     ]
-    states = [architecture.parameters_of(state) for state in states]
-    spec = {name: axes for name, axes in architecture.permutation_spec().items() if name in states[0]}
-    target, others = states[0], states[1:]
-    stacked = {name: np.stack([state[name] for state in others]) for name in target}
+    parameters = architecture.parameters_of(StackedNetworks.stack(states, np.stack))
+    spec = {name: axes for name, axes in architecture.permutation_spec().items() if name in parameters}
+    target, *others = (parameters.network(i) for i in range(len(states)))
+    stacked = parameters.select(slice(1, None))
     ours, theirs = [], []
     for _ in range(args.repeats):
         started = time.perf_counter()

@@ -19,7 +19,8 @@ from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.tasks.base import Classification
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.tasks.classification import Classification
 from dwf_steps.zoo.optimization import make_optimizer, take_step
 
 BATCH, REPEATS = 128, 5
@@ -67,12 +68,12 @@ def main() -> None:
 
         user = seconds(plain, n)
         print(f"width {width}: plain loop {1000 * user:7.1f} ms", flush=True)
-        for name, (together, settings) in ways.items():
-            module.TOGETHER[device.type] = together
+        for name, (at_once, settings) in ways.items():
+            module.GROUP_MULTIPLICATIONS[device.type] = at_once
             training = TrainingConfig.model_validate(
                 {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, **settings}
             )
-            networks = {k: torch.stack([state[k] for state in drawn]).to(device) for k in drawn[0]}
+            networks = StackedNetworks.stack(drawn, torch.stack).map(lambda value: value.to(device))
             trained = [v.requires_grad_() for v in architecture.parameters_of(networks).values()]
             optimizer = make_optimizer(trained, training)
             ours = seconds(

@@ -1,7 +1,7 @@
 """Remove the symmetries of a shard's networks, and prove that their functions stayed."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,18 +12,17 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
+from dwf_steps.metrics.function_change import function_change, require_same_function
 from dwf_steps.pipeline.settings.canonicalize import Canonicalize
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
-from dwf_steps.storage.networks import load_state, stack_states
-from dwf_steps.symmetry.canonical import canonicalize as apply_methods
-from dwf_steps.symmetry.canonical import function_change, require_moderate_weights, require_same_function
+from dwf_steps.storage.networks import stack_states
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.canonical import remove_symmetries, require_moderate_weights
 from dwf_steps.symmetry.git_rebasin import squared_norms
 
 PROBE_EXAMPLES = 256
-
-Networks = Mapping[str, np.ndarray]
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +49,22 @@ def canonicalize(
     architecture = build(settings.architecture)
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]
-    before, target = stack_states(shard.verified_files()), _only_network(reference)
-    require_moderate_weights(architecture, names, before)
-    mean = _only_network(barycentre) if barycentre else None
-    canonical = apply_methods(architecture, before, target, settings.methods, mean)
+    before, target = (stack_states(source.verified_files()) for source in (shard, Manifest.read(reference)))
+    require_moderate_weights(architecture.layout, names, before)
+    mean = stack_states(Manifest.read(barycentre).verified_files()).network(0) if barycentre else None
+    canonical = remove_symmetries(
+        architecture.symmetry_spec(), before, target.network(0), settings.methods, mean
+    )
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
     apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)
-    after = {name: array.astype(before[name].dtype) for name, array in canonical.networks.items()}
-    target_after = {name: array.astype(target[name].dtype) for name, array in canonical.reference.items()}
+    after, target_after = (
+        _stored_as(now, then)
+        for now, then in (
+            (canonical.networks, before),
+            (StackedNetworks.of_one(canonical.reference), target),
+        )
+    )
     distances = partial(_distances, architecture)
     barrier = partial(midpoint_barrier, architecture, split=some)
     frame = pd.DataFrame(
@@ -77,30 +83,36 @@ def canonicalize(
         }
     )
     logger.info("largest change of a function: %.1e relative", change.max())
-    networks = unstack(names, after, [record.lineage for record in shard.networks])
+    networks = unstack(names, after, [record.inherited for record in shard.networks])
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
     write_csv(table, frame)
 
 
-def _only_network(manifest: Path) -> dict[str, np.ndarray]:
-    (path,) = Manifest.read(manifest).verified_files()
-    return load_state(path)
+def _stored_as(
+    networks: StackedNetworks[np.ndarray], stored: StackedNetworks[np.ndarray]
+) -> StackedNetworks[np.ndarray]:
+    """Return networks in the types in which they are stored."""
+    return StackedNetworks({name: array.astype(stored[name].dtype) for name, array in networks.items()})
 
 
 def _to_next(
-    networks: Networks, apart: int, measure: Callable[[Networks, Networks], np.ndarray]
+    networks: StackedNetworks[np.ndarray],
+    apart: int,
+    measure: Callable[[StackedNetworks[np.ndarray], StackedNetworks[np.ndarray]], np.ndarray],
 ) -> np.ndarray:
     """Return what is measured between each network and the one so far ``apart``, (n,), NaN for the last."""
     parts = slice(-apart), slice(apart, None)
-    first, second = ({name: array[rows] for name, array in networks.items()} for rows in parts)
-    n = len(next(iter(networks.values())))
-    return np.append(measure(first, second) if n > apart else [], np.full(apart, np.nan))
+    first, second = (networks.select(rows) for rows in parts)
+    return np.append(measure(first, second) if networks.count > apart else [], np.full(apart, np.nan))
 
 
-def _distances(architecture: Architecture, networks: Networks, reference: Networks) -> np.ndarray:
+def _distances(
+    architecture: Architecture, networks: StackedNetworks[np.ndarray], reference: StackedNetworks[np.ndarray]
+) -> np.ndarray:
     parameters = architecture.parameters_of(networks)
-    return np.sqrt(squared_norms({name: array - reference[name] for name, array in parameters.items()}))
+    apart = {name: array - reference[name] for name, array in parameters.items()}
+    return np.sqrt(squared_norms(StackedNetworks(apart)))
 
 
 def main() -> None:

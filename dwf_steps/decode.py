@@ -45,7 +45,7 @@ def decode(
                 folder / f"{name}.safetensors",
                 matrix.layout,
                 matrix.architecture,
-                {key: array[i] for key, array in buffers.items()},
+                buffers.network(i),
             )
             for i, name in enumerate(drawn.names)
         ]

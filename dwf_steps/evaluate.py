@@ -37,7 +37,7 @@ from dwf_steps.storage.networks import read_columns, stack_states
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.basis import Basis
 from dwf_steps.subspace.gram import read_gram
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 logger = logging.getLogger(__name__)
 
@@ -100,18 +100,18 @@ def evaluate(
     zoo_outputs, zoo_metrics
         What the zoo's networks say, recalibrated alike, and what is known of them.
     """
-    matrix, said = WeightMatrix.open(weights), Outputs.load(outputs)
+    matrix, predicted = WeightMatrix.open(weights), Outputs.load(outputs)
     manifests = [Manifest.read(path) for path in networks]
-    works = set(said.names[np.isfinite(said.predictions).all(axis=(1, 2))].tolist())
+    works = set(predicted.names[np.isfinite(predicted.predictions).all(axis=(1, 2))].tolist())
     files = [path for manifest in manifests for path in manifest.verified_files()]
     names = sample_names(len(files) + sum(len(manifest.failed) for manifest in manifests))
     files = [file for file in files if file.stem in works]
     frame, ensembles = pd.DataFrame(columns=["loss"]), pd.DataFrame(columns=["size"])
     sets: dict[str, float] = {"neighbours": np.nan}
-    items = Items(np.zeros(len(said.targets)), 0)
+    items = Items(np.zeros(len(predicted.targets)), 0)
     if files:
         group = GeneratedSet(
-            said.of([path.stem for path in files]),
+            predicted.of([path.stem for path in files]),
             files,
             stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram)),
             Outputs.load(zoo_outputs).of([row.name for row in matrix.rows if not row.held_out]),
@@ -121,7 +121,9 @@ def evaluate(
         )
         train = Split.load(data, "train")
         frame = _network_measures(group, settings, train, threads)
-        mistakes = task_of(said.tolerance).wrong(group.outputs.predictions, said.targets)
+        mistakes = task_of(predicted.task, predicted.tolerance, predicted.scale).wrong(
+            group.outputs.predictions, predicted.targets
+        )
         sets = _set_measures(group, mistakes, settings.evaluation) if len(files) > 1 else sets
         ensembles = ensemble_measures(group.outputs, settings.evaluation)
         items = Items(1 - mistakes.mean(axis=0), len(files))
@@ -164,7 +166,7 @@ def _zoo_subspace_distances(group: GeneratedSet) -> tuple[float, float]:
     other training network; NaN where there are none."""
     distances = group.zoo.groupby("held_out").nn_distance.mean()
     return group.basis.nearest_distances(
-        group.matrix.lineage, (distances[False], distances.get(True, np.nan))
+        group.matrix.trajectories, (distances[False], distances.get(True, np.nan))
     )
 
 
@@ -181,8 +183,8 @@ def _set_measures(
     products, draws = group.products, numpy_generator("subsets", evaluation.seed)
     across, among = products.distances_to_training, products.distances_among_generated
     zoo = group.zoo[~group.zoo.held_out]
-    lineage = group.matrix.lineage
-    transport = wasserstein_to_zoo(across, products.training, lineage, draws, evaluation.draws)
+    trajectories = group.matrix.trajectories
+    transport = wasserstein_to_zoo(across, products.training, trajectories, draws, evaluation.draws)
     measures = {
         "within_iou": mean_over_pairs(wrong_set_iou(mistakes, mistakes)),
         "zoo_within_iou": zoo.mean_iou.mean(),
@@ -191,10 +193,13 @@ def _set_measures(
         "wasserstein_zoo_halves": transport.baseline,
         "wasserstein_size": transport.size,
     }
-    said, distances = group.outputs.predictions, task_of(group.outputs.tolerance).distances
+    predictions, distances = (
+        group.outputs.predictions,
+        task_of(group.outputs.task, group.outputs.tolerance, group.outputs.scale).distances,
+    )
     spaces = {
         "weights": (among, across),
-        "outputs": (distances(said, said), distances(said, group.training.predictions)),
+        "outputs": (distances(predictions, predictions), distances(predictions, group.training.predictions)),
     }
     for space, (own, to_training) in spaces.items():
         own_radii = neighbourhood_radii(without_themselves(own), evaluation.neighbours)

@@ -22,7 +22,7 @@ from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import read_gram
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 BLOCK_BYTES = 2**27  # of one kind of values of some training networks with all others
 
@@ -48,8 +48,8 @@ def evaluate_zoo(
     names, n = [row.name for row in matrix.rows], matrix.n_training
     zoo, products = Outputs.load(outputs), read_gram(gram).products
     training = zoo.of(names[:n])
-    lineage = matrix.lineage
-    parts = list(_training_measures(training, products[:n, :n], lineage, settings.evaluation.neighbours))
+    trajectories = matrix.trajectories
+    parts = list(_training_measures(training, products[:n, :n], trajectories, settings.evaluation.neighbours))
     if names[n:]:
         centred = Products(products[:n, :n], products[n:, :n], products[n:, n:])
         held_out = function_measures(zoo.of(names[n:]), training)
@@ -58,23 +58,25 @@ def evaluate_zoo(
     frame["realigned_distance"] = _realigned_distances(settings, matrix, threads)
     frame.insert(0, "held_out", [row.held_out for row in matrix.rows])
     write_csv(output, frame.reset_index())
-    write_csv(ensembles, ensemble_measures(training, settings.evaluation, lineage))
+    write_csv(ensembles, ensemble_measures(training, settings.evaluation, trajectories))
 
 
 def _training_measures(
-    training: Outputs, gram: np.ndarray, lineage: np.ndarray, neighbours: int
+    training: Outputs, gram: np.ndarray, trajectories: np.ndarray, neighbours: int
 ) -> Iterator[pd.DataFrame]:
     """Yield what is known of n training networks, some at a time, so that (n, n) values are held once, the
     Gram matrix."""
-    n, shares = len(training), share_in_span(gram, lineage)
-    together = max(1, BLOCK_BYTES // (8 * n))
-    for start in progress(range(0, n, together), "group of training networks"):
-        rows = slice(start, min(start + together, n))
+    n, shares = len(training), share_in_span(gram, trajectories)
+    chunk_size = max(1, BLOCK_BYTES // (8 * n))
+    for start in progress(range(0, n, chunk_size), "group of training networks"):
+        rows = slice(start, min(start + chunk_size, n))
         some = training.of(training.names[rows].tolist())
-        frame = function_measures(some, training, lineage, rows)
-        weights = training_weight_measures(gram, shares, training.names, lineage, rows, neighbours)
-        apart = task_of(some.tolerance).distances(some.predictions, training.predictions)
-        apart = without_relatives(apart, lineage, rows=rows)
+        frame = function_measures(some, training, trajectories, rows)
+        weights = training_weight_measures(gram, shares, training.names, trajectories, rows, neighbours)
+        apart = task_of(some.task, some.tolerance, some.scale).distances(
+            some.predictions, training.predictions
+        )
+        apart = without_relatives(apart, trajectories, rows=rows)
         frame["outputs_radius"] = neighbourhood_radii(apart, neighbours)
         yield _joined(frame, weights)
 
@@ -94,7 +96,7 @@ def _realigned_distances(settings: EvaluateZoo, matrix: WeightMatrix, threads: i
         architecture, networks = build(settings.architecture), matrix.networks(chosen)
         distances = realigned_to_training(architecture, networks, matrix, threads)
         own = slice(len(some))
-        distances[own] = without_relatives(distances[own], matrix.lineage, rows=some)
+        distances[own] = without_relatives(distances[own], matrix.trajectories, rows=some)
         nearest[chosen] = distances.min(axis=1)
     return nearest
 

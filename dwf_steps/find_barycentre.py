@@ -11,7 +11,8 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, last_trajectories, write_shard
 from dwf_steps.storage.networks import load_state, network_groups, stack_states
-from dwf_steps.symmetry.barycentre import find_barycentre as find
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.barycentre import barycentre_of
 
 
 def find_barycentre(
@@ -33,11 +34,12 @@ def find_barycentre(
     ]
     (reference_file,) = Manifest.read(reference).verified_files()
 
-    def groups() -> Iterator[dict[str, np.ndarray]]:
+    def groups() -> Iterator[StackedNetworks[np.ndarray]]:
         parts = network_groups(files, architecture.layout.size)
         return map(stack_states, progress(parts, "group of networks"))
 
-    barycentre = find(architecture, groups, load_state(reference_file), settings.before, settings.matching)
+    spec = architecture.symmetry_spec()
+    barycentre = barycentre_of(spec, groups, load_state(reference_file), settings.before, settings.matching)
     write_shard(
         output,
         manifest,

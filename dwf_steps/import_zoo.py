@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from dwf_steps.architectures import build
 from dwf_steps.config.zoo import matching_files
 from dwf_steps.datasets.splits import Dataset
@@ -31,7 +29,7 @@ def import_zoo(
     write_scored_shard(
         architecture,
         dataset,
-        {name: torch.from_numpy(array) for name, array in arrays.items()},
+        arrays.tensors(),
         [path.stem for path in files],
         [{"file": str(path)} for path in files],
         output,

@@ -55,11 +55,10 @@ def make_networks(
         made = maker.make(Request(architecture, plans(settings), settings.training, given, cost, epochs))
     checkpoint.discard()
     names = sample_names(settings.count, settings.first)
-    arrays = {name: value.cpu().numpy() for name, value in made.networks.items()}
     write_shard(
         output,
         manifest,
-        unstack(names, arrays),
+        unstack(names, made.networks.numpy()),
         settings.architecture.model_dump(),
         facts={"steps": made.steps},
         buffers=architecture.buffers,

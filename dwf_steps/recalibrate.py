@@ -1,4 +1,4 @@
-"""Repair generated networks on training examples."""
+"""Recalibrate generated networks on training examples."""
 
 import logging
 from collections.abc import Iterator
@@ -7,14 +7,13 @@ from pathlib import Path
 from dwf_steps.architectures import build
 from dwf_steps.datasets.splits import Split
 from dwf_steps.pipeline.settings.recalibrate import Recalibrate
-from dwf_steps.recalibration.methods import recalibrate as apply_methods
-from dwf_steps.recalibration.methods import references_of
+from dwf_steps.recalibration.methods import apply_recalibration, references_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import network_groups, stack_states, tensors
+from dwf_steps.storage.networks import network_groups, stack_states
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +40,16 @@ def recalibrate(
     shard = Manifest.read(networks)
     files = shard.verified_files()
     zoo = WeightMatrix.open(weights)
-    references = [tensors(networks, device) for networks in references_of(settings.methods, zoo)]
+    references = [networks.tensors(device) for networks in references_of(settings.methods, zoo)]
 
-    def repaired() -> Iterator[Network]:
+    def recalibrated() -> Iterator[Network]:
         for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
-            states = tensors(stack_states(group), device)
-            after = apply_methods(architecture, states, settings.methods, train, references)
-            yield from unstack([path.stem for path in group], {k: v.cpu().numpy() for k, v in after.items()})
+            states = stack_states(group).tensors(device)
+            after = apply_recalibration(architecture, states, settings.methods, train, references)
+            yield from unstack([path.stem for path in group], after.numpy())
 
     failed = list(shard.failed)
-    networks_left = finite(repaired(), failed)
+    networks_left = finite(recalibrated(), failed)
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks_left, description, failed, shard.facts, architecture.buffers)
 

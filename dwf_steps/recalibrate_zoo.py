@@ -1,4 +1,4 @@
-"""Repair the zoo's networks as generated ones are repaired, and say what they then say about the test set."""
+"""Recalibrate the zoo's networks as generated ones are, and predict the test set with them."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from dwf_steps.architectures import build
 from dwf_steps.datasets.shifted import shifted_inputs
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.pipeline.settings.recalibrate import RecalibrateZoo
-from dwf_steps.recalibration.methods import recalibrate, references_of
+from dwf_steps.recalibration.methods import apply_recalibration, references_of
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
 from dwf_steps.score import Scorer
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import network_groups, tensors
+from dwf_steps.storage.networks import network_groups
 
 
 def recalibrate_zoo(
@@ -25,13 +25,15 @@ def recalibrate_zoo(
     """Write the outputs of all networks of the weight matrix after recalibration, as many at once as fit."""
     dataset = Dataset.load(data)
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
-    references = [tensors(networks, device) for networks in references_of(settings.methods, matrix)]
+    references = [networks.tensors(device) for networks in references_of(settings.methods, matrix)]
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     rows = range(len(matrix.rows))
     for group in progress(network_groups(rows, architecture.layout.size), "group of networks"):
-        networks = tensors(matrix.networks(group), device)
-        repaired = recalibrate(architecture, networks, settings.methods, dataset.train, references)
-        scorer.add([matrix.rows[i].name for i in group], repaired)
+        networks = matrix.networks(group).tensors(device)
+        recalibrated = apply_recalibration(
+            architecture, networks, settings.methods, dataset.train, references
+        )
+        scorer.add([matrix.rows[i].name for i in group], recalibrated)
     scorer.outputs().save(output)
 
 

@@ -17,7 +17,6 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.manifest import finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import tensors
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def sample_other_widths(
     failed: list[str] = []
     fine = np.isfinite(rows).all(axis=1)
     architecture, networks = flow.network.architecture, flow.network.layout.unflatten(rows)
-    scores = score_split(architecture, tensors(networks, device), dataset.test)
+    scores = score_split(architecture, networks.tensors(device), dataset.test)
     logger.info("%d networks, mean test accuracy %.4f", fine.sum(), scores.accuracy[fine].mean())
     facts = [
         {"accuracy": float(accuracy), "loss": float(loss)}

@@ -15,9 +15,10 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest
-from dwf_steps.storage.networks import network_groups, stack_states, tensors
+from dwf_steps.storage.networks import network_groups, stack_states
 from dwf_steps.storage.outputs import Outputs
-from dwf_steps.tasks.base import task_of
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.tasks import task_of
 
 
 def score(settings: Score, data: Path, other_data: Path | None, networks: Path, output: Path) -> None:
@@ -35,32 +36,34 @@ def score(settings: Score, data: Path, other_data: Path | None, networks: Path, 
     files = Manifest.read(networks).verified_files()
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     for group in progress(network_groups(files, architecture.layout.size), "group of networks"):
-        scorer.add([path.stem for path in group], tensors(stack_states(group), device))
+        scorer.add([path.stem for path in group], stack_states(group).tensors(device))
     scorer.outputs().save(output)
 
 
 class Scorer:
-    """Collects what networks say about a data set's test inputs and about ``shifted`` ones (m', features)."""
+    """Collects networks' predictions for a data set's test inputs and for ``shifted`` ones (m', features)."""
 
     def __init__(self, architecture: Architecture, dataset: Dataset, shifted: np.ndarray) -> None:
         self._architecture, self._dataset = architecture, dataset
-        self._task = task_of(dataset.test.tolerance)
+        self._task = task_of(dataset.test.task, dataset.test.tolerance, dataset.test.scale)
         self._inputs = (dataset.test.inputs, shifted)
         outputs = architecture.config.classes
-        self._said = [[np.empty((0, len(inputs), outputs), self._task.dtype)] for inputs in self._inputs]
+        self._predictions = [
+            [np.empty((0, len(inputs), outputs), self._task.dtype)] for inputs in self._inputs
+        ]
         self._names: list[str] = []
 
-    def add(self, names: list[str], parameters: dict[str, torch.Tensor]) -> None:
-        """Ask n networks, parameters (n, *shape)."""
+    def add(self, names: list[str], networks: StackedNetworks[torch.Tensor]) -> None:
+        """Add the predictions of n networks."""
         self._names += names
-        for said, inputs in zip(self._said, self._inputs, strict=True):
-            said.append(predictions_of(self._architecture, parameters, inputs, self._task))
+        for predictions, inputs in zip(self._predictions, self._inputs, strict=True):
+            predictions.append(predictions_of(self._architecture, networks, inputs, self._task))
 
     def outputs(self) -> Outputs:
-        """Return what all networks said."""
-        test, shifted = map(np.concatenate, self._said)
+        """Return the predictions of all networks."""
+        test, shifted = map(np.concatenate, self._predictions)
         names, split = np.array(self._names, dtype=str), self._dataset.test
-        return Outputs(names, test, split.targets, shifted, split.tolerance, split.scale)
+        return Outputs(names, test, split.targets, shifted, split.task, split.tolerance, split.scale)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.measure import measured
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.manifest import TRAJECTORY
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.zoo.shards import write_scored_shard
 from dwf_steps.zoo.training import TrainedNetworks, batches_per_epoch, train_networks
 
@@ -24,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Shard:
-    """The networks that are kept, arrays (n, *shape), their names, and what is known of each."""
+    """The networks that are kept, their names, and what is known of each."""
 
-    networks: dict[str, torch.Tensor]
+    networks: StackedNetworks[torch.Tensor]
     names: list[str]
     facts: list[dict[str, Any]]
 
@@ -70,7 +71,7 @@ def _checkpoints(
 ) -> _Shard:
     """Return the checkpoints, those of one training after those of another."""
     return _Shard(
-        {name: values.flatten(0, 1) for name, values in trained.checkpoints.items()},
+        trained.checkpoints.map(lambda values: values.flatten(0, 1)),
         [name for plan in plans for name in checkpoint_names(plan.name, len(keep))],
         [
             _origin(plan) | {TRAJECTORY: plan.name, "step": step, "epochs": step / n_batches}

@@ -16,7 +16,8 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.manifest import Manifest
-from dwf_steps.storage.networks import stack_states, tensors
+from dwf_steps.storage.networks import stack_states
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.zoo.heads import with_new_head
 from dwf_steps.zoo.training import batches_per_epoch, train_networks
 
@@ -50,7 +51,7 @@ def transfer(settings: Transfer, data: Path, networks: list[Path], output: Path)
 
 def _scores(settings: Transfer, dataset: Dataset, files: list[Path]) -> pd.DataFrame:
     config = settings.transfer
-    start = tensors(stack_states(files), select_device())
+    start = stack_states(files).tensors(select_device())
     architecture = build(settings.architecture)
     plans = [
         NetworkPlan(name=name, seed=config.seed + int(name.split("-")[1]), initialisation="default")
@@ -64,7 +65,7 @@ def _scores(settings: Transfer, dataset: Dataset, files: list[Path]) -> pd.DataF
     frozen = entries[: round(config.frozen * len(entries))]
     per_epoch, rows = batches_per_epoch(architecture, dataset, config.training), []
 
-    def watch(step: int, now: dict[str, Tensor]) -> None:
+    def watch(step: int, now: StackedNetworks[Tensor]) -> None:
         epoch, rest = divmod(step, per_epoch)
         if rest == 0:
             scores = score_split(architecture, now, dataset.test)

@@ -13,8 +13,9 @@ from checkout import Checkout, one_cell
 from PIL import Image
 from safetensors.torch import load_file
 
+from dwf_steps.architectures.loading import load_network
 from dwf_steps.runtime.libraries import torchvision, transformers
-from dwf_steps.storage.networks import load_network, load_state
+from dwf_steps.storage.networks import load_state
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from dwf_steps.choose_reference import ChooseReference, choose_reference
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import load_state
+from dwf_steps.storage.stacked import StackedNetworks
 
 ROWS = np.random.default_rng(0).standard_normal((7, 12)).astype(np.float32)
 
@@ -18,7 +19,7 @@ ROWS = np.random.default_rng(0).standard_normal((7, 12)).astype(np.float32)
 def manifests(tmp_path: Path) -> list[Path]:
     paths = []
     for k, rows in enumerate((range(4), range(4, 7))):
-        parameters = {"w": ROWS[rows, :8].reshape(-1, 2, 4), "b": ROWS[rows, 8:]}
+        parameters = StackedNetworks(w=ROWS[rows, :8].reshape(-1, 2, 4), b=ROWS[rows, 8:])
         paths.append(tmp_path / f"shard-{k}.json")
         networks = unstack([f"net-{i}" for i in rows], parameters)
         write_shard(tmp_path / f"shard-{k}", paths[-1], networks, {"kind": "any"})

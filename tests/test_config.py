@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from dwf_steps.config.canonicalization import GitRebasin, Normalized
-from dwf_steps.config.load import load_config
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, n_training, plans_of
+from dwf_steps.pipeline.load import load_config
 from dwf_steps.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent

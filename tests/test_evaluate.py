@@ -115,7 +115,7 @@ def test_weight_measures_of_copies_and_mixtures_are_known(
     np.testing.assert_allclose(frame.max_iou[:2], 1)
     np.testing.assert_allclose(frame.jensen_shannon[:2], 0, atol=1e-6)
     np.testing.assert_allclose(frame.barrier[:2], 0, atol=1e-5)
-    np.testing.assert_allclose(frame.explained_by_one[:2], 1, atol=1e-5)
+    np.testing.assert_allclose(frame.max_squared_cosine[:2], 1, atol=1e-5)
     np.testing.assert_allclose(frame.span_share, 1, atol=1e-5)
     assert (frame.realigned_distance <= frame.nn_distance + 1e-5).all()
     mean_distance = np.linalg.norm(rows - rows.mean(axis=0), axis=1).min()

@@ -13,13 +13,15 @@ from pipeline.test_resources import largest
 from test_rerun import ROWS
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.loading import load_network
 from dwf_steps.config.architecture import ResNetConfig
 from dwf_steps.config.canonicalization import GitRebasin
 from dwf_steps.find_barycentre import FindBarycentre, find_barycentre
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage import networks as networks_module
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
-from dwf_steps.storage.networks import load_network, load_state
+from dwf_steps.storage.networks import load_state
+from dwf_steps.storage.stacked import StackedNetworks
 
 CONFIG = ResNetConfig(kind="resnet20", width_multiplier=0.15, image_size=4, classes=3)
 ARCHITECTURE = build(CONFIG)
@@ -31,12 +33,14 @@ def manifests(tmp_path: Path) -> list[Path]:
     """Return the manifests of two shards of three residual networks, and of one that is the reference."""
     draws, paths = np.random.default_rng(0), []
     for shard, names in (("a", "012"), ("b", "345"), ("reference", "0")):
-        networks = {
-            name: np.stack([draws.random(shape, np.float32) for _ in names])
-            if "num_batches" not in name
-            else np.full((len(names), *shape), 4)
-            for name, shape in ARCHITECTURE.shapes.items()
-        }
+        networks = StackedNetworks(
+            {
+                name: np.stack([draws.random(shape, np.float32) for _ in names])
+                if "num_batches" not in name
+                else np.full((len(names), *shape), 4)
+                for name, shape in ARCHITECTURE.shapes.items()
+            }
+        )
         paths.append(tmp_path / f"{shard}.json")
         write_shard(
             *(tmp_path / shard, paths[-1], unstack([f"net-{i}" for i in names], networks)),
@@ -68,10 +72,10 @@ def test_it_is_a_network_and_its_manifest_says_how_far_the_others_lie(manifests:
 def test_one_network_at_a_time_in_memory_gives_the_same(
     manifests: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = load_state(found(manifests, 0))
-    monkeypatch.setattr(networks_module, "TOGETHER_BYTES", 1)
+    at_once = load_state(found(manifests, 0))
+    monkeypatch.setattr(networks_module, "NETWORKS_BYTES", 1)
     for name, array in load_state(found(manifests, 0)).items():
-        np.testing.assert_allclose(array, together[name], rtol=1e-6)
+        np.testing.assert_allclose(array, at_once[name], rtol=1e-6)
 
 
 def test_held_out_networks_are_not_even_read(manifests: list[Path]) -> None:

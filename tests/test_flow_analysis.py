@@ -10,7 +10,7 @@ import pytest
 import torch
 from checkout import Checkout, changed_config
 
-from dwf_steps.storage.networks import load_network
+from dwf_steps.architectures.loading import load_network
 
 LIKELIHOOD = {"networks": 4, "divergence": "exact", "steps": 10}
 

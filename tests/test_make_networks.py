@@ -56,7 +56,7 @@ def trained(steps: int) -> dict[str, np.ndarray]:
     ]
     config = TrainingConfig.model_validate(TRAINING)
     result = train_networks(ARCHITECTURE, dataset, names, config, torch.device("cpu"), steps=steps)
-    return {name: value.numpy() for name, value in result.networks.items()}
+    return result.networks.numpy()
 
 
 def assert_equal(networks: list[dict], expected: dict[str, np.ndarray]) -> None:
@@ -71,7 +71,7 @@ def test_untrained_networks_are_as_they_were_drawn(tmp_path: Path) -> None:
     assert [record.name for record in manifest.networks] == ["sample-0", "sample-1", "sample-2"]
     assert manifest.facts == {"steps": 0}
     drawn = initial_networks(ARCHITECTURE, plans(control))
-    assert_equal(networks, {name: value.numpy() for name, value in drawn.items()})
+    assert_equal(networks, drawn.numpy())
 
 
 @pytest.mark.parametrize(("epochs", "steps"), [(0.5, round(0.5 * BATCHES)), (2.0, 2 * BATCHES), (0.0, 0)])

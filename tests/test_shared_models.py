@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 from checkout import MICRO, Checkout, executed
 
-from dwf_steps.config.load import load_config
+from dwf_steps.pipeline.load import load_config
 
 
 def test_only_flows_that_are_fitted_alike_share_a_model() -> None:

@@ -10,6 +10,7 @@ from dwf_steps.stack_weights import StackWeights, stack_weights
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.manifest import unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.stacked import StackedNetworks
 
 VALUES = np.random.default_rng(0).normal(size=(5, 23)).astype(np.float32)
 
@@ -18,7 +19,7 @@ def shards(folder: Path, values: np.ndarray = VALUES) -> list[Path]:
     """Write five networks (a 4 x 5 weight and 3 biases) as two shards; return the manifests."""
     paths = []
     for k, rows in enumerate((range(3), range(3, 5))):
-        parameters = {"bias": values[rows, :3], "weight": values[rows, 3:].reshape(-1, 4, 5)}
+        parameters = StackedNetworks(bias=values[rows, :3], weight=values[rows, 3:].reshape(-1, 4, 5))
         paths.append(folder / f"shard-{k}.json")
         write_shard(folder / f"shard-{k}", paths[-1], unstack([f"net-{i}" for i in rows], parameters), {})
     return paths

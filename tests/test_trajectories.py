@@ -40,7 +40,7 @@ def run(new_checkout: Callable[[], Checkout]) -> Path:
     return own.folder / "results"
 
 
-def test_checkpoints_are_the_zoos_networks_with_their_lineage(run: Path) -> None:
+def test_checkpoints_are_the_zoos_networks_with_their_trajectories(run: Path) -> None:
     records = [
         record
         for shard in range(2)
@@ -83,8 +83,8 @@ def test_the_nearest_network_is_of_another_trajectory(run: Path) -> None:
     zoo = pd.read_csv(next(run.glob("micro/git_rebasin/zoo_metrics/*/metrics.csv")))
     matrix = WeightMatrix.open(run / "micro/git_rebasin/weights.zarr")
     rows = matrix.read()[:TRAINING].astype(np.float64)
-    distances, lineage = cdist(rows, rows), np.repeat(range(SEEDS - HELD_OUT), CHECKPOINTS)
-    distances[lineage[:, None] == lineage] = np.inf
+    distances, trajectories = cdist(rows, rows), np.repeat(range(SEEDS - HELD_OUT), CHECKPOINTS)
+    distances[trajectories[:, None] == trajectories] = np.inf
     np.testing.assert_allclose(zoo.nn_distance[:TRAINING], distances.min(axis=1), rtol=1e-4)
     for name in ("nearest", "similar"):
         own = zoo.network[:TRAINING].str.extract(r"(seed-\d+)")[0]

@@ -33,7 +33,7 @@ def plans(n: int) -> list[NetworkPlan]:
 
 def shard(folder: Path, n: int, failed: tuple[str, ...] = ()) -> Path:
     architecture = build(ARCHITECTURE)
-    arrays = {name: value.numpy() for name, value in initial_networks(architecture, plans(n)).items()}
+    arrays = initial_networks(architecture, plans(n)).numpy()
     names = [name for i in range(n + len(failed)) if (name := f"sample-{i}") not in failed]
     write_shard(
         folder / "shard-0", folder / "shard-0.json", unstack(names, arrays), ARCHITECTURE.model_dump(), failed
@@ -133,7 +133,7 @@ def test_a_new_head_replaces_the_last_layer_alone(config: MLPConfig | ResNetConf
             assert after[name].shape[1] == 7
         else:
             assert torch.equal(after[name], value)
-    _, again = with_new_head(config, {name: value[[0, 2]] for name, value in before.items()}, 7, [5, 7])
+    _, again = with_new_head(config, before.select([0, 2]), 7, [5, 7])
     for name in last:
         assert torch.equal(again[name], after[name][[0, 2]])
         if name.endswith("weight"):

@@ -31,6 +31,11 @@ def build(config: ArchitectureConfig) -> Architecture:
             from dwf_steps.architectures.bert import BertArchitecture
 
             return BertArchitecture(config)
+    return build_module(config)
+
+
+def build_module(config: ModuleConfig) -> ModuleArchitecture:
+    """Return the architecture of the user's own module, which is built once."""
     return _module_architecture(config.model_dump_json())
 
 

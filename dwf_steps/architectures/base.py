@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +10,8 @@ from torch import Tensor, nn
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec
-
-Array = TypeVar("Array")
+from dwf_steps.storage.stacked import Array, NetworkState, StackedNetworks
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, SymmetrySpec
 
 
 class Architecture(ABC):
@@ -33,6 +31,8 @@ class Architecture(ABC):
         Further names of parameters in the module's state dict, each with the one under which it is kept.
     layers
         How many values each layer says of one input.
+    symmetries
+        Which of `config.architectures.base.SYMMETRIES` it states.
     """
 
     config: ArchitectureConfig
@@ -40,19 +40,22 @@ class Architecture(ABC):
     buffers: tuple[str, ...] = ()
     tied: Mapping[str, str] = MappingProxyType({})
     layers: tuple[int, ...]
+    symmetries: tuple[str, ...]
 
     @abstractmethod
     def module(self) -> nn.Module:
         """Return an untrained module with the same ``state_dict`` keys."""
 
     @abstractmethod
-    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+    def initial_state(
+        self, initialisation: Initialisation, generator: torch.Generator
+    ) -> NetworkState[Tensor]:
         """Draw the first weights of one network; its buffers are as in a new one."""
 
     @abstractmethod
     def forward(
         self,
-        networks: Mapping[str, Tensor],
+        networks: StackedNetworks[Tensor],
         inputs: Tensor,
         training: bool = False,
         channels_last: bool = False,
@@ -62,7 +65,7 @@ class Architecture(ABC):
         Parameters
         ----------
         networks
-            Stacked parameters and buffers, each (n, *shape).
+            Parameters and buffers.
         inputs
             (batch, features) shared by all networks, or (n, batch, features).
         training
@@ -79,9 +82,9 @@ class Architecture(ABC):
         """Return which of n networks to run at once on a device."""
         return [slice(0, n)]
 
-    def parameters_of(self, networks: Mapping[str, Array]) -> dict[str, Array]:
-        """Return what of some networks, or of one, is no buffer."""
-        return {entry.name: networks[entry.name] for entry in self.layout.entries}
+    def parameters_of(self, networks: StackedNetworks[Array]) -> StackedNetworks[Array]:
+        """Return the networks without their buffers."""
+        return networks.only(entry.name for entry in self.layout.entries)
 
     def permutation_spec(self) -> PermutationSpec:
         """Return which permutation acts on which axis of which parameter, and of buffers that move along; on
@@ -101,6 +104,15 @@ class Architecture(ABC):
     def attention_spec(self) -> list[Attention]:
         """Return the attentions whose heads, and dimensions within heads, may be permuted."""
         return []
+
+    def symmetry_spec(self) -> SymmetrySpec:
+        """Return all of the networks' symmetries."""
+        return SymmetrySpec(
+            parameters=tuple(entry.name for entry in self.layout.entries),
+            permutations=self.permutation_spec(),
+            attentions=tuple(self.attention_spec()),
+            rescalings=self.rescaling_spec() if "rescaling_spec" in self.symmetries else None,
+        )
 
     @property
     def smallest_batch(self) -> int:

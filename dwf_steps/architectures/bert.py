@@ -11,6 +11,7 @@ from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING
 from dwf_steps.runtime.libraries import transformers
+from dwf_steps.storage.stacked import NetworkState
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection, hidden_units
 
 LOWEST = torch.finfo(torch.float32).min
@@ -30,7 +31,7 @@ class BertArchitecture(FunctionalArchitecture):
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config, partial(_make, config))
 
-    def call(self, network: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
         tokens = inputs.long()
         # What is added to the scores. A plain mask would be looked at to make it, which many networks at once
         # do not allow.

@@ -1,6 +1,6 @@
 """Multilayer perceptrons, one at a time and many at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 
 import torch
@@ -11,6 +11,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.base import Activation, Initialisation
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.spec import PermutationSpec, Rescaling, RescalingSpec
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -42,6 +43,7 @@ class MLPArchitecture(Architecture):
         self.config: MLPConfig = config
         self.depth = len(config.widths) - 1
         self.layers = config.layers
+        self.symmetries = tuple(config.symmetries)
         shapes: dict[str, tuple[int, ...]] = {}
         for i, (fan_in, fan_out) in enumerate(pairwise(config.widths)):
             shapes[f"layers.{i}.weight"] = (fan_out, fan_in)
@@ -51,7 +53,9 @@ class MLPArchitecture(Architecture):
     def module(self) -> MLP:
         return MLP(self.config.widths, self.config.activation)
 
-    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+    def initial_state(
+        self, initialisation: Initialisation, generator: torch.Generator
+    ) -> NetworkState[Tensor]:
         """Draw the first weights of one network.
 
         ``default`` is PyTorch's own (weights and biases uniform in +-1/sqrt(fan_in)); ``he`` uniform in
@@ -85,7 +89,7 @@ class MLPArchitecture(Architecture):
 
     def forward(
         self,
-        networks: Mapping[str, Tensor],
+        networks: StackedNetworks[Tensor],
         inputs: Tensor,
         training: bool = False,  # noqa: ARG002
         channels_last: bool = False,  # noqa: ARG002
@@ -94,18 +98,18 @@ class MLPArchitecture(Architecture):
             logits = layer
         return logits
 
-    def hidden_layers(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Iterator[Tensor]:
+    def hidden_layers(self, parameters: StackedNetworks[Tensor], inputs: Tensor) -> Iterator[Tensor]:
         """Yield the pre-activations (n, batch, units) of each hidden layer; arguments as of `forward`."""
         return islice(self._layers(parameters, inputs), self.depth - 1)
 
-    def last_inputs(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def last_inputs(self, parameters: StackedNetworks[Tensor], inputs: Tensor) -> Tensor:
         """Return what the output layer sees, (n, batch, units); arguments as of `forward`."""
-        seen = inputs.expand(len(parameters["layers.0.bias"]), *inputs.shape[-2:])
+        seen = inputs.expand(parameters.count, *inputs.shape[-2:])
         for layer in self.hidden_layers(parameters, inputs):
             seen = ACTIVATIONS[self.config.activation](layer)
         return seen
 
-    def _layers(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Iterator[Tensor]:
+    def _layers(self, parameters: StackedNetworks[Tensor], inputs: Tensor) -> Iterator[Tensor]:
         """Yield what each layer says before its activation."""
         activation = ACTIVATIONS[self.config.activation]
         layer = _first_layer(parameters["layers.0.weight"], parameters["layers.0.bias"], inputs)

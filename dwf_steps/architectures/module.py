@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,12 +24,12 @@ from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import describe, find_plugin
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.permutation import unit_counts
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, with_buffers
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, unit_counts, with_buffers
 
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
 # one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
-TOGETHER = {"cpu": 5 * 10**6, "cuda": 10**9}
+GROUP_MULTIPLICATIONS = {"cpu": 5 * 10**6, "cuda": 10**9}
 LISTED = 5  # parts of a module named in one message
 
 
@@ -82,12 +82,17 @@ class FunctionalArchitecture(Architecture):
         self._constants = {name: value for name, value in self._module.named_buffers() if name not in stored}
         self._refuse()
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
-        self.layers = self._sizes()
+        self.symmetries = () if isinstance(config, ModuleConfig) else tuple(config.symmetries)
+        self.layers, self.multiplications = self._sizes()
+        if not isinstance(config, ModuleConfig):
+            self.multiplications = config.multiplications  # attention scores too, which no hook sees
 
     def module(self) -> nn.Module:
         return self._new(0)
 
-    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+    def initial_state(
+        self, initialisation: Initialisation, generator: torch.Generator
+    ) -> NetworkState[Tensor]:
         """Draw the module's own first weights; the callable sees PyTorch's global generator, seeded from
         ``generator``.
 
@@ -103,22 +108,22 @@ class FunctionalArchitecture(Architecture):
 
     def groups(self, n: int, device: torch.device) -> list[slice]:
         # One large network fills a device, and is faster alone than as a group of a grouped convolution.
-        together = max(1, TOGETHER[device.type] // max(1, self.config.multiplications))
-        return [slice(start, min(start + together, n)) for start in range(0, n, together)]
+        size = max(1, GROUP_MULTIPLICATIONS[device.type] // max(1, self.multiplications))
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
     def forward(
         self,
-        networks: Mapping[str, Tensor],
+        networks: StackedNetworks[Tensor],
         inputs: Tensor,
         training: bool = False,
         channels_last: bool = False,
     ) -> Tensor:
-        groups = self.groups(len(next(iter(networks.values()))), inputs.device)
+        groups = self.groups(networks.count, inputs.device)
         if len(groups) > 1:
             own = inputs.dim() == 3
             parts = (
                 self.forward(
-                    {name: value[rows] for name, value in networks.items()},
+                    networks.select(rows),
                     inputs[rows] if own else inputs,
                     training,
                     channels_last,
@@ -130,26 +135,27 @@ class FunctionalArchitecture(Architecture):
         self._module.train(training)
 
         own = inputs.dim() == 3
-        if len(next(iter(networks.values()))) == 1:
+        if networks.count == 1:
             images = shaped[0] if own else shaped
             if channels_last and images.dim() == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
-            return self.call({name: value[0] for name, value in networks.items()}, images).unsqueeze(0)
-        # The fused attention has no rule for many networks at once, and would run them one by one.
+            return self.call(networks.network(0), images).unsqueeze(0)
+        # The fused attention has no rule for many networks at once, and would run them one by one. A plain
+        # dictionary is what vmap looks into.
         with sdpa_kernel(SDPBackend.MATH):
             outputs: Tensor = vmap(self.call, in_dims=(0, 0 if own else None))(dict(networks), shaped)
         return outputs
 
-    def call(self, network: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        """Return what one network says about inputs (batch, *config.shape), (batch, classes).
+    def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
+        """Return one network's outputs (batch, classes) for inputs (batch, *config.shape).
 
         Buffers that the state dict leaves out follow the network's precision and device, as with
         ``module.to``.
         """
-        said: Tensor = functional_call(self._module, self._constants_of(network) | network, (inputs,))
-        return said
+        outputs: Tensor = functional_call(self._module, self._constants_of(network) | network, (inputs,))
+        return outputs
 
-    def _constants_of(self, network: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _constants_of(self, network: NetworkState[Tensor]) -> NetworkState[Tensor]:
         weight = next((value for value in network.values() if value.is_floating_point()), None)
         if weight is None:
             return dict(self._constants)
@@ -161,11 +167,13 @@ class FunctionalArchitecture(Architecture):
             constants[name] = value.to(weight.device, dtype)
         return constants
 
-    def batch_statistics(self, networks: Mapping[str, Tensor], inputs: Tensor) -> dict[str, BatchStatistics]:
+    def batch_statistics(
+        self, networks: StackedNetworks[Tensor], inputs: Tensor
+    ) -> dict[str, BatchStatistics]:
         """Return what every batch normalisation sees of one batch (b, features), by its name, when all
         normalise by the batch's own statistics."""
         norms = self.batch_norms
-        seen = {name: value.clone() if name in self.buffers else value for name, value in networks.items()}
+        seen = networks.replaced({name: networks[name].clone() for name in self.buffers if name in networks})
         momenta = {name: norm.momentum for name, norm in norms.items()}
         try:
             for norm in norms.values():
@@ -211,7 +219,7 @@ class FunctionalArchitecture(Architecture):
             raise InputError(f"{self.config.called}: has no parameters, expected some to train")
         return module.eval()
 
-    def _state(self, module: nn.Module) -> dict[str, Tensor]:
+    def _state(self, module: nn.Module) -> NetworkState[Tensor]:
         """Return a module's state dict, tied parameters once."""
         return {name: value for name, value in module.state_dict().items() if name not in self.tied}
 
@@ -235,21 +243,23 @@ class FunctionalArchitecture(Architecture):
                 f"({', '.join(dropout)}); leave it out or set it to 0"
             )
 
-    def _sizes(self) -> tuple[int, ...]:
-        """Return how many values each part of the module says of one input."""
-        said: list[int] = []
+    def _sizes(self) -> tuple[tuple[int, ...], int]:
+        """Return the number of values in the output of each part of the module for one input, and the
+        multiplications in linear layers and convolutions."""
+        values: list[int] = []
+        multiplications = 0
         names = {norm: name for name, norm in self.batch_norms.items()}
         # How many values of one input a batch normalisation sees of every channel.
         self._places: dict[str, int] = {}
-        self.multiplications = 0
 
         def note(part: nn.Module, _inputs: Any, output: Any) -> None:
+            nonlocal multiplications
             if isinstance(output, Tensor):
-                said.append(output.numel())
+                values.append(output.numel())
                 weight = getattr(part, "weight", None)
                 if isinstance(weight, Tensor) and weight.dim() > 1 and output.dim() > 1:
                     channels = -1 if isinstance(part, nn.Linear) else 1
-                    self.multiplications += weight.numel() * output.numel() // output.shape[channels]
+                    multiplications += weight.numel() * output.numel() // output.shape[channels]
             if part in names:
                 self._places[names[part]] = output.numel() // output.shape[1]
 
@@ -274,7 +284,7 @@ class FunctionalArchitecture(Architecture):
                 f"{self.config.called}: returned outputs of shape {tuple(output.shape)} for one input, "
                 f"expected (1, {self.config.classes}); correct architecture.classes"
             )
-        return tuple(said)
+        return tuple(values), multiplications
 
 
 class ModuleArchitecture(FunctionalArchitecture):
@@ -297,12 +307,12 @@ class ModuleArchitecture(FunctionalArchitecture):
 
     def __init__(self, config: ModuleConfig) -> None:
         plugin = find_plugin(config.target, "architecture.import")
-        self.source_file = str(plugin.source_file)
+        self.source_file = plugin.source_file
         self._repeats = False
         super().__init__(config, partial(_call, plugin.make, config))
         self._refuse_randomness()
         self._alone = not self._runs_many_at_once()
-        self.symmetries = [name for name in SYMMETRIES if hasattr(self._module, name)]
+        self.symmetries = tuple(name for name in SYMMETRIES if hasattr(self._module, name))
         self._specs = {name: self._stated(name) for name in self.symmetries}
         if self.symmetries:
             self._refuse_single_precision()
@@ -310,7 +320,9 @@ class ModuleArchitecture(FunctionalArchitecture):
     def groups(self, n: int, device: torch.device) -> list[slice]:
         return [slice(i, i + 1) for i in range(n)] if self._alone else super().groups(n, device)
 
-    def initial_state(self, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+    def initial_state(
+        self, initialisation: Initialisation, generator: torch.Generator
+    ) -> NetworkState[Tensor]:
         if not self._repeats:
             first, again = (self._state(self._new(0)) for _ in range(2))
             if differing := [name for name, value in first.items() if not _same(value, again[name])]:
@@ -378,7 +390,7 @@ class ModuleArchitecture(FunctionalArchitecture):
 
     def _runs_many_at_once(self) -> bool:
         """Whether `torch.func` can run two networks at once, each on its own examples."""
-        most = TOGETHER["cuda" if torch.cuda.is_available() else "cpu"]
+        most = GROUP_MULTIPLICATIONS["cuda" if torch.cuda.is_available() else "cpu"]
         if 2 * self.multiplications > most:
             return True  # never asked for
         networks = {name: torch.stack([value, value]) for name, value in self._state(self._module).items()}

@@ -4,8 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dwf_steps.runtime.plugins import describe
-from dwf_steps.symmetry.permutation import unit_counts
-from dwf_steps.symmetry.spec import Attention, PermutationSpec, Rescaling, RescalingSpec, with_buffers
+from dwf_steps.symmetry.spec import (
+    Attention,
+    PermutationSpec,
+    Rescaling,
+    RescalingSpec,
+    unit_counts,
+    with_buffers,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -46,7 +46,7 @@ def sections(*models: type[Section]) -> list[type[Section]]:
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHAPTERS: dict[str, list[type[Section]]] = {
     "The file": [WorkflowConfig, Experiment],
-    "`datasets`": [dataset.ImageFiles, dataset.TextFiles, dataset.Regression],
+    "`datasets`": [dataset.ImageFiles, dataset.TextFiles, dataset.RegressionTarget],
     "`zoos`": [
         zoo.TrainedZoo,
         zoo.ImportedZoo,

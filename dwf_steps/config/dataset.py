@@ -70,7 +70,7 @@ BuiltInName = Literal[
 ]
 
 
-class Regression(Section):
+class RegressionTarget(Section):
     """Targets that are numbers instead of classes. Networks predict them with one output, on a scale on which
     ``low`` is 0 and ``high`` is 1; trained with the squared error."""
 
@@ -83,17 +83,25 @@ class Regression(Section):
     given in whole numbers. Accuracy and the overlap of mistakes follow from it."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Regression":
+    def _ordered(self) -> "RegressionTarget":
         if not self.low < self.high:
             raise ValueError(f"low ({self.low}) must be less than high ({self.high})")
         return self
 
 
+TaskName = Literal["classification", "regression"]
+
+
 class Targets(Section):
     """What data files with classes or numbers share."""
 
-    regression: Regression | None = None
+    regression: RegressionTarget | None = None
     """Given where the target is a number to predict."""
+
+    @property
+    def task(self) -> TaskName:
+        """What networks are trained to do."""
+        return "regression" if self.regression else "classification"
 
     @property
     def tolerance(self) -> float:

@@ -74,13 +74,15 @@ class ReferenceStatistics(Section):
     """Which training network, counted from 0."""
 
 
-RepairMethod = Annotated[
+RecalibrationMethod = Annotated[
     LastLayer | Repair | FineTune | BatchNorm | ReferenceStatistics, Field(discriminator="method")
 ]
 
 
 RepairName = Literal["last_layer", "repair", "fine_tune", "batch_norm", "reference_statistics", "none"]
 Recalibration = Annotated[
-    list[RepairMethod],
-    BeforeValidator(expand_methods, json_schema_input_type=list[RepairMethod | RepairName] | Literal["none"]),
+    list[RecalibrationMethod],
+    BeforeValidator(
+        expand_methods, json_schema_input_type=list[RecalibrationMethod | RepairName] | Literal["none"]
+    ),
 ]

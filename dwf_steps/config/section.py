@@ -61,6 +61,11 @@ def did_you_mean(name: str, allowed: list[str]) -> str:
     return f"did you mean {close[0]!r}? " if close else ""
 
 
+def unknown(name: str, defined: list[str]) -> str:
+    """Say that ``name`` is not defined, and what is."""
+    return f"{name!r} is not defined; {did_you_mean(name, defined)}Defined: {', '.join(defined)}"
+
+
 def expand_methods(value: Any) -> Any:
     """Let `[git_rebasin]` stand for `[{method: git_rebasin}]`, and `none` for the empty list."""
     if value == "none":

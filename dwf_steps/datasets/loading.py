@@ -31,7 +31,8 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
     """
     if isinstance(dataset, TableFile):
         inputs, targets = table_from_file(dataset)
-        return divide(inputs, targets, splits, tolerance=dataset.tolerance, scale=dataset.scale)
+        task, tolerance, scale = dataset.task, dataset.tolerance, dataset.scale
+        return divide(inputs, targets, splits, task=task, tolerance=tolerance, scale=scale)
     if isinstance(dataset, str) and not BUILT_IN[dataset].files:
         return divide(*bundled_table(dataset), splits, shape=BUILT_IN[dataset].shape)
     if data_dir is None:
@@ -59,7 +60,13 @@ def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
     if dataset.test is not None:
         test = load_record(data_dir / "test.npz", Texts, data_dir)
         held_back = (test.tokens, test.targets)
-    tolerance, scale = dataset.tolerance, dataset.scale
     return divide(
-        train.tokens, train.targets, splits, held_back, tolerance=tolerance, scale=scale, tokens=True
+        train.tokens,
+        train.targets,
+        splits,
+        held_back,
+        task=dataset.task,
+        tolerance=dataset.tolerance,
+        scale=dataset.scale,
+        tokens=True,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.dataset import Shape, SplitsConfig
+from dwf_steps.config.dataset import Shape, SplitsConfig, TaskName
 from dwf_steps.datasets.classes import require_two_of_each
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import numpy_generator
@@ -35,6 +35,8 @@ class Split:
         (m, features) float32.
     targets
         (m,): classes, int64, or numbers from 0 to 1, float32.
+    task
+        What networks are trained to do.
     tolerance
         How far from its target a predicted number may be to count as right; 0 where targets are classes.
     scale
@@ -43,6 +45,7 @@ class Split:
 
     inputs: np.ndarray
     targets: np.ndarray
+    task: TaskName = "classification"
     tolerance: float = 0.0
     scale: float = 1.0
 
@@ -58,9 +61,9 @@ class Split:
         InputError
             If the file is damaged.
         """
-        arrays = load_arrays(path, [f"{part}_inputs", f"{part}_targets", "tolerance", "scale"])
-        tolerance, scale = float(arrays["tolerance"]), float(arrays["scale"])
-        return cls(arrays[f"{part}_inputs"], arrays[f"{part}_targets"], tolerance, scale)
+        arrays = load_arrays(path, [f"{part}_inputs", f"{part}_targets", "task", "tolerance", "scale"])
+        task, tolerance, scale = (arrays[name].item() for name in ("task", "tolerance", "scale"))
+        return cls(arrays[f"{part}_inputs"], arrays[f"{part}_targets"], task, tolerance, scale)
 
     def first(self, count: int) -> "Split":
         """Return the first examples."""
@@ -86,7 +89,7 @@ class Dataset:
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
         arrays: dict[str, Any] = {"mean": self.mean, "std": self.std, "shape": self.shape or ()}
-        arrays |= {"tolerance": self.train.tolerance, "scale": self.train.scale}
+        arrays |= {name: getattr(self.train, name) for name in ("task", "tolerance", "scale")}
         for name in PARTS:
             split: Split = getattr(self, name)
             arrays |= {f"{name}_inputs": split.inputs, f"{name}_targets": split.targets}
@@ -119,13 +122,13 @@ class Dataset:
     @property
     def n_classes(self) -> int:
         """The outputs that a network needs: one for each class, one for a number."""
-        if self.train.tolerance:
+        if self.train.task == "regression":
             return 1
         return 1 + int(max(split.targets.max() for split in (self.train, self.validation, self.test)))
 
     def check_fits(self, architecture: ArchitectureConfig) -> None:
         """Raise `InputError` unless networks of an architecture fit the data."""
-        needed, numbers = self.n_classes, self.train.tolerance > 0
+        needed, numbers = self.n_classes, self.train.task == "regression"
         enough = architecture.classes == 1 if numbers else architecture.classes >= max(2, needed)
         if architecture.features != self.n_features or not enough:
             what = "numbers to predict, by one output" if numbers else f"{needed} classes"
@@ -147,6 +150,7 @@ def divide(
     splits: SplitsConfig,
     test: tuple[np.ndarray, np.ndarray] | None = None,
     shape: Shape | None = None,
+    task: TaskName = "classification",
     tolerance: float = 0.0,
     scale: float = 1.0,
     tokens: bool = False,
@@ -159,13 +163,13 @@ def divide(
     Parameters
     ----------
     inputs, targets
-        (m, features) and (m,), classes, or numbers from 0 to 1 where there is a ``tolerance``.
+        (m, features) and (m,), classes, or numbers from 0 to 1.
     test
         Inputs and targets of the data set's own test set, if it has one.
     shape
         Of images: these are standardised by one mean and one standard deviation a channel instead of feature
         by feature.
-    tolerance, scale
+    task, tolerance, scale
         As of `Split`.
     tokens
         Whether inputs are tokens' numbers, which stay as they are.
@@ -175,7 +179,7 @@ def divide(
     InputError
         If a share is too small for a class to occur in each part, or a class has a single example.
     """
-    kind = np.float32 if tolerance else np.int64
+    kind = np.float32 if task == "regression" else np.int64
     targets = targets.astype(kind)
     few = False
     if not tolerance:
@@ -193,7 +197,7 @@ def divide(
     mean, std = (np.zeros(()), np.ones(())) if tokens else _statistics(inputs, shape)
 
     def standardised(x: np.ndarray, y: np.ndarray) -> Split:
-        return Split(standardise(x, mean, std), y.astype(kind), tolerance, scale)
+        return Split(standardise(x, mean, std), y.astype(kind), task, tolerance, scale)
 
     return Dataset(
         standardised(inputs, targets),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dwf_steps.config.dataset import Regression, TableFile
+from dwf_steps.config.dataset import RegressionTarget, TableFile
 from dwf_steps.datasets.classes import in_order, require_different, require_two_of_each
 from dwf_steps.runtime.errors import InputError
 
@@ -83,7 +83,7 @@ def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
     return inputs, np.array([numbers[name] for name in names])
 
 
-def scaled(targets: pd.Series, regression: Regression, where: str) -> np.ndarray:
+def scaled(targets: pd.Series, regression: RegressionTarget, where: str) -> np.ndarray:
     """Return numbers on the scale from 0 to 1, (m,) float32.
 
     Raises

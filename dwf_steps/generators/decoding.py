@@ -5,6 +5,7 @@ import numpy as np
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.precision import RelativeError
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.centring import centred_strips
 
 VARIANCE = "running_var"  # what PyTorch calls it
@@ -46,14 +47,14 @@ def _mixing(samples: Samples, n: int, dtype: type) -> np.ndarray:
     return weights
 
 
-def decode_buffers(samples: Samples, matrix: WeightMatrix) -> dict[str, np.ndarray]:
+def decode_buffers(samples: Samples, matrix: WeightMatrix) -> StackedNetworks[np.ndarray]:
     """Return the samples' buffers, each (k, *shape): of running statistics the affine combination that their
     weights are of the training networks', variances no less than 0; counters are the first network's.
 
     A sample that is no such combination (flows on raw weights) has the training networks' mean statistics.
     """
     n, used = matrix.n_training, samples.coefficients.shape[1]
-    decoded = {}
+    decoded: StackedNetworks[np.ndarray] = StackedNetworks()
     with np.errstate(invalid="ignore", over="ignore"):
         weights = _mixing(samples, n, np.float64)
         for name, array in matrix.buffers.items():

@@ -14,8 +14,9 @@ from dwf_steps.geometry.form import Decoder
 from dwf_steps.runtime.plugins import find_callable
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.basis import Basis
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 
 
 class GuidedField:
@@ -60,18 +61,16 @@ class GuidedField:
             (gradient,) = torch.autograd.grad(self._objective(outputs, targets).sum(), points)
         return gradient
 
-    def _networks(self, points: Tensor) -> dict[str, Tensor]:
+    def _networks(self, points: Tensor) -> StackedNetworks[Tensor]:
         rows = self._decode(points)
-        return {
-            entry.name: rows[:, entry.columns].unflatten(1, entry.shape)
-            for entry in self._network.layout.entries
-        }
+        entries = self._network.layout.entries
+        return StackedNetworks({e.name: rows[:, e.columns].unflatten(1, e.shape) for e in entries})
 
 
 def _objective(guidance: Guidance, train: Split) -> Callable[[Tensor, Tensor], Tensor]:
     if guidance.objective is not None:
         return find_callable(guidance.objective, "sampling.guidance.objective")
-    task = task_of(train.tolerance)
+    task = task_of(train.task, train.tolerance, train.scale)
     return lambda outputs, targets: task.losses(outputs, targets).mean(1)
 
 

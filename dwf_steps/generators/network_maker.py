@@ -1,7 +1,7 @@
 """What makes whole networks without the zoo's networks, to compare generated ones with."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic
@@ -13,6 +13,7 @@ from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.generators.base import Config, Tools
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.stacked import StackedNetworks
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Request:
 
 @dataclass(frozen=True)
 class MadeNetworks:
-    """``networks``, arrays (n, *shape), and the optimisation ``steps`` that they took."""
+    """``networks`` and the optimisation ``steps`` that they took."""
 
-    networks: Mapping[str, torch.Tensor]
+    networks: StackedNetworks[torch.Tensor]
     steps: int
 
 

@@ -5,6 +5,7 @@ import torch
 
 from dwf_steps.config.generators.snapshots import SnapshotsConfig
 from dwf_steps.generators.network_maker import MadeNetworks, NetworkMaker, Request
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.zoo.training import batches_per_epoch, train_networks
 
 
@@ -28,6 +29,5 @@ class Snapshots(NetworkMaker[SnapshotsConfig]):
         )
         # Steps that round to the same batch are the same network.
         chosen = torch.from_numpy(np.searchsorted(keep, wanted))
-        return MadeNetworks(
-            {name: values[0][chosen] for name, values in trained.checkpoints.items()}, keep[-1]
-        )
+        along = StackedNetworks(trained.checkpoints.network(0))
+        return MadeNetworks(along.map(lambda values: values[chosen]), keep[-1])

@@ -105,7 +105,7 @@ class CanonicalForm(Form):
         networks, norms = scaled_incoming(self.layout.unflatten(rows.astype(np.float64)), self.spec)
         last_norms = np.linalg.norm(networks[self._last[0]].reshape(len(rows), -1), axis=1)
         last_norms = np.where(last_norms > 0, last_norms, 1.0)
-        flat: Mapping[str, np.ndarray] = {k: v.reshape(len(rows), -1) for k, v in networks.items()}
+        flat = networks.map(lambda array: array.reshape(len(rows), -1))
         parts = [
             flat[entry.name] / last_norms[:, None] if entry.name in self._last else flat[entry.name]
             for entry in self.layout.entries

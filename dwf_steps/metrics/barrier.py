@@ -1,14 +1,14 @@
 """The loss barrier between networks, at the midpoint of the straight line."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
+from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.recalibration.batch_norm import recompute_statistics
+from dwf_steps.storage.stacked import StackedNetworks
 
 BARRIER_EXAMPLES = 2000  # training examples on which barriers are measured
 BATCH_SIZE = 250
@@ -16,22 +16,19 @@ BATCH_SIZE = 250
 
 def midpoint_barrier(
     architecture: Architecture,
-    networks: Mapping[str, np.ndarray],
-    reference: Mapping[str, np.ndarray],
+    networks: StackedNetworks[np.ndarray],
+    reference: StackedNetworks[np.ndarray],
     split: Split,
 ) -> np.ndarray:
     """Return L((a + b) / 2) - (L(a) + L(b)) / 2 of n networks a and one reference b, or each with its own,
-    of the mean loss, (n,).
+    of the mean loss, (n,); the ``reference`` is stacked too, 1 or n networks.
 
     The definition of Frankle et al. 2020 and Entezari et al. 2022 with the path sampled at its midpoint.
     There batch normalisation has the statistics that it sees on the split (Jordan et al. 2023); the mean of
     the ends' would be no network's.
     """
-    ends = {name: torch.from_numpy(array).float() for name, array in networks.items()}
-    other = {name: torch.from_numpy(np.asarray(array)).float() for name, array in reference.items()}
-    if any(other[name].dim() < ends[name].dim() for name in ends):
-        other = {name: array[None] for name, array in other.items()}
-    middle = {name: (array + other[name]) / 2 for name, array in ends.items()}
+    ends, other = (some.tensors().map(Tensor.float) for some in (networks, reference))
+    middle = StackedNetworks({name: (array + other[name]) / 2 for name, array in ends.items()})
     middle = recompute_statistics(architecture, middle, torch.from_numpy(split.inputs), BATCH_SIZE)
     at_ends = score_split(architecture, ends, split).loss
     at_other = score_split(architecture, other, split).loss

@@ -7,12 +7,12 @@ from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.metrics.uncertainty import auroc
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.outputs import Outputs
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 from dwf_steps.tasks.classification import entropy
 
 
 def ensemble_measures(
-    outputs: Outputs, evaluation: EvaluationConfig, lineage: np.ndarray | None = None
+    outputs: Outputs, evaluation: EvaluationConfig, trajectories: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Return one row a size: the mean over random ensembles of their scores (`Task.scores`) and ``auroc``,
     and the standard deviation of the accuracy.
@@ -23,16 +23,18 @@ def ensemble_measures(
 
     Parameters
     ----------
-    lineage
+    trajectories
         The trainings that the networks are checkpoints of, (n,), if they are: an ensemble has one of each at
         most.
     """
     generator, rows = numpy_generator("ensembles", evaluation.seed), []
-    task = task_of(outputs.tolerance, outputs.scale)
-    lineage = np.arange(len(outputs)) if lineage is None else lineage
-    for size in [size for size in evaluation.ensembles if size <= len(np.unique(lineage))]:
+    task = task_of(outputs.task, outputs.tolerance, outputs.scale)
+    trajectories = np.arange(len(outputs)) if trajectories is None else trajectories
+    for size in [size for size in evaluation.ensembles if size <= len(np.unique(trajectories))]:
         repeats = 1 if size == len(outputs) else evaluation.draws
-        chosen = [_unrelated(generator.permutation(len(outputs)), lineage)[:size] for _ in range(repeats)]
+        chosen = [
+            _unrelated(generator.permutation(len(outputs)), trajectories)[:size] for _ in range(repeats)
+        ]
         inside = np.stack([task.mixture(outputs.predictions[members]) for members in chosen])
         scores = task.scores(inside, outputs.targets)
         if outputs.shifted.shape[1]:
@@ -46,6 +48,6 @@ def ensemble_measures(
     return pd.DataFrame(rows)
 
 
-def _unrelated(order: np.ndarray, lineage: np.ndarray) -> np.ndarray:
-    """Return the networks in an order, but only the first of each lineage."""
-    return order[np.sort(np.unique(lineage[order], return_index=True)[1])]
+def _unrelated(order: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
+    """Return the networks in an order, but only the first of each trajectory."""
+    return order[np.sort(np.unique(trajectories[order], return_index=True)[1])]

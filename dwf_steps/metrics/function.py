@@ -7,12 +7,12 @@ from dwf_steps.metrics.leave_one_out import without_relatives
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import EVERY
-from dwf_steps.tasks.base import task_of
+from dwf_steps.tasks import task_of
 from dwf_steps.tasks.similarity import disagreement
 
 
 def function_measures(
-    networks: Outputs, training: Outputs, lineage: np.ndarray | None = None, rows: slice = EVERY
+    networks: Outputs, training: Outputs, trajectories: np.ndarray | None = None, rows: slice = EVERY
 ) -> pd.DataFrame:
     """Return one row a network: how good it is (`Task.scores`), and how close to the training networks.
 
@@ -23,26 +23,28 @@ def function_measures(
 
     Parameters
     ----------
-    lineage, rows
+    trajectories, rows
         Where these networks are training networks themselves: which of them, and the trainings that all are
         checkpoints of, (n,). Each is left out of its own comparison with what it descends with.
     """
-    task = task_of(networks.tolerance, networks.scale)
-    said, known = networks.predictions, training.predictions
-    overlap = wrong_set_iou(task.wrong(said, networks.targets), task.wrong(known, training.targets))
-    choices, others = task.choices(said), task.choices(known)
+    task = task_of(networks.task, networks.tolerance, networks.scale)
+    predictions, known = networks.predictions, training.predictions
+    overlap = wrong_set_iou(task.wrong(predictions, networks.targets), task.wrong(known, training.targets))
+    choices, others = task.choices(predictions), task.choices(known)
     apart = disagreement(choices, others, 1 + max(choices.max(), others.max()))
-    if lineage is not None:
-        overlap, apart = (without_relatives(values, lineage, np.nan, rows) for values in (overlap, apart))
+    if trajectories is not None:
+        overlap, apart = (
+            without_relatives(values, trajectories, np.nan, rows) for values in (overlap, apart)
+        )
     similar = np.nanargmax(overlap, axis=1)
     return pd.DataFrame(
-        task.scores(said, networks.targets)
+        task.scores(predictions, networks.targets)
         | {
             "max_iou": np.nanmax(overlap, axis=1),
             "mean_iou": np.nanmean(overlap, axis=1),
             "similar": training.names[similar],
             "disagreement": np.nanmean(apart, axis=1),
         }
-        | task.divergences(said, known[similar]),
+        | task.divergences(predictions, known[similar]),
         index=pd.Index(networks.names, name="network"),
     )

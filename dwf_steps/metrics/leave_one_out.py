@@ -1,7 +1,7 @@
 """What a zoo's own networks would score as generated ones: each against all that it does not descend with.
 
-The ``lineage`` of n networks, integers (n,), numbers the trainings that they are checkpoints of: networks of
-the same one are left out together. Networks trained each by itself have `np.arange(n)`.
+The ``trajectories`` of n networks, integers (n,), number the trainings that they are checkpoints of: networks
+of the same one are left out together. Networks trained each by itself have `np.arange(n)`.
 """
 
 import numpy as np
@@ -10,12 +10,12 @@ from dwf_steps.metrics.products import MOST_SPANNING
 from dwf_steps.subspace.gram import EVERY
 
 
-def share_in_span(gram: np.ndarray, lineage: np.ndarray) -> np.ndarray:
-    """Return the share of each row inside the affine span of the rows of other lineages, (n,).
+def share_in_span(gram: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
+    """Return the share of each row inside the affine span of the rows of other trajectories, (n,).
 
     With h the distance of a row from that span, and s its distance from those rows' mean, the share is
-    1 - h^2 / s^2. The squared residuals of the rows S of one lineage are the diagonal of (P_SS)^-1, with the
-    pseudo-inverse P of the centred Gram matrix G: the least w'Gw over affine combinations w that are given on
+    1 - h^2 / s^2. The squared residuals of the rows S of one trajectory are the diagonal of (P_SS)^-1 with
+    the pseudo-inverse P of the centred Gram matrix G: the least w'Gw over affine combinations w given on
     S. For a single row that is 1 / P_ii, its altitude in a simplex (Fiedler 2011, "Matrices and Graphs in
     Geometry", section 1.3). What rows contribute to null combinations costs nothing and is projected out.
     NaN for more than `MOST_SPANNING` rows.
@@ -32,8 +32,8 @@ def share_in_span(gram: np.ndarray, lineage: np.ndarray) -> np.ndarray:
     kept = values > 1e-10 * values[-1]
     vectors, scaled = vectors[:, kept], vectors[:, kept] / np.sqrt(values[kept])
     shares = np.empty(n)
-    for one in np.unique(lineage):
-        rows = np.flatnonzero(lineage == one)
+    for one in np.unique(trajectories):
+        rows = np.flatnonzero(trajectories == one)
         null = np.eye(len(rows)) - vectors[rows] @ vectors[rows].T - 1 / n
         sizes, directions = np.linalg.eigh(null)
         paying = directions[:, sizes <= 1e-8]
@@ -45,10 +45,10 @@ def share_in_span(gram: np.ndarray, lineage: np.ndarray) -> np.ndarray:
     return shares
 
 
-def explained_by_one(gram: np.ndarray, lineage: np.ndarray, rows: slice = EVERY) -> np.ndarray:
-    """Return how much of each row, seen from the mean of other lineages', the best of these explains, (k,).
+def max_squared_cosine(gram: np.ndarray, trajectories: np.ndarray, rows: slice = EVERY) -> np.ndarray:
+    """Return the largest squared cosine of each row with one of other trajectories, (k,).
 
-    That is the largest squared cosine between the two. The mean of all but the rows S lies at
+    Both are seen from the mean of all of other trajectories. The mean of all but the rows S lies at
     -sum_S x / (n - |S|).
 
     Parameters
@@ -60,13 +60,13 @@ def explained_by_one(gram: np.ndarray, lineage: np.ndarray, rows: slice = EVERY)
     """
     squares = np.diag(gram)
     own, among = squares[rows], gram[rows]
-    kinds, which, counts = np.unique(lineage, return_inverse=True, return_counts=True)
+    kinds, which, counts = np.unique(trajectories, return_inverse=True, return_counts=True)
     present, place = np.unique(which[rows], return_inverse=True)
     others = len(gram) - counts[present]
-    # Products of every row with the mean seen from, one for each lineage among ``rows``.
-    with_mean = np.stack([-gram[lineage == kinds[k]].sum(axis=0) for k in present]) / others[:, None]
+    # Products of every row with the mean seen from, one for each trajectory among ``rows``.
+    with_mean = np.stack([-gram[trajectories == kinds[k]].sum(axis=0) for k in present]) / others[:, None]
     means = np.array(
-        [-w[lineage == kinds[k]].sum() / c for k, w, c in zip(present, with_mean, others, strict=True)]
+        [-w[trajectories == kinds[k]].sum() / c for k, w, c in zip(present, with_mean, others, strict=True)]
     )[place]
     with_mean = with_mean[place]
     own_with_mean = np.take_along_axis(with_mean, np.arange(len(gram))[rows][:, None], axis=1)[:, 0]
@@ -75,16 +75,16 @@ def explained_by_one(gram: np.ndarray, lineage: np.ndarray, rows: slice = EVERY)
     own_lengths = own - 2 * own_with_mean + means
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = np.nan_to_num(products**2 / (own_lengths[:, None] * lengths))
-    return without_relatives(cosines, lineage, 0.0, rows).max(axis=1)
+    return without_relatives(cosines, trajectories, 0.0, rows).max(axis=1)
 
 
 def without_relatives(
-    values: np.ndarray, lineage: np.ndarray, instead: float = np.inf, rows: slice | np.ndarray = EVERY
+    values: np.ndarray, trajectories: np.ndarray, instead: float = np.inf, rows: slice | np.ndarray = EVERY
 ) -> np.ndarray:
     """Return values (k, n) of each of the networks ``rows`` with all n, with ``instead`` for those of its own
-    lineage."""
+    trajectory."""
     result = values.astype(np.float64)
-    result[lineage[rows][:, None] == lineage] = instead
+    result[trajectories[rows][:, None] == trajectories] = instead
     return result
 
 

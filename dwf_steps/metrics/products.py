@@ -68,7 +68,7 @@ class Products:
         return np.where(self._at_the_mean, 1.0, np.clip(self._shares(explained), 0, 1))
 
     @property
-    def explained_by_one(self) -> np.ndarray:
+    def max_squared_cosine(self) -> np.ndarray:
         """The largest squared cosine of each generated row with one training row, (k,).
 
         Cosines are of centred rows. The training mean has no direction: it is explained by none, 0.

@@ -101,7 +101,7 @@ class Transport:
 def wasserstein_to_zoo(
     across: np.ndarray,
     zoo_gram: np.ndarray,
-    lineage: np.ndarray,
+    trajectories: np.ndarray,
     draws: np.random.Generator,
     repeats: int = 5,
 ) -> Transport:
@@ -118,7 +118,7 @@ def wasserstein_to_zoo(
         Distances (k, n).
     zoo_gram
         Gram matrix (n, n) of the zoo.
-    lineage
+    trajectories
         Which training each network of the zoo is of, (n,).
     draws
         Chooses the networks.
@@ -129,7 +129,7 @@ def wasserstein_to_zoo(
         If there is no generated network, or fewer than two trainings in the zoo.
     """
     k = len(across)
-    trainings, counts = np.unique(lineage, return_counts=True)
+    trainings, counts = np.unique(trajectories, return_counts=True)
     in_half = len(trainings) // 2
     size = min(k, in_half * int(counts.min()))
     if size == 0:
@@ -141,7 +141,7 @@ def wasserstein_to_zoo(
     for _ in range(repeats):
         order = draws.permutation(trainings)
         half, other = (
-            draws.permutation(np.flatnonzero(np.isin(lineage, of)))[:size]
+            draws.permutation(np.flatnonzero(np.isin(trajectories, of)))[:size]
             for of in (order[:in_half], order[in_half : 2 * in_half])
         )
         chosen = draws.permutation(k)[:size]

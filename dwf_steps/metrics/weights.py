@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.metrics.leave_one_out import explained_by_one, without_relatives
+from dwf_steps.metrics.leave_one_out import max_squared_cosine, without_relatives
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.sets import neighbourhood_radii
 from dwf_steps.subspace.gram import distances_among
@@ -18,7 +18,7 @@ def weight_measures(products: Products, training_names: np.ndarray) -> pd.DataFr
             "nn_distance": distances.min(axis=1),
             "nearest": training_names[distances.argmin(axis=1)],
             "span_share": products.share_in_span,
-            "explained_by_one": products.explained_by_one,
+            "max_squared_cosine": products.max_squared_cosine,
         }
     )
 
@@ -27,12 +27,12 @@ def training_weight_measures(
     gram: np.ndarray,
     span_shares: np.ndarray,
     names: np.ndarray,
-    lineage: np.ndarray,
+    trajectories: np.ndarray,
     rows: slice,
     neighbours: int,
 ) -> pd.DataFrame:
     """Return what `weight_measures` would say of some training networks, had each been left out with its
-    lineage; besides, the mean distance to the others, and the distance to the ``neighbours``-th nearest of
+    trajectory; besides, the mean distance to the others, and the distance to the ``neighbours``-th nearest of
     them.
 
     Parameters
@@ -45,14 +45,14 @@ def training_weight_measures(
         Which of them.
     """
     distances = distances_among(gram, rows)
-    others = without_relatives(distances, lineage, rows=rows)
+    others = without_relatives(distances, trajectories, rows=rows)
     known = np.isfinite(others)
     return pd.DataFrame(
         {
             "nn_distance": others.min(axis=1),
             "nearest": names[others.argmin(axis=1)],
             "span_share": span_shares[rows],
-            "explained_by_one": explained_by_one(gram, lineage, rows),
+            "max_squared_cosine": max_squared_cosine(gram, trajectories, rows),
             "mean_distance": distances.sum(axis=1, where=known) / known.sum(axis=1),
             "weights_radius": neighbourhood_radii(others, neighbours),
         }

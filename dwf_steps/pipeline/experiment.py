@@ -13,6 +13,7 @@ from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.workflow import Cell, WorkflowConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, network_names, reference_name, trajectory_names
 from dwf_steps.pipeline.fingerprint import file_fingerprint
+from dwf_steps.pipeline.network_facts import NetworkFacts, network_facts
 from dwf_steps.pipeline.sizes import examples_of
 
 Names = Any
@@ -28,7 +29,8 @@ class Experiment:
         self.fitted_by = config.fitted_by()
         self._networks: dict[str, list[str]] = {}
         self._files: dict[str, list[Path]] = {}
-        self._facts: dict[tuple[str, str], int] = {}
+        self._facts: dict[str, NetworkFacts] = {}
+        self._examples: dict[str, int] = {}
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -88,7 +90,9 @@ class Experiment:
         """Return a zoo's architecture, with a digest of its code where that is the user's own."""
         architecture = self.zoo(names).architecture
         if architecture.kind == "module":
-            return architecture.model_copy(update={"code": file_fingerprint(architecture.source_file)})
+            source = self.network_facts(names.zoo).source_file
+            assert source is not None
+            return architecture.model_copy(update={"code": file_fingerprint(source)})
         return architecture
 
     def reference(self, names: Names) -> str:
@@ -116,24 +120,19 @@ class Experiment:
     def n_trainings(self, zoo: str) -> int:
         return len(trajectory_names(self.config.zoos[zoo]))
 
-    def n_parameters(self, zoo: str) -> int:
-        """Return the number of weights of a zoo's networks."""
-        return self._once("n_parameters", zoo, lambda: self.config.zoos[zoo].architecture.n_parameters)
+    def network_facts(self, zoo: str) -> NetworkFacts:
+        """Return what is known of a zoo's networks; found once for all jobs, of which there may be
+        thousands."""
+        if zoo not in self._facts:
+            self._facts[zoo] = network_facts(self.config.zoos[zoo].architecture)
+        return self._facts[zoo]
 
     def n_examples(self, zoo: str) -> int:
         """Return about how many examples a zoo's networks are trained and scored on."""
-
-        def count() -> int:
+        if zoo not in self._examples:
             config = self.config.zoos[zoo]
-            return examples_of(self.config.dataset(config), config.architecture)
-
-        return self._once("n_examples", zoo, count)
-
-    def _once(self, fact: str, zoo: str, find: Any) -> int:
-        """Find a fact that is the same for all of a zoo's jobs, of which there may be thousands, once."""
-        if (fact, zoo) not in self._facts:
-            self._facts[fact, zoo] = find()
-        return self._facts[fact, zoo]
+            self._examples[zoo] = examples_of(self.config.dataset(config), config.architecture)
+        return self._examples[zoo]
 
     def n_shards(self, zoo: str) -> int:
         """Return the number of jobs that train or import a zoo."""

@@ -12,6 +12,7 @@ from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, TableFile, fac
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
+from dwf_steps.pipeline.network_facts import NetworkFacts
 from dwf_steps.pipeline.settings.base import Work
 
 if TYPE_CHECKING:
@@ -69,12 +70,17 @@ class Sizes:
     @property
     def d(self) -> int:
         """Weights of a network."""
-        return self._experiment.n_parameters(self._names.zoo)
+        return self.facts.n_parameters
 
     @property
     def m(self) -> int:
         """Examples of the zoo's data set."""
         return self._experiment.n_examples(self._names.zoo)
+
+    @property
+    def facts(self) -> NetworkFacts:
+        """Of the zoo's networks."""
+        return self._experiment.network_facts(self._names.zoo)
 
     @property
     def features(self) -> int:
@@ -87,17 +93,17 @@ class Sizes:
     @property
     def multiplications(self) -> int:
         """Of one input."""
-        return self.zoo.architecture.multiplications
+        return self.facts.multiplications
 
     @property
     def most_units(self) -> int:
         """Units that the largest permutation acts on."""
-        return self.zoo.architecture.most_units
+        return self.facts.most_units
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Values of each layer, of one input."""
-        return self.zoo.architecture.layers
+        return self.facts.layers
 
     @property
     def units(self) -> int:

@@ -14,11 +14,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import report, temp
 from snakemake.shell import shell
 
-from dwf_steps.config.load import load_config
 from dwf_steps.pipeline.collected import Collected
 from dwf_steps.pipeline.experiment import Experiment
 from dwf_steps.pipeline.failures import show_failed_logs
 from dwf_steps.pipeline.fingerprint import fingerprint
+from dwf_steps.pipeline.load import load_config
 from dwf_steps.pipeline.one_run import one_run_at_a_time
 from dwf_steps.pipeline.paths import Paths
 from dwf_steps.pipeline.record import record_of

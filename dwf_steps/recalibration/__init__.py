@@ -1,1 +1,1 @@
-"""Repair of networks on training examples, many networks at once."""
+"""Recalibration of networks on training examples, many networks at once."""

@@ -1,7 +1,5 @@
 """A few optimisation steps."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -9,21 +7,22 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.recalibration import FineTune
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.tasks.base import Task
 from dwf_steps.zoo.optimization import make_optimizer, take_step
 
 
 def fine_tune(
     architecture: Architecture,
-    networks: Mapping[str, Tensor],
+    networks: StackedNetworks[Tensor],
     inputs: Tensor,
     targets: Tensor,
     method: FineTune,
     task: Task,
-) -> dict[str, Tensor]:
-    """Return n networks, arrays (n, *shape), after ``method.steps`` steps of Adam on the task's loss,
+) -> StackedNetworks[Tensor]:
+    """Return n networks after ``method.steps`` steps of Adam on the task's loss,
     each network with its own gradient, all with the same batches of the examples (b, features), (b,)."""
-    tuned = {name: value.detach().clone() for name, value in networks.items()}
+    tuned = networks.map(lambda value: value.detach().clone())
     trained = [value.requires_grad_() for value in architecture.parameters_of(tuned).values()]
     training = TrainingConfig(lr=method.lr)
     optimizer = make_optimizer(trained, training)
@@ -32,4 +31,4 @@ def fine_tune(
         batch = torch.randperm(len(targets), generator=draws)[: method.batch_size].to(targets.device)
         seen, wanted = inputs[batch], targets[batch].expand(n, -1)
         take_step(architecture, tuned, optimizer, seen.expand(n, *seen.shape), wanted, training, task)
-    return {name: value.detach() for name, value in tuned.items()}
+    return tuned.map(Tensor.detach)

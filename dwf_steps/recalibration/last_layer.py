@@ -1,12 +1,11 @@
 """Refitting the output layer by ridge regression."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.storage.stacked import StackedNetworks
 
 TEMPERATURES = torch.logspace(-1, 3, 81, dtype=torch.float64)  # tried, as factors of the outputs
 
@@ -14,11 +13,11 @@ TEMPERATURES = torch.logspace(-1, 3, 81, dtype=torch.float64)  # tried, as facto
 @torch.no_grad()
 def refit_last_layer(
     architecture: MLPArchitecture,
-    parameters: Mapping[str, Tensor],
+    networks: StackedNetworks[Tensor],
     inputs: Tensor,
     targets: Tensor,
     ridge: float,
-) -> dict[str, Tensor]:
+) -> StackedNetworks[Tensor]:
     """Return the networks with W, b that minimise |H W' + b - Y|^2 + a |W|^2 over b examples.
 
     H (b, h) is what the last layer sees, Y one-hot; the intercept is not penalised; a is ``ridge`` times the
@@ -28,14 +27,12 @@ def refit_last_layer(
 
     Parameters
     ----------
-    parameters
-        n networks, each (n, *shape).
     inputs, targets
         (b, features) and (b,).
     """
-    hidden = architecture.last_inputs(parameters, inputs).double()
+    hidden = architecture.last_inputs(networks, inputs).double()
     name = f"layers.{architecture.depth - 1}"
-    classes = parameters[f"{name}.bias"].shape[1]
+    classes = networks[f"{name}.bias"].shape[1]
     wanted = F.one_hot(targets, classes).double()
     hidden_mean, wanted_mean = hidden.mean(1, keepdim=True), wanted.mean(0)
     centred = hidden - hidden_mean
@@ -50,7 +47,7 @@ def refit_last_layer(
     bias = wanted_mean - (weight @ hidden_mean.transpose(1, 2)).squeeze(2)
     factor = _best_factor(hidden @ weight.transpose(1, 2) + bias[:, None], targets)
     refitted = {f"{name}.weight": weight * factor[:, None, None], f"{name}.bias": bias * factor[:, None]}
-    return dict(parameters) | {key: value.to(parameters[key].dtype) for key, value in refitted.items()}
+    return networks.replaced({key: value.to(networks[key].dtype) for key, value in refitted.items()})
 
 
 def _best_factor(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,54 +1,53 @@
 """Recalibration: methods applied in order to many networks, on training examples alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.recalibration import (
     BatchNorm,
     FineTune,
     LastLayer,
+    RecalibrationMethod,
     ReferenceStatistics,
     Repair,
-    RepairMethod,
 )
 from dwf_steps.datasets.splits import Split
-from dwf_steps.recalibration.batch_norm import recompute_statistics
 from dwf_steps.recalibration.fine_tune import fine_tune
 from dwf_steps.recalibration.last_layer import refit_last_layer
 from dwf_steps.recalibration.repair import repair
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.tasks.base import task_of
-
-Networks = Mapping[str, Tensor]
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.tasks import task_of
 
 REFERENCES = 100  # training networks, at most, whose activations are restored
 
 
-def recalibrate(
+def apply_recalibration(
     architecture: Architecture,
-    networks: Networks,
-    methods: Sequence[RepairMethod],
+    networks: StackedNetworks[Tensor],
+    methods: Sequence[RecalibrationMethod],
     train: Split,
-    references: Sequence[Networks],
-) -> dict[str, Tensor]:
-    """Apply ``methods`` in order to n networks, arrays (n, *shape).
+    references: Sequence[StackedNetworks[Tensor]],
+) -> StackedNetworks[Tensor]:
+    """Apply ``methods`` in order to n networks.
 
     Parameters
     ----------
     train
         Training examples; each method draws its own from them, the same for all networks.
     references
-        For each method the training networks that it needs (r, *shape), as `references_of` has them.
+        For each method the r training networks that it needs, as `references_of` has them.
     """
-    result = dict(networks)
-    device = next(iter(result.values())).device
+    result = StackedNetworks(networks)
+    device = networks.device
     for method, reference in zip(methods, references, strict=True):
         if isinstance(method, ReferenceStatistics):
             result |= {name: value.expand_as(result[name]) for name, value in reference.items()}
@@ -62,23 +61,32 @@ def recalibrate(
             case Repair():
                 result = repair(_mlp(architecture), result, reference, inputs)
             case FineTune():
-                result = fine_tune(architecture, result, inputs, targets, method, task_of(train.tolerance))
+                result = fine_tune(
+                    architecture,
+                    result,
+                    inputs,
+                    targets,
+                    method,
+                    task_of(train.task, train.tolerance, train.scale),
+                )
             case BatchNorm():
                 result = recompute_statistics(architecture, result, inputs, method.batch_size)
     return result
 
 
-def references_of(methods: Sequence[RepairMethod], zoo: WeightMatrix) -> list[dict[str, np.ndarray]]:
+def references_of(
+    methods: Sequence[RecalibrationMethod], zoo: WeightMatrix
+) -> list[StackedNetworks[np.ndarray]]:
     """Return for each method the arrays of training networks that it needs: of some spread evenly over the
     zoo, whose activations `Repair` restores; of the one whose running statistics are copied."""
     references = []
     for method in methods:
-        found: dict[str, np.ndarray] = {}
+        found: StackedNetworks[np.ndarray] = StackedNetworks()
         if isinstance(method, Repair):
             found = zoo.networks(evenly(REFERENCES, zoo.n_training))
         elif isinstance(method, ReferenceStatistics):
-            statistics = {name: array for name, array in zoo.buffers.items() if array.dtype.kind == "f"}
-            found = {name: array[[method.network]] for name, array in statistics.items()}
+            statistics = [name for name, array in zoo.buffers.items() if array.dtype.kind == "f"]
+            found = zoo.buffers.only(statistics).select([method.network])
         references.append(found)
     return references
 

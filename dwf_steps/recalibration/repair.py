@@ -1,21 +1,21 @@
 """REPAIR: hidden units' statistics as in training networks (Jordan et al. 2023, arXiv 2211.08403)."""
 
-from collections.abc import Mapping
 from itertools import islice
 
 import torch
 from torch import Tensor
 
 from dwf_steps.architectures.mlp import MLPArchitecture
+from dwf_steps.storage.stacked import StackedNetworks
 
 
 @torch.no_grad()
 def repair(
     architecture: MLPArchitecture,
-    parameters: Mapping[str, Tensor],
-    reference: Mapping[str, Tensor],
+    networks: StackedNetworks[Tensor],
+    reference: StackedNetworks[Tensor],
     inputs: Tensor,
-) -> dict[str, Tensor]:
+) -> StackedNetworks[Tensor]:
     """Return the networks with every hidden unit's pre-activation shifted and scaled, layer by layer, so that
     over ``inputs`` it has the mean and the standard deviation that it has in the reference networks on
     average (equation 3 of the paper, with the mean over many networks in place of two).
@@ -24,18 +24,18 @@ def repair(
 
     Parameters
     ----------
-    parameters, reference
-        n and r networks, parameters (n, *shape) and (r, *shape), their units in the same order.
+    networks, reference
+        n and r networks, their units in the same order.
     inputs
         (b, features).
     """
-    repaired = dict(parameters)
+    result = StackedNetworks(networks)
     for layer, wanted in enumerate(architecture.hidden_layers(reference, inputs)):
         mean, std = wanted.mean(1).mean(0), wanted.std(1).mean(0)
-        found = next(islice(architecture.hidden_layers(repaired, inputs), layer, None))
+        found = next(islice(architecture.hidden_layers(result, inputs), layer, None))
         own_mean, own_std = found.mean(1), found.std(1)
         scale = torch.where(own_std > 0, std / own_std, 1.0)
-        weight, bias = repaired[f"layers.{layer}.weight"], repaired[f"layers.{layer}.bias"]
-        repaired[f"layers.{layer}.weight"] = weight * scale[:, :, None]
-        repaired[f"layers.{layer}.bias"] = (bias - own_mean) * scale + mean
-    return repaired
+        weight, bias = result[f"layers.{layer}.weight"], result[f"layers.{layer}.bias"]
+        result[f"layers.{layer}.weight"] = weight * scale[:, :, None]
+        result[f"layers.{layer}.bias"] = (bias - own_mean) * scale + mean
+    return result

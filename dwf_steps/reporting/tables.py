@@ -19,7 +19,7 @@ NOVELTY = (
     *("max_iou", "mean_iou", "disagreement", "jensen_shannon", "mean_absolute_difference"),
     "nn_distance",
 )
-DISTANCES = ("nn_distance", "realigned_distance", "span_share", "explained_by_one")
+DISTANCES = ("nn_distance", "realigned_distance", "span_share", "max_squared_cosine")
 SIGNIFICANT = 0.05
 
 

@@ -4,14 +4,13 @@ Snakemake measures its own jobs, but not those whose outputs it takes from its b
 benchmark file cannot be one of them.
 """
 
+import os
 import resource
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from dwf_steps.storage.atomic import replacing
 
 # ru_maxrss is in bytes on macOS and in KiB elsewhere.
 MAXRSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
@@ -27,5 +26,7 @@ def measured(path: Path) -> Iterator[None]:
     yield
     seconds = time.perf_counter() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_PER_MIB
-    with replacing(path) as partial:
-        partial.write_text(f"s\tmax_rss\n{seconds:.4f}\t{memory:.2f}\n", encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(f"s\tmax_rss\n{seconds:.4f}\t{memory:.2f}\n", encoding="utf-8")
+    os.replace(partial, path)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dwf_steps.storage.stacked import StackedNetworks
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -45,10 +47,10 @@ class Layout:
         """The number of weights, d."""
         return sum(entry.size for entry in self.entries)
 
-    def unflatten(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def unflatten(self, rows: np.ndarray) -> StackedNetworks[np.ndarray]:
         """Split ``rows`` (n, d) into parameters (n, *shape), as views where possible."""
         n = rows.shape[0]
-        return {e.name: rows[:, e.columns].reshape(n, *e.shape) for e in self.entries}
+        return StackedNetworks({e.name: rows[:, e.columns].reshape(n, *e.shape) for e in self.entries})
 
     def to_json(self) -> list[dict[str, Any]]:
         return [asdict(entry) for entry in self.entries]

@@ -5,7 +5,7 @@ from pathlib import Path
 LEVELS = ("zoo", "canonicalization", "subspace", "generator", "recalibration")
 
 
-def lineage(path: Path, depth: int) -> dict[str, str]:
+def path_lineage(path: Path, depth: int) -> dict[str, str]:
     """Return the names of the ``depth`` folders above a file, outermost first, by level."""
     folders = path.parts[-1 - depth : -1]
     return dict(zip(LEVELS, folders, strict=False))
@@ -14,4 +14,4 @@ def lineage(path: Path, depth: int) -> dict[str, str]:
 def benchmark_lineage(path: Path) -> dict[str, str]:
     """Return the names of all levels above a file below ``benchmarks/``; deeper levels are empty."""
     depth = len(path.parts) - 2 - path.parts.index("benchmarks")
-    return dict.fromkeys(LEVELS, "") | lineage(path, depth)
+    return dict.fromkeys(LEVELS, "") | path_lineage(path, depth)

@@ -13,6 +13,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing, write_json
 from dwf_steps.storage.networks import save_network
 from dwf_steps.storage.remedy import rebuild
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
 TRAJECTORY = "trajectory"  # the fact of checkpoints that says which training they lie on
 
@@ -31,7 +32,7 @@ class Record:
         return str(self.facts.get(TRAJECTORY, self.name))
 
     @property
-    def lineage(self) -> dict[str, Any]:
+    def inherited(self) -> dict[str, Any]:
         """The facts that whatever becomes of the network inherits."""
         return {TRAJECTORY: self.facts[TRAJECTORY]} if TRAJECTORY in self.facts else {}
 
@@ -108,7 +109,7 @@ class Network:
     """A network to be written: ``state`` as in ``state_dict()``."""
 
     name: str
-    state: Mapping[str, np.ndarray]
+    state: NetworkState[np.ndarray]
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -151,14 +152,14 @@ def finite(networks: Iterable[Network], failed: list[str]) -> Iterator[Network]:
 
 def unstack(
     names: Sequence[str],
-    parameters: Mapping[str, np.ndarray],
+    networks: StackedNetworks[np.ndarray],
     facts: Sequence[dict[str, Any]] | None = None,
 ) -> Iterator[Network]:
-    """Yield n networks from stacked arrays (n, *shape)."""
+    """Yield n networks with their names, and what is known of each."""
     for i, name in enumerate(names):
         yield Network(
             name,
-            {key: array[i] for key, array in parameters.items()},
+            networks.network(i),
             facts[i] if facts is not None else {},
         )
 

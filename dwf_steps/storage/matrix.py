@@ -16,6 +16,7 @@ from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.chunks import ChunkReader
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.remedy import rebuild
+from dwf_steps.storage.stacked import StackedNetworks
 
 if TYPE_CHECKING:
     # Where it is used it is imported again: steps that only name a matrix need not pay for it.
@@ -134,11 +135,11 @@ class WeightMatrix:
         return sum(not row.held_out for row in self.rows)
 
     @property
-    def lineage(self) -> np.ndarray:
+    def trajectories(self) -> np.ndarray:
         """Return which trajectory each training row lies on, numbered, (n_training,)."""
         names = [row.trajectory or row.name for row in self.rows[: self.n_training]]
-        lineage: np.ndarray = np.unique(names, return_inverse=True)[1]
-        return lineage
+        trajectories: np.ndarray = np.unique(names, return_inverse=True)[1]
+        return trajectories
 
     def column_blocks(self, part: int = 0, parts: int = 1) -> Iterator[slice]:
         """Yield the column range of each chunk, in order; of one part where they are divided over jobs."""
@@ -152,8 +153,8 @@ class WeightMatrix:
         """Return the chunks' column ranges in groups over which ``rows`` float32 rows take at most ``memory``
         bytes; a group is at least one chunk."""
         chunks = list(self.column_blocks())
-        together = max(1, memory // (4 * rows * self.array.chunks[1]))
-        return [chunks[start : start + together] for start in range(0, len(chunks), together)]
+        chunk_size = max(1, memory // (4 * rows * self.array.chunks[1]))
+        return [chunks[start : start + chunk_size] for start in range(0, len(chunks), chunk_size)]
 
     def write_blocks(self) -> Iterator[slice]:
         """Yield the column range of each shard, in order: what to write at a time."""
@@ -176,7 +177,7 @@ class WeightMatrix:
             raise self.damaged(columns, str(error)) from error
 
     @cached_property
-    def buffers(self) -> dict[str, np.ndarray]:
+    def buffers(self) -> StackedNetworks[np.ndarray]:
         """What the networks' state dicts have besides parameters, each (n, *shape).
 
         Raises
@@ -185,16 +186,15 @@ class WeightMatrix:
             If the file is damaged.
         """
         names: list[str] = list(self.array.attrs["buffers"])  # type: ignore[arg-type]
-        return load_arrays(self.path / BUFFERS_FILE, names, self.path) if names else {}
+        return StackedNetworks(load_arrays(self.path / BUFFERS_FILE, names, self.path) if names else {})
 
-    def networks(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+    def networks(self, rows: Sequence[int] | np.ndarray) -> StackedNetworks[np.ndarray]:
         """Return the networks of some rows, each parameter (rows, *shape) float32, and their buffers, in one
         pass."""
         flat = np.empty((len(rows), self.layout.size), np.float32)
         for columns in self.column_blocks():
             flat[:, columns] = self.read(columns)[rows]
-        buffers = {name: array[rows] for name, array in self.buffers.items()}
-        return self.layout.unflatten(flat) | buffers
+        return self.layout.unflatten(flat).replaced(self.buffers.select(rows))
 
     def _chunk_at(self, columns: slice) -> int | None:
         """Return which chunk the column range is, if it is one."""

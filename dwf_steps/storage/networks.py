@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -18,27 +18,24 @@ from safetensors.numpy import load_file
 
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
 Item = TypeVar("Item")
 
 ARCHITECTURE, BUFFERS = "architecture", "buffers"
 BUFFER_DTYPES = {"float32": "F32", "int64": "I64"}  # by NumPy's names, safetensors' names
-TOGETHER_BYTES = 2**29  # of networks that are computed with at a time
+NETWORKS_BYTES = 2**29  # of networks that are computed with at a time
 
 
 def network_groups(networks: Sequence[Item], d: int) -> list[Sequence[Item]]:
     """Divide networks of ``d`` weights into groups that fit into the memory given to them, one at least."""
-    together = max(1, TOGETHER_BYTES // (4 * d))
-    return [networks[start : start + together] for start in range(0, len(networks), together)]
+    size = max(1, NETWORKS_BYTES // (4 * d))
+    return [networks[start : start + size] for start in range(0, len(networks), size)]
 
 
 def save_network(
     path: Path,
-    state: Mapping[str, np.ndarray],
+    state: NetworkState[np.ndarray],
     architecture: Mapping[str, Any],
     buffers: Collection[str] = (),
 ) -> None:
@@ -107,7 +104,7 @@ def _tensor(dtype: str, shape: Sequence[int], start: int, size: int) -> dict[str
     return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, start + size]}
 
 
-def load_state(path: Path) -> dict[str, np.ndarray]:
+def load_state(path: Path) -> NetworkState[np.ndarray]:
     """Read one network's arrays.
 
     Raises
@@ -121,50 +118,24 @@ def load_state(path: Path) -> dict[str, np.ndarray]:
         raise unreadable(path, error) from error
 
 
-def load_network(path: str | Path) -> "nn.Module":
-    """Return the network stored at ``path`` as a ready PyTorch module in evaluation mode.
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a network's file.
 
     Raises
     ------
     InputError
-        If the file is unreadable or does not name its architecture.
+        If the file is missing, truncated or no safetensors file.
     """
-    import torch
-    from pydantic import TypeAdapter
-
-    from dwf_steps.architectures import build
-    from dwf_steps.config.architecture import ArchitectureConfig
-
-    path = Path(path)
     try:
         with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
+            return file.metadata() or {}
     except (SafetensorError, FileNotFoundError) as error:
         raise unreadable(path, error) from error
-    if ARCHITECTURE not in metadata:
-        raise InputError(
-            f"{path}: no '{ARCHITECTURE}' in the file's metadata (found {sorted(metadata)}); "
-            "only networks written by this workflow can be rebuilt from the file alone"
-        )
-    config = TypeAdapter(ArchitectureConfig).validate_json(metadata[ARCHITECTURE])
-    architecture = build(config)
-    state = {name: torch.from_numpy(array) for name, array in load_state(path).items()}
-    module = architecture.module()
-    module.load_state_dict(state | {name: state[kept] for name, kept in architecture.tied.items()})
-    return module.eval()
 
 
-def stack_states(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Read networks of one architecture and stack each array, parameters and buffers, to (n, *shape)."""
-    states = [load_state(path) for path in paths]
-    return {name: np.stack([state[name] for state in states]) for name in states[0]}
-
-
-def tensors(networks: Mapping[str, np.ndarray], device: "torch.device") -> dict[str, "torch.Tensor"]:
-    """Return stacked networks as tensors on a device."""
-    import torch
-
-    return {name: torch.from_numpy(array).to(device) for name, array in networks.items()}
+def stack_states(paths: Sequence[Path]) -> StackedNetworks[np.ndarray]:
+    """Read networks of one architecture, parameters and buffers."""
+    return StackedNetworks.stack([load_state(path) for path in paths], np.stack)
 
 
 @dataclass(frozen=True)
@@ -195,7 +166,7 @@ def describe(path: Path) -> Description:
     return Description(layout, json.loads(metadata.get(ARCHITECTURE, "{}")), tuple(buffers))
 
 
-def stack_arrays(paths: Sequence[Path], names: Sequence[str]) -> dict[str, np.ndarray]:
+def stack_arrays(paths: Sequence[Path], names: Sequence[str]) -> StackedNetworks[np.ndarray]:
     """Read some arrays of each network's file and stack them, (n, *shape).
 
     Raises
@@ -211,7 +182,7 @@ def stack_arrays(paths: Sequence[Path], names: Sequence[str]) -> dict[str, np.nd
                     found.append(file.get_tensor(name))
         except (SafetensorError, FileNotFoundError) as error:
             raise unreadable(path, error) from error
-    return {name: np.stack(found) for name, found in arrays.items()}
+    return StackedNetworks({name: np.stack(found) for name, found in arrays.items()})
 
 
 def read_columns(path: Path, layout: Layout, columns: slice) -> np.ndarray:

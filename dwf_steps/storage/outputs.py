@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dwf_steps.config.dataset import TaskName
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_record, save_record
-
-LOWEST = -60_000.0  # log-probabilities are clipped there, where float16 still holds them
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,8 @@ class Outputs:
         (m,), the test items' classes or numbers.
     shifted
         (n, m', c), of inputs from outside the data's distribution; m' is 0 where there are none.
+    task
+        What the networks were trained to do.
     tolerance
         How far from its target a number may be to count as right; 0 where targets are classes.
     scale
@@ -37,6 +38,7 @@ class Outputs:
     predictions: np.ndarray
     targets: np.ndarray
     shifted: np.ndarray
+    task: TaskName = "classification"
     tolerance: float = 0.0
     scale: float = 1.0
 
@@ -58,7 +60,8 @@ class Outputs:
             for name in ("names", "predictions", "shifted")
         )
         names, predictions, shifted = joined
-        return cls(names, predictions, parts[0].targets, shifted, parts[0].tolerance, parts[0].scale)
+        first = parts[0]
+        return cls(names, predictions, first.targets, shifted, first.task, first.tolerance, first.scale)
 
     def of(self, names: Sequence[str]) -> "Outputs":
         """Return the outputs of some networks, in this order.

@@ -1,17 +1,16 @@
 """The barycentre of many networks: the mean that they are closest together aligned to."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.canonicalization import Matching, Method
-from dwf_steps.symmetry.canonical import canonicalize
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.git_rebasin import squared_norms
-
-Networks = Mapping[str, np.ndarray]
+from dwf_steps.symmetry.spec import SymmetrySpec
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +21,14 @@ class Barycentre:
     mean, root mean square, aligned to the reference, then to one mean after another. They never rise; the
     last one is of networks aligned to ``network``."""
 
-    network: dict[str, np.ndarray]
+    network: NetworkState[np.ndarray]
     spreads: np.ndarray
 
 
-def find_barycentre(
-    architecture: Architecture,
-    groups: Callable[[], Iterable[Networks]],
-    reference: Networks,
+def barycentre_of(
+    spec: SymmetrySpec,
+    groups: Callable[[], Iterable[StackedNetworks[np.ndarray]]],
+    reference: NetworkState[np.ndarray],
     before: list[Method],
     matching: Matching,
 ) -> Barycentre:
@@ -43,18 +42,20 @@ def find_barycentre(
 
     Parameters
     ----------
+    spec
+        What their architecture states.
     groups
         Yields the networks, arrays (n, *shape) of some at a time; called once for each target.
     before
-        Methods applied before the ``matching``, as `canonicalize` does.
+        Methods applied before the ``matching``, as `remove_symmetries` does.
     """
     methods = [*before, matching]
-    one = {name: array[None] for name, array in reference.items()}
-    found = goal = _stored_as(reference, canonicalize(architecture, one, reference, before).reference)
+    one = StackedNetworks.of_one(reference)
+    found = goal = _stored_as(reference, remove_symmetries(spec, one, reference, before).reference)
     spreads: list[float] = []
     for _ in range(matching.rounds + 1):
-        aligned = (canonicalize(architecture, some, reference, methods, goal).networks for some in groups())
-        mean, spread = _mean(architecture, aligned)
+        aligned = (remove_symmetries(spec, some, reference, methods, goal).networks for some in groups())
+        mean, spread = _mean(spec.parameters, aligned)
         logger.info("aligned to mean %d: %.6g from their mean, root mean square", len(spreads), spread)
         if spreads and spread > spreads[-1]:
             break
@@ -65,20 +66,24 @@ def find_barycentre(
     return Barycentre(found, np.array(spreads))
 
 
-def _mean(architecture: Architecture, groups: Iterable[Networks]) -> tuple[dict[str, np.ndarray], float]:
+def _mean(
+    parameters: Sequence[str], groups: Iterable[StackedNetworks[np.ndarray]]
+) -> tuple[NetworkState[np.ndarray], float]:
     """Return the mean of networks, float64, and the root mean square distance of their parameters to it."""
-    total: dict[str, np.ndarray] = {}
+    total: NetworkState[np.ndarray] = {}
     n, squares = 0, 0.0
     for networks in groups:
-        n += len(next(iter(networks.values())))
-        squares += squared_norms(architecture.parameters_of(networks)).sum()
+        n += networks.count
+        squares += squared_norms(networks.only(parameters)).sum()
         for name, array in networks.items():
             total[name] = array.sum(axis=0, dtype=np.float64) + total.get(name, 0.0)
     mean = {name: array / n for name, array in total.items()}
-    of_mean = squared_norms({name: array[None] for name, array in architecture.parameters_of(mean).items()})
+    of_mean = squared_norms(StackedNetworks.of_one(mean).only(parameters))
     return mean, float(np.sqrt(max(0.0, squares / n - of_mean.item())))
 
 
-def _stored_as(reference: Networks, network: Networks) -> dict[str, np.ndarray]:
+def _stored_as(
+    reference: NetworkState[np.ndarray], network: NetworkState[np.ndarray]
+) -> NetworkState[np.ndarray]:
     """Return a network as its file will have it, so that what is found is what others will align to."""
     return {name: array.astype(reference[name].dtype) for name, array in network.items()}

@@ -11,14 +11,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.runtime.progress import Progress
-from dwf_steps.symmetry.permutation import Permutations, unit_counts
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.permutation import Permutations
+from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
 
 GAINS_BYTES = 2**28  # of what units would gain, of networks that are matched at once
 MINIMAL_GAIN = 1e-7  # of the objective, relative; below it an assignment counts as unchanged
 LARGEST_PRODUCT = 2.0**120  # of a network's norm and the reference's: float32 holds all sums, up to 2^128
-
-Networks = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Matching:
 
 
 def match_weights(
-    reference: Networks,
-    networks: Networks,
+    reference: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
     spec: PermutationSpec,
     iterations: int,
     generator: np.random.Generator,
@@ -67,21 +66,13 @@ def match_weights(
         Draws the order of layers.
     """
     spec = {name: axes for name, axes in spec.items() if name in reference}
-    n = len(next(iter(networks.values())))
     counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
     kept = sum(counts[p] ** 2 for axes in spec.values() for p in axes if p is not None)
-    together = max(1, GAINS_BYTES // (4 * max(kept, 1)))
+    chunk_size = max(1, GAINS_BYTES // (4 * max(kept, 1)))
     with Progress("assignment", None) as report:
         parts = [
-            _match_from_starts(
-                reference,
-                {k: v[start : start + together] for k, v in networks.items()},
-                spec,
-                iterations,
-                generator,
-                report,
-            )
-            for start in range(0, n, together)
+            _match_from_starts(reference, some, spec, iterations, generator, report)
+            for _, some in networks.chunks(chunk_size)
         ]
     return _joined(parts)
 
@@ -129,8 +120,8 @@ def evidence_order(
 
 
 def _match_from_starts(
-    reference: Networks,
-    networks: Networks,
+    reference: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
     spec: PermutationSpec,
     iterations: int,
     generator: np.random.Generator,
@@ -211,8 +202,13 @@ class _State:
         Gains of the objective up to which count as none, (n,).
     """
 
-    def __init__(self, reference: Networks, networks: Networks, spec: PermutationSpec) -> None:
-        n = len(next(iter(networks.values())))
+    def __init__(
+        self,
+        reference: NetworkState[np.ndarray],
+        networks: StackedNetworks[np.ndarray],
+        spec: PermutationSpec,
+    ) -> None:
+        n = networks.count
         counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
         self.permutations = {p: np.tile(np.arange(units), (n, 1)) for p, units in counts.items()}
         self.stale = {p: np.ones(n, dtype=bool) for p in counts}
@@ -222,7 +218,7 @@ class _State:
             for p in counts
         }
         self._reference = {name: array.astype(np.float32) for name, array in reference.items()}
-        norms = squared_norms({name: array[None] for name, array in reference.items()})
+        norms = squared_norms(StackedNetworks.of_one(reference))
         products = np.sqrt(norms * squared_norms(networks))
         self.tolerance = MINIMAL_GAIN * products
         # A network's best order does not depend on its scale, and a power of two changes no digit.
@@ -312,7 +308,7 @@ def _slices(array: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
 
 
-def squared_norms(networks: Networks) -> np.ndarray:
+def squared_norms(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
     """Return the squared Euclidean norm of each of n networks, (n,) float64."""
     parts = [
         np.square(array.reshape(len(array), -1), dtype=np.float64).sum(axis=1) for array in networks.values()

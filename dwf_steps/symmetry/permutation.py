@@ -1,9 +1,8 @@
 """Acting on networks with permutations of their hidden units."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import PermutationSpec
 
 Permutations = dict[str, np.ndarray]
@@ -18,40 +17,14 @@ def permute_axis(array: np.ndarray, axis: int, permutation: np.ndarray) -> np.nd
 
 
 def permute(
-    networks: Mapping[str, np.ndarray], spec: PermutationSpec, permutations: Permutations
-) -> dict[str, np.ndarray]:
+    networks: StackedNetworks[np.ndarray], spec: PermutationSpec, permutations: Permutations
+) -> StackedNetworks[np.ndarray]:
     """Return n networks, arrays (n, *shape), with their hidden units reordered; arrays that the spec does not
     name stay as they are."""
-    result = {}
+    result: StackedNetworks[np.ndarray] = StackedNetworks()
     for name, array in networks.items():
         for axis, permutation in enumerate(spec.get(name, ())):
             if permutation is not None:
                 array = permute_axis(array, axis, permutations[permutation])
         result[name] = array
     return result
-
-
-def unit_counts(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, int]:
-    """Return how many units each permutation acts on.
-
-    Raises
-    ------
-    ValueError
-        If two axes that share a permutation differ in length, or are of one parameter.
-    """
-    counts: dict[str, int] = {}
-    for name, axes in spec.items():
-        for axis, permutation in enumerate(axes):
-            if permutation is not None:
-                if permutation in axes[:axis]:
-                    raise ValueError(
-                        f"{permutation} acts on two axes of {name}, so that its best choice is no linear "
-                        "assignment; that is not supported"
-                    )
-                found = shapes[name][axis]
-                if counts.setdefault(permutation, found) != found:
-                    raise ValueError(
-                        f"axis {axis} of {name} has {found} units, other axes of {permutation} have "
-                        f"{counts[permutation]}"
-                    )
-    return counts

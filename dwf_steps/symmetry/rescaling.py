@@ -1,15 +1,16 @@
 """The positive scaling symmetry of ReLU units, removed by unit-norm incoming weights."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import Rescaling, RescalingSpec
 
 EPSILON = 1e-5  # PyTorch's, that batch normalisation adds to variances
 
 
-def normalize_incoming(parameters: Mapping[str, np.ndarray], spec: RescalingSpec) -> dict[str, np.ndarray]:
+def normalize_incoming(
+    networks: StackedNetworks[np.ndarray], spec: RescalingSpec
+) -> StackedNetworks[np.ndarray]:
     """Scale every hidden unit's incoming weights to unit norm, its bias along, its outgoing inversely.
 
     relu(a x) = a relu(x) for a > 0, so the function stays as it is (Erdogan 2025, arXiv 2504.03710,
@@ -21,20 +22,20 @@ def normalize_incoming(parameters: Mapping[str, np.ndarray], spec: RescalingSpec
 
     Parameters
     ----------
-    parameters
-        n networks, parameters (n, *shape), in float64, with or without running statistics.
+    networks
+        In float64, with or without running statistics.
     spec
         For each hidden layer, in order, what comes in and what goes out.
     """
-    return scaled_incoming(parameters, spec)[0]
+    return scaled_incoming(networks, spec)[0]
 
 
 def scaled_incoming(
-    parameters: Mapping[str, np.ndarray], spec: RescalingSpec
-) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    networks: StackedNetworks[np.ndarray], spec: RescalingSpec
+) -> tuple[StackedNetworks[np.ndarray], list[np.ndarray]]:
     """Return what `normalize_incoming` does, and the norms (n, units) that each of the spec's layers had when
     it was its turn."""
-    result, every = dict(parameters), []
+    result, every = StackedNetworks(networks), []
     for units in spec:
         weight = result[units.incoming[0]]
         norms = np.linalg.norm(weight.reshape(*weight.shape[:2], -1), axis=2)
@@ -44,11 +45,11 @@ def scaled_incoming(
 
 
 def rescale(
-    parameters: Mapping[str, np.ndarray], units: Rescaling, norms: np.ndarray
-) -> dict[str, np.ndarray]:
+    networks: StackedNetworks[np.ndarray], units: Rescaling, norms: np.ndarray
+) -> StackedNetworks[np.ndarray]:
     """Return n networks with what comes into units divided by ``norms`` (n, units), what goes out times
     them."""
-    result = dict(parameters)
+    result = StackedNetworks(networks)
     for name in units.incoming:
         result[name] = result[name] / _along(norms, result[name], 1)
     for name in units.outgoing:

@@ -7,6 +7,32 @@ PermutationSpec = dict[str, tuple[str | None, ...]]
 """parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
 
 
+def unit_counts(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, int]:
+    """Return how many units each permutation acts on.
+
+    Raises
+    ------
+    ValueError
+        If two axes that share a permutation differ in length, or are of one parameter.
+    """
+    counts: dict[str, int] = {}
+    for name, axes in spec.items():
+        for axis, permutation in enumerate(axes):
+            if permutation is not None:
+                if permutation in axes[:axis]:
+                    raise ValueError(
+                        f"{permutation} acts on two axes of {name}, so that its best choice is no linear "
+                        "assignment; that is not supported"
+                    )
+                found = shapes[name][axis]
+                if counts.setdefault(permutation, found) != found:
+                    raise ValueError(
+                        f"axis {axis} of {name} has {found} units, other axes of {permutation} have "
+                        f"{counts[permutation]}"
+                    )
+    return counts
+
+
 def hidden_units(permutation: str, incoming: str, outgoing: str) -> PermutationSpec:
     """Return how the units between two linear layers, of these names, are permuted."""
     return {
@@ -70,3 +96,25 @@ class Attention:
     value: Projection
     output: str
     heads: int
+
+
+@dataclass(frozen=True)
+class SymmetrySpec:
+    """All symmetries of one architecture's networks.
+
+    Attributes
+    ----------
+    parameters
+        Names of the arrays that are no buffers, in row order.
+    permutations
+        Which permutation acts on which axis of which array.
+    attentions
+        Those whose heads, and dimensions within heads, may be permuted.
+    rescalings
+        Positive scales of units; None where no such symmetry is known.
+    """
+
+    parameters: tuple[str, ...]
+    permutations: PermutationSpec
+    attentions: tuple[Attention, ...] = ()
+    rescalings: RescalingSpec | None = None

@@ -1,6 +1,5 @@
 """TransFusion: match attention heads, then what is in them (Rinaldi et al. 2025, arXiv 2505.22697)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +7,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.config.canonicalization import Pairing
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.permutation import permute_axis
 from dwf_steps.symmetry.spec import Attention, Projection
-
-Networks = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,10 @@ class HeadOrders:
 
 
 def match_attention(
-    reference: Networks, networks: Networks, attention: Attention, pairing: Pairing
+    reference: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
+    attention: Attention,
+    pairing: Pairing,
 ) -> HeadOrders:
     """Find the orders of heads, and of dimensions within them, that bring n networks closest to a reference.
 
@@ -41,12 +42,11 @@ def match_attention(
     reference, networks
         One network's parameters, and n networks' (n, *shape), in float64.
     """
-    wanted = [
-        _heads({k: v[None] for k, v in reference.items()}, part, attention)[0] for part in _parts(attention)
-    ]
+    one = StackedNetworks.of_one(reference)
+    wanted = [_heads(one, part, attention)[0] for part in _parts(attention)]
     found = [_heads(networks, part, attention) for part in _parts(attention)]
     wanted_output, found_output = (
-        _output_heads(reference[attention.output][None], attention)[0],
+        _output_heads(one[attention.output], attention)[0],
         _output_heads(networks[attention.output], attention),
     )
     n, heads, size = found[0].shape[:3]
@@ -81,9 +81,11 @@ def _gains(
     return [query + key, value + np.einsum(pairs, wanted_output, found_output, optimize=True)]
 
 
-def permute_attention(networks: Networks, attention: Attention, orders: HeadOrders) -> dict[str, np.ndarray]:
+def permute_attention(
+    networks: StackedNetworks[np.ndarray], attention: Attention, orders: HeadOrders
+) -> StackedNetworks[np.ndarray]:
     """Return n networks, parameters (n, *shape), with an attention's heads and dimensions in other orders."""
-    result = dict(networks)
+    result = StackedNetworks(networks)
     width = orders.value.shape[1]
     for part, order in zip(
         _parts(attention), (orders.query_key, orders.query_key, orders.value), strict=True
@@ -101,7 +103,7 @@ def _parts(attention: Attention) -> tuple[Projection, Projection, Projection]:
     return attention.query, attention.key, attention.value
 
 
-def _heads(networks: Networks, part: Projection, attention: Attention) -> np.ndarray:
+def _heads(networks: StackedNetworks[np.ndarray], part: Projection, attention: Attention) -> np.ndarray:
     """Return a projection's rows by head, each with its bias, (n, heads, size, inputs + 1)."""
     width = networks[attention.output].shape[2]
     rows = slice(part.first, part.first + width)

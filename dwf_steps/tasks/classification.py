@@ -1,11 +1,17 @@
-"""How good classifiers are, from the log-probabilities of many networks at once."""
+"""Classification: the task, and scores from the log-probabilities of many networks at once."""
 
 from collections.abc import Iterator
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from dwf_steps.storage.precision import convert
+from dwf_steps.tasks.base import Scores, Task
+from dwf_steps.tasks.similarity import hellinger, paired_jensen_shannon
 
+LOWEST_LOG_PROBABILITY = -60_000.0  # log-probabilities are clipped there, where float16 still holds them
 BLOCK_BYTES = 2**26  # of float32 log-probabilities that are in memory at a time
 
 
@@ -86,7 +92,56 @@ def entropy(log_probabilities: np.ndarray) -> np.ndarray:
 def _blocks(log_probabilities: np.ndarray) -> Iterator[np.ndarray]:
     """Yield float32 copies (some, m, c) of as many networks as fit into a block, at least one."""
     n, m, c = log_probabilities.shape
-    together = max(1, BLOCK_BYTES // (4 * m * c))
-    for start in range(0, n, together):
-        block = log_probabilities[start : start + together]
+    chunk_size = max(1, BLOCK_BYTES // (4 * m * c))
+    for start in range(0, n, chunk_size):
+        block = log_probabilities[start : start + chunk_size]
         yield convert(block, np.empty(block.shape, np.float32))
+
+
+class Classification(Task):
+    """Outputs are logits, predictions log-probabilities, targets classes, the loss cross-entropy in nats."""
+
+    dtype = np.float16
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        wanted = targets.expand(outputs.shape[:-1])
+        return F.cross_entropy(outputs.flatten(0, 1), wanted.flatten(), reduction="none").view_as(wanted)
+
+    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return outputs.argmax(-1) == targets
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Return log-probabilities, clipped at `LOWEST_LOG_PROBABILITY`, which float16 still holds."""
+        finite = outputs.isfinite().all(-1, keepdim=True)
+        return (
+            outputs.masked_fill(~finite, torch.nan).log_softmax(-1).clamp(min=LOWEST_LOG_PROBABILITY).half()
+        )
+
+    def wrong(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return wrong(predictions, targets)
+
+    def choices(self, predictions: np.ndarray) -> np.ndarray:
+        """Return the most probable classes."""
+        return predictions.argmax(axis=-1)
+
+    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> Scores:
+        return {
+            "accuracy": accuracy(predictions, targets),
+            "loss": nll(predictions, targets),
+            "brier": brier(predictions, targets),
+            "calibration_error": expected_calibration_error(predictions, targets),
+        }
+
+    def distances(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return hellinger(predictions, others)
+
+    def divergences(self, predictions: np.ndarray, others: np.ndarray) -> Scores:
+        return {"jensen_shannon": paired_jensen_shannon(predictions, others)}
+
+    def mixture(self, members: np.ndarray) -> np.ndarray:
+        """Return the log of the members' mean probabilities (Lakshminarayanan et al. 2017)."""
+        total = np.zeros(members.shape[1:], np.float32)
+        for member in members:
+            total += np.exp(member.astype(np.float32))
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log(total / len(members)), LOWEST_LOG_PROBABILITY)

@@ -1,6 +1,6 @@
 """Replacing the last layer of networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.storage.stacked import StackedNetworks
 
 
 def with_classes(config: ArchitectureConfig, classes: int) -> ArchitectureConfig:
@@ -20,9 +21,9 @@ def with_classes(config: ArchitectureConfig, classes: int) -> ArchitectureConfig
 
 
 def with_new_head(
-    config: ArchitectureConfig, networks: Mapping[str, Tensor], classes: int, seeds: Sequence[int]
-) -> tuple[Architecture, dict[str, Tensor]]:
-    """Return n networks, arrays (n, *shape), whose last layer is an untrained one with ``classes`` outputs,
+    config: ArchitectureConfig, networks: StackedNetworks[Tensor], classes: int, seeds: Sequence[int]
+) -> tuple[Architecture, StackedNetworks[Tensor]]:
+    """Return n networks whose last layer is an untrained one with ``classes`` outputs,
     behind their architecture.
 
     The last layer is what would change in shape with the number of outputs. Each network's is drawn from its
@@ -33,7 +34,5 @@ def with_new_head(
     shapes = {entry.name: entry.shape for entry in other.layout.entries}
     head = [entry.name for entry in own.layout.entries if entry.shape != shapes[entry.name]]
     drawn = [own.initial_state("default", torch_generator("new head", seed)) for seed in seeds]
-    device = next(iter(networks.values())).device
-    return own, dict(networks) | {
-        name: torch.stack([state[name] for state in drawn]).to(device) for name in head
-    }
+    heads = StackedNetworks.stack([{name: state[name] for name in head} for state in drawn], torch.stack)
+    return own, networks.replaced(heads.map(lambda value: value.to(networks.device)))

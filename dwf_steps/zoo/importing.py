@@ -13,6 +13,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.networks import unreadable
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.storage.torch_files import load_tensors
 
 LISTED = 20  # problems named in one error message
@@ -21,11 +22,11 @@ EXPECTED, REMEDY = "a state dict (name -> tensor)", "save it with torch.save(mod
 
 def import_networks(
     paths: list[Path],
-    expected: Mapping[str, np.ndarray],
+    expected: NetworkState[np.ndarray],
     keys: Mapping[str, str],
     tied: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, np.ndarray]:
-    """Read one state dict a file and stack them, arrays (n, *shape).
+) -> StackedNetworks[np.ndarray]:
+    """Read one state dict a file and stack them.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def import_networks(
         Naming every file that cannot be read, has missing or extra keys, wrong shapes or types, weights that
         are not finite or beyond all use, or equals another one.
     """
-    states: list[dict[str, np.ndarray]] = []
+    states: list[NetworkState[np.ndarray]] = []
     problems: list[str] = []
     for path in progress(paths, "file"):
         try:
@@ -62,10 +63,10 @@ def import_networks(
         more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
         listing = "\n".join(f"  - {problem}" for problem in problems[:LISTED])
         raise InputError(f"the zoo cannot be imported as it is; nothing was written:\n{listing}{more}")
-    return {name: np.stack([state[name] for state in states]) for name in expected}
+    return StackedNetworks.stack(states, np.stack)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path) -> NetworkState[np.ndarray]:
     state = _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
     if not isinstance(state, dict):
         raise InputError(f"{path}: expected {EXPECTED}, found {type(state).__name__}; {REMEDY}")
@@ -97,15 +98,15 @@ def _array(value: torch.Tensor) -> np.ndarray:
     return array
 
 
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+def _read_safetensors(path: Path) -> NetworkState[torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, FileNotFoundError) as error:
         raise unreadable(path, error) from error
 
 
-def _rename(path: Path, state: Mapping[str, np.ndarray], keys: Mapping[str, str]) -> dict[str, np.ndarray]:
-    result: dict[str, np.ndarray] = {}
+def _rename(path: Path, state: NetworkState[np.ndarray], keys: Mapping[str, str]) -> NetworkState[np.ndarray]:
+    result: NetworkState[np.ndarray] = {}
     for key, array in state.items():
         old = next((old for old in keys if key == old or key.startswith(f"{old}.")), "")
         new = f"{keys.get(old, '')}.{key[len(old) :].lstrip('.')}".strip(".")
@@ -115,14 +116,14 @@ def _rename(path: Path, state: Mapping[str, np.ndarray], keys: Mapping[str, str]
     return result
 
 
-def _untie(state: dict[str, np.ndarray], tied: Mapping[str, str]) -> Iterator[str]:
+def _untie(state: NetworkState[np.ndarray], tied: Mapping[str, str]) -> Iterator[str]:
     """Keep tied parameters under one name; yield a line for those that differ."""
     for name, kept in tied.items():
         if name in state and not np.array_equal(state.setdefault(kept, other := state.pop(name)), other):
             yield f"{name} and {kept} are tied in the architecture, but differ"
 
 
-def _differences(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> list[str]:
+def _differences(state: NetworkState[np.ndarray], expected: NetworkState[np.ndarray]) -> list[str]:
     missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
         return [
@@ -147,7 +148,7 @@ def _differences(state: Mapping[str, np.ndarray], expected: Mapping[str, np.ndar
     return problems
 
 
-def _duplicates(paths: list[Path], states: list[dict[str, np.ndarray]]) -> list[str]:
+def _duplicates(paths: list[Path], states: list[NetworkState[np.ndarray]]) -> list[str]:
     seen: dict[bytes, Path] = {}
     problems = []
     for path, state in zip(paths, states, strict=True):

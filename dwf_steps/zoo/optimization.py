@@ -1,7 +1,6 @@
 """One step of many networks at once: losses, gradients, learning rate."""
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -9,6 +8,7 @@ from torch import Tensor
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.tasks.base import Task
 
 
@@ -43,7 +43,7 @@ def learning_rate(training: TrainingConfig, step: int, total: int) -> float:
 
 def take_step(
     architecture: Architecture,
-    networks: dict[str, Tensor],
+    networks: StackedNetworks[Tensor],
     optimizer: torch.optim.Optimizer,
     inputs: Tensor,
     targets: Tensor,
@@ -58,7 +58,7 @@ def take_step(
     Parameters
     ----------
     networks
-        Arrays (n, *shape), those of parameters with gradients.
+        Parameters have gradients.
     inputs, targets
         (n, b, features) and (n, b).
 
@@ -96,9 +96,11 @@ def clip_gradients(parameters: list[Tensor], norm: float) -> None:
         gradient *= factor.view(-1, *[1] * (gradient.dim() - 1))
 
 
-def _views(architecture: Architecture, networks: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+def _views(
+    architecture: Architecture, networks: StackedNetworks[Tensor], rows: slice
+) -> StackedNetworks[Tensor]:
     """Return some of the networks, whose gradients are added to where all networks' are."""
-    some = {name: value[rows] for name, value in networks.items()}
+    some = networks.select(rows)
     for name, whole in architecture.parameters_of(networks).items():
         if not whole.requires_grad:
             continue

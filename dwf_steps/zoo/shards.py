@@ -1,6 +1,6 @@
 """Writing a shard of a zoo: the networks, and what each scores on every split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,19 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
 from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.storage.stacked import StackedNetworks
 
 
 def write_scored_shard(
     architecture: Architecture,
     dataset: Dataset,
-    networks: Mapping[str, torch.Tensor],
+    networks: StackedNetworks[torch.Tensor],
     names: Sequence[str],
     facts: Sequence[dict[str, Any]],
     output: Path,
     manifest: Path,
 ) -> None:
-    """Score n networks, arrays (n, *shape), and write networks and manifest."""
+    """Score n networks, and write networks and manifest."""
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     scores = {name: score_split(architecture, networks, split) for name, split in splits.items()}
     all_facts = [
@@ -30,6 +31,5 @@ def write_scored_shard(
         | {f"{name}_loss": float(s.loss[i]) for name, s in scores.items()}
         for i, known in enumerate(facts)
     ]
-    arrays = {name: value.detach().cpu().numpy() for name, value in networks.items()}
-    shard, description = unstack(names, arrays, all_facts), architecture.config.model_dump()
+    shard, description = unstack(names, networks.numpy(), all_facts), architecture.config.model_dump()
     write_shard(output, manifest, shard, description, buffers=architecture.buffers)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,8 @@ from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 from dwf_steps.storage.magnitude import LARGEST_WEIGHT
-from dwf_steps.tasks.base import task_of
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.tasks import task_of
 from dwf_steps.zoo.augmentation import augment
 from dwf_steps.zoo.optimization import learning_rate, make_optimizer, take_step
 
@@ -27,23 +28,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedNetworks:
-    """``networks``, arrays (n, *shape), and the epochs each was trained until kept (n,).
+    """``networks``, and the epochs each was trained until kept (n,).
 
-    ``checkpoints``, arrays (n, c, *shape), are what they were after each of the c steps asked for.
+    ``checkpoints``, whose arrays are (n, c, *shape), are what they were after each of the c steps asked for.
     """
 
-    networks: dict[str, Tensor]
+    networks: StackedNetworks[Tensor]
     epochs: np.ndarray
-    checkpoints: dict[str, Tensor]
+    checkpoints: StackedNetworks[Tensor]
 
 
-def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> dict[str, Tensor]:
-    """Draw every network's first weights from its own seed; arrays are (n, *shape)."""
+def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> StackedNetworks[Tensor]:
+    """Draw every network's first weights from its own seed."""
     networks = [
         architecture.initial_state(plan.initialisation, torch_generator("initial weights", plan.seed))
         for plan in plans
     ]
-    return {name: torch.stack([network[name] for network in networks]) for name in networks[0]}
+    return StackedNetworks.stack(networks, torch.stack)
 
 
 def shuffled_orders(n_examples: int, plans: list[NetworkPlan], epoch: int) -> Tensor:
@@ -65,8 +66,8 @@ def train_networks(
     checkpoint: Checkpoint | None = None,
     steps: int | None = None,
     keep: Sequence[int] = (),
-    watch: Callable[[int, dict[str, Tensor]], None] | None = None,
-    start: Mapping[str, Tensor] | None = None,
+    watch: Callable[[int, StackedNetworks[Tensor]], None] | None = None,
+    start: StackedNetworks[Tensor] | None = None,
     frozen: Collection[str] = (),
 ) -> TrainedNetworks:
     """Train n networks at once with their task's loss, each from its own seed.
@@ -83,7 +84,7 @@ def train_networks(
     watch
         Called after each batch with their number so far, and the networks.
     start
-        The networks to train, arrays (n, *shape), instead of new ones.
+        The networks to train, instead of new ones.
     frozen
         Parameters that stay as they are.
 
@@ -97,17 +98,20 @@ def train_networks(
     inputs = torch.from_numpy(dataset.train.inputs).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
     first = initial_networks(architecture, plans) if start is None else start
-    networks = {name: value.to(device, copy=True) for name, value in first.items()}
+    networks = first.map(lambda value: value.to(device, copy=True))
     parameters = architecture.parameters_of(networks).items()
     trained = [value.requires_grad_() for name, value in parameters if name not in frozen]
-    optimizer, task = make_optimizer(trained, training), task_of(dataset.train.tolerance)
+    optimizer, task = (
+        make_optimizer(trained, training),
+        task_of(dataset.train.task, dataset.train.tolerance, dataset.train.scale),
+    )
     best = _Best.start(networks)
     first_epoch, first_batch = 0, 0
-    kept: list[dict[str, Tensor]] = []
+    kept: list[NetworkState[Tensor]] = []  # as saved, plain dictionaries
     state = checkpoint.load() if checkpoint else None
     if state:
         first_epoch, first_batch, best = state["epoch"], state["batch"], _Best(**state["best"])
-        best.networks = {name: value.to(device) for name, value in best.networks.items()}
+        best.networks = StackedNetworks(best.networks).map(lambda value: value.to(device))
         kept = state["kept"]
         optimizer.load_state_dict(state["optimizer"])
         with torch.no_grad():
@@ -136,9 +140,7 @@ def train_networks(
                 take_step(architecture, networks, optimizer, seen, wanted, training, task)
                 report.advance()
                 if epoch * n_batches + batch + 1 in wanted_steps:
-                    kept.append(
-                        {name: value.detach().to("cpu", copy=True) for name, value in networks.items()}
-                    )
+                    kept.append(dict(networks.map(lambda value: value.detach().to("cpu", copy=True))))
                 if watch:
                     watch(epoch * n_batches + batch + 1, networks)
                 if checkpoint:
@@ -146,9 +148,9 @@ def train_networks(
                         lambda epoch=epoch, done=batch + 1: {  # type: ignore[misc]
                             "epoch": epoch,
                             "batch": done,
-                            "networks": {name: value.detach() for name, value in networks.items()},
+                            "networks": dict(networks.map(Tensor.detach)),
                             "optimizer": optimizer.state_dict(),
-                            "best": vars(best),
+                            "best": vars(best) | {"networks": dict(best.networks)},
                             "kept": kept,
                         }
                     )
@@ -157,11 +159,12 @@ def train_networks(
             if training.patience:
                 losses = score_split(architecture, networks, dataset.validation).loss
                 best.update(networks, torch.from_numpy(losses), epoch + 1, training.patience)
-    checkpoints = {name: torch.stack([one[name] for one in kept], dim=1) for name in networks} if kept else {}
+    checkpoints: StackedNetworks[Tensor] = StackedNetworks()
+    if kept:
+        checkpoints = StackedNetworks.stack(kept, lambda arrays: torch.stack(arrays, dim=1))
     if training.patience:
         return TrainedNetworks(best.networks, best.epochs.numpy(), checkpoints)
-    final = {name: value.detach() for name, value in networks.items()}
-    return TrainedNetworks(final, np.full(len(plans), epochs), checkpoints)
+    return TrainedNetworks(networks.map(Tensor.detach), np.full(len(plans), epochs), checkpoints)
 
 
 def batches_per_epoch(architecture: Architecture, dataset: Dataset, training: TrainingConfig) -> int:
@@ -176,21 +179,20 @@ def batches_per_epoch(architecture: Architecture, dataset: Dataset, training: Tr
 class _Best:
     """Each network's weights at its lowest validation loss."""
 
-    networks: dict[str, Tensor]
+    networks: StackedNetworks[Tensor]
     losses: Tensor
     epochs: Tensor
 
     @classmethod
-    def start(cls, networks: Mapping[str, Tensor]) -> "_Best":
-        n = len(next(iter(networks.values())))
-        copies = {name: value.detach().clone() for name, value in networks.items()}
+    def start(cls, networks: StackedNetworks[Tensor]) -> "_Best":
+        n, copies = networks.count, networks.map(lambda value: value.detach().clone())
         return cls(copies, torch.full((n,), torch.inf, dtype=torch.float64), torch.zeros(n, dtype=torch.long))
 
     def waiting(self, epoch: int, patience: int) -> Tensor:
         """Return which networks may still improve after ``epoch`` epochs, (n,) bool."""
         return epoch - self.epochs < patience
 
-    def update(self, networks: Mapping[str, Tensor], losses: Tensor, epoch: int, patience: int) -> None:
+    def update(self, networks: StackedNetworks[Tensor], losses: Tensor, epoch: int, patience: int) -> None:
         better = (losses < self.losses) & self.waiting(epoch - 1, patience)
         self.losses[better] = losses[better]
         self.epochs[better] = epoch
@@ -213,7 +215,7 @@ def _require_in_time(keep: Sequence[int], total: int) -> None:
         )
 
 
-def _require_finite(networks: Mapping[str, Tensor], plans: list[NetworkPlan], epoch: int) -> None:
+def _require_finite(networks: StackedNetworks[Tensor], plans: list[NetworkPlan], epoch: int) -> None:
     n = len(plans)
     usable = torch.stack(
         [(v.detach().reshape(n, -1).abs() <= LARGEST_WEIGHT).all(1) for v in networks.values()]

@@ -14,6 +14,7 @@ from dwf_steps.export_pretrained import ExportPretrained, export_pretrained
 from dwf_steps.runtime.libraries import transformers
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.manifest import Network, write_shard
+from dwf_steps.storage.stacked import StackedNetworks
 
 TINY = BertConfig(kind="bert", length=9, vocabulary=100, width=8, depth=2, heads=2, mlp=12)
 SMALL = BertConfig(kind="bert", length=20, vocabulary=150, width=12, depth=3, heads=3, mlp=20, classes=4)
@@ -48,7 +49,7 @@ def test_the_largest_is_bert_base() -> None:
 def test_many_networks_say_what_each_says(config: BertConfig, own: bool) -> None:
     architecture = build(config)
     drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(3)]
-    networks = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    networks = StackedNetworks.stack(drawn, torch.stack)
     inputs = texts(config)
     shuffled = torch.stack([inputs.roll(i, 0) for i in range(3)])
     together = architecture.forward(networks, shuffled if own else inputs)
@@ -66,8 +67,8 @@ def test_what_fills_a_text_up_changes_nothing() -> None:
     short, longer = TINY, TINY.model_copy(update={"length": 15})
     network = build(longer).initial_state("default", torch_generator("test"))
     places = "bert.embeddings.position_embeddings.weight"
-    stacked = {name: value[None] for name, value in network.items()}
-    cut = stacked | {places: network[places][None, : short.length]}
+    stacked = StackedNetworks.of_one(network)
+    cut = stacked.replaced({places: network[places][None, : short.length]})
     inputs = texts(short)
     filled = torch.nn.functional.pad(inputs, (0, 6), value=PADDING)
     expected = build(short).forward(cut, inputs)
@@ -76,10 +77,8 @@ def test_what_fills_a_text_up_changes_nothing() -> None:
 
 def test_an_exported_network_is_what_from_pretrained_takes(tmp_path: Path) -> None:
     architecture = build(TINY)
-    state = {
-        name: value.numpy()
-        for name, value in architecture.initial_state("default", torch_generator("t")).items()
-    }
+    drawn = StackedNetworks.of_one(architecture.initial_state("default", torch_generator("t")))
+    state = drawn.numpy().network(0)
     network = Network("sample-3", state)
     write_shard(tmp_path / "shard-0", tmp_path / "shard-0.json", [network], TINY.model_dump())
     (tmp_path / "data/tokenizer").mkdir(parents=True)
@@ -95,8 +94,7 @@ def test_an_exported_network_is_what_from_pretrained_takes(tmp_path: Path) -> No
     said = loaded(**tokenizer(["good bad", "bad"], padding=True, return_tensors="pt")).logits
     inputs = torch.tensor([[2, 5, 6, 3], [2, 6, 3, 0]]).float()
     inputs = torch.nn.functional.pad(inputs, (0, TINY.length - 4))
-    stacked = {name: torch.from_numpy(array)[None] for name, array in state.items()}
-    torch.testing.assert_close(said, architecture.forward(stacked, inputs)[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(said, architecture.forward(drawn, inputs)[0], rtol=1e-4, atol=1e-6)
     assert json.loads((folder / "config.json").read_text())["problem_type"] == "regression"
     shared = tmp_path / "shard-0/sample-3.safetensors"
     assert (folder / "model.safetensors").samefile(shared)  # takes no space of its own

@@ -12,6 +12,7 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.base import Activation, Initialisation
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import Rescaling
 
 WIDTHS = [[4, 3], [3, 5, 2], [6, 8, 4, 3], [2, 1, 7, 1, 2]]
@@ -24,10 +25,12 @@ def architecture_of(widths: list[int], activation: Activation = "relu") -> MLPAr
 
 def random_networks(architecture: MLPArchitecture, n: int, seed: int = 0) -> dict[str, Tensor]:
     draws = torch.Generator().manual_seed(seed)
-    return {
-        e.name: torch.randn(n, *e.shape, generator=draws, dtype=torch.float64)
-        for e in architecture.layout.entries
-    }
+    return StackedNetworks(
+        {
+            e.name: torch.randn(n, *e.shape, generator=draws, dtype=torch.float64)
+            for e in architecture.layout.entries
+        }
+    )
 
 
 def outputs_one_by_one(
@@ -36,7 +39,7 @@ def outputs_one_by_one(
     outputs = []
     for i, own_inputs in enumerate(inputs):
         module = architecture.module().double()
-        module.load_state_dict({name: value[i] for name, value in networks.items()})
+        module.load_state_dict(networks.network(i))
         outputs.append(module(own_inputs))
     return torch.stack(outputs).detach()
 
@@ -65,7 +68,7 @@ def test_inputs_of_its_own_give_every_networks_own_outputs(widths: list[int], ac
 @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
 def test_module_computes_the_textbook_formula(activation: Activation) -> None:
     architecture = architecture_of([3, 5, 4, 2], activation)
-    state = {name: value[0] for name, value in random_networks(architecture, n=1).items()}
+    state = random_networks(architecture, n=1).network(0)
     module = architecture.module().double()
     module.load_state_dict(state)
     inputs = np.random.default_rng(2).normal(size=(6, 3))

@@ -12,12 +12,16 @@ from safetensors.torch import load_model
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.loading import load_network
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.canonicalization import GitRebasin
+from dwf_steps.metrics.function_change import function_change
+from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.storage.networks import load_network, save_network
-from dwf_steps.symmetry.canonical import canonicalize, function_change
+from dwf_steps.storage.networks import save_network
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.zoo.importing import import_networks
 
@@ -29,9 +33,9 @@ def own(name: str, shape: tuple[int, ...] = (4,), classes: int = 3, **kwargs: An
     return build(ModuleConfig.model_validate(target | {"kwargs": kwargs, "shape": shape, "classes": classes}))
 
 
-def networks(architecture: Architecture, n: int = N) -> dict[str, torch.Tensor]:
+def networks(architecture: Architecture, n: int = N) -> StackedNetworks[torch.Tensor]:
     drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(n)]
-    return {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    return StackedNetworks.stack(drawn, torch.stack)
 
 
 def load(module: torch.nn.Module, architecture: Architecture, state: dict[str, torch.Tensor]) -> None:
@@ -51,7 +55,7 @@ def test_many_networks_say_what_each_says(name: str, shape: tuple[int, ...]) -> 
         assert together.shape == (N, BATCH, 3)
         for i in range(N):
             module = architecture.module()
-            load(module, architecture, {key: value[i] for key, value in parameters.items()})
+            load(module, architecture, parameters.network(i))
             x = inputs if inputs.dim() == 2 else inputs[i]
             torch.testing.assert_close(together[i], module(x.view(BATCH, *shape)), rtol=1e-4, atol=1e-5)
 
@@ -59,11 +63,11 @@ def test_many_networks_say_what_each_says(name: str, shape: tuple[int, ...]) -> 
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_every_network_gets_its_own_gradient(name: str, shape: tuple[int, ...]) -> None:
     architecture = own(name, shape)
-    parameters = {key: value.requires_grad_() for key, value in networks(architecture).items()}
+    parameters = networks(architecture).map(lambda value: value.requires_grad_())
     inputs = torch.randn(N, BATCH, int(np.prod(shape)))
     architecture.forward(parameters, inputs).square().sum().backward()
     module = architecture.module()
-    load(module, architecture, {key: value[1].detach() for key, value in parameters.items()})
+    load(module, architecture, parameters.map(torch.Tensor.detach).network(1))
     module(inputs[1].view(BATCH, *shape)).square().sum().backward()
     for key, value in module.named_parameters():
         assert parameters[key].grad is not None and value.grad is not None
@@ -86,21 +90,21 @@ def test_sizes_are_those_of_the_module() -> None:
     architecture = own("SmallCNN", SHAPE, channels=5)
     module = architecture.module()
     assert architecture.layout.size == sum(p.numel() for p in module.parameters())
-    assert architecture.config.n_parameters == architecture.layout.size
+    assert network_facts(architecture.config).n_parameters == architecture.layout.size
     assert architecture.widest == 5 * 4 * 4
     assert architecture.config.features == 48
 
 
 def test_a_permuted_copy_is_aligned_to_the_original() -> None:
     architecture = own("SmallCNN", SHAPE)
-    original = {name: value[:1].numpy() for name, value in networks(architecture).items()}
+    original = networks(architecture).map(lambda value: value[:1].numpy())
     draws = np.random.default_rng(0)
     permutations = {name: draws.permutation(4)[None] for name in ("first", "second")}
     copy = permute(original, architecture.permutation_spec(), permutations)
     probe = np.random.default_rng(1).normal(size=(20, 48)).astype(np.float32)
     assert function_change(architecture, original, copy, probe).max() < 1e-6
-    reference = {name: value[0] for name, value in original.items()}
-    found = canonicalize(architecture, copy, reference, [GitRebasin()]).networks
+    reference = original.network(0)
+    found = remove_symmetries(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
     for name, value in original.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
 
@@ -135,7 +139,7 @@ def test_tied_parameters_are_one_and_stay_one(tmp_path: Path) -> None:
     architecture = own("tied", (3,))
     assert architecture.tied == {"1.weight": "0.weight", "1.bias": "0.bias"}
     assert architecture.layout.size == 12
-    state = {name: value[0].numpy() for name, value in networks(architecture, 1).items()}
+    state = networks(architecture, 1).map(lambda value: value[0].numpy())
     assert list(state) == ["0.weight", "0.bias"]
     path = tmp_path / "a.safetensors"
     save_network(path, state, architecture.config.model_dump())
@@ -233,13 +237,12 @@ def test_networks_that_cannot_run_many_at_once_run_one_by_one(kind: str) -> None
 
 def test_constants_outside_the_state_dict_follow_the_networks_precision() -> None:
     architecture = own("mistaken_networks:Fixed")
-    before = {name: value.numpy() for name, value in networks(architecture).items()}
+    before = networks(architecture).numpy()
     assert "turned" not in before
     probe = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
-    reference = {name: value[0] for name, value in before.items()}
-    found = canonicalize(architecture, before, reference, [GitRebasin()])
+    found = remove_symmetries(architecture.symmetry_spec(), before, before.network(0), [GitRebasin()])
     assert function_change(architecture, before, found.networks, probe).max() < 1e-12
-    double = {name: torch.from_numpy(value).double() for name, value in before.items()}
+    double = networks(architecture).map(lambda value: value.double())
     inputs = torch.from_numpy(probe).double()
     said = architecture.forward(double, inputs)
     turned = inputs.flip(1)

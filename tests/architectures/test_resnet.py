@@ -9,10 +9,13 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.resnet import ResNetArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.canonicalization import GitRebasin
+from dwf_steps.metrics.function_change import function_change
 from dwf_steps.runtime.libraries import torchvision
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.symmetry.canonical import canonicalize, function_change
-from dwf_steps.symmetry.permutation import permute, unit_counts
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.canonical import remove_symmetries
+from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.spec import unit_counts
 
 N, SIZE = 3, 8
 KINDS = ["resnet20", "resnet18"]
@@ -25,7 +28,7 @@ def narrow(kind: str) -> ResNetArchitecture:
 def networks(architecture: ResNetArchitecture, n: int = N) -> dict[str, torch.Tensor]:
     """Return networks whose running statistics are not those of new ones."""
     drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(n)]
-    stacked = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    stacked = StackedNetworks.stack(drawn, torch.stack)
     inputs = torch.randn(n, 20, 3 * SIZE * SIZE, generator=torch_generator("inputs", 0))
     with torch.no_grad():
         architecture.forward(stacked, inputs, training=True)
@@ -65,7 +68,7 @@ def test_many_networks_say_what_each_says(kind: str) -> None:
     together = architecture.forward(stacked, inputs)
     for i in range(N):
         module = architecture.module()
-        module.load_state_dict({name: value[i] for name, value in stacked.items()})
+        module.load_state_dict(stacked.network(i))
         expected = module(inputs.view(5, 3, SIZE, SIZE))
         torch.testing.assert_close(together[i], expected, rtol=1e-3, atol=1e-4)
 
@@ -74,7 +77,7 @@ def test_many_networks_say_what_each_says(kind: str) -> None:
 def test_training_moves_statistics_and_counters_as_pytorch_does(n: int) -> None:
     architecture = narrow("resnet20")
     drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(n)]
-    stacked = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    stacked = StackedNetworks.stack(drawn, torch.stack)
     inputs = torch.randn(2, n, 6, 3 * SIZE * SIZE)
     for batch in inputs:
         architecture.forward(stacked, batch, training=True)
@@ -91,7 +94,7 @@ def test_training_moves_statistics_and_counters_as_pytorch_does(n: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_permuted_copy_computes_the_same_and_is_aligned_to_distance_zero(kind: str) -> None:
     architecture = narrow(kind)
-    original = {name: value[:1].numpy() for name, value in networks(architecture).items()}
+    original = networks(architecture).map(lambda value: value[:1].numpy())
     spec, draws = architecture.permutation_spec(), np.random.default_rng(0)
     assert spec.keys() == original.keys()
     counts = unit_counts({name: array.shape[1:] for name, array in original.items()}, spec)
@@ -102,19 +105,22 @@ def test_a_permuted_copy_computes_the_same_and_is_aligned_to_distance_zero(kind:
     assert not np.array_equal(copy["layer2.0.bn1.running_mean"], original["layer2.0.bn1.running_mean"])
     probe = np.random.default_rng(1).normal(size=(20, 3 * SIZE * SIZE)).astype(np.float32)
     assert function_change(architecture, original, copy, probe).max() < 1e-6
-    reference = {name: value[0] for name, value in original.items()}
-    found = canonicalize(architecture, copy, reference, [GitRebasin()]).networks
+    reference = original.network(0)
+    found = remove_symmetries(architecture.symmetry_spec(), copy, reference, [GitRebasin()]).networks
     for name, value in original.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
 
 
 def test_statistics_play_no_part_in_matching() -> None:
     architecture = narrow("resnet20")
-    arrays = {name: value.numpy() for name, value in networks(architecture).items()}
-    reference = {name: value[0] for name, value in arrays.items()}
-    other = {
-        name: value + 100 if name in architecture.buffers else value for name, value in reference.items()
-    }
-    first, second = (canonicalize(architecture, arrays, one, [GitRebasin()]) for one in (reference, other))
+    arrays = networks(architecture).numpy()
+    reference = arrays.network(0)
+    other = StackedNetworks(
+        {name: value + 100 if name in architecture.buffers else value for name, value in reference.items()}
+    )
+    first, second = (
+        remove_symmetries(architecture.symmetry_spec(), arrays, one, [GitRebasin()])
+        for one in (reference, other)
+    )
     for name in arrays:
         np.testing.assert_array_equal(first.networks[name], second.networks[name])

@@ -8,6 +8,7 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.runtime.libraries import torchvision
 from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.storage.stacked import StackedNetworks
 
 TINY = ViTConfig(kind="vit", image_size=8, width=8, depth=2, heads=2, mlp=12, classes=3)
 SMALL = ViTConfig(kind="vit", classes=10)
@@ -29,16 +30,16 @@ def test_the_small_one_is_the_papers() -> None:
 def test_many_networks_say_what_each_says_with_and_without_gradients() -> None:
     architecture = build(TINY)
     drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(3)]
-    networks = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    networks = StackedNetworks.stack(drawn, torch.stack)
     networks["heads.head.weight"] = torch.randn(networks["heads.head.weight"].shape)  # torchvision's is zero
     inputs = torch.randn(5, TINY.features)
-    only = architecture.forward({name: value[:1] for name, value in networks.items()}, inputs)
+    only = architecture.forward(networks.select(slice(1)), inputs)
     for gradients in (True, False):
         with torch.set_grad_enabled(gradients):
             together = architecture.forward(networks, inputs)
         for i in range(3):
             module = architecture.module()
-            module.load_state_dict({name: value[i] for name, value in networks.items()})
+            module.load_state_dict(networks.network(i))
             expected = module(inputs.view(5, *TINY.shape))
             torch.testing.assert_close(together[i], expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(only[0], together[0], rtol=1e-4, atol=1e-5)

@@ -37,7 +37,7 @@ def examples(numbers: bool = False) -> Split:
     draws = np.random.default_rng(1)
     inputs = draws.normal(size=(60, 4)).astype(np.float32)
     if numbers:
-        return Split(inputs, draws.random(60).astype(np.float32), tolerance=0.1)
+        return Split(inputs, draws.random(60).astype(np.float32), "regression", 0.1)
     return Split(inputs, draws.integers(3, size=60))
 
 
@@ -66,9 +66,7 @@ def guided(
 
 
 def losses(rows: np.ndarray, train: Split) -> Tensor:
-    parts = {
-        k: torch.from_numpy(v) for k, v in ARCHITECTURE.layout.unflatten(rows.astype(np.float32)).items()
-    }
+    parts = ARCHITECTURE.layout.unflatten(rows.astype(np.float32)).tensors()
     logits = ARCHITECTURE.forward(parts, torch.from_numpy(train.inputs))
     targets = torch.from_numpy(train.targets)
     return torch.stack([F.cross_entropy(own, targets) for own in logits])

@@ -27,7 +27,7 @@ def form(widths: list[int], rows: np.ndarray) -> CanonicalForm:
 
 def logits(widths: list[int], rows: np.ndarray, inputs: torch.Tensor) -> np.ndarray:
     architecture = build(MLPConfig(widths=widths))
-    states = {k: torch.from_numpy(v).double() for k, v in architecture.layout.unflatten(rows).items()}
+    states = architecture.layout.unflatten(rows).map(lambda v: torch.from_numpy(v).double())
     return architecture.forward(states, inputs.double()).numpy()
 
 
@@ -62,7 +62,7 @@ def test_scaled_networks_are_the_same_point(widths: list[int]) -> None:
     rows = networks(widths)
     own, layout = form(widths, rows), build(MLPConfig(widths=widths)).layout
     draws = np.random.default_rng(1)
-    states = {name: array.copy() for name, array in layout.unflatten(rows.astype(np.float64)).items()}
+    states = layout.unflatten(rows.astype(np.float64)).map(lambda array: array.copy())
     for i in range(len(widths) - 2):
         factor = draws.uniform(0.2, 5, size=(N, widths[i + 1]))
         states[f"layers.{i}.weight"] *= factor[:, :, None]
@@ -113,11 +113,11 @@ def images(kind: str) -> tuple[Architecture, np.ndarray]:
 
 def classes_of(architecture: Architecture, rows: np.ndarray) -> np.ndarray:
     """Return logits (n, m, classes) with statistics of the very batch, so that none need be known."""
-    states = {k: torch.from_numpy(v).double() for k, v in architecture.layout.unflatten(rows).items()}
+    states = architecture.layout.unflatten(rows).map(lambda v: torch.from_numpy(v).double())
     shapes = architecture.shapes
     buffers = {name: torch.zeros(len(rows), *shapes[name]).double() for name in architecture.buffers}
     inputs = torch.from_numpy(np.random.default_rng(1).normal(size=(20, 3 * 8 * 8)))
-    return architecture.forward(states | buffers, inputs, training=True).detach().numpy()
+    return architecture.forward(states.replaced(buffers), inputs, training=True).detach().numpy()
 
 
 @pytest.mark.parametrize("kind", ["convolutional", "residual"])

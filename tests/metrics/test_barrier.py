@@ -10,9 +10,10 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import midpoint_barrier
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.permutation import permute
 
-Network = dict[str, np.ndarray]
+Networks = StackedNetworks[np.ndarray]
 N = 4
 
 
@@ -20,15 +21,16 @@ def architecture() -> MLPArchitecture:
     return build(MLPConfig(widths=[5, 8, 6, 3]))
 
 
-def random_networks(seed: int = 0) -> Network:
+def random_networks(seed: int = 0) -> Networks:
     draws = np.random.default_rng(seed)
-    return {
-        e.name: draws.normal(size=(N, *e.shape)).astype(np.float32) for e in architecture().layout.entries
-    }
+    return StackedNetworks(
+        {e.name: draws.normal(size=(N, *e.shape)).astype(np.float32) for e in architecture().layout.entries}
+    )
 
 
-def network(networks: Network, i: int) -> Network:
-    return {name: array[i] for name, array in networks.items()}
+def network(networks: Networks, i: int) -> Networks:
+    """Return one of the networks, n = 1."""
+    return networks.select([i])
 
 
 def random_split() -> Split:
@@ -36,9 +38,9 @@ def random_split() -> Split:
     return Split(draws.normal(size=(80, 5)).astype(np.float32), draws.integers(3, size=80))
 
 
-def loss(parameters: Network) -> float:
+def loss(networks: Networks) -> float:
     module = architecture().module().double()
-    module.load_state_dict({name: torch.from_numpy(array) for name, array in parameters.items()})
+    module.load_state_dict(networks.tensors().network(0))
     split = random_split()
     logits = module(torch.from_numpy(split.inputs).double())
     return F.cross_entropy(logits, torch.from_numpy(split.targets)).item()
@@ -49,8 +51,9 @@ def test_the_barrier_is_the_midpoints_loss_above_the_mean_of_the_ends() -> None:
     found = midpoint_barrier(architecture(), networks, reference, random_split())
     assert found.shape == (N,)
     for i in range(N):
-        middle = {name: (array[i] + reference[name]) / 2 for name, array in networks.items()}
-        expected = loss(middle) - (loss(network(networks, i)) + loss(reference)) / 2
+        own = network(networks, i)
+        middle = StackedNetworks({name: (array + reference[name]) / 2 for name, array in own.items()})
+        expected = loss(middle) - (loss(own) + loss(reference)) / 2
         assert found[i] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
@@ -76,6 +79,6 @@ def test_a_linear_model_never_has_a_positive_barrier() -> None:
     # Cross-entropy is convex in the weights of a network without hidden layers.
     linear = build(MLPConfig(widths=[5, 3]))
     draws = np.random.default_rng(3)
-    networks = {e.name: draws.normal(size=(20, *e.shape)) for e in linear.layout.entries}
+    networks = StackedNetworks({e.name: draws.normal(size=(20, *e.shape)) for e in linear.layout.entries})
     found = midpoint_barrier(linear, networks, network(networks, 0), random_split())
     assert found[1:].max() < 0

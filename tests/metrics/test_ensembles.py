@@ -49,10 +49,10 @@ def test_sizes_beyond_the_number_of_networks_are_left_out_and_no_shift_means_no_
 
 
 def test_an_ensemble_has_one_checkpoint_of_a_training_at_most() -> None:
-    said, lineage = outputs()[0], np.array([0, 0, 0, 1, 1, 1])
+    said, trajectories = outputs()[0], np.array([0, 0, 0, 1, 1, 1])
     alike = said.predictions[[0, 0, 0, 3, 3, 3]]
     both = Outputs(said.names, alike, said.targets, said.shifted)
-    frame = ensemble_measures(both, EvaluationConfig(ensembles=(1, 2, 3), draws=5), lineage)
+    frame = ensemble_measures(both, EvaluationConfig(ensembles=(1, 2, 3), draws=5), trajectories)
     assert list(frame["size"]) == [1, 2]
     assert frame.accuracy_std[1] == 0
     pair = Outputs(said.names[:2], said.predictions[[0, 3]], said.targets, said.shifted[:2])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dwf_steps.metrics.leave_one_out import explained_by_one, share_in_span, without_relatives
+from dwf_steps.metrics.leave_one_out import max_squared_cosine, share_in_span, without_relatives
 
 ALONE, PAIRS, UNEVEN = [0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2], [2, 0, 2, 1, 0, 2]
 
@@ -17,20 +17,20 @@ def gram(rows: np.ndarray) -> np.ndarray:
     return centred @ centred.T
 
 
-def seen_from_others(rows: np.ndarray, lineage: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
-    others = rows[lineage != lineage[i]]
+def seen_from_others(rows: np.ndarray, trajectories: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
+    others = rows[trajectories != trajectories[i]]
     return rows[i] - others.mean(axis=0), others - others.mean(axis=0)
 
 
-@pytest.mark.parametrize("lineage", [ALONE, PAIRS, UNEVEN])
+@pytest.mark.parametrize("trajectories", [ALONE, PAIRS, UNEVEN])
 @pytest.mark.parametrize("d", [40, 5, 4, 3, 2])
-def test_share_in_span_is_that_of_least_squares_on_the_others(lineage: list[int], d: int) -> None:
+def test_share_in_span_is_that_of_least_squares_on_the_others(trajectories: list[int], d: int) -> None:
     rows, expected = zoo(6, d), []
     for i in range(6):
-        row, others = seen_from_others(rows, np.array(lineage), i)
+        row, others = seen_from_others(rows, np.array(trajectories), i)
         projection = others.T @ np.linalg.lstsq(others.T, row, rcond=None)[0]
         expected.append((projection @ projection) / (row @ row))
-    np.testing.assert_allclose(share_in_span(gram(rows), np.array(lineage)), expected, atol=1e-9)
+    np.testing.assert_allclose(share_in_span(gram(rows), np.array(trajectories)), expected, atol=1e-9)
 
 
 def test_only_the_rows_that_depend_on_each_other_are_wholly_in_the_span() -> None:
@@ -41,21 +41,21 @@ def test_only_the_rows_that_depend_on_each_other_are_wholly_in_the_span() -> Non
     assert (shares[:3] < 0.9).all()
 
 
-def test_rows_that_depend_on_their_own_lineage_alone_are_not_in_the_span() -> None:
+def test_rows_that_depend_on_their_own_trajectory_alone_are_not_in_the_span() -> None:
     rows = zoo(6, 40)
     rows[5] = 2 * rows[3] - rows[4]
     assert (share_in_span(gram(rows), np.array([0, 1, 2, 3, 3, 3])) < 0.9).all()
 
 
-@pytest.mark.parametrize("lineage", [ALONE, PAIRS, UNEVEN])
-def test_explained_by_one_is_the_largest_squared_cosine_with_another(lineage: list[int]) -> None:
-    rows, kinds, expected = zoo(6, 5), np.array(lineage), []
+@pytest.mark.parametrize("trajectories", [ALONE, PAIRS, UNEVEN])
+def test_explained_by_one_is_the_largest_squared_cosine_with_another(trajectories: list[int]) -> None:
+    rows, kinds, expected = zoo(6, 5), np.array(trajectories), []
     for i in range(6):
         row, others = seen_from_others(rows, kinds, i)
         cosines = others @ row / (np.linalg.norm(others, axis=1) * np.linalg.norm(row))
         expected.append((cosines**2).max())
-    np.testing.assert_allclose(explained_by_one(gram(rows), kinds), expected, atol=1e-12)
-    np.testing.assert_allclose(explained_by_one(gram(rows), kinds, slice(2, 5)), expected[2:5], atol=1e-12)
+    np.testing.assert_allclose(max_squared_cosine(gram(rows), kinds), expected, atol=1e-12)
+    np.testing.assert_allclose(max_squared_cosine(gram(rows), kinds, slice(2, 5)), expected[2:5], atol=1e-12)
 
 
 def test_relatives_are_left_out() -> None:

@@ -152,7 +152,7 @@ def test_affine_combinations_lie_in_the_span(
     weights /= weights.sum(axis=1, keepdims=True)
     found = products_of(matrix, weights @ rows[:N])
     np.testing.assert_allclose(found.share_in_span, 1, rtol=1e-5)
-    assert (found.explained_by_one < 1).all()
+    assert (found.max_squared_cosine < 1).all()
 
 
 def test_a_row_beside_all_training_rows_is_outside_the_span(
@@ -165,7 +165,7 @@ def test_a_row_beside_all_training_rows_is_outside_the_span(
     generated[0, -1] = 1
     found = products_of(matrix, generated)
     assert found.share_in_span.item() == pytest.approx(0, abs=1e-12)
-    assert found.explained_by_one.item() == pytest.approx(0, abs=1e-12)
+    assert found.max_squared_cosine.item() == pytest.approx(0, abs=1e-12)
 
 
 def test_a_step_along_one_training_row_is_explained_by_it(
@@ -175,7 +175,7 @@ def test_a_step_along_one_training_row_is_explained_by_it(
     mean = random_rows()[:N].mean(axis=0, dtype=np.float64)
     steps = np.array([0.1, -2.0, 1.0])[:, None] * centred(random_rows()[2:5])
     found = products_of(matrix, mean + steps)
-    np.testing.assert_allclose(found.explained_by_one, 1, rtol=1e-12)
+    np.testing.assert_allclose(found.max_squared_cosine, 1, rtol=1e-12)
     np.testing.assert_allclose(found.share_in_span, 1, rtol=1e-9)
 
 
@@ -185,7 +185,7 @@ def test_what_one_row_explains_is_the_largest_squared_cosine(
     matrix = matrix_of(tmp_path / "weights.zarr", random_rows(), 13, monkeypatch)
     generated = random_rows(seed=1)[:4]
     cosines = 1 - cdist(centred(generated), centred(random_rows()[:N]), "cosine")
-    found = products_of(matrix, generated).explained_by_one
+    found = products_of(matrix, generated).max_squared_cosine
     np.testing.assert_allclose(found, np.square(cosines).max(axis=1), rtol=1e-9)
 
 
@@ -198,18 +198,18 @@ def test_the_mean_lies_in_the_span_and_is_explained_by_no_row(
     found = products_of(matrix, mean.astype(np.float32) if rounded else mean)
     assert found.generated.item() <= NEGLIGIBLE * np.diag(found.training).mean()
     assert found.share_in_span.tolist() == [1]
-    assert found.explained_by_one.tolist() == [0]
+    assert found.max_squared_cosine.tolist() == [0]
 
 
 def test_zero_products_are_the_means() -> None:
     found = Products(np.eye(3), np.zeros((2, 3)), np.zeros((2, 2)))
     assert found.share_in_span.tolist() == [1, 1]
-    assert found.explained_by_one.tolist() == [0, 0]
+    assert found.max_squared_cosine.tolist() == [0, 0]
 
 
 def test_a_training_row_at_the_mean_explains_nothing() -> None:
     found = Products(np.diag([0.0, 1.0]), np.array([[0.0, 0.5]]), np.eye(1))
-    assert found.explained_by_one.tolist() == [0.25]
+    assert found.max_squared_cosine.tolist() == [0.25]
 
 
 def test_coordinates_of_training_rows_are_those_of_the_basis(
@@ -237,7 +237,7 @@ def test_a_row_that_is_not_finite_has_no_shares(tmp_path: Path, monkeypatch: pyt
     healthy = products_of(matrix, generated)
     generated[2, 7] = np.nan
     found = products_of(matrix, generated)
-    for name in ("share_in_span", "explained_by_one"):
+    for name in ("share_in_span", "max_squared_cosine"):
         assert np.isnan(getattr(found, name)).tolist() == [False, False, True, False]
         np.testing.assert_array_equal(
             np.delete(getattr(found, name), 2), np.delete(getattr(healthy, name), 2)

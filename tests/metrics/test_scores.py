@@ -11,8 +11,9 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics import scores as scores_module
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.storage.stacked import StackedNetworks
 
-Networks = dict[str, torch.Tensor]
+Networks = StackedNetworks[torch.Tensor]
 N, M = 6, 53
 
 
@@ -22,7 +23,9 @@ def architecture_of(widths: list[int]) -> MLPArchitecture:
 
 def random_networks(architecture: MLPArchitecture) -> Networks:
     draws = torch.Generator().manual_seed(0)
-    return {e.name: torch.randn(N, *e.shape, generator=draws) for e in architecture.layout.entries}
+    return StackedNetworks(
+        {e.name: torch.randn(N, *e.shape, generator=draws) for e in architecture.layout.entries}
+    )
 
 
 def random_split(features: int, classes: int) -> Split:
@@ -38,7 +41,7 @@ def test_scores_are_those_of_every_network_alone(widths: list[int]) -> None:
     inputs, targets = torch.from_numpy(split.inputs), torch.from_numpy(split.targets)
     for i in range(N):
         module = architecture.module()
-        module.load_state_dict({name: value[i] for name, value in networks.items()})
+        module.load_state_dict(networks.network(i))
         logits = module(inputs).detach()
         assert scores.loss[i] == pytest.approx(F.cross_entropy(logits, targets).item(), rel=1e-5)
         assert scores.accuracy[i] == (logits.argmax(1) == targets).double().mean().item()
@@ -65,7 +68,7 @@ def test_even_one_example_beyond_the_budget_is_scored(monkeypatch: pytest.Monkey
 
 def test_a_network_of_zeros_is_as_good_as_a_guess() -> None:
     architecture, split = architecture_of([4, 8, 3]), random_split(4, 3)
-    networks = {name: torch.zeros_like(value) for name, value in random_networks(architecture).items()}
+    networks = random_networks(architecture).map(lambda value: torch.zeros_like(value))
     np.testing.assert_allclose(score_split(architecture, networks, split).loss, np.log(3), rtol=1e-6)
 
 
@@ -82,7 +85,7 @@ def test_a_networks_nan_stays_in_its_own_scores() -> None:
 
 def test_double_precision_networks_are_scored_in_double_precision() -> None:
     architecture, split = architecture_of([4, 8, 3]), random_split(4, 3)
-    networks = {name: value.double() for name, value in random_networks(architecture).items()}
+    networks = random_networks(architecture).map(lambda value: value.double())
     logits = architecture.forward(networks, torch.from_numpy(split.inputs).double())
     targets = torch.from_numpy(split.targets)
     expected = [F.cross_entropy(own, targets).item() for own in logits]
@@ -91,6 +94,6 @@ def test_double_precision_networks_are_scored_in_double_precision() -> None:
 
 def test_scoring_keeps_no_gradients() -> None:
     architecture, split = architecture_of([4, 8, 3]), random_split(4, 3)
-    networks = {name: value.requires_grad_() for name, value in random_networks(architecture).items()}
+    networks = random_networks(architecture).map(lambda value: value.requires_grad_())
     score_split(architecture, networks, split)
     assert all(value.grad is None for value in networks.values())

@@ -93,9 +93,9 @@ def test_wasserstein_needs_sets_of_one_size() -> None:
         wasserstein(np.zeros((3, 4)))
 
 
-def to_zoo(generated: np.ndarray, zoo: np.ndarray, lineage: np.ndarray | None = None) -> Transport:
-    lineage = np.arange(len(zoo)) if lineage is None else lineage
-    return wasserstein_to_zoo(cdist(generated, zoo), zoo @ zoo.T, lineage, np.random.default_rng(4))
+def to_zoo(generated: np.ndarray, zoo: np.ndarray, trajectories: np.ndarray | None = None) -> Transport:
+    trajectories = np.arange(len(zoo)) if trajectories is None else trajectories
+    return wasserstein_to_zoo(cdist(generated, zoo), zoo @ zoo.T, trajectories, np.random.default_rng(4))
 
 
 @pytest.mark.parametrize(("k", "n", "size"), [(40, 20, 10), (7, 20, 7), (3, 5, 2), (1, 2, 1)])
@@ -128,9 +128,9 @@ def test_the_same_draws_give_the_same_distances() -> None:
 
 def test_halves_are_of_whole_trainings() -> None:
     # Networks of one training lie together, those of different ones at distance 1.
-    lineage = np.repeat([0, 1, 2, 3], 3)
-    zoo = np.eye(4)[lineage] / np.sqrt(2)
-    found = to_zoo(np.zeros((20, 4)), zoo, lineage)
+    trajectories = np.repeat([0, 1, 2, 3], 3)
+    zoo = np.eye(4)[trajectories] / np.sqrt(2)
+    found = to_zoo(np.zeros((20, 4)), zoo, trajectories)
     assert found.size == 6
     assert found.baseline == pytest.approx(1)
 

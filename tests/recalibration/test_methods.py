@@ -12,18 +12,21 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.recalibration import FineTune, LastLayer, Repair
 from dwf_steps.datasets.splits import Split
 from dwf_steps.recalibration.last_layer import refit_last_layer
-from dwf_steps.recalibration.methods import recalibrate
+from dwf_steps.recalibration.methods import apply_recalibration
 from dwf_steps.recalibration.repair import repair
+from dwf_steps.storage.stacked import StackedNetworks
 
 ARCHITECTURE = build(MLPConfig(widths=[5, 30, 20, 3]))
 N = 4
 
-Networks = dict[str, torch.Tensor]
+Networks = StackedNetworks[torch.Tensor]
 
 
 def networks(seed: int = 0) -> Networks:
     draws = torch.Generator().manual_seed(seed)
-    return {e.name: torch.randn(N, *e.shape, generator=draws) / 2 for e in ARCHITECTURE.layout.entries}
+    return StackedNetworks(
+        {e.name: torch.randn(N, *e.shape, generator=draws) / 2 for e in ARCHITECTURE.layout.entries}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +79,13 @@ def test_the_factor_of_the_refitted_outputs_is_the_best_there_is(train: Split) -
 
 
 def test_a_refitted_last_layer_helps_random_networks(train: Split) -> None:
-    after = recalibrate(ARCHITECTURE, networks(), [LastLayer()], train, [{}])
+    after = apply_recalibration(ARCHITECTURE, networks(), [LastLayer()], train, [{}])
     assert (accuracy(after, train) > accuracy(networks(), train) + 0.1).all()
 
 
 def test_a_network_whose_units_are_dead_learns_the_classes_shares(train: Split) -> None:
-    dead = networks() | {"layers.1.bias": torch.full((N, 20), -1e3)}
-    after = recalibrate(ARCHITECTURE, dead, [LastLayer()], train, [{}])
+    dead = networks().replaced({"layers.1.bias": torch.full((N, 20), -1e3)})
+    after = apply_recalibration(ARCHITECTURE, dead, [LastLayer()], train, [{}])
     assert all(value.isfinite().all() for value in after.values())
 
 
@@ -99,7 +102,7 @@ def test_repaired_units_have_the_mean_statistics_of_the_references(train: Split)
 
 
 def test_repairing_a_network_with_its_own_statistics_changes_nothing(train: Split) -> None:
-    one = {name: value[:1] for name, value in networks().items()}
+    one = networks().select(slice(1))
     after = repair(ARCHITECTURE, one, one, torch.from_numpy(train.inputs))
     for name in one:
         torch.testing.assert_close(after[name], one[name], rtol=1e-4, atol=1e-5)
@@ -107,10 +110,10 @@ def test_repairing_a_network_with_its_own_statistics_changes_nothing(train: Spli
 
 def test_fine_tuning_is_adam_on_each_network_alone(train: Split) -> None:
     method = FineTune(steps=5, examples=None, batch_size=len(train), lr=0.01)
-    after = recalibrate(ARCHITECTURE, networks(), [method], train, [{}])
+    after = apply_recalibration(ARCHITECTURE, networks(), [method], train, [{}])
     for i in range(N):
         module = ARCHITECTURE.module()
-        module.load_state_dict({name: value[i] for name, value in networks().items()})
+        module.load_state_dict(networks().network(i))
         optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
         for _ in range(5):
             optimizer.zero_grad()
@@ -127,10 +130,8 @@ METHODS = [LastLayer(), Repair(), FineTune()]
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.method)
 def test_a_network_is_recalibrated_whatever_others_are_with_it(train: Split, method: LastLayer) -> None:
-    together = recalibrate(ARCHITECTURE, networks(), [method], train, [networks(1)])
-    alone = recalibrate(
-        ARCHITECTURE, {k: v[2:3] for k, v in networks().items()}, [method], train, [networks(1)]
-    )
+    together = apply_recalibration(ARCHITECTURE, networks(), [method], train, [networks(1)])
+    alone = apply_recalibration(ARCHITECTURE, networks().select(slice(2, 3)), [method], train, [networks(1)])
     for name, value in alone.items():
         torch.testing.assert_close(together[name][2:3], value, rtol=1e-4, atol=1e-5)
 
@@ -144,6 +145,9 @@ def test_only_the_examples_drawn_by_seed_play_a_part(train: Split, method: LastL
     drawn = torch.randperm(len(train), generator=torch_generator("recalibration", 3))[:50].numpy()
     other = Split(train.inputs[order.numpy()] + 5, train.targets[order.numpy()])
     other.inputs[drawn], other.targets[drawn] = train.inputs[drawn], train.targets[drawn]
-    found = [recalibrate(ARCHITECTURE, networks(), [first], split, [networks(1)]) for split in (train, other)]
+    found = [
+        apply_recalibration(ARCHITECTURE, networks(), [first], split, [networks(1)])
+        for split in (train, other)
+    ]
     for name in found[0]:
         assert torch.equal(found[0][name], found[1][name])

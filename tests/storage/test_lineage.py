@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dwf_steps.storage.lineage import benchmark_lineage, lineage
+from dwf_steps.storage.lineage import benchmark_lineage, path_lineage
 
 ALL = {
     "zoo": "iris",
@@ -26,11 +26,11 @@ ALL = {
     ],
 )
 def test_the_folders_above_a_file_are_its_lineage(path: str, depth: int) -> None:
-    assert lineage(Path(path), depth) == dict(list(ALL.items())[:depth])
+    assert path_lineage(Path(path), depth) == dict(list(ALL.items())[:depth])
 
 
 def test_only_the_nearest_folders_count() -> None:
-    assert lineage(Path("results/iris/none/pca/flow/metrics.csv"), 2) == {
+    assert path_lineage(Path("results/iris/none/pca/flow/metrics.csv"), 2) == {
         "zoo": "pca",
         "canonicalization": "flow",
     }

@@ -11,16 +11,17 @@ import pytest
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Network, sha256, unstack, write_shard
 from dwf_steps.storage.networks import load_state
+from dwf_steps.storage.stacked import StackedNetworks
 
 N = 4
 
 
-def stacked() -> dict[str, np.ndarray]:
+def stacked() -> StackedNetworks[np.ndarray]:
     draws = np.random.default_rng(0)
-    return {
-        "weight": draws.normal(size=(N, 3, 2)).astype(np.float32),
-        "bias": draws.normal(size=(N, 3)).astype(np.float32),
-    }
+    return StackedNetworks(
+        weight=draws.normal(size=(N, 3, 2)).astype(np.float32),
+        bias=draws.normal(size=(N, 3)).astype(np.float32),
+    )
 
 
 def networks() -> Iterator[Network]:
@@ -89,7 +90,10 @@ def test_exchanged_files_are_detected(tmp_path: Path) -> None:
 def test_a_shard_replaces_an_older_one_whole(tmp_path: Path) -> None:
     written(tmp_path)
     write_shard(
-        tmp_path / "shard-0", tmp_path / "shard-0.json", unstack(["other"], {"w": np.zeros((1, 2))}), {}
+        tmp_path / "shard-0",
+        tmp_path / "shard-0.json",
+        unstack(["other"], StackedNetworks({"w": np.zeros((1, 2))})),
+        {},
     )
     assert [path.name for path in (tmp_path / "shard-0").iterdir()] == ["other.safetensors"]
     assert [record.name for record in Manifest.read(tmp_path / "shard-0.json").networks] == ["other"]
@@ -98,7 +102,7 @@ def test_a_shard_replaces_an_older_one_whole(tmp_path: Path) -> None:
 
 def test_a_failure_leaves_the_older_shard(tmp_path: Path) -> None:
     def failing() -> Iterator[Network]:
-        yield from unstack(["other"], {"weight": np.zeros((1, 2))})
+        yield from unstack(["other"], StackedNetworks({"weight": np.zeros((1, 2))}))
         raise RuntimeError("disk full")
 
     before = written(tmp_path)
@@ -110,7 +114,7 @@ def test_a_failure_leaves_the_older_shard(tmp_path: Path) -> None:
 
 
 def test_stacked_networks_are_taken_apart_in_order() -> None:
-    first, second = unstack(["a", "b"], {"w": np.arange(6).reshape(2, 3)})
+    first, second = unstack(["a", "b"], StackedNetworks({"w": np.arange(6).reshape(2, 3)}))
     assert (first.name, second.name) == ("a", "b")
     assert first.facts == {}
     np.testing.assert_array_equal(second.state["w"], [3, 4, 5])

@@ -9,12 +9,15 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import MLPConfig, ResNetConfig, ViTConfig
 from dwf_steps.config.canonicalization import GitRebasin, Matching, Method, Normalized, Pairing, Transfusion
-from dwf_steps.symmetry.barycentre import Barycentre, find_barycentre
-from dwf_steps.symmetry.canonical import canonicalize, function_change
-from dwf_steps.symmetry.permutation import permute, unit_counts
+from dwf_steps.metrics.function_change import function_change
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.barycentre import Barycentre, barycentre_of
+from dwf_steps.symmetry.canonical import remove_symmetries
+from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.spec import unit_counts
 from dwf_steps.symmetry.transfusion import HeadOrders, permute_attention
 
-Networks = dict[str, np.ndarray]
+Networks = StackedNetworks[np.ndarray]
 N = 12
 SHALLOW, DEEP = build(MLPConfig(widths=[4, 9, 3])), build(MLPConfig(widths=[4, 8, 7, 3]))
 TO_MEAN = GitRebasin(target="barycentre", rounds=30)
@@ -22,11 +25,11 @@ TO_MEAN = GitRebasin(target="barycentre", rounds=30)
 
 def random_networks(architecture: Architecture, n: int = N, seed: int = 0) -> Networks:
     draws = np.random.default_rng(seed)
-    return {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
+    return StackedNetworks({e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries})
 
 
-def network(networks: Networks, i: int) -> Networks:
-    return {name: array[i] for name, array in networks.items()}
+def network(networks: Networks, i: int) -> NetworkState[np.ndarray]:
+    return networks.network(i)
 
 
 def in_groups(networks: Networks, size: int = N) -> Callable[[], Iterator[Networks]]:
@@ -34,7 +37,7 @@ def in_groups(networks: Networks, size: int = N) -> Callable[[], Iterator[Networ
 
     def groups() -> Iterator[Networks]:
         for start in range(0, n, size):
-            yield {name: array[start : start + size] for name, array in networks.items()}
+            yield networks.select(slice(start, start + size))
 
     return groups
 
@@ -47,13 +50,15 @@ def found(
     size: int = N,
 ) -> Barycentre:
     groups = in_groups(networks, size)
-    return find_barycentre(architecture, groups, network(networks, 0), list(before), matching)
+    return barycentre_of(architecture.symmetry_spec(), groups, network(networks, 0), list(before), matching)
 
 
 def aligned(
     architecture: Architecture, networks: Networks, methods: list[Method], mean: Networks | None = None
 ) -> Networks:
-    return canonicalize(architecture, networks, network(networks, 0), methods, mean).networks
+    return remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), methods, mean
+    ).networks
 
 
 def rows(architecture: Architecture, networks: Networks) -> np.ndarray:
@@ -85,9 +90,7 @@ def test_networks_come_closer_together_with_every_mean(architecture: Architectur
 def test_with_one_hidden_layer_it_is_the_mean_of_what_is_aligned_to_it(seed: int) -> None:
     networks = random_networks(SHALLOW, seed=seed)
     barycentre = found(SHALLOW, networks).network
-    mean = {
-        name: array.mean(axis=0) for name, array in aligned(SHALLOW, networks, [TO_MEAN], barycentre).items()
-    }
+    mean = aligned(SHALLOW, networks, [TO_MEAN], barycentre).map(lambda array: array.mean(axis=0))
     for name, array in barycentre.items():
         np.testing.assert_allclose(array, mean[name], rtol=1e-12)
 
@@ -101,7 +104,7 @@ def test_the_first_mean_is_of_networks_aligned_to_the_reference() -> None:
 
 def test_where_no_mean_is_better_the_reference_is_matched() -> None:
     networks = random_networks(SHALLOW, n=1)
-    networks = {name: np.concatenate([array, array]) for name, array in networks.items()}
+    networks = networks.map(lambda array: np.concatenate([array, array]))
     barycentre = found(SHALLOW, networks)
     assert len(barycentre.spreads) == 1
     for name, array in networks.items():
@@ -129,7 +132,7 @@ def test_methods_that_come_before_are_applied_first() -> None:
 
 
 def test_it_has_the_networks_dtype_and_they_are_aligned_to_it_as_stored() -> None:
-    networks = {name: array.astype(np.float32) for name, array in random_networks(DEEP).items()}
+    networks = random_networks(DEEP).map(lambda array: array.astype(np.float32))
     barycentre = found(DEEP, networks)
     assert {array.dtype for array in barycentre.network.values()} == {np.dtype(np.float32)}
     closer = aligned(DEEP, networks, [TO_MEAN], barycentre.network)
@@ -138,8 +141,12 @@ def test_it_has_the_networks_dtype_and_they_are_aligned_to_it_as_stored() -> Non
 
 def test_the_reference_is_aligned_like_every_network() -> None:
     networks = random_networks(DEEP)
-    canonical = canonicalize(
-        DEEP, networks, network(networks, 3), [TO_MEAN, Normalized()], found(DEEP, networks).network
+    canonical = remove_symmetries(
+        DEEP.symmetry_spec(),
+        networks,
+        network(networks, 3),
+        [TO_MEAN, Normalized()],
+        found(DEEP, networks).network,
     )
     for name, array in canonical.reference.items():
         np.testing.assert_array_equal(canonical.networks[name][3], array)
@@ -171,7 +178,9 @@ def shuffled(architecture: Architecture, networks: Networks, seed: int = 1) -> N
 def test_shuffled_copies_of_a_network_are_aligned_to_distance_zero(widths: list[int]) -> None:
     architecture = build(MLPConfig(widths=widths))
     one = random_networks(architecture, n=1)
-    copies = shuffled(architecture, {name: np.repeat(array, N, axis=0) for name, array in one.items()})
+    copies = shuffled(
+        architecture, StackedNetworks({name: np.repeat(array, N, axis=0) for name, array in one.items()})
+    )
     barycentre = found(architecture, copies)
     assert barycentre.spreads[-1] < 1e-6
     closer = aligned(architecture, copies, [TO_MEAN], barycentre.network)
@@ -183,9 +192,11 @@ def test_shuffled_copies_of_a_network_are_aligned_to_distance_zero(widths: list[
 def test_shuffled_networks_of_one_hidden_layer_lie_as_close_together(seed: int) -> None:
     networks = random_networks(SHALLOW)
     # The reference alone decides where the rounds begin.
-    others = {name: array[1:] for name, array in networks.items()}
+    others = networks.select(slice(1, None))
     moved = shuffled(SHALLOW, others, seed)
-    moved = {name: np.concatenate([networks[name][:1], array]) for name, array in moved.items()}
+    moved = StackedNetworks(
+        {name: np.concatenate([networks[name][:1], array]) for name, array in moved.items()}
+    )
     np.testing.assert_allclose(found(SHALLOW, moved).spreads, found(SHALLOW, networks).spreads, rtol=1e-12)
 
 
@@ -193,7 +204,7 @@ def test_shuffled_networks_of_one_hidden_layer_lie_as_close_together(seed: int) 
 def test_shuffled_heads_of_a_family_are_matched_by_their_mean(pairing: Pairing) -> None:
     architecture = build(ViTConfig(kind="vit", image_size=8, width=12, depth=2, heads=3, mlp=10, classes=3))
     networks, draws = random_networks(architecture, n=6), np.random.default_rng(1)
-    family = {name: array[:1] + 0.5 * array for name, array in networks.items()}
+    family = networks.map(lambda array: array[:1] + 0.5 * array)
     shuffled_heads = family
     for attention in architecture.attention_spec():
         heads = np.stack([draws.permutation(3) for _ in range(6)]).repeat(4, axis=1) * 4 + np.tile(

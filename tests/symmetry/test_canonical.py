@@ -10,18 +10,14 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.canonicalization import GitRebasin, Method, Normalized
+from dwf_steps.metrics.function_change import function_change, require_same_function
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.symmetry.canonical import (
-    Canonical,
-    canonicalize,
-    function_change,
-    require_moderate_weights,
-    require_same_function,
-)
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.canonical import Canonical, remove_symmetries, require_moderate_weights
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.spec import PermutationSpec
 
-Networks = dict[str, np.ndarray]
+Networks = StackedNetworks[np.ndarray]
 COMPOSITIONS: list[list[Method]] = [[Normalized(), GitRebasin()], [GitRebasin(), Normalized()]]
 N = 5
 
@@ -32,11 +28,13 @@ def relu_architecture() -> MLPArchitecture:
 
 def random_networks(architecture: MLPArchitecture, n: int = N, seed: int = 0) -> Networks:
     draws = np.random.default_rng(seed)
-    return {e.name: draws.normal(size=(n, *e.shape)).astype(np.float32) for e in architecture.layout.entries}
+    return StackedNetworks(
+        {e.name: draws.normal(size=(n, *e.shape)).astype(np.float32) for e in architecture.layout.entries}
+    )
 
 
-def network(networks: Networks, i: int) -> Networks:
-    return {name: array[i] for name, array in networks.items()}
+def network(networks: Networks, i: int) -> NetworkState[np.ndarray]:
+    return networks.network(i)
 
 
 def probe() -> np.ndarray:
@@ -49,7 +47,7 @@ def shuffled_copies(architecture: MLPArchitecture, reference: Networks) -> Netwo
         f"hidden.{i}": np.stack([draws.permutation(units) for _ in range(N)])
         for i, units in enumerate(architecture.config.widths[1:-1])
     }
-    copies = {name: np.stack([array] * N) for name, array in reference.items()}
+    copies = StackedNetworks({name: np.stack([array] * N) for name, array in reference.items()})
     return permute(copies, architecture.permutation_spec(), orders)
 
 
@@ -57,7 +55,7 @@ def shuffled_copies(architecture: MLPArchitecture, reference: Networks) -> Netwo
 def test_canonical_networks_compute_the_same_functions(methods: list[Method]) -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    canonical = canonicalize(architecture, networks, network(networks, 0), methods)
+    canonical = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
     change = function_change(architecture, networks, canonical.networks, probe())
     assert change.shape == (N,)
     assert change.max() < 1e-12
@@ -74,7 +72,7 @@ def test_shuffled_and_rescaled_copies_become_the_reference(methods: list[Method]
     copies["layers.0.weight"] *= 2
     copies["layers.0.bias"] *= 2
     copies["layers.1.weight"] /= 2
-    canonical = canonicalize(architecture, copies, reference, methods)
+    canonical = remove_symmetries(architecture.symmetry_spec(), copies, reference, methods)
     for name, array in canonical.reference.items():
         np.testing.assert_allclose(canonical.networks[name], np.stack([array] * N), rtol=1e-12)
 
@@ -82,7 +80,9 @@ def test_shuffled_and_rescaled_copies_become_the_reference(methods: list[Method]
 def test_after_normalising_the_reference_is_normalised_too() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    canonical = canonicalize(architecture, networks, network(networks, 0), [Normalized()])
+    canonical = remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()]
+    )
     norms = np.linalg.norm(canonical.reference["layers.1.weight"], axis=1)
     np.testing.assert_allclose(norms, 1.0, rtol=1e-12)
     for name, array in canonical.reference.items():
@@ -93,9 +93,9 @@ def test_after_normalising_the_reference_is_normalised_too() -> None:
 def test_methods_are_applied_one_after_the_other(methods: list[Method]) -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    both = canonicalize(architecture, networks, network(networks, 0), methods)
-    first = canonicalize(architecture, networks, network(networks, 0), methods[:1])
-    second = canonicalize(architecture, first.networks, first.reference, methods[1:])
+    both = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
+    first = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods[:1])
+    second = remove_symmetries(architecture.symmetry_spec(), first.networks, first.reference, methods[1:])
     for name in networks:
         np.testing.assert_array_equal(both.networks[name], second.networks[name])
         np.testing.assert_array_equal(both.reference[name], second.reference[name])
@@ -107,11 +107,13 @@ def test_sweeps_are_counted_for_each_network() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
     reference = network(networks, 0)
-    sweeps = canonicalize(architecture, networks, reference, [GitRebasin(seed=2)]).sweeps
+    sweeps = remove_symmetries(architecture.symmetry_spec(), networks, reference, [GitRebasin(seed=2)]).sweeps
     # The reference itself needs one sweep to see that nothing changes; the others at least one more.
     assert sweeps[0] == 1
     assert (sweeps[1:] >= 2).all()
-    limited = canonicalize(architecture, networks, reference, [GitRebasin(seed=2, iterations=1)]).sweeps
+    limited = remove_symmetries(
+        architecture.symmetry_spec(), networks, reference, [GitRebasin(seed=2, iterations=1)]
+    ).sweeps
     assert limited.tolist() == [1] * N
 
 
@@ -119,7 +121,8 @@ def test_the_order_of_the_methods_matters() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
     first, second = (
-        canonicalize(architecture, networks, network(networks, 0), methods) for methods in COMPOSITIONS
+        remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
+        for methods in COMPOSITIONS
     )
     assert not np.allclose(first.networks["layers.0.weight"], second.networks["layers.0.weight"])
 
@@ -127,8 +130,12 @@ def test_the_order_of_the_methods_matters() -> None:
 def test_matching_normalised_networks_brings_them_closer() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    normalised = canonicalize(architecture, networks, network(networks, 0), [Normalized()])
-    matched = canonicalize(architecture, networks, network(networks, 0), [Normalized(), GitRebasin()])
+    normalised = remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()]
+    )
+    matched = remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), [Normalized(), GitRebasin()]
+    )
     assert all(distance(matched, i) < distance(normalised, i) for i in range(1, N))
 
 
@@ -140,7 +147,7 @@ def distance(canonical: Canonical, i: int) -> float:
 def test_no_methods_leave_networks_and_reference_as_they_are() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
-    canonical = canonicalize(architecture, networks, network(networks, 2), [])
+    canonical = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 2), [])
     assert not canonical.sweeps.any()
     for name, array in networks.items():
         np.testing.assert_array_equal(canonical.networks[name], array)
@@ -151,22 +158,20 @@ def test_a_networks_canonical_form_does_not_depend_on_its_shard() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
     methods: list[Method] = [Normalized(), GitRebasin(seed=3)]
-    together = canonicalize(architecture, networks, network(networks, 0), methods)
+    together = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
     for i in range(N):
-        shard = {name: array[i : i + 1] for name, array in networks.items()}
-        alone = canonicalize(architecture, shard, network(networks, 0), methods)
+        shard = networks.select(slice(i, i + 1))
+        alone = remove_symmetries(architecture.symmetry_spec(), shard, network(networks, 0), methods)
         for name, array in alone.networks.items():
             np.testing.assert_allclose(array[0], together.networks[name][i], rtol=1e-12)
 
 
 def test_the_change_is_relative_to_each_networks_largest_output() -> None:
     architecture = relu_architecture()
-    before = {name: array.astype(np.float64) for name, array in random_networks(architecture).items()}
-    after = {**before, "layers.2.bias": before["layers.2.bias"].copy()}
+    before = random_networks(architecture).map(lambda array: array.astype(np.float64))
+    after = before.replaced({"layers.2.bias": before["layers.2.bias"].copy()})
     after["layers.2.bias"][3, 1] += 0.25
-    outputs = architecture.forward(
-        {name: torch.from_numpy(array) for name, array in before.items()}, torch.from_numpy(probe()).double()
-    )
+    outputs = architecture.forward(before.tensors(), torch.from_numpy(probe()).double())
     change = function_change(architecture, before, after, probe())
     assert change[3] == pytest.approx(0.25 / outputs[3].abs().max().item(), rel=1e-12)
     assert not change[[0, 1, 2, 4]].any()
@@ -185,8 +190,8 @@ def test_a_wrong_symmetry_specification_is_caught_by_name() -> None:
 
 def test_the_most_perturbed_network_is_named() -> None:
     architecture = relu_architecture()
-    before = {name: array.astype(np.float64) for name, array in random_networks(architecture).items()}
-    after = {name: array.copy() for name, array in before.items()}
+    before = random_networks(architecture).map(lambda array: array.astype(np.float64))
+    after = before.map(lambda array: array.copy())
     after["layers.2.bias"][1] += 1e-3
     after["layers.2.bias"][4] += 1e-1
     change = function_change(architecture, before, after, probe())
@@ -209,7 +214,7 @@ def test_a_change_that_is_not_finite_fails(change: float) -> None:
 def test_a_network_that_became_nan_has_changed() -> None:
     architecture = relu_architecture()
     before = random_networks(architecture)
-    after = {name: array.copy() for name, array in before.items()}
+    after = before.map(lambda array: array.copy())
     after["layers.2.bias"][3] = np.nan
     change = function_change(architecture, before, after, probe())
     with pytest.raises(ArithmeticError, match=r"function of 1 of 5 networks, most seed-3"):
@@ -218,8 +223,8 @@ def test_a_network_that_became_nan_has_changed() -> None:
 
 def test_zero_outputs_may_stay_zero_but_nothing_else() -> None:
     architecture = relu_architecture()
-    before = {name: np.zeros_like(array) for name, array in random_networks(architecture).items()}
-    after = {name: array.copy() for name, array in before.items()}
+    before = random_networks(architecture).map(lambda array: np.zeros_like(array))
+    after = before.map(lambda array: array.copy())
     after["layers.2.bias"][1] = 1e-9
     change = function_change(architecture, before, after, probe())
     assert change.tolist() == [0, np.inf, 0, 0, 0]
@@ -231,8 +236,18 @@ def test_a_weight_that_overflows_is_named_with_its_network_and_parameter(value: 
     networks = random_networks(architecture)
     networks["layers.0.weight"][1, 2, 3] = 9e18
     names = [f"seed-{i}" for i in range(N)]
-    require_moderate_weights(architecture, names, networks)
+    require_moderate_weights(architecture.layout, names, networks)
     networks["layers.1.weight"][3, 4, 5] = value
     expected = f"seed-3: layers.1.weight[4, 5] is {value:.3g}, expected at most 9e+18 in magnitude"
     with pytest.raises(InputError, match=re.escape(expected)):
-        require_moderate_weights(architecture, names, networks)
+        require_moderate_weights(architecture.layout, names, networks)
+
+
+def test_networks_without_a_scaling_symmetry_are_not_scaled() -> None:
+    architecture = build(MLPConfig(widths=[5, 8, 3], activation="tanh"))
+    networks = random_networks(architecture)
+    assert architecture.symmetry_spec().rescalings is None
+    with pytest.raises(
+        ValueError, match="normalized scales units, but the networks state no scaling symmetry"
+    ):
+        remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), [Normalized()])

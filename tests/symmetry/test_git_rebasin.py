@@ -12,12 +12,13 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry import git_rebasin
 from dwf_steps.symmetry.git_rebasin import Matching, are_chains, evidence_order, match_weights, squared_norms
 from dwf_steps.symmetry.permutation import Permutations, permute, unit_counts
 from dwf_steps.symmetry.spec import PermutationSpec
 
-Networks = dict[str, np.ndarray]
+Networks = StackedNetworks[np.ndarray]
 DEEP = [6, 8, 7, 9, 4]
 
 
@@ -27,12 +28,12 @@ def architecture_of(widths: list[int]) -> MLPArchitecture:
 
 def random_networks(architecture: MLPArchitecture, n: int, seed: int) -> Networks:
     draws = np.random.default_rng(seed)
-    drawn = {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
-    return {name: array.astype(np.float32).astype(np.float64) for name, array in drawn.items()}
+    drawn = StackedNetworks({e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries})
+    return drawn.map(lambda array: array.astype(np.float32).astype(np.float64))
 
 
 def random_network(architecture: MLPArchitecture, seed: int) -> Networks:
-    return {name: array[0] for name, array in random_networks(architecture, 1, seed).items()}
+    return random_networks(architecture, 1, seed).network(0)
 
 
 def match(
@@ -56,9 +57,9 @@ def planted(
         f"hidden.{i}": np.stack([draws.permutation(units) for _ in range(n)])
         for i, units in enumerate(widths)
     }
-    copies = {name: np.stack([array] * n) for name, array in reference.items()}
+    copies = StackedNetworks({name: np.stack([array] * n) for name, array in reference.items()})
     shuffled = permute(copies, architecture.permutation_spec(), orders)
-    return shuffled, {p: np.argsort(order, axis=1) for p, order in orders.items()}
+    return shuffled, {name: np.argsort(order, axis=1) for name, order in orders.items()}
 
 
 def inner_product(first: Networks, second: Networks) -> float:
@@ -72,7 +73,7 @@ def test_planted_permutations_are_recovered_exactly(widths: list[int], noise: fl
     reference = random_network(architecture, seed=0)
     networks, undo = planted(architecture, reference, n=6, seed=1)
     draws = np.random.default_rng(2)
-    networks = {name: array + noise * draws.normal(size=array.shape) for name, array in networks.items()}
+    networks = networks.map(lambda array: array + noise * draws.normal(size=array.shape))
     matching = match(architecture, reference, networks)
     for p, order in undo.items():
         np.testing.assert_array_equal(matching.permutations[p], order)
@@ -91,7 +92,7 @@ def test_a_shuffled_copy_becomes_the_reference_itself() -> None:
 def test_an_aligned_network_stays_and_takes_one_sweep() -> None:
     architecture = architecture_of(DEEP)
     reference = random_network(architecture, seed=5)
-    matching = match(architecture, reference, {name: array[None] for name, array in reference.items()})
+    matching = match(architecture, reference, StackedNetworks.of_one(reference))
     assert matching.sweeps.tolist() == [1]
     for order in matching.permutations.values():
         np.testing.assert_array_equal(order[0], np.arange(order.shape[1]))
@@ -114,8 +115,8 @@ def test_the_objective_never_decreases_and_ends_at_the_inner_product() -> None:
     assert (np.diff(matching.objective, axis=0) >= 0).all()
     aligned = permute(networks, architecture.permutation_spec(), matching.permutations)
     for i in range(6):
-        before = inner_product(reference, {name: array[i] for name, array in networks.items()})
-        after = inner_product(reference, {name: array[i] for name, array in aligned.items()})
+        before = inner_product(reference, networks.network(i))
+        after = inner_product(reference, aligned.network(i))
         assert matching.objective[0, i] == pytest.approx(before, abs=1e-6 * after)
         assert matching.objective[-1, i] == pytest.approx(after, rel=1e-10)
         assert after > before
@@ -158,7 +159,7 @@ def test_at_the_end_no_single_layer_can_be_matched_better(seed: int) -> None:
         match(architecture, reference, networks).permutations,
     )
     for i in range(4):
-        network = {name: array[i] for name, array in aligned.items()}
+        network = aligned.network(i)
         for layer in range(3):
             incoming, bias, outgoing = (
                 f"layers.{layer}.weight",
@@ -202,9 +203,7 @@ def test_a_networks_matching_does_not_depend_on_the_others() -> None:
     reference, networks = random_network(architecture, 14), random_networks(architecture, 6, 15)
     together = match(architecture, reference, networks, seed=1)
     for i in range(6):
-        alone = match(
-            architecture, reference, {name: array[i : i + 1] for name, array in networks.items()}, seed=1
-        )
+        alone = match(architecture, reference, networks.select(slice(i, i + 1)), seed=1)
         assert alone.sweeps[0] == together.sweeps[i]
         for p, order in alone.permutations.items():
             np.testing.assert_array_equal(order[0], together.permutations[p][i])
@@ -221,7 +220,7 @@ def test_a_network_without_hidden_layers_has_nothing_to_match() -> None:
 def test_matching_leaves_its_input_alone() -> None:
     architecture = architecture_of(DEEP)
     reference, networks = random_network(architecture, 18), random_networks(architecture, 2, 19)
-    copies = {name: array.copy() for name, array in networks.items()}
+    copies = networks.map(lambda array: array.copy())
     match(architecture, reference, networks)
     for name, array in copies.items():
         np.testing.assert_array_equal(networks[name], array)

@@ -8,13 +8,14 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.base import Activation
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.symmetry.permutation import Permutations, permute, permute_axis, unit_counts
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.permutation import Permutations, permute, permute_axis
+from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
 
 
 def random_networks(architecture: MLPArchitecture, n: int, seed: int = 0) -> dict[str, np.ndarray]:
     draws = np.random.default_rng(seed)
-    return {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
+    return StackedNetworks({e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries})
 
 
 def random_permutations(architecture: MLPArchitecture, n: int, seed: int = 1) -> Permutations:
@@ -25,7 +26,7 @@ def random_permutations(architecture: MLPArchitecture, n: int, seed: int = 1) ->
 
 
 def outputs(architecture: MLPArchitecture, networks: dict[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    parameters = {name: torch.from_numpy(array) for name, array in networks.items()}
+    parameters = networks.tensors()
     return architecture.forward(parameters, torch.from_numpy(inputs)).numpy()
 
 
@@ -57,7 +58,7 @@ def test_permuting_moves_the_weights_it_should() -> None:
     permuted = permute(networks, architecture.permutation_spec(), orders)
     for i in range(3):
         p, q = orders["hidden.0"][i], orders["hidden.1"][i]
-        network = {name: array[i] for name, array in networks.items()}
+        network = networks.network(i)
         expected = {
             "layers.0.weight": network["layers.0.weight"][p],
             "layers.0.bias": network["layers.0.bias"][p],
@@ -74,9 +75,8 @@ def test_the_inverse_permutation_restores_the_networks() -> None:
     architecture = build(MLPConfig(widths=[4, 6, 5, 3]))
     networks, spec = random_networks(architecture, n=3), architecture.permutation_spec()
     orders = random_permutations(architecture, n=3)
-    back = permute(
-        permute(networks, spec, orders), spec, {p: np.argsort(order, axis=1) for p, order in orders.items()}
-    )
+    inverse = {name: np.argsort(order, axis=1) for name, order in orders.items()}
+    back = permute(permute(networks, spec, orders), spec, inverse)
     for name, array in networks.items():
         np.testing.assert_array_equal(back[name], array)
 
@@ -84,7 +84,7 @@ def test_the_inverse_permutation_restores_the_networks() -> None:
 def test_permuting_leaves_its_input_alone() -> None:
     architecture = build(MLPConfig(widths=[4, 6, 3]))
     networks = random_networks(architecture, n=2)
-    copies = {name: array.copy() for name, array in networks.items()}
+    copies = networks.map(lambda array: array.copy())
     permute(networks, architecture.permutation_spec(), random_permutations(architecture, n=2))
     for name, array in copies.items():
         np.testing.assert_array_equal(networks[name], array)

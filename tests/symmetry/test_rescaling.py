@@ -9,9 +9,10 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.rescaling import normalize_incoming
 
-Networks = dict[str, np.ndarray]
+Networks = StackedNetworks[np.ndarray]
 WIDTHS = [[3, 5, 2], [6, 8, 7, 4]]
 
 
@@ -21,12 +22,12 @@ def architecture_of(widths: list[int]) -> MLPArchitecture:
 
 def random_networks(architecture: MLPArchitecture, n: int = 4, seed: int = 0) -> Networks:
     draws = np.random.default_rng(seed)
-    return {e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries}
+    return StackedNetworks({e.name: draws.normal(size=(n, *e.shape)) for e in architecture.layout.entries})
 
 
 def outputs(architecture: MLPArchitecture, networks: Networks) -> np.ndarray:
     inputs = np.random.default_rng(1).normal(size=(30, architecture.config.widths[0]))
-    parameters = {name: torch.from_numpy(array) for name, array in networks.items()}
+    parameters = networks.tensors()
     return architecture.forward(parameters, torch.from_numpy(inputs)).numpy()
 
 
@@ -91,7 +92,7 @@ def test_a_unit_without_incoming_weights_is_left_alone() -> None:
 def test_the_last_bias_and_the_input_arrays_stay() -> None:
     architecture = architecture_of([3, 5, 2])
     networks = random_networks(architecture)
-    copies = {name: array.copy() for name, array in networks.items()}
+    copies = networks.map(lambda array: array.copy())
     after = normalize_incoming(networks, architecture.rescaling_spec())
     np.testing.assert_array_equal(after["layers.1.bias"], copies["layers.1.bias"])
     for name, array in copies.items():
@@ -103,7 +104,9 @@ def residual() -> tuple[Architecture, Networks]:
     random, factors of normalisation negative too."""
     architecture = build(ResNetConfig(kind="resnet20", width_multiplier=0.125, image_size=8, classes=3))
     draws = np.random.default_rng(0)
-    networks = {name: draws.normal(size=(2, *shape)) for name, shape in architecture.shapes.items()}
+    networks = StackedNetworks(
+        {name: draws.normal(size=(2, *shape)) for name, shape in architecture.shapes.items()}
+    )
     for name in networks:
         if name.endswith("running_var"):
             networks[name] = np.abs(networks[name]) + 0.1
@@ -114,7 +117,7 @@ def residual() -> tuple[Architecture, Networks]:
 
 def residual_outputs(architecture: Architecture, networks: Networks) -> np.ndarray:
     images = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 3 * 8 * 8)))
-    tensors = {name: torch.from_numpy(array) for name, array in networks.items()}
+    tensors = networks.tensors()
     return architecture.forward(tensors, images).detach().numpy()
 
 
@@ -132,7 +135,7 @@ def test_residual_networks_keep_their_function() -> None:
 
 def test_residual_networks_scaled_where_it_does_not_matter_become_the_same() -> None:
     architecture, networks = residual()
-    draws, scaled = np.random.default_rng(2), {name: array.copy() for name, array in networks.items()}
+    draws, scaled = np.random.default_rng(2), networks.map(lambda array: array.copy())
     for units in architecture.rescaling_spec():
         first = scaled[units.incoming[0]]
         factors = draws.uniform(0.2, 5, size=first.shape[:2])

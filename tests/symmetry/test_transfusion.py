@@ -9,9 +9,11 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.canonicalization import Pairing, Transfusion
-from dwf_steps.symmetry.canonical import canonicalize, function_change
-from dwf_steps.symmetry.permutation import permute, unit_counts
-from dwf_steps.symmetry.spec import Attention, Projection
+from dwf_steps.metrics.function_change import function_change
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.canonical import remove_symmetries
+from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.spec import Attention, Projection, unit_counts
 from dwf_steps.symmetry.transfusion import HeadOrders, match_attention, permute_attention
 
 FAMILIES = {
@@ -24,7 +26,7 @@ UNTOUCHED = {
 }
 N, HEADS, SIZE = 4, 3, 4
 PAIRINGS: list[Pairing] = ["spectra", "weights"]
-Networks = dict[str, np.ndarray]
+Networks = StackedNetworks[np.ndarray]
 
 
 @pytest.fixture(params=FAMILIES)
@@ -34,7 +36,9 @@ def family(request: pytest.FixtureRequest) -> str:
 
 def random_networks(family: str, n: int = N) -> Networks:
     draws = np.random.default_rng(0)
-    return {e.name: draws.normal(size=(n, *e.shape)) for e in build(FAMILIES[family]).layout.entries}
+    return StackedNetworks(
+        {e.name: draws.normal(size=(n, *e.shape)) for e in build(FAMILIES[family]).layout.entries}
+    )
 
 
 def probe(family: str) -> np.ndarray:
@@ -44,8 +48,8 @@ def probe(family: str) -> np.ndarray:
     return draws.normal(size=(6, config.features)).astype(np.float32)
 
 
-def network(networks: Networks, i: int) -> Networks:
-    return {name: array[i] for name, array in networks.items()}
+def network(networks: Networks, i: int) -> NetworkState[np.ndarray]:
+    return networks.network(i)
 
 
 def random_orders(draws: np.random.Generator, n: int, heads: int = HEADS, size: int = SIZE) -> HeadOrders:
@@ -73,7 +77,7 @@ def test_orders_of_heads_dimensions_and_units_change_no_function(family: str) ->
     moved = shuffled(family, networks)
     assert function_change(architecture, networks, moved, probe(family)).max() < 1e-9
     assert any(not np.array_equal(moved[name], networks[name]) for name in networks)
-    broken = {name: array.copy() for name, array in networks.items()}
+    broken = networks.map(lambda array: array.copy())
     query = broken[architecture.attention_spec()[0].query.weight]
     query[:, :12] = np.roll(query[:, :12], 1, axis=1)
     assert function_change(architecture, networks, broken, probe(family)).min() > 1e-3
@@ -82,8 +86,12 @@ def test_orders_of_heads_dimensions_and_units_change_no_function(family: str) ->
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_shuffled_copies_are_aligned_to_distance_zero(family: str, pairing: Pairing) -> None:
     reference = network(random_networks(family, 1), 0)
-    copies = shuffled(family, {name: np.stack([array] * N) for name, array in reference.items()})
-    found = canonicalize(build(FAMILIES[family]), copies, reference, [Transfusion(heads=pairing)]).networks
+    copies = shuffled(
+        family, StackedNetworks({name: np.stack([array] * N) for name, array in reference.items()})
+    )
+    found = remove_symmetries(
+        build(FAMILIES[family]).symmetry_spec(), copies, reference, [Transfusion(heads=pairing)]
+    ).networks
     for name, array in reference.items():
         np.testing.assert_allclose(found[name], np.stack([array] * N), rtol=1e-12)
 
@@ -91,7 +99,9 @@ def test_shuffled_copies_are_aligned_to_distance_zero(family: str, pairing: Pair
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_other_networks_keep_their_functions(family: str, pairing: Pairing) -> None:
     architecture, networks = build(FAMILIES[family]), random_networks(family)
-    found = canonicalize(architecture, networks, network(networks, 0), [Transfusion(heads=pairing)])
+    found = remove_symmetries(
+        architecture.symmetry_spec(), networks, network(networks, 0), [Transfusion(heads=pairing)]
+    )
     assert function_change(architecture, networks, found.networks, probe(family)).max() < 1e-9
     for name in UNTOUCHED[family]:
         np.testing.assert_array_equal(found.networks[name], networks[name])
@@ -101,7 +111,7 @@ def small_attention() -> tuple[Attention, Networks]:
     """Return separate projections of two heads of two dimensions, of two networks."""
     draws = np.random.default_rng(3)
     parts = [Projection(f"{name}.weight", f"{name}.bias") for name in ("query", "key", "value")]
-    networks = {"out": draws.normal(size=(2, 5, 4))}
+    networks = StackedNetworks(out=draws.normal(size=(2, 5, 4)))
     for part in parts:
         networks |= {part.weight: draws.normal(size=(2, 4, 5)), part.bias: draws.normal(size=(2, 4))}
     return Attention(*parts, output="out", heads=2), networks
@@ -113,7 +123,7 @@ def closeness(networks: Networks, reference: Networks) -> float:
 
 def test_pairing_by_weights_is_the_best_of_all_orders() -> None:
     attention, networks = small_attention()
-    reference, other = network(networks, 0), {name: array[1:] for name, array in networks.items()}
+    reference, other = network(networks, 0), networks.select(slice(1, None))
     found = permute_attention(other, attention, match_attention(reference, other, attention, "weights"))
     swaps = list(permutations(range(2)))
     best = -np.inf
@@ -131,7 +141,7 @@ def test_pairing_by_weights_is_the_best_of_all_orders() -> None:
 
 def test_heads_are_paired_by_their_singular_values() -> None:
     attention, networks = small_attention()
-    reference, other = network(networks, 0), {name: array[1:] for name, array in networks.items()}
+    reference, other = network(networks, 0), networks.select(slice(1, None))
     parts = (attention.query, attention.key, attention.value)
 
     def spectra(state: Networks, head: int) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
-"""Regression: every measure, recomputed on small cases."""
+"""Tasks, told by their name; regression: every measure, recomputed on small cases."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,15 @@ from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
 from torch.nn import functional as F
 
+from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.evaluation import EvaluationConfig
+from dwf_steps.datasets.splits import Dataset, Split, divide
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
 from dwf_steps.storage.outputs import Outputs
-from dwf_steps.tasks.base import Classification, Regression, task_of
+from dwf_steps.tasks import task_of
+from dwf_steps.tasks.classification import Classification
+from dwf_steps.tasks.regression import Regression
 
 N, M, TOLERANCE = 4, 30, 0.125
 DRAWS = np.random.default_rng(0)
@@ -23,12 +28,30 @@ SAID = (TARGETS + DRAWS.normal(scale=0.2, size=(N, M))).astype(np.float32)[:, :,
 
 def outputs(said: np.ndarray = SAID) -> Outputs:
     names = np.array([f"seed-{i}" for i in range(len(said))])
-    return Outputs(names, said, TARGETS, np.empty((len(said), 0, 1), np.float32), TOLERANCE)
+    return Outputs(names, said, TARGETS, np.empty((len(said), 0, 1), np.float32), "regression", TOLERANCE)
 
 
-def test_the_tolerance_tells_the_task() -> None:
-    assert isinstance(task_of(0.0), Classification)
-    assert isinstance(task_of(0.2), Regression)
+def test_a_task_is_found_by_its_name() -> None:
+    assert isinstance(task_of("classification", 0.0), Classification)
+    numbers = task_of("regression", 0.2)
+    assert isinstance(numbers, Regression) and numbers.tolerance == 0.2
+    with pytest.raises(ValueError, match="found the task 'ranking'; expected 'classification' or"):
+        task_of("ranking", 0.0)  # type: ignore[arg-type]
+
+
+def test_the_name_of_the_task_is_stored_with_data_and_with_predictions(tmp_path: Path) -> None:
+    inputs = DRAWS.normal(size=(40, 3))
+    numbers = DRAWS.random(40)
+    for task, tolerance in (("classification", 0.0), ("regression", TOLERANCE)):
+        targets = numbers if task == "regression" else np.arange(40) % 4
+        divide(inputs, targets, SplitsConfig(), task=task, tolerance=tolerance).save(tmp_path / "data.npz")
+        for part in ("train", "validation", "test"):
+            split = Split.load(tmp_path / "data.npz", part)
+            assert (split.task, split.tolerance) == (task, tolerance)
+        assert Dataset.load(tmp_path / "data.npz").n_classes == (1 if task == "regression" else 4)
+    outputs().save(tmp_path / "outputs.npz")
+    found = Outputs.load([tmp_path / "outputs.npz"] * 2)
+    assert (len(found), found.task, found.tolerance) == (2 * N, "regression", TOLERANCE)
 
 
 def test_losses_are_pytorchs() -> None:

@@ -9,7 +9,8 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.tasks.base import Classification
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.tasks.classification import Classification
 from dwf_steps.zoo.optimization import clip_gradients, learning_rate, make_optimizer, take_step
 
 N, B = 5, 6
@@ -22,7 +23,7 @@ def architecture() -> Architecture:
 def after_steps(training: TrainingConfig, steps: int = 3) -> dict[str, Tensor]:
     network = architecture()
     drawn = [network.initial_state("default", torch_generator("test", i)) for i in range(N)]
-    networks = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    networks = StackedNetworks.stack(drawn, torch.stack)
     trained = [value.requires_grad_() for value in network.parameters_of(networks).values()]
     optimizer = make_optimizer(trained, training)
     draws = torch_generator("inputs", 0)
@@ -30,7 +31,7 @@ def after_steps(training: TrainingConfig, steps: int = 3) -> dict[str, Tensor]:
         inputs = torch.randn(N, B, 3 * 64, generator=draws)
         targets = torch.randint(3, (N, B), generator=draws)
         take_step(network, networks, optimizer, inputs, targets, training, Classification())
-    return {name: value.detach() for name, value in networks.items()}
+    return networks.map(lambda value: value.detach())
 
 
 @pytest.mark.parametrize("together", [1, 2, 4])
@@ -38,14 +39,14 @@ def test_networks_in_groups_take_the_same_steps(monkeypatch: pytest.MonkeyPatch,
     training = TrainingConfig(optimizer="sgd", lr=0.1, momentum=0.9, weight_decay=1e-3)
     at_once = after_steps(training)
     multiplications = architecture().config.multiplications
-    monkeypatch.setattr(module, "TOGETHER", {"cpu": together * multiplications})
+    monkeypatch.setattr(module, "GROUP_MULTIPLICATIONS", {"cpu": together * multiplications})
     assert len(architecture().groups(N, torch.device("cpu"))) == -(-N // together)
     for name, value in after_steps(training).items():
         torch.testing.assert_close(value, at_once[name], rtol=1e-3, atol=1e-4)
 
 
 def test_channels_last_and_half_precision_change_rounding_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TOGETHER", {"cpu": 1})
+    monkeypatch.setattr(module, "GROUP_MULTIPLICATIONS", {"cpu": 1})
     plain = after_steps(TrainingConfig(optimizer="sgd", lr=0.01))
     turned = after_steps(TrainingConfig(optimizer="sgd", lr=0.01, channels_last=True))
     mixed = after_steps(TrainingConfig(optimizer="sgd", lr=0.01, precision="bfloat16"))

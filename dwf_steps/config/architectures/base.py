@@ -59,7 +59,7 @@ class TransformerConfig(NetworkConfig):
         width, mlp = self.width, self.mlp
         return self.depth * ((width + 1) * 4 * width + 4 * width + (width + 1) * mlp + (mlp + 1) * width)
 
-    def said_by_layers(self, tokens: int) -> tuple[int, ...]:
+    def outputs_of_layers(self, tokens: int) -> tuple[int, ...]:
         """Return the values that the parts of all layers say of one input of so many tokens."""
-        said = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
-        return said * self.depth
+        values = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
+        return values * self.depth

@@ -64,8 +64,8 @@ class BertConfig(TransformerConfig):
     @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
-        said = self.said_by_layers(self.length)
-        return (self.width * self.length, *said, self.width, self.classes)
+        values = self.outputs_of_layers(self.length)
+        return (self.width * self.length, *values, self.width, self.classes)
 
     @property
     def needed(self) -> str:

@@ -85,11 +85,11 @@ class ResNetConfig(ColourImages):
     @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
-        said, size = [self.widths[0] * self.image_size**2], self.image_size
+        values, size = [self.widths[0] * self.image_size**2], self.image_size
         for stage, width in enumerate(self.widths):
             size = -(-size // 2) if stage else size
-            said += [width * size**2] * (2 * self.blocks)
-        return (*said, self.classes)
+            values += [width * size**2] * (2 * self.blocks)
+        return (*values, self.classes)
 
     @property
     def normalised(self) -> bool:
@@ -144,5 +144,5 @@ class ViTConfig(TransformerConfig, ColourImages):
     @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
-        said = self.said_by_layers(self.tokens)
-        return (self.width * self.tokens, *said, self.classes)
+        values = self.outputs_of_layers(self.tokens)
+        return (self.width * self.tokens, *values, self.classes)

@@ -62,6 +62,35 @@ class Sizes(Protocol):
     def multiplications(self) -> int: ...  # for one input
 
 
+class Facts(Protocol):
+    """What is known of a zoo's networks before any is trained."""
+
+    @property
+    def symmetries(self) -> tuple[str, ...]: ...  # which of `SYMMETRIES` they state
+
+    @property
+    def normalised(self) -> bool: ...  # whether they have batch normalisation
+
+
+class Context(Protocol):
+    """The whole configuration, with what must be built or read to be known."""
+
+    @property
+    def config(self) -> WorkflowConfig: ...
+
+    def facts(self, zoo: str) -> Facts:
+        """Return what is known of a zoo's networks."""
+        ...
+
+    def transfer_problems(self, zoo: str, transfer: str) -> Iterator[str]:
+        """Yield a line for everything that does not fit between a zoo and a transfer."""
+        ...
+
+    def objective_problems(self, target: str, key: str, classes: int) -> Iterator[str]:
+        """Yield a line for what is wrong with a loss of the user's own, ``package.module:function``."""
+        ...
+
+
 @dataclass(frozen=True)
 class Work:
     """What a job takes: ``held`` bytes at once, arithmetic ``operations``, and ``steps`` of a loop, each of
@@ -198,7 +227,7 @@ class GeneratorConfig(Section):
         return self.without(*self.analyses)
 
     @planning
-    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
         """Yield a line for everything that does not fit between these settings, found at the key ``where``,
         and a zoo."""
         yield from ()

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.base import Draws, GeneratorConfig, Positive, Seed, Sizes, Work
-from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, planning
-from dwf_steps.runtime.errors import InputError
-from dwf_steps.runtime.plugins import find_plugin
+from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Positive, Seed, Sizes, Work
+from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, planning, unknown
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
@@ -296,10 +294,10 @@ class FlowConfig(GeneratorConfig):
         return self
 
     @planning
-    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        architecture = config.zoos[zoo].architecture
-        yield from self._guidance_problems(where, zoo, config)
-        if self.geometry != "euclidean" and "rescaling_spec" not in architecture.symmetries:
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        architecture, symmetries = context.config.zoos[zoo].architecture, context.facts(zoo).symmetries
+        yield from self._guidance_problems(where, zoo, context)
+        if self.geometry != "euclidean" and "rescaling_spec" not in symmetries:
             yield (
                 f"{where}.geometry: {self.geometry!r} scales units, but zoos.{zoo}.architecture "
                 f"({architecture.called}) states no scaling symmetry (`rescaling_spec`); use 'euclidean'"
@@ -316,29 +314,26 @@ class FlowConfig(GeneratorConfig):
                     f"perceptrons alone, but the networks of zoo {zoo!r} are {architecture.called}"
                 )
             by_unit = isinstance(self.velocity, UnitTransformerConfig)
-            if by_unit and "permutation_spec" not in architecture.symmetries:
+            if by_unit and "permutation_spec" not in symmetries:
                 yield (
                     f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, "
                     f"but {architecture.called} states no `permutation_spec`"
                 )
-        yield from self._other_widths_problems(where, zoo, config)
+        yield from self._other_widths_problems(where, zoo, context)
 
     @planning
-    def _guidance_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        from dwf_steps.config.problems.data import transfer_problems
-        from dwf_steps.config.problems.names import unknown
-
-        guidance = self.sampling.guidance
+    def _guidance_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        guidance, config = self.sampling.guidance, context.config
         if guidance is None:
             return
-        if config.zoos[zoo].architecture.normalised:
+        if context.facts(zoo).normalised:
             yield (
                 f"{where}.sampling.guidance: networks that normalise batches (zoos.{zoo}.architecture) have "
                 "statistics beside their weights, which the gradient does not know; leave it out"
             )
         if guidance.objective is not None:
-            key = f"{where}.sampling.guidance.objective"
-            yield from _objective_problems(guidance.objective, key, config.zoos[zoo].architecture.classes)
+            key, classes = f"{where}.sampling.guidance.objective", config.zoos[zoo].architecture.classes
+            yield from context.objective_problems(guidance.objective, key, classes)
         if (to := guidance.transfer) is None:
             return
         if to not in config.transfers:
@@ -349,11 +344,11 @@ class FlowConfig(GeneratorConfig):
                 f"whole networks; set transfers.{to}.head: kept"
             )
         else:
-            yield from transfer_problems(config, zoo, to)
+            yield from context.transfer_problems(zoo, to)
 
     @planning
-    def _other_widths_problems(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        architecture = config.zoos[zoo].architecture
+    def _other_widths_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        architecture = context.config.zoos[zoo].architecture
         own = architecture.widths if isinstance(architecture, MLPConfig) else None
         for widths in self.other_widths:
             if own is None or (widths[0], widths[-1]) != (own[0], own[-1]):
@@ -430,15 +425,3 @@ class FlowConfig(GeneratorConfig):
         held = 8 * used + 24 * n * sizes.k * (1 + asked.probes) + 2**26 + 12 * sizes.n * sizes.d * sizes.raw
         evaluations = 4 * asked.steps
         return Work(held, evaluations * 2 * used * n * (1 + 2 * probes), evaluations * probes)
-
-
-@planning
-def _objective_problems(target: str, key: str, classes: int) -> Iterator[str]:
-    try:
-        objective = find_plugin(target, key).make
-        # Imported here: only who brings an objective pays for PyTorch where the configuration is read.
-        from dwf_steps.generators.objective import check_objective
-
-        check_objective(objective, target, key, classes)
-    except InputError as error:
-        yield str(error)

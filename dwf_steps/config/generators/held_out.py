@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.generators.base import Context, GeneratorConfig
 from dwf_steps.config.section import planning
 from dwf_steps.config.zoo import n_held_out
-
-if TYPE_CHECKING:
-    from dwf_steps.config.workflow import WorkflowConfig
 
 
 class HeldOutConfig(GeneratorConfig):
@@ -24,10 +21,10 @@ class HeldOutConfig(GeneratorConfig):
     """Marks the generator as this control."""
 
     @planning
-    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        if self.sampling.samples > n_held_out(config.zoos[zoo]):
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        if self.sampling.samples > n_held_out(context.config.zoos[zoo]):
             yield (
                 f"{where}.sampling.samples: found {self.sampling.samples}, but zoo {zoo!r} holds out "
-                f"{n_held_out(config.zoos[zoo])} networks; ask for at most these, or raise "
+                f"{n_held_out(context.config.zoos[zoo])} networks; ask for at most these, or raise "
                 f"zoos.{zoo}.held_out"
             )

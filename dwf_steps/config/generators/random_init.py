@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.generators.base import Context, GeneratorConfig
 from dwf_steps.config.section import planning
-
-if TYPE_CHECKING:
-    from dwf_steps.config.workflow import WorkflowConfig
 
 
 class RandomInitConfig(GeneratorConfig):
@@ -30,8 +27,8 @@ class RandomInitConfig(GeneratorConfig):
         return (self.initialisation,)
 
     @planning
-    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        architecture = config.zoos[zoo].architecture
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        architecture = context.config.zoos[zoo].architecture
         if self.initialisation != "default" and not isinstance(architecture, MLPConfig):
             yield (
                 f"{where}.initialisation: found {self.initialisation!r}, but {architecture.called} "

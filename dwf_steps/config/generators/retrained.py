@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
-from dwf_steps.config.generators.base import GeneratorConfig, NotNegative
+from dwf_steps.config.generators.base import Context, GeneratorConfig, NotNegative
 from dwf_steps.config.section import Name, planning
 from dwf_steps.config.zoo import ImportedZoo, TrainingConfig
-
-if TYPE_CHECKING:
-    from dwf_steps.config.workflow import WorkflowConfig
 
 
 class RetrainingConfig(GeneratorConfig):
@@ -24,8 +21,8 @@ class RetrainingConfig(GeneratorConfig):
         return True
 
     @planning
-    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        if isinstance(config.zoos[zoo], ImportedZoo):
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        if isinstance(context.config.zoos[zoo], ImportedZoo):
             name = where.rpartition(".")[2]
             yield f"{where}: zoo {zoo!r} was imported: it has no training to repeat; leave {name} out"
 
@@ -55,9 +52,9 @@ class RetrainedConfig(RetrainingConfig):
         return self
 
     @planning
-    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        yield from super().problems_with_zoo(where, zoo, config)
-        choices = [name for name, other in config.generators.items() if other.makes == "samples"]
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        yield from super().problems_with_zoo(where, zoo, context)
+        choices = [name for name, other in context.config.generators.items() if other.makes == "samples"]
         if self.equal_cost_to is not None and self.equal_cost_to not in choices:
             yield (
                 f"{where}.equal_cost_to: {self.equal_cost_to!r} is no generator with a cost of its own; "

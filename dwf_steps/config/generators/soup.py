@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.generators.base import Context, GeneratorConfig
 from dwf_steps.config.section import planning
 from dwf_steps.config.zoo import n_training
-
-if TYPE_CHECKING:
-    from dwf_steps.config.workflow import WorkflowConfig
 
 
 class SoupConfig(GeneratorConfig):
@@ -26,9 +23,9 @@ class SoupConfig(GeneratorConfig):
     """Networks that are averaged."""
 
     @planning
-    def problems_with_zoo(self, where: str, zoo: str, config: WorkflowConfig) -> Iterator[str]:
-        if self.networks > n_training(config.zoos[zoo]):
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        if self.networks > n_training(context.config.zoos[zoo]):
             yield (
                 f"{where}.networks: found {self.networks}, but zoo {zoo!r} has "
-                f"{n_training(config.zoos[zoo])} training networks; average at most these"
+                f"{n_training(context.config.zoos[zoo])} training networks; average at most these"
             )

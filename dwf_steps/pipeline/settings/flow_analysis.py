@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 from dwf_steps.pipeline.settings.generate import SampleGenerator, spent
 
@@ -50,7 +51,7 @@ class SampleOtherWidths(StepSettings):
         """As many weights as the widths have, for as many as the flow was trained on."""
         held, seconds = SampleGenerator.work(sizes)
         widest = max(
-            sizes.zoo.architecture.model_copy(update={"widths": widths}).n_parameters
+            network_facts(sizes.zoo.architecture.model_copy(update={"widths": widths})).n_parameters
             for widths in sizes.generator.other_sizes.values()
         )
         held = held * widest / sizes.d + 12 * sizes.n * sizes.d + sizes.data

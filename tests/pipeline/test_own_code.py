@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from small_config import small_config
 
-from dwf_steps.config.load import load_config
+from dwf_steps.pipeline.load import load_config
 from dwf_steps.runtime.errors import InputError
 
 

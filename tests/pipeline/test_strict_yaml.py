@@ -7,8 +7,8 @@ import pytest
 import yaml
 from small_config import small_config
 
-from dwf_steps.config.load import load_config
-from dwf_steps.config.strict_yaml import file_problems
+from dwf_steps.pipeline.load import load_config
+from dwf_steps.pipeline.strict_yaml import file_problems
 from dwf_steps.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,18 +1,22 @@
 """Names, and what of a whole experiment does not fit together."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dwf_steps.config.dataset import BUILT_IN
-from dwf_steps.config.problems.data import transfer_problems, zoo_problems
-from dwf_steps.config.problems.methods import (
+from dwf_steps.config.section import unknown
+from dwf_steps.config.sweep import SECTIONS
+from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.pipeline.network_facts import NetworkFacts, network_facts
+from dwf_steps.pipeline.problems.data import transfer_problems, zoo_problems
+from dwf_steps.pipeline.problems.methods import (
     architecture_problems,
     canonicalization_problems,
     unbuildable,
 )
-from dwf_steps.config.problems.names import unknown
-from dwf_steps.config.problems.subspaces import subspace_problems
-from dwf_steps.config.sweep import SECTIONS
-from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.pipeline.problems.subspaces import subspace_problems
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.plugins import find_plugin
 
 # Names that would collide with what the workflow writes at the same depth.
 RESERVED = {
@@ -24,6 +28,29 @@ RESERVED = {
 }
 
 
+@dataclass(frozen=True)
+class _Context:
+    """What generators' settings may ask of the whole configuration."""
+
+    config: WorkflowConfig
+
+    def facts(self, zoo: str) -> NetworkFacts:
+        return network_facts(self.config.zoos[zoo].architecture)
+
+    def transfer_problems(self, zoo: str, transfer: str) -> Iterator[str]:
+        return transfer_problems(self.config, zoo, transfer)
+
+    def objective_problems(self, target: str, key: str, classes: int) -> Iterator[str]:
+        try:
+            objective = find_plugin(target, key).make
+            # Imported here: only who brings an objective pays for PyTorch where the configuration is read.
+            from dwf_steps.generators.objective import check_objective
+
+            check_objective(objective, target, key, classes)
+        except InputError as error:
+            yield str(error)
+
+
 def problems_of(config: WorkflowConfig) -> Iterator[str]:
     """Yield a line for everything that is wrong between sections: names, sizes, what does not fit."""
     yield from _reserved_names(config)
@@ -31,7 +58,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     yield from undefined
     if undefined:
         return
-    cells = config.cells()
+    cells, context = config.cells(), _Context(config)
     buildable, usable = {}, {}
     for name in dict.fromkeys(cell.zoo for cell in cells):
         broken = list(unbuildable(config, name))
@@ -49,7 +76,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
             yield from subspace_problems(config, zoo, subspace)
     for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
         if buildable[zoo]:
-            yield from config.generators[generator].problems_with_zoo(f"generators.{generator}", zoo, config)
+            yield from config.generators[generator].problems_with_zoo(f"generators.{generator}", zoo, context)
     for subspace, generator in dict.fromkeys((cell.subspace, cell.generator) for cell in cells):
         yield from config.generators[generator].problems_with_subspace(
             f"generators.{generator}", subspace, config

@@ -16,7 +16,7 @@ from dwf_steps.config.dataset import (
     facts_of,
     parquet_error,
 )
-from dwf_steps.config.problems.names import unknown
+from dwf_steps.config.section import unknown
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
     ImportedZoo,

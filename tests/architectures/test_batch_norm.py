@@ -6,28 +6,28 @@ import torch
 from own_networks import with_batch_norm
 from torch import nn
 
-from dwf_steps.architectures import build
+from dwf_steps.architectures import batch_norm, build
+from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.recalibration import BatchNorm, ReferenceStatistics
 from dwf_steps.datasets.splits import Split
-from dwf_steps.recalibration import batch_norm
-from dwf_steps.recalibration.batch_norm import recompute_statistics
-from dwf_steps.recalibration.methods import recalibrate, references_of
+from dwf_steps.recalibration.methods import apply_recalibration, references_of
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.stacked import StackedNetworks
 
 N, EXAMPLES = 3, 40
 ARCHITECTURE = build(
     ModuleConfig.model_validate({"import": "own_networks:with_batch_norm", "shape": [4], "classes": 3})
 )
 
-Networks = dict[str, torch.Tensor]
+Networks = StackedNetworks[torch.Tensor]
 
 
 def networks(n: int = N) -> Networks:
     drawn = [ARCHITECTURE.initial_state("default", torch_generator("test", i)) for i in range(n)]
-    return {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    return StackedNetworks.stack(drawn, torch.stack)
 
 
 def inputs(m: int = EXAMPLES) -> torch.Tensor:
@@ -58,7 +58,7 @@ def test_one_batch_of_a_deep_network_is_what_a_momentum_of_one_keeps() -> None:
     )
     architecture = build(deep)
     drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(N)]
-    stacked = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    stacked = StackedNetworks.stack(drawn, torch.stack)
     x = torch.randn(12, 75)
     after = recompute_statistics(architecture, stacked, x, 12)
     for i, state in enumerate(drawn):
@@ -78,7 +78,7 @@ def test_batches_of_images_count_every_place() -> None:
         {"import": "own_networks:deep_batch_norm", "shape": [3, 5, 5], "classes": 3}
     )
     architecture = build(deep)
-    state = {k: v[None] for k, v in architecture.initial_state("default", torch_generator("test", 0)).items()}
+    state = StackedNetworks.of_one(architecture.initial_state("default", torch_generator("test", 0)))
     x = torch.randn(13, 75) * torch.arange(1, 14)[:, None]
     after = recompute_statistics(architecture, state, x, 5)
     seen = nn.functional.conv2d(x.view(13, 3, 5, 5), state["0.weight"][0], state["0.bias"][0], padding=1)
@@ -104,7 +104,7 @@ def test_networks_without_batch_normalisation_come_back_as_they_are() -> None:
 
 def test_the_methods_use_training_examples_and_a_training_network(tmp_path) -> None:
     stacked = networks()
-    arrays = {name: value.numpy() for name, value in stacked.items()}
+    arrays = stacked.numpy()
     arrays["1.running_mean"] += np.arange(N, dtype=np.float32)[:, None]
     matrix = WeightMatrix.create(
         tmp_path / "weights.zarr",
@@ -116,10 +116,8 @@ def test_the_methods_use_training_examples_and_a_training_network(tmp_path) -> N
     train = Split(inputs(300).numpy(), np.zeros(300, dtype=int))
     methods = [ReferenceStatistics(network=2), BatchNorm(examples=100, batch_size=50)]
     for chosen in ([methods[0]], methods):
-        references = [
-            {k: torch.from_numpy(v) for k, v in found.items()} for found in references_of(chosen, matrix)
-        ]
-        after = recalibrate(ARCHITECTURE, stacked, chosen, train, references)
+        references = [found.tensors() for found in references_of(chosen, matrix)]
+        after = apply_recalibration(ARCHITECTURE, stacked, chosen, train, references)
         if len(chosen) == 1:
             expected = torch.full((N, 5), 2.0)
             torch.testing.assert_close(after["1.running_mean"], expected)
@@ -133,7 +131,7 @@ def test_the_methods_use_training_examples_and_a_training_network(tmp_path) -> N
 def test_outputs_after_recalibration_are_those_of_training_on_one_batch() -> None:
     after = recompute_statistics(ARCHITECTURE, networks(), inputs(), EXAMPLES)
     module = with_batch_norm()
-    module.load_state_dict({name: value[1] for name, value in after.items()})
+    module.load_state_dict(after.network(1))
     biased = (EXAMPLES - 1) / EXAMPLES
     module[1].running_var *= biased
     torch.testing.assert_close(module.eval()(inputs()), module.train()(inputs()), rtol=1e-4, atol=1e-5)

@@ -1,20 +1,21 @@
 """Running statistics of batch normalisation, recomputed on data or taken from another network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.module import BatchStatistics, FunctionalArchitecture
+from dwf_steps.storage.stacked import StackedNetworks
 
 ACTIVATIONS_BYTES = 2**28  # what the widest layer may take of the networks that are run at a time
 
 
 @torch.no_grad()
 def recompute_statistics(
-    architecture: Architecture, networks: Mapping[str, Tensor], inputs: Tensor, batch_size: int
-) -> dict[str, Tensor]:
+    architecture: Architecture, networks: StackedNetworks[Tensor], inputs: Tensor, batch_size: int
+) -> StackedNetworks[Tensor]:
     """Return n networks whose running statistics are the exact means and unbiased variances over all inputs.
 
     Batch by batch, every layer normalising by the batch's own statistics, as in training. Means and variances
@@ -23,22 +24,17 @@ def recompute_statistics(
 
     Parameters
     ----------
-    networks
-        Each (n, *shape).
     inputs
         (m, features), of training examples.
     """
-    result = dict(networks)
+    result = StackedNetworks(networks)
     if not isinstance(architecture, FunctionalArchitecture) or not architecture.batch_norms:
         return result
-    n = len(next(iter(networks.values())))
-    together = max(1, ACTIVATIONS_BYTES // (4 * batch_size * architecture.widest))
+    chunk_size = max(1, ACTIVATIONS_BYTES // (4 * batch_size * architecture.widest))
     for name in architecture.batch_norms:
         for statistic in ("running_mean", "running_var"):
             result[f"{name}.{statistic}"] = networks[f"{name}.{statistic}"].clone()
-    for start in range(0, n, together):
-        rows = slice(start, start + together)
-        some = {name: value[rows] for name, value in networks.items()}
+    for rows, some in networks.chunks(chunk_size):
         total: dict[str, BatchStatistics] = {}
         for batch in _batches(inputs, batch_size, architecture.smallest_batch):
             for name, found in architecture.batch_statistics(some, batch).items():

@@ -14,6 +14,7 @@ from dwf_steps.config.zoo import (
     reference_name,
     trajectory_names,
 )
+from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.runtime.errors import InputError
 
 # Method -> what an architecture must state for it.
@@ -57,9 +58,10 @@ def _missing_symmetries(
 ) -> Iterator[str]:
     """Methods that remove a symmetry which a zoo's networks have not, or do not state."""
     architecture = config.zoos[zoo_name].architecture
+    symmetries = network_facts(architecture).symmetries
     for method in methods:
         needed = NEEDED[method.method]
-        if needed in architecture.symmetries:
+        if needed in symmetries:
             continue
         if isinstance(architecture, ModuleConfig):
             cure = f"give its module a method `{needed}`, or use another canonicalization for this zoo"
@@ -74,7 +76,7 @@ def _missing_symmetries(
 def unbuildable(config: WorkflowConfig, name: str) -> Iterator[str]:
     """An architecture of which no network can be built."""
     try:
-        config.zoos[name].architecture.n_parameters  # noqa: B018
+        network_facts(config.zoos[name].architecture)
     except InputError as error:
         message, where = str(error), f"zoos.{name}"
         named = message.startswith("architecture.")
@@ -106,7 +108,7 @@ def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
             )
         if isinstance(method, LastLayer) and network.classes == 1:
             yield f"{where}: last_layer refits classes, but the networks of zoo {zoo_name!r} predict a number"
-        if isinstance(method, BatchNorm | ReferenceStatistics) and not network.normalised:
+        if isinstance(method, BatchNorm | ReferenceStatistics) and not network_facts(network).normalised:
             yield (
                 f"{where}: {method.method} sets the running statistics of batch normalisation, which the "
                 f"networks of zoo {zoo_name!r} ({network.called}) do not have; leave it out for this zoo"

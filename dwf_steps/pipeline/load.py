@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dwf_steps.config.problems.experiments import problems_of
 from dwf_steps.config.section import CALLABLE_PATTERN, NAME_RULE, did_you_mean
-from dwf_steps.config.strict_yaml import file_problems
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.pipeline.problems.experiments import problems_of
+from dwf_steps.pipeline.strict_yaml import file_problems
 from dwf_steps.runtime.errors import InputError
 
 # By pydantic's type of an error.
