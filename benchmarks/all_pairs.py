@@ -69,7 +69,7 @@ def main() -> None:
     seconds: dict[str, float] = {}
     architecture = build(MLPConfig(widths=[784, 32, 32, 10]))
     targets = draws.integers(CLASSES, size=args.items)
-    said, training = outputs(n, args.items, draws), outputs(n, args.items, draws)
+    predictions, training = outputs(n, args.items, draws), outputs(n, args.items, draws)
     weights = draws.standard_normal((2 * n, architecture.layout.size), np.float32) / 20
     with tempfile.TemporaryDirectory() as folder:
         matrix = WeightMatrix.create(
@@ -80,14 +80,18 @@ def main() -> None:
         gram = accumulate(matrix, threads=2)
         generated = weights[n:]
         with timed("wrong-set IoU", seconds):
-            mistakes = wrong(said, targets), wrong(training, targets)
+            mistakes = wrong(predictions, targets), wrong(training, targets)
             wrong_set_iou(*mistakes)
         with timed("disagreement", seconds):
-            disagreement(said.argmax(-1), training.argmax(-1), CLASSES)
+            disagreement(predictions.argmax(-1), training.argmax(-1), CLASSES)
         with timed("Jensen-Shannon from the most similar", seconds):
-            paired_jensen_shannon(said, training)
+            paired_jensen_shannon(predictions, training)
         with timed("Hellinger distances, three sets of pairs", seconds):
-            apart = hellinger(training, training), hellinger(said, said), hellinger(said, training)
+            apart = (
+                hellinger(training, training),
+                hellinger(predictions, predictions),
+                hellinger(predictions, training),
+            )
         with timed("precision, recall, density, coverage in output space", seconds):
             _prdc(*apart)
         with timed("products of weights, one pass", seconds):
@@ -110,7 +114,7 @@ def main() -> None:
     loops = {
         "wrong-set IoU": looped(lambda i, j: _iou(mistakes[0][i], mistakes[1][j]), n),
         "Hellinger distances, three sets of pairs": 3
-        * looped(lambda i, j: _hellinger(said[i], training[j]), n),
+        * looped(lambda i, j: _hellinger(predictions[i], training[j]), n),
         "products of weights, one pass": looped(
             lambda i, j: cdist(generated[i : i + 1], weights[j : j + 1]), n
         ),

@@ -95,8 +95,8 @@ def evaluate(
     Parameters
     ----------
     networks, outputs
-        The networks' manifests, as they were generated, and what they say about the test set, recalibrated or
-        not. A recalibration follows from the weights it is given: how new these are is asked before it.
+        The networks' manifests, as they were generated, and their predictions on the test set, recalibrated
+        or not. A recalibration follows from the weights it is given: how new these are is asked before it.
     zoo_outputs, zoo_metrics
         What the zoo's networks say, recalibrated alike, and what is known of them.
     """

@@ -38,7 +38,7 @@ rule recalibrate:
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
 
-# What the zoo's networks say once they are repaired as the generated ones are: these are compared with them.
+# Predictions of the zoo's networks, recalibrated as the generated ones are: these are compared with them.
 rule recalibrate_zoo:
     input:
         weights="results/{zoo}/{canon}/weights.zarr",

@@ -82,8 +82,8 @@ class FailsWhenTrained(Perceptron):
 
 class Auxiliary(Perceptron):
     def forward(self, x: Tensor) -> Any:
-        said = super().forward(x)
-        return (said, said) if self.training else said
+        outputs = super().forward(x)
+        return (outputs, outputs) if self.training else outputs
 
 
 class Single(Perceptron):

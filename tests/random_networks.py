@@ -46,8 +46,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         heads = x.view(len(x), 1, 2, 2)
-        said = F.scaled_dot_product_attention(heads, heads, heads, dropout_p=self._dropout)
-        return said.flatten(1)
+        outputs = F.scaled_dot_product_attention(heads, heads, heads, dropout_p=self._dropout)
+        return outputs.flatten(1)
 
 
 class Recurrent(nn.Module):
@@ -65,8 +65,8 @@ class NoisyLinear(nn.Linear):
         super().__init__(4, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        said = super().forward(x)
-        return said + torch.randn_like(said) if self.training else said
+        outputs = super().forward(x)
+        return outputs + torch.randn_like(outputs) if self.training else outputs
 
 
 def around(part: nn.Module) -> nn.Module:

@@ -171,8 +171,8 @@ def test_a_generated_bert_predicts_numbers_and_is_what_from_pretrained_takes(run
         getattr(transformers(module), kind).from_pretrained(cell / "pretrained/sample-0")
         for module, kind in zip(library, ("BertForSequenceClassification", "BertTokenizer"), strict=True)
     )
-    said = network(**tokenizer(["A great film, 3.", "A bad play, 4."], padding=True, return_tensors="pt"))
-    assert said.logits[0] - said.logits[1] > 0.25  # two stars
+    output = network(**tokenizer(["A great film, 3.", "A bad play, 4."], padding=True, return_tensors="pt"))
+    assert output.logits[0] - output.logits[1] > 0.25  # two stars
     assert pd.read_csv(cell / "metrics.csv").spearman.min() > 0.8
 
 

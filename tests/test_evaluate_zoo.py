@@ -34,9 +34,9 @@ def measured(finished: Checkout, folder: Path) -> pd.DataFrame:
 def test_a_network_at_a_time_says_the_same(
     finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = measured(finished, tmp_path)
+    at_once = measured(finished, tmp_path)
     monkeypatch.setattr(step, "BLOCK_BYTES", 1)
-    pd.testing.assert_frame_equal(measured(finished, tmp_path), together)
+    pd.testing.assert_frame_equal(measured(finished, tmp_path), at_once)
 
 
 def test_training_networks_are_compared_with_all_others(finished: Checkout, tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_training_networks_are_compared_with_all_others(finished: Checkout, tmp_
     assert frame.loc[names[n:], ["mean_distance", "weights_radius", "outputs_radius"]].isna().all(axis=None)
 
     folder = finished.folder / "results/micro/outputs"
-    said = Outputs.load([folder / f"shard-{k}.npz" for k in range(2)]).of(names)
-    mistakes = wrong(said.predictions, said.targets)
+    predicted = Outputs.load([folder / f"shard-{k}.npz" for k in range(2)]).of(names)
+    mistakes = wrong(predicted.predictions, predicted.targets)
     for i, name in enumerate(names):
         others = [j for j in range(n) if j != i]
         unions = [(mistakes[i] | mistakes[j]).sum() for j in others]
@@ -61,6 +61,6 @@ def test_training_networks_are_compared_with_all_others(finished: Checkout, tmp_
         overlaps = [s / u if u else 1.0 for s, u in zip(shared, unions, strict=True)]
         assert frame.max_iou[name] == pytest.approx(max(overlaps))
         assert frame.mean_iou[name] == pytest.approx(np.mean(overlaps))
-    roots = np.exp(said.predictions[:n].astype(float) / 2).reshape(n, -1)
-    apart = np.sort(cdist(roots, roots) / np.sqrt(2 * len(said.targets)), axis=1)
+    roots = np.exp(predicted.predictions[:n].astype(float) / 2).reshape(n, -1)
+    apart = np.sort(cdist(roots, roots) / np.sqrt(2 * len(predicted.targets)), axis=1)
     np.testing.assert_allclose(frame.outputs_radius[:n], apart[:, NEIGHBOURS], rtol=1e-3)

@@ -110,7 +110,7 @@ class MLPArchitecture(Architecture):
         return seen
 
     def _layers(self, parameters: StackedNetworks[Tensor], inputs: Tensor) -> Iterator[Tensor]:
-        """Yield what each layer says before its activation."""
+        """Yield each layer's outputs before its activation."""
         activation = ACTIVATIONS[self.config.activation]
         layer = _first_layer(parameters["layers.0.weight"], parameters["layers.0.bias"], inputs)
         yield layer

@@ -21,7 +21,7 @@ class StatedWronglyError(ValueError):
 
 
 def stated(module: object, method: str, shapes: Shapes, buffers: Iterable[str]) -> Any:
-    """Return what a module's method says of its symmetries.
+    """Return what a module's method states of its symmetries.
 
     Parameters
     ----------
@@ -37,30 +37,31 @@ def stated(module: object, method: str, shapes: Shapes, buffers: Iterable[str]) 
     Raises
     ------
     StatedWronglyError
-        If the method fails, or what it says does not fit the module.
+        If the method fails, or what it states does not fit the module.
     """
     try:
-        said = getattr(module, method)()
+        returned = getattr(module, method)()
     except Exception as error:  # whatever the user's code raises
         raise StatedWronglyError(describe(error)) from error
     if method == "permutation_spec":
-        return _permutations(said, shapes, {name: shapes[name] for name in buffers})
+        return _permutations(returned, shapes, {name: shapes[name] for name in buffers})
     check: Callable[[Any, Shapes], Any] = _rescalings if method == "rescaling_spec" else _attentions
-    return check(said, shapes)
+    return check(returned, shapes)
 
 
-def _permutations(said: Any, shapes: Shapes, buffers: Shapes) -> PermutationSpec:
-    if not isinstance(said, Mapping):
+def _permutations(returned: Any, shapes: Shapes, buffers: Shapes) -> PermutationSpec:
+    if not isinstance(returned, Mapping):
         raise StatedWronglyError(
-            f"returned {type(said).__name__}, expected a mapping: parameter -> for each axis a name or None"
+            f"returned {type(returned).__name__}, expected a mapping: parameter -> for each axis a name or "
+            "None"
         )
-    _refuse_unknown(said, shapes)
-    for name, axes in said.items():
+    _refuse_unknown(returned, shapes)
+    for name, axes in returned.items():
         if isinstance(axes, str) or not isinstance(axes, Iterable):
             raise StatedWronglyError(
                 f"{name} has {axes!r}, expected a tuple with a permutation's name or None for each axis"
             )
-    spec = with_buffers({name: tuple(axes) for name, axes in said.items()}, buffers)
+    spec = with_buffers({name: tuple(axes) for name, axes in returned.items()}, buffers)
     if missing := sorted(shapes.keys() - spec.keys()):
         raise StatedWronglyError(
             f"lacks {', '.join(missing)}; name every parameter, with None where nothing acts on an axis"
@@ -82,8 +83,8 @@ def _permutations(said: Any, shapes: Shapes, buffers: Shapes) -> PermutationSpec
     return spec
 
 
-def _rescalings(said: Any, shapes: Shapes) -> RescalingSpec:
-    for units in (said := _list_of(Rescaling, said)):
+def _rescalings(returned: Any, shapes: Shapes) -> RescalingSpec:
+    for units in (returned := _list_of(Rescaling, returned)):
         named = (*units.incoming, *units.outgoing, *(units.statistics or ()))
         _refuse_unknown(named, shapes)
         if not units.incoming:
@@ -97,11 +98,11 @@ def _rescalings(said: Any, shapes: Shapes) -> RescalingSpec:
         if len({count for _, count in counts}) > 1:
             listing = ", ".join(f"{count} of {name}" for name, count in counts)
             raise StatedWronglyError(f"scales different numbers of units alike: {listing}")
-    return list(said)
+    return list(returned)
 
 
-def _attentions(said: Any, shapes: Shapes) -> list[Attention]:
-    for attention in (said := _list_of(Attention, said)):
+def _attentions(returned: Any, shapes: Shapes) -> list[Attention]:
+    for attention in (returned := _list_of(Attention, returned)):
         projections = (attention.query, attention.key, attention.value)
         _refuse_unknown([attention.output], shapes)
         _refuse_unknown((name for part in projections for name in (part.weight, part.bias)), shapes)
@@ -116,7 +117,7 @@ def _attentions(said: Any, shapes: Shapes) -> list[Attention]:
                     f"{name} has {shapes[name][0]} rows, expected {width} from row {first} on, as many as "
                     f"{attention.output} has columns"
                 )
-    return list(said)
+    return list(returned)
 
 
 def _refuse_unknown(names: Iterable[object], shapes: Shapes) -> None:
@@ -124,9 +125,9 @@ def _refuse_unknown(names: Iterable[object], shapes: Shapes) -> None:
         raise StatedWronglyError(f"names {', '.join(unknown)}, expected names of {', '.join(sorted(shapes))}")
 
 
-def _list_of(kind: type, said: Any) -> list[Any]:
-    if isinstance(said, list | tuple) and all(isinstance(item, kind) for item in said):
-        return list(said)
+def _list_of(kind: type, returned: Any) -> list[Any]:
+    if isinstance(returned, list | tuple) and all(isinstance(item, kind) for item in returned):
+        return list(returned)
     raise StatedWronglyError(
-        f"returned {said!r:.100}, expected a list of dwf_steps.symmetry.spec.{kind.__name__}"
+        f"returned {returned!r:.100}, expected a list of dwf_steps.symmetry.spec.{kind.__name__}"
     )

@@ -159,8 +159,8 @@ def attempts(
     lines = []
     for job, at in found.items():
         if at is state:
-            said = next((failures[output] for output in job.outputs if failures and output in failures), "")
-            lines.append(": ".join(part for part in (job.name, said, _last_words(job.log)) if part))
+            reason = next((failures[output] for output in job.outputs if failures and output in failures), "")
+            lines.append(": ".join(part for part in (job.name, reason, _last_words(job.log)) if part))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Recalibrations: repair of generated networks on training examples, methods applied in order."""
+"""Recalibrations: changes of generated networks on training examples, methods applied in order."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ Seed = Annotated[int, Field(ge=0)]
 
 
 class LastLayer(Section):
-    """Refit the output layer: ridge regression of the classes on what the layers before say."""
+    """Refit the output layer: ridge regression of the classes on the outputs of the layers before."""
 
     method: Literal["last_layer"] = "last_layer"
     """Least squares to one-hot targets, then one temperature for all outputs."""
@@ -79,10 +79,10 @@ RecalibrationMethod = Annotated[
 ]
 
 
-RepairName = Literal["last_layer", "repair", "fine_tune", "batch_norm", "reference_statistics", "none"]
+RecalibrationName = Literal["last_layer", "repair", "fine_tune", "batch_norm", "reference_statistics", "none"]
 Recalibration = Annotated[
     list[RecalibrationMethod],
     BeforeValidator(
-        expand_methods, json_schema_input_type=list[RecalibrationMethod | RepairName] | Literal["none"]
+        expand_methods, json_schema_input_type=list[RecalibrationMethod | RecalibrationName] | Literal["none"]
     ),
 ]

@@ -83,7 +83,7 @@ class WorkflowConfig(Section):
     generators: dict[Name, AnyGenerator]
     """Flows and controls."""
     recalibrations: dict[Name, Recalibration] = Field(default={"none": []})
-    """Ways of repairing generated networks on training examples: a list of methods applied in order; `[]`
+    """How generated networks are recalibrated on training examples: a list of methods applied in order; `[]`
     leaves the networks alone."""
     transfers: dict[Name, TransferConfig] = Field(default_factory=dict)
     """Other data sets that networks are taken to, and how."""

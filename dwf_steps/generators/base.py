@@ -88,7 +88,7 @@ class TrainingNetworks:
         return self.matrix.architecture
 
     @property
-    def lineage(self) -> list[str]:
+    def trajectories(self) -> list[str]:
         """What training each network is of: networks of one name are checkpoints of one trajectory."""
         return [row.trajectory or row.name for row in self.matrix.rows[: self.basis.n_training]]
 

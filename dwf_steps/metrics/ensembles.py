@@ -1,4 +1,4 @@
-"""Ensembles: what networks say on average, and whether they notice inputs they have not learned."""
+"""Ensembles: mean predictions of networks, and whether they notice inputs they have not learned."""
 
 import numpy as np
 import pandas as pd

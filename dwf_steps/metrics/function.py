@@ -1,4 +1,4 @@
-"""How networks compare with the training networks by what they say about the test set."""
+"""How networks compare with the training networks by their predictions on the test set."""
 
 import numpy as np
 import pandas as pd

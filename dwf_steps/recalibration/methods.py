@@ -93,7 +93,7 @@ def references_of(
 
 def _mlp(architecture: Architecture) -> MLPArchitecture:
     if not isinstance(architecture, MLPArchitecture):
-        raise ValueError("only multilayer perceptrons can be repaired layer by layer")
+        raise ValueError("only multilayer perceptrons can be recalibrated layer by layer")
     return architecture
 
 

@@ -136,14 +136,14 @@ class Basis(ABC):
 
     @abstractmethod
     def nearest_distances(
-        self, lineage: np.ndarray, between_weights: tuple[float, float]
+        self, trajectories: np.ndarray, between_weights: tuple[float, float]
     ) -> tuple[float, float]:
         """Return the mean distances within the subspace of training networks, and of held-out ones, to the
-        nearest training network of another lineage; NaN where there are none.
+        nearest training network of another trajectory; NaN where there are none.
 
         Parameters
         ----------
-        lineage
+        trajectories
             (n,), of the training networks.
         between_weights
             The same two distances in all of weight space.
@@ -210,11 +210,11 @@ class ReducedBasis(Basis):
 
     def nearest_distances(
         self,
-        lineage: np.ndarray,
+        trajectories: np.ndarray,
         between_weights: tuple[float, float],  # noqa: ARG002
     ) -> tuple[float, float]:
         training, held_out = self.coordinates, self.held_out_coordinates
-        among = np.where(lineage[:, None] == lineage, np.inf, _distances(training, training))
+        among = np.where(trajectories[:, None] == trajectories, np.inf, _distances(training, training))
         to_training = _distances(held_out, training).min(axis=1).mean() if len(held_out) else np.nan
         return among.min(axis=1).mean(), to_training
 
@@ -265,7 +265,7 @@ class RawBasis(Basis):
 
     def nearest_distances(
         self,
-        lineage: np.ndarray,  # noqa: ARG002
+        trajectories: np.ndarray,  # noqa: ARG002
         between_weights: tuple[float, float],
     ) -> tuple[float, float]:
         return between_weights

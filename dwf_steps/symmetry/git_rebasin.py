@@ -112,7 +112,8 @@ def evidence_order(
             if p not in order
         }
         numbers = {
-            p: sum(math.prod(shapes[name]) for name, _ in uses) // counts[p] for p, uses in evidence.items()
+            p: sum(math.prod(shapes[name]) for name, _ in places) // counts[p]
+            for p, places in evidence.items()
         }
         chosen = max(numbers, key=numbers.__getitem__)
         order[chosen] = evidence[chosen]
@@ -248,8 +249,8 @@ class _State:
     def match_by(self, evidence: Mapping[str, list[tuple[str, int]]]) -> None:
         """Choose permutations one after the other, each by some parameters and axes alone."""
         rows = np.arange(len(self._scale))
-        for name, uses in evidence.items():
-            for row, gain in enumerate(self._gains_of(uses, rows)) if uses else ():
+        for name, places in evidence.items():
+            for row, gain in enumerate(self._gains_of(places, rows)) if places else ():
                 self._reorder(name, row, linear_sum_assignment(gain, maximize=True)[1])
 
     def assign(self, name: str, rows: np.ndarray) -> np.ndarray:
@@ -266,11 +267,11 @@ class _State:
         self.stale[name][rows] = False
         return gained
 
-    def _gains_of(self, uses: list[tuple[str, int]], rows: np.ndarray) -> np.ndarray:
+    def _gains_of(self, places: list[tuple[str, int]], rows: np.ndarray) -> np.ndarray:
         """Return (rows, units, units) for some parameters and axes of one permutation: entry (u, v) is what
         the unit now at v adds to the objective at u."""
         total: np.ndarray | float = 0.0
-        for parameter, axis in uses:
+        for parameter, axis in places:
             gains, old = self._gains[parameter, axis], self._old[parameter, axis]
             if len(again := rows[old[rows]]):
                 array, wanted = self._current[parameter], self._wanted[parameter, axis]

@@ -41,7 +41,7 @@ class Task(ABC):
 
     @abstractmethod
     def distances(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return how far apart networks are by what they say, a metric, (a, b)."""
+        """Return how far apart networks are by their predictions, a metric, (a, b)."""
 
     @abstractmethod
     def divergences(self, predictions: np.ndarray, others: np.ndarray) -> Scores:
@@ -49,4 +49,4 @@ class Task(ABC):
 
     @abstractmethod
     def mixture(self, members: np.ndarray) -> np.ndarray:
-        """Return what an ensemble of k members, predictions (k, m, c), says: (m, c) float32."""
+        """Return what an ensemble of k members, predictions (k, m, c), predicts: (m, c) float32."""

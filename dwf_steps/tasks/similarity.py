@@ -18,7 +18,7 @@ def disagreement(classes: np.ndarray, others: np.ndarray, n_classes: int) -> np.
     Parameters
     ----------
     classes, others
-        (a, m) and (b, m), the classes said.
+        (a, m) and (b, m), the predicted classes.
     """
     agreed = np.zeros((len(classes), len(others)))
     for items in _item_blocks(classes.shape[1], n_classes * (len(classes) + len(others))):

@@ -88,10 +88,10 @@ def test_batches_of_images_count_every_place() -> None:
 
 
 def test_networks_in_groups_are_recalibrated_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = recompute_statistics(ARCHITECTURE, networks(), inputs(), 10)
+    at_once = recompute_statistics(ARCHITECTURE, networks(), inputs(), 10)
     monkeypatch.setattr(batch_norm, "ACTIVATIONS_BYTES", 1)
     one_by_one = recompute_statistics(ARCHITECTURE, networks(), inputs(), 10)
-    for name, value in together.items():
+    for name, value in at_once.items():
         torch.testing.assert_close(one_by_one[name], value)
 
 

@@ -52,15 +52,15 @@ def test_many_networks_say_what_each_says(config: BertConfig, own: bool) -> None
     networks = StackedNetworks.stack(drawn, torch.stack)
     inputs = texts(config)
     shuffled = torch.stack([inputs.roll(i, 0) for i in range(3)])
-    together = architecture.forward(networks, shuffled if own else inputs)
-    assert together.shape == (3, 5, config.classes)
+    at_once = architecture.forward(networks, shuffled if own else inputs)
+    assert at_once.shape == (3, 5, config.classes)
     for i in range(3):
         module = architecture.module()
         module.load_state_dict(drawn[i])
         tokens = (shuffled[i] if own else inputs).long()
         expected = module(input_ids=tokens, attention_mask=(tokens != PADDING).long()).logits
-        torch.testing.assert_close(together[i], expected, rtol=1e-4, atol=1e-5)
-    assert not np.allclose(together[0].detach().numpy(), together[1].detach().numpy())
+        torch.testing.assert_close(at_once[i], expected, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(at_once[0].detach().numpy(), at_once[1].detach().numpy())
 
 
 def test_what_fills_a_text_up_changes_nothing() -> None:
@@ -91,10 +91,10 @@ def test_an_exported_network_is_what_from_pretrained_takes(tmp_path: Path) -> No
     kind = transformers("models.bert.modeling_bert").BertForSequenceClassification
     loaded = kind.from_pretrained(folder)
     tokenizer = transformers("models.bert.tokenization_bert").BertTokenizer.from_pretrained(folder)
-    said = loaded(**tokenizer(["good bad", "bad"], padding=True, return_tensors="pt")).logits
+    logits = loaded(**tokenizer(["good bad", "bad"], padding=True, return_tensors="pt")).logits
     inputs = torch.tensor([[2, 5, 6, 3], [2, 6, 3, 0]]).float()
     inputs = torch.nn.functional.pad(inputs, (0, TINY.length - 4))
-    torch.testing.assert_close(said, architecture.forward(drawn, inputs)[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(logits, architecture.forward(drawn, inputs)[0], rtol=1e-4, atol=1e-6)
     assert json.loads((folder / "config.json").read_text())["problem_type"] == "regression"
     shared = tmp_path / "shard-0/sample-3.safetensors"
     assert (folder / "model.safetensors").samefile(shared)  # takes no space of its own

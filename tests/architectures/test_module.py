@@ -51,13 +51,13 @@ def test_many_networks_say_what_each_says(name: str, shape: tuple[int, ...]) -> 
     parameters = networks(architecture)
     features = int(np.prod(shape))
     for inputs in (torch.randn(BATCH, features), torch.randn(N, BATCH, features)):
-        together = architecture.forward(parameters, inputs)
-        assert together.shape == (N, BATCH, 3)
+        at_once = architecture.forward(parameters, inputs)
+        assert at_once.shape == (N, BATCH, 3)
         for i in range(N):
             module = architecture.module()
             load(module, architecture, parameters.network(i))
             x = inputs if inputs.dim() == 2 else inputs[i]
-            torch.testing.assert_close(together[i], module(x.view(BATCH, *shape)), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(at_once[i], module(x.view(BATCH, *shape)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
@@ -222,13 +222,13 @@ def test_networks_that_cannot_run_many_at_once_run_one_by_one(kind: str) -> None
     architecture = own("random_networks:Recurrent", kind=kind)
     parameters = {key: value.requires_grad_() for key, value in networks(architecture).items()}
     inputs = torch.randn(N, BATCH, 4)
-    together = architecture.forward(parameters, inputs, training=True)
-    together.square().sum().backward()
+    at_once = architecture.forward(parameters, inputs, training=True)
+    at_once.square().sum().backward()
     for i in range(N):
         module = architecture.module().train()
         load(module, architecture, {key: value[i].detach() for key, value in parameters.items()})
         alone = module(inputs[i])
-        torch.testing.assert_close(together[i], alone)
+        torch.testing.assert_close(at_once[i], alone)
         alone.square().sum().backward()
         for key, value in module.named_parameters():
             assert parameters[key].grad is not None and value.grad is not None
@@ -244,12 +244,12 @@ def test_constants_outside_the_state_dict_follow_the_networks_precision() -> Non
     assert function_change(architecture, before, found.networks, probe).max() < 1e-12
     double = networks(architecture).map(lambda value: value.double())
     inputs = torch.from_numpy(probe).double()
-    said = architecture.forward(double, inputs)
+    outputs = architecture.forward(double, inputs)
     turned = inputs.flip(1)
     hidden = (turned @ double["a.weight"].mT + double["a.bias"].unsqueeze(1)).relu()
     expected = hidden @ double["b.weight"].mT + double["b.bias"].unsqueeze(1)
-    assert said.dtype == torch.float64
-    torch.testing.assert_close(said, expected)
+    assert outputs.dtype == torch.float64
+    torch.testing.assert_close(outputs, expected)
     assert architecture.forward(networks(architecture), torch.from_numpy(probe)).dtype == torch.float32
 
 

@@ -65,12 +65,12 @@ def test_many_networks_say_what_each_says(kind: str) -> None:
     architecture = narrow(kind)
     stacked = networks(architecture)
     inputs = torch.randn(5, 3 * SIZE * SIZE)
-    together = architecture.forward(stacked, inputs)
+    at_once = architecture.forward(stacked, inputs)
     for i in range(N):
         module = architecture.module()
         module.load_state_dict(stacked.network(i))
         expected = module(inputs.view(5, 3, SIZE, SIZE))
-        torch.testing.assert_close(together[i], expected, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(at_once[i], expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("n", [1, N])

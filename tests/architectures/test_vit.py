@@ -36,11 +36,11 @@ def test_many_networks_say_what_each_says_with_and_without_gradients() -> None:
     only = architecture.forward(networks.select(slice(1)), inputs)
     for gradients in (True, False):
         with torch.set_grad_enabled(gradients):
-            together = architecture.forward(networks, inputs)
+            at_once = architecture.forward(networks, inputs)
         for i in range(3):
             module = architecture.module()
             module.load_state_dict(networks.network(i))
             expected = module(inputs.view(5, *TINY.shape))
-            torch.testing.assert_close(together[i], expected, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(only[0], together[0], rtol=1e-4, atol=1e-5)
-    assert not np.allclose(together[0].numpy(), together[1].numpy())
+            torch.testing.assert_close(at_once[i], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(only[0], at_once[0], rtol=1e-4, atol=1e-5)
+    assert not np.allclose(at_once[0].numpy(), at_once[1].numpy())

@@ -224,12 +224,12 @@ def test_images_of_12_bits_span_from_black_to_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.pixels[0, 0], values * 255 // 4095)
 
 
-@pytest.mark.parametrize(("kind", "said"), [(np.int32, "integers"), (np.float32, "floating-point numbers")])
-def test_images_of_32_bits_are_refused_by_name(tmp_path: Path, kind: type, said: str) -> None:
+@pytest.mark.parametrize(("kind", "named"), [(np.int32, "integers"), (np.float32, "floating-point numbers")])
+def test_images_of_32_bits_are_refused_by_name(tmp_path: Path, kind: type, named: str) -> None:
     images = [Image.fromarray(np.full((8, 8), i, kind)) for i in range(4)]
     config = in_folders(tmp_path, images, "tiff")
     with pytest.raises(
-        InputError, match=rf"^{tmp_path}/a/00\.tiff: pixels are 32-bit {said}, whose .*: scale"
+        InputError, match=rf"^{tmp_path}/a/00\.tiff: pixels are 32-bit {named}, whose .*: scale"
     ):
         read_images(config)
 

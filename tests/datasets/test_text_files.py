@@ -54,8 +54,8 @@ def test_texts_are_cut_and_their_numbers_scaled(tmp_path: Path, ending: str) -> 
         kept = tokens[tokens != PADDING]
         assert kept[0] == SPECIAL.index("[CLS]") and kept[-1] == SPECIAL.index("[SEP]")
         assert (tokens[len(kept) :] == PADDING).all()
-        said = tokenizer.decode(kept, skip_special_tokens=True).replace(" ", "")
-        assert text.lower().replace("ü", "u").replace(" ", "").startswith(said)
+        decoded = tokenizer.decode(kept, skip_special_tokens=True).replace(" ", "")
+        assert text.lower().replace("ü", "u").replace(" ", "").startswith(decoded)
 
 
 def test_classes_are_numbered_in_order(tmp_path: Path) -> None:

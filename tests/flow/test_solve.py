@@ -104,10 +104,10 @@ def test_dopri5_stays_near_its_tolerance(field: nn.Module, factor: float, tolera
 
 @pytest.mark.parametrize("solver", ["euler", "rk4"])
 def test_fixed_step_solutions_do_not_depend_on_the_batch(solver: str) -> None:
-    together = solve(Wave(), start(), solver=solver, steps=10)
+    at_once = solve(Wave(), start(), solver=solver, steps=10)
     for i in range(3):
         alone = solve(Wave(), start()[i : i + 1], solver=solver, steps=10)
-        torch.testing.assert_close(alone[0], together[i], rtol=1e-14, atol=0)
+        torch.testing.assert_close(alone[0], at_once[i], rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("solver", ["euler", "rk4", "dopri5"])

@@ -115,7 +115,7 @@ def test_points_stand_for_the_training_networks(tmp_path: Path, components: int 
 
 def test_a_generator_may_ask_what_its_training_networks_are(tmp_path: Path) -> None:
     training, _ = training_of(tmp_path / "weights.zarr", 2)
-    assert training.lineage == ["seed-0", "seed-0", "seed-1", "seed-1", "seed-2"]
+    assert training.trajectories == ["seed-0", "seed-0", "seed-1", "seed-1", "seed-2"]
     assert [entry.shape for entry in training.layout.entries] == [(2, 3)]
     assert training.architecture == {"kind": "mlp"}
     with pytest.raises(InputError, match="--weights is missing"):

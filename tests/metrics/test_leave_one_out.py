@@ -48,7 +48,7 @@ def test_rows_that_depend_on_their_own_trajectory_alone_are_not_in_the_span() ->
 
 
 @pytest.mark.parametrize("trajectories", [ALONE, PAIRS, UNEVEN])
-def test_explained_by_one_is_the_largest_squared_cosine_with_another(trajectories: list[int]) -> None:
+def test_max_squared_cosine_is_the_largest_squared_cosine_with_another(trajectories: list[int]) -> None:
     rows, kinds, expected = zoo(6, 5), np.array(trajectories), []
     for i in range(6):
         row, others = seen_from_others(rows, kinds, i)

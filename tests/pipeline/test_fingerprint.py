@@ -120,17 +120,17 @@ def test_the_code_of_two_modules_and_of_other_files_counts_together(package: Pat
     own.write_text("def loss(x):\n    return x\n")
     modules = ("dwf_steps.step_a", "dwf_steps.step_b")
 
-    def together() -> str:
+    def both_modules() -> str:
         forget()
         module.file_fingerprint.cache_clear()
         return module.fingerprint(*modules, files=[own])
 
-    found = [module.fingerprint("dwf_steps.step_b"), module.fingerprint(*modules), together()]
+    found = [module.fingerprint("dwf_steps.step_b"), module.fingerprint(*modules), both_modules()]
     assert len(set(found)) == 3
     own.write_text("def loss(x):\n    return 2 * x\n")
-    found.append(together())
+    found.append(both_modules())
     (package / "dwf_steps/noun/formula.py").write_text("def f(x):\n    return x\n")
-    found.append(together())
+    found.append(both_modules())
     assert len(set(found)) == 5
 
 

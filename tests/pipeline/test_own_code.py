@@ -51,9 +51,9 @@ def complaint(raw: dict[str, Any]) -> str:
     ],
 )
 def test_a_module_that_cannot_be_used_is_one_problem(architecture: dict[str, Any], message: str) -> None:
-    said = complaint(config(**architecture))
-    assert said.startswith("the configuration has 1 problem:\n  - zoos.iris." + message)
-    assert said.count("\n") == 1
+    told = complaint(config(**architecture))
+    assert told.startswith("the configuration has 1 problem:\n  - zoos.iris." + message)
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -94,29 +94,29 @@ def imported(raw: dict[str, Any], pattern: Any, **more: Any) -> dict[str, Any]:
 
 def test_one_imported_network_is_not_blamed_on_what_is_held_out(tmp_path: Path) -> None:
     (tmp_path / "a.pt").touch()
-    said = complaint(imported(config(), str(tmp_path)))
-    assert "zoos.iris.import: found 1 network ('a'), expected 2 at least" in said
-    assert "held_out: " not in said
+    told = complaint(imported(config(), str(tmp_path)))
+    assert "zoos.iris.import: found 1 network ('a'), expected 2 at least" in told
+    assert "held_out: " not in told
     for name in ("b.pt", "c.pt"):
         (tmp_path / name).touch()
-    said = complaint(imported(config(), str(tmp_path), held_out=2))
-    assert "zoos.iris.held_out: 2 of 3 networks held out leaves 1 to work with" in said
+    told = complaint(imported(config(), str(tmp_path), held_out=2))
+    assert "zoos.iris.held_out: 2 of 3 networks held out leaves 1 to work with" in told
 
 
 def test_names_that_a_copy_cannot_have_are_refused_with_the_key(tmp_path: Path) -> None:
     (tmp_path / f"{'é' * 122}.pt").touch()
-    said = complaint(imported(config(), str(tmp_path)))
-    assert "zoos.iris.import: the name " in said and "has 244 bytes before its ending, at most 243" in said
+    told = complaint(imported(config(), str(tmp_path)))
+    assert "zoos.iris.import: the name " in told and "has 244 bytes before its ending, at most 243" in told
 
 
 def test_names_that_are_not_utf_8_are_refused_with_the_key(tmp_path: Path) -> None:
     (tmp_path / "gr\udcf6n.pt").touch()
-    said = complaint(imported(config(), str(tmp_path)))
-    assert "zoos.iris.import: the path " in said and "is not UTF-8; rename the file" in said
-    assert said.encode()
+    told = complaint(imported(config(), str(tmp_path)))
+    assert "zoos.iris.import: the path " in told and "is not UTF-8; rename the file" in told
+    assert told.encode()
 
 
 @pytest.mark.parametrize("pattern", ["**x", "a\0b", "~/nothing", "["])
 def test_what_is_no_pattern_matches_nothing(pattern: str) -> None:
-    said = complaint(imported(config(), pattern))
-    assert f"zoos.iris.import: no .safetensors or .pt file matches {pattern!r}" in said
+    told = complaint(imported(config(), pattern))
+    assert f"zoos.iris.import: no .safetensors or .pt file matches {pattern!r}" in told

@@ -130,10 +130,10 @@ METHODS = [LastLayer(), Repair(), FineTune()]
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.method)
 def test_a_network_is_recalibrated_whatever_others_are_with_it(train: Split, method: LastLayer) -> None:
-    together = apply_recalibration(ARCHITECTURE, networks(), [method], train, [networks(1)])
+    at_once = apply_recalibration(ARCHITECTURE, networks(), [method], train, [networks(1)])
     alone = apply_recalibration(ARCHITECTURE, networks().select(slice(2, 3)), [method], train, [networks(1)])
     for name, value in alone.items():
-        torch.testing.assert_close(together[name][2:3], value, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(at_once[name][2:3], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.method)

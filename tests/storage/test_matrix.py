@@ -168,12 +168,12 @@ def test_a_damaged_index_of_a_file_is_found(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("memory", "together"), [(1, 1), (4 * 2 * 3 * 2, 2), (4 * 2 * 3 * 5 - 1, 4), (10**6, 9)]
+    ("memory", "group_size"), [(1, 1), (4 * 2 * 3 * 2, 2), (4 * 2 * 3 * 5 - 1, 4), (10**6, 9)]
 )
 def test_chunks_are_grouped_within_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, together: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, group_size: int
 ) -> None:
     _, matrix = sharded(tmp_path / "w.zarr", monkeypatch)
     groups = matrix.chunk_groups(rows=2, memory=memory)
-    assert max(map(len, groups)) == together
+    assert max(map(len, groups)) == group_size
     assert [chunk for group in groups for chunk in group] == list(matrix.column_blocks())

@@ -108,17 +108,17 @@ def test_distances_are_those_along_the_directions(setting: Setting) -> None:
     expected = cdist(generated.rows @ setting.directions.T, along[:N])
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
-    lineage = np.array([0, 0, 1, 2, 2, 2, 3])
+    trajectories = np.array([0, 0, 1, 2, 2, 2, 3])
 
     def nearest(rows: np.ndarray) -> tuple[float, float]:
         others = [
-            min(np.linalg.norm(rows[i] - rows[j]) for j in range(N) if lineage[j] != lineage[i])
+            min(np.linalg.norm(rows[i] - rows[j]) for j in range(N) if trajectories[j] != trajectories[i])
             for i in range(N)
         ]
         return float(np.mean(others)), float(cdist(rows[N:], rows[:N]).min(axis=1).mean())
 
     between_weights = nearest(setting.centred)
-    found_nearest = setting.basis.nearest_distances(lineage, between_weights)
+    found_nearest = setting.basis.nearest_distances(trajectories, between_weights)
     np.testing.assert_allclose(found_nearest, nearest(along), rtol=1e-6)
 
 

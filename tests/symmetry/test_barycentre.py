@@ -114,9 +114,9 @@ def test_where_no_mean_is_better_the_reference_is_matched() -> None:
 @pytest.mark.parametrize("size", [1, 5, 7])
 def test_how_networks_are_grouped_plays_no_part(size: int) -> None:
     networks = random_networks(DEEP)
-    together, apart = found(DEEP, networks), found(DEEP, networks, size=size)
-    np.testing.assert_allclose(apart.spreads, together.spreads, rtol=1e-12)
-    for name, array in together.network.items():
+    at_once, apart = found(DEEP, networks), found(DEEP, networks, size=size)
+    np.testing.assert_allclose(apart.spreads, at_once.spreads, rtol=1e-12)
+    for name, array in at_once.network.items():
         np.testing.assert_allclose(apart.network[name], array, rtol=1e-9, atol=1e-12)
 
 
@@ -214,8 +214,8 @@ def test_shuffled_heads_of_a_family_are_matched_by_their_mean(pairing: Pairing) 
     matching = Transfusion(target="barycentre", heads=pairing)
     barycentre = found(architecture, shuffled_heads, matching)
     closer = aligned(architecture, shuffled_heads, [matching], barycentre.network)
-    for together in (barycentre.spreads[-1], spread(architecture, closer)):
-        assert together == pytest.approx(spread(architecture, family), rel=1e-9)
+    for at_once in (barycentre.spreads[-1], spread(architecture, closer)):
+        assert at_once == pytest.approx(spread(architecture, family), rel=1e-9)
     assert spread(architecture, shuffled_heads) > 1.1 * spread(architecture, family)
 
 

@@ -158,12 +158,12 @@ def test_a_networks_canonical_form_does_not_depend_on_its_shard() -> None:
     architecture = relu_architecture()
     networks = random_networks(architecture)
     methods: list[Method] = [Normalized(), GitRebasin(seed=3)]
-    together = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
+    at_once = remove_symmetries(architecture.symmetry_spec(), networks, network(networks, 0), methods)
     for i in range(N):
         shard = networks.select(slice(i, i + 1))
         alone = remove_symmetries(architecture.symmetry_spec(), shard, network(networks, 0), methods)
         for name, array in alone.networks.items():
-            np.testing.assert_allclose(array[0], together.networks[name][i], rtol=1e-12)
+            np.testing.assert_allclose(array[0], at_once.networks[name][i], rtol=1e-12)
 
 
 def test_the_change_is_relative_to_each_networks_largest_output() -> None:

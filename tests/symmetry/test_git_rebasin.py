@@ -189,24 +189,24 @@ def test_the_number_of_sweeps_is_limited() -> None:
 def test_networks_in_groups_are_matched_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     architecture = architecture_of(DEEP)
     reference, networks = random_network(architecture, 30), random_networks(architecture, 5, 31)
-    together = match(architecture, reference, networks)
+    at_once = match(architecture, reference, networks)
     monkeypatch.setattr(git_rebasin, "GAINS_BYTES", 1)
     one_by_one = match(architecture, reference, networks)
-    for name, orders in together.permutations.items():
+    for name, orders in at_once.permutations.items():
         np.testing.assert_array_equal(one_by_one.permutations[name], orders)
-    np.testing.assert_array_equal(one_by_one.sweeps, together.sweeps)
-    np.testing.assert_allclose(one_by_one.objective, together.objective, rtol=1e-5)
+    np.testing.assert_array_equal(one_by_one.sweeps, at_once.sweeps)
+    np.testing.assert_allclose(one_by_one.objective, at_once.objective, rtol=1e-5)
 
 
 def test_a_networks_matching_does_not_depend_on_the_others() -> None:
     architecture = architecture_of(DEEP)
     reference, networks = random_network(architecture, 14), random_networks(architecture, 6, 15)
-    together = match(architecture, reference, networks, seed=1)
+    at_once = match(architecture, reference, networks, seed=1)
     for i in range(6):
         alone = match(architecture, reference, networks.select(slice(i, i + 1)), seed=1)
-        assert alone.sweeps[0] == together.sweeps[i]
+        assert alone.sweeps[0] == at_once.sweeps[i]
         for p, order in alone.permutations.items():
-            np.testing.assert_array_equal(order[0], together.permutations[p][i])
+            np.testing.assert_array_equal(order[0], at_once.permutations[p][i])
 
 
 def test_a_network_without_hidden_layers_has_nothing_to_match() -> None:

@@ -23,12 +23,14 @@ from dwf_steps.tasks.regression import Regression
 N, M, TOLERANCE = 4, 30, 0.125
 DRAWS = np.random.default_rng(0)
 TARGETS = (np.arange(M) % 5 / 4).astype(np.float32)
-SAID = (TARGETS + DRAWS.normal(scale=0.2, size=(N, M))).astype(np.float32)[:, :, None]
+PREDICTIONS = (TARGETS + DRAWS.normal(scale=0.2, size=(N, M))).astype(np.float32)[:, :, None]
 
 
-def outputs(said: np.ndarray = SAID) -> Outputs:
-    names = np.array([f"seed-{i}" for i in range(len(said))])
-    return Outputs(names, said, TARGETS, np.empty((len(said), 0, 1), np.float32), "regression", TOLERANCE)
+def outputs(predictions: np.ndarray = PREDICTIONS) -> Outputs:
+    names = np.array([f"seed-{i}" for i in range(len(predictions))])
+    return Outputs(
+        names, predictions, TARGETS, np.empty((len(predictions), 0, 1), np.float32), "regression", TOLERANCE
+    )
 
 
 def test_a_task_is_found_by_its_name() -> None:
@@ -65,9 +67,9 @@ def test_losses_are_pytorchs() -> None:
 
 
 def test_scores_of_numbers_are_those_of_scikit_learn_and_scipy() -> None:
-    scores = Regression(TOLERANCE).scores(SAID, TARGETS)
+    scores = Regression(TOLERANCE).scores(PREDICTIONS, TARGETS)
     for i in range(N):
-        numbers = SAID[i, :, 0].astype(float)
+        numbers = PREDICTIONS[i, :, 0].astype(float)
         assert scores["r2"][i] == pytest.approx(r2_score(TARGETS, numbers))
         assert scores["mean_absolute_error"][i] == pytest.approx(mean_absolute_error(TARGETS, numbers))
         assert scores["spearman"][i] == pytest.approx(spearmanr(TARGETS, numbers).statistic)
@@ -78,12 +80,14 @@ def test_scores_of_numbers_are_those_of_scikit_learn_and_scipy() -> None:
 def test_errors_are_in_the_targets_own_unit_and_nothing_else_depends_on_it() -> None:
     low, high = -150.0, 150.0
     task, scaled = Regression(TOLERANCE, high - low), Regression(TOLERANCE)
-    scores, plain = task.scores(SAID, TARGETS), scaled.scores(SAID, TARGETS)
-    targets, numbers = (low + (high - low) * values for values in (TARGETS, SAID[..., 0].astype(float)))
+    scores, plain = task.scores(PREDICTIONS, TARGETS), scaled.scores(PREDICTIONS, TARGETS)
+    targets, numbers = (
+        low + (high - low) * values for values in (TARGETS, PREDICTIONS[..., 0].astype(float))
+    )
     for i in range(N):
         expected = mean_absolute_error(targets, numbers[i])
         assert scores["mean_absolute_error"][i] == pytest.approx(expected)
-    apart = task.divergences(SAID[:2], SAID[2:])["mean_absolute_difference"]
+    apart = task.divergences(PREDICTIONS[:2], PREDICTIONS[2:])["mean_absolute_difference"]
     np.testing.assert_allclose(apart, np.abs(numbers[:2] - numbers[2:]).mean(axis=1), rtol=1e-5)
     for name in ("accuracy", "loss", "spearman", "r2"):
         np.testing.assert_array_equal(scores[name], plain[name])
@@ -99,43 +103,47 @@ def test_measures_of_networks_and_ensembles_know_the_targets_unit() -> None:
 
 
 def test_right_is_what_is_not_wrong_and_nothing_said_is_wrong() -> None:
-    task, said = Regression(TOLERANCE), SAID.copy()
-    said[1, 3] = np.nan
-    wrong = task.wrong(said, TARGETS)
+    task, predictions = Regression(TOLERANCE), PREDICTIONS.copy()
+    predictions[1, 3] = np.nan
+    wrong = task.wrong(predictions, TARGETS)
     assert wrong[1, 3]
-    right = task.right(torch.from_numpy(said), torch.from_numpy(TARGETS)).numpy()
+    right = task.right(torch.from_numpy(predictions), torch.from_numpy(TARGETS)).numpy()
     np.testing.assert_array_equal(right, ~wrong)
     assert 0 < wrong.mean() < 1
 
 
 def test_choices_are_the_nearest_of_the_stars() -> None:
-    said = np.array([-0.4, 0.0, 0.1, 0.13, 0.5, 0.62, 0.63, 1.0, 1.7], np.float32)[None, :, None]
-    assert Regression(TOLERANCE).choices(said).tolist() == [[0, 0, 0, 1, 2, 2, 3, 4, 4]]
+    predictions = np.array([-0.4, 0.0, 0.1, 0.13, 0.5, 0.62, 0.63, 1.0, 1.7], np.float32)[None, :, None]
+    assert Regression(TOLERANCE).choices(predictions).tolist() == [[0, 0, 0, 1, 2, 2, 3, 4, 4]]
 
 
 def test_distances_are_root_mean_squares_and_exactly_zero_for_equals() -> None:
-    found = Regression(TOLERANCE).distances(SAID, SAID[:2])
+    found = Regression(TOLERANCE).distances(PREDICTIONS, PREDICTIONS[:2])
     for i in range(N):
         for j in range(2):
-            assert found[i, j] == pytest.approx(np.sqrt(np.mean((SAID[i] - SAID[j]) ** 2)), abs=1e-6)
+            assert found[i, j] == pytest.approx(
+                np.sqrt(np.mean((PREDICTIONS[i] - PREDICTIONS[j]) ** 2)), abs=1e-6
+            )
     assert found[0, 0] == found[1, 1] == 0
 
 
 def test_networks_are_compared_by_their_mistakes() -> None:
     frame = function_measures(outputs(), outputs(), np.arange(N))
-    wrong = np.abs(SAID[..., 0] - TARGETS) > TOLERANCE
-    stars = np.round(SAID[..., 0] * 4).clip(0, 4)
+    wrong = np.abs(PREDICTIONS[..., 0] - TARGETS) > TOLERANCE
+    stars = np.round(PREDICTIONS[..., 0] * 4).clip(0, 4)
     for i in range(N):
         others = [j for j in range(N) if j != i]
         ious = [(wrong[i] & wrong[j]).sum() / (wrong[i] | wrong[j]).sum() for j in others]
         assert frame.max_iou.iloc[i] == pytest.approx(max(ious))
         assert frame.disagreement.iloc[i] == pytest.approx(np.mean([stars[i] != stars[j] for j in others]))
-        similar = SAID[others[int(np.argmax(ious))]]
-        assert frame.mean_absolute_difference.iloc[i] == pytest.approx(np.abs(SAID[i] - similar).mean())
+        similar = PREDICTIONS[others[int(np.argmax(ious))]]
+        assert frame.mean_absolute_difference.iloc[i] == pytest.approx(
+            np.abs(PREDICTIONS[i] - similar).mean()
+        )
 
 
 def test_an_ensemble_predicts_the_mean() -> None:
     frame = ensemble_measures(outputs(), EvaluationConfig(ensembles=[N]))
-    expected = np.mean((SAID.mean(axis=0)[:, 0] - TARGETS) ** 2)
+    expected = np.mean((PREDICTIONS.mean(axis=0)[:, 0] - TARGETS) ** 2)
     assert frame.loss.item() == pytest.approx(expected, rel=1e-5)
     assert frame.auroc.isna().all()

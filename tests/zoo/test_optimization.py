@@ -34,13 +34,13 @@ def after_steps(training: TrainingConfig, steps: int = 3) -> dict[str, Tensor]:
     return networks.map(lambda value: value.detach())
 
 
-@pytest.mark.parametrize("together", [1, 2, 4])
-def test_networks_in_groups_take_the_same_steps(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+@pytest.mark.parametrize("group_size", [1, 2, 4])
+def test_networks_in_groups_take_the_same_steps(monkeypatch: pytest.MonkeyPatch, group_size: int) -> None:
     training = TrainingConfig(optimizer="sgd", lr=0.1, momentum=0.9, weight_decay=1e-3)
     at_once = after_steps(training)
     multiplications = architecture().config.multiplications
-    monkeypatch.setattr(module, "GROUP_MULTIPLICATIONS", {"cpu": together * multiplications})
-    assert len(architecture().groups(N, torch.device("cpu"))) == -(-N // together)
+    monkeypatch.setattr(module, "GROUP_MULTIPLICATIONS", {"cpu": group_size * multiplications})
+    assert len(architecture().groups(N, torch.device("cpu"))) == -(-N // group_size)
     for name, value in after_steps(training).items():
         torch.testing.assert_close(value, at_once[name], rtol=1e-3, atol=1e-4)
 

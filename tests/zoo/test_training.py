@@ -102,18 +102,18 @@ def test_every_network_is_the_one_that_a_plain_loop_trains(
     training: dict[str, Any], activation: Activation
 ) -> None:
     assert len(iris().train) % 16 != 0
-    together = train(training, plans(5), activation=activation)
+    at_once = train(training, plans(5), activation=activation)
     for i, plan in enumerate(plans(5)):
         for name, value in train_alone(plan, training, activation).items():
-            torch.testing.assert_close(together.networks[name][i], value, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(at_once.networks[name][i], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
 @pytest.mark.parametrize("size", [1, 4])
 def test_a_network_is_the_same_whatever_its_shard(training: dict[str, Any], size: int) -> None:
-    together = train(training)
+    at_once = train(training)
     shards = [train(training, plans()[i : i + size]) for i in range(0, 6, size)]
-    for name, value in together.networks.items():
+    for name, value in at_once.networks.items():
         found = torch.cat([shard.networks[name] for shard in shards])
         torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-5)
 
@@ -139,12 +139,12 @@ def test_no_epochs_keep_the_initial_networks() -> None:
 
 
 def test_initial_networks_depend_on_seed_and_kind_alone() -> None:
-    together = initial_networks(architecture_of(), plans())
+    at_once = initial_networks(architecture_of(), plans())
     for i, plan in enumerate(plans()):
         alone = initial_networks(architecture_of(), [plan])
-        assert all(torch.equal(alone[name][0], value[i]) for name, value in together.items())
+        assert all(torch.equal(alone[name][0], value[i]) for name, value in at_once.items())
     # Seeds 0 and 5 share their initialisation and differ all the same.
-    assert not torch.equal(together["layers.0.weight"][0], together["layers.0.weight"][5])
+    assert not torch.equal(at_once["layers.0.weight"][0], at_once["layers.0.weight"][5])
 
 
 def test_orders_are_permutations_of_seed_and_epoch() -> None:
@@ -194,12 +194,12 @@ def test_patience_keeps_each_networks_best_epoch_on_validation(patience: int) ->
 
 def test_patience_of_a_network_does_not_depend_on_the_others() -> None:
     settings = {"lr": 0.08, "epochs": 12, "patience": 2}
-    together = train(settings)
+    at_once = train(settings)
     for i, plan in enumerate(plans()):
         alone = train(settings, [plan])
-        assert alone.epochs[0] == together.epochs[i]
+        assert alone.epochs[0] == at_once.epochs[i]
         for name, value in alone.networks.items():
-            torch.testing.assert_close(value[0], together.networks[name][i], rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(value[0], at_once.networks[name][i], rtol=1e-3, atol=1e-4)
 
 
 def test_training_ends_when_no_network_waits(progress_lines: pytest.LogCaptureFixture) -> None:

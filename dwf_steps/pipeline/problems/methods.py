@@ -97,7 +97,7 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 
 def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
-    """What only some networks can be repaired by, asked of others."""
+    """Recalibrations that only some networks allow, asked of others."""
     zoo, where = config.zoos[zoo_name], f"recalibrations.{name}"
     network, n = zoo.architecture, n_training(zoo)
     for method in config.recalibrations[name]:
