@@ -11,14 +11,16 @@ import pandas as pd
 import pytest
 from checkout import ROOT, WORKFLOW_FILES, Checkout, copy_repository
 
+from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.reporting import registry
 from dwf_steps.reporting.record import ExperimentRecord
 
 CELL = ("mine", "git_rebasin", "raw", "flow", "none")
+FLOW = GeneratorFacts(kind="flow", control=False, shows_training=False, costs_training=False)
 PLAIN = ExperimentRecord(
     cells=[CELL],
     members={},
-    kinds={"flow": "flow"},
+    generators={"flow": FLOW},
     fitted_by={"flow": "flow"},
     zoo_networks={"mine": 3},
     zoo_trainings={"mine": 3},
