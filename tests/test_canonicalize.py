@@ -15,18 +15,19 @@ from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.pipeline.settings.canonicalize import Canonicalize
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.permutation import permute
 
 CONFIG = MLPConfig(widths=[4, 5, 3])
 N = 3
 
 
-def canonicalized(folder: Path, networks: dict[str, np.ndarray]) -> pd.DataFrame:
+def canonicalized(folder: Path, networks: StackedNetworks[np.ndarray]) -> pd.DataFrame:
     """Return the table of one shard, whose first network is the reference."""
     load_dataset("iris", SplitsConfig(), Path("data")).save(folder / "data.npz")
-    one = {name: array[:1] for name, array in networks.items()}
+    one = networks.select(slice(1))
     for name, some in {"shard-0": networks, "reference": one}.items():
-        shard = unstack([f"seed-{i}" for i in range(len(some["layers.0.bias"]))], some)
+        shard = unstack([f"seed-{i}" for i in range(some.count)], some)
         write_shard(folder / name, folder / f"{name}.json", shard, CONFIG.model_dump())
     canonicalize(
         Canonicalize(methods=[GitRebasin()], architecture=CONFIG),
@@ -41,10 +42,10 @@ def canonicalized(folder: Path, networks: dict[str, np.ndarray]) -> pd.DataFrame
     return pd.read_csv(folder / "alignment.csv")
 
 
-def shuffled_copies() -> dict[str, np.ndarray]:
+def shuffled_copies() -> StackedNetworks[np.ndarray]:
     architecture, draws = build(CONFIG), np.random.default_rng(0)
     drawn = {e.name: draws.normal(size=e.shape).astype(np.float32) for e in architecture.layout.entries}
-    copies = {name: np.stack([array] * N) for name, array in drawn.items()}
+    copies = StackedNetworks({name: np.stack([array] * N) for name, array in drawn.items()})
     orders = {"hidden.0": np.stack([np.arange(5), [4, 2, 0, 1, 3], [1, 0, 2, 4, 3]])}
     return permute(copies, architecture.permutation_spec(), orders)
 

@@ -69,11 +69,11 @@ def test_epochs_are_counted_without_a_last_batch_of_one(tmp_path: Path) -> None:
         {"import": "own_networks:with_batch_norm", "shape": [4], "classes": 3}
     )
     architecture = build(config)
-    arrays = {name: value.numpy() for name, value in initial_networks(architecture, plans(2)).items()}
+    networks = initial_networks(architecture, plans(2)).numpy()
     write_shard(
         tmp_path / "shard-0",
         tmp_path / "shard-0.json",
-        unstack(["sample-0", "sample-1"], arrays),
+        unstack(["sample-0", "sample-1"], networks),
         config.model_dump(),
         (),
         buffers=architecture.buffers,

@@ -182,7 +182,7 @@ def divide(
     kind = np.float32 if task == "regression" else np.int64
     targets = targets.astype(kind)
     few = False
-    if not tolerance:
+    if task == "classification":
         require_two_of_each(targets.tolist(), "data", "example {}".format)
         few = len(targets) / len(np.unique(targets)) <= (MOST_OF_FEW if test is None else MOST_OF_FEW - 1)
     if test is None:

@@ -13,6 +13,7 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.metrics import realign
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.permutation import permute
 
 ARCHITECTURE = build(MLPConfig(widths=[60, 8, 7, 3]))
@@ -28,7 +29,7 @@ def matrix(tmp_path: Path) -> WeightMatrix:
     return result
 
 
-def flat(networks: dict[str, np.ndarray]) -> np.ndarray:
+def flat(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
     return np.concatenate([v.reshape(len(v), -1) for v in networks.values()], axis=1).astype(np.float64)
 
 

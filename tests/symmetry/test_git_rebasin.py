@@ -12,13 +12,14 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry import git_rebasin
 from dwf_steps.symmetry.git_rebasin import Matching, are_chains, evidence_order, match_weights, squared_norms
-from dwf_steps.symmetry.permutation import Permutations, permute, unit_counts
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.symmetry.permutation import Permutations, permute
+from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
 
 Networks = StackedNetworks[np.ndarray]
+Network = NetworkState[np.ndarray]
 DEEP = [6, 8, 7, 9, 4]
 
 
@@ -32,13 +33,13 @@ def random_networks(architecture: MLPArchitecture, n: int, seed: int) -> Network
     return drawn.map(lambda array: array.astype(np.float32).astype(np.float64))
 
 
-def random_network(architecture: MLPArchitecture, seed: int) -> Networks:
+def random_network(architecture: MLPArchitecture, seed: int) -> Network:
     return random_networks(architecture, 1, seed).network(0)
 
 
 def match(
     architecture: MLPArchitecture,
-    reference: Networks,
+    reference: Network,
     networks: Networks,
     iterations: int = 100,
     seed: int = 0,
@@ -48,7 +49,7 @@ def match(
 
 
 def planted(
-    architecture: MLPArchitecture, reference: Networks, n: int, seed: int
+    architecture: MLPArchitecture, reference: Network, n: int, seed: int
 ) -> tuple[Networks, Permutations]:
     """Return n shuffled copies of the reference, and the permutations that undo the shuffling."""
     draws = np.random.default_rng(seed)
@@ -62,7 +63,7 @@ def planted(
     return shuffled, {name: np.argsort(order, axis=1) for name, order in orders.items()}
 
 
-def inner_product(first: Networks, second: Networks) -> float:
+def inner_product(first: Network, second: Network) -> float:
     return sum(float((first[name] * second[name]).sum()) for name in first)
 
 
@@ -245,7 +246,7 @@ def test_progress_tells_sweeps_and_networks_that_still_change(
     assert f"sweep {matching.sweeps.max()} of at most 100, unmatched " in last
 
 
-def residual_mlp(blocks: int = 6, stream: int = 24, hidden: int = 48) -> tuple[Networks, PermutationSpec]:
+def residual_mlp(blocks: int = 6, stream: int = 24, hidden: int = 48) -> tuple[Network, PermutationSpec]:
     """Return a network of random weights whose blocks read and add to one stream, and its permutations."""
     spec: PermutationSpec = {"stem.weight": ("stream", None), "stem.bias": ("stream",)}
     shapes: dict[str, tuple[int, ...]] = {"stem.weight": (stream, 10), "stem.bias": (stream,)}
@@ -261,10 +262,10 @@ def residual_mlp(blocks: int = 6, stream: int = 24, hidden: int = 48) -> tuple[N
     return {name: array.astype(np.float32) for name, array in drawn.items()}, spec
 
 
-def resnet(kind: Literal["resnet20", "resnet18"], width: float) -> tuple[Networks, PermutationSpec]:
+def resnet(kind: Literal["resnet20", "resnet18"], width: float) -> tuple[Network, PermutationSpec]:
     architecture = build(ResNetConfig(kind=kind, classes=10, width_multiplier=width))
     state = architecture.initial_state("default", torch_generator("zoo", 0))
-    network = architecture.parameters_of({name: array.numpy() for name, array in state.items()})
+    network = architecture.parameters_of(StackedNetworks.of_one(state).numpy()).network(0)
     return network, {name: axes for name, axes in architecture.permutation_spec().items() if name in network}
 
 
@@ -275,11 +276,12 @@ RESIDUAL = {
 }
 
 
-def shuffled_copies(network: Networks, spec: PermutationSpec, n: int) -> Networks:
+def shuffled_copies(network: Network, spec: PermutationSpec, n: int) -> Networks:
     draws = np.random.default_rng(1)
     counts = unit_counts({name: array.shape for name, array in network.items()}, spec)
     orders = {p: np.stack([draws.permutation(units) for _ in range(n)]) for p, units in counts.items()}
-    return permute({name: np.stack([array] * n) for name, array in network.items()}, spec, orders)
+    copies = StackedNetworks({name: np.stack([array] * n) for name, array in network.items()})
+    return permute(copies, spec, orders)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -302,17 +304,19 @@ def test_of_two_starts_the_better_end_is_kept_with_its_sweeps_and_objective(
     network, spec = RESIDUAL[kind]
     draws = np.random.default_rng(2)
     # Some are noisy copies in their right order, which evidence cannot tell; some have nothing in common.
-    networks = {
-        name: np.stack(
-            [array + noise * array.std() * draws.normal(size=array.shape) for noise in (2, 4, 8, 16)]
-            + [draws.permuted(array.ravel()).reshape(array.shape) for _ in range(4)]
-        )
-        for name, array in network.items()
-    }
+    networks = StackedNetworks(
+        {
+            name: np.stack(
+                [array + noise * array.std() * draws.normal(size=array.shape) for noise in (2, 4, 8, 16)]
+                + [draws.permuted(array.ravel()).reshape(array.shape) for _ in range(4)]
+            )
+            for name, array in network.items()
+        }
+    )
     both = match_weights(network, networks, spec, 100, np.random.default_rng(0))
     assert (np.diff(both.objective, axis=0) >= 0).all()
     aligned = permute(networks, spec, both.permutations)
-    products = [inner_product(network, {name: array[i] for name, array in aligned.items()}) for i in range(8)]
+    products = [inner_product(network, aligned.network(i)) for i in range(8)]
     np.testing.assert_allclose(both.objective[-1], products, rtol=1e-6)
     for i, sweeps in enumerate(both.sweeps):
         assert (both.objective[sweeps - 1 :, i] == both.objective[-1, i]).all()
@@ -349,10 +353,10 @@ def test_networks_of_finite_weights_are_matched_however_large_these_are(kind: st
     network, spec = RESIDUAL[kind]
     copies = shuffled_copies(network, spec, n=4)
     factors = np.array([1.0, 2.0**60, 2.0**110, 2.0**-110])
-    scaled = {name: array * factors.reshape(-1, *[1] * (array.ndim - 1)) for name, array in copies.items()}
+    scaled = copies.map(lambda array: array * factors.reshape(-1, *[1] * (array.ndim - 1)))
     for reference in (network, {name: array * 2.0**110 for name, array in network.items()}):
         matching = match_weights(reference, scaled, spec, 100, np.random.default_rng(0))
-        norms = np.sqrt(squared_norms(scaled) * squared_norms({k: v[None] for k, v in reference.items()}))
+        norms = np.sqrt(squared_norms(scaled) * squared_norms(StackedNetworks.of_one(reference)))
         np.testing.assert_allclose(matching.objective[-1], norms, rtol=1e-6)
         aligned = permute(copies, spec, matching.permutations)
         for name, array in network.items():

@@ -34,26 +34,28 @@ def outputs(predictions: np.ndarray = PREDICTIONS) -> Outputs:
 
 
 def test_a_task_is_found_by_its_name() -> None:
-    assert isinstance(task_of("classification", 0.0), Classification)
-    numbers = task_of("regression", 0.2)
-    assert isinstance(numbers, Regression) and numbers.tolerance == 0.2
+    assert isinstance(task_of("classification", 0.0, 1.0), Classification)
+    numbers = task_of("regression", 0.2, 30.0)
+    assert isinstance(numbers, Regression) and (numbers.tolerance, numbers.scale) == (0.2, 30.0)
     with pytest.raises(ValueError, match="found the task 'ranking'; expected 'classification' or"):
-        task_of("ranking", 0.0)  # type: ignore[arg-type]
+        task_of("ranking", 0.0, 1.0)  # type: ignore[arg-type]
 
 
 def test_the_name_of_the_task_is_stored_with_data_and_with_predictions(tmp_path: Path) -> None:
     inputs = DRAWS.normal(size=(40, 3))
     numbers = DRAWS.random(40)
-    for task, tolerance in (("classification", 0.0), ("regression", TOLERANCE)):
+    for task, tolerance, scale in (("classification", 0.0, 1.0), ("regression", TOLERANCE, 30.0)):
         targets = numbers if task == "regression" else np.arange(40) % 4
-        divide(inputs, targets, SplitsConfig(), task=task, tolerance=tolerance).save(tmp_path / "data.npz")
+        divided = divide(inputs, targets, SplitsConfig(), task=task, tolerance=tolerance, scale=scale)
+        divided.save(tmp_path / "data.npz")
         for part in ("train", "validation", "test"):
             split = Split.load(tmp_path / "data.npz", part)
-            assert (split.task, split.tolerance) == (task, tolerance)
+            assert (split.task, split.tolerance, split.scale) == (task, tolerance, scale)
         assert Dataset.load(tmp_path / "data.npz").n_classes == (1 if task == "regression" else 4)
-    outputs().save(tmp_path / "outputs.npz")
+    replace(outputs(), scale=30.0).save(tmp_path / "outputs.npz")
     found = Outputs.load([tmp_path / "outputs.npz"] * 2)
-    assert (len(found), found.task, found.tolerance) == (2 * N, "regression", TOLERANCE)
+    assert (len(found), found.task) == (2 * N, "regression")
+    assert (found.tolerance, found.scale) == (TOLERANCE, 30.0)
 
 
 def test_losses_are_pytorchs() -> None:
@@ -102,7 +104,7 @@ def test_measures_of_networks_and_ensembles_know_the_targets_unit() -> None:
     np.testing.assert_allclose(own, 300 * plain)
 
 
-def test_right_is_what_is_not_wrong_and_nothing_said_is_wrong() -> None:
+def test_right_is_what_is_not_wrong_and_no_prediction_is_wrong() -> None:
     task, predictions = Regression(TOLERANCE), PREDICTIONS.copy()
     predictions[1, 3] = np.nan
     wrong = task.wrong(predictions, TARGETS)
