@@ -220,13 +220,13 @@ def test_first_weights_that_no_seed_decides_are_refused() -> None:
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_networks_that_cannot_run_many_at_once_run_one_by_one(kind: str) -> None:
     architecture = own("random_networks:Recurrent", kind=kind)
-    parameters = {key: value.requires_grad_() for key, value in networks(architecture).items()}
+    parameters = networks(architecture).map(lambda value: value.requires_grad_())
     inputs = torch.randn(N, BATCH, 4)
     at_once = architecture.forward(parameters, inputs, training=True)
     at_once.square().sum().backward()
     for i in range(N):
         module = architecture.module().train()
-        load(module, architecture, {key: value[i].detach() for key, value in parameters.items()})
+        load(module, architecture, parameters.map(lambda value: value.detach()).network(i))
         alone = module(inputs[i])
         torch.testing.assert_close(at_once[i], alone)
         alone.square().sum().backward()

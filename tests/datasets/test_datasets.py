@@ -275,7 +275,9 @@ def test_a_class_without_a_second_example_left_is_kept_for_training() -> None:
 
 
 def test_numbers_to_predict_need_no_second_example() -> None:
-    dataset = divide(np.arange(40.0)[:, None], np.arange(40) / 40, SplitsConfig(), tolerance=0.1)
+    dataset = divide(
+        np.arange(40.0)[:, None], np.arange(40) / 40, SplitsConfig(), task="regression", tolerance=0.1
+    )
     assert len(dataset.test) == 8
 
 
@@ -283,7 +285,7 @@ def test_a_share_of_too_few_numbers_is_an_input_error() -> None:
     with pytest.raises(
         InputError, match=r"splits\.validation: a share of 0\.1 of 1 examples cannot be taken"
     ):
-        divide(np.arange(2.0)[:, None], np.arange(2) / 2, SplitsConfig(), tolerance=0.1)
+        divide(np.arange(2.0)[:, None], np.arange(2) / 2, SplitsConfig(), task="regression", tolerance=0.1)
 
 
 def test_a_table_file_is_read_with_classes_in_sorted_order(tmp_path: Path) -> None:

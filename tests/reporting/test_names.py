@@ -33,7 +33,7 @@ def renamed(finished: Checkout, tmp_path: Path) -> Results:
     record = Results.open(source).record
     own = {
         "cells": [RENAMED],
-        "kinds": {"na": "flow"},
+        "generators": {"na": record.generators[CELL[3]].model_dump()},
         "fitted_by": {"na": "na"},
         "zoo_networks": {"2024": 10},
         "zoo_trainings": {"2024": 10},

@@ -8,7 +8,7 @@ from checkout import ROOT, environment
 
 WITHOUT_TORCH = (
     *("accumulate_gram", "choose_reference", "decode", "divide_data", "fetch_data", "plot", "prepare_images"),
-    *("prepare_texts", "sample_generator", "solve_basis", "stack_weights", "tabulate"),
+    *("prepare_texts", "sample_generator", "solve_basis", "stack_weights", "tabulate", "pipeline.start"),
 )
 # What each of them may be without, too: only a way through the step needs it.
 ALSO_WITHOUT = {

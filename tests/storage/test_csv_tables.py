@@ -54,7 +54,7 @@ def test_a_flipped_bit_in_any_byte_is_named_with_its_remedy(path: Path) -> None:
         with pytest.raises(InputError) as error:
             read_csv(path)
         assert str(error.value).startswith(f"{path}: SHA-256 is ")
-        assert f"delete {path} and run `snakemake {path}`" in str(error.value)
+        assert f"delete {path}, then `snakemake {path}` rebuilds it" in str(error.value)
 
 
 def test_a_lost_end_is_noticed(path: Path) -> None:
