@@ -83,7 +83,7 @@ def test_an_objective_that_cannot_be_used_is_told_for_every_zoo(objective: str, 
 def test_an_objective_that_can_be_used_is_no_problem() -> None:
     raw = config()
     raw["generators"]["flow"]["sampling"] = {"guidance": {"objective": "own_objectives:confident"}}
-    assert load_config(raw).flows()["flow"].sampling.guidance is not None
+    assert load_config(raw).generators["flow"].sampling.guidance is not None
 
 
 def imported(raw: dict[str, Any], pattern: Any, **more: Any) -> dict[str, Any]:
