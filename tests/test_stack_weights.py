@@ -75,7 +75,7 @@ def test_a_finite_weight_beyond_all_use_is_named_with_its_parameter(tmp_path: Pa
         values[4, column] = -2e17
         (folder := tmp_path / str(column)).mkdir()
         with pytest.raises(InputError, match=rf"net-4\.safetensors: {name} has a weight of size 2\.0e\+17"):
-            stacked(folder, shards(folder, values), [])
+            stacked(folder, shards(folder, values), 0)
 
 
 def test_a_network_file_that_changed_is_named_and_nothing_is_written(tmp_path: Path) -> None:
