@@ -149,7 +149,7 @@ def to_mean(config: dict[str, Any]) -> list[Any]:
 
 
 ALIGNED = {"canonicalize", "gather_alignment"}
-AFTER = ROWS - {"fit_generator", "sample_generator", "plot"}
+AFTER = ROWS - {"fit_generator", "plot"}
 CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     "rounds": (lambda config: to_mean(config)[1].update(rounds=3), {"find_barycentre", *ALIGNED, *AFTER}),
     "a method before": (lambda config: to_mean(config).pop(0), {"find_barycentre", *ALIGNED, *AFTER}),

@@ -57,7 +57,8 @@ def test_a_killed_flow_resumes_to_the_weights_of_an_undisturbed_one(
         assert ("resumed after step" in done.stderr) == (output == killed)
     for name in ("model.safetensors", "training.csv"):
         assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
-    assert sorted(p.name for p in killed.iterdir()) == ["model.safetensors", "training.csv"]
+    visible = sorted(path.name for path in killed.iterdir() if not path.name.startswith("."))
+    assert visible == ["model.safetensors", "training.csv"]
 
 
 def test_a_step_ends_and_saves_when_the_process_that_started_it_is_killed(
@@ -106,7 +107,7 @@ def finished_files(checkout: Checkout) -> dict[Path, int]:
     files = [
         path
         for path in checkout.folder.glob("results/micro/**/*")
-        if path.is_file() and ".partial-" not in str(path)
+        if path.is_file() and not path.name.startswith(".") and ".partial-" not in str(path)
     ]
     return {
         path: path.stat().st_mtime_ns

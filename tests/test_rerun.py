@@ -120,8 +120,8 @@ CODE_CASES = {
     ),
     "the path's formula": (
         "dwf_steps/flow/path.py",
-        "    return x1 - x0",
-        "    return 2 * (x1 - x0)",
+        "x1, t), noise, sigma)",
+        "x1, t), 2 * noise, sigma)",
         {"fit_generator", "sample_generator", *AFTER_FLOW},
     ),
     "the novelty metric": (

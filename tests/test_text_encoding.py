@@ -51,7 +51,7 @@ def run(module: str, *arguments: str, folder: Path) -> None:
 
 def test_class_names_keep_their_letters(tmp_path: Path) -> None:
     names = ["grün", "茶", "чёрный"]
-    frame = pd.DataFrame({"text": ["süß und heiß"] * 30, "label": names * 10})
+    frame = pd.DataFrame({"text": ["süß und heiß", "kühl"] * 15, "label": names * 10})
     frame.to_csv(tmp_path / "tea.csv", index=False, encoding="utf-8")
     settings = {"texts": {"train": str(tmp_path / "tea.csv"), "length": 8, "vocabulary": 100}}
     run(
