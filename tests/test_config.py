@@ -190,6 +190,10 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         lambda c: c["zoos"].update(data=c["zoos"]["iris"], tables=c["zoos"]["iris"]),
         [f"zoos.{name}: this name is the workflow's own" for name in ("data", "tables")],
     ),
+    "the zoo's label in tables": (
+        lambda c: c["generators"].update(zoo={"kind": "gaussian"}),
+        ["generators.zoo: this name is the workflow's own"],
+    ),
     "undefined entry": (
         lambda c: c["experiments"][0].update(generators=["flow_narow"]),
         ["experiments.0.generators: 'flow_narow' is not defined", "did you mean 'flow_narrow'?"],

@@ -94,11 +94,7 @@ class TrainingNetworks:
 
     def samples_at(self, points: np.ndarray, evaluations: int = 0) -> Samples:
         """Return the networks at points (s, k), or (s, d), as `points` describes the training networks."""
-        if not self.basis.raw:
-            return Samples.from_latents(points, self.basis, evaluations)
-        coefficients = np.zeros((len(points), self.basis.n_training))
-        offsets = points.astype(np.float32)
-        return Samples(np.empty((len(points), 0)), coefficients, offsets, evaluations=evaluations)
+        return Samples(*self.basis.sample_parts(points), evaluations=evaluations)
 
 
 class Tools:

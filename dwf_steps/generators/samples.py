@@ -60,10 +60,10 @@ class Samples:
         return replace(self, **arrays, first=self.first + start)
 
     @classmethod
-    def from_latents(cls, latents: np.ndarray, basis: Basis, evaluations: int = 0) -> "Samples":
+    def from_latents(cls, latents: np.ndarray, basis: Basis) -> "Samples":
         """Return the samples at points ``latents`` (k, c) of a subspace."""
         offsets = np.empty((len(latents), 0), np.float32)
-        return cls(latents, basis.coefficients(latents), offsets, evaluations=evaluations)
+        return cls(latents, basis.coefficients(latents), offsets)
 
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""

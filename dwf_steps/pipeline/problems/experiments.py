@@ -18,13 +18,14 @@ from dwf_steps.pipeline.problems.subspaces import subspace_problems
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import find_plugin
 
-# Names that would collide with what the workflow writes at the same depth.
+# Names that would collide with what the workflow writes at the same depth, or calls the zoo's own rows in tables.
 RESERVED = {
     "datasets": set(BUILT_IN),
-    "zoos": {"data", "transfers", "tables", "figures", "logs", "benchmarks"},
+    "zoos": {"data", "transfers", "tables", "figures", "captions", "logs", "benchmarks"},
     "canonicalizations": {"zoo", "outputs"},
     "subspaces": {"aligned", "barycentre", "gram", "reference", "zoo_metrics", "zoo_outputs"},
-    "recalibrations": {"networks"},
+    "generators": {"zoo"},
+    "recalibrations": {"networks", "other_widths"},
 }
 
 
