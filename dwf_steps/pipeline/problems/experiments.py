@@ -18,7 +18,7 @@ from dwf_steps.pipeline.problems.subspaces import subspace_problems
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import find_plugin
 
-# Names that would collide with what the workflow writes at the same depth, or calls the zoo's own rows in tables.
+# Names of what the workflow writes at the same depth; "zoo" is what tables call rows that are no generator's.
 RESERVED = {
     "datasets": set(BUILT_IN),
     "zoos": {"data", "transfers", "tables", "figures", "captions", "logs", "benchmarks"},
