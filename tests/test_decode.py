@@ -24,7 +24,9 @@ def samples(coefficients: np.ndarray) -> Samples:
     return Samples(np.zeros((k, 0)), coefficients, np.empty((k, 0), np.float32), evaluations=7)
 
 
-def decoded(folder: Path, drawn: Samples, part: int = 0, parts: int = 1) -> tuple[dict[str, np.ndarray], Manifest]:
+def decoded(
+    folder: Path, drawn: Samples, part: int = 0, parts: int = 1
+) -> tuple[dict[str, np.ndarray], Manifest]:
     """Return the networks of one shard, by name, each as a row, and its manifest."""
     weights = folder / "weights.zarr"
     if not weights.exists():

@@ -18,7 +18,9 @@ from dwf_steps.train_zoo import TrainZoo, train_zoo
 WHOLE = 1000  # examples a step: all there are
 
 
-def trained(folder: Path, first: int = 0, count: int = 3, **changes: Any) -> tuple[dict[str, State], Manifest]:
+def trained(
+    folder: Path, first: int = 0, count: int = 3, **changes: Any
+) -> tuple[dict[str, State], Manifest]:
     """Train a shard; return its networks by name, and its manifest."""
     name = f"shard-{len(list(folder.glob('shard-*.json')))}"
     settings = {

@@ -1,4 +1,4 @@
-"""Data, networks and weights that steps can be called on, made in a moment; and what networks predict, by NumPy."""
+"""Data, networks and weights that steps can be called on, made in a moment, and predictions by NumPy."""
 
 import sys
 from collections.abc import Callable, Mapping
