@@ -86,7 +86,7 @@ def test_it_is_evaluated_of_all_networks_and_averaged_in_its_table(added: tuple[
     training = zoo[~zoo.held_out].confidence
     table = pd.read_csv(root / "tables/accuracy.csv").query("metric == 'confidence'")
     assert set(table.generator) == {"gaussian", "flow", "noise"}
-    one = table[(table.canon == "none") & (table.generator == "gaussian")].iloc[0]
+    one = table[(table.canonicalization == "none") & (table.generator == "gaussian")].iloc[0]
     assert one.generated_mean == pytest.approx(np.mean(sure))
     assert one.generated_std == pytest.approx(np.std(sure, ddof=1))
     assert (one.zoo_mean, one.zoo_n) == (pytest.approx(training.mean()), 8)

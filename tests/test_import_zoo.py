@@ -27,7 +27,11 @@ def imported(folder: Path, networks: dict[str, State], first: int = 0, count: in
     for name, state in networks.items():
         renamed = {key.replace("layers.", "fc"): torch.from_numpy(array) for key, array in state.items()}
         torch.save(renamed, folder / f"mine/{name}.pt")
-    settings = {"architecture": ARCHITECTURE, "files": str(folder / "mine"), "keys": {"fc0": "layers.0", "fc1": "layers.1"}}
+    settings = {
+        "architecture": ARCHITECTURE,
+        "files": str(folder / "mine"),
+        "keys": {"fc0": "layers.0", "fc1": "layers.1"},
+    }
     chosen = ImportZoo.model_validate(settings | {"first": first, "count": count})
     import_zoo(chosen, iris(folder), folder / f"shard-{first}", folder / f"shard-{first}.json")
     return Manifest.read(folder / f"shard-{first}.json")

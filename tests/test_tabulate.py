@@ -24,7 +24,7 @@ def made(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_means_and_deviations_are_those_of_the_networks(finished: Checkout, made: Path) -> None:
     table = pd.read_csv(made / "tables/accuracy.csv")
-    rows = table.set_index(["canon", "subspace", "generator", "metric"])
+    rows = table.set_index(["canonicalization", "subspace", "generator", "metric"])
     assert not rows.index.duplicated().any()
     for (canon, subspace, generator, metric), row in rows.iterrows():
         root = finished.folder / "results/micro" / canon
