@@ -71,7 +71,7 @@ import numpy as np
 from dwf_steps.config.generators.axes import AxesConfig
 from dwf_steps.generators.axes import Axes
 from dwf_steps.generators.base import Tools, TrainingNetworks
-from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.dual_pca import dual_pca
 
 
 def test_samples_have_the_fitted_deviations() -> None:
@@ -126,7 +126,7 @@ import numpy as np
 from dwf_steps.config.generators.mean import MeanConfig
 from dwf_steps.generators.base import Tools, TrainingNetworks
 from dwf_steps.generators.mean import Mean
-from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.dual_pca import dual_pca
 
 
 def test_the_mean_is_the_origin_of_the_subspace() -> None:
