@@ -1,14 +1,12 @@
 """A new kind of generator takes three files, its test included: its settings, its class, its test."""
 
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from checkout import Checkout, environment, executed, one_cell
+from additions import add, run_its_tests
+from checkout import Checkout, executed, one_cell
 from safetensors.numpy import load_file
 
 from dwf_steps.generators.samples import Samples
@@ -73,7 +71,7 @@ import numpy as np
 from dwf_steps.config.generators.axes import AxesConfig
 from dwf_steps.generators.axes import Axes
 from dwf_steps.generators.base import Tools, TrainingNetworks
-from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.dual_pca import dual_pca
 
 
 def test_samples_have_the_fitted_deviations() -> None:
@@ -128,7 +126,7 @@ import numpy as np
 from dwf_steps.config.generators.mean import MeanConfig
 from dwf_steps.generators.base import Tools, TrainingNetworks
 from dwf_steps.generators.mean import Mean
-from dwf_steps.subspace.basis import dual_pca
+from dwf_steps.subspace.dual_pca import dual_pca
 
 
 def test_the_mean_is_the_origin_of_the_subspace() -> None:
@@ -142,21 +140,12 @@ ADDITIONS = {"a learned generator": LEARNED, "a control": CONTROL}
 CELL = "results/micro/git_rebasin/pca_4"
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 @pytest.fixture(scope="module")
 def added(new_checkout: Callable[[], Checkout]) -> tuple[Checkout, dict[str, set[str]], str]:
     """Return a checkout with both additions that has run, which files each changed, and what was printed."""
     checkout, changed = new_checkout(), {}
     for name, files in ADDITIONS.items():
-        before = contents(checkout.folder)
-        for path, text in files.items():
-            (checkout.folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (checkout.folder / path).write_text(text.lstrip())
-        after = contents(checkout.folder)
-        changed[name] = {path for path, content in after.items() if before.get(path) != content}
+        changed[name] = add(checkout.folder, files)
     generators = {
         "axes": {"kind": "axes", "sampling": {"samples": 6}},
         "colder": {"kind": "axes", "temperature": 0.1, "sampling": {"samples": 6}},
@@ -177,14 +166,7 @@ def test_an_addition_touches_three_files(
 
 
 def test_its_tests_pass(added: tuple[Checkout, dict[str, set[str]], str]) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"]
-    folder = added[0].folder
-    variables = environment() | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [*command, "tests"], cwd=folder, env=variables, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    assert "2 passed" in done.stdout
+    assert "2 passed" in run_its_tests(added[0])
 
 
 def test_the_workflow_fits_samples_and_reports_it(added: tuple[Checkout, dict[str, set[str]], str]) -> None:

@@ -1,13 +1,71 @@
 """Bringing one's own zoo through the whole workflow."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from checkout import Checkout
 from safetensors.numpy import load_file
+from tiny_zoo import ARCHITECTURE, State, iris, log_probabilities, random_networks
+
+from dwf_steps.datasets.splits import Dataset
+from dwf_steps.import_zoo import ImportZoo, import_zoo
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.networks import load_state
+
+NETWORKS = random_networks(4)
+
+
+def imported(folder: Path, networks: dict[str, State], first: int = 0, count: int = 4) -> Manifest:
+    """Import a shard of somebody else's files, in which layers are called otherwise."""
+    (folder / "mine").mkdir(exist_ok=True)
+    for name, state in networks.items():
+        renamed = {key.replace("layers.", "fc"): torch.from_numpy(array) for key, array in state.items()}
+        torch.save(renamed, folder / f"mine/{name}.pt")
+    settings = {
+        "architecture": ARCHITECTURE,
+        "files": str(folder / "mine"),
+        "keys": {"fc0": "layers.0", "fc1": "layers.1"},
+    }
+    chosen = ImportZoo.model_validate(settings | {"first": first, "count": count})
+    import_zoo(chosen, iris(folder), folder / f"shard-{first}", folder / f"shard-{first}.json")
+    return Manifest.read(folder / f"shard-{first}.json")
+
+
+def test_networks_are_taken_over_to_the_last_bit_and_scored(tmp_path: Path) -> None:
+    manifest = imported(tmp_path, NETWORKS)
+    test = Dataset.load(tmp_path / "data.npz").test
+    for record, path in zip(manifest.networks, manifest.verified_files(), strict=True):
+        state = NETWORKS[record.name]
+        assert load_state(path).keys() == state.keys()
+        for key, array in load_state(path).items():
+            np.testing.assert_array_equal(array, state[key])
+        found = log_probabilities(state, test.inputs)
+        assert record.facts["test_accuracy"] == (found.argmax(axis=1) == test.targets).mean()
+        assert Path(record.facts["file"]).name == f"{record.name}.pt"
+
+
+def test_shards_share_out_the_files_by_name(tmp_path: Path) -> None:
+    shards = [imported(tmp_path, NETWORKS, first, count) for first, count in ((0, 3), (3, 1))]
+    names = [[record.name for record in shard.networks] for shard in shards]
+    assert names == [["net-0", "net-1", "net-2"], ["net-3"]]
+
+
+def test_all_files_that_do_not_fit_are_named_and_nothing_is_written(tmp_path: Path) -> None:
+    networks = random_networks(3)
+    del networks["net-0"]["layers.1.bias"]
+    networks["net-2"]["layers.0.weight"][0, 0] = np.inf
+    with pytest.raises(
+        InputError, match=r"(?s)net-0\.pt: .*layers\.1\.bias.*net-2\.pt: layers\.0\.weight"
+    ) as found:
+        imported(tmp_path, networks, count=3)
+    assert "net-1" not in str(found.value)
+    assert not (tmp_path / "shard-0").exists()
 
 
 def own_zoo(checkout: Checkout, **changes: Any) -> Checkout:

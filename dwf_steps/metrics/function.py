@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.metrics.leave_one_out import without_relatives
+from dwf_steps.metrics.measures import prediction_measures
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import EVERY
@@ -19,7 +20,8 @@ def function_measures(
     ``max_iou`` and ``mean_iou`` are over all training networks, ``similar`` is the one with the largest
     wrong-set IoU, ``jensen_shannon`` (nats) the mean divergence from it over the test items, of numbers the
     ``mean_absolute_difference`` in the target's own unit, and ``disagreement`` the mean share of
-    items on which a training network comes down to another answer.
+    items on which a training network comes down to another answer. Measures of predictions alone
+    (`Measure.function`) follow.
 
     Parameters
     ----------
@@ -45,6 +47,7 @@ def function_measures(
             "similar": training.names[similar],
             "disagreement": np.nanmean(apart, axis=1),
         }
-        | task.divergences(predictions, known[similar]),
+        | task.divergences(predictions, known[similar])
+        | prediction_measures(networks),
         index=pd.Index(networks.names, name="network"),
     )

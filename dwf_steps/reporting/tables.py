@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from dwf_steps.metrics.measures import measures_in
 from dwf_steps.metrics.uncertainty import paired_bootstrap
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped
@@ -14,12 +15,9 @@ from dwf_steps.runtime.randomness import numpy_generator
 # Units of scores, where numbers are predicted and where classes are; the others have none.
 NUMBER_UNITS = {"loss": "(high - low)^2", "mean_absolute_error": "target"}
 CLASS_UNITS = {"loss": "nats"}
-SCORES = ("accuracy", "loss", "brier", "calibration_error", "spearman", "r2", "mean_absolute_error")
-NOVELTY = (
-    *("max_iou", "mean_iou", "disagreement", "jensen_shannon", "mean_absolute_difference"),
-    "nn_distance",
-)
-DISTANCES = ("nn_distance", "realigned_distance", "span_share", "max_squared_cosine")
+SCORES = measures_in("accuracy")
+NOVELTY = measures_in("novelty")
+DISTANCES = measures_in("distances")
 SIGNIFICANT = 0.05
 
 

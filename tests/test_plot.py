@@ -1,0 +1,43 @@
+"""Every figure that an experiment has is drawn, as pdf and as png, from its tables."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkout import Checkout
+from PIL import Image
+
+from dwf_steps.plot import plot
+from dwf_steps.reporting import registry
+from dwf_steps.reporting.results import Results
+from dwf_steps.runtime.errors import InputError
+
+
+def test_all_figures_are_drawn_and_no_other(finished: Checkout, tmp_path: Path) -> None:
+    root = finished.folder / "results"
+    plot(root, tmp_path)
+    names = registry.names("figure", Results.open(root).record)
+    endings = (".pdf", ".png")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}{end}" for name in names for end in endings}
+    for name in names:
+        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+        drawn = np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"))
+        assert (drawn < 128).mean() > 0.001, "ink on paper"
+        again = np.asarray(Image.open(root / f"figures/{name}.png").convert("L"))
+        np.testing.assert_array_equal(drawn, again)
+
+
+def test_results_without_tables_say_how_to_make_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; run `snakemake tables` there first"):
+        plot(tmp_path, tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_changed_table_is_named(finished: Checkout, tmp_path: Path) -> None:
+    root = tmp_path / "results"
+    shutil.copytree(finished.folder / "results", root)
+    table = root / "tables/ensembles.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("gaussian", "normal"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"ensembles\.csv: SHA-256 is"):
+        plot(root, tmp_path / "figures")
