@@ -21,11 +21,10 @@ from scipy.special import log_softmax
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import stream_products
 from dwf_steps.metrics.realign import realigned_to_training
-from dwf_steps.metrics.sets import PRDC, neighbourhood_radii, prdc, wasserstein_to_zoo
+from dwf_steps.metrics.sets import PRDC, own_radii, prdc, wasserstein_to_zoo
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.gram import accumulate, distances_among
 from dwf_steps.tasks.classification import wrong
@@ -124,8 +123,8 @@ def main() -> None:
 
 
 def _prdc(real: np.ndarray, generated: np.ndarray, across: np.ndarray) -> PRDC:
-    radii, own_radii = (neighbourhood_radii(without_themselves(own), NEIGHBOURS) for own in (real, generated))
-    return prdc(radii, own_radii, across, NEIGHBOURS)
+    radii, generated_radii = (own_radii(own, NEIGHBOURS) for own in (real, generated))
+    return prdc(radii, generated_radii, across, NEIGHBOURS)
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:

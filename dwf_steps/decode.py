@@ -74,8 +74,7 @@ def decode(
 
 
 def _append(file: NetworkFile, rows: tuple[np.ndarray, ...]) -> None:
-    for row in rows:
-        file.append(row)
+    file.append(*rows)
 
 
 def main() -> None:

@@ -15,13 +15,12 @@ from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.metrics.sets import (
     mean_over_pairs,
-    neighbourhood_radii,
+    own_radii,
     prdc,
     wasserstein_to_zoo,
 )
@@ -202,9 +201,8 @@ def _set_measures(
         "outputs": (distances(predictions, predictions), distances(predictions, group.training.predictions)),
     }
     for space, (own, to_training) in spaces.items():
-        own_radii = neighbourhood_radii(without_themselves(own), evaluation.neighbours)
-        radii = zoo[f"{space}_radius"].to_numpy()
-        values = prdc(radii, own_radii, to_training, evaluation.neighbours)
+        radii = zoo[f"{space}_radius"].to_numpy(), own_radii(own, evaluation.neighbours)
+        values = prdc(*radii, to_training, evaluation.neighbours)
         measures |= {f"{name}_{space}": value for name, value in asdict(values).items()}
     training_distance, held_out_distance = _zoo_subspace_distances(group)
     return measures | {

@@ -76,11 +76,11 @@ def test_changed_images_are_decoded_and_trained_on_again(new_checkout: Callable[
         image.save(folder / f"kind-{i % 3}" / f"{i}.png")
     images = {"shapes": {"train": "shapes", "size": 2}}
     checkout = one_cell(checkout, "shapes", [12, 4, 3], datasets=images)
-    checkout.snakemake("all")
-    assert checkout.pending() == set()
+    checkout.snakemake("tables")
+    assert checkout.pending("tables") == set()
     images["shapes"]["size"] = 4
     checkout = one_cell(checkout, "shapes", [48, 4, 3], datasets=images)
-    again = checkout.pending()
+    again = checkout.pending("tables")
     assert again >= READS_DATA | {"prepare_images"}
 
 
@@ -90,11 +90,11 @@ def test_a_changed_table_reruns_the_stages_that_read_it(new_checkout: Callable[[
     table = checkout.folder / "flowers.csv"
     frame.to_csv(table, index=False)
     checkout = one_cell(checkout, {"file": "flowers.csv", "target": "target"}, [4, 4, 3])
-    checkout.snakemake("all")
-    assert checkout.pending() == set()
+    checkout.snakemake("tables")
+    assert checkout.pending("tables") == set()
     with changed(table, frame.iloc[1:].to_csv(index=False)):
-        output = checkout.snakemake("--dry-run", "all")
+        output = checkout.snakemake("--dry-run", "tables")
     assert executed(output).keys() >= READS_DATA
     assert set(re.findall(r"rule (\w+):\n    input: .*flowers\.csv", output)) == {"divide_data"}
     assert re.findall(r"reason: Updated input files: (.*)", output) == ["flowers.csv"]
-    assert checkout.pending() == set(), "the same content again, only newer, reruns nothing"
+    assert checkout.pending("tables") == set(), "the same content again, only newer, reruns nothing"

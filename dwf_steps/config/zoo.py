@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -182,8 +183,9 @@ class ImportedZoo(ZooBase):
     shard_size: Annotated[int, Field(ge=1)] = 1000
     """Files that one job imports."""
 
+    @cached_property
     def paths(self) -> list[Path]:
-        """Return the files in row order (by name)."""
+        """The files in row order (by name), as they were when first asked for."""
         return matching_files(self.files)
 
     @property
@@ -193,7 +195,7 @@ class ImportedZoo(ZooBase):
 
     def names(self) -> list[str]:
         """Return the networks' names, in row order."""
-        return [path.stem for path in self.paths()]
+        return [path.stem for path in self.paths]
 
 
 def matching_files(patterns: str | list[str]) -> list[Path]:

@@ -86,8 +86,3 @@ def without_relatives(
     result = values.astype(np.float64)
     result[trajectories[rows][:, None] == trajectories] = instead
     return result
-
-
-def without_themselves(values: np.ndarray) -> np.ndarray:
-    """Return values (k, k) of networks with each other, infinite for each with itself."""
-    return without_relatives(values, np.arange(len(values)))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from dwf_steps.subspace.gram import row_blocks
+
 
 def wrong_set_iou(wrong: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return |Wa and Wb| / |Wa or Wb| of the sets of misclassified test items, (a, b).
@@ -15,6 +17,10 @@ def wrong_set_iou(wrong: np.ndarray, other: np.ndarray) -> np.ndarray:
         (a, m) and (b, m) bool.
     """
     a, b = wrong.astype(np.float32), other.astype(np.float32)
-    shared = (a @ b.T).astype(np.float64)
-    union = wrong.sum(axis=1)[:, None] + other.sum(axis=1)[None, :] - shared
-    return np.divide(shared, union, out=np.ones_like(shared), where=union > 0)
+    sizes, others = wrong.sum(axis=1), other.sum(axis=1)
+    similar = np.ones((len(a), len(b)))
+    for rows in row_blocks(len(a), len(b)):
+        shared = (a[rows] @ b.T).astype(np.float64)
+        union = sizes[rows, None] + others[None, :] - shared
+        np.divide(shared, union, out=similar[rows], where=union > 0)
+    return similar

@@ -110,7 +110,8 @@ def stream_products(
         Of the rows of ``matrix``. Its diagonal is replaced.
     """
     n = matrix.n_training
-    across, among, norms = np.zeros((k, n)), np.zeros((k, k)), np.zeros(n)
+    across, norms = np.zeros((k, n)), np.zeros(n)
+    among: np.ndarray | None = None
     for group in progress(matrix.chunk_groups(k, GROUP_BYTES), "group of column blocks"):
         rows = generated(slice(group[0].start, group[-1].stop))
         for columns in group:
@@ -119,8 +120,10 @@ def stream_products(
             for strip, training, mean in strips:
                 others = block[:, strip] - mean
                 across += others @ training.T
-                among += others @ others.T
+                products = others @ others.T
+                among = products if among is None else np.add(among, products, out=among)
                 norms += np.square(training).sum(axis=1)
-    products = training_gram.products[:n, :n]
-    np.fill_diagonal(products, norms)
-    return Products(products, across, among, training_gram.rounding)
+    assert among is not None, "a matrix has columns"
+    among_training = training_gram.products[:n, :n]
+    np.fill_diagonal(among_training, norms)
+    return Products(among_training, across, among, training_gram.rounding)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from dwf_steps.subspace.gram import distances_among
+from dwf_steps.metrics.leave_one_out import without_relatives
+from dwf_steps.subspace.gram import distances_among, row_blocks
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ def neighbourhood_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
         return np.full(len(distances), np.nan)
     radii = np.partition(distances, neighbours - 1, axis=1)[:, neighbours - 1]
     return np.where(np.isinf(radii), np.nan, radii)
+
+
+def own_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
+    """Return `neighbourhood_radii` of the points of a set, from their distances (k, k) to each other."""
+    themselves = np.arange(len(distances))
+    others = (
+        without_relatives(distances[rows], themselves, rows=rows) for rows in row_blocks(*distances.shape)
+    )
+    return np.concatenate([neighbourhood_radii(some, neighbours) for some in others])
 
 
 def wasserstein(across: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dwf_steps.pipeline.fingerprint import fingerprint
 from dwf_steps.reporting import registry
@@ -16,14 +17,12 @@ class Collected:
         self.tables, self.figures = registry.names("table", record), registry.names("figure", record)
         self.captions = [f"results/captions/{name}.rst" for name in registry.captions(record)]
 
-    @property
-    def table_makers(self) -> list[str]:
-        """The fingerprints of the modules that make tables, which their step imports by name."""
+    def table_makers(self, _wildcards: Any) -> list[str]:
+        """Return the fingerprints of the modules that make tables, which their step imports by name."""
         return [fingerprint(module) for module in registry.modules("table")]
 
-    @property
-    def figure_makers(self) -> list[str]:
-        """The fingerprints of the modules that draw figures."""
+    def figure_makers(self, _wildcards: Any) -> list[str]:
+        """Return the fingerprints of the modules that draw figures."""
         return [fingerprint(module) for module in registry.modules("figure")]
 
     @property

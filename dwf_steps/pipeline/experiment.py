@@ -111,7 +111,7 @@ class Experiment:
         if zoo not in self._files:
             config = self.config.zoos[zoo]
             assert isinstance(config, ImportedZoo)
-            self._files[zoo] = config.paths()
+            self._files[zoo] = config.paths
         return self._files[zoo]
 
     def n_networks(self, zoo: str) -> int:

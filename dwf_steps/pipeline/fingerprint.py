@@ -7,9 +7,10 @@ comment does not. Steps that import by name what they are told of add the finger
 
 import ast
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "dwf_steps"
 # What a step says of its progress has no part in its result.
@@ -69,10 +70,14 @@ def _closure(module: str) -> set[str]:
     if _file(module) is None:
         raise ModuleNotFoundError(f"no module {module!r} below {ROOT}")
     seen: set[str] = set()
+    missing: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen | WITHOUT_EFFECT or _file(name) is None:
+        if name in seen or name in WITHOUT_EFFECT or name in missing:
+            continue
+        if _file(name) is None:
+            missing.add(name)
             continue
         seen.add(name)
         if "." in name:
@@ -97,7 +102,7 @@ def _normalised(module: str) -> str:
 @cache
 def _imports(module: str) -> set[str]:
     names = set()
-    for node in ast.walk(_tree(module)):
+    for node in _statements(_tree(module)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -105,9 +110,20 @@ def _imports(module: str) -> set[str]:
     return {name for name in names if name.split(".")[0] == PACKAGE}
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements below a node. Expressions, the most of a tree, are left out: they hold none."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr):
+            yield child
+            yield from _statements(child)
+
+
 class _Strip(ast.NodeTransformer):
     """Drop what does not run in a step: bare strings (docstrings), ``if TYPE_CHECKING`` blocks, and functions
     that only plan a run."""
+
+    def visit(self, node: ast.AST) -> Any:
+        return node if isinstance(node, ast.expr) else super().visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         is_string = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

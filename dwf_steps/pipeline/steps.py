@@ -44,9 +44,8 @@ class Step:
         """Return the settings as the step's command line has them."""
         return self._settings.of(self._experiment, wildcards).to_argument()
 
-    @property
-    def code(self) -> str:
-        """The fingerprint of the code that the step imports."""
+    def code(self, _wildcards: Names) -> str:
+        """Return the fingerprint of the code that the step imports."""
         return fingerprint(f"dwf_steps.{self.name}")
 
     def fit_code(self, wildcards: Names) -> str:

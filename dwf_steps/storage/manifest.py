@@ -136,8 +136,8 @@ def write_shard(
         partial.mkdir()
         for network in networks:
             path = partial / f"{network.name}.safetensors"
-            save_network(path, network.state, architecture, buffers)
-            records.append(Record(network.name, sha256(path), network.facts))
+            digest = save_network(path, network.state, architecture, buffers)
+            records.append(Record(network.name, digest, network.facts))
     Manifest(manifest, tuple(records), tuple(failed), dict(facts or {})).write()
 
 

@@ -38,13 +38,18 @@ def save_network(
     state: NetworkState[np.ndarray],
     architecture: Mapping[str, Any],
     buffers: Collection[str] = (),
-) -> None:
+) -> str:
     """Write one network's ``state_dict`` arrays, some of which are ``buffers``, with the architecture that
-    rebuilds it: always the same bytes, which the library's own writer does not promise, by name in order."""
+    rebuilds it: always the same bytes, which the library's own writer does not promise, by name in order.
+
+    Returns
+    -------
+    The file's SHA-256 in hexadecimal.
+    """
     layout = Layout.of({name: state[name].shape for name in sorted(state) if name not in buffers})
     file = NetworkFile(path, layout, architecture, {name: state[name] for name in buffers})
-    for entry in layout.entries:
-        file.append(state[entry.name])
+    file.append(*(state[entry.name] for entry in layout.entries))
+    return file.digest.hexdigest()
 
 
 def _metadata(architecture: Mapping[str, Any], buffers: Collection[str]) -> dict[str, str]:
@@ -73,7 +78,6 @@ class NetworkFile:
         buffers: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
         self.path, self.digest = path, hashlib.sha256()
-        path.unlink(missing_ok=True)
         header: dict[str, Any] = {"__metadata__": _metadata(architecture, buffers)}
         # The widest first: every tensor then starts at a multiple of its own width.
         first = sorted(buffers.items(), key=lambda item: -item[1].itemsize)
@@ -85,19 +89,21 @@ class NetworkFile:
             header[entry.name] = _tensor("F32", entry.shape, offset + 4 * entry.offset, 4 * entry.size)
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % 8)
-        self._write(len(text).to_bytes(8, "little") + text)
-        for _, array in first:
-            self._write(array.tobytes())
+        start = [len(text).to_bytes(8, "little"), text, *(array.tobytes() for _, array in first)]
+        self._write("wb", start)
 
-    def append(self, weights: np.ndarray) -> None:
+    def append(self, *weights: np.ndarray) -> None:
         """Write the next weights of the row, float32."""
-        self._write(np.ascontiguousarray(weights, np.float32).reshape(-1).data.cast("B"))
+        self._write(
+            "ab", [np.ascontiguousarray(part, np.float32).reshape(-1).data.cast("B") for part in weights]
+        )
 
-    def _write(self, content: bytes | memoryview) -> None:
+    def _write(self, mode: str, contents: Sequence[bytes | memoryview]) -> None:
         # Opened anew each time: a shard may be of more networks than a process may have open files.
-        with self.path.open("ab") as file:
-            file.write(content)
-        self.digest.update(content)
+        with open(self.path, mode) as file:
+            for content in contents:
+                file.write(content)
+                self.digest.update(content)
 
 
 def _tensor(dtype: str, shape: Sequence[int], start: int, size: int) -> dict[str, Any]:

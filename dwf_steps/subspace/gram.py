@@ -1,5 +1,6 @@
 """The Gram matrix of the centred rows, in one pass over column blocks."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,7 @@ from dwf_steps.subspace.centring import centred_strips
 
 EVERY = slice(None)
 Selection = slice | np.ndarray
+BLOCK_BYTES = 2**22  # of rows of a matrix of pairs, which may be large, that are computed with at a time
 
 
 @dataclass(frozen=True)
@@ -129,4 +131,14 @@ def read_gram(paths: list[Path]) -> GramMatrix:
 def distances_among(gram: np.ndarray, rows: Selection = EVERY, others: Selection = EVERY) -> np.ndarray:
     """Return Euclidean distances (k, l) between some of the rows that a Gram matrix describes and others."""
     norms, products = np.diag(gram), gram[rows][:, others]
-    return np.sqrt(np.maximum(norms[rows, None] + norms[others] - 2 * products, 0.0))
+    distances = norms[rows, None] + norms[others]
+    for some in row_blocks(*products.shape):
+        distances[some] -= 2 * products[some]
+    return np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
+
+
+def row_blocks(n: int, width: int) -> Iterator[slice]:
+    """Yield ranges of n rows, of ``width`` float64 values each, that need little memory."""
+    step = max(1, BLOCK_BYTES // (8 * max(1, width)))
+    for start in range(0, n, step):
+        yield slice(start, start + step)

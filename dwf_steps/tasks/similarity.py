@@ -40,22 +40,29 @@ def hellinger(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
         products += p @ q.T
         squares_p += np.square(p).sum(axis=1)
         squares_q += np.square(q).sum(axis=1)
-    return np.sqrt(_squared_distances(products, squares_p, squares_q, ROUNDING * m) / (2 * m))
+    squares = _squared_distances(products, squares_p, squares_q, ROUNDING * m)
+    squares /= 2 * m
+    return np.sqrt(squares, out=squares)
 
 
 def root_mean_square(predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the root mean square over items of the difference of two numbers, (a, b)."""
     p, q = (numbers.astype(np.float64) for numbers in (predictions, others))
     squares_p, squares_q = (np.square(numbers).sum(axis=1) for numbers in (p, q))
-    return np.sqrt(_squared_distances(p @ q.T, squares_p, squares_q, ROUNDING**2 * p.shape[1]) / p.shape[1])
+    squares = _squared_distances(p @ q.T, squares_p, squares_q, ROUNDING**2 * p.shape[1])
+    squares /= p.shape[1]
+    return np.sqrt(squares, out=squares)
 
 
 def _squared_distances(
     products: np.ndarray, squares_p: np.ndarray, squares_q: np.ndarray, rounding: float
 ) -> np.ndarray:
-    """Return squared distances from inner products (a, b) and squared norms, 0 for what may be rounding."""
-    distances = squares_p[:, None] + squares_q[None, :] - 2 * products
-    return np.where(distances < rounding, 0, distances)
+    """Return squared distances from inner products (a, b), which are lost, and squared norms, 0 for what may
+    be rounding."""
+    distances = squares_p[:, None] + squares_q[None, :]
+    distances -= np.multiply(products, 2, out=products)
+    distances[distances < rounding] = 0
+    return distances
 
 
 def jensen_shannon(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from dwf_steps.metrics.leave_one_out import without_themselves
 from dwf_steps.metrics.sets import (
     PRDC,
     Transport,
     mean_over_pairs,
-    neighbourhood_radii,
+    own_radii,
     prdc,
     wasserstein,
     wasserstein_to_zoo,
@@ -24,10 +23,8 @@ def points(n: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 
 def prdc_of(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> PRDC:
-    radii, own_radii = (
-        neighbourhood_radii(without_themselves(cdist(own, own)), neighbours) for own in (real, generated)
-    )
-    return prdc(radii, own_radii, cdist(generated, real), neighbours)
+    radii, generated_radii = (own_radii(cdist(own, own), neighbours) for own in (real, generated))
+    return prdc(radii, generated_radii, cdist(generated, real), neighbours)
 
 
 def radius(own: np.ndarray, i: int, neighbours: int) -> float:

@@ -1,6 +1,7 @@
 """Data and networks that do not fit one another."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 f"{Path.cwd()}); the zoo is empty"
             )
             return
-        repeated = sorted({n for n in names if names.count(n) > 1})
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
             yield f"{where}.import: several files share a name: {', '.join(repeated)}; rename them"
         yield from _file_name_problems(zoo, where)
@@ -72,7 +73,7 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
     """Names that the files' copies cannot have, or that texts cannot hold."""
-    for path in zoo.paths():
+    for path in zoo.paths:
         name = os.fsencode(path.stem)
         if len(name) + len(COPY_SUFFIX) > LONGEST_FILE_NAME:
             yield (
