@@ -9,7 +9,7 @@ from additions import add, contents, touched
 from checkout import Checkout, one_cell
 from torch import nn
 
-from dwf_steps.storage.networks import load_network
+from dwf_steps.architectures.loading import load_network
 
 FILES = {
     "gated.py": '''

@@ -16,6 +16,7 @@ from dwf_steps.runtime.libraries import transformers
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.manifest import Manifest, Record, sha256
 from dwf_steps.storage.networks import save_network
+from dwf_steps.storage.stacked import StackedNetworks
 
 LENGTH = 8
 CONFIG = BertConfig(kind="bert", length=LENGTH, vocabulary=100, width=8, depth=1, heads=2, mlp=12, classes=2)
@@ -59,7 +60,7 @@ def test_the_library_predicts_what_the_network_does(folder: Path) -> None:
             found = network(**tokens).logits
         state = architecture.initial_state("default", torch_generator("pretrained", i))
         inputs = tokens["input_ids"].float()
-        stacked = {name: value.detach()[None] for name, value in state.items()}
+        stacked = StackedNetworks.of_one({name: value.detach() for name, value in state.items()})
         with torch.no_grad():
             torch.testing.assert_close(found, architecture.forward(stacked, inputs)[0], rtol=1e-4, atol=1e-5)
 
