@@ -238,7 +238,19 @@ def fork_steps() -> None:
     shell.sp = Processes()
 
 
-if __name__ == "__main__":
+def preload() -> None:
+    """Import third-party libraries; of this package's own modules, through which some are, none is kept."""
     for name in PRELOADED:
         importlib.import_module(name)
+    sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+    libraries = importlib.import_module("dwf_steps.runtime.libraries")
+    libraries.torchvision("models")
+    libraries.transformers("models.bert.modeling_bert")
+    del sys.path[1]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "dwf_steps"]:
+        del sys.modules[name]
+
+
+if __name__ == "__main__":
+    preload()
     run(serve(sys.argv[1]))
