@@ -16,7 +16,7 @@ status: .venv/run-installed
 	@$(BIN)/python -m dwf_steps.cli.status $(ARGS)
 
 test: .venv/dev-installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev-installed
 	$(BIN)/ruff format --check

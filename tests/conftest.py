@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 # PyTorch reads it when it is loaded: threads that spin for each other slow down a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -18,6 +19,22 @@ from dwf_steps.runtime import progress
 
 # Two threads that compete for a busy machine's cores wait for each other: twenty times slower than one.
 torch.set_num_threads(1)
+
+
+# The files that take longest come first, so that processes that share the tests end at about the same time.
+LONGEST = (
+    "slurm/test_cluster.py",
+    "test_architectures.py",
+    "test_interruption.py",
+    "test_damage.py",
+    "test_rerun.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin; all others keep their order."""
+    rank = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")
