@@ -80,9 +80,25 @@ def test_a_changed_formula_reruns_its_fit_and_what_follows_and_a_comment_nothing
     assert checkout.pending("tables") == set()
     file.write_text(text.replace("ddof=1", "ddof=0"))
     assert executed(checkout.snakemake("--dry-run", "tables")) == dict.fromkeys(RERUN, 1)
-    checkout.snakemake("tables")
     folder = checkout.folder / CELL
+    control = (folder / "gaussian/latents.npz").stat().st_mtime_ns
+    checkout.snakemake("tables")
+    assert (folder / "gaussian/latents.npz").stat().st_mtime_ns == control
     n, variances = 8, Basis.load(folder / "basis.npz").variances
     np.testing.assert_allclose(
         load_file(folder / "mine/model.safetensors")["std"] ** 2, variances * (n - 1) / n
     )
+
+
+def test_a_mistake_ends_the_run_with_a_line_that_names_key_and_place(
+    added: tuple[Checkout, set[str], str],
+) -> None:
+    checkout = added[0]
+    file = checkout.folder / FILE
+    text = file.read_text()
+    file.write_text(text.replace('kwargs["scale"]', 'kwargs["skale"]'))
+    output = checkout.snakemake("tables", check=False)
+    line = next(i for i, line in enumerate(file.read_text().splitlines(), start=1) if "skale" in line)
+    where = f"sample failed (KeyError: 'skale', {FILE} line {line}); correct it"
+    assert f"error: generators.mine.import: my_generator:Axes: {where}\n" in output
+    assert "Traceback" not in output

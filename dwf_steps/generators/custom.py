@@ -1,8 +1,8 @@
 """Generators of the user's own: a class that a configuration names, and what it returns, checked."""
 
 import inspect
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,17 +60,17 @@ class Custom(Generator[CustomConfig]):
         From every method: if that of the user's class fails, or returns what cannot be used.
     """
 
-    def __init__(self, config: CustomConfig) -> None:
-        super().__init__(config)
-        kind = generator_class(config.target, "generator", config.fitted)
-        with self._calling("__init__"):
-            self._own = kind(config)
+    @cached_property
+    def _own(self) -> Generator[Any]:
+        """What the user's class makes; by then `key` is known."""
+        make = generator_class(self.config.target, self.key, self.config.fitted)
+        made: Generator[Any] = self._try("__init__", make, self.config)
+        return made
 
     def fit(self, training: TrainingNetworks, tools: Tools) -> "pd.DataFrame":
         import pandas as pd
 
-        with self._calling("fit"):
-            losses: Any = self._own.fit(training, tools)
+        losses = self._try("fit", self._own.fit, training, tools)
         expected = f"a pandas.DataFrame with numbers in columns {', '.join(LOSSES)}, a row at least"
         if not isinstance(losses, pd.DataFrame):
             raise self._returned("fit", _called(losses), expected)
@@ -83,8 +83,7 @@ class Custom(Generator[CustomConfig]):
         return losses
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
-        with self._calling("sample"):
-            samples: Any = self._own.sample(training, tools)
+        samples = self._try("sample", self._own.sample, training, tools)
         if not isinstance(samples, Samples):
             expected = "Samples, as training.samples_at(points) makes them"
             raise self._returned("sample", _called(samples), expected)
@@ -106,8 +105,7 @@ class Custom(Generator[CustomConfig]):
         return samples
 
     def state(self) -> dict[str, np.ndarray]:
-        with self._calling("state"):
-            state: Any = self._own.state()
+        state = self._try("state", self._own.state)
         expected = "a dict of NumPy arrays of numbers by name"
         if not isinstance(state, Mapping):
             raise self._returned("state", _called(state), expected)
@@ -119,15 +117,13 @@ class Custom(Generator[CustomConfig]):
         return dict(state)
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        with self._calling("load_state"):
-            self._own.load_state(state)
+        self._try("load_state", self._own.load_state, state)
 
     def save(self, path: Path) -> None:
         if type(self._own).save is Generator.save:
             super().save(path)
             return
-        with self._calling("save"):
-            self._own.save(path)
+        self._try("save", self._own.save, path)
         if not path.is_file():
             raise self._returned("save", f"without writing {path}", "a file of that name")
 
@@ -135,23 +131,21 @@ class Custom(Generator[CustomConfig]):
         if type(self._own).load is Generator.load:
             super().load(path, tools)
             return
-        with self._calling("load"):
-            self._own.load(path, tools)
+        self._try("load", self._own.load, path, tools)
 
-    @contextmanager
-    def _calling(self, method: str) -> Iterator[None]:
+    def _try(self, method: str, call: Callable[..., Any], *given: Any) -> Any:
         try:
-            yield
+            return call(*given)
         except Exception as error:  # whatever the user's code raises
             raise InputError(
-                f"generator.import: {self.config.target}: {method} failed ({describe(error)}); correct it"
+                f"{self.key}.import: {self.config.target}: {method} failed ({describe(error)}); correct it"
             ) from error
 
     def _returned(self, method: str, found: str, expected: str) -> InputError:
         code = getattr(inspect.unwrap(getattr(type(self._own), method)), "__code__", None)
         where = f" ({Path(code.co_filename).name} line {code.co_firstlineno})" if code else ""
         return InputError(
-            f"generator.import: {self.config.target}: {method}{where} returned {found}, expected {expected}"
+            f"{self.key}.import: {self.config.target}: {method}{where} returned {found}, expected {expected}"
         )
 
 

@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from dwf_steps.config.generators.custom import CustomConfig
 from dwf_steps.decode import Decode, decode
 from dwf_steps.fit_generator import FitGenerator, fit_generator
 from dwf_steps.generators.base import TrainingNetworks
-from dwf_steps.generators.custom import Custom
 from dwf_steps.generators.samples import Samples
+from dwf_steps.pipeline.experiment import Experiment
+from dwf_steps.pipeline.fingerprint import file_fingerprint
 from dwf_steps.pipeline.load import load_config
+from dwf_steps.pipeline.steps import Step
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.plugins import Plugin
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.sample_generator import SampleGenerator, sample_generator
 from dwf_steps.storage.layout import Layout
@@ -69,6 +73,7 @@ def fit(folder: Path, config: CustomConfig) -> Path:
         *(folder / name for name in ("basis.npz", "weights.zarr")),
         model,
         folder / "training.csv",
+        key="generators.mine",
     )
     return model
 
@@ -76,7 +81,12 @@ def fit(folder: Path, config: CustomConfig) -> Path:
 def sample(folder: Path, config: CustomConfig, model: Path | None = None) -> Samples:
     output = folder / "latents.npz"
     sample_generator(
-        SampleGenerator(generator=config), folder / "basis.npz", output, model, folder / "weights.zarr"
+        SampleGenerator(generator=config),
+        folder / "basis.npz",
+        output,
+        model,
+        folder / "weights.zarr",
+        key="generators.mine",
     )
     return Samples.load(output)
 
@@ -149,7 +159,7 @@ def test_an_exception_is_told_with_its_line(
     with pytest.raises(InputError) as caught:
         sample(tmp_path, config, fit(tmp_path, config))
     message = told(caught)
-    assert message.startswith(f"generator.import: own_generators:Axes: {method} failed ({cause}")
+    assert message.startswith(f"generators.mine.import: own_generators:Axes: {method} failed ({cause}")
     assert message.endswith(f", own_generators.py line {line_of(line)}); correct it")
 
 
@@ -180,7 +190,7 @@ def test_what_cannot_be_used_is_told_with_the_method_and_what_was_expected(
         sample(tmp_path, config, fit(tmp_path, config))
     message, line = told(caught), inspect.getsourcelines(getattr(own_generators.Axes, method))[1]
     place = f"{method} (own_generators.py line {line}) returned "
-    assert message.startswith(f"generator.import: own_generators:Axes: {place}{returned}")
+    assert message.startswith(f"generators.mine.import: own_generators:Axes: {place}{returned}")
     assert ", expected " in message
 
 
@@ -188,13 +198,16 @@ def test_what_cannot_be_used_is_told_with_the_method_and_what_was_expected(
 @pytest.mark.parametrize("mistake", ["fails", "a row"])
 def test_points_of_another_length_are_refused(tmp_path: Path, mistake: str) -> None:
     config = settings(sample=mistake)
-    with pytest.raises(InputError, match=r"^generator.import: own_generators:Axes: sample .*own_generators"):
+    with pytest.raises(
+        InputError, match=r"^generators.mine.import: own_generators:Axes: sample .*own_generators"
+    ):
         sample(tmp_path, config, fit(tmp_path, config))
 
 
-def test_a_class_that_cannot_be_made_is_told_with_its_line() -> None:
+@pytest.mark.usefixtures("training")
+def test_a_class_that_cannot_be_made_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        Custom(settings("Unmade", fitted=False, scale=2))
+        sample(tmp_path, settings("Unmade", fitted=False, scale=2))
     where = f"own_generators.py line {line_of('raise KeyError')}"
     assert told(caught).endswith(f"own_generators:Unmade: __init__ failed (KeyError: 2, {where}); correct it")
 
@@ -231,6 +244,40 @@ def test_a_class_that_cannot_be_used_is_one_problem(target: str, fitted: bool, p
 def test_text_that_names_no_class_is_refused() -> None:
     with pytest.raises(InputError, match=re.escape("generators.mine.import: found 'axes'; expected package")):
         load_config(configured("axes"))
+
+
+def test_changed_code_reruns_the_generator_that_runs_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    code = "from own_generators import WithoutModel\nclass Mine(WithoutModel):\n    number = 1\n"
+    for name in ("mine_first", "mine_second"):
+        (tmp_path / f"{name}.py").write_text(code)
+    raw = configured("mine_first:Mine")
+    raw["generators"]["other"] = {"kind": "custom", "import": "mine_second:Mine"}
+    raw["generators"]["flow"]["sampling"] = {"guidance": {"objective": "own_objectives:confident"}}
+    experiment, names = Experiment(load_config(raw)), ("mine", "other", "flow")
+
+    def codes() -> dict[str, tuple[str, str]]:
+        file_fingerprint.cache_clear()
+        cells = {name: Namespace(generator=name) for name in names}
+        fit, draw = (Step(of, experiment, lambda: None) for of in (FitGenerator, SampleGenerator))
+        return {name: (fit.fit_code(cell), draw.sampling_code(cell)) for name, cell in cells.items()}
+
+    before = codes()
+    (tmp_path / "mine_first.py").write_text(f'"""What it is."""\n{code}  # a comment\n')
+    assert codes() == before
+    (tmp_path / "mine_first.py").write_text(code.replace("1", "2"))
+    after = codes()
+    assert all(old != new for old, new in zip(before["mine"], after["mine"], strict=True))
+    assert [after[name] for name in ("other", "flow")] == [before[name] for name in ("other", "flow")]
+    monkeypatch.setattr(
+        "dwf_steps.pipeline.steps.find_plugin", lambda *_: Plugin(print, tmp_path / "mine_first.py")
+    )
+    guided = codes()["flow"]
+    assert guided[0] == before["flow"][0], "an objective plays no part in the fit"
+    assert guided[1] != before["flow"][1]
 
 
 def test_reading_the_configuration_imports_no_torch() -> None:
