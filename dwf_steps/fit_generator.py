@@ -25,6 +25,7 @@ def fit_generator(
     losses: Path,
     code: str = "",
     checkpoint_seconds: float = 20.0,
+    key: str = Generator.key,
 ) -> None:
     """Fit the generator, resuming a checkpoint of the very same fit, and write model and losses."""
     training = TrainingNetworks(Basis.load(basis), weights)
@@ -36,6 +37,7 @@ def fit_generator(
         checkpoint_seconds,
     )
     generator: Generator[Any] = implementation_of(settings.generator, Generator)
+    generator.key = key
     logger.info("%d networks, %d coordinates", *training.shape)
     with Tools(checkpoint) as given:
         found = generator.fit(training, given)
@@ -57,11 +59,11 @@ def main() -> None:
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     options.add_argument("--checkpoint-seconds", type=float, default=20.0, help="between two checkpoints")
+    options.add_argument("--key", default=Generator.key, help="what messages call the generator")
     args = options.parse_args()
     settings = parse_settings(FitGenerator, args.settings)
-    fit_generator(
-        settings, args.basis, args.weights, args.output, args.losses, args.code, args.checkpoint_seconds
-    )
+    files = (args.basis, args.weights, args.output, args.losses)
+    fit_generator(settings, *files, args.code, args.checkpoint_seconds, args.key)
 
 
 if __name__ == "__main__":

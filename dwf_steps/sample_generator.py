@@ -18,6 +18,7 @@ def sample_generator(
     model: Path | None = None,
     weights: Path | None = None,
     data: Path | None = None,
+    key: str = Generator.key,
 ) -> None:
     """Write the samples of a generator.
 
@@ -27,8 +28,11 @@ def sample_generator(
         What `fit_generator` wrote, for kinds that are fitted.
     weights, data
         The training networks and the data, where the generator's settings say that sampling reads them.
+    key
+        What messages call the generator.
     """
     generator: Generator[Any] = implementation_of(settings.generator, Generator)
+    generator.key = key
     with Tools(data=data) as given:
         if settings.generator.fitted:
             if model is None:
@@ -45,9 +49,10 @@ def main() -> None:
         ("data", "where sampling reads data"),
     ):
         options.add_argument(f"--{name}", type=Path, nargs="?", help=where)
+    options.add_argument("--key", default=Generator.key, help="what messages call the generator")
     args = options.parse_args()
     settings = parse_settings(SampleGenerator, args.settings)
-    sample_generator(settings, args.basis, args.output, args.model, args.weights, args.data)
+    sample_generator(settings, args.basis, args.output, args.model, args.weights, args.data, args.key)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ rule fit_generator:
     shell:
         "python -m dwf_steps.fit_generator --settings {params.settings:q} --code {params.code}"
         " --basis {input.basis} --weights {input.weights} --output {output.model} --losses {output.losses}"
-        " > {log} 2>&1"
+        " --key generators.{wildcards.generator} > {log} 2>&1"
 
 
 rule sample_generator:
@@ -63,7 +63,8 @@ rule sample_generator:
         code=sample_generator.sampling_code,
     shell:
         "python -m dwf_steps.sample_generator --settings {params.settings:q} --model {input.model}"
-        " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output} > {log} 2>&1"
+        " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output}"
+        " --key generators.{wildcards.generator} > {log} 2>&1"
 
 
 rule make_networks:

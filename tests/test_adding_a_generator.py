@@ -26,12 +26,15 @@ class AxesConfig(GeneratorConfig):
 
     implementation: ClassVar[str] = "dwf_steps.generators.axes:Axes"
     control: ClassVar[bool] = False
-    fitted: ClassVar[bool] = True
 
     kind: Literal["axes"]
     """Marks the generator as this one."""
     temperature: Positive = 1.0
     """Factor of the deviations."""
+
+    @property
+    def fitted(self) -> bool:
+        return True
 ''',
     "dwf_steps/generators/axes.py": '''
 """Independent Gaussians."""

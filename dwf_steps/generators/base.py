@@ -163,7 +163,14 @@ class Generator(ABC, Generic[Config]):
     ----------
     config
         The settings. For `fit` those that do not decide the fit are at their defaults.
+
+    Attributes
+    ----------
+    key
+        Where the configuration has these settings, for messages.
     """
+
+    key: str = "generator"
 
     def __init__(self, config: Config) -> None:
         self.config = config

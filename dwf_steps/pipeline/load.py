@@ -48,7 +48,7 @@ def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> Wor
     except ValidationError as error:
         raise InputError(_listing([_describe(e, expanded) for e in error.errors()])) from error
     config._members.update(members)
-    problems = list(problems_of(config))
+    problems = list(dict.fromkeys(problems_of(config)))
     if problems:
         raise InputError(_listing(problems))
     return config

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 
+from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.pipeline.experiment import Experiment, Names
 from dwf_steps.pipeline.fingerprint import fingerprint
 from dwf_steps.pipeline.settings.base import StepSettings
@@ -49,12 +50,15 @@ class Step:
         return fingerprint(f"dwf_steps.{self.name}")
 
     def fit_code(self, wildcards: Names) -> str:
-        """Return the fingerprint of the step together with the implementation of the generator's kind."""
-        return fingerprint(f"dwf_steps.{self.name}", self._experiment.generator(wildcards).module)
+        """Return the fingerprint of the step together with the implementation of the generator's kind, and
+        with the user's own code that its fit runs."""
+        return self._generator_code(wildcards, self._experiment.generator(wildcards).as_fitted())
 
     def sampling_code(self, wildcards: Names) -> str:
-        """Return `fit_code` together with the user's own code that sampling runs."""
-        generator = self._experiment.generator(wildcards)
+        """Return the same with the user's own code that sampling runs."""
+        return self._generator_code(wildcards, self._experiment.generator(wildcards))
+
+    def _generator_code(self, wildcards: Names, generator: GeneratorConfig) -> str:
         files = [
             find_plugin(target, f"generators.{wildcards.generator}.{key}").source_file
             for key, target in generator.plugins.items()

@@ -21,7 +21,10 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
 
-NEEDED: dict[str, dict[str, Any]] = {"retrained": {"epochs": 1}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "custom": {"import": "own_generators:Axes", "fitted": True},
+    "retrained": {"epochs": 1},
+}
 STEPS = {"samples": "dwf_steps.sample_generator", "networks": "dwf_steps.make_networks"}
 
 

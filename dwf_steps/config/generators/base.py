@@ -90,6 +90,11 @@ class Context(Protocol):
         """Yield a line for what is wrong with a loss of the user's own, ``package.module:function``."""
         ...
 
+    def generator_problems(self, target: str, where: str, fitted: bool) -> Iterator[str]:
+        """Yield a line for what is wrong with a generator of the user's own, ``package.module:Class``, and
+        with what its settings at ``where`` say of its model."""
+        ...
+
 
 @dataclass(frozen=True)
 class Work:
@@ -125,8 +130,6 @@ class GeneratorConfig(Section):
         covers this module and what it imports.
     control
         Whether it is what learned generators are compared with, instead of one of them.
-    fitted
-        Whether it has a model, which a job of its own fits and writes.
     makes
         ``samples``, described relative to the training networks and decoded afterwards, or whole
         ``networks``, made without the zoo.
@@ -144,7 +147,6 @@ class GeneratorConfig(Section):
 
     implementation: ClassVar[str]
     control: ClassVar[bool] = True
-    fitted: ClassVar[bool] = False
     makes: ClassVar[Literal["samples", "networks"]] = "samples"
     in_one_job: ClassVar[bool] = False
     shows_training: ClassVar[bool] = False
@@ -173,6 +175,11 @@ class GeneratorConfig(Section):
         return self.implementation.partition(":")[0]
 
     @property
+    def fitted(self) -> bool:
+        """Whether it has a model, which a job of its own fits and writes."""
+        return False
+
+    @property
     def reads_weights(self) -> bool:
         """Whether sampling reads the training networks' weights besides their subspace."""
         return False
@@ -189,7 +196,8 @@ class GeneratorConfig(Section):
 
     @property
     def plugins(self) -> dict[str, str]:
-        """Return functions of the user's own, ``package.module:function``, by the keys that name them."""
+        """Return functions and classes of the user's own, ``package.module:name``, by the keys that name
+        them."""
         return {}
 
     @property

@@ -202,7 +202,6 @@ class FlowConfig(GeneratorConfig):
 
     implementation: ClassVar[str] = "dwf_steps.generators.flow_generator:Flow"
     control: ClassVar[bool] = False
-    fitted: ClassVar[bool] = True
     accelerated: ClassVar[bool] = True
     analyses: ClassVar[tuple[str, ...]] = ("likelihood", "other_widths")
 
@@ -239,6 +238,10 @@ class FlowConfig(GeneratorConfig):
     """Multilayer perceptrons of other widths and depths to sample, `[[784, 32, 10]]`, from a flow whose
     velocity network is a relational transformer or, with one hidden layer, one over units; table
     `other_widths`."""
+
+    @property
+    def fitted(self) -> bool:
+        return True
 
     @property
     def reads_weights(self) -> bool:

@@ -51,6 +51,15 @@ class _Context:
         except InputError as error:
             yield str(error)
 
+    def generator_problems(self, target: str, where: str, fitted: bool) -> Iterator[str]:
+        # Imported here: only who brings a generator pays for it where the configuration is read.
+        from dwf_steps.generators.custom import generator_class
+
+        try:
+            generator_class(target, where, fitted)
+        except InputError as error:
+            yield str(error)
+
 
 def problems_of(config: WorkflowConfig) -> Iterator[str]:
     """Yield a line for everything that is wrong between sections: names, sizes, what does not fit."""

@@ -1,0 +1,50 @@
+"""Generators of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dwf_steps.config.generators.base import Context, GeneratorConfig, Sizes, Work
+from dwf_steps.config.section import CALLABLE_PATTERN, planning
+
+
+class CustomConfig(GeneratorConfig):
+    """A generator of your own: a class that extends `dwf_steps.generators.base.Generator`."""
+
+    implementation: ClassVar[str] = "dwf_steps.generators.custom:Custom"
+    control: ClassVar[bool] = False
+
+    kind: Literal["custom"]
+    """Marks the generator as one of your own."""
+    target: Annotated[str, Field(alias="import", pattern=CALLABLE_PATTERN)]
+    """The class, `package.module:Class`, importable where Snakemake is started. A changed formula in the file
+    that defines it fits and samples anew."""
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Settings of its own, which it finds in `self.config.kwargs`; changing one fits anew."""
+    has_model: Annotated[bool, Field(alias="fitted")] = False
+    """Whether it has a model: methods `fit`, `state` and `load_state`."""
+
+    @property
+    def fitted(self) -> bool:
+        return self.has_model
+
+    @property
+    def reads_weights(self) -> bool:
+        return True
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        return {"import": self.target}
+
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        yield from context.generator_problems(self.target, where, self.fitted)
+
+    @planning
+    def sample_work(self, sizes: Sizes) -> Work:
+        """As for the fit: some copies of the rows and of the samples, and many passes over them."""
+        values = (sizes.n + sizes.g) * sizes.k
+        return Work(80 * values, 1e4 * values)
