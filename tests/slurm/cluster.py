@@ -21,7 +21,7 @@ from pathlib import Path
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "mungekey", "sbatch", "squeue", "scontrol", "scancel")
 SYSTEM_PATH = os.pathsep.join(["/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-CPUS = 2  # jobs that end one after the other are noticed sooner: see SETTINGS in runs.py
+CPUS = 3
 
 SLURM_CONF = """\
 ClusterName={name}
@@ -53,7 +53,7 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
 ReturnToService=2
 MinJobAge=3600
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=60 State=UP
+PartitionName=main Nodes={host} Default=YES MaxTime=1440 State=UP
 """
 
 
@@ -91,11 +91,14 @@ class Cluster:
         return done.stdout
 
     def ended_jobs(self) -> dict[str, dict[str, str]]:
-        """Return Slurm's own record of every job that ended, by job id."""
+        """Return Slurm's own record of every job that ended, by job id; an array's tasks by `3_1`."""
         records = self.folder / "jobs.txt"
         lines = records.read_text().splitlines() if records.exists() else []
         jobs = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in lines]
-        return {job["JobId"]: job for job in jobs}
+        return {
+            f"{job['ArrayJobId']}_{job['ArrayTaskId']}" if "ArrayJobId" in job else job["JobId"]: job
+            for job in jobs
+        }
 
     def start_daemon(self, name: str, *command: str) -> None:
         """Start a daemon in the foreground of its own session."""

@@ -4,16 +4,14 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from checkout import Checkout, environment
 from slurm.cluster import Cluster
 
-# What the profile leaves to the cluster, and asking it often. The plugin asks ten seconds later each time it
-# finds no job ended, so that the first question comes when a micro-zoo's job has had the time to end.
-SETTINGS = (
-    *("--slurm-status-command", "squeue", "--slurm-no-account"),
-    *("--slurm-init-seconds-before-status-checks", "8", "--seconds-between-status-checks", "1"),
-)
+PROMPT_SNAKEMAKE = str(Path(__file__).with_name("prompt_snakemake.py"))
+# What the profile leaves to the cluster.
+SETTINGS = ("--slurm-status-command", "squeue", "--slurm-no-account", "--max-status-checks-per-second", "4")
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class ClusterRun:
 
     @classmethod
     def start(cls, checkout: Checkout, cluster: Cluster, *arguments: str) -> "ClusterRun":
-        command = [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments, *SETTINGS]
+        command = [sys.executable, PROMPT_SNAKEMAKE, "--profile", "slurm", *arguments, *SETTINGS]
         with (checkout.folder / "run.log").open("wb") as log:
             process = subprocess.Popen(
                 [*command, "--configfile", "experiment.yaml"],
@@ -49,18 +47,29 @@ class ClusterRun:
         return self.output
 
     def submitted(self) -> dict[str, str]:
-        """Return the job that Snakemake submitted, like `rule_train_zoo/micro_0`, by Slurm's job id."""
-        lines = re.findall(
-            r"submitted with SLURM jobid (\d+) \(log: \S+/slurm_logs/(\S+)/\S+\.log\)", self.output
+        """Return the job that Snakemake submitted, like `rule_divide_data/micro`, by Slurm's job id; tasks
+        of an array, like `rule_train_zoo`, by `3_1`."""
+        output = self.output
+        jobs: dict[str, str] = dict(
+            re.findall(r"submitted with SLURM jobid (\d+) \(log: \S+/slurm_logs/(\S+)/\S+\.log\)", output)
         )
-        return dict(lines)
+        rules = {
+            number: rule
+            for rule, number in re.findall(r"^rule (\w+):\n(?: .*\n)*? +jobid: (\d+)$", output, re.M)
+        }
+        for numbers, array in re.findall(
+            r"^Submitted array job with Snakemake IDs (\S+) and SLURM job ID (\d+)\.", output, re.M
+        ):
+            for task, number in enumerate(numbers.split(","), 1):
+                jobs[f"{array}_{task}"] = f"rule_{rules[number]}"
+        return jobs
 
-    def at_work(self, job: str, log: str) -> str:
+    def at_work(self, job: str, log: Path) -> str:
         """Wait until a job's step has begun to write its log; return Slurm's job id."""
 
         def begun() -> bool:
             assert self.process.poll() is None, self.output[-8000:]
-            return job in self.submitted().values() and (self.checkout.folder / log).is_file()
+            return any(name.startswith(job) for name in self.submitted().values()) and log.is_file()
 
         self.cluster.wait_for(begun, f"{job} to be at work", seconds=900)
-        return next(number for number, name in self.submitted().items() if name == job)
+        return next(number for number, name in self.submitted().items() if name.startswith(job))
