@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from dwf_steps.config.section import Section, expand_methods
+from dwf_steps.config.section import Section, Seed, expand_methods
 
 Examples = Annotated[int, Field(ge=2)]
-Seed = Annotated[int, Field(ge=0)]
 
 
 class LastLayer(Section):

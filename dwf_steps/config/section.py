@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 NAME_PATTERN = r"^[a-z0-9_]+$"
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -26,6 +26,7 @@ def _usable(name: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN), AfterValidator(_usable)]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):

@@ -9,12 +9,11 @@ import numpy as np
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.centring import centred_strips
+from dwf_steps.subspace.dual_pca import FLOAT64, RANK_TOLERANCE
 from dwf_steps.subspace.gram import GramMatrix, distances_among
 
 MOST_SPANNING = 4000  # training networks, beyond which their Gram matrix is not decomposed
 GROUP_BYTES = 2**28  # of generated rows that are read at a time
-FLOAT64 = float(np.finfo(np.float64).eps)
-RANK_TOLERANCE = 1e-12  # of the largest eigenvalue, and ten roundings: below it a direction is noise
 NEGLIGIBLE = float(np.finfo(np.float32).eps) ** 2  # of the training rows' mean square: a row of rounding
 
 

@@ -11,7 +11,7 @@ from dwf_steps.runtime.progress import progress
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.canonical import LARGEST_WEIGHT, align_attention
+from dwf_steps.symmetry.canonical import LARGEST_SQUARABLE, align_attention
 from dwf_steps.symmetry.git_rebasin import match_weights, squared_norms
 
 GROUP_BYTES = 2**28  # of training networks that are held at a time
@@ -31,7 +31,7 @@ def realigned_to_training(
     size = max(1, GROUP_BYTES // (4 * architecture.layout.size))
     groups = [range(start, min(start + size, n)) for start in range(0, n, size)]
     parameters = architecture.parameters_of(networks)
-    if max(np.abs(array).max() for array in parameters.values()) > LARGEST_WEIGHT:
+    if max(np.abs(array).max() for array in parameters.values()) > LARGEST_SQUARABLE:
         parameters = parameters.map(lambda array: array.astype(np.float64))
     match = partial(_distances_to, parameters, squared_norms(parameters), architecture)
     columns: list[np.ndarray] = []

@@ -16,7 +16,7 @@ LINES = 10
 
 
 @dataclass(frozen=True)
-class Measure:
+class ClosenessMeasure:
     """A measure of closeness to the training networks that a verdict may use.
 
     Attributes
@@ -56,7 +56,7 @@ class Measure:
         return (self.of(row) - new) / (self.copy - new)
 
 
-MEASURES = (Measure("max IoU", 1.0), Measure("realigned distance", 0.0))
+CLOSENESS = (ClosenessMeasure("max IoU", 1.0), ClosenessMeasure("realigned distance", 0.0))
 
 
 def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
@@ -79,7 +79,7 @@ def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> It
             .query("zoo == @zoo")
             .join(facts[["control", "shows_training"]], on="generator")
         )
-        for measure in MEASURES:
+        for measure in CLOSENESS:
             telling = [keys for keys, some in grouped(rows, COMPARED) if _any_tells_apart(measure, some)]
             some = at_novelty[at_novelty.novelty == measure.column]
             if telling and len(some := some.merge(pd.DataFrame(telling), on=COMPARED)):
@@ -89,7 +89,7 @@ def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> It
         yield f"{len(of_zoos) - room} more zoos: see tables/novelty_accuracy.md."
 
 
-def _any_tells_apart(measure: Measure, rows: pd.DataFrame) -> bool:
+def _any_tells_apart(measure: ClosenessMeasure, rows: pd.DataFrame) -> bool:
     return any(measure.tells_apart(row) for row in rows.to_dict("records"))
 
 
@@ -104,9 +104,9 @@ def _most_accurate_flow(rows: pd.DataFrame) -> Iterator[str]:
 def verdict(row: Mapping[Any, float]) -> str:
     """Say whether networks are copies, by the measure that brings them closest to copies among those that can
     tell copies from new networks."""
-    telling = [measure for measure in MEASURES if measure.tells_apart(row)]
+    telling = [measure for measure in CLOSENESS if measure.tells_apart(row)]
     if not telling:
-        names = " and ".join(measure.name for measure in MEASURES)
+        names = " and ".join(measure.name for measure in CLOSENESS)
         return f"and nothing tells new networks from copies here: {names} are the same for both"
     measure = max(telling, key=lambda measure: measure.nearness(row))
     whose, new = measure.new(row)

@@ -8,7 +8,7 @@ import pandas as pd
 from dwf_steps.reporting.record import KEYS, SECTIONS
 from dwf_steps.reporting.results import Collection, grouped
 
-MEASURES = ["accuracy", "loss", "max_iou", "nn_distance"]
+SWEPT_MEASURES = ["accuracy", "loss", "max_iou", "nn_distance"]
 
 
 def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level: str) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
         good = group[~group.failed]
         labels = {key: value for key, value in keys.items() if key != level} | {"swept": family}
         own: dict[str, Any] = {"label": keys[level]}
-        for measure in MEASURES:
+        for measure in SWEPT_MEASURES:
             own |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
         own |= {
             "evaluations": evaluations.get(tuple(keys[level] for level in KEYS[:4])),

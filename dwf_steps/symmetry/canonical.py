@@ -16,7 +16,7 @@ from dwf_steps.symmetry.rescaling import normalize_incoming
 from dwf_steps.symmetry.spec import Attention, SymmetrySpec
 from dwf_steps.symmetry.transfusion import match_attention, permute_attention
 
-LARGEST_WEIGHT = 2.0**63  # about 9e18; float32 does not hold the squares of larger weights
+LARGEST_SQUARABLE = 2.0**63  # about 9e18; float32 does not hold the squares of larger weights
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ def require_moderate_weights(layout: Layout, names: list[str], networks: Stacked
     """
     for entry in layout.entries:
         name, array = entry.name, networks[entry.name]
-        moderate = np.abs(array) <= LARGEST_WEIGHT
+        moderate = np.abs(array) <= LARGEST_SQUARABLE
         if not moderate.all():
             at = np.unravel_index(int(np.argmin(moderate)), array.shape)
             raise InputError(
                 f"{names[at[0]]}: {name}{[int(i) for i in at[1:]]} is {array[at]:.3g}, expected at most "
-                f"{LARGEST_WEIGHT:.0e} in magnitude, since float32 does not hold the square of more. Its "
+                f"{LARGEST_SQUARABLE:.0e} in magnitude, since float32 does not hold the square of more. Its "
                 "training diverged or its file is not what it seems; remove the network, or train it with a "
                 "smaller learning rate"
             )

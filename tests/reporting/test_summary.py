@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from dwf_steps.reporting.summary import MEASURES, verdict
+from dwf_steps.reporting.summary import CLOSENESS, verdict
 
 
 def row(max_iou: tuple[float, float, float], realigned: tuple[float, float, float]) -> dict[str, float]:
     """Return means of generated networks, of the zoo left out in turn, and of held-out networks."""
     values = {}
-    for measure, found in zip(MEASURES, (max_iou, realigned), strict=True):
+    for measure, found in zip(CLOSENESS, (max_iou, realigned), strict=True):
         for whose, value in zip(("", "zoo_", "held_out_"), found, strict=True):
             values[f"{whose}{measure.column}_mean"] = value
     return values

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
 
 from pydantic import Field
 
-from dwf_steps.config.section import Section, planning
+from dwf_steps.config.section import Section, Seed, planning
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
     from dwf_steps.config.zoo import TrainingConfig
 
-Seed = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 

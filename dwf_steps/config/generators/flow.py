@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Positive, Seed, Sizes, Work
-from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, planning, unknown
+from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Positive, Sizes, Work
+from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, Seed, planning, unknown
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
