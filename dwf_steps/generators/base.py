@@ -24,6 +24,7 @@ from dwf_steps.generators.samples import Samples
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.remedy import rebuild
 from dwf_steps.subspace.basis import Basis
 
 if TYPE_CHECKING:
@@ -220,9 +221,9 @@ class Generator(ABC, Generic[Config]):
                 digest = (file.metadata() or {})["sha256"]
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError) as error:
-            raise _damaged(path, str(error)) from error
+            raise damaged_model(path, str(error)) from error
         if _digest(state) != digest:
-            raise _damaged(path, "its arrays' SHA-256 is not the one it was written with")
+            raise damaged_model(path, "its arrays' SHA-256 is not the one it was written with")
         self.load_state(state)
 
     def draws(self) -> np.random.Generator:
@@ -239,5 +240,6 @@ def _digest(state: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _damaged(path: Path, found: str) -> InputError:
-    return InputError(f"{path}: not the model that was written ({found}); delete {path} and run again")
+def damaged_model(path: Path, found: str) -> InputError:
+    """Return the error of a model that is not as it was written, with what to do about it."""
+    return InputError(f"{path}: not the model that was written ({found}); {rebuild(path)}")

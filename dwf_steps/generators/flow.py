@@ -20,6 +20,7 @@ from dwf_steps.flow.fields import Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import Source, kaiming_source
+from dwf_steps.generators.base import damaged_model
 from dwf_steps.generators.samples import Samples
 from dwf_steps.geometry.canonical_form import CanonicalForm
 from dwf_steps.geometry.euclidean import EUCLIDEAN
@@ -30,7 +31,6 @@ from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.remedy import rebuild
 from dwf_steps.subspace.basis import Basis
 
 
@@ -182,9 +182,9 @@ class FlowModel:
                 description = json.loads((file.metadata() or {})["flow"])
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError) as error:
-            raise _damaged(path, str(error)) from error
+            raise damaged_model(path, str(error)) from error
         if _digest(state) != description["sha256"]:
-            raise _damaged(path, "its weights' SHA-256 is not the one it was written with")
+            raise damaged_model(path, "its weights' SHA-256 is not the one it was written with")
         config = TypeAdapter(AnyVelocity).validate_python(description["velocity"])
         network, dimension = None, description["dimension"]
         form: Form = IDENTITY
@@ -210,10 +210,6 @@ def _digest(state: Mapping[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def _damaged(path: Path, found: str) -> InputError:
-    return InputError(f"{path}: not the model that was written ({found}); {rebuild(path)}")
 
 
 def integrate_flow(
