@@ -28,7 +28,6 @@ class Experiment:
         self.config = config
         self.fitted_by = config.fitted_by()
         self._networks: dict[str, list[str]] = {}
-        self._files: dict[str, list[Path]] = {}
         self._facts: dict[str, NetworkFacts] = {}
         self._examples: dict[str, int] = {}
 
@@ -108,11 +107,9 @@ class Experiment:
 
     def imported_files(self, zoo: str) -> list[Path]:
         """Return the files of an imported zoo, in row order."""
-        if zoo not in self._files:
-            config = self.config.zoos[zoo]
-            assert isinstance(config, ImportedZoo)
-            self._files[zoo] = config.paths
-        return self._files[zoo]
+        config = self.config.zoos[zoo]
+        assert isinstance(config, ImportedZoo)
+        return config.paths
 
     def n_networks(self, zoo: str) -> int:
         return len(self.network_names(zoo))

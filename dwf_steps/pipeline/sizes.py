@@ -167,6 +167,10 @@ class Sizes:
         """Bytes of a block of the matrix and of the generated rows, in float64 and two copies."""
         return 24 * min(self.d, self.CHUNK // (self.n * self.item) + 1) * (self.n + self.g)
 
+    def group(self, networks: int) -> int:
+        """Return the bytes of those of some networks that are worked on at a time: one at least."""
+        return max(4 * self.d, min(4 * networks * self.d, 2 * self.BLOCK))
+
     @property
     def transfer(self) -> TransferConfig:
         return self._experiment.config.transfers[self._names.transfer]
@@ -205,8 +209,7 @@ class Sizes:
     def scoring(self, networks: int) -> Work:
         """Return what scoring networks takes: a group of them, copied, and the predictions of all on the test
         set and on shifted inputs."""
-        group = 3 * max(4 * self.d, min(4 * networks * self.d, 2 * self.BLOCK))
-        held = group + 4 * networks * self.m * self.classes + self.data + self.SCORING
+        held = 3 * self.group(networks) + 4 * networks * self.m * self.classes + self.data + self.SCORING
         seconds = 4 * networks * self.multiplications * self.m / self.FLOPS
         return Work(held, seconds + 4 * networks * self.d / self.READ)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from dwf_steps.config.section import Section
@@ -33,6 +34,7 @@ class StepSettings(Section):
     """Whether the work consists of operations too small to fill a GPU, whatever the networks' size."""
 
     @classmethod
+    @abstractmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
         """Return what the job with these wildcards is told.
 
@@ -41,12 +43,11 @@ class StepSettings(Section):
         names
             The job's wildcards.
         """
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def work(sizes: Sizes) -> Work:
         """Estimate what the job takes, from the sizes of its problem."""
-        raise NotImplementedError
 
     @staticmethod
     def uses_gpu(sizes: Sizes) -> bool:  # noqa: ARG004

@@ -59,7 +59,7 @@ class FindBarycentre(StepSettings):
     def work(sizes: Sizes) -> Work:
         """A group of networks in both precisions, permuted, and what units gain; means in float64. Ten sweeps
         for every network in every round."""
-        group = 10 * max(4 * sizes.d, min(4 * sizes.n * sizes.d, 2 * sizes.BLOCK))
+        group = 10 * sizes.group(sizes.n)
         seconds = 40 * sizes.d * sizes.most_units / sizes.FLOPS + 4 * sizes.d / sizes.READ
         return Work(group + sizes.BLOCK + 32 * sizes.d, (sizes.rounds + 1) * sizes.n * seconds)
 

@@ -33,7 +33,7 @@ class Recalibrate(StepSettings):
     def work(sizes: Sizes) -> Work:
         """A group of networks with their gradients and moments; some steps on training examples."""
         networks = sizes.generated_shard
-        group = 10 * max(4 * sizes.d, min(4 * networks * sizes.d, 2 * sizes.BLOCK))
+        group = 10 * sizes.group(networks)
         seconds = networks * sizes.multiplications * sizes.examples_seen / sizes.FLOPS
         return Work(group + sizes.data + sizes.SCORING, seconds + 8 * networks * sizes.d / sizes.READ)
 
@@ -54,6 +54,6 @@ class RecalibrateZoo(Recalibrate):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         """As for generated networks, and the predictions of all."""
-        group = 10 * max(4 * sizes.d, min(4 * sizes.n * sizes.d, 2 * sizes.BLOCK))
+        group = 10 * sizes.group(sizes.n)
         seconds = sizes.n * sizes.multiplications * (2 * sizes.m + sizes.examples_seen) / sizes.FLOPS
         return Work(group + 4 * sizes.n * sizes.m * sizes.classes + sizes.data + sizes.SCORING, seconds)
