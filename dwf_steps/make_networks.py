@@ -1,4 +1,4 @@
-"""Make networks without the zoo: untrained, trained anew, or snapshots of one training."""
+"""Make networks without the zoo: untrained, trained from scratch, or snapshots of one training."""
 
 from pathlib import Path
 from typing import Any

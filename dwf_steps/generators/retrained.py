@@ -1,4 +1,4 @@
-"""Networks trained anew."""
+"""Networks trained from scratch."""
 
 import logging
 

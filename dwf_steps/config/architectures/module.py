@@ -24,7 +24,7 @@ class ModuleConfig(NetworkConfig):
     """The number of outputs: logits, or one number to predict."""
     code: str = ""
     """Filled in by the workflow: a digest of the file that defines the callable, so that a changed formula
-    trains anew."""
+    trains again."""
 
     @property
     def features(self) -> int:

@@ -1,4 +1,4 @@
-"""Generators of one's own."""
+"""Generators that the user's own class implements."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class CustomConfig(GeneratorConfig):
     """Marks the generator as one of your own."""
     target: Annotated[str, Field(alias="import", pattern=CALLABLE_PATTERN)]
     """The class, `package.module:Class`, importable where Snakemake is started. A changed formula in the file
-    that defines it fits and samples anew."""
+    that defines it fits and samples again."""
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Settings of its own, which it finds in `self.config.kwargs`; changing one fits anew."""
+    """Settings of its own, which it finds in `self.config.kwargs`; changing one fits again."""
     has_model: Annotated[bool, Field(alias="fitted")] = False
     """Whether it has a model: methods `fit`, `state` and `load_state`."""
 

@@ -22,7 +22,7 @@ class Guidance(Section):
     scale: Positive = 0.1
     """Factor of the gradient, lambda."""
     batch_size: Annotated[int, Field(ge=1)] = 128
-    """Training examples that every evaluation of the field draws anew, the same for all networks."""
+    """Training examples that every evaluation of the field draws again, the same for all networks."""
     transfer: Name | None = None
     """The transfer whose data set's training examples they are, for networks of another data set; by default
     the zoo's own."""

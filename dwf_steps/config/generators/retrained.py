@@ -1,4 +1,4 @@
-"""Networks trained anew."""
+"""Networks trained from scratch."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class RetrainingConfig(GeneratorConfig):
 
 
 class RetrainedConfig(RetrainingConfig):
-    """Control: networks trained anew with the zoo's settings, from seeds that the zoo does not use, for a
-    part of the zoo's training; not canonicalized."""
+    """Control: networks trained from scratch with the zoo's settings, from seeds that the zoo does not use,
+    for a part of the zoo's training; not canonicalized."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.retrained:Retrained"
 
