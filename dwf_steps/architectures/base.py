@@ -78,6 +78,15 @@ class Architecture(ABC):
         Logits (n, batch, classes).
         """
 
+    @abstractmethod
+    def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
+        """Return one network's outputs (batch, classes) for inputs (batch, *input_shape)."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input, as the module takes it."""
+        return getattr(self.config, "shape", (self.config.features,))
+
     def groups(self, n: int, device: torch.device) -> list[slice]:  # noqa: ARG002
         """Return which of n networks to run at once on a device."""
         return [slice(0, n)]

@@ -5,6 +5,8 @@ from itertools import islice, pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+
 from torch.nn import functional as F
 
 from dwf_steps.architectures.base import Architecture
@@ -49,9 +51,14 @@ class MLPArchitecture(Architecture):
             shapes[f"layers.{i}.weight"] = (fan_out, fan_in)
             shapes[f"layers.{i}.bias"] = (fan_out,)
         self.layout = Layout.of(shapes)
+        self._module = self.module()
 
     def module(self) -> MLP:
         return MLP(self.config.widths, self.config.activation)
+
+    def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(self._module, network, (inputs,))
+        return outputs
 
     def initial_state(
         self, initialisation: Initialisation, generator: torch.Generator

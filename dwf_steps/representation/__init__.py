@@ -1,0 +1,1 @@
+"""Response coordinates: networks described by what their layers respond to probe inputs."""

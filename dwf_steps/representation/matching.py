@@ -1,0 +1,67 @@
+"""What decoded responses should agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dwf_steps.representation.tracing import Activation
+
+Curvature = Callable[[Tensor], Tensor]
+
+
+class Loss(Protocol):
+    """A sum over rows of a function of responses and targets (n, groups, rows, units)."""
+
+    def value(self, responses: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each network, (n,)."""
+
+    def expand(self, responses: Tensor, target: Tensor) -> tuple[Tensor, Curvature]:
+        """Return the gradient at ``responses`` and a positive semi-definite curvature."""
+
+
+@dataclass(frozen=True)
+class NextInputLoss:
+    """Half the squared error of a(s z + b), the next layer's input.
+
+    Its curvature is that of least squares reweighted by squared secant slopes between response and target:
+    w (z - t)^2 = (a(z) - a(t))^2. For ReLU entries where both are negative have no weight.
+    """
+
+    activation: Activation
+    scale: Tensor | float = 1.0
+    shift: Tensor | float = 0.0
+
+    def value(self, responses: Tensor, target: Tensor) -> Tensor:
+        reached, wanted = (self.activation(value * self.scale + self.shift) for value in (responses, target))
+        return (reached - wanted).square().sum((1, 2, 3)) / 2
+
+    def expand(self, responses: Tensor, target: Tensor) -> tuple[Tensor, Curvature]:
+        difference = (responses - target) * self.scale
+        reached, wanted = (self.activation(value * self.scale + self.shift) for value in (responses, target))
+        slope = torch.where(difference.abs() > 1e-9, (reached - wanted) / difference, 1.0)
+        weights = slope.square() * self.scale**2
+        return weights * (responses - target), lambda values: weights * values
+
+
+@dataclass(frozen=True)
+class SoftmaxLoss:
+    """Kullback-Leibler divergence of the softmax from the target's."""
+
+    def value(self, responses: Tensor, target: Tensor) -> Tensor:
+        wanted = target.softmax(-1)
+        return -(wanted * (responses.log_softmax(-1) - target.log_softmax(-1))).sum((1, 2, 3))
+
+    def expand(self, responses: Tensor, target: Tensor) -> tuple[Tensor, Curvature]:
+        found = responses.softmax(-1)
+
+        def curvature(values: Tensor) -> Tensor:
+            weighted = found * values
+            return weighted - found * weighted.sum(-1, keepdim=True)
+
+        return found - target.softmax(-1), curvature

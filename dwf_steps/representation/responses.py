@@ -1,0 +1,147 @@
+"""Networks as coordinates of their layers' responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from dwf_steps.representation.sketch import Sketch, test_matrix
+from dwf_steps.representation.tracing import Capture, Layer, Trace
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.stacked import StackedNetworks
+
+ACTIVATIONS_BYTES = 2**27  # of what layers respond to the probes that are run at a time
+
+
+@dataclass(frozen=True)
+class ResponseBasis:
+    """An orthonormal basis of every layer's responses.
+
+    Attributes
+    ----------
+    functions
+        By the layers' names, (rows, r) float64: response functions, evaluated at the rows of `Capture`.
+    """
+
+    trace: Trace
+    shapes: Mapping[str, tuple[int, ...]]
+    functions: Mapping[str, Tensor]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Which coordinates are which layer's, (units, r) each, in execution order; the parameters that are
+        kept follow."""
+        layers = {layer.name: (layer.units, self.functions[layer.name].shape[1]) for layer in self.trace.layers}
+        return Layout.of(layers | {name: self.shapes[name] for name in self.trace.kept})
+
+
+class Sketches:
+    """Of every layer's responses that differ between networks."""
+
+    def __init__(self, capture: Capture, trace: Trace, functions: int, seed: int) -> None:
+        self._capture, self._trace, self._functions = capture, trace, functions
+        self.layers = [layer for layer in trace.layers if not layer.reads_data]
+        self._tests = {
+            layer.name: test_matrix(capture.rows(layer), functions, layer.name, seed) for layer in self.layers
+        }
+        self.sketches = {name: Sketch(torch.zeros_like(test)) for name, test in self._tests.items()}
+
+    def add(self, networks: StackedNetworks[Tensor]) -> None:
+        """Add some networks, whatever their number; a few are run at a time."""
+        for some in response_groups(self._capture, self._trace, networks):
+            for name, responses in all_responses(self._capture, self.layers, some).items():
+                self.sketches[name].add(responses, self._tests[name])
+
+    def basis(self, shapes: Mapping[str, tuple[int, ...]], network: StackedNetworks[Tensor]) -> ResponseBasis:
+        """Return the basis. Of layers that read data it spans all that they can respond, whatever their
+        weights.
+
+        Parameters
+        ----------
+        network
+            Any one network.
+        """
+        functions = {}
+        for layer in self._trace.layers:
+            if layer.reads_data:
+                functions[layer.name] = principal_functions(self._capture, layer, network)
+            else:
+                sketch, test = self.sketches[layer.name], self._tests[layer.name]
+                functions[layer.name] = sketch.leading(test, self._functions)
+        return ResponseBasis(self._trace, shapes, functions)
+
+
+def principal_functions(capture: Capture, layer: Layer, network: StackedNetworks[Tensor]) -> Tensor:
+    """Return an orthonormal basis (rows, r) of what a layer can respond to its inputs, whatever its weights:
+    left singular vectors of its inputs with a column of ones, which are the data's principal axes."""
+    inputs = torch.cat([part.double() for part in _inputs(capture, layer, network)], dim=2)[0]
+    if layer.bias is not None:
+        inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
+    side_by_side = inputs.transpose(0, 1).flatten(1)
+    values, vectors = torch.linalg.eigh(side_by_side.T @ side_by_side)
+    rank = int((values > values.max() * len(values) * torch.finfo(torch.float64).eps).sum())
+    values, vectors = values[-rank:].flip(0), vectors[:, -rank:].flip(1)
+    return torch.linalg.qr(side_by_side @ (vectors / values.sqrt()))[0]
+
+
+def _inputs(capture: Capture, layer: Layer, networks: StackedNetworks[Tensor]) -> Iterator[Tensor]:
+    for probes in probe_blocks(capture, 1):
+        yield capture.inputs(networks, layer, probes)
+
+
+def probe_blocks(capture: Capture, networks: int) -> list[slice]:
+    """Return the probes in ranges on which so many networks are run at a time."""
+    m = len(capture.probes)
+    step = max(1, ACTIVATIONS_BYTES // (4 * networks * capture.architecture.widest))
+    return [slice(start, min(start + step, m)) for start in range(0, m, step)]
+
+
+def response_groups(
+    capture: Capture, trace: Trace, networks: StackedNetworks[Tensor]
+) -> Iterator[StackedNetworks[Tensor]]:
+    """Yield networks in groups whose responses fit in memory together."""
+    rows = max(capture.rows(layer) * layer.units for layer in trace.layers)
+    for _, some in networks.chunks(max(1, ACTIVATIONS_BYTES // (4 * rows))):
+        yield some
+
+
+def all_responses(
+    capture: Capture, layers: list[Layer], networks: StackedNetworks[Tensor]
+) -> dict[str, Tensor]:
+    """Return the responses (n, rows, units) of layers to all probes, by the layers' names."""
+    parts = [
+        capture.responses(networks, layers, probes) for probes in probe_blocks(capture, networks.count)
+    ]
+    return {layer.name: torch.cat([part[layer.name] for part in parts], dim=1) for layer in layers}
+
+
+def encode(
+    capture: Capture, basis: ResponseBasis, networks: StackedNetworks[Tensor]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the coordinates of n networks.
+
+    A layer's are ``B' Z / sqrt(rows)`` with its responses Z (rows, units) and the basis B (rows, r): their
+    squares sum to the responses' mean square, as far as the basis keeps it.
+
+    Returns
+    -------
+    Coordinates (n, d'), as `ResponseBasis.layout` has them; and by the layers' names the share (n,) of the
+    sum of squared responses that the basis keeps.
+    """
+    coded: list[Tensor] = []
+    kept: dict[str, list[Tensor]] = {layer.name: [] for layer in basis.trace.layers}
+    for some in response_groups(capture, basis.trace, networks):
+        parts = []
+        for name, responses in all_responses(capture, list(basis.trace.layers), some).items():
+            functions = basis.functions[name]
+            products = responses.double().transpose(1, 2) @ functions
+            total = responses.double().square().sum((1, 2))
+            kept[name].append(torch.where(total > 0, products.square().sum((1, 2)) / total, 1.0))
+            parts.append((products / len(functions) ** 0.5).flatten(1))
+        parts += [some[name].flatten(1) for name in basis.trace.kept]
+        coded.append(torch.cat(parts, dim=1))
+    return torch.cat(coded), {name: torch.cat(shares) for name, shares in kept.items()}
