@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from checkout import Checkout
 
+from dwf_steps.config.workflow import Cell
 from dwf_steps.decode import Decode, decode
 from dwf_steps.evaluate import Evaluate, evaluate
 from dwf_steps.generators.samples import Samples
@@ -18,7 +19,7 @@ from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 
 TASK = {"architecture": {"widths": [4, 6, 5, 3]}}
-CELL = ("micro", "none", "weights", "pca_4", "gaussian", "none")
+CELL = Cell("micro", "none", "weights", "pca_4", "gaussian", "none")
 
 
 def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:

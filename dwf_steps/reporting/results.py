@@ -247,7 +247,8 @@ class Collection:
     def _read_zoos(self, name: str) -> pd.DataFrame:
         frames = []
         for results in self.results:
-            for zoo, canon, recalibration in dict.fromkeys((c[0], c[1], c[4]) for c in results.record.cells):
+            compared = dict.fromkeys((c.zoo, c.canon, c.recalibration) for c in results.record.cells)
+            for zoo, canon, recalibration in compared:
                 folder = results.root / zoo / canon / "zoo_metrics" / recalibration
                 frame = read_csv(folder / name)
                 for level, value in zip(COMPARED, (zoo, canon, recalibration), strict=True):
