@@ -46,12 +46,12 @@ rule aligned:
 
 rule bases:
     input:
-        PATHS.requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
+        PATHS.requested("results/{zoo}/{canon}/{representation}/{subspace}/basis.npz"),
 
 
 rule flows:
     input:
-        PATHS.fitted("results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors"),
+        PATHS.fitted("results/{zoo}/{canon}/{representation}/{subspace}/{generator}/model.safetensors"),
 
 
 rule networks:

@@ -43,8 +43,8 @@ rule plot:
         measures=PATHS.evaluated,
         zoo_measures=PATHS.zoo_evaluated,
         transfers=PATHS.transferred,
-        bases=PATHS.requested("results/{zoo}/{canon}/{subspace}/basis.npz"),
-        losses=PATHS.fitted("results/{zoo}/{canon}/{subspace}/{generator}/training.csv"),
+        bases=PATHS.requested("results/{zoo}/{canon}/{representation}/{subspace}/basis.npz"),
+        losses=PATHS.fitted("results/{zoo}/{canon}/{representation}/{subspace}/{generator}/training.csv"),
         tables=expand("results/tables/{table}.csv", table=COLLECTED.tables),
         record="results/tables/experiment.json",
     output:

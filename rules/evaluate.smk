@@ -15,7 +15,7 @@ rule evaluate_zoo:
     input:
         outputs=zoo_outputs,
         weights="results/{zoo}/{canon}/weights.zarr",
-        gram=gram_parts,
+        gram=weights_gram_parts,
     output:
         metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
         ensembles="results/{zoo}/{canon}/zoo_metrics/{recalibration}/ensembles.csv",
@@ -30,7 +30,7 @@ rule evaluate_zoo:
     params:
         settings=evaluate_zoo.settings,
         outputs=zoo_outputs.argument,
-        gram=gram_parts.argument,
+        gram=weights_gram_parts.argument,
         code=evaluate_zoo.code,
     shell:
         "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --threads {threads} --outputs {params.outputs:q}"
@@ -44,17 +44,17 @@ rule evaluate:
         manifests=generated_manifests,
         outputs=generated_outputs,
         weights="results/{zoo}/{canon}/weights.zarr",
-        gram=gram_parts,
-        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
+        gram=weights_gram_parts,
+        basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
         zoo_outputs=zoo_outputs,
         zoo_metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
         data="results/{zoo}/data.npz",
     output:
         [f"{CELL}/{name}" for name in EVALUATED],
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/evaluate.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/evaluate.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/evaluate.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/evaluate.tsv"
     conda:
         "../envs/environment.yaml"
     threads: evaluate.threads
@@ -65,7 +65,7 @@ rule evaluate:
         settings=evaluate.settings,
         networks=generated_manifests.argument,
         outputs=generated_outputs.argument,
-        gram=gram_parts.argument,
+        gram=weights_gram_parts.argument,
         zoo_outputs=zoo_outputs.argument,
         destination=subpath(output[0], parent=True),
         code=evaluate.code,

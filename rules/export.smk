@@ -11,9 +11,9 @@ rule export_pretrained:
         manifests=recalibrated_manifests,
         data=PATHS.zoo_data,
     output:
-        directory("results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/pretrained"),
+        directory("results/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/pretrained"),
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/export_pretrained.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/export_pretrained.log",
     conda:
         "../envs/environment.yaml"
     resources:

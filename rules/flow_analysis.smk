@@ -9,13 +9,13 @@ sample_other_widths = RUN.step(SampleOtherWidths)
 rule likelihood:
     input:
         model=PATHS.model,
-        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-        weights="results/{zoo}/{canon}/weights.zarr",
-        samples="results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
+        basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
+        weights="results/{zoo}/{canon}/{representation}.zarr",
+        samples="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/latents.npz",
     output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/likelihood.csv",
+        "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/likelihood.csv",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/likelihood.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/likelihood.log",
     wildcard_constraints:
         generator=one_of(EXPERIMENT.with_likelihood),
     conda:
@@ -36,13 +36,15 @@ rule likelihood:
 rule sample_other_widths:
     input:
         model=PATHS.model,
-        weights="results/{zoo}/{canon}/weights.zarr",
+        weights="results/{zoo}/{canon}/{representation}.zarr",
         data=PATHS.generator_data,
     output:
-        networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}"),
-        manifest="results/{zoo}/{canon}/{subspace}/{generator}/other_widths/{widths}.json",
+        networks=directory(
+            "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/other_widths/{widths}"
+        ),
+        manifest="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/other_widths/{widths}.json",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/other_widths-{widths}.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/other_widths-{widths}.log",
     wildcard_constraints:
         generator=one_of(EXPERIMENT.with_other_widths),
         widths=r"\d+(-\d+)+",

@@ -12,15 +12,15 @@ decode = RUN.step(Decode)
 
 rule fit_generator:
     input:
-        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
-        weights="results/{zoo}/{canon}/weights.zarr",
+        basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
+        weights="results/{zoo}/{canon}/{representation}.zarr",
     output:
-        model="results/{zoo}/{canon}/{subspace}/{generator}/model.safetensors",
-        losses="results/{zoo}/{canon}/{subspace}/{generator}/training.csv",
+        model="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/model.safetensors",
+        losses="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/training.csv",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/fit_generator.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/fit_generator.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/fit_generator.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/fit_generator.tsv"
     wildcard_constraints:
         generator=one_of(EXPERIMENT.fitted_by.values()),
     conda:
@@ -41,15 +41,15 @@ rule fit_generator:
 rule sample_generator:
     input:
         model=PATHS.model,
-        basis="results/{zoo}/{canon}/{subspace}/basis.npz",
+        basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
         weights=PATHS.weights_if_read,
         data=PATHS.data_if_read,
     output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
+        "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/latents.npz",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/sample_generator.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/sample_generator.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/sample_generator.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/sample_generator.tsv"
     wildcard_constraints:
         generator=one_of(EXPERIMENT.sampled),
     conda:
@@ -74,12 +74,14 @@ rule make_networks:
         training=cost_matched_benchmarks,
         zoo=cost_matched_zoo,
     output:
-        networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
-        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
+        networks=directory(
+            "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}"
+        ),
+        manifest="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}.json",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/make_networks-{shard}.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/make_networks-{shard}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/make_networks-{shard}.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/make_networks-{shard}.tsv"
     wildcard_constraints:
         generator=one_of(EXPERIMENT.made),
     conda:
@@ -102,15 +104,17 @@ rule make_networks:
 
 rule decode:
     input:
-        samples="results/{zoo}/{canon}/{subspace}/{generator}/latents.npz",
-        weights="results/{zoo}/{canon}/weights.zarr",
+        samples="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/latents.npz",
+        weights="results/{zoo}/{canon}/{representation}.zarr",
     output:
-        networks=directory("results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}"),
-        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
+        networks=directory(
+            "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}"
+        ),
+        manifest="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}.json",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/decode-{shard}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/decode-{shard}.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/decode-{shard}.tsv"
     wildcard_constraints:
         generator=one_of(EXPERIMENT.sampled),
     conda:

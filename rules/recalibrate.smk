@@ -8,19 +8,19 @@ recalibrate_zoo = RUN.step(RecalibrateZoo)
 
 rule recalibrate:
     input:
-        networks="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}",
-        manifest="results/{zoo}/{canon}/{subspace}/{generator}/networks/shard-{shard}.json",
+        networks="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}",
+        manifest="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}.json",
         weights="results/{zoo}/{canon}/weights.zarr",
         data="results/{zoo}/data.npz",
     output:
         networks=directory(
-            "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/networks/shard-{shard}"
+            "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/networks/shard-{shard}"
         ),
-        manifest="results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/networks/shard-{shard}.json",
+        manifest="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/networks/shard-{shard}.json",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/recalibrate-{shard}.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/recalibrate-{shard}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/recalibrate-{shard}.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/recalibrate-{shard}.tsv"
     wildcard_constraints:
         recalibration=one_of(EXPERIMENT.recalibrations),
     conda:

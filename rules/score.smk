@@ -37,11 +37,11 @@ rule score:
         data="results/{zoo}/data.npz",
         other=PATHS.shifted_data,
     output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/outputs/shard-{shard}.npz",
+        "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/outputs/shard-{shard}.npz",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/score-{shard}.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/score-{shard}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/score-{shard}.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/score-{shard}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:

@@ -1,4 +1,4 @@
-"""The weight matrix, its Gram matrix, and the subspaces found from it."""
+"""The weight matrix, the Gram matrix of each representation, and the subspaces found from it."""
 
 from dwf_steps.pipeline.settings.subspace import AccumulateGram, SolveBasis, StackWeights
 
@@ -6,6 +6,7 @@ aligned_shards = PATHS.zoo_shards("results/{zoo}/{canon}/aligned/shard-*")
 aligned_manifests = PATHS.zoo_shards("results/{zoo}/{canon}/aligned/shard-*.json")
 distinct_shards = PATHS.distinct_shards
 gram_parts = PATHS.gram_parts
+weights_gram_parts = PATHS.weights_gram_parts
 stack_weights = RUN.step(StackWeights)
 accumulate_gram = RUN.step(AccumulateGram)
 solve_basis = RUN.step(SolveBasis)
@@ -39,13 +40,13 @@ rule stack_weights:
 
 rule accumulate_gram:
     input:
-        "results/{zoo}/{canon}/weights.zarr",
+        "results/{zoo}/{canon}/{representation}.zarr",
     output:
-        "results/{zoo}/{canon}/gram/part-{part}.npz",
+        "results/{zoo}/{canon}/{representation}/gram/part-{part}.npz",
     log:
-        "results/logs/{zoo}/{canon}/accumulate_gram-{part}.log",
+        "results/logs/{zoo}/{canon}/{representation}/accumulate_gram-{part}.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/accumulate_gram-{part}.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/accumulate_gram-{part}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: accumulate_gram.threads
@@ -63,13 +64,13 @@ rule accumulate_gram:
 rule solve_basis:
     input:
         gram=gram_parts,
-        weights="results/{zoo}/{canon}/weights.zarr",
+        weights="results/{zoo}/{canon}/{representation}.zarr",
     output:
-        "results/{zoo}/{canon}/{subspace}/basis.npz",
+        "results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/solve_basis.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/solve_basis.log",
     benchmark:
-        "results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv"
+        "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/solve_basis.tsv"
     conda:
         "../envs/environment.yaml"
     resources:

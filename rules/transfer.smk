@@ -36,9 +36,9 @@ rule transfer:
         manifests=recalibrated_manifests,
         data="results/transfers/{transfer}/data.npz",
     output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/transfers/{transfer}.csv",
+        "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/transfers/{transfer}.csv",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/{recalibration}/transfer-{transfer}.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/{recalibration}/transfer-{transfer}.log",
     conda:
         "../envs/environment.yaml"
     threads: transfer.threads

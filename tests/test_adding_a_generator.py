@@ -140,7 +140,7 @@ def test_the_mean_is_the_origin_of_the_subspace() -> None:
 ''',
 }
 ADDITIONS = {"a learned generator": LEARNED, "a control": CONTROL}
-CELL = "results/micro/git_rebasin/pca_4"
+CELL = "results/micro/git_rebasin/weights/pca_4"
 
 
 @pytest.fixture(scope="module")

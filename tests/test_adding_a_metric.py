@@ -76,7 +76,7 @@ def test_it_is_evaluated_of_all_networks_and_averaged_in_its_table(added: tuple[
     ran = executed(checkout.snakemake("tables"))
     assert set(ran) == {"evaluate", "evaluate_zoo", "tabulate"}
     root = checkout.folder / "results"
-    cell = root / "micro/none/pca_4/gaussian/none"
+    cell = root / "micro/none/weights/pca_4/gaussian/none"
     outputs = Outputs.load([cell / "outputs/shard-0.npz"])
     sure = [np.exp(network.astype(float)).max(axis=1).mean() for network in outputs.predictions]
     rows = pd.read_csv(cell / "metrics.csv")
@@ -96,7 +96,7 @@ def test_every_measure_is_a_column_of_generated_networks_and_of_the_zoo(finished
     root = finished.folder / "results/micro/none"
     names = {measure.name for measure in MEASURES}
     assert len(names) == len(MEASURES)
-    for path in (root / "pca_4/gaussian/none/metrics.csv", root / "zoo_metrics/none/metrics.csv"):
+    for path in (root / "weights/pca_4/gaussian/none/metrics.csv", root / "zoo_metrics/none/metrics.csv"):
         assert names - set(pd.read_csv(path).columns) == NUMBERS
 
 

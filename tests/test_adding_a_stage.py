@@ -25,9 +25,9 @@ rule measure_norms:
     input:
         networks=normed_manifests,
     output:
-        "results/{zoo}/{canon}/{subspace}/{generator}/norms.csv",
+        "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/norms.csv",
     log:
-        "results/logs/{zoo}/{canon}/{subspace}/{generator}/measure_norms.log",
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/measure_norms.log",
     conda:
         "../envs/environment.yaml"
     resources:
@@ -123,7 +123,7 @@ def test_of_a_triangle() -> None:
 ''',
 }
 INCLUDED = 'include: "rules/export.smk"\n'
-TARGET = "results/micro/git_rebasin/pca_4/flow/norms.csv"
+TARGET = "results/micro/git_rebasin/weights/pca_4/flow/norms.csv"
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_it_runs_alone_on_what_is_there(added: tuple[Checkout, set[str], dict[st
     assert len(table) == 6
     for name, row in table.iterrows():
         state = load_file(
-            folder / f"results/micro/git_rebasin/pca_4/flow/networks/shard-0/{name}.safetensors"
+            folder / f"results/micro/git_rebasin/weights/pca_4/flow/networks/shard-0/{name}.safetensors"
         )
         assert {key: pytest.approx(np.sqrt((state[key] ** 2).sum())) for key in state} == dict(row)
 

@@ -76,7 +76,7 @@ def test_a_generated_network_is_of_its_class(
 ) -> None:
     folder = added[0].folder
     monkeypatch.chdir(folder)
-    path = folder / "results/micro/git_rebasin/pca_4/gaussian/networks/shard-0/sample-0.safetensors"
+    path = folder / "results/micro/git_rebasin/weights/pca_4/gaussian/networks/shard-0/sample-0.safetensors"
     network = load_network(path)
     assert type(network).__name__ == "Gated"
     inputs = torch.randn(5, 4)

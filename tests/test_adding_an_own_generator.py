@@ -51,7 +51,7 @@ SETTINGS = {
     "fitted": True,
     "sampling": {"samples": 6},
 }
-CELL = "results/micro/git_rebasin/pca_4"
+CELL = "results/micro/git_rebasin/weights/pca_4"
 TRAINING = 8  # networks
 AFTER_FIT = ("sample_generator", "decode", "score", "evaluate", "tabulate")
 

@@ -128,7 +128,7 @@ def test_all_of_the_workflow_runs(run: Checkout) -> None:
 
 
 def test_generated_filters_lie_on_spheres(run: Checkout) -> None:
-    (shard,) = run.folder.glob("results/resnet/scaled/raw/geodesics/networks/shard-0")
+    (shard,) = run.folder.glob("results/resnet/scaled/weights/raw/geodesics/networks/shard-0")
     state = load_state(shard / "sample-0.safetensors")
     filters = [array for array in state.values() if array.ndim == 4]
     assert len(filters) == 21
@@ -141,7 +141,7 @@ def test_a_generated_network_is_rebuilt_from_its_file_alone(
 ) -> None:
     monkeypatch.chdir(run.folder)
     network = load_network(
-        run.folder / "results/micro/git_rebasin/pca_4/flow/networks/shard-0/sample-0.safetensors"
+        run.folder / "results/micro/git_rebasin/weights/pca_4/flow/networks/shard-0/sample-0.safetensors"
     )
     assert type(network).__name__ == "SmallCNN"
     assert sum(p.numel() for p in network.parameters()) == sum(
@@ -150,7 +150,8 @@ def test_a_generated_network_is_rebuilt_from_its_file_alone(
 
 
 def test_a_generated_transformer_loads_into_the_stock_class(run: Checkout) -> None:
-    (path,) = run.folder.glob("results/vit/transfusion/pca_4/flow/networks/shard-0/sample-0.safetensors")
+    cell = run.folder / "results/vit/transfusion/weights/pca_4"
+    (path,) = cell.glob("flow/networks/shard-0/sample-0.safetensors")
     stock = torchvision("models.vision_transformer").VisionTransformer(
         image_size=4, patch_size=2, num_layers=1, num_heads=2, hidden_dim=6, mlp_dim=8, num_classes=3
     )
@@ -160,7 +161,7 @@ def test_a_generated_transformer_loads_into_the_stock_class(run: Checkout) -> No
 
 
 def test_a_generated_bert_predicts_numbers_and_is_what_from_pretrained_takes(run: Checkout) -> None:
-    cell = run.folder / "results/bert/transfusion/pca_4/copy/none"
+    cell = run.folder / "results/bert/transfusion/weights/pca_4/copy/none"
     table = pd.read_csv(run.folder / "results/tables/accuracy.csv").query("zoo == 'bert'")
     assert set(table.metric) == {"accuracy", "loss", "spearman", "r2", "mean_absolute_error"}
     assert table.query("metric == 'spearman'").zoo_mean.min() > 0.8
@@ -179,7 +180,7 @@ def test_a_generated_bert_predicts_numbers_and_is_what_from_pretrained_takes(run
 def test_generated_statistics_of_copies_are_their_own(run: Checkout) -> None:
     folder = run.folder / "results/resnet/git_rebasin"
     generated, recalibrated, copied = (
-        load_file(folder / f"pca_4/copy/{name}networks/shard-0/sample-0.safetensors")
+        load_file(folder / f"weights/pca_4/copy/{name}networks/shard-0/sample-0.safetensors")
         for name in ("", "batch_norm/", "reference/")
     )
     networks = [load_file(path) for path in folder.glob("aligned/shard-*/seed-*.safetensors")]
@@ -193,14 +194,14 @@ def test_generated_statistics_of_copies_are_their_own(run: Checkout) -> None:
             assert torch.equal(copied[name], value)
     counters = [value for name, value in generated.items() if name.endswith("num_batches_tracked")]
     assert {int(value) for value in counters} == {10}
-    network = load_network(folder / "pca_4/flow/batch_norm/networks/shard-0/sample-0.safetensors")
+    network = load_network(folder / "weights/pca_4/flow/batch_norm/networks/shard-0/sample-0.safetensors")
     assert torch.isfinite(network(torch.rand(2, 3, 4, 4))).all()
 
 
 def test_networks_are_taken_to_other_data_and_tuned(run: Checkout) -> None:
     table = pd.read_csv(run.folder / "results/tables/transfer.csv")
     assert len(table) == 2 * 2 and (table.n == 3).all() and (table.failed_n == 0).all()
-    cell = "results/resnet/git_rebasin/pca_4/copy/batch_norm"
+    cell = "results/resnet/git_rebasin/weights/pca_4/copy/batch_norm"
     rows = pd.read_csv(run.folder / f"{cell}/transfers/swapped.csv")
     assert list(rows.epoch) == [0, 1, 2, 3] * 3
     # Where red and blue have changed places, good networks are wrong until they are tuned.

@@ -190,6 +190,74 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         lambda c: c["zoos"].update(data=c["zoos"]["iris"], tables=c["zoos"]["iris"]),
         [f"zoos.{name}: this name is the workflow's own" for name in ("data", "tables")],
     ),
+    "what lies beside representations and subspaces": (
+        lambda c: c.update(
+            representations={"reference": {"kind": "responses"}},
+            subspaces=c["subspaces"] | {"gram": {"method": "none"}},
+        ),
+        [
+            "representations.reference: this name is the workflow's own",
+            "subspaces.gram: this name is the workflow's own",
+        ],
+    ),
+    "weights that are something else": (
+        lambda c: c.update(representations={"weights": {"kind": "responses"}, "plain": {"kind": "weights"}}),
+        [
+            "representations.weights.kind: found 'responses', but this name stands for the weights",
+            "representations.plain.kind: 'weights' is defined already, under the name 'weights'; use that",
+        ],
+    ),
+    "more response functions than probes": (
+        lambda c: c.update(
+            representations={"few": {"kind": "responses", "probes": 100, "sweep": {"functions": [50, 101]}}}
+        ),
+        ["representations.few_functions_101: functions (101) must not exceed probes (100)"],
+    ),
+    "an undefined representation": (
+        lambda c: c["experiments"][0].update(representations=["responses"]),
+        ["experiments.0.representations: 'responses' is not defined; Defined: weights"],
+    ),
+    "flows that need weights among responses": (
+        lambda c: (
+            c.update(
+                representations={"responses": {"kind": "responses"}}, subspaces={"pca_99": {"method": "none"}}
+            ),
+            c["generators"].update(
+                flow_narrow={"kind": "flow", "source": "kaiming", "sampling": {"guidance": {}}},
+                flow_matched={
+                    "kind": "flow",
+                    "geometry": "geometric",
+                    "sampling": {"solver": "euler"},
+                    "velocity": {"network": "unit_transformer"},
+                },
+                graph={
+                    "kind": "flow",
+                    "velocity": {"network": "relational_transformer"},
+                    "other_widths": [[4, 9, 3]],
+                },
+            ),
+            c["experiments"].append(
+                c["experiments"][0]
+                | {
+                    "zoos": ["iris"],
+                    "representations": ["responses"],
+                    "generators": ["flow_narrow", "flow_matched", "graph"],
+                }
+            ),
+        ),
+        [
+            f"generators.{what} needs weights as coordinates, but representations.responses has kind "
+            f"'responses'; {cure}, or use representation 'weights'"
+            for what, cure in (
+                ("flow_narrow.source: 'kaiming'", "set source: 'standard'"),
+                ("flow_narrow.sampling.guidance", "leave it out"),
+                ("flow_matched.geometry: 'geometric'", "set geometry: 'euclidean'"),
+                ("flow_matched.velocity.network: 'unit_transformer'", "set velocity.network: 'mlp'"),
+                ("graph.velocity.network: 'relational_transformer'", "set velocity.network: 'mlp'"),
+                ("graph.other_widths", "leave it out"),
+            )
+        ],
+    ),
     "the zoo's label in tables": (
         lambda c: c["generators"].update(zoo={"kind": "gaussian"}),
         ["generators.zoo: this name is the workflow's own"],
@@ -486,6 +554,18 @@ def test_a_mistake_is_named_with_its_path_and_its_cure(mistake: str) -> None:
         load_config(raw)
     for fragment in fragments:
         assert fragment in str(caught.value)
+
+
+def test_weights_are_the_representation_unless_another_is_asked_for() -> None:
+    raw = default()
+    plain = {cell.representation for cell in load_config(raw).cells()}
+    raw["representations"] = {"responses": {"kind": "responses", "sweep": {"probes": [500, 1000]}}}
+    raw["experiments"][0] |= {"representations": ["weights", "responses"], "generators": ["gaussian"]}
+    config = load_config(raw)
+    assert plain == {"weights"}
+    assert list(config.representations) == ["weights", "responses_probes_500", "responses_probes_1000"]
+    assert {cell.representation for cell in config.cells()} == set(config.representations)
+    assert config.members["representations"]["responses_probes_500"].setting == {"probes": 500}
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

@@ -18,25 +18,25 @@ CELL = "results/micro/git_rebasin"
 DAMAGE = {
     "results/tables/ensembles.csv": ("plot", "results/figures/ensembles.pdf", "tabulate"),
     "results/tables/experiment.json": ("plot", "results/figures/ensembles.pdf", "tabulate"),
-    f"{CELL}/pca_4/flow/none/sets.csv": ("tabulate", "results/tables/sets.csv", "evaluate"),
+    f"{CELL}/weights/pca_4/flow/none/sets.csv": ("tabulate", "results/tables/sets.csv", "evaluate"),
     f"{CELL}/alignment.csv": ("tabulate", "results/tables/alignment.csv", "gather_alignment"),
-    f"{CELL}/pca_4/flow/networks/shard-0/sample-3.safetensors": (
-        *("score", f"{CELL}/pca_4/flow/none/outputs/shard-0.npz", "decode"),
+    f"{CELL}/weights/pca_4/flow/networks/shard-0/sample-3.safetensors": (
+        *("score", f"{CELL}/weights/pca_4/flow/none/outputs/shard-0.npz", "decode"),
     ),
     f"{CELL}/zoo_metrics/none/metrics.csv": (
-        *("evaluate", f"{CELL}/pca_4/flow/none/metrics.csv", "evaluate_zoo"),
+        *("evaluate", f"{CELL}/weights/pca_4/flow/none/metrics.csv", "evaluate_zoo"),
     ),
     "results/micro/outputs/shard-1.npz": (
         *("evaluate_zoo", f"{CELL}/zoo_metrics/none/metrics.csv", "score_zoo"),
     ),
-    f"{CELL}/pca_4/flow/model.safetensors": (
+    f"{CELL}/weights/pca_4/flow/model.safetensors": (
         "sample_generator",
-        f"{CELL}/pca_4/flow/latents.npz",
+        f"{CELL}/weights/pca_4/flow/latents.npz",
         "fit_generator",
     ),
-    f"{CELL}/pca_4/flow/training.csv": ("plot", "results/figures/flow_loss.pdf", "fit_generator"),
-    f"{CELL}/gram/part-0.npz": ("solve_basis", f"{CELL}/pca_4/basis.npz", "accumulate_gram"),
-    f"{CELL}/weights.zarr/c/0/0": ("accumulate_gram", f"{CELL}/gram/part-1.npz", "stack_weights"),
+    f"{CELL}/weights/pca_4/flow/training.csv": ("plot", "results/figures/flow_loss.pdf", "fit_generator"),
+    f"{CELL}/weights/gram/part-0.npz": ("solve_basis", f"{CELL}/weights/pca_4/basis.npz", "accumulate_gram"),
+    f"{CELL}/weights.zarr/c/0/0": ("accumulate_gram", f"{CELL}/weights/gram/part-1.npz", "stack_weights"),
     f"{CELL}/aligned/shard-0.csv": ("gather_alignment", f"{CELL}/alignment.csv", "canonicalize"),
     f"{CELL}/aligned/shard-1/seed-7.safetensors": (
         *("stack_weights", f"{CELL}/weights.zarr", "canonicalize"),

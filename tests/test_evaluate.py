@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from checkout import Checkout
 
+from dwf_steps.config.workflow import Cell
 from dwf_steps.decode import Decode, decode
 from dwf_steps.evaluate import Evaluate, evaluate
 from dwf_steps.generators.samples import Samples
@@ -18,13 +19,13 @@ from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 
 TASK = {"architecture": {"widths": [4, 6, 5, 3]}}
-CELL = ("micro", "none", "pca_4", "gaussian", "none")
+CELL = Cell("micro", "none", "weights", "pca_4", "gaussian", "none")
 
 
 def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
     """Decode, score and evaluate other samples below ``root``; return their metrics."""
     zoo = finished.folder / "results/micro"
-    folder, weights = root.joinpath(*CELL[:4]), zoo / "none/weights.zarr"
+    folder, weights = root.joinpath(*CELL[:5]), zoo / "none/weights.zarr"
     samples.save(folder / "latents.npz")
     networks = folder / "networks/shard-0"
     decode(
@@ -43,8 +44,8 @@ def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
         [networks.with_suffix(".json")],
         [outputs],
         weights,
-        [zoo / f"none/gram/part-{k}.npz" for k in range(2)],
-        zoo / "none/pca_4/basis.npz",
+        [zoo / f"none/weights/gram/part-{k}.npz" for k in range(2)],
+        zoo / "none/weights/pca_4/basis.npz",
         [zoo / f"outputs/shard-{k}.npz" for k in range(2)],
         zoo / "none/zoo_metrics/none/metrics.csv",
         folder / "none",
@@ -54,7 +55,7 @@ def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def samples(finished: Checkout) -> Samples:
-    return Samples.load(finished.folder / "results/micro/none/pca_4/gaussian/latents.npz")
+    return Samples.load(finished.folder / "results/micro/none/weights/pca_4/gaussian/latents.npz")
 
 
 def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
@@ -63,7 +64,7 @@ def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
     coefficients = samples.coefficients.copy()
     coefficients[2] = np.nan
     frame = judged(finished, tmp_path, replace(samples, coefficients=coefficients))
-    networks = tmp_path.joinpath(*CELL[:4]) / "networks/shard-0"
+    networks = tmp_path.joinpath(*CELL[:5]) / "networks/shard-0"
     assert Manifest.read(networks.with_suffix(".json")).failed == ("sample-2",)
     assert sorted(p.stem for p in networks.iterdir()) == [f"sample-{i}" for i in (0, 1, 3, 4, 5)]
 

@@ -24,7 +24,7 @@ def measured(finished: Checkout, folder: Path) -> pd.DataFrame:
         EvaluateZoo.model_validate(settings),
         [zoo / f"outputs/shard-{k}.npz" for k in range(2)],
         zoo / "none/weights.zarr",
-        [zoo / f"none/gram/part-{k}.npz" for k in range(2)],
+        [zoo / f"none/weights/gram/part-{k}.npz" for k in range(2)],
         folder / "metrics.csv",
         folder / "ensembles.csv",
     )

@@ -26,7 +26,7 @@ CONTROLS = {
     "snapshots": {},
 }
 GEOMETRIES = ("normalized", "geometric", "guided")
-CELL = "results/micro/git_rebasin/pca_4"
+CELL = "results/micro/git_rebasin/weights/pca_4"
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_nothing_is_left_to_do(run: Checkout) -> None:
 
 
 def test_guidance_lowers_the_loss_and_shares_the_flows_model(run: Checkout) -> None:
-    cell = run.folder / "results/micro/git_rebasin/raw"
+    cell = run.folder / "results/micro/git_rebasin/weights/raw"
     plain, guided = (pd.read_csv(cell / name / "none/metrics.csv").loss for name in ("geometric", "guided"))
     assert guided.mean() < plain.mean()
     assert not (cell / "guided/model.safetensors").exists()

@@ -50,7 +50,7 @@ def test_the_table_says_how_likely_networks_are(run: Checkout) -> None:
         ("raw", "graph"),
     ]
     assert (table[["training_n", "held_out_n", "generated_n"]].to_numpy() == [4, 2, 4]).all()
-    rows = pd.read_csv(run.folder / "results/micro/git_rebasin/raw/graph/likelihood.csv")
+    rows = pd.read_csv(run.folder / "results/micro/git_rebasin/weights/raw/graph/likelihood.csv")
     assert rows.network.tolist()[:2] == ["seed-0", "seed-2"]
     assert np.isfinite(rows.log_density).all()
     generated = rows[rows.kind == "generated"]
@@ -64,7 +64,7 @@ def test_networks_of_other_widths_are_written_and_scored(run: Checkout) -> None:
         ("graph", "4-5-3"),
         ("guided", "4-9-3"),
     ]
-    folder = run.folder / "results/micro/git_rebasin/raw/graph/other_widths"
+    folder = run.folder / "results/micro/git_rebasin/weights/raw/graph/other_widths"
     network = load_network(folder / "4-9-3/sample-0.safetensors")
     assert network(torch.zeros(2, 4)).shape == (2, 3)
     record = json.loads((folder / "4-9-3.json").read_text())["networks"][0]
@@ -74,7 +74,7 @@ def test_networks_of_other_widths_are_written_and_scored(run: Checkout) -> None:
 def test_guidance_by_another_data_set_leads_there(run: Checkout) -> None:
     table = pd.read_csv(run.folder / "results/tables/transfer.csv").set_index("generator")
     assert table.zero_shot_mean["guided"] > table.zero_shot_mean["graph"]
-    assert not (run.folder / "results/micro/git_rebasin/raw/guided/model.safetensors").exists()
+    assert not (run.folder / "results/micro/git_rebasin/weights/raw/guided/model.safetensors").exists()
 
 
 def test_asking_for_more_retrains_nothing(run: Checkout) -> None:

@@ -12,7 +12,7 @@ from test_rerun import ROWS
 FIRST = "micro/zoo/shard-[01]*", "micro/*/aligned/shard-[01]*", "micro/*/reference*"
 ALWAYS = (
     *("micro/zoo/shard-*.*", "micro/zoo/shard-*/seed-*", "micro/*/aligned/shard-*.*", "micro/*/reference*"),
-    *("micro/*/weights.zarr/**/*", "micro/*/gram/*", "micro/*/pca_4/basis.npz", "micro/*/pca_4/**/*"),
+    *("micro/*/weights.zarr/**/*", "micro/*/weights/gram/*", "micro/*/weights/pca_4/**/*"),
     *(
         "micro/*/*.csv",
         "micro/*/zoo_metrics/**/*",

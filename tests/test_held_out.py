@@ -14,7 +14,7 @@ from dwf_steps.storage.networks import describe, save_network
 from dwf_steps.subspace.basis import Basis
 
 CANON = "results/micro/git_rebasin"
-MADE = f"{CANON}/pca_4/flow/networks/shard-0.json", f"{CANON}/pca_4/gaussian/networks/shard-0.json"
+MADE = [f"{CANON}/weights/pca_4/{name}/networks/shard-0.json" for name in ("flow", "gaussian")]
 
 
 def replace_held_out_networks(checkout: Checkout) -> None:
@@ -40,13 +40,13 @@ def test_other_held_out_networks_change_no_basis_no_flow_and_no_sample(
     replace_held_out_networks(other)
     other.snakemake(*MADE, "--rerun-triggers", "mtime")
 
-    before, after = (Basis.load(c.folder / CANON / "pca_4/basis.npz") for c in (finished, other))
+    before, after = (Basis.load(c.folder / CANON / "weights/pca_4/basis.npz") for c in (finished, other))
     assert not np.allclose(before.held_out_coordinates, after.held_out_coordinates)
     for name in ("coordinates", "decoder", "variances"):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
     for pattern in (
-        *("micro/git_rebasin/reference/*", "micro/git_rebasin/pca_4/flow/*.safetensors"),
-        "micro/git_rebasin/pca_4/*/networks/**/*.safetensors",
+        *("micro/git_rebasin/reference/*", "micro/git_rebasin/weights/pca_4/flow/*.safetensors"),
+        "micro/git_rebasin/weights/pca_4/*/networks/**/*.safetensors",
     ):
         expected = finished.results(pattern)
         assert expected and other.results(pattern) == expected

@@ -31,7 +31,7 @@ def flow_command(finished: Checkout, output: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "dwf_steps.fit_generator"),
         *("--settings", json.dumps({"generator": SLOW_FLOW})),
-        *("--basis", str(canon / "pca_4/basis.npz"), "--weights", str(canon / "weights.zarr")),
+        *("--basis", str(canon / "weights/pca_4/basis.npz"), "--weights", str(canon / "weights.zarr")),
         *("--output", str(output / "model.safetensors"), "--losses", str(output / "training.csv")),
         *("--checkpoint-seconds", "0.1"),
     ]
@@ -86,8 +86,8 @@ def test_a_step_ends_and_saves_when_the_process_that_started_it_is_killed(
 STAGES = {
     "zoo training": "micro/train_zoo-1.log",
     "alignment": "micro/git_rebasin/canonicalize-1.log",
-    "Gram accumulation": "micro/git_rebasin/accumulate_gram-1.log",
-    "flow training": "micro/git_rebasin/pca_4/flow/fit_generator.log",
+    "Gram accumulation": "micro/git_rebasin/weights/accumulate_gram-1.log",
+    "flow training": "micro/git_rebasin/weights/pca_4/flow/fit_generator.log",
 }
 TERMINATED = "flow training"  # where the run is asked to end; in the other stages it is killed
 

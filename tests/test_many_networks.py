@@ -64,7 +64,7 @@ def test_ten_thousand_generated_networks_are_evaluated(
     checkout.config["evaluation"] = {"realigned": 0, "barriers": 0, "ensembles": [1, 100], "draws": 1}
     checkout.config["zoos"]["micro"] |= {"shard_size": 10, "matrix": {"decode_jobs": 2}}
     checkout.write_config()
-    path = "results/micro/git_rebasin/pca_4/gaussian/none/metrics.csv"
+    path = "results/micro/git_rebasin/weights/pca_4/gaussian/none/metrics.csv"
     checkout.snakemake(path)
     metrics = pd.read_csv(checkout.folder / path)
     assert len(metrics) == GENERATED and not metrics.failed.any()

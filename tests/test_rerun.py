@@ -147,7 +147,7 @@ def test_changed_code_reruns_the_stages_that_import_it(finished: Checkout, case:
 
 
 def test_a_deleted_result_is_made_again_from_what_is_there(finished: Checkout) -> None:
-    metrics = finished.folder / "results/micro/git_rebasin/pca_4/flow/none/metrics.csv"
+    metrics = finished.folder / "results/micro/git_rebasin/weights/pca_4/flow/none/metrics.csv"
     content, moved = metrics.read_bytes(), Path(f"{metrics}.away")
     metrics.rename(moved)
     try:

@@ -27,7 +27,7 @@ def test_decoding_training_coordinates_projects_the_training_rows(
     settings = SolveBasis.model_validate({"subspace": subspace})
     solve_basis(
         settings,
-        [canon / "gram/part-0.npz", canon / "gram/part-1.npz"],
+        [canon / "weights/gram/part-0.npz", canon / "weights/gram/part-1.npz"],
         canon / "weights.zarr",
         tmp_path / "basis.npz",
     )

@@ -28,7 +28,7 @@ def test_means_and_deviations_are_those_of_the_networks(finished: Checkout, made
     assert not rows.index.duplicated().any()
     for (canon, subspace, generator, metric), row in rows.iterrows():
         root = finished.folder / "results/micro" / canon
-        own = pd.read_csv(root / subspace / generator / "none/metrics.csv")[metric]
+        own = pd.read_csv(root / "weights" / subspace / generator / "none/metrics.csv")[metric]
         zoo = pd.read_csv(root / "zoo_metrics/none/metrics.csv").query("not held_out")[metric]
         assert (row.generated_mean, row.zoo_mean) == pytest.approx((own.mean(), zoo.mean()))
         assert (row.generated_std, row.zoo_std) == pytest.approx((own.std(), zoo.std()))
@@ -66,7 +66,7 @@ def test_a_folder_without_tables_says_how_to_make_them(tmp_path: Path) -> None:
 def test_a_changed_result_is_named(finished: Checkout, tmp_path: Path) -> None:
     root = tmp_path / "results"
     shutil.copytree(finished.folder / "results", root)
-    path = root / "micro/none/pca_4/gaussian/none/metrics.csv"
+    path = root / "micro/none/weights/pca_4/gaussian/none/metrics.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("False", "True"), encoding="utf-8")
     with pytest.raises(InputError, match=r"gaussian/none/metrics\.csv: SHA-256 is"):
         tabulate([Results.open(root)], tmp_path / "new", tmp_path / "summary.md", tmp_path / "captions")

@@ -92,7 +92,7 @@ def test_the_nearest_network_is_of_another_trajectory(run: Path) -> None:
 
 
 def test_held_out_networks_are_of_every_held_out_trajectory(run: Path) -> None:
-    found = pd.read_csv(next(run.glob("micro/git_rebasin/pca_4/held_out/*/metrics.csv")))
+    found = pd.read_csv(next(run.glob("micro/git_rebasin/weights/pca_4/held_out/*/metrics.csv")))
     zoo = pd.read_csv(next(run.glob("micro/git_rebasin/zoo_metrics/*/metrics.csv"))).set_index("network")
     expected = zoo.nn_distance[["seed-4-checkpoint-0", "seed-5-checkpoint-0"]]
     np.testing.assert_allclose(found.nn_distance, expected, rtol=1e-4)

@@ -40,12 +40,13 @@ def table(checkout: Checkout, name: str) -> pd.DataFrame:
 def test_accuracy_table_has_the_promised_columns_and_a_row_for_every_cell(finished: Checkout) -> None:
     frame = table(finished, "accuracy")
     assert list(frame.columns) == [
-        *("zoo", "canonicalization", "subspace", "generator", "recalibration", "metric"),
+        *("zoo", "canonicalization", "representation", "subspace", "generator", "recalibration", "metric"),
         *("zoo_mean", "zoo_std", "zoo_n", "generated_mean", "generated_std", "generated_n", "failed_n"),
         *("repeats", "repeats_std", "p_best"),
     ]
     cells = set(frame[["canonicalization", "subspace", "generator"]].itertuples(index=False, name=None))
     assert cells == CELLS
+    assert set(frame.representation) == {"weights"}
     assert set(frame.metric) == {"accuracy", "loss", "brier", "calibration_error"}
     assert (frame.zoo_n == 8).all()
     assert (frame.generated_n + frame.failed_n == 6).all()
@@ -66,7 +67,7 @@ def test_accuracies_are_those_of_the_networks_files_scored_one_by_one(finished: 
 
     test = load_dataset("iris", SplitsConfig(), Path("data")).test
     inputs, targets = torch.from_numpy(test.inputs), torch.from_numpy(test.targets)
-    folder = finished.folder / "results/micro/git_rebasin/pca_4/flow"
+    folder = finished.folder / "results/micro/git_rebasin/weights/pca_4/flow"
     metrics = pd.read_csv(folder / "none/metrics.csv").set_index("network")
     for name, row in metrics.iterrows():
         network = load_network(folder / f"networks/shard-0/{name}.safetensors")
@@ -79,7 +80,7 @@ def test_networks_are_the_decoded_samples_whatever_the_number_of_jobs(
     finished: Checkout, tmp_path: Path
 ) -> None:
     zoo = finished.folder / "results/micro"
-    for cell in ("none/pca_4/gaussian", "git_rebasin/raw/noise"):
+    for cell in ("none/weights/pca_4/gaussian", "git_rebasin/weights/raw/noise"):
         folder, weights = zoo / cell, zoo / cell.split("/")[0] / "weights.zarr"
         samples, matrix = Samples.load(folder / "latents.npz"), WeightMatrix.open(weights)
         expected = decode_block(samples, matrix, slice(0, matrix.layout.size))

@@ -15,6 +15,7 @@ from dwf_steps.config import (
     evaluation,
     matrix,
     recalibration,
+    representation,
     subspace,
     transfer,
     zoo,
@@ -67,6 +68,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         canonicalization.Transfusion,
         canonicalization.Normalized,
     ],
+    "`representations`": [representation.WeightsRepresentation, representation.ResponsesRepresentation],
     "`subspaces`": [subspace.DualPCA, subspace.IncrementalPCA, subspace.NoSubspace],
     "`generators`": sections(*generator_kinds().values()),
     "`recalibrations`": [
@@ -79,7 +81,12 @@ CHAPTERS: dict[str, list[type[Section]]] = {
     "`transfers`": [transfer.TransferConfig],
     "`evaluation`": [evaluation.EvaluationConfig],
 }
-SWEPT = ("`zoos`", "`subspaces`", "`generators`")  # the chapters whose definitions are mappings
+SWEPT = (
+    "`zoos`",
+    "`representations`",
+    "`subspaces`",
+    "`generators`",
+)  # the chapters whose definitions are mappings
 SWEEP = {
     "type": "object",
     "minProperties": 1,

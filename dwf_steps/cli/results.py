@@ -30,6 +30,7 @@ def summary(tables: Path) -> pd.DataFrame:
         {
             "zoo": both.zoo,
             "canonicalization": both.canonicalization,
+            "representation": both.representation,
             "subspace": both.subspace,
             "generator": both.generator,
             "accuracy %": _spread(both.generated_mean, both.generated_std),

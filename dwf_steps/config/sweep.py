@@ -9,7 +9,7 @@ from typing import Any
 
 from dwf_steps.runtime.errors import InputError
 
-SECTIONS = ("zoos", "canonicalizations", "subspaces", "generators", "recalibrations")
+SECTIONS = ("zoos", "canonicalizations", "representations", "subspaces", "generators", "recalibrations")
 REPEATED = ("seed", "reference")  # keys whose values are repetitions of the same thing, not a study
 
 

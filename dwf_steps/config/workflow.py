@@ -14,6 +14,7 @@ from dwf_steps.config.dataset import BuiltInName, DatasetConfig, OwnFiles
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.recalibration import Recalibration
+from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, WeightsRepresentation
 from dwf_steps.config.section import Name, Section
 from dwf_steps.config.subspace import SubspaceConfig
 from dwf_steps.config.sweep import SECTIONS, Members
@@ -26,6 +27,7 @@ class Cell(NamedTuple):
 
     zoo: str
     canon: str
+    representation: str
     subspace: str
     generator: str
     recalibration: str
@@ -48,6 +50,8 @@ class Experiment(Section):
     """Zoos by name."""
     canonicalizations: Names
     """Canonicalizations by name."""
+    representations: Names = Field(default=[WEIGHTS])
+    """Representations by name."""
     subspaces: Names
     """Subspaces by name."""
     generators: Names
@@ -61,6 +65,10 @@ class Experiment(Section):
         """Yield the grid's combinations."""
         for names in product(*(getattr(self, section) for section in SECTIONS)):
             yield Cell(*names)
+
+
+def _with_weights(defined: dict[str, RepresentationConfig]) -> dict[str, RepresentationConfig]:
+    return {WEIGHTS: WeightsRepresentation(kind=WEIGHTS)} | defined
 
 
 class WorkflowConfig(Section):
@@ -78,8 +86,12 @@ class WorkflowConfig(Section):
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]
     """Ways of removing symmetries: a list of methods applied in order; `[]` leaves the networks alone."""
+    representations: Annotated[dict[Name, RepresentationConfig], AfterValidator(_with_weights)] = Field(
+        default=_with_weights({})
+    )
+    """Coordinates of networks. `weights` is always defined."""
     subspaces: dict[Name, SubspaceConfig]
-    """Ways of reducing the weight matrix."""
+    """Ways of reducing the matrix of a representation."""
     generators: dict[Name, AnyGenerator]
     """Flows and controls."""
     recalibrations: dict[Name, Recalibration] = Field(default={"none": []})

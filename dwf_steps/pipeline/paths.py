@@ -11,12 +11,15 @@ from typing import Any
 from snakemake.io import ancient
 
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.pipeline.experiment import Experiment, Names
 from dwf_steps.pipeline.input_files import input_files, stamps
 
-GENERATOR = "results/{zoo}/{canon}/{subspace}/{generator}"
+REPRESENTATION = "results/{zoo}/{canon}/{representation}"
+GENERATOR = f"{REPRESENTATION}/{{subspace}}/{{generator}}"
 CELL = f"{GENERATOR}/{{recalibration}}"
+REPRESENTATION_BENCHMARKS = REPRESENTATION.replace("results/", "results/benchmarks/")
 GENERATOR_BENCHMARKS = GENERATOR.replace("results/", "results/benchmarks/")
 CELL_BENCHMARKS = CELL.replace("results/", "results/benchmarks/")
 EVALUATED = ("metrics.csv", "sets.csv", "ensembles.csv", "items.npz")
@@ -241,10 +244,16 @@ class Paths:
 
     @property
     def gram_parts(self) -> Numbered:
-        return Numbered(
-            filled("results/{zoo}/{canon}/gram/part-*.npz"),
-            lambda names: self.experiment.zoo(names).matrix.gram_jobs,
-        )
+        """The parts of the Gram matrix of the job's representation."""
+        return self._gram_parts(f"{REPRESENTATION}/gram/part-*.npz")
+
+    @property
+    def weights_gram_parts(self) -> Numbered:
+        """Those of the weights, among which novelty is measured whatever the representation."""
+        return self._gram_parts(f"results/{{zoo}}/{{canon}}/{WEIGHTS}/gram/part-*.npz")
+
+    def _gram_parts(self, pattern: str) -> Numbered:
+        return Numbered(filled(pattern), lambda names: self.experiment.zoo(names).matrix.gram_jobs)
 
     # Generated networks.
 
@@ -280,9 +289,10 @@ class Paths:
         return [f"{GENERATOR}/model.safetensors".format(**names)]
 
     def weights_if_read(self, wildcards: Names) -> list[str]:
-        """The training networks' weights, for a generator that reads them when it is sampled."""
+        """The training networks' weights, or what represents them, for a generator that reads them when it is
+        sampled."""
         reads = self.experiment.generator(wildcards).reads_weights
-        return [f"results/{wildcards.zoo}/{wildcards.canon}/weights.zarr"] if reads else []
+        return [f"{REPRESENTATION}.zarr".format(**_mapping(wildcards))] if reads else []
 
     def data_if_read(self, wildcards: Names) -> list[str]:
         """The data, for a generator that reads them."""
@@ -341,7 +351,8 @@ class Paths:
         if name is None:
             return []
         names = SimpleNamespace(zoo=wildcards.zoo, generator=name)
-        folder = f"results/benchmarks/{wildcards.zoo}/{wildcards.canon}/{wildcards.subspace}"
+        subspace = f"{REPRESENTATION_BENCHMARKS}/{{subspace}}"
+        folder = subspace.format(**_mapping(wildcards))
         shards = range(self.experiment.n_generated_shards(names))
         fitted_by = self.experiment.fitted_by
         fit = [f"{folder}/{fitted_by[name]}/fit_generator.tsv"] if name in fitted_by else []
@@ -357,6 +368,7 @@ class Paths:
         of = self.experiment
         zoos = [SimpleNamespace(zoo=zoo) for zoo in of.zoos]
         aligned = list(dict.fromkeys((cell.zoo, cell.canon) for cell in of.cells))
+        represented = list(dict.fromkeys(cell[:3] for cell in of.cells))
         return [
             *(
                 path
@@ -370,11 +382,11 @@ class Paths:
             ),
             *self.requested("results/benchmarks/{zoo}/{canon}/stack_weights.tsv"),
             *(
-                f"results/benchmarks/{zoo}/{canon}/accumulate_gram-{part}.tsv"
-                for zoo, canon in aligned
+                f"results/benchmarks/{zoo}/{canon}/{representation}/accumulate_gram-{part}.tsv"
+                for zoo, canon, representation in represented
                 for part in range(of.config.zoos[zoo].matrix.gram_jobs)
             ),
-            *self.requested("results/benchmarks/{zoo}/{canon}/{subspace}/solve_basis.tsv"),
+            *self.requested(f"{REPRESENTATION_BENCHMARKS}/{{subspace}}/solve_basis.tsv"),
             *self.fitted(f"{GENERATOR_BENCHMARKS}/fit_generator.tsv"),
             *self.requested(f"{GENERATOR_BENCHMARKS}/sample_generator.tsv", of.sampled),
             *self.requested_networks(f"{GENERATOR_BENCHMARKS}/decode-{{shard}}.tsv", of.sampled),

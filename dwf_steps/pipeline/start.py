@@ -65,6 +65,7 @@ class Run:
         names = {
             "zoo": config.zoos,
             "canon": config.canonicalizations,
+            "representation": config.representations,
             "subspace": config.subspaces,
             "generator": config.generators,
             "recalibration": config.recalibrations,

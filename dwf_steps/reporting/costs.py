@@ -84,6 +84,6 @@ def ensembles_table(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame
     generated["seconds"] = generated.fit_seconds + generated["size"] * generated.seconds_per_network
     zoo = collection.zoo_ensembles.groupby([*COMPARED, "size"], sort=False, as_index=False)[measures].mean()
     trained = costs.drop_duplicates("zoo")[["zoo", "training_seconds_per_network"]]
-    zoo = zoo.merge(trained, on="zoo").assign(subspace="", generator="zoo")
+    zoo = zoo.merge(trained, on="zoo").assign(representation="", subspace="", generator="zoo")
     zoo["seconds"] = zoo["size"] * zoo.training_seconds_per_network
     return pd.concat([zoo, generated], ignore_index=True)[[*KEYS, "size", *measures, "seconds"]]

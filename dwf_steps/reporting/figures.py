@@ -23,7 +23,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.frontier import GENERATOR, curve_points
-from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS
 from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
 
@@ -115,15 +115,16 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
     """Draw accuracy against max IoU of every generated network, and the region of the zoo's own
     networks (5th to 95th percentile of its leave-one-out values)."""
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
-    families = _names(networks.family)
+    networks = networks.assign(arm=_arms(networks))
+    arms = _names(networks.arm)
     rows_of, columns = _names(networks.recalibration), _names(networks.zoo + ", " + networks.canonicalization)
     with panels(rows_of, columns) as (figure, axes):
         for keys, rows in grouped(collection.zoos, COMPARED):
             _zoo_region(axes[_panel(keys)], rows[~rows.held_out], rows[rows.held_out])
-        for keys, rows in grouped(networks, [*COMPARED, "family"]):
-            mark = _mark(families.index(keys["family"]))
+        for keys, rows in grouped(networks, [*COMPARED, "arm"]):
+            mark = _mark(arms.index(keys["arm"]))
             axes[_panel(keys)].scatter(
-                rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, label=keys["family"], **mark
+                rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, label=keys["arm"], **mark
             )
         _label(axes, "max IoU with training networks", "test accuracy", xlim=IOU)
         save(figure, path)
@@ -140,9 +141,10 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     points = curve_points(collection)
     points = points[points.kind != "held_out"]  # the region is theirs
     measure = "realigned_distance" if points.realigned_distance.notna().all() else "nn_distance"
-    families = _names(points.family)
+    points = points.assign(arm=_arms(points))
+    arms, shown = _names(points.arm), _distinct(points, ["family", "representation", "subspace"])[1:]
     rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
-    direct = len(families) * len(_names(points.subspace)) <= MOST_LABELS
+    direct = len(arms) * len(_names(points.subspace)) <= MOST_LABELS
     with panels(rows, columns, panel=WIDE_PANEL, legend=0 if direct else LEGEND_WIDTH) as (figure, axes):
         labels: list[tuple[Axes, pd.Series, str, str]] = []
         for keys, group in grouped(points, COMPARED):
@@ -151,8 +153,8 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
             for names, curve in grouped(group, GENERATOR):
                 ordered = curve.assign(novelty=curve[measure] / unit).sort_values("novelty")
                 family, control = names["family"], curve.control.iloc[0]
-                name = f"{family} ({names['subspace']})" if several(points.subspace) else family
-                mark = _mark(families.index(family))
+                name = f"{family} ({', '.join(names[level] for level in shown)})" if shown else family
+                mark = _mark(arms.index(curve.arm.iloc[0]))
                 ax.plot(
                     ordered.novelty,
                     ordered.accuracy,
@@ -290,13 +292,14 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
     columns = table.zoo + ", " + table.canonicalization
     families = collection.generators.set_index("generator").family.to_dict()
     table = table.assign(family=table.generator.map(families).fillna("zoo"))
+    table = table.assign(arm=_arms(table))
     largest = table.loc[table.groupby(KEYS, sort=False)["size"].idxmax()]
-    by_family = [*COMPARED, "subspace", "family"]
-    best = largest.loc[largest.groupby(by_family, sort=False).accuracy.idxmax(), KEYS]
-    lines = [name for name in _names(table.family) if name != "zoo"]
+    by_arm = [*COMPARED, "subspace", "arm"]
+    best = largest.loc[largest.groupby(by_arm, sort=False).accuracy.idxmax(), KEYS]
+    lines = [name for name in _names(table.arm) if name != "zoo"]
     with panels(_names(table.recalibration), _names(columns)) as (figure, axes):
-        for keys, rows in grouped(table.merge(best, on=KEYS), [*KEYS, "family"]):
-            name = keys["family"]
+        for keys, rows in grouped(table.merge(best, on=KEYS), [*KEYS, "arm"]):
+            name = keys["arm"]
             mark = {"color": ZOO_COLOUR, "marker": "*"} if name == "zoo" else _mark(lines.index(name))
             axes[_panel(keys)].plot(
                 rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=name, **mark
@@ -340,7 +343,9 @@ def transfer_curves(collection: Collection, path: Path) -> None:
         panel=frame.zoo + " to " + frame["transfer"] + ", " + frame.canonicalization,
         line=[
             ", ".join(row)
-            for row in frame[_distinct(frame, ["generator", "subspace"])].itertuples(index=False)
+            for row in frame[_distinct(frame, ["generator", "representation", "subspace"])].itertuples(
+                index=False
+            )
         ],
     )
     lines = _names(frame.line)
@@ -357,6 +362,15 @@ def transfer_curves(collection: Collection, path: Path) -> None:
         save(figure, path)
 
 
+def _arms(frame: pd.DataFrame) -> pd.Series:
+    """Return the names that curves and points of a figure share: families of generators, with their
+    representation where there are several. The zoo's own networks have none."""
+    represented = frame.representation != ""
+    if not several(frame.representation[represented]):
+        return frame.family
+    return frame.family.where(~represented, frame.family + " (" + frame.representation + ")")
+
+
 def _distinct(frame: pd.DataFrame, names: list[str]) -> list[str]:
     """Return the first name, and those of the others that have more than one value."""
     return names[:1] + [name for name in names[1:] if several(frame[name])]
@@ -366,14 +380,13 @@ def loss_curves(collection: Collection, path: Path) -> None:
     """Draw training and validation loss of every flow."""
     losses = collection.losses
     zoos, canons = _names(losses.zoo), _names(losses.canonicalization)
-    generators = _names(losses.generator)
+    curves = _names(losses.generator + losses.representation)
+    named = _distinct(losses, ["generator", "representation", "subspace"])
     with panels(canons or ["no flow was trained"], zoos or [""]) as (figure, axes):
-        for keys, rows in grouped(losses, [*KEYS[:4], "run"]):
+        for keys, rows in grouped(losses, [*GENERATOR_KEYS, "run"]):
             ax = axes[keys["canonicalization"], keys["zoo"]]
-            colour = COLOURS[generators.index(keys["generator"]) % len(COLOURS)]
-            label = (
-                f"{keys['generator']}, {keys['subspace']}" if several(losses.subspace) else keys["generator"]
-            )
+            colour = COLOURS[curves.index(keys["generator"] + keys["representation"]) % len(COLOURS)]
+            label = ", ".join(keys[level] for level in named)
             ax.plot(rows.step, rows.validation, color=colour, label=f"{label}: validation")
             ax.plot(rows.step, rows.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training")
         for (canon, zoo), ax in axes.items():
@@ -384,7 +397,9 @@ def loss_curves(collection: Collection, path: Path) -> None:
 def explained_variance(collection: Collection, path: Path) -> None:
     """Draw the cumulative share of the total variance over components, for every basis."""
     bases = list(collection.bases())
-    canons = _names(labels["canonicalization"] for labels, _ in bases)
+    labelled = pd.DataFrame([labels for labels, _ in bases])
+    colours = _names(labelled.canonicalization + labelled.representation)
+    named = [*_distinct(labelled, ["canonicalization", "representation"]), "subspace"]
     with panels(["all"], _names(labels["zoo"] for labels, _ in bases)) as (figure, axes):
         for labels, basis in bases:
             if not basis.components:
@@ -393,8 +408,10 @@ def explained_variance(collection: Collection, path: Path) -> None:
             axes["all", labels["zoo"]].plot(
                 np.arange(len(share)),
                 share,
-                color=COLOURS[canons.index(labels["canonicalization"]) % len(COLOURS)],
-                label=f"{labels['canonicalization']}, {labels['subspace']}",
+                color=COLOURS[
+                    colours.index(labels["canonicalization"] + labels["representation"]) % len(COLOURS)
+                ],
+                label=", ".join(labels[level] for level in named),
             )
         for (_, zoo), ax in axes.items():
             ax.set(title=zoo, xlabel="components", ylabel="explained variance", ylim=(0, 1.02))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dwf_steps.reporting.results import COMPARED, Collection, grouped
 
-GENERATOR = ["subspace", "family"]
+GENERATOR = ["representation", "subspace", "family"]
 CURVE = [*COMPARED, *GENERATOR]
 
 # Measure -> sign that makes larger values mean closer to the training networks.
@@ -69,6 +69,7 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
             rows.append(
                 keys
                 | {
+                    "representation": named["representation"],
                     "subspace": named["subspace"],
                     "generator": named["family"],
                     "kind": curve.kind.iloc[0],

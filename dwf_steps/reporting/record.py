@@ -12,6 +12,7 @@ from dwf_steps.config.workflow import Cell
 from dwf_steps.storage.lineage import LEVELS
 
 KEYS = list(LEVELS)
+GENERATOR_KEYS = KEYS[: KEYS.index("generator") + 1]
 RECORD = Path("tables/experiment.json")
 SECTIONS = dict(zip(KEYS, sweep.SECTIONS, strict=True))
 

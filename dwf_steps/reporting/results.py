@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.config.workflow import Cell
-from dwf_steps.reporting.record import KEYS, RECORD, ExperimentRecord
+from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS, RECORD, ExperimentRecord
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays
 from dwf_steps.storage.csv_tables import read_csv
@@ -19,6 +19,8 @@ from dwf_steps.storage.texts import read_text
 from dwf_steps.subspace.basis import Basis
 
 ZOO_KEYS = KEYS[:2]
+GENERATOR_DEPTH = len(GENERATOR_KEYS)
+BASIS_DEPTH = GENERATOR_DEPTH - 1
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
 ZOO_STAGES = ("train_zoo", "import_zoo")  # make networks of zoos
 
@@ -114,7 +116,7 @@ class Collection:
     @cached_property
     def losses(self) -> pd.DataFrame:
         """Every flow's losses during training, those of one model once."""
-        return self._read("training.csv", 4)
+        return self._read("training.csv", GENERATOR_DEPTH)
 
     @cached_property
     def transfers(self) -> pd.DataFrame:
@@ -131,10 +133,12 @@ class Collection:
     def likelihoods(self) -> pd.DataFrame:
         """Networks under a flow, a row each."""
         frames = [
-            read_csv(results.folder(cell, 4) / "likelihood.csv").assign(**results.labels(cell, 4))
+            read_csv(results.folder(cell, GENERATOR_DEPTH) / "likelihood.csv").assign(
+                **results.labels(cell, GENERATOR_DEPTH)
+            )
             for results in self.results
-            for cell in results.prefixes(4)
-            if cell[3] in results.record.likelihoods
+            for cell in results.prefixes(GENERATOR_DEPTH)
+            if cell.generator in results.record.likelihoods
         ]
         return pd.concat(frames, ignore_index=True)
 
@@ -143,19 +147,21 @@ class Collection:
         """Networks of other widths than their flow was trained on, a row each; failed ones have no scores."""
         rows = []
         for results in self.results:
-            for cell in results.prefixes(4):
-                for name in results.record.other_widths.get(cell[3], []):
-                    manifest = Manifest.read(results.folder(cell, 4) / "other_widths" / f"{name}.json")
-                    labels = results.labels(cell, 4) | {"widths": name}
+            for cell in results.prefixes(GENERATOR_DEPTH):
+                folder = results.folder(cell, GENERATOR_DEPTH) / "other_widths"
+                for name in results.record.other_widths.get(cell.generator, []):
+                    manifest = Manifest.read(folder / f"{name}.json")
+                    labels = results.labels(cell, GENERATOR_DEPTH) | {"widths": name}
                     rows += [labels | {"failed": False} | record.facts for record in manifest.networks]
                     rows += [labels | {"failed": True} for _ in manifest.failed]
-        return pd.DataFrame(rows, columns=[*KEYS[:4], "widths", "failed", "accuracy", "loss"])
+        return pd.DataFrame(rows, columns=[*GENERATOR_KEYS, "widths", "failed", "accuracy", "loss"])
 
     def bases(self) -> Iterator[tuple[dict[str, str], Basis]]:
         """Yield every basis with its labels."""
         for results in self.results:
-            for cell in results.prefixes(3):
-                yield results.labels(cell, 3), Basis.load(results.folder(cell, 3) / "basis.npz")
+            for cell in results.prefixes(BASIS_DEPTH):
+                path = results.folder(cell, BASIS_DEPTH) / "basis.npz"
+                yield results.labels(cell, BASIS_DEPTH), Basis.load(path)
 
     @cached_property
     def correct(self) -> dict[tuple[str, ...], np.ndarray]:
@@ -192,9 +198,10 @@ class Collection:
         """Return the facts of generated networks' shards, a row each."""
         rows = []
         for results in self.results:
-            for cell in results.prefixes(4):
-                for path in sorted((results.folder(cell, 4) / "networks").glob("shard-*.json")):
-                    rows.append(results.labels(cell, 4) | Manifest.read(path).facts)
+            for cell in results.prefixes(GENERATOR_DEPTH):
+                folder = results.folder(cell, GENERATOR_DEPTH) / "networks"
+                for path in sorted(folder.glob("shard-*.json")):
+                    rows.append(results.labels(cell, GENERATOR_DEPTH) | Manifest.read(path).facts)
         return pd.DataFrame(rows)
 
     @cached_property
@@ -240,7 +247,8 @@ class Collection:
     def _read_zoos(self, name: str) -> pd.DataFrame:
         frames = []
         for results in self.results:
-            for zoo, canon, recalibration in dict.fromkeys((c[0], c[1], c[4]) for c in results.record.cells):
+            compared = dict.fromkeys((c.zoo, c.canon, c.recalibration) for c in results.record.cells)
+            for zoo, canon, recalibration in compared:
                 folder = results.root / zoo / canon / "zoo_metrics" / recalibration
                 frame = read_csv(folder / name)
                 for level, value in zip(COMPARED, (zoo, canon, recalibration), strict=True):
@@ -255,7 +263,7 @@ class Collection:
             for cell in results.prefixes(depth):
                 folder = results.folder(cell, depth)
                 if name == "training.csv":
-                    model = results.record.fitted_by.get(cell[3])
+                    model = results.record.fitted_by.get(cell.generator)
                     if model is None or (folder := folder.with_name(model)) in read:
                         continue
                     read.add(folder)

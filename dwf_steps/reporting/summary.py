@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.results import COMPARED, Collection, grouped
 
@@ -143,5 +144,5 @@ def _percent(value: float) -> str:
 
 
 def _named(row: pd.Series) -> str:
-    parts = [row.generator, row.canonicalization, row.subspace, row.recalibration]
-    return ", ".join(part for part in parts if part != "none")
+    parts = [row.generator, row.canonicalization, row.representation, row.subspace, row.recalibration]
+    return ", ".join(part for part in parts if part not in ("none", WEIGHTS))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from dwf_steps.reporting.record import KEYS, SECTIONS
+from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS, SECTIONS
 from dwf_steps.reporting.results import Collection, grouped
 
 SWEPT_MEASURES = ["accuracy", "loss", "max_iou", "nn_distance"]
@@ -28,8 +28,8 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
         if member.family == family
     }
     networks = collection.networks
-    facts = collection.manifests().reindex(columns=[*KEYS[:4], "evaluations"])
-    evaluations = facts.groupby(KEYS[:4]).evaluations.mean()
+    facts = collection.manifests().reindex(columns=[*GENERATOR_KEYS, "evaluations"])
+    evaluations = facts.groupby(GENERATOR_KEYS).evaluations.mean()
     rows = []
     for keys, group in grouped(networks[networks[level].isin(settings)], KEYS):
         good = group[~group.failed]
@@ -38,7 +38,7 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
         for measure in SWEPT_MEASURES:
             own |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
         own |= {
-            "evaluations": evaluations.get(tuple(keys[level] for level in KEYS[:4])),
+            "evaluations": evaluations.get(tuple(keys[level] for level in GENERATOR_KEYS)),
             "accuracy_repeats_std": good.groupby("run").accuracy.mean().std(),
             "repeats": group.run.nunique(),
             "n": len(good),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dwf_steps.metrics.measures import measures_in
 from dwf_steps.metrics.uncertainty import paired_bootstrap
-from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS
 from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped
 from dwf_steps.reporting.writing import presentable
 from dwf_steps.runtime.randomness import numpy_generator
@@ -111,7 +111,7 @@ def precision_table(collection: Collection) -> pd.DataFrame:
     """
     facts = ["stored_as", "storage_error", "decoding_error"]
     decoded = collection.manifests().dropna(subset=facts)
-    return decoded.groupby(KEYS[:4], sort=False, as_index=False)[facts].max()
+    return decoded.groupby(GENERATOR_KEYS, sort=False, as_index=False)[facts].max()
 
 
 def timing_table(collection: Collection) -> pd.DataFrame:
@@ -144,7 +144,7 @@ def likelihood_table(collection: Collection) -> pd.DataFrame:
     """Return, of each kind of networks, the mean log-density under the flow in nats a latent, with its
     standard deviation over networks."""
     rows = []
-    for labels, frame in grouped(collection.likelihoods, KEYS[:4]):
+    for labels, frame in grouped(collection.likelihoods, GENERATOR_KEYS):
         density = (frame.log_density / frame.latents).groupby(frame.kind)
         row: dict[str, object] = dict(labels)
         for kind in ("training", "held_out", "generated"):
@@ -158,7 +158,7 @@ def other_widths_table(collection: Collection) -> pd.DataFrame:
     """Return test accuracy and loss of networks of other widths than their flow was trained on: mean and
     standard deviation over ``n`` networks."""
     rows = []
-    for labels, frame in grouped(collection.other_widths, [*KEYS[:4], "widths"]):
+    for labels, frame in grouped(collection.other_widths, [*GENERATOR_KEYS, "widths"]):
         row: dict[str, object] = dict(labels)
         for name in ("accuracy", "loss"):
             row |= {f"{name}_mean": frame[name].mean(), f"{name}_std": frame[name].std()}

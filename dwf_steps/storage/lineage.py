@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-LEVELS = ("zoo", "canonicalization", "subspace", "generator", "recalibration")
+LEVELS = ("zoo", "canonicalization", "representation", "subspace", "generator", "recalibration")
 
 
 def path_lineage(path: Path, depth: int) -> dict[str, str]:

@@ -55,7 +55,7 @@ def test_a_finished_checkout_is_done_and_left_as_it_is(finished: Checkout) -> No
 
 
 def test_a_missing_result_and_what_follows_are_to_run(finished: Checkout) -> None:
-    metrics = finished.folder / "results/micro/git_rebasin/pca_4/flow/none/metrics.csv"
+    metrics = finished.folder / "results/micro/git_rebasin/weights/pca_4/flow/none/metrics.csv"
     away = finished.folder.parent / f"{finished.folder.name}-metrics.csv"
     shutil.move(metrics, away)
     try:

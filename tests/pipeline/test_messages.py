@@ -53,6 +53,7 @@ def everything() -> dict[str, Any]:
     }
     raw["transfers"] = {"moved": {"dataset": "iris", "classes": [0, None]}}
     raw["canonicalizations"]["aligned"] = ["git_rebasin", {"method": "normalized"}]
+    raw["representations"] = {"responses": {"kind": "responses", "probes": 20, "functions": 10}}
     raw["recalibrations"]["tuned"] = [{"method": "fine_tune"}]
     raw["evaluation"] = {}
     raw["generators"]["flow"] |= {

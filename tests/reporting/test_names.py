@@ -13,8 +13,8 @@ from dwf_steps.reporting.results import Results
 from dwf_steps.storage.csv_tables import read_csv
 from dwf_steps.tabulate import tabulate
 
-CELL = ("micro", "git_rebasin", "pca_4", "flow", "none")
-RENAMED = ("2024", "null", "007", "na", "none")
+CELL = ("micro", "git_rebasin", "weights", "pca_4", "flow", "none")
+RENAMED = ("2024", "null", "1e3", "007", "na", "none")
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def renamed(finished: Checkout, tmp_path: Path) -> Results:
     """Return the results of one cell under other names."""
     source, root = finished.folder / "results", tmp_path / "results"
     for base in (".", "benchmarks"):
-        for depth in range(1, 5):
+        for depth in range(1, 6):
             target = root.joinpath(base, *RENAMED[:depth])
             target.mkdir(parents=True, exist_ok=True)
             for path in source.joinpath(base, *CELL[:depth]).iterdir():
@@ -33,7 +33,7 @@ def renamed(finished: Checkout, tmp_path: Path) -> Results:
     record = Results.open(source).record
     own = {
         "cells": [RENAMED],
-        "generators": {"na": record.generators[CELL[3]].model_dump()},
+        "generators": {"na": record.generators[CELL[4]].model_dump()},
         "fitted_by": {"na": "na"},
         "zoo_networks": {"2024": 10},
         "zoo_trainings": {"2024": 10},
@@ -49,9 +49,8 @@ def test_names_that_pandas_would_read_otherwise_reach_every_table_and_figure(ren
         frame = read_csv(tables / f"{name}.csv")
         generated = frame[frame.generator == "na"]
         assert len(generated)
-        assert set(generated[["zoo", "canonicalization", "subspace"]].itertuples(index=False, name=None)) == {
-            RENAMED[:3]
-        }
+        levels = generated[["zoo", "canonicalization", "representation", "subspace"]]
+        assert set(levels.itertuples(index=False, name=None)) == {RENAMED[:4]}
     text = (tables / "accuracy.md").read_text(encoding="utf-8")
     assert "| 2024 " in text and "| null " in text and "| 007 " in text and "nan" not in text
     assert (renamed.root / "summary.md").read_text(encoding="utf-8").count("- 2024: ") == 1

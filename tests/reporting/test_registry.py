@@ -15,7 +15,7 @@ from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.reporting import registry
 from dwf_steps.reporting.record import ExperimentRecord
 
-CELL = ("mine", "git_rebasin", "raw", "flow", "none")
+CELL = ("mine", "git_rebasin", "weights", "raw", "flow", "none")
 FLOW = GeneratorFacts(kind="flow", control=False, shows_training=False, costs_training=False)
 PLAIN = ExperimentRecord(
     cells=[CELL],
@@ -105,8 +105,8 @@ def test_several_folders_have_what_any_of_them_asked_for() -> None:
 
 def test_a_study_has_a_table_and_a_figure_drawn_from_it() -> None:
     member = {"family": "noise", "values": {"std": 0.1}, "setting": {"std": 0.1}}
-    cell = (*CELL[:3], "noise_std_0_1", CELL[4])
-    own = {"cells": [cell], "members": {"generators": {cell[3]: member}}}
+    cell = (*CELL[:4], "noise_std_0_1", CELL[5])
+    own = {"cells": [cell], "members": {"generators": {cell[4]: member}}}
     record = ExperimentRecord.model_validate(PLAIN.model_dump() | own)
     studies = {kind: list(registry.asked(kind, record))[-1] for kind in ("table", "figure")}
     assert [study.name for study in studies.values()] == ["sweep_noise", "sweep_noise"]

@@ -28,7 +28,7 @@ GROUPS = {
 }
 GROUPED = {rule for rules in GROUPS.values() for rule in rules}
 CANCELLED, LIMITED = "rule_divide_data/micro", "rule_fit_generator/micro_none_pca_2_flow"
-FIT = "micro/none/pca_2/flow/fit_generator.log"
+FIT = "micro/none/weights/pca_2/flow/fit_generator.log"
 
 
 class Disturbed(NamedTuple):
@@ -105,7 +105,7 @@ def test_results_are_those_of_a_local_run(disturbed: Disturbed) -> None:
     for pattern in (
         *("tables/accuracy.*", "tables/novelty.*", "tables/alignment.*"),
         *("**/*.safetensors", "**/metrics.csv", "**/weights.zarr/**/*"),
-        "micro/none/pca_2/*/training.csv",
+        "micro/none/weights/pca_2/*/training.csv",
     ):
         expected = disturbed.undisturbed.results(pattern)
         assert expected

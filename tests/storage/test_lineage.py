@@ -9,6 +9,7 @@ from dwf_steps.storage.lineage import benchmark_lineage, path_lineage
 ALL = {
     "zoo": "iris",
     "canonicalization": "none",
+    "representation": "weights",
     "subspace": "pca",
     "generator": "flow",
     "recalibration": "none",
@@ -20,9 +21,10 @@ ALL = {
     [
         ("results/iris/zoo.csv", 1),
         ("results/iris/none/alignment.csv", 2),
-        ("results/iris/none/pca/basis.npz", 3),
-        ("results/iris/none/pca/flow/latents.npz", 4),
-        ("/scratch/me/results/iris/none/pca/flow/none/metrics.csv", 5),
+        ("results/iris/none/weights/gram.npz", 3),
+        ("results/iris/none/weights/pca/basis.npz", 4),
+        ("results/iris/none/weights/pca/flow/latents.npz", 5),
+        ("/scratch/me/results/iris/none/weights/pca/flow/none/metrics.csv", 6),
     ],
 )
 def test_the_folders_above_a_file_are_its_lineage(path: str, depth: int) -> None:
@@ -40,10 +42,11 @@ def test_only_the_nearest_folders_count() -> None:
     ("path", "depth"),
     [
         ("results/benchmarks/iris/train_zoo-0.tsv", 1),
-        ("results/benchmarks/iris/none/accumulate_gram.tsv", 2),
-        ("results/benchmarks/iris/none/pca/solve_basis.tsv", 3),
-        ("results/benchmarks/iris/none/pca/flow/fit_generator.tsv", 4),
-        ("/scratch/results/benchmarks/iris/none/pca/flow/none/evaluate.tsv", 5),
+        ("results/benchmarks/iris/none/stack_weights.tsv", 2),
+        ("results/benchmarks/iris/none/weights/accumulate_gram-0.tsv", 3),
+        ("results/benchmarks/iris/none/weights/pca/solve_basis.tsv", 4),
+        ("results/benchmarks/iris/none/weights/pca/flow/fit_generator.tsv", 5),
+        ("/scratch/results/benchmarks/iris/none/weights/pca/flow/none/evaluate.tsv", 6),
     ],
 )
 def test_a_benchmarks_deeper_levels_are_empty(path: str, depth: int) -> None:

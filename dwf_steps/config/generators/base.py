@@ -240,6 +240,13 @@ class GeneratorConfig(Section):
         yield from ()
 
     @planning
+    def problems_with_representation(
+        self, where: str, representation: str, config: WorkflowConfig
+    ) -> Iterator[str]:
+        """Yield a line for everything that does not fit between these settings and a representation."""
+        yield from ()
+
+    @planning
     def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
         """Yield a line for everything that does not fit between these settings and a subspace."""
         yield from ()

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Positive, Sizes, Work
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, Seed, planning, unknown
 
 if TYPE_CHECKING:
@@ -370,6 +371,30 @@ class FlowConfig(GeneratorConfig):
                     f"{where}.other_widths: found {widths}, but zoo {zoo!r} has {own}, from which "
                     "nothing is known of a hidden layer that follows another one; use one hidden layer"
                 )
+
+    @planning
+    def problems_with_representation(
+        self, where: str, representation: str, config: WorkflowConfig
+    ) -> Iterator[str]:
+        kind = config.representations[representation].kind
+        if kind == WEIGHTS:
+            return
+        cures = {}
+        if self.source == "kaiming":
+            cures["source: 'kaiming'"] = "set source: 'standard'"
+        if self.geometry != "euclidean":
+            cures[f"geometry: {self.geometry!r}"] = "set geometry: 'euclidean'"
+        if not isinstance(self.velocity, VelocityConfig):
+            cures[f"velocity.network: {self.velocity.network!r}"] = "set velocity.network: 'mlp'"
+        if self.sampling.guidance is not None:
+            cures["sampling.guidance"] = "leave it out"
+        if self.other_widths:
+            cures["other_widths"] = "leave it out"
+        for what, cure in cures.items():
+            yield (
+                f"{where}.{what} needs weights as coordinates, but representations.{representation} has "
+                f"kind {kind!r}; {cure}, or use representation {WEIGHTS!r}"
+            )
 
     @planning
     def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dwf_steps.config.dataset import BUILT_IN
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import unknown
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
@@ -23,7 +24,8 @@ RESERVED = {
     "datasets": set(BUILT_IN),
     "zoos": {"data", "transfers", "tables", "figures", "captions", "logs", "benchmarks"},
     "canonicalizations": {"zoo", "outputs"},
-    "subspaces": {"aligned", "barycentre", "gram", "reference", "zoo_metrics", "zoo_outputs"},
+    "representations": {"aligned", "barycentre", "reference", "zoo_metrics", "zoo_outputs"},
+    "subspaces": {"gram"},
     "generators": {"zoo"},
     "recalibrations": {"networks", "other_widths"},
 }
@@ -64,6 +66,7 @@ class _Context:
 def problems_of(config: WorkflowConfig) -> Iterator[str]:
     """Yield a line for everything that is wrong between sections: names, sizes, what does not fit."""
     yield from _reserved_names(config)
+    yield from _representation_names(config)
     undefined = list(_undefined_names(config))
     yield from undefined
     if undefined:
@@ -91,12 +94,31 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
         yield from config.generators[generator].problems_with_subspace(
             f"generators.{generator}", subspace, config
         )
+    for representation, generator in dict.fromkeys((cell.representation, cell.generator) for cell in cells):
+        yield from config.generators[generator].problems_with_representation(
+            f"generators.{generator}", representation, config
+        )
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
     for section, reserved in RESERVED.items():
         for name in sorted(reserved & set(getattr(config, section))):
             yield f"{section}.{name}: this name is the workflow's own; choose another"
+
+
+def _representation_names(config: WorkflowConfig) -> Iterator[str]:
+    """The name and the kind `weights` that do not stand for each other: novelty is measured there."""
+    for name, representation in config.representations.items():
+        if name == WEIGHTS and representation.kind != WEIGHTS:
+            yield (
+                f"representations.{name}.kind: found {representation.kind!r}, but this name stands for the "
+                "weights themselves; choose another name"
+            )
+        elif name != WEIGHTS and representation.kind == WEIGHTS:
+            yield (
+                f"representations.{name}.kind: {WEIGHTS!r} is defined already, under the name {WEIGHTS!r}; "
+                f"use that name in experiments and leave {name!r} out"
+            )
 
 
 def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
