@@ -6,7 +6,6 @@ from itertools import islice, pairwise
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-
 from torch.nn import functional as F
 
 from dwf_steps.architectures.base import Architecture

@@ -50,12 +50,15 @@ class Decoder:
     ) -> StackedNetworks[Tensor]:
         """Return the networks of n rows of coordinates (n, d')."""
         parts = {
-            entry.name: coordinates[:, entry.columns].reshape(-1, *entry.shape) for entry in basis.layout.entries
+            entry.name: coordinates[:, entry.columns].reshape(-1, *entry.shape)
+            for entry in basis.layout.entries
         }
         n = len(coordinates)
         networks: StackedNetworks[Tensor] = StackedNetworks()
         for name, shape in basis.shapes.items():
-            networks[name] = parts[name].float().clone() if name in basis.trace.kept else torch.zeros(n, *shape)
+            networks[name] = (
+                parts[name].float().clone() if name in basis.trace.kept else torch.zeros(n, *shape)
+            )
         networks |= buffers
         for step in basis.trace.steps:
             if isinstance(step, Normalisation):
@@ -67,18 +70,16 @@ class Decoder:
         return networks
 
     def _normalise(self, capture: Capture, networks: StackedNetworks[Tensor], norm: Normalisation) -> None:
-        total, squares, count = 0.0, 0.0, 0
-        for probes in probe_blocks(capture, networks.count):
-            some, some_squares, number = capture.moments(networks, norm, probes)
-            total, squares, count = total + some, squares + some_squares, count + number
-        mean = total / count
-        variance = (squares / count - mean.square()).clamp(min=0) * (count / max(1, count - 1))
+        blocks = probe_blocks(capture, networks.count)
+        found = [capture.moments(networks, norm, probes) for probes in blocks]
+        count = sum(number for _, _, number in found)
+        mean = torch.stack([total for total, _, _ in found]).sum(0) / count
+        squares = torch.stack([squares for _, squares, _ in found]).sum(0) / count
+        variance = (squares - mean.square()).clamp(min=0) * (count / max(1, count - 1))
         networks[norm.mean] = mean.float()
         networks[norm.variance] = variance.float()
 
-    def _fit(
-        self, capture: Capture, networks: StackedNetworks[Tensor], layer: Layer, target: Tensor
-    ) -> None:
+    def _fit(self, capture: Capture, networks: StackedNetworks[Tensor], layer: Layer, target: Tensor) -> None:
         seen = networks.select([0]) if layer.reads_data else networks
         blocks = [
             _with_ones(capture.inputs(seen, layer, probes).double(), layer)
@@ -107,7 +108,9 @@ class Decoder:
             return NextInputLoss(layer.activation)
         mean, std = target.mean(2, keepdim=True), target.std(2, keepdim=True)
         shape = (len(target), layer.groups, 1, -1)
-        scale = networks[norm.weight].double().reshape(shape) / (std + norm.epsilon) if norm.weight else 1 / std
+        scale = (
+            networks[norm.weight].double().reshape(shape) / (std + norm.epsilon) if norm.weight else 1 / std
+        )
         shift = networks[norm.bias].double().reshape(shape) - mean * scale if norm.bias else -mean * scale
         return NextInputLoss(layer.activation, scale, shift)
 
@@ -160,7 +163,8 @@ class Problem:
         return self._solve(self._adjoint(self._target))
 
     def reweighted(self, start: Tensor, loss: Loss, iterations: int, cg: int) -> Tensor:
-        """Return W after Gauss-Newton steps on a loss of A W and T, solved by preconditioned conjugate gradients."""
+        """Return W after Gauss-Newton steps on a loss of A W and T, each solved by ``cg`` steps of
+        preconditioned conjugate gradients."""
         weights, responses = start, self._apply(start)
         current = loss.value(responses, self._target)
         for _ in range(iterations):

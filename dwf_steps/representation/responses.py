@@ -35,7 +35,9 @@ class ResponseBasis:
     def layout(self) -> Layout:
         """Which coordinates are which layer's, (units, r) each, in execution order; the parameters that are
         kept follow."""
-        layers = {layer.name: (layer.units, self.functions[layer.name].shape[1]) for layer in self.trace.layers}
+        layers = {
+            layer.name: (layer.units, self.functions[layer.name].shape[1]) for layer in self.trace.layers
+        }
         return Layout.of(layers | {name: self.shapes[name] for name in self.trace.kept})
 
 
@@ -113,9 +115,7 @@ def all_responses(
     capture: Capture, layers: list[Layer], networks: StackedNetworks[Tensor]
 ) -> dict[str, Tensor]:
     """Return the responses (n, rows, units) of layers to all probes, by the layers' names."""
-    parts = [
-        capture.responses(networks, layers, probes) for probes in probe_blocks(capture, networks.count)
-    ]
+    parts = [capture.responses(networks, layers, probes) for probes in probe_blocks(capture, networks.count)]
     return {layer.name: torch.cat([part[layer.name] for part in parts], dim=1) for layer in layers}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -264,7 +264,9 @@ class _Tracer:
             return
         if called in ACTIVATIONS and "activation" not in self.steps[source]:
             stated = {name: value for name, value in kwargs.items() if name != "inplace"}
-            self.steps[source]["activation"] = partial(ACTIVATIONS[called], **stated) if stated else ACTIVATIONS[called]
+            self.steps[source]["activation"] = (
+                partial(ACTIVATIONS[called], **stated) if stated else ACTIVATIONS[called]
+            )
         elif called in UNMOVED:
             self._follow(result, source)
 
@@ -294,8 +296,8 @@ def trace(architecture: Architecture) -> Trace:
     found = [name for name, step in first.steps.items() if step["kind"] != "batch_norm"]
     if not found:
         raise InputError(
-            f"{called}: no layer was found: nothing calls torch.nn.functional.linear, conv1d or conv2d with a "
-            "parameter as its weight; use the representation `weights`"
+            f"{called}: no layer was found: nothing calls torch.nn.functional.linear, conv1d or conv2d "
+            "with a parameter as its weight; use the representation `weights`"
         )
     if list(second.steps) != list(first.steps):
         raise InputError(
@@ -479,12 +481,14 @@ class Capture:
         Tensor (n, groups, rows, fan_in): of convolutions the patches, channels first.
         """
         at = self.places(layer)[probes]
-        return self._reach(networks, layer.weight, self.probes[probes], lambda values: _gather(values, layer, at))
+        return self._reach(
+            networks, layer.weight, self.probes[probes], lambda values: _gather(values, layer, at)
+        )
 
     def responses(
         self, networks: StackedNetworks[Tensor], layers: Sequence[Layer], probes: slice
     ) -> dict[str, Tensor]:
-        """Return the responses (n, rows, units) of layers of n networks, by the layers' names, in one pass."""
+        """Return the responses (n, rows, units) of layers of n networks, by layers' names, in one pass."""
         by_weight = {layer.weight: layer for layer in layers}
 
         def respond(network: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -506,7 +510,9 @@ class Capture:
     ) -> tuple[Tensor, Tensor, int]:
         """Return sums (n, c) and sums of squares of what goes into a batch normalisation, in float64, and how
         many values each is of."""
-        values = self._reach(networks, norm.mean, self.probes[probes], lambda values: values.flatten(2).double())
+        values = self._reach(
+            networks, norm.mean, self.probes[probes], lambda values: values.flatten(2).double()
+        )
         values = values.flatten(3)
         return values.sum((1, 3)), values.square().sum((1, 3)), values.shape[1] * values.shape[3]
 
@@ -527,10 +533,8 @@ class Capture:
                     found.append(args[0])
                     raise _ReachedError
 
-            try:
+            with suppress(_ReachedError):
                 self._run(network, inputs, on_step)
-            except _ReachedError:
-                pass
             return gather(found[0])
 
         reached: Tensor = self._many(networks, reach)
