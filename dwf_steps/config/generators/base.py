@@ -142,6 +142,8 @@ class GeneratorConfig(Section):
         Whether fitting and sampling run on a GPU where there is one.
     analyses
         Settings that ask for something besides networks, and play no part in these.
+    stores_rows
+        Whether its samples are described weight by weight, whatever the subspace.
     """
 
     implementation: ClassVar[str]
@@ -152,6 +154,7 @@ class GeneratorConfig(Section):
     costs_training: ClassVar[bool] = False
     accelerated: ClassVar[bool] = False
     analyses: ClassVar[tuple[str, ...]] = ()
+    stores_rows: ClassVar[bool] = False
 
     kind: str
     """Name of the kind."""

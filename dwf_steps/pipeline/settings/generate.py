@@ -145,9 +145,10 @@ class Decode(StepSettings):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         """Blocks of columns decoded side by side, the budget for those decoded, offsets of flows on raw
-        weights."""
+        weights and of what is described weight by weight."""
         shard = sizes.generated_shard
         decoded = min(sizes.zoo.matrix.memory_mb * 2**20, 8 * shard * sizes.d)
-        held = 5 * sizes.block + decoded + 4 * sizes.g * sizes.d * sizes.raw
+        offsets = 4 * sizes.g * sizes.d * (sizes.raw or sizes.generator.stores_rows)
+        held = 5 * sizes.block + decoded + offsets
         seconds = 2 * sizes.n * shard * sizes.d / sizes.FLOPS
         return Work(held, seconds + (sizes.n * sizes.item + 12 * shard) * sizes.d / sizes.READ)
