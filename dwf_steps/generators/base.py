@@ -2,7 +2,7 @@
 
 A kind of generator is a settings class in `dwf_steps.config.generators`, which names its implementation, and
 the implementation: a `Generator`, which draws samples described relative to the training networks, or a
-`dwf_steps.generators.network_maker.NetworkMaker`, which makes whole networks without the zoo.
+`dwf_steps.generators.network_maker.NetworkMaker`, which makes whole networks.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dwf_steps.config.section import planning
 
 
 class RandomInitConfig(GeneratorConfig):
-    """Control: networks that were never trained. Like all that are made without the zoo they are not
+    """Control: networks that were never trained. Like all that are made whole they are not
     canonicalized: read their distances after realigning."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.random_init:RandomInit"

@@ -114,9 +114,12 @@ class MakeNetworks(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """As for a shard of the zoo, for as many epochs as the kind of generator takes; but untrained
-        networks."""
+        """As for a shard of the zoo, for as many epochs as the kind of generator takes, or what it says
+        itself; but untrained networks."""
         written = 8 * sizes.g * sizes.d
+        if (own := sizes.generator.make_work(sizes, sizes.generated_shard)) is not None:
+            work = spent(own, sizes)
+            return Work(work.held + written, work.seconds + written / sizes.READ)
         if not (isinstance(sizes.zoo, TrainedZoo) and sizes.generator.reads_data):
             return Work(written, written / sizes.READ)
         trainings = 1 if sizes.generator.in_one_job else sizes.generated_shard
