@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tiny_zoo import WIDTHS, iris, log_probabilities, random_networks, stack
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.generators.base import Work
 from dwf_steps.config.generators.distilled import DistilledConfig
 from dwf_steps.config.zoo import plans_of
 from dwf_steps.datasets.probes import choose_probes
@@ -180,3 +182,21 @@ def test_networks_that_overflow_are_told(tmp_path: Path) -> None:
 def test_more_probes_than_examples_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="probes: found 1000, but the data have 108 training examples"):
         distilled(request_of(tmp_path), probes=1000)
+
+
+def test_what_is_asked_for_grows_with_the_steps_and_with_what_the_zoo_is_asked() -> None:
+    sizes: Any = SimpleNamespace(n=100, d=1000, data=10**6, units=50, multiplications=2000)
+
+    def work(**settings: Any) -> Work:
+        found = DistilledConfig.model_validate({"kind": "distilled", "probes": 200} | settings)
+        asked = found.make_work(sizes, 10)
+        assert asked is not None
+        return asked
+
+    short, long = (work(training={"steps": steps, "batch_size": 32}) for steps in (10, 110))
+    # Forward and backward, six operations a multiplication, an example and a network.
+    assert long.operations - short.operations == 6 * 10 * 100 * 32 * 2000
+    assert (short.steps, long.steps) == (10, 110)
+    labels = work(targets="labels", training={"steps": 10, "batch_size": 32})
+    assert short.operations - labels.operations == 2 * 100 * 200 * 2000
+    assert labels.held < short.held == long.held
