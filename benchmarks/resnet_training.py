@@ -78,7 +78,7 @@ def main() -> None:
             optimizer = make_optimizer(trained, training)
             ours = seconds(
                 lambda a=architecture, s=networks, o=optimizer, t=training: take_step(
-                    a, s, o, images, targets, t, Classification()
+                    a, s, o, images, targets, t, Classification().losses
                 ),  # type: ignore[misc]
                 n,
             )

@@ -1,8 +1,6 @@
 """Fit a generator to the training networks."""
 
-import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,10 @@ def fit_generator(
     checkpoint = Checkpoint(
         output.with_suffix(".checkpoint"),
         identity(
-            settings.model_dump_json(), code, training.basis.coordinates.tobytes(), _description(training)
+            settings.model_dump_json(),
+            code,
+            training.basis.coordinates.tobytes(),
+            training.matrix.description,
         ),
         checkpoint_seconds,
     )
@@ -44,13 +45,6 @@ def fit_generator(
     write_csv(losses, found)
     generator.save(output)
     checkpoint.discard()
-
-
-def _description(training: TrainingNetworks) -> str:
-    """Return which networks these are: the digests of their files, and how the matrix holds them."""
-    matrix = training.matrix
-    rows = [asdict(row) for row in matrix.rows]
-    return json.dumps([rows, matrix.layout.to_json(), matrix.architecture, str(matrix.array.dtype)])
 
 
 def main() -> None:

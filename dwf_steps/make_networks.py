@@ -1,4 +1,4 @@
-"""Make networks without the zoo: untrained, trained from scratch, or snapshots of one training."""
+"""Make whole networks: untrained, trained from scratch, or snapshots of one training."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from dwf_steps.pipeline.settings.generate import CostMatched, MakeNetworks
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.manifest import Manifest, sha256, unstack, write_shard
+from dwf_steps.storage.matrix import WeightMatrix
 
 FIRST_SEED = 10**9  # zoos count theirs from 0
 
@@ -29,6 +30,7 @@ def make_networks(
     training: list[Path] | None = None,
     zoo: list[Path] | None = None,
     code: str = "",
+    weights: Path | None = None,
 ) -> None:
     """Make the networks of one shard.
 
@@ -40,6 +42,8 @@ def make_networks(
         What making the other generator's networks, and training the zoo, took: benchmark files.
     zoo
         The zoo's manifests.
+    weights
+        The training networks' weights, where the generator's settings say that it reads them.
     """
     cost = epochs = None
     if settings.cost_matched is not None and settings.training is not None:
@@ -47,12 +51,19 @@ def make_networks(
         epochs = zoo_epochs(settings.training, zoo or [])
     checkpoint = Checkpoint(
         output.with_name(f"{output.name}.checkpoint"),
-        identity(settings.model_dump_json(), code, f"{cost} {epochs}", sha256(data) if data else ""),
+        identity(
+            settings.model_dump_json(),
+            code,
+            f"{cost} {epochs}",
+            sha256(data) if data else "",
+            WeightMatrix.open(weights).description if weights else "",
+        ),
     )
     architecture = build(settings.architecture)
     maker: NetworkMaker[Any] = implementation_of(settings.generator, NetworkMaker)
     with Tools(checkpoint, data) as given:
-        made = maker.make(Request(architecture, plans(settings), settings.training, given, cost, epochs))
+        request = Request(architecture, plans(settings), settings.training, given, cost, epochs, weights)
+        made = maker.make(request)
     checkpoint.discard()
     names = sample_names(settings.count, settings.first)
     write_shard(
@@ -93,6 +104,7 @@ def _seconds(benchmarks: list[Path]) -> float:
 def main() -> None:
     options = parser(__doc__, "output", "manifest", several=["training", "zoo"])
     options.add_argument("--data", type=Path, nargs="?", help="where the generator reads data")
+    options.add_argument("--weights", type=Path, nargs="?", help="where the generator reads weights")
     options.add_argument("--generating", nargs="*", default=[], type=Path)
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
@@ -108,6 +120,7 @@ def main() -> None:
         args.training,
         args.zoo,
         args.code,
+        args.weights,
     )
 
 

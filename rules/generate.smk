@@ -1,4 +1,4 @@
-"""Generators: fitted where they have a model, sampled, and decoded; or networks are made without the zoo."""
+"""Generators: fitted where they have a model, sampled, and decoded; or whole networks are made."""
 
 from dwf_steps.pipeline.settings.generate import Decode, FitGenerator, MakeNetworks, SampleGenerator
 
@@ -70,6 +70,7 @@ rule sample_generator:
 rule make_networks:
     input:
         data=PATHS.data_if_read,
+        weights=PATHS.zoo_weights_if_read,
         generating=PATHS.generator_costs,
         training=cost_matched_benchmarks,
         zoo=cost_matched_zoo,
@@ -98,7 +99,8 @@ rule make_networks:
         code=make_networks.sampling_code,
     shell:
         "python -m dwf_steps.make_networks --settings {params.settings:q} --code {params.code}"
-        " --data {input.data} --generating {input.generating} --training {params.training:q} --zoo {params.zoo:q}"
+        " --data {input.data} --weights {input.weights} --generating {input.generating}"
+        " --training {params.training:q} --zoo {params.zoo:q}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
 

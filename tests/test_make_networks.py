@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_zoo import WIDTHS, random_networks, stack
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
@@ -15,6 +16,7 @@ from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.make_networks import FIRST_SEED, MakeNetworks, make_networks, plans
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import load_state
 from dwf_steps.zoo.training import initial_networks, train_networks
@@ -38,11 +40,13 @@ def settings(generator: dict[str, Any], **more: Any) -> MakeNetworks:
     )
 
 
-def made(tmp_path: Path, asked: MakeNetworks, *costs: list[Path]) -> tuple[list[dict], Manifest]:
+def made(
+    tmp_path: Path, asked: MakeNetworks, *costs: list[Path], weights: Path | None = None
+) -> tuple[list[dict], Manifest]:
     data = tmp_path / "data.npz" if asked.generator.reads_data else None
     if data is not None:
         load_dataset("iris", SplitsConfig(), None).save(data)
-    make_networks(asked, tmp_path / "shard-0", tmp_path / "shard-0.json", data, *costs)
+    make_networks(asked, tmp_path / "shard-0", tmp_path / "shard-0.json", data, *costs, weights=weights)
     manifest = Manifest.read(tmp_path / "shard-0.json")
     return [load_state(path) for path in manifest.verified_files()], manifest
 
@@ -119,6 +123,23 @@ def test_snapshots_lie_on_one_trajectory(tmp_path: Path) -> None:
     assert manifest.facts == {"steps": 2 * BATCHES}
     for network, steps in zip(networks, (BATCHES, round(1.5 * BATCHES), 2 * BATCHES), strict=True):
         assert_equal([network], trained(steps))
+
+
+def test_networks_may_be_taught_by_the_zoos_training_networks(tmp_path: Path) -> None:
+    control = {"kind": "distilled", "probes": 30, "training": {"steps": 6, "batch_size": 8}}
+    asked = settings(control, architecture={"widths": WIDTHS})
+    with pytest.raises(InputError, match="--weights is missing"):
+        made(tmp_path, asked)
+    states = []
+    for held_out in (0, 2):
+        weights = stack(tmp_path / str(held_out), random_networks(6), held_out)
+        states.append(made(tmp_path, asked, weights=weights)[0])
+    assert any(
+        not np.allclose(one[name], other[name]) for one, other in zip(*states, strict=True) for name in one
+    )
+    labels, manifest = made(tmp_path, settings(control | {"targets": "labels"}))
+    assert manifest.facts == {"steps": 6}
+    assert len(labels) == 3
 
 
 def test_shards_share_out_the_same_networks_and_no_seed_is_the_zoos() -> None:

@@ -30,7 +30,10 @@ TABLES = (
     *("accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"),
     *("alignment", "precision", "timing"),
 )
-FIGURES = ("accuracy_at_novelty", "accuracy_against_iou", "ensembles", "explained_variance", "flow_loss")
+FIGURES = (
+    *("accuracy_at_novelty", "accuracy_against_iou", "accuracy_against_seconds"),
+    *("ensembles", "explained_variance", "flow_loss"),
+)
 
 
 def table(checkout: Checkout, name: str) -> pd.DataFrame:

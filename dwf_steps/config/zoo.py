@@ -25,8 +25,8 @@ class Augmentation(Section):
     """Whether half of the images are mirrored left to right."""
 
 
-class TrainingConfig(Section):
-    """How each network of a zoo is trained (cross-entropy, its own shuffling every epoch)."""
+class Optimization(Section):
+    """How networks are optimised, however long."""
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     """The optimiser."""
@@ -50,6 +50,11 @@ class TrainingConfig(Section):
     """Of activations in training; weights are float32."""
     channels_last: bool = False
     """Whether images lie in memory pixel by pixel, which wide convolutions on most hardware prefer."""
+
+
+class TrainingConfig(Optimization):
+    """How each network of a zoo is trained (cross-entropy, its own shuffling every epoch)."""
+
     epochs: Annotated[int, Field(ge=0)] = 5
     """Passes over the training set; 0 keeps the initial networks."""
     patience: Annotated[int, Field(ge=1)] | None = None

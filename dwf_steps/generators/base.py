@@ -2,7 +2,7 @@
 
 A kind of generator is a settings class in `dwf_steps.config.generators`, which names its implementation, and
 the implementation: a `Generator`, which draws samples described relative to the training networks, or a
-`dwf_steps.generators.network_maker.NetworkMaker`, which makes whole networks without the zoo.
+`dwf_steps.generators.network_maker.NetworkMaker`, which makes whole networks.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dwf_steps.storage.checkpoint import Checkpoint
     from dwf_steps.storage.layout import Layout
     from dwf_steps.storage.matrix import WeightMatrix
+    from dwf_steps.storage.stacked import StackedNetworks
 
 Config = TypeVar("Config", bound=GeneratorConfig)
 
@@ -92,6 +93,11 @@ class TrainingNetworks:
     def trajectories(self) -> list[str]:
         """What training each network is of: networks of one name are checkpoints of one trajectory."""
         return [row.trajectory or row.name for row in self.matrix.rows[: self.basis.n_training]]
+
+    def encode(self, networks: StackedNetworks[np.ndarray]) -> np.ndarray:
+        """Return the rows (s, d) float32 of other networks, as the matrix holds the training networks."""
+        parts = [networks[entry.name].reshape(networks.count, -1) for entry in self.layout.entries]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def samples_at(self, points: np.ndarray, evaluations: int = 0) -> Samples:
         """Return the networks at points (s, k), or (s, d), as `points` describes the training networks."""

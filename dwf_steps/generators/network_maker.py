@@ -1,9 +1,10 @@
-"""What makes whole networks without the zoo's networks, to compare generated ones with."""
+"""What makes whole networks that no sample describes, to compare generated ones with."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Generic
 
 import torch
@@ -13,12 +14,13 @@ from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.generators.base import Config, Tools
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which networks are to be made without the zoo, and what is known of how the zoo was trained.
+    """Which networks are to be made, and what is known of the zoo and how it was trained.
 
     Attributes
     ----------
@@ -35,6 +37,8 @@ class Request:
         that takes as long as this generator takes for one of its networks.
     epochs
         For how many epochs the zoo's networks were trained, on average; only with ``cost``.
+    weights
+        Where the weight matrix lies, where the settings' ``reads_weights`` is true.
     """
 
     architecture: Architecture
@@ -43,6 +47,14 @@ class Request:
     tools: Tools
     cost: float | None = None
     epochs: float | None = None
+    weights: Path | None = None
+
+    @cached_property
+    def matrix(self) -> WeightMatrix:
+        """The weights of all networks, training rows first, in weights whatever the representation."""
+        if self.weights is None:
+            raise InputError("--weights is missing; the generator's settings say that it reads them")
+        return WeightMatrix.open(self.weights)
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -15,12 +15,13 @@ class Samples:
 
     Row i is ``mean + coefficients[i] @ Xc + offsets[i] + noise_std * e_i`` with the centred training rows
     Xc (n, d) and standard normal e_i: an affine combination of training networks for all but flows on raw
-    weights (``offsets``) and the noise control (``noise_std``), so that decoding streams column blocks.
+    weights and what takes parts of networks (``offsets``), and the noise control (``noise_std``), so that
+    decoding streams column blocks.
 
     Attributes
     ----------
     latents
-        (k, c), the points in the subspace, as a generator drew them.
+        (k, c), the points in the subspace, as a generator drew them; (k, 0) where it drew none there.
     coefficients
         (k, n) float64; (k, n + h) where held-out networks themselves are the samples.
     offsets

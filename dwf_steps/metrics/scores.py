@@ -50,6 +50,17 @@ def predictions_of(
     return result
 
 
+@torch.no_grad()
+def summed_answers(
+    architecture: Architecture, networks: StackedNetworks[Tensor], inputs: np.ndarray, task: Task
+) -> np.ndarray:
+    """Return the sum of n networks' answers for m inputs, (m, c) float64: of probabilities, or of numbers."""
+    result = np.empty((len(inputs), architecture.config.classes))
+    for block, found in _outputs(architecture, networks, inputs):
+        result[block] = task.answers(found).sum(0, dtype=torch.float64).cpu().numpy()
+    return result
+
+
 def _outputs(
     architecture: Architecture, networks: StackedNetworks[Tensor], inputs: np.ndarray
 ) -> Iterator[tuple[slice, Tensor]]:

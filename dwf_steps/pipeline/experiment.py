@@ -56,7 +56,7 @@ class Experiment:
 
     @cached_property
     def made(self) -> list[str]:
-        """Generators that make whole networks without the zoo."""
+        """Generators that make whole networks."""
         return [name for name in self.config.generators if name not in self.sampled]
 
     @cached_property

@@ -294,6 +294,12 @@ class Paths:
         reads = self.experiment.generator(wildcards).reads_weights
         return [f"{REPRESENTATION}.zarr".format(**_mapping(wildcards))] if reads else []
 
+    def zoo_weights_if_read(self, wildcards: Names) -> list[str]:
+        """The training networks' weights, whatever represents them, for a generator that makes whole networks
+        and reads them."""
+        reads = self.experiment.generator(wildcards).reads_weights
+        return [f"results/{wildcards.zoo}/{wildcards.canon}/weights.zarr"] if reads else []
+
     def data_if_read(self, wildcards: Names) -> list[str]:
         """The data, for a generator that reads them."""
         reads = self.experiment.generator(wildcards).reads_data

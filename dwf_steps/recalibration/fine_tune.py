@@ -30,5 +30,6 @@ def fine_tune(
     for _ in range(method.steps):
         batch = torch.randperm(len(targets), generator=draws)[: method.batch_size].to(targets.device)
         seen, wanted = inputs[batch], targets[batch].expand(n, -1)
-        take_step(architecture, tuned, optimizer, seen.expand(n, *seen.shape), wanted, training, task)
+        seen = seen.expand(n, *seen.shape)
+        take_step(architecture, tuned, optimizer, seen, wanted, training, task.losses)
     return tuned.map(Tensor.detach)

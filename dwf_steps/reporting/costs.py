@@ -48,6 +48,26 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def seconds_points(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for every generator at every setting: the mean ``accuracy`` of its networks, the
+    ``seconds`` that each took (sampling and decoding, or training, and recalibration), and
+    ``seconds_with_fit``, where the fit is divided over all of a generator's networks.
+
+    Parameters
+    ----------
+    costs
+        The `cost_table`.
+    """
+    by = collection.networks.groupby(KEYS, sort=False)
+    shared = (by.size() / by.run.nunique()).rename("networks")
+    good = collection.networks[~collection.networks.failed]
+    points = good.groupby(KEYS, sort=False, as_index=False).accuracy.mean().merge(costs, on=KEYS)
+    points = points.merge(shared.reset_index(), on=KEYS).merge(collection.generators, on="generator")
+    points["seconds"] = points.seconds_per_network
+    points["seconds_with_fit"] = points.seconds + points.fit_seconds / points.networks
+    return points
+
+
 def _above(jobs: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
     """Return which jobs a combination depends on: those whose levels are its own, or empty."""
     fits = pd.Series(True, index=jobs.index)

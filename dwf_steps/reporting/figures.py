@@ -22,6 +22,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import NullFormatter, PercentFormatter
 from pandas.api.types import is_numeric_dtype
 
+from dwf_steps.reporting.costs import seconds_points
 from dwf_steps.reporting.frontier import GENERATOR, curve_points
 from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS
 from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
@@ -284,6 +285,55 @@ def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, le
 
 def _spans_decades(values: pd.Series) -> bool:
     return bool(values.min() > 0 and values.max() >= 20 * values.min())
+
+
+def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataFrame) -> None:
+    """Draw every generator's mean accuracy against the seconds that a network took, its settings joined by a
+    line; open marks, where something is fitted, count the fit too.
+
+    Held-out networks cost a training and are the zoo's: a star stands for them.
+    """
+    points = seconds_points(collection, table)
+    points = points[points.kind != "held_out"]
+    families = _names(points.family)
+    rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
+    told_apart = [name for name in GENERATOR if name != "family" and several(points[name])]
+    with panels(rows, columns, panel=WIDE_PANEL) as (figure, axes):
+        for keys, group in grouped(points, COMPARED):
+            ax, zoo = axes[_panel(keys)], collection.zoo(keys)
+            for names, curve in grouped(group, GENERATOR):
+                family, dashed = names["family"], curve.control.iloc[0]
+                places = ", ".join(names[name] for name in told_apart)
+                ordered, mark = curve.sort_values("seconds"), _mark(families.index(family))
+                ax.plot(
+                    ordered.seconds,
+                    ordered.accuracy,
+                    linestyle="--" if dashed else "-",
+                    linewidth=1 if dashed else 2,
+                    markersize=5 if dashed else 7,
+                    label=f"{family} ({places})" if places else family,
+                    **mark,
+                )
+                fitted = ordered[ordered.fit_seconds > 0]
+                ends = fitted.accuracy, fitted.seconds, fitted.seconds_with_fit
+                ax.hlines(*ends, color=mark["color"], linewidth=0.6, linestyle=":")
+                ax.plot(
+                    fitted.seconds_with_fit, fitted.accuracy, linestyle="", markerfacecolor="none", **mark
+                )
+            ax.plot(
+                group.training_seconds_per_network.iloc[0],
+                zoo[~zoo.held_out].accuracy.mean(),
+                marker="*",
+                markersize=12,
+                linestyle="",
+                color=ZOO_COLOUR,
+                label="zoo",
+            )
+            ax.yaxis.set_major_formatter(PercentFormatter(1))
+        _label(axes, "seconds for a network", "test accuracy", xscale="log")
+        for ax in axes.values():
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        save(figure, path)
 
 
 def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:

@@ -139,6 +139,16 @@ prepare the zoo, to fit, and for each network, and the number of networks from w
 cheaper.""",
     ),
     Exhibit(
+        "accuracy_against_seconds",
+        figure="dwf_steps.reporting.figures:accuracy_against_seconds",
+        figure_needs=("cost",),
+        caption="""
+Mean test accuracy against the seconds that a network took, over each generator's settings; solid lines are
+flows, dashed ones controls. Filled marks count what is done for every network (sampling and decoding, or
+training, and recalibration), open ones also the fit, divided over the generator's networks; jobs'
+seconds include their start. Preparing the zoo is not counted. The star is training a network of the zoo.""",
+    ),
+    Exhibit(
         "ensembles",
         table="dwf_steps.reporting.costs:ensembles_table",
         table_needs=("cost",),

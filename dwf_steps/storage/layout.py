@@ -26,6 +26,11 @@ class Entry:
     def columns(self) -> slice:
         return slice(self.offset, self.offset + self.size)
 
+    @property
+    def module(self) -> str:
+        """The part of the network that it belongs to: its name before the last dot, or its whole name."""
+        return self.name.rpartition(".")[0] or self.name
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -129,6 +130,12 @@ class WeightMatrix:
     def set_storage_error(self, error: float) -> None:
         """State the storage error, once all blocks are written."""
         self.array.attrs["storage_error"] = error
+
+    @property
+    def description(self) -> str:
+        """Which networks these are: the digests of their files, and how the matrix holds them."""
+        rows = [asdict(row) for row in self.rows]
+        return json.dumps([rows, self.layout.to_json(), self.architecture, str(self.array.dtype)])
 
     @property
     def n_training(self) -> int:

@@ -20,6 +20,23 @@ class Task(ABC):
         """Return the loss of every output, (n, b); ``targets`` (n, b) or (b,)."""
 
     @abstractmethod
+    def answers(self, outputs: Tensor) -> Tensor:
+        """Return what outputs (n, b, c) say on a scale on which the mean over networks is an answer too,
+        (n, b, c)."""
+
+    @abstractmethod
+    def distillation_losses(self, outputs: Tensor, answers: Tensor) -> Tensor:
+        """Return how far every output is from an answer that is to be learned, (n, b).
+
+        Parameters
+        ----------
+        outputs
+            (n, b, c).
+        answers
+            (n, b, c), as `answers` returns them.
+        """
+
+    @abstractmethod
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return which outputs are right, (n, b) bool; ``targets`` as for `losses`."""
 

@@ -107,6 +107,15 @@ class Classification(Task):
         wanted = targets.expand(outputs.shape[:-1])
         return F.cross_entropy(outputs.flatten(0, 1), wanted.flatten(), reduction="none").view_as(wanted)
 
+    def answers(self, outputs: Tensor) -> Tensor:
+        """Return probabilities."""
+        return outputs.softmax(-1)
+
+    def distillation_losses(self, outputs: Tensor, answers: Tensor) -> Tensor:
+        """Return the cross-entropy -sum_c q_c log p_c in nats of probabilities p to be learned q, whose
+        gradient is that of KL(q || p) (Hinton et al. 2015, arXiv 1503.02531, at temperature 1)."""
+        return -(answers * outputs.log_softmax(-1)).sum(-1)
+
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return outputs.argmax(-1) == targets
 

@@ -1,18 +1,21 @@
 """One step of many networks at once: losses, gradients, learning rate."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.zoo import TrainingConfig
+from dwf_steps.config.zoo import Optimization
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.tasks.base import Task
+
+Losses = Callable[[Tensor, Tensor], Tensor]
+"""Of outputs (n, b, c) and their targets, the loss of every output, (n, b)."""
 
 
-def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimizer(parameters: list[Tensor], training: Optimization) -> torch.optim.Optimizer:
     """Return the optimiser of n networks' parameters, which acts weight by weight."""
     common = {"lr": training.lr, "weight_decay": training.weight_decay, "fused": True}
     match training.optimizer:
@@ -24,7 +27,7 @@ def make_optimizer(parameters: list[Tensor], training: TrainingConfig) -> torch.
             return torch.optim.SGD(parameters, momentum=training.momentum, **common)  # type: ignore[arg-type]
 
 
-def learning_rate(training: TrainingConfig, step: int, total: int) -> float:
+def learning_rate(training: Optimization, step: int, total: int) -> float:
     """Return the learning rate of a step, the first being 0: after ``warmup`` of all ``total`` steps, in
     which it rises linearly, it is constant, falls linearly to zero, or by half a cosine (Loshchilov & Hutter
     2017, equation 5)."""
@@ -47,8 +50,8 @@ def take_step(
     optimizer: torch.optim.Optimizer,
     inputs: Tensor,
     targets: Tensor,
-    training: TrainingConfig,
-    task: Task,
+    training: Optimization,
+    losses: Losses,
 ) -> None:
     """Take one step of n networks, each on its own examples.
 
@@ -60,7 +63,9 @@ def take_step(
     networks
         Parameters have gradients.
     inputs, targets
-        (n, b, features) and (n, b).
+        (n, b, features) and (n, b), or whatever the losses take.
+    losses
+        What is averaged over examples.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def take_step(
         some = networks if len(groups) == 1 else _views(architecture, networks, rows)
         with mixed:
             outputs = architecture.forward(some, inputs[rows], True, training.channels_last).float()
-        task.losses(outputs, targets[rows]).mean(1).sum().backward()
+        losses(outputs, targets[rows]).mean(1).sum().backward()
     if training.clip is not None:
         clip_gradients(list(architecture.parameters_of(networks).values()), training.clip)
     optimizer.step()

@@ -69,6 +69,7 @@ def train_networks(
     watch: Callable[[int, StackedNetworks[Tensor]], None] | None = None,
     start: StackedNetworks[Tensor] | None = None,
     frozen: Collection[str] = (),
+    answers: np.ndarray | None = None,
 ) -> TrainedNetworks:
     """Train n networks at once with their task's loss, each from its own seed.
 
@@ -87,6 +88,9 @@ def train_networks(
         The networks to train, instead of new ones.
     frozen
         Parameters that stay as they are.
+    answers
+        (m, c) float32, what to say of each training example, as the task's `answers` are; learned instead of
+        the targets. The validation loss is still that of the targets.
 
     Raises
     ------
@@ -96,15 +100,14 @@ def train_networks(
         If training ends before the last checkpoint.
     """
     inputs = torch.from_numpy(dataset.train.inputs).to(device)
-    targets = torch.from_numpy(dataset.train.targets).to(device)
+    targets = torch.from_numpy(dataset.train.targets if answers is None else answers).to(device)
     first = initial_networks(architecture, plans) if start is None else start
     networks = first.map(lambda value: value.to(device, copy=True))
     parameters = architecture.parameters_of(networks).items()
     trained = [value.requires_grad_() for name, value in parameters if name not in frozen]
-    optimizer, task = (
-        make_optimizer(trained, training),
-        task_of(dataset.train.task, dataset.train.tolerance, dataset.train.scale),
-    )
+    optimizer = make_optimizer(trained, training)
+    task = task_of(dataset.train.task, dataset.train.tolerance, dataset.train.scale)
+    losses = task.losses if answers is None else task.distillation_losses
     best = _Best.start(networks)
     first_epoch, first_batch = 0, 0
     kept: list[NetworkState[Tensor]] = []  # as saved, plain dictionaries
@@ -137,7 +140,7 @@ def train_networks(
                     seen = augment(seen, dataset.shape, training.augmentation, plans, epoch, batch)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(training, epoch * n_batches + batch, total)
-                take_step(architecture, networks, optimizer, seen, wanted, training, task)
+                take_step(architecture, networks, optimizer, seen, wanted, training, losses)
                 report.advance()
                 if epoch * n_batches + batch + 1 in wanted_steps:
                     kept.append(dict(networks.map(lambda value: value.detach().to("cpu", copy=True))))
@@ -157,8 +160,8 @@ def train_networks(
             first_batch = 0
             _require_finite(networks, plans, epoch)
             if training.patience:
-                losses = score_split(architecture, networks, dataset.validation).loss
-                best.update(networks, torch.from_numpy(losses), epoch + 1, training.patience)
+                scores = score_split(architecture, networks, dataset.validation)
+                best.update(networks, torch.from_numpy(scores.loss), epoch + 1, training.patience)
     checkpoints: StackedNetworks[Tensor] = StackedNetworks()
     if kept:
         checkpoints = StackedNetworks.stack(kept, lambda arrays: torch.stack(arrays, dim=1))

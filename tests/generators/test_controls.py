@@ -9,6 +9,8 @@ from bases import basis_of
 from pydantic import TypeAdapter
 from scipy import stats
 
+from dwf_steps.architectures import build
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators import AnyGenerator, generator_kinds
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
@@ -20,6 +22,7 @@ from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
 N, HELD_OUT, D = 5, 2, 6
+NETWORK = build(MLPConfig(widths=[4, 3, 5, 2]))
 
 
 def rows_and_matrix(path: Path) -> tuple[np.ndarray, WeightMatrix]:
@@ -32,13 +35,25 @@ def rows_and_matrix(path: Path) -> tuple[np.ndarray, WeightMatrix]:
     return rows[:N].astype(np.float64), matrix
 
 
+def small_networks(path: Path) -> WeightMatrix:
+    """Return a matrix of multilayer perceptrons with as many rows, random ones, parameters by name in
+    order."""
+    shapes = {entry.name: entry.shape for entry in NETWORK.layout.entries}
+    layout = Layout.of(dict(sorted(shapes.items())))
+    names = [Row(f"seed-{i}", held_out=i >= N) for i in range(N + HELD_OUT)]
+    matrix = WeightMatrix.create(path, layout, names, NETWORK.config.model_dump())
+    matrix.array[:] = np.random.default_rng(0).normal(size=(N + HELD_OUT, layout.size)).astype(np.float32)
+    return matrix
+
+
 def control(kind: str, samples: int = 50, seed: int = 0, **settings: float) -> GeneratorConfig:
     sampling = {"samples": samples, "seed": seed}
     return TypeAdapter(AnyGenerator).validate_python({"kind": kind, "sampling": sampling, **settings})
 
 
-def drawn(config: GeneratorConfig, basis: Basis) -> Samples:
-    return implementation_of(config, Generator).sample(TrainingNetworks(basis), Tools())
+def drawn(config: GeneratorConfig, basis: Basis, matrix: WeightMatrix | None = None) -> Samples:
+    weights = matrix.path if matrix else None
+    return implementation_of(config, Generator).sample(TrainingNetworks(basis, weights), Tools())
 
 
 def decoded(samples: Samples, matrix: WeightMatrix) -> np.ndarray:
@@ -234,11 +249,12 @@ SEEING = [
 
 @pytest.mark.parametrize("kind", SEEING)
 def test_no_other_control_sees_a_held_out_network(tmp_path: Path, kind: str) -> None:
-    _, matrix = rows_and_matrix(tmp_path / "weights.zarr")
+    matrix = small_networks(tmp_path / "weights.zarr")
     every, settings = matrix.read().astype(np.float64), {"networks": 3} if kind == "soup" else {}
     found = []
     for held_out in (every[N:], 100 - every[N:]):
         matrix.array[N:] = held_out
         basis = basis_of(np.vstack([every[:N], held_out]), 3, HELD_OUT)
-        found.append(decoded(drawn(control(kind, **settings), basis), matrix))
+        samples = drawn(control(kind, **settings), basis, matrix)
+        found.append(decode_block(samples, matrix, slice(0, matrix.layout.size)))
     np.testing.assert_array_equal(*found)

@@ -68,6 +68,32 @@ def test_losses_are_pytorchs() -> None:
     torch.testing.assert_close(Regression(0.1).losses(numbers, wanted), expected)
 
 
+def test_learning_a_probability_is_learning_labels_drawn_from_it() -> None:
+    """The loss of probabilities q is the mean over labels of theirs, its gradient p - q; it is least, the
+    entropy of q, where p = q."""
+    task = Classification()
+    logits, wanted = torch.randn(3, 6, 4, requires_grad=True), torch.randn(3, 6, 4).softmax(-1)
+    losses = task.distillation_losses(logits, wanted)
+    of_labels = torch.stack([task.losses(logits, torch.full((3, 6), label)) for label in range(4)], dim=-1)
+    torch.testing.assert_close(losses, (wanted * of_labels).sum(-1))
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
+    torch.testing.assert_close(gradient, task.answers(logits).detach() - wanted)
+    lowest = task.distillation_losses(wanted.log() + 5, wanted)
+    torch.testing.assert_close(lowest, torch.special.entr(wanted).sum(-1))
+    assert (losses > lowest).all()
+
+
+def test_learning_a_certain_answer_is_learning_the_label() -> None:
+    logits, labels = torch.randn(3, 6, 4), torch.randint(4, (3, 6))
+    found = Classification().distillation_losses(logits, F.one_hot(labels, 4).float())
+    torch.testing.assert_close(found, Classification().losses(logits, labels))
+    numbers, wanted = torch.randn(3, 6, 1), torch.rand(3, 6, 1)
+    task = Regression(0.1)
+    torch.testing.assert_close(task.answers(numbers), numbers)
+    found = task.distillation_losses(numbers, wanted)
+    torch.testing.assert_close(found, task.losses(numbers, wanted[..., 0]))
+
+
 def test_scores_of_numbers_are_those_of_scikit_learn_and_scipy() -> None:
     scores = Regression(TOLERANCE).scores(PREDICTIONS, TARGETS)
     for i in range(N):

@@ -30,7 +30,7 @@ def after_steps(training: TrainingConfig, steps: int = 3) -> dict[str, Tensor]:
     for _ in range(steps):
         inputs = torch.randn(N, B, 3 * 64, generator=draws)
         targets = torch.randint(3, (N, B), generator=draws)
-        take_step(network, networks, optimizer, inputs, targets, training, Classification())
+        take_step(network, networks, optimizer, inputs, targets, training, Classification().losses)
     return networks.map(lambda value: value.detach())
 
 

@@ -131,7 +131,7 @@ class GeneratorConfig(Section):
         Whether it is what learned generators are compared with, instead of one of them.
     makes
         ``samples``, described relative to the training networks and decoded afterwards, or whole
-        ``networks``, made without the zoo.
+        ``networks``, which no sample describes.
     in_one_job
         Whether one job makes all networks, however many jobs others are divided over.
     shows_training
@@ -142,6 +142,8 @@ class GeneratorConfig(Section):
         Whether fitting and sampling run on a GPU where there is one.
     analyses
         Settings that ask for something besides networks, and play no part in these.
+    stores_rows
+        Whether its samples are described weight by weight, whatever the subspace.
     """
 
     implementation: ClassVar[str]
@@ -152,6 +154,7 @@ class GeneratorConfig(Section):
     costs_training: ClassVar[bool] = False
     accelerated: ClassVar[bool] = False
     analyses: ClassVar[tuple[str, ...]] = ()
+    stores_rows: ClassVar[bool] = False
 
     kind: str
     """Name of the kind."""
@@ -180,7 +183,8 @@ class GeneratorConfig(Section):
 
     @property
     def reads_weights(self) -> bool:
-        """Whether sampling reads the training networks' weights besides their subspace."""
+        """Whether sampling, or making networks, reads the training networks' weights besides their
+        subspace."""
         return False
 
     @property
@@ -215,7 +219,7 @@ class GeneratorConfig(Section):
         return {}
 
     def initialisations(self, zoo: tuple[str, ...]) -> tuple[str, ...]:
-        """Return how networks made without the zoo are initialised, in turn, given how the ``zoo``'s are."""
+        """Return how networks that are made whole are initialised, in turn, given how the ``zoo``'s are."""
         return zoo
 
     def without(self, *names: str) -> Self:
@@ -260,6 +264,11 @@ class GeneratorConfig(Section):
     def sample_work(self, sizes: Sizes) -> Work:
         """Return what sampling takes: by default combinations of the training networks."""
         return Work(32 * sizes.n * (sizes.n + sizes.g), sizes.n**2 * sizes.g)
+
+    @planning
+    def make_work(self, sizes: Sizes, networks: int) -> Work | None:
+        """Return what making some ``networks`` takes, where it is not a part of the zoo's own training."""
+        return None
 
     @planning
     def epochs_trained(self, training: TrainingConfig) -> float:

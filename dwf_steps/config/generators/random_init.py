@@ -12,7 +12,7 @@ from dwf_steps.config.section import planning
 
 
 class RandomInitConfig(GeneratorConfig):
-    """Control: networks that were never trained. Like all that are made without the zoo they are not
+    """Control: networks that were never trained. Like all that are made whole they are not
     canonicalized: read their distances after realigning."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.random_init:RandomInit"
@@ -28,9 +28,17 @@ class RandomInitConfig(GeneratorConfig):
 
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        architecture = context.config.zoos[zoo].architecture
-        if self.initialisation != "default" and not isinstance(architecture, MLPConfig):
-            yield (
-                f"{where}.initialisation: found {self.initialisation!r}, but {architecture.called} "
-                "networks initialise themselves; use default"
-            )
+        yield from initialisation_problems(self.initialisation, where, zoo, context)
+
+
+@planning
+def initialisation_problems(
+    initialisation: Initialisation, where: str, zoo: str, context: Context
+) -> Iterator[str]:
+    """Yield a line if networks of a zoo cannot be initialised so."""
+    architecture = context.config.zoos[zoo].architecture
+    if initialisation != "default" and not isinstance(architecture, MLPConfig):
+        yield (
+            f"{where}.initialisation: found {initialisation!r}, but {architecture.called} "
+            "networks initialise themselves; use default"
+        )

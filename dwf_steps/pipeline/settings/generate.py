@@ -114,9 +114,12 @@ class MakeNetworks(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """As for a shard of the zoo, for as many epochs as the kind of generator takes; but untrained
-        networks."""
+        """As for a shard of the zoo, for as many epochs as the kind of generator takes, or what it says
+        itself; but untrained networks."""
         written = 8 * sizes.g * sizes.d
+        if (own := sizes.generator.make_work(sizes, sizes.generated_shard)) is not None:
+            work = spent(own, sizes)
+            return Work(work.held + written, work.seconds + written / sizes.READ)
         if not (isinstance(sizes.zoo, TrainedZoo) and sizes.generator.reads_data):
             return Work(written, written / sizes.READ)
         trainings = 1 if sizes.generator.in_one_job else sizes.generated_shard
@@ -145,9 +148,10 @@ class Decode(StepSettings):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         """Blocks of columns decoded side by side, the budget for those decoded, offsets of flows on raw
-        weights."""
+        weights and of what is described weight by weight."""
         shard = sizes.generated_shard
         decoded = min(sizes.zoo.matrix.memory_mb * 2**20, 8 * shard * sizes.d)
-        held = 5 * sizes.block + decoded + 4 * sizes.g * sizes.d * sizes.raw
+        offsets = 4 * sizes.g * sizes.d * (sizes.raw or sizes.generator.stores_rows)
+        held = 5 * sizes.block + decoded + offsets
         seconds = 2 * sizes.n * shard * sizes.d / sizes.FLOPS
         return Work(held, seconds + (sizes.n * sizes.item + 12 * shard) * sizes.d / sizes.READ)

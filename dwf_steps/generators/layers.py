@@ -1,0 +1,90 @@
+"""Which columns of a row belong to which layer and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dwf_steps.generators.base import TrainingNetworks
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from dwf_steps.architectures.base import Architecture
+
+
+def architecture_of(training: TrainingNetworks) -> Architecture:
+    """Return the training networks' architecture."""
+    # Imported here: which columns are which unit can be told without PyTorch.
+    from pydantic import TypeAdapter
+
+    from dwf_steps.architectures import build
+    from dwf_steps.config.architecture import ArchitectureConfig
+
+    return build(TypeAdapter(ArchitectureConfig).validate_python(training.architecture))
+
+
+def first_layer(training: TrainingNetworks) -> str:
+    """Return the module whose weights inputs meet first: the first in the order of the state dict that has
+    `weight` of two axes or more.
+
+    Matrices hold parameters by name in order, so that their layout does not tell.
+
+    Raises
+    ------
+    InputError
+        If no module has such weights.
+    """
+    architecture = architecture_of(training)
+    for entry in architecture.layout.entries:
+        if entry.name.rpartition(".")[2] == "weight" and len(entry.shape) >= 2:
+            return entry.module
+    raise InputError(
+        f"first layer: {architecture.config.called} has no parameter `weight` of two axes or more; expected "
+        "one. Name the layers instead, where the generator lets you"
+    )
+
+
+def by_layer(layout: Layout) -> np.ndarray:
+    """Return the number of each column's layer, (d,): layers are modules, counted in row order."""
+    names = list(dict.fromkeys(entry.module for entry in layout.entries))
+    groups = np.empty(layout.size, np.intp)
+    for entry in layout.entries:
+        groups[entry.columns] = names.index(entry.module)
+    return groups
+
+
+def by_unit(layout: Layout) -> np.ndarray:
+    """Return the number of each column's unit, (d,): unit i of a module is row i of each of its parameters,
+    the first axis counting rows."""
+    most: dict[str, int] = {}
+    for entry in layout.entries:
+        most[entry.module] = max(most.get(entry.module, 1), *entry.shape[:1], 1)
+    starts = dict(zip(most, np.cumsum([0, *most.values()]), strict=False))
+    groups = np.empty(layout.size, np.intp)
+    for entry in layout.entries:
+        units = entry.shape[0] if entry.shape else 1
+        groups[entry.columns] = starts[entry.module] + np.arange(units).repeat(entry.size // units)
+    return groups
+
+
+def in_layers(layout: Layout, names: Collection[str]) -> np.ndarray:
+    """Return which columns belong to one of these layers, (d,) bool.
+
+    Raises
+    ------
+    InputError
+        If there is no such layer.
+    """
+    known = list(dict.fromkeys(entry.module for entry in layout.entries))
+    if missing := [name for name in names if name not in known]:
+        raise InputError(
+            f"layers: found {', '.join(map(repr, missing))}, but the networks' layers are "
+            f"{', '.join(known)}; name some of these"
+        )
+    inside = np.zeros(layout.size, bool)
+    for entry in layout.entries:
+        inside[entry.columns] = entry.module in names
+    return inside
