@@ -40,7 +40,9 @@ def recalibrate(
     shard = Manifest.read(networks)
     files = shard.verified_files()
     zoo = WeightMatrix.open(weights)
-    references = [networks.tensors(device) for networks in references_of(settings.methods, zoo)]
+    references = [
+        found.tensors(device) for found in references_of(settings.methods, zoo, architecture, train)
+    ]
 
     def recalibrated() -> Iterator[Network]:
         for group in progress(network_groups(files, architecture.layout.size), "group of networks"):

@@ -25,7 +25,10 @@ def recalibrate_zoo(
     """Write the outputs of all networks of the weight matrix after recalibration, as many at once as fit."""
     dataset = Dataset.load(data)
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
-    references = [networks.tensors(device) for networks in references_of(settings.methods, matrix)]
+    references = [
+        found.tensors(device)
+        for found in references_of(settings.methods, matrix, architecture, dataset.train)
+    ]
     scorer = Scorer(architecture, dataset, shifted_inputs(settings.out_of_distribution, dataset, other_data))
     rows = range(len(matrix.rows))
     for group in progress(network_groups(rows, architecture.layout.size), "group of networks"):

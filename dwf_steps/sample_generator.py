@@ -1,5 +1,6 @@
 """Draw new networks from a generator."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def sample_generator(
             if model is None:
                 raise InputError(f"--model is missing: a {settings.generator.kind} is fitted; name its model")
             generator.load(model, given)
-        generator.sample(TrainingNetworks(Basis.load(basis), weights), given).save(output)
+        samples = generator.sample(TrainingNetworks(Basis.load(basis), weights), given)
+    replace(samples, later_scale=settings.generator.sampling.later_scale).save(output)
 
 
 def main() -> None:

@@ -75,6 +75,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
         recalibration.LastLayer,
         recalibration.Repair,
         recalibration.FineTune,
+        recalibration.Distill,
         recalibration.BatchNorm,
         recalibration.ReferenceStatistics,
     ],

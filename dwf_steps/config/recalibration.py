@@ -51,6 +51,26 @@ class FineTune(Section):
     """Chooses examples and batches."""
 
 
+class Distill(Section):
+    """Take a few optimisation steps (Adam, a cosine schedule) towards the training networks' mean prediction
+    for some training inputs, without their labels."""
+
+    method: Literal["distill"] = "distill"
+    """Trains all weights."""
+    probes: Annotated[int, Field(ge=1)] = 1000
+    """Training inputs, the same for all networks."""
+    seed: Seed = 0
+    """Chooses them, as for response coordinates and distilled networks, and the batches."""
+    steps: Annotated[int, Field(ge=1)] = 100
+    """Steps, with the same batches for all networks."""
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    """Inputs a step."""
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    """First learning rate."""
+    teachers: Annotated[int, Field(ge=1)] = 100
+    """Training networks, at most, whose predictions are averaged; spread evenly over the zoo."""
+
+
 class BatchNorm(Section):
     """Recompute the running statistics of batch normalisation on training examples."""
 
@@ -74,11 +94,13 @@ class ReferenceStatistics(Section):
 
 
 RecalibrationMethod = Annotated[
-    LastLayer | Repair | FineTune | BatchNorm | ReferenceStatistics, Field(discriminator="method")
+    LastLayer | Repair | FineTune | Distill | BatchNorm | ReferenceStatistics, Field(discriminator="method")
 ]
 
 
-RecalibrationName = Literal["last_layer", "repair", "fine_tune", "batch_norm", "reference_statistics", "none"]
+RecalibrationName = Literal[
+    "last_layer", "repair", "fine_tune", "distill", "batch_norm", "reference_statistics", "none"
+]
 Recalibration = Annotated[
     list[RecalibrationMethod],
     BeforeValidator(

@@ -31,7 +31,7 @@ class Bootstrap(Generator[BootstrapConfig]):
             case "unit":
                 return by_unit(training.layout)
             case "first_layer":
-                return 1 - in_layers(training.layout, [first_layer(training)]).astype(np.intp)
+                return 1 - in_layers(training.layout, [first_layer(training.architecture)]).astype(np.intp)
 
 
 def _shuffled(draws: np.random.Generator, n: int, count: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dwf_steps.generators.layers import first_layer, in_layers
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.precision import RelativeError
@@ -30,6 +31,10 @@ def decode_block(
             np.add(weights @ centred, shift, out=rows[:, strip])
         if samples.offsets.shape[1]:
             rows += samples.offsets[:, columns]
+        if samples.later_scale != 1:
+            later = ~in_layers(matrix.layout, [first_layer(matrix.architecture)])[columns]
+            mean = block[:n, later].mean(axis=0, dtype=np.float64)
+            rows[:, later] = mean + samples.later_scale * (rows[:, later] - mean)
         if samples.noise_std:
             std: np.ndarray | float = samples.noise_std
             if samples.noise_relative:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dwf_steps.generators.base import TrainingNetworks
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 
@@ -15,18 +14,18 @@ if TYPE_CHECKING:
     from dwf_steps.architectures.base import Architecture
 
 
-def architecture_of(training: TrainingNetworks) -> Architecture:
-    """Return the training networks' architecture."""
+def architecture_of(description: Mapping[str, Any]) -> Architecture:
+    """Return the architecture that a matrix describes."""
     # Imported here: which columns are which unit can be told without PyTorch.
     from pydantic import TypeAdapter
 
     from dwf_steps.architectures import build
     from dwf_steps.config.architecture import ArchitectureConfig
 
-    return build(TypeAdapter(ArchitectureConfig).validate_python(training.architecture))
+    return build(TypeAdapter(ArchitectureConfig).validate_python(description))
 
 
-def first_layer(training: TrainingNetworks) -> str:
+def first_layer(description: Mapping[str, Any]) -> str:
     """Return the module whose weights inputs meet first: the first in the order of the state dict that has
     `weight` of two axes or more.
 
@@ -37,7 +36,7 @@ def first_layer(training: TrainingNetworks) -> str:
     InputError
         If no module has such weights.
     """
-    architecture = architecture_of(training)
+    architecture = architecture_of(description)
     for entry in architecture.layout.entries:
         if entry.name.rpartition(".")[2] == "weight" and len(entry.shape) >= 2:
             return entry.module

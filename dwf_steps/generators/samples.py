@@ -35,6 +35,8 @@ class Samples:
         Number of the first of these samples among all that were drawn.
     evaluations
         Of the velocity field, that drew them all.
+    later_scale
+        Factor of the rows' deviation from ``mean`` in all layers but the first.
     """
 
     latents: np.ndarray
@@ -45,6 +47,7 @@ class Samples:
     noise_relative: bool = False
     first: int = 0
     evaluations: int = 0
+    later_scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.coefficients)

@@ -19,7 +19,7 @@ class Untrained(Generator[UntrainedConfig]):
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         matrix, config = training.matrix, self.config
-        names = (first_layer(training),) if config.layers == "first" else config.layers
+        names = (first_layer(training.architecture),) if config.layers == "first" else config.layers
         untrained = in_layers(matrix.layout, names)
         drawn, offsets = self._others(training), training.encode(self._initial(training))
         for columns in matrix.column_blocks():
@@ -37,7 +37,7 @@ class Untrained(Generator[UntrainedConfig]):
         return Samples.from_latents(self.config.scale * like_covariance(basis, k, draws), basis)
 
     def _initial(self, training: TrainingNetworks) -> StackedNetworks[np.ndarray]:
-        architecture, sampling = architecture_of(training), self.config.sampling
+        architecture, sampling = architecture_of(training.architecture), self.config.sampling
         networks = [
             architecture.initial_state(
                 self.config.initialisation, torch_generator("untrained layers", sampling.seed, i)

@@ -9,7 +9,11 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
+from dwf_steps.storage.arrays import evenly
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import network_groups
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.tasks import task_of
 from dwf_steps.tasks.base import Task
@@ -59,6 +63,44 @@ def summed_answers(
     for block, found in _outputs(architecture, networks, inputs):
         result[block] = task.answers(found).sum(0, dtype=torch.float64).cpu().numpy()
     return result
+
+
+def mean_answers(
+    architecture: Architecture,
+    matrix: WeightMatrix,
+    probes: Split,
+    device: torch.device,
+    teachers: int | None = None,
+) -> np.ndarray:
+    """Return the mean over training networks of their predictions for m probes, (m, c) float32:
+    probabilities, or numbers.
+
+    As many networks as fit are in memory at a time; held-out ones are not read.
+
+    Parameters
+    ----------
+    teachers
+        How many training networks at most, spread evenly; None for all.
+
+    Raises
+    ------
+    InputError
+        If a prediction is not finite.
+    """
+    task = task_of(probes.task, probes.tolerance, probes.scale)
+    total = np.zeros((len(probes), architecture.config.classes))
+    rows = evenly(teachers or matrix.n_training, matrix.n_training).tolist()
+    groups = network_groups(rows, architecture.layout.size)
+    for group in progress(groups, "group of networks"):
+        networks = matrix.networks(group).tensors(device)
+        total += summed_answers(architecture, networks, probes.inputs, task)
+    if not (finite := np.isfinite(total).all(axis=1)).all():
+        raise InputError(
+            f"{matrix.path}: the training networks' mean prediction is not finite for {(~finite).sum()} of "
+            f"{len(probes)} probes; expected numbers. Remove or retrain the networks that overflow"
+        )
+    mean: np.ndarray = (total / len(rows)).astype(np.float32)
+    return mean
 
 
 def _outputs(

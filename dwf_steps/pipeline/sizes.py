@@ -186,6 +186,8 @@ class Sizes:
         for method in self._experiment.config.recalibrations[self._names.recalibration]:
             if method.method == "fine_tune":
                 seen += 6 * method.steps * method.batch_size
+            elif method.method == "distill":
+                seen += 6 * method.steps * method.batch_size + 2 * method.probes
             elif method.method != "reference_statistics":
                 seen += 4 * method.examples
         return seen

@@ -1,6 +1,7 @@
 """Recalibration: methods applied in order to many networks, on training examples alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,21 +12,27 @@ from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.recalibration import (
     BatchNorm,
+    Distill,
     FineTune,
     LastLayer,
     RecalibrationMethod,
     ReferenceStatistics,
     Repair,
 )
+from dwf_steps.datasets.probes import choose_probes
 from dwf_steps.datasets.splits import Split
+from dwf_steps.metrics.scores import mean_answers
+from dwf_steps.recalibration.distill import distill
 from dwf_steps.recalibration.fine_tune import fine_tune
 from dwf_steps.recalibration.last_layer import refit_last_layer
 from dwf_steps.recalibration.repair import repair
+from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.tasks import task_of
+from dwf_steps.tasks.base import Task
 
 REFERENCES = 100  # training networks, at most, whose activations are restored
 
@@ -52,33 +59,31 @@ def apply_recalibration(
         if isinstance(method, ReferenceStatistics):
             result |= {name: value.expand_as(result[name]) for name, value in reference.items()}
             continue
-        chosen = _examples(method, train)
-        inputs = torch.from_numpy(train.inputs[chosen]).to(device)
-        targets = torch.from_numpy(train.targets[chosen]).to(device)
+        examples = _examples(method, train)
+        inputs, targets = (
+            torch.from_numpy(values).to(device) for values in (examples.inputs, examples.targets)
+        )
         match method:
             case LastLayer():
                 result = refit_last_layer(_mlp(architecture), result, inputs, targets, method.ridge)
             case Repair():
                 result = repair(_mlp(architecture), result, reference, inputs)
             case FineTune():
-                result = fine_tune(
-                    architecture,
-                    result,
-                    inputs,
-                    targets,
-                    method,
-                    task_of(train.task, train.tolerance, train.scale),
-                )
+                result = fine_tune(architecture, result, inputs, targets, method, _task(train))
+            case Distill():
+                answers = reference["answers"][0]
+                result = distill(architecture, result, inputs, answers, method, _task(train))
             case BatchNorm():
                 result = recompute_statistics(architecture, result, inputs, method.batch_size)
     return result
 
 
 def references_of(
-    methods: Sequence[RecalibrationMethod], zoo: WeightMatrix
+    methods: Sequence[RecalibrationMethod], zoo: WeightMatrix, architecture: Architecture, train: Split
 ) -> list[StackedNetworks[np.ndarray]]:
     """Return for each method the arrays of training networks that it needs: of some spread evenly over the
-    zoo, whose activations `Repair` restores; of the one whose running statistics are copied."""
+    zoo, whose activations `Repair` restores; of the one whose running statistics are copied; the mean
+    ``answers`` (1, m, c) for the m inputs that `Distill` learns from."""
     references = []
     for method in methods:
         found: StackedNetworks[np.ndarray] = StackedNetworks()
@@ -87,6 +92,10 @@ def references_of(
         elif isinstance(method, ReferenceStatistics):
             statistics = [name for name, array in zoo.buffers.items() if array.dtype.kind == "f"]
             found = zoo.buffers.only(statistics).select([method.network])
+        elif isinstance(method, Distill):
+            probes = _examples(method, train)
+            answers = mean_answers(architecture, zoo, probes, select_device(), method.teachers)
+            found = StackedNetworks({"answers": answers[None]})
         references.append(found)
     return references
 
@@ -97,6 +106,13 @@ def _mlp(architecture: Architecture) -> MLPArchitecture:
     return architecture
 
 
-def _examples(method: LastLayer | Repair | FineTune | BatchNorm, train: Split) -> np.ndarray:
+def _task(train: Split) -> Task:
+    return task_of(train.task, train.tolerance, train.scale)
+
+
+def _examples(method: LastLayer | Repair | FineTune | Distill | BatchNorm, train: Split) -> Split:
+    if isinstance(method, Distill):
+        return choose_probes(train, method.probes, method.seed)
     order = torch.randperm(len(train), generator=torch_generator("recalibration", method.seed))
-    return order[: method.examples].numpy()
+    chosen = order[: method.examples].numpy()
+    return replace(train, inputs=train.inputs[chosen], targets=train.targets[chosen])

@@ -116,7 +116,7 @@ def test_the_methods_use_training_examples_and_a_training_network(tmp_path) -> N
     train = Split(inputs(300).numpy(), np.zeros(300, dtype=int))
     methods = [ReferenceStatistics(network=2), BatchNorm(examples=100, batch_size=50)]
     for chosen in ([methods[0]], methods):
-        references = [found.tensors() for found in references_of(chosen, matrix)]
+        references = [found.tensors() for found in references_of(chosen, matrix, ARCHITECTURE, train)]
         after = apply_recalibration(ARCHITECTURE, stacked, chosen, train, references)
         if len(chosen) == 1:
             expected = torch.full((N, 5), 2.0)

@@ -18,11 +18,11 @@ from dwf_steps.config.generators.base import Work
 from dwf_steps.config.generators.distilled import DistilledConfig
 from dwf_steps.config.zoo import plans_of
 from dwf_steps.datasets.probes import choose_probes
-from dwf_steps.datasets.splits import Dataset
+from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.generators.base import Tools
-from dwf_steps.generators.distilled import Distilled, mean_answers
+from dwf_steps.generators.distilled import Distilled
 from dwf_steps.generators.network_maker import MadeNetworks, Request
-from dwf_steps.metrics.scores import predictions_of
+from dwf_steps.metrics.scores import mean_answers, predictions_of
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage import networks as storage
@@ -51,6 +51,10 @@ def distilled(request: Request, **settings: Any) -> MadeNetworks:
         return Distilled(DistilledConfig.model_validate(config)).make(request)
 
 
+def taught(request: Request, probes: Split) -> np.ndarray:
+    return mean_answers(request.architecture, request.matrix, probes, request.tools.device)
+
+
 def mean_probabilities(inputs: np.ndarray) -> np.ndarray:
     """Return the mean prediction of the training networks, computed by NumPy."""
     return np.mean([np.exp(log_probabilities(ZOO[f"net-{i}"], inputs)) for i in range(4)], axis=0)
@@ -63,7 +67,7 @@ def test_what_is_taught_is_the_mean_over_training_networks_however_many_are_read
     request = request_of(tmp_path)
     monkeypatch.setattr(storage, "NETWORKS_BYTES", 4 * at_once * request.architecture.layout.size)
     probes = choose_probes(request.dataset.train, PROBES, 5)
-    found = mean_answers(request, probes)
+    found = taught(request, probes)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, mean_probabilities(probes.inputs), atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
@@ -72,10 +76,10 @@ def test_what_is_taught_is_the_mean_over_training_networks_however_many_are_read
 def test_held_out_networks_are_not_read(tmp_path: Path) -> None:
     request = request_of(tmp_path)
     probes = choose_probes(request.dataset.train, PROBES, 5)
-    before = mean_answers(request, probes)
+    before = taught(request, probes)
     changed = ZOO | {f"net-{i}": {n: 50 * v for n, v in ZOO["net-0"].items()} for i in (4, 5)}
     again = request_of(tmp_path, weights=stack(tmp_path / "changed", changed, held_out=2))
-    np.testing.assert_array_equal(mean_answers(again, probes), before)
+    np.testing.assert_array_equal(taught(again, probes), before)
 
 
 def alone(seed: int, initialisation: Any, inputs: np.ndarray, targets: np.ndarray) -> dict[str, torch.Tensor]:
@@ -160,7 +164,7 @@ def test_numbers_are_learned_from_the_mean_number(tmp_path: Path) -> None:
         state = {name: value.astype(float) for name, value in zoo[f"net-{i}"].items()}
         hidden = np.maximum(probes.inputs @ state["layers.0.weight"].T + state["layers.0.bias"], 0)
         expected += (hidden @ state["layers.1.weight"].T + state["layers.1.bias"]) / 4
-    np.testing.assert_allclose(mean_answers(request, probes), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(taught(request, probes), expected, rtol=1e-4, atol=1e-5)
     errors = []
     for steps in (0, 800):
         made = distilled(request, training={"steps": steps, "batch_size": PROBES, "lr": 0.05})

@@ -1,5 +1,6 @@
 """Controls that put networks together: every part is a training network's own, or an untrained one's."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.layers import by_layer, by_unit, first_layer
 from dwf_steps.generators.registry import implementation_of
+from dwf_steps.generators.samples import Samples
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.layout import Layout
@@ -50,13 +52,20 @@ def training_of(
     return TrainingNetworks(basis_of(rows.astype(np.float64), components, HELD_OUT), path)
 
 
-def generated(training: TrainingNetworks, kind: str, samples: int = 40, **settings: Any) -> np.ndarray:
+def sampled(training: TrainingNetworks, kind: str, samples: int = 40, **settings: Any) -> Samples:
     sampling = {"samples": samples, "seed": settings.pop("seed", 0)}
     raw = {"kind": kind, "sampling": sampling, **settings}
     config = TypeAdapter(AnyGenerator).validate_python(raw)
-    found = implementation_of(config, Generator).sample(training, Tools())
-    blocks = [decode_block(found, training.matrix, columns) for columns in training.matrix.column_blocks()]
+    return implementation_of(config, Generator).sample(training, Tools())
+
+
+def decoded(training: TrainingNetworks, samples: Samples) -> np.ndarray:
+    blocks = [decode_block(samples, training.matrix, columns) for columns in training.matrix.column_blocks()]
     return np.concatenate(blocks, axis=1)
+
+
+def generated(training: TrainingNetworks, kind: str, **settings: Any) -> np.ndarray:
+    return decoded(training, sampled(training, kind, **settings))
 
 
 def sources(training: TrainingNetworks, networks: np.ndarray) -> np.ndarray:
@@ -119,6 +128,22 @@ def test_later_layers_of_one_network_follow_the_first_layer_of_another(tmp_path:
     assert pairs == {(a, b) for a in range(N) for b in range(N) if a != b}
 
 
+@pytest.mark.parametrize("space", ["weights", "responses"])
+def test_later_layers_are_drawn_at_a_temperature_of_their_own(tmp_path: Path, space: str) -> None:
+    layout = weights() if space == "weights" else RESPONSES
+    training = training_of(tmp_path / "matrix.zarr", layout)
+    whole = generated(training, "bootstrap", by="layer", samples=5)
+    mean = training.matrix.read()[:N].mean(axis=0, dtype=np.float64)
+    drawn = sampled(training, "bootstrap", by="layer", samples=5)
+    for scale in (0.0, 0.5):
+        found = decoded(training, replace(drawn, later_scale=scale))
+        first, *later = parts(layout)["layer"].values()
+        np.testing.assert_array_equal(found[:, first], whole[:, first])
+        rest = np.concatenate(later)
+        expected = mean[rest] + scale * (whole[:, rest] - mean[rest])
+        np.testing.assert_allclose(found[:, rest], expected, atol=1e-6)
+
+
 def test_the_first_layer_is_the_one_that_sees_the_inputs(tmp_path: Path) -> None:
     resnet = {"kind": "resnet20", "classes": 10, "image_size": 8, "width_multiplier": 0.25}
     for architecture, expected in ((MLP, "layers.0"), (resnet, "conv1")):
@@ -127,7 +152,7 @@ def test_the_first_layer_is_the_one_that_sees_the_inputs(tmp_path: Path) -> None
         path = tmp_path / f"{expected}.zarr"
         WeightMatrix.create(path, layout, [Row("one"), Row("two")], architecture)
         basis = basis_of(np.random.default_rng(0).normal(size=(2, 3)), 1)
-        assert first_layer(TrainingNetworks(basis, path)) == expected
+        assert first_layer(TrainingNetworks(basis, path).architecture) == expected
 
 
 def test_parameters_of_a_module_share_its_units_and_shapes_may_differ() -> None:

@@ -1,5 +1,7 @@
 """Recalibration: what each method promises, on random networks and iris-sized data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +11,15 @@ from torch.nn import functional as F
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.recalibration import FineTune, LastLayer, Repair
+from dwf_steps.config.recalibration import Distill, FineTune, LastLayer, Repair
+from dwf_steps.datasets.probes import choose_probes
 from dwf_steps.datasets.splits import Split
+from dwf_steps.recalibration.distill import distill
 from dwf_steps.recalibration.last_layer import refit_last_layer
 from dwf_steps.recalibration.methods import apply_recalibration
 from dwf_steps.recalibration.repair import repair
 from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.tasks import task_of
 
 ARCHITECTURE = build(MLPConfig(widths=[5, 30, 20, 3]))
 N = 4
@@ -151,3 +156,36 @@ def test_only_the_examples_drawn_by_seed_play_a_part(train: Split, method: LastL
     ]
     for name in found[0]:
         assert torch.equal(found[0][name], found[1][name])
+
+
+def test_distilling_moves_predictions_towards_the_answers_and_uses_no_labels(train: Split) -> None:
+    inputs = torch.from_numpy(train.inputs)
+    with torch.no_grad():
+        answers = ARCHITECTURE.forward(networks(1), inputs).softmax(-1).mean(0)
+    task, before = task_of(train.task, train.tolerance, train.scale), networks()
+
+    def apart(some: Networks) -> torch.Tensor:
+        with torch.no_grad():
+            return task.distillation_losses(ARCHITECTURE.forward(some, inputs), answers).mean(1)
+
+    shuffled = replace(train, targets=train.targets[::-1].copy())
+    method = Distill(probes=len(train), steps=60, batch_size=64)
+    order = choose_probes(train, len(train), 0)
+    with torch.no_grad():
+        in_order = ARCHITECTURE.forward(networks(1), torch.from_numpy(order.inputs)).softmax(-1).mean(0)
+    reference = StackedNetworks({"answers": in_order[None]})
+    after = apply_recalibration(ARCHITECTURE, before, [method], train, [reference])
+    assert (apart(after) < 0.7 * apart(before)).all()
+    unlabelled = apply_recalibration(ARCHITECTURE, before, [method], shuffled, [reference])
+    for name, value in after.items():
+        assert torch.equal(value, unlabelled[name])
+
+
+def test_distilling_treats_every_network_by_itself(train: Split) -> None:
+    inputs, answers = torch.from_numpy(train.inputs), torch.eye(3)[torch.from_numpy(train.targets)]
+    task = task_of(train.task, train.tolerance, train.scale)
+    method = Distill(probes=200, steps=5)
+    at_once = distill(ARCHITECTURE, networks(), inputs, answers, method, task)
+    alone = distill(ARCHITECTURE, networks().select(slice(2, 3)), inputs, answers, method, task)
+    for name, value in alone.items():
+        torch.testing.assert_close(at_once[name][2:3], value)

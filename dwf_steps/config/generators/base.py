@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dwf_steps.config.section import Section, Seed, planning
 
@@ -25,6 +25,9 @@ class Draws(Section):
     """Networks to generate."""
     seed: Seed = 0
     """Seed of the draws."""
+    later_scale: NotNegative = 1.0
+    """Factor of the samples' deviation from the training networks' mean, in all layers but the first: their
+    temperature. With 0 only the first layer is drawn."""
 
 
 class Sizes(Protocol):
@@ -160,6 +163,15 @@ class GeneratorConfig(Section):
     """Name of the kind."""
     sampling: Draws = Draws()
     """Number and seed of the draws."""
+
+    @model_validator(mode="after")
+    def _scale_of_samples(self) -> Self:
+        if self.makes == "networks" and self.sampling.later_scale != 1:
+            raise ValueError(
+                f"sampling.later_scale is {self.sampling.later_scale:g}, but a {self.kind} generator makes whole "
+                "networks, which deviate from no mean; leave it out"
+            )
+        return self
 
     @property
     def facts(self) -> GeneratorFacts:
