@@ -168,8 +168,8 @@ class GeneratorConfig(Section):
     def _scale_of_samples(self) -> Self:
         if self.makes == "networks" and self.sampling.later_scale != 1:
             raise ValueError(
-                f"sampling.later_scale is {self.sampling.later_scale:g}, but a {self.kind} generator makes whole "
-                "networks, which deviate from no mean; leave it out"
+                f"sampling.later_scale is {self.sampling.later_scale:g}, but a {self.kind} generator makes "
+                "whole networks, which deviate from no mean; leave it out"
             )
         return self
 
