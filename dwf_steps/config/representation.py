@@ -35,7 +35,7 @@ class ResponsesRepresentation(Section):
     matching: Literal["activations", "pre_activations"] = "activations"
     """What decoding matches: with `activations`, hidden layers match what the next layer receives, and the
     last layer the softmax; `pre_activations` is plain least squares on what the layers compute."""
-    iterations: Annotated[int, Field(ge=1)] = 10
+    iterations: Annotated[int, Field(ge=1)] = 3
     """Steps of matching activations: of the reweighted least squares, and of Newton's method."""
     positions: Annotated[int, Field(ge=1)] = 4
     """Of convolutions and of layers over tokens: output positions sampled of every probe."""

@@ -36,8 +36,8 @@ class Decoder:
 
     ridge: float = 1e-3
     matching: Literal["activations", "pre_activations"] = "activations"
-    iterations: int = 10
-    cg: int = 4
+    iterations: int = 3
+    cg: int = 3
     softmax: bool = True
 
     @torch.no_grad()
