@@ -21,7 +21,6 @@ from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 
 TASK = {"architecture": {"widths": [4, 6, 5, 3]}}
-LAYER_COLUMNS = ["network", "layer", "distance"]
 CELL = ("micro", "none", "pca_4", "gaussian", "none")
 
 
@@ -60,6 +59,9 @@ def judged(
         folder / "none",
     )
     return pd.read_csv(folder / "none/metrics.csv")
+
+
+LAYER_COLUMNS = ["network", "layer", "distance"]
 
 
 @pytest.fixture(scope="module")
@@ -158,11 +160,9 @@ def test_copies_have_the_lowest_data_copying_statistic_and_no_distance_in_any_la
 
 
 def test_the_statistic_is_of_realigned_distances_to_the_nearest_training_network(finished: Checkout) -> None:
-    root = finished.folder / "results/micro/none"
-    networks, sets = (
-        pd.read_csv(root / "pca_4/gaussian/none" / f"{name}.csv") for name in ("metrics", "sets")
-    )
-    zoo = pd.read_csv(root / "zoo_metrics/none/metrics.csv")
+    root = finished.folder / "results"
+    networks, sets = (pd.read_csv(root.joinpath(*CELL) / f"{name}.csv") for name in ("metrics", "sets"))
+    zoo = pd.read_csv(root / "micro/none/zoo_metrics/none/metrics.csv")
     for space, measure in (("weights", "realigned_distance"), ("outputs", "prediction_distance")):
         own, held_out = networks[measure], zoo[zoo.held_out][measure]
         above = sum((a > b) + 0.5 * (a == b) for a in own for b in held_out)

@@ -133,12 +133,12 @@ def nearest_accuracy(collection: Collection, path: Path) -> None:
     """Draw, in a panel for each generator, the accuracy of its networks against that of the training network
     nearest to each, beside held-out networks, and the diagonal."""
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
-    families = _names(networks.family)
+    networks = networks.assign(arm=networks.family)
     zoos = {tuple(keys.values()): ", ".join(_panel(keys)[::-1]) for keys, _ in grouped(networks, COMPARED)}
-    with panels(list(zoos.values()), families, share=False) as (figure, axes):
-        for keys, rows in grouped(networks, [*COMPARED, "family"]):
-            family = keys.pop("family")
-            ax, zoo = axes[zoos[tuple(keys.values())], family], collection.zoo(keys)
+    with panels(list(zoos.values()), _names(networks.arm), share=False) as (figure, axes):
+        for keys, rows in grouped(networks, [*COMPARED, "arm"]):
+            arm = keys.pop("arm")
+            ax, zoo = axes[zoos[tuple(keys.values())], arm], collection.zoo(keys)
             ax.scatter(
                 rows.nearest_accuracy,
                 rows.accuracy,
@@ -162,7 +162,7 @@ def nearest_accuracy(collection: Collection, path: Path) -> None:
                 label="equal accuracy",
             )
             recalibration, column = _panel(keys)
-            title = f"{family}\n{_title(recalibration, column)}"
+            title = f"{arm}\n{_title(recalibration, column)}"
             ax.set(title=title, xlabel="nearest training network's accuracy", ylabel="test accuracy")
         save(figure, path)
 
