@@ -27,12 +27,12 @@ CELLS = {
 
 
 TABLES = (
-    *("accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"),
-    *("alignment", "precision", "timing"),
+    *("accuracy", "novelty", "layers", "good_and_new", "distances", "sets", "novelty_accuracy"),
+    *("ensembles", "cost", "alignment", "precision", "timing"),
 )
 FIGURES = (
-    *("accuracy_at_novelty", "accuracy_against_iou", "accuracy_against_seconds"),
-    *("ensembles", "explained_variance", "flow_loss"),
+    *("accuracy_at_novelty", "accuracy_against_iou", "nearest_accuracy", "ensembles"),
+    *("accuracy_against_seconds", "explained_variance", "flow_loss"),
 )
 
 

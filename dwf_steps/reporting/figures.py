@@ -131,6 +131,44 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
         save(figure, path)
 
 
+def nearest_accuracy(collection: Collection, path: Path) -> None:
+    """Draw, in a panel for each generator, the accuracy of its networks against that of the training network
+    nearest to each, beside held-out networks, and the diagonal."""
+    networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
+    networks = networks.assign(arm=_arms(networks))
+    zoos = {tuple(keys.values()): ", ".join(_panel(keys)[::-1]) for keys, _ in grouped(networks, COMPARED)}
+    with panels(list(zoos.values()), _names(networks.arm), share=False) as (figure, axes):
+        for keys, rows in grouped(networks, [*COMPARED, "arm"]):
+            arm = keys.pop("arm")
+            ax, zoo = axes[zoos[tuple(keys.values())], arm], collection.zoo(keys)
+            ax.scatter(
+                rows.nearest_accuracy,
+                rows.accuracy,
+                s=10,
+                alpha=0.5,
+                linewidths=0,
+                color=COLOURS[0],
+                label="generated",
+            )
+            held_out = zoo[zoo.held_out]
+            if len(held_out):
+                accuracies = held_out.nearest_accuracy, held_out.accuracy
+                ax.scatter(*accuracies, s=22, marker="+", color="black", label="held out")
+            middle = rows.nearest_accuracy.mean()
+            ax.axline(
+                (middle, middle),
+                slope=1,
+                color=ZOO_COLOUR,
+                linewidth=0.8,
+                linestyle=":",
+                label="equal accuracy",
+            )
+            recalibration, column = _panel(keys)
+            title = f"{arm}\n{_title(recalibration, column)}"
+            ax.set(title=title, xlabel="nearest training network's accuracy", ylabel="test accuracy")
+        save(figure, path)
+
+
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     """Draw every generator's curve of mean accuracy against mean distance to the nearest training network
     over its settings, flows with solid lines and controls with dashed ones, and the region of held-out
@@ -247,8 +285,11 @@ def _panel(keys: dict[str, str]) -> tuple[str, str]:
 
 def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> None:
     for (row, column), ax in axes.items():
-        title = column if row == "none" else f"{column}, {row}"
-        ax.set(title=fill(title, TITLE_CHARACTERS), xlabel=x, ylabel=y, **more)
+        ax.set(title=_title(row, column), xlabel=x, ylabel=y, **more)
+
+
+def _title(row: str, column: str) -> str:
+    return fill(column if row == "none" else f"{column}, {row}", TITLE_CHARACTERS)
 
 
 def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
