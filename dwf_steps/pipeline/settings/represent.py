@@ -140,7 +140,7 @@ class DecodeResponses(StepSettings):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         """Blocks of columns and the functions; the budget for networks decoded at a time, or a single one:
-        its least squares problem, of all inputs and their Gram matrix. Every iteration takes a few products of
+        its least squares problem, of inputs and their Gram matrix. Every iteration takes a few products of
         inputs and weights, and networks are run as far as each layer in turn."""
         shard, inputs = sizes.generated_shard, sizes.facts.most_inputs + 1
         single = 24 * inputs * (sizes.response_rows + inputs) + 4 * sizes.coordinates
