@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from probed_zoo import LAYERS, NETWORKS, ProbedZoo
+from probed_zoo import ARCHITECTURE, LAYERS, NETWORKS, PROBING, ProbedZoo
 from tiny_zoo import damage
 
+from dwf_steps.encode_responses import EncodeResponses, encode_responses
 from dwf_steps.representation import loading
 from dwf_steps.runtime.errors import InputError
 
@@ -47,6 +48,8 @@ def test_shares_are_what_the_basis_keeps_of_each_networks_squared_responses(tmp_
 def test_a_damaged_basis_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     zoo = ProbedZoo(tmp_path).begin().sketched().solved()
     damage(zoo.basis)
+    settings = EncodeResponses(architecture=ARCHITECTURE, probing=PROBING, part=0, parts=1)
+    manifest = zoo.manifests[0]
     with pytest.raises(InputError, match=r"responses\.npz: not the arrays that were written"):
-        zoo.encoded()
+        encode_responses(settings, zoo.basis, zoo.weights, zoo.data, manifest.with_suffix(".npy"), manifest)
     assert not list(tmp_path.glob("encoded/*"))

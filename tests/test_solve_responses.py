@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from probed_zoo import HELD_OUT, LAYERS, NETWORKS, ProbedZoo
+from probed_zoo import ARCHITECTURE, HELD_OUT, LAYERS, NETWORKS, PROBING, ProbedZoo
 from tiny_zoo import damage
 
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.solve_responses import SolveResponses, solve_responses
 from dwf_steps.stack_responses import read_layout
 
 TRAINING = list(NETWORKS.values())[:-HELD_OUT]
@@ -48,6 +49,7 @@ def test_the_layout_has_functions_for_every_unit_in_execution_order(tmp_path: Pa
 def test_a_damaged_sketch_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     zoo = ProbedZoo(tmp_path).begin().sketched()
     damage(zoo.sketches[1])
+    settings = SolveResponses(architecture=ARCHITECTURE, probing=PROBING, functions=zoo.functions)
     with pytest.raises(InputError, match=r"part-1\.npz: not the arrays that were written"):
-        zoo.solved()
+        solve_responses(settings, zoo.sketches, zoo.weights, zoo.data, zoo.basis)
     assert not zoo.basis.exists()
