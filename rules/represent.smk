@@ -1,15 +1,16 @@
 """Response coordinates: a basis of what training networks respond to probes, and all networks in it."""
 
-from dwf_steps.pipeline.settings import represent
+from dwf_steps.pipeline.settings.represent import DecodeResponses, EncodeResponses
+from dwf_steps.pipeline.settings.represent import SketchResponses, SolveResponses, StackResponses
 
 sketch_parts = PATHS.representation_parts("sketch/part-*.npz")
 encoded_rows = PATHS.representation_parts("encoded/part-*.npy")
 encoded_manifests = PATHS.representation_parts("encoded/part-*.json")
-sketch_responses = RUN.step(represent.SketchResponses)
-solve_responses = RUN.step(represent.SolveResponses)
-encode_responses = RUN.step(represent.EncodeResponses)
-stack_responses = RUN.step(represent.StackResponses)
-decode_responses = RUN.step(represent.DecodeResponses)
+sketch_responses = RUN.step(SketchResponses)
+solve_responses = RUN.step(SolveResponses)
+encode_responses = RUN.step(EncodeResponses)
+stack_responses = RUN.step(StackResponses)
+decode_responses = RUN.step(DecodeResponses)
 
 
 rule sketch_responses:
