@@ -26,13 +26,14 @@ def collection(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(finished.folder / "results", root)
     for base in (root, root / "benchmarks"):
         canon = base / "micro/git_rebasin"
-        shutil.copytree(canon / "weights", canon / "responses")
-    for path in (root / "benchmarks/micro/git_rebasin/responses").glob("accumulate_gram-*.tsv"):
+        shutil.copytree(canon / "weights", canon / "others")
+    for path in (root / "benchmarks/micro/git_rebasin/others").glob("accumulate_gram-*.tsv"):
         measured = pd.read_csv(path, sep="\t")
         measured.assign(s=measured.s + GRAM_SECONDS).to_csv(path, sep="\t", index=False)
     record = Results.open(root).record
-    cells = [cell for cell in record.cells if cell.canon == "git_rebasin"]
-    both = [*cells, *(Cell(**cell._asdict() | {"representation": "responses"}) for cell in cells)]
+    chosen = ("git_rebasin", "weights")
+    cells = [cell for cell in record.cells if (cell.canon, cell.representation) == chosen]
+    both = [*cells, *(Cell(**cell._asdict() | {"representation": "others"}) for cell in cells)]
     return Collection([Results(root, record.model_copy(update={"cells": both}))])
 
 
@@ -59,7 +60,7 @@ def test_the_gram_matrix_of_one_representation_costs_the_other_nothing(
     seconds = tables["cost"].pivot_table(index=levels, columns="representation", values="prepare_seconds")
     parts, generators = 2, 4
     more = [parts * GRAM_SECONDS] * generators
-    assert (seconds.responses - seconds.weights).to_list() == pytest.approx(more)
+    assert (seconds.others - seconds.weights).to_list() == pytest.approx(more)
 
 
 def test_figures_name_the_representation(
@@ -76,7 +77,7 @@ def test_figures_name_the_representation(
     for item in asked("figure", *(results.record for results in collection.results)):
         maker = import_maker(str(item.exhibit.figure))
         maker(collection, Path(item.name), *(tables[name] for name in item.needs), *item.arguments)
-    for representation in ("weights", "responses"):
+    for representation in ("weights", "others"):
         assert f"flow ({representation})" in drawn["accuracy_against_iou"]
         assert f"noise ({representation}, raw)" in drawn["accuracy_at_novelty"]
         assert f"gaussian ({representation})" in drawn["ensembles"]
