@@ -106,11 +106,10 @@ class Decoder:
         norm = layer.normalisation
         if norm is None:
             return NextInputLoss(layer.activation)
-        mean, std = target.mean(2, keepdim=True), target.std(2, keepdim=True)
+        mean, variance = target.mean(2, keepdim=True), target.var(2, keepdim=True, correction=0)
         shape = (len(target), layer.groups, 1, -1)
-        scale = (
-            networks[norm.weight].double().reshape(shape) / (std + norm.epsilon) if norm.weight else 1 / std
-        )
+        scale = (variance + norm.epsilon).rsqrt()
+        scale = scale * networks[norm.weight].double().reshape(shape) if norm.weight else scale
         shift = networks[norm.bias].double().reshape(shape) - mean * scale if norm.bias else -mean * scale
         return NextInputLoss(layer.activation, scale, shift)
 
@@ -134,14 +133,16 @@ class Problem:
         self._blocks, self._target = blocks, target
         gram = sum(block.transpose(2, 3) @ block for block in blocks)
         assert isinstance(gram, Tensor)
-        penalised = torch.ones(gram.shape[-1], dtype=gram.dtype)
+        penalised = torch.ones(gram.shape[-1], dtype=gram.dtype, device=gram.device)
         if has_bias:
             penalised[-1] = 0
         diagonal = gram.diagonal(dim1=2, dim2=3)
         strength = ridge * (diagonal * penalised).sum(2) / penalised.sum().clamp(min=1)
         strength = torch.where(strength > 0, strength, 1.0)
         self._penalty = strength[..., None] * penalised
-        self._factor = torch.linalg.cholesky(gram + torch.diag_embed(self._penalty))
+        # Of a network that is not finite the factor is not either; others beside it are as they are.
+        factor, failed = torch.linalg.cholesky_ex(gram + torch.diag_embed(self._penalty))
+        self._factor = torch.where((failed > 0)[..., None, None], torch.nan, factor)
 
     def _rows(self) -> Iterator[tuple[Tensor, slice]]:
         start = 0
