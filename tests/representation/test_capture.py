@@ -5,66 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from test_tracing import BERT, VIT, own
+from response_cases import CASES, M, architecture_of, capture_of, networks_of, own
 from torch import Tensor
 from torch.nn import functional as F
 
-from dwf_steps.architectures import build
-from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architectures.images import ResNetConfig
-from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.representation.tracing import Capture, Layer, trace
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.storage.stacked import StackedNetworks
-
-M = 6
-
-CASES: dict[str, tuple[Any, ...]] = {
-    "MLP": (),
-    "ResNet-20": (),
-    "ViT": (),
-    "BERT": (),
-    "Convolutions": ((2, 9, 10),),
-    "Normalised": ((2, 6, 6),),
-    "Attending": ((5, 4),),
-    "Frames": ((3, 2, 5, 5),),
-    "Residual": ((4,),),
-}
-
-
-def architecture_of(case: str, **kwargs: Any) -> Architecture:
-    built_in = {
-        "MLP": MLPConfig(widths=[6, 5, 4, 3]),
-        "ResNet-20": ResNetConfig(kind="resnet20", width_multiplier=0.25, image_size=8, classes=4),
-        "ViT": VIT,
-        "BERT": BERT,
-    }
-    return build(built_in[case]) if case in built_in else own(case, *CASES[case], **kwargs)
-
-
-def probes_of(architecture: Architecture, m: int = M, seed: int = 0) -> Tensor:
-    draws = torch_generator("probes", seed)
-    if architecture.config.kind == "bert":
-        tokens = torch.randint(1, 100, (m, 9), generator=draws)
-        tokens[0, 5:] = 0  # padding
-        return tokens.float()
-    return torch.randn(m, math.prod(architecture.input_shape), generator=draws)
-
-
-def networks_of(architecture: Architecture, n: int = 3) -> StackedNetworks[Tensor]:
-    """Networks none of whose parameters or statistics is what it is in a new one."""
-    drawn = [architecture.initial_state("default", torch_generator("test", i)) for i in range(n)]
-    networks = StackedNetworks.stack(drawn, torch.stack)
-    for name, values in networks.items():
-        if values.is_floating_point():
-            noise = torch.rand(values.shape, generator=torch_generator(name, 1))
-            networks[name] = values + 0.3 * (noise if name.endswith("var") else noise - 0.5)
-    return networks
-
-
-def capture_of(architecture: Architecture, positions: int = 10**6, m: int = M) -> Capture:
-    return Capture(architecture, probes_of(architecture, m), positions, seed=3)
 
 
 def own_responses(capture: Capture, layer: Layer, network: dict[str, Tensor]) -> Tensor:
@@ -77,7 +23,7 @@ def own_responses(capture: Capture, layer: Layer, network: dict[str, Tensor]) ->
             result: Tensor = function(*args, **kwargs)
             weight = args[1] if len(args) > 1 else kwargs["weight"]
             if weight is network[layer.weight]:
-                found.append(result)
+                found.append(result.clone())  # an activation in place may follow
             return result
 
         return call

@@ -5,27 +5,15 @@ from typing import Any
 
 import pytest
 import torch
+from response_cases import BERT, VIT, own
 from torch import Tensor
 from torch.nn import functional as F
 
 from dwf_steps.architectures import build
-from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.architectures.bert import BertConfig
-from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
+from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.representation.tracing import Layer, Normalisation, Trace, trace
 from dwf_steps.runtime.errors import InputError
-
-VIT = ViTConfig(kind="vit", image_size=8, width=8, depth=2, heads=2, mlp=12, classes=3)
-BERT = BertConfig(kind="bert", length=9, vocabulary=100, width=8, depth=2, heads=2, mlp=12)
-
-
-def own(name: str, shape: tuple[int, ...] = (4,), **kwargs: Any) -> Architecture:
-    module = name if ":" in name else f"traced_networks:{name}"
-    return build(
-        ModuleConfig.model_validate({"import": module, "kwargs": kwargs, "shape": shape, "classes": 3})
-    )
 
 
 def names(found: Trace) -> list[str]:
