@@ -207,3 +207,7 @@ class Failing(nn.Module):
 def twice() -> nn.Module:
     first = nn.Linear(4, 4)
     return nn.Sequential(first, nn.ReLU(), first, nn.Linear(4, 3))
+
+
+def linear() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 4), nn.Identity(), nn.Linear(4, 3), nn.Linear(3, 3))
