@@ -91,8 +91,8 @@ def against_training(name: str) -> None:
 
 
 def decode_a_layer(fan_in: int, matching: str) -> None:
-    """Decode a network with one wide layer, and print seconds, the most memory of this process in GB, and what a
-    network is said to take."""
+    """Decode a network with one wide layer. Print seconds, the most memory of this process in GB, and what
+    a network is said to take."""
     config = MLPConfig(widths=[64, fan_in, UNITS, 10])
     architecture = build(config)
     networks = random_networks(architecture, 2)
