@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import passive_threads  # noqa: F401
 import torch
@@ -23,7 +24,8 @@ from dwf_steps.representation.tracing import Capture, trace
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
 
-MATCHING = ("pre_activations", "activations")
+Matching = Literal["pre_activations", "activations"]
+MATCHING: tuple[Matching, ...] = ("pre_activations", "activations")
 BATCH = 64
 FAN_INS = (64, 256, 1024, 4608)
 UNITS, ROWS = 512, 4000  # as ResNet-18's last stage, at 1,000 probes and 4 positions of each
@@ -90,7 +92,7 @@ def against_training(name: str) -> None:
         print(f"  decoding, {matching}: {decoded:.3f} s a network, 1/{training / decoded:.0f}", flush=True)
 
 
-def decode_a_layer(fan_in: int, matching: str) -> None:
+def decode_a_layer(fan_in: int, matching: Matching) -> None:
     """Decode a network with one wide layer. Print seconds, the most memory of this process in GB, and what
     a network is said to take."""
     config = MLPConfig(widths=[64, fan_in, UNITS, 10])

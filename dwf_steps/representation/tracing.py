@@ -287,7 +287,7 @@ class _Tracer:
         for value in _tensors((args, kwargs)):
             if (read := self._responses.get(id(value))) is not None:
                 layer, stage = read
-                self.steps[layer]["reads", stage] = self.steps[layer].get(("reads", stage), 0) + 1
+                self.steps[layer][f"reads {stage}"] = self.steps[layer].get(f"reads {stage}", 0) + 1
         if called == "linear" or called in CONVOLUTIONS:
             weight = self._name(_argument(args, kwargs, 1, "weight", None))
             if weight in self.steps:
@@ -470,7 +470,7 @@ def _layer(
     else:
         places = tuple(size for size in inputs.shape[1:-1] if size > 1)
     stages = ("before", "after") if step.get("activated") == "after" else ("before",)
-    alone = all(step.get(("reads", stage)) == 1 for stage in stages)
+    alone = all(step.get(f"reads {stage}") == 1 for stage in stages)
     return Layer(
         name,
         step.get("bias"),

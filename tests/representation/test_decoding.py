@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.representation import responses as responses_module
-from dwf_steps.representation.decoding import Decoder, Problem
+from dwf_steps.representation.decoding import Decoder, Problem, networks_at_once
 from dwf_steps.representation.matching import NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
 from dwf_steps.representation.tracing import Capture, Normalisation, trace
@@ -268,3 +268,13 @@ def test_the_softmax_is_matched_as_well_as_an_optimiser_can() -> None:
         ours = divergence(found[i, 0].numpy().ravel())
         assert ours == pytest.approx(best.fun, rel=1e-5)
         assert ours < divergence(solver.least_squares()[i, 0].numpy().ravel())
+
+
+def test_as_many_networks_are_decoded_at_once_as_a_budget_holds() -> None:
+    architecture, networks, capture = case_of("MLP")
+    basis = basis_of(capture, networks, functions=6)
+    assert networks_at_once(capture, basis, 0) == 1
+    few, many = (networks_at_once(capture, basis, budget) for budget in (2**22, 2**23))
+    assert 1 < few < many
+    twice = Capture(architecture, probes_of(architecture, 120), 10**6, seed=3)
+    assert networks_at_once(twice, basis_of(twice, networks, functions=6), 2**23) < many
