@@ -133,8 +133,14 @@ class FunctionalArchitecture(Architecture):
             return torch.cat(list(parts))
         shaped = inputs.unflatten(-1, self.config.shape)
         self._module.train(training)
+        try:
+            return self._run(networks, shaped, inputs.dim() == 3, channels_last)
+        finally:
+            self._module.eval()
 
-        own = inputs.dim() == 3
+    def _run(
+        self, networks: StackedNetworks[Tensor], shaped: Tensor, own: bool, channels_last: bool
+    ) -> Tensor:
         if networks.count == 1:
             images = shaped[0] if own else shaped
             if channels_last and images.dim() == 4:

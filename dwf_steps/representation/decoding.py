@@ -14,7 +14,11 @@ from dwf_steps.representation.responses import ResponseBasis, probe_blocks
 from dwf_steps.representation.tracing import Capture, Layer, Normalisation
 from dwf_steps.storage.stacked import StackedNetworks
 
-INPUTS_BYTES = 2**28
+COPIES_OF_RESPONSES = 10
+"""Arrays (rows, units) that conjugate gradients hold at a time, in float64."""
+COPIES_OF_GRAM = 4
+"""Arrays (fan_in, fan_in): the Gram matrix, its factor, and what LAPACK copies of both."""
+COPIES_OF_WEIGHTS = 8
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,10 @@ class Decoder:
         norm = layer.normalisation
         if norm is None:
             return NextInputLoss(layer.activation)
-        mean, std = target.mean(2, keepdim=True), target.std(2, keepdim=True)
+        mean, variance = target.mean(2, keepdim=True), target.var(2, keepdim=True, correction=0)
         shape = (len(target), layer.groups, 1, -1)
-        scale = (
-            networks[norm.weight].double().reshape(shape) / (std + norm.epsilon) if norm.weight else 1 / std
-        )
+        scale = (variance + norm.epsilon).rsqrt()
+        scale = scale * networks[norm.weight].double().reshape(shape) if norm.weight else scale
         shift = networks[norm.bias].double().reshape(shape) - mean * scale if norm.bias else -mean * scale
         return NextInputLoss(layer.activation, scale, shift)
 
@@ -143,7 +146,10 @@ class Problem:
         strength = ridge * (diagonal * penalised).sum(2) / penalised.sum().clamp(min=1)
         strength = torch.where(strength > 0, strength, 1.0)
         self._penalty = strength[..., None] * penalised
-        self._factor = torch.linalg.cholesky(gram + torch.diag_embed(self._penalty))
+        diagonal += self._penalty
+        # Of a network that is not finite the factor is not either; others beside it are as they are.
+        self._factor, failed = torch.linalg.cholesky_ex(gram)
+        self._factor[failed > 0] = torch.nan
 
     def _rows(self) -> Iterator[tuple[Tensor, slice]]:
         start = 0
@@ -158,7 +164,12 @@ class Problem:
         return torch.cat([block @ weights for block in self._blocks], dim=2)
 
     def _solve(self, right: Tensor) -> Tensor:
-        return torch.cholesky_solve(right, self._factor.expand(len(right), -1, -1, -1))
+        if len(self._factor) == len(right):
+            return torch.cholesky_solve(right, self._factor)
+        # One factor for all: networks lie side by side, as units do.
+        side_by_side = right.movedim(0, -2).flatten(-2)
+        solved = torch.cholesky_solve(side_by_side, self._factor[0])
+        return solved.unflatten(-1, (len(right), -1)).movedim(-2, 0)
 
     def least_squares(self) -> Tensor:
         """Return the W that minimise |A W - T|^2 + penalty |W|^2."""
@@ -207,3 +218,28 @@ class Problem:
             direction = z + torch.where(rz > 0, new / rz, 0.0) * direction
             rz = new
         return solution, moved
+
+
+def networks_at_once(capture: Capture, basis: ResponseBasis, budget: int) -> int:
+    """Return how many networks may be decoded at a time within a budget, at least one.
+
+    Of every network a layer takes its inputs (rows, fan_in + 1), their Gram matrix with its factor
+    (fan_in + 1, fan_in + 1), and responses (rows, units) and weights while these are solved for, in float64.
+
+    Parameters
+    ----------
+    budget
+        In bytes. What does not grow with the number of networks is taken from it: probes, functions, and the
+        inputs of layers that read data, which all networks share.
+    """
+    doubles = {True: 0, False: 0}
+    responses_and_weights = 0
+    for layer in basis.trace.layers:
+        rows, inputs = capture.rows(layer), layer.fan_in + 1
+        gram = layer.groups * inputs * (2 * rows + COPIES_OF_GRAM * inputs)
+        doubles[layer.reads_data] = max(doubles[layer.reads_data], gram)
+        solved = COPIES_OF_RESPONSES * rows * layer.units + COPIES_OF_WEIGHTS * inputs * layer.units
+        responses_and_weights = max(responses_and_weights, solved if layer.reads_data else solved + gram)
+    shared = 8 * (doubles[True] + sum(functions.numel() for functions in basis.functions.values()))
+    one = 8 * (responses_and_weights + 2 * basis.layout.size)
+    return max(1, (budget - shared) // one)

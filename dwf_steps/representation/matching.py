@@ -21,15 +21,17 @@ class Loss(Protocol):
         """Return the loss of each network, (n,)."""
 
     def expand(self, responses: Tensor, target: Tensor) -> tuple[Tensor, Curvature]:
-        """Return the gradient at ``responses`` and a positive semi-definite curvature."""
+        """Return the gradient at ``responses`` of a quadratic that stands for the loss, and its positive
+        semi-definite curvature."""
 
 
 @dataclass(frozen=True)
 class NextInputLoss:
     """Half the squared error of a(s z + b), the next layer's input.
 
-    Its curvature is that of least squares reweighted by squared secant slopes between response and target:
-    w (z - t)^2 = (a(z) - a(t))^2. For ReLU entries where both are negative have no weight.
+    Its quadratic is that of least squares reweighted by squared secant slopes between response and target:
+    w (z - t)^2 = (a(z) - a(t))^2. It has the loss's value; its gradient is the loss's to first order in
+    z - t, and for ReLU wherever both have one sign. For ReLU entries where both are negative have no weight.
     """
 
     activation: Activation

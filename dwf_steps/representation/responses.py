@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dwf_steps.representation.sketch import Sketch, test_matrix
 from dwf_steps.representation.tracing import Capture, Layer, Trace
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.stacked import StackedNetworks
 
@@ -55,9 +56,16 @@ class Sketches:
         self.sketches = {name: Sketch(torch.zeros_like(test)) for name, test in self._tests.items()}
 
     def add(self, networks: StackedNetworks[Tensor]) -> None:
-        """Add some networks, whatever their number; a few are run at a time."""
-        for some in response_groups(self._capture, self._trace, networks):
+        """Add some networks, whatever their number; a few are run at a time.
+
+        Raises
+        ------
+        InputError
+            If a response is not finite.
+        """
+        for rows, some in response_groups(self._capture, self._trace, networks):
             for name, responses in all_responses(self._capture, self.layers, some).items():
+                _refuse_infinite(responses, name, rows.start)
                 self.sketches[name].add(responses, self._tests[name])
 
     def basis(self, shapes: Mapping[str, tuple[int, ...]], network: StackedNetworks[Tensor]) -> ResponseBasis:
@@ -87,8 +95,8 @@ def principal_functions(capture: Capture, layer: Layer, network: StackedNetworks
         inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
     side_by_side = inputs.transpose(0, 1).flatten(1)
     values, vectors = torch.linalg.eigh(side_by_side.T @ side_by_side)
-    rank = int((values > values.max() * len(values) * torch.finfo(torch.float64).eps).sum())
-    values, vectors = values[-rank:].flip(0), vectors[:, -rank:].flip(1)
+    spanned = values > values.max().clamp(min=0) * len(values) * torch.finfo(torch.float64).eps
+    values, vectors = values[spanned].flip(0), vectors[:, spanned].flip(1)
     return torch.linalg.qr(side_by_side @ (vectors / values.sqrt()))[0]
 
 
@@ -106,11 +114,10 @@ def probe_blocks(capture: Capture, networks: int) -> list[slice]:
 
 def response_groups(
     capture: Capture, trace: Trace, networks: StackedNetworks[Tensor]
-) -> Iterator[StackedNetworks[Tensor]]:
-    """Yield networks in groups whose responses fit in memory together."""
-    rows = max(capture.rows(layer) * layer.units for layer in trace.layers)
-    for _, some in networks.chunks(max(1, ACTIVATIONS_BYTES // (4 * rows))):
-        yield some
+) -> Iterator[tuple[slice, StackedNetworks[Tensor]]]:
+    """Yield networks in groups whose responses fit in memory together, each time with their rows."""
+    values = sum(capture.rows(layer) * layer.units for layer in trace.layers)
+    yield from networks.chunks(max(1, ACTIVATIONS_BYTES // (4 * values)))
 
 
 def all_responses(
@@ -119,6 +126,19 @@ def all_responses(
     """Return the responses (n, rows, units) of layers to all probes, by the layers' names."""
     parts = [capture.responses(networks, layers, probes) for probes in probe_blocks(capture, networks.count)]
     return {layer.name: torch.cat([part[layer.name] for part in parts], dim=1) for layer in layers}
+
+
+def _refuse_infinite(responses: Tensor, layer: str, first: int) -> None:
+    """Raise where responses (n, rows, units) are not finite."""
+    finite = responses.isfinite().flatten(1).all(1)
+    if not finite.all():
+        row = int((~finite).nonzero()[0])
+        found = responses[row][~responses[row].isfinite()][0].item()
+        raise InputError(
+            f"{layer}: network {first + row} of these responds {found} to a probe, expected finite numbers; "
+            "its weights overflow float32 on training inputs: leave it out of the zoo, or use the "
+            "representation `weights`"
+        )
 
 
 def encode(
@@ -133,12 +153,18 @@ def encode(
     -------
     Coordinates (n, d'), as `ResponseBasis.layout` has them; and by the layers' names the share (n,) of the
     sum of squared responses that the basis keeps.
+
+    Raises
+    ------
+    InputError
+        If a response is not finite.
     """
     coded: list[Tensor] = []
     kept: dict[str, list[Tensor]] = {layer.name: [] for layer in basis.trace.layers}
-    for some in response_groups(capture, basis.trace, networks):
+    for rows, some in response_groups(capture, basis.trace, networks):
         parts = []
         for name, responses in all_responses(capture, list(basis.trace.layers), some).items():
+            _refuse_infinite(responses, name, rows.start)
             functions = basis.functions[name]
             products = responses.double().transpose(1, 2) @ functions
             total = responses.double().square().sum((1, 2))

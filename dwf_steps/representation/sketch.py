@@ -46,12 +46,12 @@ class Sketch:
         algorithm 3).
         """
         epsilon = torch.finfo(torch.float64).eps
-        shift = epsilon * float(self.products.norm())
-        shifted = self.products + shift * test
-        core = test.T @ shifted
-        factor = torch.linalg.cholesky((core + core.T) / 2)
-        root = torch.linalg.solve_triangular(factor, shifted.T, upper=False).T
-        vectors, values, _ = torch.linalg.svd(root, full_matrices=False)
-        squares = (values.square() - shift).clamp(min=0)
-        rank = int((squares > squares.max() * len(vectors) * epsilon).sum())
-        return vectors[:, : min(functions, rank)].contiguous()
+        core = test.T @ self.products
+        values, vectors = torch.linalg.eigh((core + core.T) / 2)
+        shift = len(values) * epsilon * values.clamp(min=0).amax()
+        known = values > shift
+        root = self.products @ (vectors[:, known] / values[known].sqrt())
+        functions_found, singular, _ = torch.linalg.svd(root, full_matrices=False)
+        squares = singular.square()
+        rank = int((squares > len(values) * epsilon * squares.amax()).sum()) if len(squares) else 0
+        return functions_found[:, : min(functions, rank)].contiguous()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.architectures.bert import BertConfig
+from dwf_steps.config.dataset import PADDING
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.plugins import describe
 from dwf_steps.runtime.randomness import numpy_generator, torch_generator
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
@@ -28,7 +31,6 @@ OnStep = Callable[[str, str, tuple[Any, ...], dict[str, Any]], None]
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": F.relu,
-    "relu_": F.relu,
     "relu6": F.relu6,
     "leaky_relu": F.leaky_relu,
     "elu": F.elu,
@@ -40,7 +42,7 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
 }
 """By the name under which PyTorch calls them: elementwise functions that a next layer sees through."""
 CONVOLUTIONS = {"conv1d": 1, "conv2d": 2}
-UNMOVED = ("view", "reshape", "flatten", "squeeze", "contiguous", "float")
+UNMOVED = ("view", "reshape", "flatten", "squeeze", "contiguous", "float", "dropout")
 """Functions that leave a module's output what it is."""
 
 
@@ -81,10 +83,13 @@ class Layer:
     groups
         Groups of units, each of which reads inputs of its own.
     places
-        Shape of its output positions: of a convolution its output image, of a linear layer the axes besides
-        examples and features.
+        Shape of its output positions of one example: of a convolution its output image, after the number of
+        images where there are several; of a linear layer the axes besides examples and features.
     batch_axis
         The axis of its inputs along which examples lie.
+    before
+        Positions along that axis for each of which all examples follow one another: 1 where the axis holds
+        examples alone, or examples first.
     convolution
         None of linear layers.
     normalisation
@@ -104,6 +109,7 @@ class Layer:
     groups: int
     places: tuple[int, ...]
     batch_axis: int = 0
+    before: int = 1
     convolution: Convolution | None = None
     normalisation: Normalisation | None = None
     activation: Activation | None = None
@@ -155,8 +161,7 @@ class _ReachedError(Exception):
 
 
 class _Interceptor(TorchFunctionMode):
-    """Calls ``on_layer`` or ``on_norm`` before every step of a network that runs, and ``after`` behind every
-    function.
+    """Calls ``on_step`` before every step of a network that runs, and ``after`` behind every function.
 
     Parameters
     ----------
@@ -203,8 +208,29 @@ def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], place: int, name
     return args[place] if len(args) > place else kwargs.get(name, default)
 
 
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in arguments or results, which may be nested."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _tensors(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _tensors(part)
+
+
+def _elementwise(
+    function: Callable[..., Tensor], stated: tuple[Any, ...], named: Mapping[str, Any], values: Tensor
+) -> Tensor:
+    return function(values, *stated, **named)
+
+
 class _Tracer:
-    """Collects the steps of one forward pass."""
+    """Collects the steps of one forward pass.
+
+    What is read of a layer's responses is counted: an activation is what the next layer sees through only if
+    nothing else reads them, neither before nor after a batch normalisation.
+    """
 
     def __init__(self, network: NetworkState[Tensor]) -> None:
         self.network = network
@@ -213,18 +239,31 @@ class _Tracer:
         self.inputs: dict[str, Tensor] = {}
         self.used_elsewhere: set[str] = set()
         self.twice: set[str] = set()
-        self._pending: dict[int, str] = {}
+        self._responses: dict[int, tuple[str, str]] = {}  # the layer, and before or after its normalisation
         self._alive: list[Tensor] = []  # so that no id is given twice
 
     def run(self, architecture: Architecture, inputs: Tensor) -> Tensor:
-        with ExitStack() as stack:
-            stack.enter_context(torch.no_grad())
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            stack.enter_context(_Interceptor(self.names, self._on_step, self._after))
-            outputs = architecture.call(self.network, inputs)
-        if (last := self._pending.get(id(outputs))) is not None and self.steps[last]["kind"] != "batch_norm":
+        """Run the network. Gradients tell what depends on its parameters."""
+        parameters = [self.network[entry.name].requires_grad_() for entry in architecture.layout.entries]
+        try:
+            interceptor = _Interceptor(self.names, self._on_step, self._after)
+            with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), interceptor:
+                outputs = architecture.call(self.network, inputs)
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+        last, stage = self._responses.get(id(outputs), (None, ""))
+        if last is not None and stage == "before":
             self.steps[last]["is_output"] = True
         return outputs
+
+    def bias_is_shared(self, layer: str) -> bool:
+        """Return whether anything else has a layer's bias."""
+        bias = self.steps[layer].get("bias")
+        return bias is not None and (
+            bias in self.used_elsewhere
+            or any(step.get("bias") == bias for name, step in self.steps.items() if name != layer)
+        )
 
     def _name(self, value: Any) -> str | None:
         return self.names.get(id(value)) if isinstance(value, Tensor) else None
@@ -233,45 +272,57 @@ class _Tracer:
         if name in self.steps:
             self.twice.add(name)
             return
-        self.steps[name] = {"kind": kind, "args": args, "kwargs": kwargs}
-        self.inputs[name] = args[0].detach().clone()
+        values = _argument(args, kwargs, 0, "input", None)
+        self.steps[name] = {"kind": kind, "args": args, "kwargs": kwargs, "depends": values.requires_grad}
+        self.inputs[name] = values.detach().clone()
 
     def _after(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        if not isinstance(result, Tensor):
-            return
         called = getattr(func, "__name__", "")
-        source = self._pending.get(id(args[0])) if args else None
-        if called not in (*ACTIVATIONS, *UNMOVED, "batch_norm", "linear", *CONVOLUTIONS):
-            for value in (*args, *kwargs.values()):
-                if (other := self._pending.get(id(value))) is not None:
-                    self.steps[other]["shared"] = True
+        if called != "__setitem__" and not any(True for _ in _tensors(result)):
+            return  # a shape, a type, a device
+        source = self._responses.get(id(args[0])) if args else None
+        if called in UNMOVED and source is not None:
+            self._follow(result, *source)
+            return
+        for value in _tensors((args, kwargs)):
+            if (read := self._responses.get(id(value))) is not None:
+                layer, stage = read
+                self.steps[layer][f"reads {stage}"] = self.steps[layer].get(f"reads {stage}", 0) + 1
         if called == "linear" or called in CONVOLUTIONS:
             weight = self._name(_argument(args, kwargs, 1, "weight", None))
             if weight in self.steps:
-                self._follow(result, weight)
-                self.steps[weight]["bias"] = self._name(_argument(args, kwargs, 2, "bias", None))
+                bias = _argument(args, kwargs, 2, "bias", None)
+                self.steps[weight]["bias"] = self._name(bias)
+                self._note_parameters(_argument(args, kwargs, 0, "input", None))
+                if bias is None or self.steps[weight]["bias"] is not None:
+                    self._follow(result, weight, "before")
                 return
         if called == "batch_norm":
             norm = self._name(_argument(args, kwargs, 1, "running_mean", None))
-            if source is not None and norm is not None and "normalisation" not in self.steps[source]:
-                self.steps[source]["normalisation"] = norm
-                self._follow(result, source)
+            if source is not None and source[1] == "before" and norm is not None:
+                self.steps[source[0]].setdefault("normalisation", norm)
+                self._follow(result, source[0], "after")
             return
-        for value in (*args, *kwargs.values()):
-            if (parameter := self._name(value)) is not None:
-                self.used_elsewhere.add(parameter)
-        if source is None:
-            return
-        if called in ACTIVATIONS and "activation" not in self.steps[source]:
-            stated = {name: value for name, value in kwargs.items() if name != "inplace"}
-            self.steps[source]["activation"] = (
-                partial(ACTIVATIONS[called], **stated) if stated else ACTIVATIONS[called]
-            )
-        elif called in UNMOVED:
-            self._follow(result, source)
+        self._note_parameters((args, kwargs))
+        if source is not None and called.removesuffix("_") in ACTIVATIONS:
+            self.steps[source[0]].setdefault("activation", self._activation(called, args, kwargs))
+            self.steps[source[0]].setdefault("activated", source[1])
+        if source is not None and called in ACTIVATIONS and result is args[0]:
+            del self._responses[id(result)]  # in place: responses no longer
 
-    def _follow(self, result: Tensor, source: str) -> None:
-        self._pending[id(result)] = source
+    @staticmethod
+    def _activation(called: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Activation:
+        # Of all these functions `inplace` alone is true or false.
+        function = ACTIVATIONS[called.removesuffix("_")]
+        stated = tuple(value for value in args[1:] if not isinstance(value, bool))
+        named = {key: value for key, value in kwargs.items() if key not in ("input", "inplace")}
+        return partial(_elementwise, function, stated, named) if stated or named else function
+
+    def _note_parameters(self, values: Any) -> None:
+        self.used_elsewhere.update(name for value in _tensors(values) if (name := self._name(value)))
+
+    def _follow(self, result: Tensor, layer: str, stage: str) -> None:
+        self._responses[id(result)] = (layer, stage)
         self._alive.append(result)
 
 
@@ -288,6 +339,7 @@ def trace(architecture: Architecture) -> Trace:
     """
     first, second = _traced(architecture, 2, seed=0), _traced(architecture, 3, seed=1)
     called = architecture.config.called
+    again = _traced(architecture, 3, seed=0)
     if first.twice:
         raise InputError(
             f"{called}: {min(first.twice)} is used more than once in one pass, so that its responses are not "
@@ -312,45 +364,72 @@ def trace(architecture: Architecture) -> Trace:
     for name, step in first.steps.items():
         if name in norms:
             steps.append(norms[name])
-        elif name not in first.used_elsewhere:
-            axis = _batch_axis(name, first.inputs[name].shape, second.inputs[name].shape)
-            few, more = (tracer.inputs[name].movedim(axis, 0) for tracer in (first, second))
-            same = torch.equal(few, more[: len(few)])
-            steps.append(_layer(name, step, first.network[name], norms, few, axis, same))
+        elif name not in first.used_elsewhere and not first.bias_is_shared(name):
+            axis, before = _examples_axis(f"{called}: {name}", first.inputs[name], again.inputs[name])
+            few, more = (
+                _examples_first(tracer.inputs[name], axis, before, count)
+                for tracer, count in ((first, 2), (second, 3))
+            )
+            same = not step["depends"] and torch.equal(few, more[:2])
+            steps.append(_layer(name, step, first.network[name], norms, few, axis, before, same))
     layers = {parameter for step in steps if isinstance(step, Layer) for parameter in step.parameters}
     kept = [entry.name for entry in architecture.layout.entries if entry.name not in layers]
     return Trace(tuple(steps), tuple(kept))
 
 
-def _batch_axis(name: str, few: torch.Size, more: torch.Size) -> int:
-    """Return the axis of a layer's inputs along which two examples and three differ."""
-    if len(few) == len(more) and len(axes := [i for i in range(len(few)) if few[i] != more[i]]) == 1:
-        axis = axes[0]
-        if few[axis] * 3 == more[axis] * 2 and (axis == 0 or few[axis] == 2):
-            return axis
+def _examples_axis(what: str, few: Tensor, more: Tensor) -> tuple[int, int]:
+    """Return the axis of a layer's inputs along which two examples and three differ, and how many positions
+    lie before them along it."""
+    differing = [i for i in range(few.dim()) if few.dim() == more.dim() and few.shape[i] != more.shape[i]]
+    if len(differing) == 1:
+        axis = differing[0]
+        positions, odd = divmod(few.shape[axis], 2)
+        if not odd and more.shape[axis] == 3 * positions:
+            for before in dict.fromkeys((1, positions)):
+                first, others = (
+                    _examples_first(values, axis, before, count) for values, count in ((few, 2), (more, 3))
+                )
+                if torch.allclose(first, others[:2], rtol=1e-3, atol=1e-4 * float(first.abs().max())):
+                    return axis, before
     raise InputError(
-        f"{name}: its inputs are of shape {tuple(few)} for two examples and {tuple(more)} for three, "
-        "expected one axis of examples; use the representation `weights`"
+        f"{what}: its inputs are of shape {tuple(few.shape)} for two examples and {tuple(more.shape)} for "
+        "three, expected one axis of examples, each of which goes through the network by itself; use the "
+        "representation `weights`"
     )
 
 
+def _examples_first(values: Tensor, axis: int, before: int, count: int) -> Tensor:
+    """Return (count, ..., positions, ...) of values whose ``axis`` holds (before, count, after), merged."""
+    return values.unflatten(axis, (before, count, -1)).movedim(axis + 1, 0).flatten(axis + 1, axis + 2)
+
+
 def _traced(architecture: Architecture, examples: int, seed: int) -> _Tracer:
-    tracer = _Tracer(architecture.initial_state("default", torch_generator("trace", seed)))
+    network = architecture.initial_state("default", torch_generator("trace", seed))
+    for name in architecture.buffers:
+        if network[
+            name
+        ].is_floating_point():  # running statistics of networks differ, those of new ones do not
+            draws = torch.rand(network[name].shape, generator=torch_generator(f"trace {name}", seed))
+            network[name] = network[name] + draws.to(network[name])
+    tracer = _Tracer(network)
     try:
         tracer.run(architecture, _examples(architecture, examples))
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the module raises
+        where = f", in or after {list(tracer.steps)[-1]}" if tracer.steps else ""
         raise InputError(
-            f"{architecture.config.called}: cannot be traced ({error}); use the representation `weights`"
+            f"{architecture.config.called}: cannot be traced: it fails on {examples} examples "
+            f"({describe(error)}){where}; correct its forward, or use the representation `weights`"
         ) from error
     return tracer
 
 
 def _examples(architecture: Architecture, count: int) -> Tensor:
     """Return inputs (count, *input_shape) that any network accepts, the first ones the same for any count."""
-    if architecture.config.kind == "bert":
-        return torch.ones(count, *architecture.input_shape)
-    draws = numpy_generator("trace", 0).standard_normal((count, *architecture.input_shape))
-    return torch.from_numpy(draws).float()
+    draws, shape = numpy_generator("trace", 0), (count, *architecture.input_shape)
+    if isinstance(architecture.config, BertConfig):
+        tokens = draws.integers(PADDING + 1, architecture.config.vocabulary, shape)
+        return torch.from_numpy(tokens).float()
+    return torch.from_numpy(draws.standard_normal(shape)).float()
 
 
 def _normalisation(step: Mapping[str, Any], mean: str, tracer: _Tracer) -> Normalisation:
@@ -370,6 +449,7 @@ def _layer(
     norms: Mapping[str, Normalisation],
     inputs: Tensor,
     batch_axis: int,
+    before: int,
     reads_data: bool,
 ) -> Layer:
     args, kwargs = step["args"], step["kwargs"]
@@ -385,9 +465,12 @@ def _layer(
         groups = _argument(args, kwargs, 6, "groups", 1)
         convolution = Convolution(kernel, stride, padding, dilation)
         places = _output_size(inputs.shape[-axes:], convolution)
+        if (images := math.prod(inputs.shape[1 : -axes - 1])) > 1:
+            places = (images, *places)
     else:
-        places = tuple(inputs.unflatten(0, (2, -1)).shape[1:-1])
-        places = places[1:] if places[0] == 1 else places
+        places = tuple(size for size in inputs.shape[1:-1] if size > 1)
+    stages = ("before", "after") if step.get("activated") == "after" else ("before",)
+    alone = all(step.get(f"reads {stage}") == 1 for stage in stages)
     return Layer(
         name,
         step.get("bias"),
@@ -396,10 +479,11 @@ def _layer(
         groups=groups,
         places=places,
         batch_axis=batch_axis,
+        before=before,
         convolution=convolution,
         normalisation=norms[step["normalisation"]] if "normalisation" in step else None,
-        activation=None if step.get("shared") else step.get("activation"),
-        is_output=step.get("is_output", False),
+        activation=step.get("activation") if alone else None,
+        is_output=step.get("is_output", False) and math.prod(places) == 1 and groups == 1,
         reads_data=reads_data,
     )
 
@@ -489,18 +573,23 @@ class Capture:
         self, networks: StackedNetworks[Tensor], layers: Sequence[Layer], probes: slice
     ) -> dict[str, Tensor]:
         """Return the responses (n, rows, units) of layers of n networks, by layers' names, in one pass."""
+        if not layers:
+            return {}
         by_weight = {layer.weight: layer for layer in layers}
 
         def respond(network: dict[str, Tensor]) -> dict[str, Tensor]:
             found: dict[str, Tensor] = {}
 
-            def on_step(_kind: str, name: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
+            def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
                 if (layer := by_weight.get(name)) is not None:
-                    values = _gather(args[0], layer, self.places(layer)[probes])
+                    values = _argument(args, kwargs, 0, "input", None)
+                    values = _gather(values, layer, self.places(layer)[probes])
                     bias = None if layer.bias is None else network[layer.bias]
                     found[layer.name] = layer.outputs(values, network[name].flatten(1), bias)
 
             self._run(network, self.probes[probes], on_step)
+            if missing := [layer.weight for layer in layers if layer.name not in found]:
+                raise self._never_reached(missing[0])
             return found
 
         return self._many(networks, respond)
@@ -510,11 +599,15 @@ class Capture:
     ) -> tuple[Tensor, Tensor, int]:
         """Return sums (n, c) and sums of squares of what goes into a batch normalisation, in float64, and how
         many values each is of."""
-        values = self._reach(
-            networks, norm.mean, self.probes[probes], lambda values: values.unsqueeze(2).flatten(2).double()
-        )
-        values = values.flatten(3)
-        return values.sum((1, 3)), values.square().sum((1, 3)), values.shape[1] * values.shape[3]
+        counts: list[int] = []
+
+        def sums(values: Tensor) -> Tensor:
+            channels_first = values.double().movedim(1, 0).flatten(1)
+            counts.append(channels_first.shape[1])
+            return torch.stack([channels_first.sum(1), channels_first.square().sum(1)])
+
+        found = self._reach(networks, norm.mean, self.probes[probes], sums)
+        return found[:, 0], found[:, 1], counts[0]
 
     def _reach(
         self,
@@ -525,38 +618,53 @@ class Capture:
     ) -> Tensor:
         """Run n networks up to a step and return what ``gather`` makes of its inputs."""
 
-        def reach(network: dict[str, Tensor]) -> Tensor:
+        def reach(network: dict[str, Tensor]) -> dict[str, Tensor]:
             found: list[Tensor] = []
 
-            def on_step(_kind: str, name: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
+            def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
                 if name == step:
-                    found.append(args[0])
+                    found.append(_argument(args, kwargs, 0, "input", None))
                     raise _ReachedError
 
             with suppress(_ReachedError):
                 self._run(network, inputs, on_step)
-            return gather(found[0])
+            if not found:
+                raise self._never_reached(step)
+            return {step: gather(found[0])}
 
-        reached: Tensor = self._many(networks, reach)
-        return reached
+        return self._many(networks, reach)[step]
+
+    def _never_reached(self, step: str) -> InputError:
+        return InputError(
+            f"{self.architecture.config.called}: {step} is never reached by the probes; "
+            "use the representation `weights`"
+        )
 
     def _run(self, network: dict[str, Tensor], inputs: Tensor, on_step: OnStep) -> None:
         names = {id(value): name for name, value in network.items()}
         with _Interceptor(names, on_step):
             self.architecture.call(network, inputs.unflatten(-1, self.architecture.input_shape))
 
-    def _many(self, networks: StackedNetworks[Tensor], function: Callable[[dict[str, Tensor]], Any]) -> Any:
+    def _many(
+        self,
+        networks: StackedNetworks[Tensor],
+        function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    ) -> dict[str, Tensor]:
+        """Return what a function makes of every network, as many at once as are fastest."""
+        parts = []
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            if networks.count == 1:
-                found = function(networks.network(0))
-                if isinstance(found, Tensor):
-                    return found.unsqueeze(0)
-                return {name: value.unsqueeze(0) for name, value in found.items()}
-            return vmap(function)(dict(networks))
+            for rows in self.architecture.groups(networks.count, networks.device):
+                some = networks.select(rows)
+                if some.count == 1:
+                    found = function(some.network(0))
+                    parts.append({name: value.unsqueeze(0) for name, value in found.items()})
+                else:
+                    parts.append(vmap(function)(dict(some)))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _gather(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
-    examples_first = values.movedim(layer.batch_axis, 0)
+    examples_first = _examples_first(values, layer.batch_axis, layer.before, len(places))
     return (_patches if layer.convolution else _tokens)(examples_first, layer, places)
 
 
@@ -568,22 +676,23 @@ def _tokens(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
 
 
 def _patches(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
-    """Return the patches (groups, b * count, fan_in) of images (b, channels, *image) around positions."""
+    """Return the patches (groups, b * count, fan_in) of images (b, images, channels, *image) around
+    positions."""
     how = layer.convolution
     assert how is not None
     sides = [side for padding in reversed(how.padding) for side in padding]
     padded = F.pad(values, sides) if any(sides) else values
-    index: list[Tensor] = []
-    axes = torch.unravel_index(places, layer.places)
+    axes = len(how.kernel)
+    at = torch.unravel_index(places, layer.places)  # (b, count) along each axis of the places
+    image, at = (at[0], at[1:]) if len(at) > axes else (torch.zeros_like(places), at)
+    example = torch.arange(len(places), device=places.device)[:, None].expand_as(places)
+    index = [entry.reshape(*places.shape, *[1] * axes) for entry in (example, image)]
     for axis, (place, kernel, stride, dilation) in enumerate(
-        zip(axes, how.kernel, how.stride, how.dilation, strict=True)
+        zip(at, how.kernel, how.stride, how.dilation, strict=True)
     ):
         offsets = torch.arange(kernel, device=places.device) * dilation
-        at = place[..., None] * stride + offsets  # (b, count, kernel)
-        shape = [*place.shape, *(kernel if other == axis else 1 for other in range(len(how.kernel)))]
-        index.append(at.reshape(shape))
-    batch = torch.arange(len(places), device=places.device).reshape(-1, *([1] * (1 + len(how.kernel))))
-    channels_last = padded.movedim(1, -1)
-    patches = channels_last[(batch, *index)]  # (b, count, *kernel, channels)
+        read = place[..., None] * stride + offsets  # (b, count, kernel)
+        index.append(read.reshape(*places.shape, *(kernel if i == axis else 1 for i in range(axes))))
+    patches = padded.movedim(2, -1)[tuple(index)]  # (b, count, *kernel, channels)
     patches = patches.unflatten(-1, (layer.groups, -1)).movedim((-2, -1), (0, 3))
     return patches.flatten(3).flatten(1, 2)
