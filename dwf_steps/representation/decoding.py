@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from dwf_steps.representation.matching import Loss, NextInputLoss, SoftmaxLoss
+from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
-from dwf_steps.representation.tracing import Capture, Layer, Normalisation
+from dwf_steps.representation.tracing import Capture, Layer, Normalisation, Step, Trace, summed
 from dwf_steps.storage.stacked import StackedNetworks
 
+DEEP = 6
+"""Steps from which on running networks up to each of them costs more than decoding one by one."""
+LIVE_ACTIVATIONS = 4
+"""Activations of a layer's size that a forward pass holds at a time, about."""
+ONE_PASS_BYTES = 2**30
 COPIES_OF_RESPONSES = 10
 """Arrays (rows, units) that conjugate gradients hold at a time, in float64."""
 COPIES_OF_GRAM = 4
@@ -66,41 +71,84 @@ class Decoder:
                 else coordinates.new_zeros((n, *shape), dtype=torch.float32)
             )
         networks |= buffers
+        if runs_in_one_pass(capture, basis.trace):
+            problems: dict[str, Problem] = {}
+            for i in range(n):
+                self._in_one_pass(capture, basis, coordinates, networks, i, problems)
+            return networks
         for step in basis.trace.steps:
             if isinstance(step, Normalisation):
-                self._normalise(capture, networks, step)
+                blocks = probe_blocks(capture, n)
+                found = [capture.moments(networks, step, probes) for probes in blocks]
+                _set_statistics(networks, slice(None), step, found)
             else:
-                functions = basis.functions[step.name]
-                target = functions @ parts[step.name].double().transpose(1, 2) * len(functions) ** 0.5
-                self._fit(capture, networks, step, target)
+                seen = networks.select([0]) if step.reads_data else networks
+                blocks = probe_blocks(capture, seen.count)
+                problem = self._problem([capture.inputs(seen, step, probes) for probes in blocks], step)
+                self._fit(problem, networks, slice(None), step, _target(basis, step, coordinates))
         return networks
 
-    def _normalise(self, capture: Capture, networks: StackedNetworks[Tensor], norm: Normalisation) -> None:
-        blocks = probe_blocks(capture, networks.count)
-        found = [capture.moments(networks, norm, probes) for probes in blocks]
-        count = sum(number for _, _, number in found)
-        mean = torch.stack([total for total, _, _ in found]).sum(0) / count
-        squares = torch.stack([squares for _, squares, _ in found]).sum(0) / count
-        variance = (squares - mean.square()).clamp(min=0) * (count / max(1, count - 1))
-        networks[norm.mean] = mean.float()
-        networks[norm.variance] = variance.float()
+    def _in_one_pass(
+        self,
+        capture: Capture,
+        basis: ResponseBasis,
+        coordinates: Tensor,
+        networks: StackedNetworks[Tensor],
+        i: int,
+        problems: dict[str, Problem],
+    ) -> None:
+        """Decode one network in a single forward pass: each layer's weights are found, in place, just before
+        it runs.
 
-    def _fit(self, capture: Capture, networks: StackedNetworks[Tensor], layer: Layer, target: Tensor) -> None:
-        seen = networks.select([0]) if layer.reads_data else networks
-        blocks = [
-            _with_ones(capture.inputs(seen, layer, probes).double(), layer)
-            for probes in probe_blocks(capture, seen.count)
-        ]
+        Parameters
+        ----------
+        problems
+            Of layers that read data, which are every network's; those found are added.
+        """
+        steps: dict[str, Step] = {
+            step.weight if isinstance(step, Layer) else step.mean: step for step in basis.trace.steps
+        }
+        row = slice(i, i + 1)
+
+        def on_inputs(name: str, values: Tensor) -> None:
+            step = steps.get(name)
+            if isinstance(step, Normalisation):
+                total, squares, count = summed(values)
+                _set_statistics(networks, row, step, [(total[None], squares[None], count)])
+            elif step is not None:
+                problem = problems.get(step.name)
+                if problem is None:
+                    problem = self._problem([capture.rows_of(values, step)[None]], step)
+                if step.reads_data:
+                    problems[step.name] = problem
+                self._fit(problem, networks, row, step, _target(basis, step, coordinates[row]))
+
+        capture.visit(networks.network(i), on_inputs)
+
+    def _problem(self, inputs: list[Tensor], layer: Layer) -> Problem:
+        return Problem(
+            [_with_ones(block.double(), layer) for block in inputs], self.ridge, layer.bias is not None
+        )
+
+    def _fit(
+        self,
+        problem: Problem,
+        networks: StackedNetworks[Tensor],
+        rows: slice,
+        layer: Layer,
+        target: Tensor,
+    ) -> None:
+        """Find a layer's weights in some of the networks, in place."""
         target = target.unflatten(2, (layer.groups, -1)).transpose(1, 2)  # (n, groups, rows, units)
-        problem = Problem(blocks, target, self.ridge, layer.bias is not None)
-        solution = problem.least_squares()
-        loss = self._loss(layer, networks, target)
+        solution = problem.least_squares(target)
+        loss = self._loss(layer, networks.select(rows), target)
         if loss is not None:
-            solution = problem.reweighted(solution, loss, self.iterations, self.cg)
+            solution = problem.reweighted(solution, target, loss, self.iterations, self.cg)
         solution = solution.transpose(2, 3).flatten(1, 2).float()  # (n, units, fan_in + 1)
-        networks[layer.weight] = solution[..., : layer.fan_in].reshape_as(networks[layer.weight])
+        weights = networks[layer.weight][rows]
+        weights.copy_(solution[..., : layer.fan_in].reshape_as(weights))
         if layer.bias is not None:
-            networks[layer.bias] = solution[..., -1]
+            networks[layer.bias][rows] = solution[..., -1]
 
     def _loss(self, layer: Layer, networks: StackedNetworks[Tensor], target: Tensor) -> Loss | None:
         if self.matching == "pre_activations" or layer.reads_data:
@@ -117,7 +165,39 @@ class Decoder:
         scale = (variance + norm.epsilon).rsqrt()
         scale = scale * networks[norm.weight].double().reshape(shape) if norm.weight else scale
         shift = networks[norm.bias].double().reshape(shape) - mean * scale if norm.bias else -mean * scale
-        return NextInputLoss(layer.activation, scale, shift)
+        return NextInputLoss(layer.activation, scale.float(), shift.float())
+
+
+def runs_in_one_pass(capture: Capture, trace: Trace) -> bool:
+    """Return whether networks are decoded one by one, each in a single forward pass over all probes: deep
+    ones, where these fit in memory. Others are run up to every step anew, many at once, some probes at a
+    time."""
+    activations = 4 * len(capture.probes) * capture.architecture.widest
+    return len(trace.steps) > DEEP and LIVE_ACTIVATIONS * activations <= ONE_PASS_BYTES
+
+
+def _target(basis: ResponseBasis, layer: Layer, coordinates: Tensor) -> Tensor:
+    """Return the responses (n, rows, units) that coordinates (n, d') stand for."""
+    functions = basis.functions[layer.name]
+    entry = next(entry for entry in basis.layout.entries if entry.name == layer.name)
+    stated = coordinates[:, entry.columns].reshape(-1, *entry.shape)
+    target: Tensor = functions @ stated.double().transpose(1, 2) * len(functions) ** 0.5
+    return target
+
+
+def _set_statistics(
+    networks: StackedNetworks[Tensor],
+    rows: slice,
+    norm: Normalisation,
+    found: Sequence[tuple[Tensor, Tensor, int]],
+) -> None:
+    """Set running statistics of some networks, in place, from sums over ranges of probes."""
+    count = sum(number for _, _, number in found)
+    mean = torch.stack([total for total, _, _ in found]).sum(0) / count
+    squares = torch.stack([squares for _, squares, _ in found]).sum(0) / count
+    variance = (squares - mean.square()).clamp(min=0) * (count / max(1, count - 1))
+    networks[norm.mean][rows] = mean.float()
+    networks[norm.variance][rows] = variance.float()
 
 
 def _with_ones(inputs: Tensor, layer: Layer) -> Tensor:
@@ -125,18 +205,23 @@ def _with_ones(inputs: Tensor, layer: Layer) -> Tensor:
 
 
 class Problem:
-    """Least squares problems of n networks: W (n, groups, fan_in, units) with A W near T.
+    """Least squares problems of n networks: W (n, groups, fan_in, units) with A W near targets T
+    (n, groups, rows, units).
+
+    Sums over rows are in float64; the steps of reweighted problems are as exact as their loss asks for.
 
     Parameters
     ----------
     blocks
-        A in ranges of rows, each (n or 1, groups, rows, fan_in).
-    target
-        T (n, groups, rows, units).
+        A in ranges of rows, each (n or 1, groups, rows, fan_in) float64.
+    ridge
+        Penalty on weights, relative to the mean over inputs of their summed squares.
+    has_bias
+        Whether the last input is a column of ones, whose weight is not penalised.
     """
 
-    def __init__(self, blocks: list[Tensor], target: Tensor, ridge: float, has_bias: bool) -> None:
-        self._blocks, self._target = blocks, target
+    def __init__(self, blocks: list[Tensor], ridge: float, has_bias: bool) -> None:
+        self._blocks = blocks
         gram = sum(block.transpose(2, 3) @ block for block in blocks)
         assert isinstance(gram, Tensor)
         penalised = torch.ones(gram.shape[-1], dtype=gram.dtype, device=gram.device)
@@ -151,73 +236,86 @@ class Problem:
         self._factor, failed = torch.linalg.cholesky_ex(gram)
         self._factor[failed > 0] = torch.nan
 
-    def _rows(self) -> Iterator[tuple[Tensor, slice]]:
-        start = 0
-        for block in self._blocks:
-            yield block, slice(start, start + block.shape[2])
-            start += block.shape[2]
+    def _in(self, dtype: torch.dtype) -> tuple[list[Tensor], Tensor, Tensor]:
+        return [block.to(dtype) for block in self._blocks], self._factor.to(dtype), self._penalty.to(dtype)
 
-    def _adjoint(self, values: Tensor) -> Tensor:
-        return sum(block.transpose(2, 3) @ values[:, :, rows] for block, rows in self._rows())  # type: ignore[return-value]
-
-    def _apply(self, weights: Tensor) -> Tensor:
-        return torch.cat([block @ weights for block in self._blocks], dim=2)
-
-    def _solve(self, right: Tensor) -> Tensor:
-        if len(self._factor) == len(right):
-            return torch.cholesky_solve(right, self._factor)
-        # One factor for all: networks lie side by side, as units do.
-        side_by_side = right.movedim(0, -2).flatten(-2)
-        solved = torch.cholesky_solve(side_by_side, self._factor[0])
-        return solved.unflatten(-1, (len(right), -1)).movedim(-2, 0)
-
-    def least_squares(self) -> Tensor:
+    def least_squares(self, target: Tensor) -> Tensor:
         """Return the W that minimise |A W - T|^2 + penalty |W|^2."""
-        return self._solve(self._adjoint(self._target))
+        return _solve(_adjoint(self._blocks, target), self._factor)
 
-    def reweighted(self, start: Tensor, loss: Loss, iterations: int, cg: int) -> Tensor:
+    def reweighted(self, start: Tensor, target: Tensor, loss: Loss, iterations: int, cg: int) -> Tensor:
         """Return W after Gauss-Newton steps on a loss of A W and T, each solved by ``cg`` steps of
-        preconditioned conjugate gradients."""
-        weights, responses = start, self._apply(start)
-        current = loss.value(responses, self._target)
+        preconditioned conjugate gradients in the loss's precision."""
+        blocks, factor, penalty = self._in(loss.dtype)
+        first, wanted = start.to(loss.dtype), target.to(loss.dtype)
+        weights, responses = first, _apply(blocks, first)
+        current = loss.value(responses, wanted)
         for _ in range(iterations):
-            gradient, curvature = loss.expand(responses, self._target)
-            right = -self._adjoint(gradient) - self._penalty[..., None] * (weights - start)
-            step, moved = self._conjugate_gradients(right, curvature, cg)
-            size = torch.ones(len(weights), 1, 1, 1, dtype=weights.dtype, device=weights.device)
+            gradient, curvature = loss.expand(responses, wanted)
+            right = -_adjoint(blocks, gradient) - penalty[..., None] * (weights - first)
+
+            def system(direction: Tensor, curvature: Curvature = curvature) -> tuple[Tensor, Tensor]:
+                along = _apply(blocks, direction)
+                return _adjoint(blocks, curvature(along)) + penalty[..., None] * direction, along
+
+            step, moved = _conjugate_gradients(system, right, lambda right: _solve(right, factor), cg)
+            size = weights.new_ones(len(weights), 1, 1, 1)
             for _ in range(5):
-                value = loss.value(responses + size * moved, self._target)
+                value = loss.value(responses + size * moved, wanted)
                 worse = value > current
                 if not worse.any():
                     break
                 size = torch.where(worse[:, None, None, None], size / 2, size)
-            value = loss.value(responses + size * moved, self._target)
+            value = loss.value(responses + size * moved, wanted)
             size = torch.where((value > current)[:, None, None, None], 0.0, size)
             current = torch.minimum(value, current)
             weights, responses = weights + size * step, responses + size * moved
-        return weights
+        return start + (weights - first).double()
 
-    def _conjugate_gradients(
-        self, right: Tensor, curvature: Callable[[Tensor], Tensor], steps: int
-    ) -> tuple[Tensor, Tensor]:
-        """Solve (A' H A + penalty) D = right, and return D and A D."""
-        solution = torch.zeros_like(right)
-        moved = torch.zeros_like(self._target)
-        residual = right
-        z = self._solve(residual)
-        direction, rz = z, (residual * z).sum((1, 2, 3), keepdim=True)
-        for _ in range(steps):
-            along = self._apply(direction)
-            product = self._adjoint(curvature(along)) + self._penalty[..., None] * direction
-            denominator = (direction * product).sum((1, 2, 3), keepdim=True)
-            size = torch.where(denominator > 0, rz / denominator, 0.0)
-            solution, moved = solution + size * direction, moved + size * along
-            residual = residual - size * product
-            z = self._solve(residual)
-            new = (residual * z).sum((1, 2, 3), keepdim=True)
-            direction = z + torch.where(rz > 0, new / rz, 0.0) * direction
-            rz = new
-        return solution, moved
+
+def _conjugate_gradients(
+    system: Callable[[Tensor], tuple[Tensor, Tensor]],
+    right: Tensor,
+    precondition: Callable[[Tensor], Tensor],
+    steps: int,
+) -> tuple[Tensor, Tensor]:
+    """Solve (A' H A + penalty) D = right of every network by some steps of preconditioned conjugate
+    gradients, and return D and A D; ``system`` returns the product and A D."""
+    solution, moved, residual = torch.zeros_like(right), right.new_zeros(()), right
+    z = precondition(residual)
+    direction, rz = z, (residual * z).sum((1, 2, 3), keepdim=True)
+    for _ in range(steps):
+        product, along = system(direction)
+        denominator = (direction * product).sum((1, 2, 3), keepdim=True)
+        size = torch.where(denominator > 0, rz / denominator, 0.0)
+        solution, moved = solution + size * direction, moved + size * along
+        residual = residual - size * product
+        z = precondition(residual)
+        new = (residual * z).sum((1, 2, 3), keepdim=True)
+        direction = z + torch.where(rz > 0, new / rz, 0.0) * direction
+        rz = new
+    return solution, moved
+
+
+def _solve(right: Tensor, factor: Tensor) -> Tensor:
+    """Return (L L')^-1 right with factors L of every network, or one factor of all."""
+    if len(factor) == len(right):
+        return torch.cholesky_solve(right, factor)
+    # One factor for all: networks lie side by side, as units do.
+    side_by_side = right.movedim(0, -2).flatten(-2)
+    solved = torch.cholesky_solve(side_by_side, factor[0])
+    return solved.unflatten(-1, (len(right), -1)).movedim(-2, 0)
+
+
+def _apply(blocks: list[Tensor], weights: Tensor) -> Tensor:
+    return torch.cat([block @ weights for block in blocks], dim=2)
+
+
+def _adjoint(blocks: list[Tensor], values: Tensor) -> Tensor:
+    ranges = values.split([block.shape[2] for block in blocks], dim=2)
+    products = [block.transpose(2, 3) @ some for block, some in zip(blocks, ranges, strict=True)]
+    total: Tensor = sum(products[1:], products[0])
+    return total
 
 
 def networks_at_once(capture: Capture, basis: ResponseBasis, budget: int) -> int:

@@ -11,11 +11,18 @@ from torch import Tensor
 
 from dwf_steps.representation.tracing import Activation
 
+NEGLIGIBLE = 1e-6
+"""Differences below which a secant's slope, in float32, is rounding."""
+
 Curvature = Callable[[Tensor], Tensor]
 
 
 class Loss(Protocol):
     """A sum over rows of a function of responses and targets (n, groups, rows, units)."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision that it is minimised in."""
 
     def value(self, responses: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each network, (n,)."""
@@ -37,6 +44,7 @@ class NextInputLoss:
     activation: Activation
     scale: Tensor | float = 1.0
     shift: Tensor | float = 0.0
+    dtype: torch.dtype = torch.float32
 
     def value(self, responses: Tensor, target: Tensor) -> Tensor:
         reached, wanted = (self.activation(value * self.scale + self.shift) for value in (responses, target))
@@ -45,7 +53,7 @@ class NextInputLoss:
     def expand(self, responses: Tensor, target: Tensor) -> tuple[Tensor, Curvature]:
         difference = (responses - target) * self.scale
         reached, wanted = (self.activation(value * self.scale + self.shift) for value in (responses, target))
-        slope = torch.where(difference.abs() > 1e-9, (reached - wanted) / difference, 1.0)
+        slope = torch.where(difference.abs() > NEGLIGIBLE, (reached - wanted) / difference, 1.0)
         weights = slope.square() * self.scale**2
         return weights * (responses - target), lambda values: weights * values
 
@@ -53,6 +61,8 @@ class NextInputLoss:
 @dataclass(frozen=True)
 class SoftmaxLoss:
     """Kullback-Leibler divergence of the softmax from the target's."""
+
+    dtype: torch.dtype = torch.float64  # its curvature vanishes in some directions
 
     def value(self, responses: Tensor, target: Tensor) -> Tensor:
         wanted = target.softmax(-1)

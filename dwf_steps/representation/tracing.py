@@ -518,6 +518,12 @@ def _output_size(image: Sequence[int], convolution: Convolution) -> tuple[int, .
     )
 
 
+def summed(values: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Return sums (c,) and sums of squares of values (b, c, ...), in float64, and how many each is of."""
+    channels_first = values.double().movedim(1, 0).flatten(1)
+    return channels_first.sum(1), channels_first.square().sum(1), channels_first.shape[1]
+
+
 class Capture:
     """What goes into the steps of many networks, and what layers respond, when they are run on probes.
 
@@ -602,12 +608,27 @@ class Capture:
         counts: list[int] = []
 
         def sums(values: Tensor) -> Tensor:
-            channels_first = values.double().movedim(1, 0).flatten(1)
-            counts.append(channels_first.shape[1])
-            return torch.stack([channels_first.sum(1), channels_first.square().sum(1)])
+            total, squares, count = summed(values)
+            counts.append(count)
+            return torch.stack([total, squares])
 
         found = self._reach(networks, norm.mean, self.probes[probes], sums)
         return found[:, 0], found[:, 1], counts[0]
+
+    def visit(self, network: dict[str, Tensor], on_inputs: Callable[[str, Tensor], None]) -> None:
+        """Run one network on all probes, and before each step call ``on_inputs`` with its weight's or running
+        mean's name and what goes into it. What is then changed in place is what the step computes with."""
+
+        def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            on_inputs(name, _argument(args, kwargs, 0, "input", None))
+
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            self._run(network, self.probes, on_step)
+
+    def rows_of(self, values: Tensor, layer: Layer) -> Tensor:
+        """Return a layer's inputs (groups, rows, fan_in) at the positions that are looked at, given all of
+        them, of all probes."""
+        return _gather(values, layer, self.places(layer))
 
     def _reach(
         self,
