@@ -39,13 +39,15 @@ def encode_responses(
         shape = len(rows), responses.layout.size
         coordinates = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
         for group, networks in network_groups(matrix, rows, probed.device, responses.layout.size):
-            coded, kept = encode(probed.capture, responses, networks)
+            coded, kept = encode(
+                probed.capture, responses, networks, [matrix.rows[row].name for row in group]
+            )
             written = coded.cpu().numpy().astype(np.float32)
             if not (finite := np.isfinite(written).all(axis=1)).all():
                 row, column = np.argwhere(~np.isfinite(written))[0]
                 entry = next(e for e in responses.layout.entries if column < e.offset + e.size)
                 raise InputError(
-                    f"{weights}: {entry.name} of {matrix.rows[group[row]].name} are not finite, and "
+                    f"{weights}: {entry.name} of {names[row]} are not finite, and "
                     f"{(~finite).sum() - 1} more networks' in its group; leave them out of the zoo, or use "
                     "the representation `weights`"
                 )

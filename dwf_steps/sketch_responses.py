@@ -1,7 +1,6 @@
 """Sketch what training networks respond to probes, layer by layer; of one part of the networks."""
 
 import logging
-import math
 from pathlib import Path
 
 from dwf_steps.pipeline.settings.represent import SketchResponses
@@ -9,7 +8,6 @@ from dwf_steps.representation.loading import Probed, network_groups, part_of, sa
 from dwf_steps.representation.responses import Sketches
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
-from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.storage.matrix import WeightMatrix
 
@@ -33,14 +31,7 @@ def sketch_responses(settings: SketchResponses, weights: Path, data: Path, outpu
     rows = part_of(matrix.n_training, settings.part, settings.parts)
     with Progress("network", len(rows)) as report:
         for group, networks in network_groups(matrix, rows, probed.device):
-            sketches.add(networks)
-            for name, sketch in sketches.sketches.items():
-                if not math.isfinite(sketch.trace):
-                    names = matrix.rows[group[0]].name, matrix.rows[group[-1]].name
-                    raise InputError(
-                        f"{weights}: {name} of one of the networks {names[0]} to {names[1]} are not finite; "
-                        "find it among the zoo's scores and leave it out, or use the representation `weights`"
-                    )
+            sketches.add(networks, [matrix.rows[row].name for row in group])
             report.advance(len(group))
     save_sketches(output, sketches)
     logger.info("sketched %d layers of %d networks", len(sketches.layers), len(rows))

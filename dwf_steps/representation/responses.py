@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,8 +55,13 @@ class Sketches:
         }
         self.sketches = {name: Sketch(torch.zeros_like(test)) for name, test in self._tests.items()}
 
-    def add(self, networks: StackedNetworks[Tensor]) -> None:
+    def add(self, networks: StackedNetworks[Tensor], names: Sequence[str] | None = None) -> None:
         """Add some networks, whatever their number; a few are run at a time.
+
+        Parameters
+        ----------
+        names
+            What messages call the networks.
 
         Raises
         ------
@@ -65,7 +70,7 @@ class Sketches:
         """
         for rows, some in response_groups(self._capture, self._trace, networks):
             for name, responses in all_responses(self._capture, self.layers, some).items():
-                _refuse_infinite(responses, name, rows.start)
+                _refuse_infinite(responses, name, rows.start, names)
                 self.sketches[name].add(responses, self._tests[name])
 
     def basis(self, shapes: Mapping[str, tuple[int, ...]], network: StackedNetworks[Tensor]) -> ResponseBasis:
@@ -128,23 +133,27 @@ def all_responses(
     return {layer.name: torch.cat([part[layer.name] for part in parts], dim=1) for layer in layers}
 
 
-def _refuse_infinite(responses: Tensor, layer: str, first: int) -> None:
-    """Raise where responses (n, rows, units) are not finite."""
+def _refuse_infinite(responses: Tensor, layer: str, first: int, names: Sequence[str] | None) -> None:
+    """Raise where responses (n, rows, units) of networks ``first``, ``first + 1``, ... are not finite."""
     finite = responses.isfinite().flatten(1).all(1)
     if not finite.all():
         row = int((~finite).nonzero()[0])
         found = responses[row][~responses[row].isfinite()][0].item()
+        name = names[first + row] if names else f"network {first + row}"
         raise InputError(
-            f"{layer}: network {first + row} of these responds {found} to a probe, expected finite numbers; "
+            f"{layer}: {name} responds {found} to a probe, expected finite numbers; "
             "its weights overflow float32 on training inputs: leave it out of the zoo, or use the "
             "representation `weights`"
         )
 
 
 def encode(
-    capture: Capture, basis: ResponseBasis, networks: StackedNetworks[Tensor]
+    capture: Capture,
+    basis: ResponseBasis,
+    networks: StackedNetworks[Tensor],
+    names: Sequence[str] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the coordinates of n networks.
+    """Return the coordinates of n networks, which messages call by their ``names``.
 
     A layer's are ``B' Z / sqrt(rows)`` with its responses Z (rows, units) and the basis B (rows, r): their
     squares sum to the responses' mean square, as far as the basis keeps it.
@@ -164,7 +173,7 @@ def encode(
     for rows, some in response_groups(capture, basis.trace, networks):
         parts = []
         for name, responses in all_responses(capture, list(basis.trace.layers), some).items():
-            _refuse_infinite(responses, name, rows.start)
+            _refuse_infinite(responses, name, rows.start, names)
             functions = basis.functions[name]
             products = responses.double().transpose(1, 2) @ functions
             total = responses.double().square().sum((1, 2))

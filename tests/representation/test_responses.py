@@ -171,7 +171,7 @@ def test_responses_that_are_not_finite_name_the_layer_and_the_network(value: flo
     networks["layers.1.weight"][1] *= value
     networks["layers.2.weight"][1] *= value
     layer = "layers.2.responses" if value == 1e30 else "layers.1.responses"
-    said = rf"{layer}: network 1 of these responds (-?inf|nan) .* `weights`"
+    said = rf"{layer}: network 1 responds (-?inf|nan) .* `weights`"
     with pytest.raises(InputError, match=said):
         Sketches(capture, basis.trace, 4, seed=0).add(networks)
     with pytest.raises(InputError, match=said):
