@@ -39,9 +39,8 @@ def encode_responses(
         shape = len(rows), responses.layout.size
         coordinates = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
         for group, networks in network_groups(matrix, rows, probed.device, responses.layout.size):
-            coded, kept = encode(
-                probed.capture, responses, networks, [matrix.rows[row].name for row in group]
-            )
+            names = [matrix.rows[row].name for row in group]
+            coded, kept = encode(probed.capture, responses, networks, names)
             written = coded.cpu().numpy().astype(np.float32)
             if not (finite := np.isfinite(written).all(axis=1)).all():
                 row, column = np.argwhere(~np.isfinite(written))[0]
