@@ -3,21 +3,23 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dwf_steps.architectures import build
-from dwf_steps.config.evaluation import EvaluationConfig
+from dwf_steps.config.evaluation import MeasurementConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
+from dwf_steps.metrics.data_copying import data_copying, data_copying_in_cells
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
-from dwf_steps.metrics.realign import realigned_to_training
+from dwf_steps.metrics.realign import RealignedDistances, realigned_to_training
 from dwf_steps.metrics.sets import (
     mean_over_pairs,
     own_radii,
@@ -37,6 +39,7 @@ from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.basis import Basis
 from dwf_steps.subspace.gram import read_gram
 from dwf_steps.tasks import task_of
+from dwf_steps.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +75,16 @@ class GeneratedSet:
     matrix: WeightMatrix
     basis: Basis
 
+    @cached_property
+    def task(self) -> Task:
+        """What the networks were trained to do."""
+        return task_of(self.outputs.task, self.outputs.tolerance, self.outputs.scale)
+
+    @cached_property
+    def outputs_apart(self) -> np.ndarray:
+        """Distances to the training networks by predictions, (k, n)."""
+        return self.task.distances(self.outputs.predictions, self.training.predictions)
+
 
 def evaluate(
     settings: Evaluate,
@@ -87,7 +100,8 @@ def evaluate(
     threads: int = 1,
 ) -> None:
     """Write into the folder ``destination`` what is known of a generator's networks: `metrics.csv` (a row a
-    network), `sets.csv` (all of them as a set), `ensembles.csv` and `items.npz`.
+    network), `layers.csv` (a row for each realigned network and each layer), `sets.csv` (all of them as a
+    set), `ensembles.csv` and `items.npz`.
 
     A network with weights or outputs that are not finite is marked as failed and has no measures.
 
@@ -106,6 +120,7 @@ def evaluate(
     names = sample_names(len(files) + sum(len(manifest.failed) for manifest in manifests))
     files = [file for file in files if file.stem in works]
     frame, ensembles = pd.DataFrame(columns=["loss"]), pd.DataFrame(columns=["size"])
+    layers = pd.DataFrame(columns=["network", "layer", "distance"])
     sets: dict[str, float] = {"neighbours": np.nan}
     items = Items(np.zeros(len(predicted.targets)), 0)
     if files:
@@ -119,17 +134,22 @@ def evaluate(
             Basis.load(basis),
         )
         train = Split.load(data, "train")
-        frame = _network_measures(group, settings, train, threads)
-        mistakes = task_of(predicted.task, predicted.tolerance, predicted.scale).wrong(
-            group.outputs.predictions, predicted.targets
-        )
-        sets = _set_measures(group, mistakes, settings.evaluation) if len(files) > 1 else sets
+        realigned = _realigned(group, settings, threads)
+        frame = _network_measures(group, realigned, settings, train)
+        layers = layers if realigned is None else realigned.by_layer(list(frame.index[: len(realigned)]))
+        mistakes = group.task.wrong(group.outputs.predictions, predicted.targets)
+        sets = _set_measures(group, frame, mistakes, settings.evaluation) if len(files) > 1 else sets
         ensembles = ensemble_measures(group.outputs, settings.evaluation)
         items = Items(1 - mistakes.mean(axis=0), len(files))
     frame = frame.reindex(pd.Index(names, name="network"))
     frame.insert(0, "failed", frame.loss.isna())
     logger.info("judged %d networks, %d failed", len(frame), frame.failed.sum())
-    tables = {"metrics": frame.reset_index(), "sets": pd.DataFrame([sets]), "ensembles": ensembles}
+    tables = {
+        "metrics": frame.reset_index(),
+        "layers": layers,
+        "sets": pd.DataFrame([sets]),
+        "ensembles": ensembles,
+    }
     for name, table in tables.items():
         write_csv(destination / f"{name}.csv", table)
     save_record(destination / "items.npz", items)
@@ -139,18 +159,32 @@ def _columns(files: list[Path], matrix: WeightMatrix) -> Callable[[slice], np.nd
     return lambda columns: np.stack([read_columns(path, matrix.layout, columns) for path in files])
 
 
-def _network_measures(group: GeneratedSet, settings: Evaluate, train: Split, threads: int) -> pd.DataFrame:
+def _realigned(group: GeneratedSet, settings: Evaluate, threads: int) -> RealignedDistances | None:
+    """Return how far the first networks are from the training networks after matching; None where none are
+    to be matched."""
+    some = group.files[: settings.evaluation.realigned]
+    if not some:
+        return None
+    architecture = build(settings.architecture)
+    return realigned_to_training(architecture, stack_states(some), group.matrix, threads)
+
+
+def _network_measures(
+    group: GeneratedSet, realigned: RealignedDistances | None, settings: Evaluate, train: Split
+) -> pd.DataFrame:
     """Return one row a network: `function_measures`, `weight_measures`, and its distances and its barrier in
-    other respects."""
+    other respects; ``nearest_accuracy`` is that of the training network nearest to it."""
     frame = function_measures(group.outputs, group.training)
     weights = weight_measures(group.products, group.training.names)
     frame = frame.join(weights.set_index(frame.index))
     frame["subspace_distance"] = group.basis.distances_to_training(group.products).min(axis=1)
+    frame["prediction_distance"] = group.outputs_apart.min(axis=1)
+    training = group.zoo.set_index("network")
+    frame["nearest_accuracy"] = training.accuracy.loc[frame.nearest].to_numpy()
     architecture, k = build(settings.architecture), len(group.files)
     frame["realigned_distance"] = frame["barrier"] = np.full(k, np.nan)
-    if some := group.files[: settings.evaluation.realigned]:
-        distances = realigned_to_training(architecture, stack_states(some), group.matrix, threads)
-        frame["realigned_distance"] = padded(distances.min(axis=1), k)
+    if realigned is not None:
+        frame["realigned_distance"] = padded(realigned.nearest, k)
     if some := group.files[: settings.evaluation.barriers]:
         nearest = group.products.distances_to_training.argmin(axis=1)[: len(some)]
         barriers = midpoint_barrier(
@@ -170,12 +204,14 @@ def _zoo_subspace_distances(group: GeneratedSet) -> tuple[float, float]:
 
 
 def _set_measures(
-    group: GeneratedSet, mistakes: np.ndarray, evaluation: EvaluationConfig
+    group: GeneratedSet, frame: pd.DataFrame, mistakes: np.ndarray, evaluation: MeasurementConfig
 ) -> dict[str, float]:
     """Return what is known of all networks together, and of the zoo in the same subspace.
 
     Parameters
     ----------
+    frame
+        What is known of each.
     mistakes
         (k, m) bool, of the generated networks.
     """
@@ -187,28 +223,53 @@ def _set_measures(
     measures = {
         "within_iou": mean_over_pairs(wrong_set_iou(mistakes, mistakes)),
         "zoo_within_iou": zoo.mean_iou.mean(),
+        "within_distance": mean_over_pairs(among),
+        "zoo_within_distance": zoo.mean_distance.mean(),
         "dispersion_ratio": mean_over_pairs(among) / zoo.mean_distance.mean(),
         "wasserstein": transport.distance,
         "wasserstein_zoo_halves": transport.baseline,
         "wasserstein_size": transport.size,
     }
-    predictions, distances = (
-        group.outputs.predictions,
-        task_of(group.outputs.task, group.outputs.tolerance, group.outputs.scale).distances,
-    )
+    predictions = group.outputs.predictions
     spaces = {
         "weights": (among, across),
-        "outputs": (distances(predictions, predictions), distances(predictions, group.training.predictions)),
+        "outputs": (group.task.distances(predictions, predictions), group.outputs_apart),
     }
     for space, (own, to_training) in spaces.items():
         radii = zoo[f"{space}_radius"].to_numpy(), own_radii(own, evaluation.neighbours)
         values = prdc(*radii, to_training, evaluation.neighbours)
         measures |= {f"{name}_{space}": value for name, value in asdict(values).items()}
+        measures |= _data_copying(group.zoo, frame, space, to_training.argmin(axis=1))
     training_distance, held_out_distance = _zoo_subspace_distances(group)
     return measures | {
         "neighbours": evaluation.neighbours,
         "zoo_subspace_distance": training_distance,
         "held_out_subspace_distance": held_out_distance,
+    }
+
+
+def _data_copying(
+    zoo: pd.DataFrame, frame: pd.DataFrame, space: str, nearest: np.ndarray
+) -> dict[str, float]:
+    """Return the data-copying statistic of generated networks against held-out ones, over all of them and in
+    the zoo's cells; of weights by the distances after matching, where there are any.
+
+    Parameters
+    ----------
+    nearest
+        Which training network is nearest to each generated network, (k,): they share a cell.
+    """
+    held_out, cell = zoo[zoo.held_out], f"{space}_cell"
+    generated = frame.assign(**{cell: zoo[~zoo.held_out][cell].to_numpy()[nearest]})
+    distance = {"weights": "nn_distance", "outputs": "prediction_distance"}[space]
+    if space == "weights" and all(some.realigned_distance.notna().any() for some in (generated, held_out)):
+        distance = "realigned_distance"
+    generated, held_out = (some.dropna(subset=distance) for some in (generated, held_out))
+    apart = generated[distance].to_numpy(), held_out[distance].to_numpy()
+    cells = generated[cell].to_numpy(), held_out[cell].to_numpy()
+    return {
+        f"data_copying_{space}": data_copying(*apart),
+        f"data_copying_in_cells_{space}": data_copying_in_cells(*apart, *cells),
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.architectures import build
+from dwf_steps.metrics.data_copying import cell_count, kmeans_cells
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
 from dwf_steps.metrics.leave_one_out import share_in_span, without_relatives
@@ -17,11 +18,12 @@ from dwf_steps.metrics.weights import training_weight_measures, weight_measures
 from dwf_steps.pipeline.settings.evaluate import EvaluateZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
+from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.outputs import Outputs
-from dwf_steps.subspace.gram import read_gram
+from dwf_steps.subspace.gram import distances_among, read_gram
 from dwf_steps.tasks import task_of
 
 BLOCK_BYTES = 2**27  # of one kind of values of some training networks with all others
@@ -33,39 +35,48 @@ def evaluate_zoo(
     weights: Path,
     gram: list[Path],
     output: Path,
+    layers: Path,
     ensembles: Path,
     threads: int = 1,
 ) -> None:
-    """Write one row a network, training networks first, in the order of the weight matrix, and what ensembles
-    of training networks score.
+    """Write one row a network, training networks first, in the order of the weight matrix, the distances of
+    realigned ones in single ``layers``, and what ``ensembles`` of training networks score.
 
     Held-out networks are compared with all training networks, training networks with all of other trainings:
     the values that a generated network's are read against. Training networks also have their
     ``mean_distance`` to the others, and ``weights_radius`` and ``outputs_radius``, the distances to their
-    k-th neighbour.
+    k-th neighbour. ``weights_cell`` and ``outputs_cell`` number the cells that `data_copying_in_cells`
+    divides networks into; a single one where there are too few held-out networks for more.
     """
     matrix = WeightMatrix.open(weights)
     names, n = [row.name for row in matrix.rows], matrix.n_training
     zoo, products = Outputs.load(outputs), read_gram(gram).products
     training = zoo.of(names[:n])
     trajectories = matrix.trajectories
-    parts = list(_training_measures(training, products[:n, :n], trajectories, settings.evaluation.neighbours))
+    count = cell_count(len(names) - n)
+    apart = np.empty((n, n) if count > 1 else (0, 0), np.float32)
+    neighbours = settings.evaluation.neighbours
+    frame = pd.concat(_training_measures(training, products[:n, :n], trajectories, neighbours, apart))
+    cells = _cells(products[:n, :n], apart, count, settings.evaluation.seed)
+    frame = frame.assign(**cells)
     if names[n:]:
         centred = Products(products[:n, :n], products[n:, :n], products[n:, n:])
-        held_out = function_measures(zoo.of(names[n:]), training)
-        parts.append(_joined(held_out, weight_measures(centred, training.names)))
-    frame = pd.concat(parts)
-    frame["realigned_distance"] = _realigned_distances(settings, matrix, threads)
+        frame = pd.concat([frame, _held_out_measures(zoo.of(names[n:]), training, centred, cells)])
+    frame["nearest_accuracy"] = frame.accuracy.loc[frame.nearest].to_numpy()
+    realigned = _realigned(settings, matrix, threads)
+    frame["realigned_distance"] = realigned.groupby("network").total.first()
     frame.insert(0, "held_out", [row.held_out for row in matrix.rows])
     write_csv(output, frame.reset_index())
+    by_layer = realigned.drop(columns="total").join(frame.held_out, on="network")
+    write_csv(layers, by_layer[["network", "held_out", "layer", "distance"]])
     write_csv(ensembles, ensemble_measures(training, settings.evaluation, trajectories))
 
 
 def _training_measures(
-    training: Outputs, gram: np.ndarray, trajectories: np.ndarray, neighbours: int
+    training: Outputs, gram: np.ndarray, trajectories: np.ndarray, neighbours: int, apart: np.ndarray
 ) -> Iterator[pd.DataFrame]:
     """Yield what is known of n training networks, some at a time, so that (n, n) values are held once, the
-    Gram matrix."""
+    Gram matrix. Distances by their predictions are written into ``apart``, where it has room for them."""
     n, shares = len(training), share_in_span(gram, trajectories)
     chunk_size = max(1, BLOCK_BYTES // (8 * n))
     for start in progress(range(0, n, chunk_size), "group of training networks"):
@@ -73,40 +84,89 @@ def _training_measures(
         some = training.of(training.names[rows].tolist())
         frame = function_measures(some, training, trajectories, rows)
         weights = training_weight_measures(gram, shares, training.names, trajectories, rows, neighbours)
-        apart = task_of(some.task, some.tolerance, some.scale).distances(
+        distances = task_of(some.task, some.tolerance, some.scale).distances(
             some.predictions, training.predictions
         )
-        apart = without_relatives(apart, trajectories, rows=rows)
-        frame["outputs_radius"] = neighbourhood_radii(apart, neighbours)
+        if len(apart):
+            apart[rows] = distances
+        others = without_relatives(distances, trajectories, rows=rows)
+        frame["prediction_distance"] = others.min(axis=1)
+        frame["outputs_radius"] = neighbourhood_radii(others, neighbours)
         yield _joined(frame, weights)
+
+
+def _cells(gram: np.ndarray, apart: np.ndarray, count: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the cells of n training networks by their weights and by their predictions, (n,) each.
+
+    Parameters
+    ----------
+    gram
+        (n, n), of their weights.
+    apart
+        Distances (n, n) by their predictions; needed, and overwritten, where there is more than one cell.
+    count
+        Cells at most.
+    """
+    if count == 1:
+        return {name: np.zeros(len(gram), dtype=np.intp) for name in ("weights_cell", "outputs_cell")}
+    draws, distances = numpy_generator("cells", seed), distances_among(gram)
+    weights_cell = kmeans_cells(np.square(distances, out=distances), count, draws)
+    del distances
+    outputs_cell = kmeans_cells(np.square(apart, out=apart), count, draws)
+    return {"weights_cell": weights_cell, "outputs_cell": outputs_cell}
+
+
+def _held_out_measures(
+    held_out: Outputs, training: Outputs, products: Products, cells: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """Return what is known of held-out networks; they belong to the ``cells`` of the training networks that
+    are nearest to them."""
+    frame = function_measures(held_out, training)
+    apart = task_of(held_out.task, held_out.tolerance, held_out.scale).distances(
+        held_out.predictions, training.predictions
+    )
+    frame["prediction_distance"] = apart.min(axis=1)
+    frame["outputs_cell"] = cells["outputs_cell"][apart.argmin(axis=1)]
+    frame["weights_cell"] = cells["weights_cell"][products.distances_to_training.argmin(axis=1)]
+    return _joined(frame, weight_measures(products, training.names))
 
 
 def _joined(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return frame.join(other.set_index(frame.index))
 
 
-def _realigned_distances(settings: EvaluateZoo, matrix: WeightMatrix, threads: int) -> np.ndarray:
-    """Return the smallest distance to a training network that each was matched to anew, of some training
-    networks, evenly spaced, and of as many held-out ones; NaN for the others."""
-    n, total = matrix.n_training, len(matrix.rows)
-    some, held_out = (evenly(settings.evaluation.realigned, count) for count in (n, total - n))
-    nearest = np.full(total, np.nan)
-    if len(some):
-        chosen = np.r_[some, n + held_out]
-        architecture, networks = build(settings.architecture), matrix.networks(chosen)
-        distances = realigned_to_training(architecture, networks, matrix, threads)
-        own = slice(len(some))
-        distances[own] = without_relatives(distances[own], matrix.trajectories, rows=some)
-        nearest[chosen] = distances.min(axis=1)
-    return nearest
+def _realigned(settings: EvaluateZoo, matrix: WeightMatrix, threads: int) -> pd.DataFrame:
+    """Return the smallest distances to a training network that each was matched to anew, of some training
+    networks, evenly spaced, and of as many held-out ones: a row for each network and each layer, with its
+    ``distance`` in that layer alone and its ``total``."""
+    n, count = matrix.n_training, len(matrix.rows)
+    some, held_out = (evenly(settings.evaluation.realigned, number) for number in (n, count - n))
+    if not len(some):
+        return pd.DataFrame({"network": pd.Series(dtype=str), "layer": "", "distance": [], "total": []})
+    chosen = np.r_[some, n + held_out]
+    related = np.zeros((len(chosen), n), bool)
+    related[: len(some)] = matrix.trajectories[some][:, None] == matrix.trajectories
+    architecture, networks = build(settings.architecture), matrix.networks(chosen)
+    realigned = realigned_to_training(architecture, networks, matrix, threads, related)
+    frame = realigned.by_layer([matrix.rows[row].name for row in chosen])
+    return frame.assign(total=np.repeat(realigned.nearest, len(realigned.layers)))
 
 
 def main() -> None:
-    options = parser(__doc__, "weights", "output", "ensembles", several=["gram", "outputs"])
+    options = parser(__doc__, "weights", "output", "layers", "ensembles", several=["gram", "outputs"])
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     settings = parse_settings(EvaluateZoo, args.settings)
-    evaluate_zoo(settings, args.outputs, args.weights, args.gram, args.output, args.ensembles, args.threads)
+    evaluate_zoo(
+        settings,
+        args.outputs,
+        args.weights,
+        args.gram,
+        args.output,
+        args.layers,
+        args.ensembles,
+        args.threads,
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ rule evaluate_zoo:
         gram=weights_gram_parts,
     output:
         metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
+        layers="results/{zoo}/{canon}/zoo_metrics/{recalibration}/layers.csv",
         ensembles="results/{zoo}/{canon}/zoo_metrics/{recalibration}/ensembles.csv",
     log:
         "results/logs/{zoo}/{canon}/evaluate_zoo-{recalibration}.log",
@@ -35,7 +36,7 @@ rule evaluate_zoo:
     shell:
         "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --threads {threads} --outputs {params.outputs:q}"
         " --weights {input.weights} --gram {params.gram:q} --output {output.metrics}"
-        " --ensembles {output.ensembles} > {log} 2>&1"
+        " --layers {output.layers} --ensembles {output.ensembles} > {log} 2>&1"
 
 
 rule evaluate:

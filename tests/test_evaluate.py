@@ -12,17 +12,21 @@ from dwf_steps.config.workflow import Cell
 from dwf_steps.decode import Decode, decode
 from dwf_steps.evaluate import Evaluate, evaluate
 from dwf_steps.generators.samples import Samples
+from dwf_steps.metrics.data_copying import data_copying
 from dwf_steps.reporting.results import Collection, Results
-from dwf_steps.reporting.tables import accuracy_table, novelty_table
+from dwf_steps.reporting.tables import accuracy_table, layers_table, novelty_table
 from dwf_steps.score import Score, score
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 
 TASK = {"architecture": {"widths": [4, 6, 5, 3]}}
+LAYER_COLUMNS = ["network", "layer", "distance"]
 CELL = Cell("micro", "none", "weights", "pca_4", "gaussian", "none")
 
 
-def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
+def judged(
+    finished: Checkout, root: Path, samples: Samples, evaluation: dict[str, int] | None = None
+) -> pd.DataFrame:
     """Decode, score and evaluate other samples below ``root``; return their metrics."""
     zoo = finished.folder / "results/micro"
     folder, weights = root.joinpath(*CELL[:5]), zoo / "none/weights.zarr"
@@ -39,7 +43,7 @@ def judged(finished: Checkout, root: Path, samples: Samples) -> pd.DataFrame:
     data = zoo / "data.npz"
     score(Score.model_validate(TASK), data, None, networks.with_suffix(".json"), outputs)
     evaluate(
-        Evaluate.model_validate(TASK | {"evaluation": {}}),
+        Evaluate.model_validate(TASK | {"evaluation": evaluation or {}}),
         data,
         [networks.with_suffix(".json")],
         [outputs],
@@ -77,7 +81,11 @@ def test_a_sample_that_is_not_finite_is_marked_counted_and_has_no_file(
     zoo = finished.folder / "results/micro/none/zoo_metrics"
     (tmp_path / "micro/none/zoo_metrics").symlink_to(zoo)
     collection = Collection([Results(tmp_path, record)])
-    assert list(novelty_table(collection).failed_n) == [1]
+    layers = layers_table(collection)
+    assert list(novelty_table(collection, layers).failed_n) == [1]
+    alone = pd.read_csv(tmp_path.joinpath(*CELL) / "layers.csv")
+    assert list(alone.network.unique()) == [f"sample-{i}" for i in (0, 1, 3, 4, 5)]
+    np.testing.assert_allclose(layers.distance_mean, alone.groupby("layer").distance.mean())
     accuracy = accuracy_table(collection).query("metric == 'accuracy'").iloc[0]
     assert accuracy.failed_n == 1
     assert accuracy.generated_n == 5
@@ -91,6 +99,7 @@ def test_a_generator_whose_samples_all_fail_is_counted_and_has_no_measures(
     frame = judged(finished, tmp_path, replace(samples, coefficients=nothing))
     assert frame.failed.all() and len(frame) == 6
     assert frame.loss.isna().all()
+    assert pd.read_csv(tmp_path.joinpath(*CELL) / "layers.csv").columns.tolist() == LAYER_COLUMNS
 
 
 def test_a_single_network_is_judged_without_being_a_set(
@@ -99,6 +108,7 @@ def test_a_single_network_is_judged_without_being_a_set(
     frame = judged(finished, tmp_path, samples.part(0, 6))
     assert len(frame) == 1 and not frame.failed.any()
     assert pd.read_csv(tmp_path.joinpath(*CELL) / "sets.csv").neighbours.isna().all()
+    assert list(pd.read_csv(tmp_path.joinpath(*CELL) / "layers.csv").distance > 0) == [True] * 3
 
 
 def test_weight_measures_of_copies_and_mixtures_are_known(
@@ -113,6 +123,8 @@ def test_weight_measures_of_copies_and_mixtures_are_known(
     np.testing.assert_allclose(frame.nn_distance[:2], 0, atol=1e-5)
     assert list(frame.nearest[:2]) == list(zoo.network[:2])
     np.testing.assert_allclose(frame.accuracy[:2], zoo.accuracy[:2])
+    np.testing.assert_array_equal(frame.nearest_accuracy, zoo.set_index("network").accuracy[frame.nearest])
+    np.testing.assert_allclose(frame.prediction_distance[:2], 0, atol=1e-3)
     np.testing.assert_allclose(frame.max_iou[:2], 1)
     np.testing.assert_allclose(frame.jensen_shannon[:2], 0, atol=1e-6)
     np.testing.assert_allclose(frame.barrier[:2], 0, atol=1e-5)
@@ -123,3 +135,43 @@ def test_weight_measures_of_copies_and_mixtures_are_known(
     assert frame.nn_distance[2] == pytest.approx(mean_distance, rel=1e-5)
     between = min(np.linalg.norm(rows - (rows[0] + rows[1]) / 2, axis=1))
     assert frame.nn_distance[3] == pytest.approx(between, rel=1e-5)
+
+
+def test_copies_have_the_lowest_data_copying_statistic_and_no_distance_in_any_layer(
+    finished: Checkout, samples: Samples, tmp_path: Path
+) -> None:
+    n = samples.coefficients.shape[1]
+    judged(finished, tmp_path, Samples(np.zeros((6, 4)), np.eye(n)[:6], np.empty((6, 0), np.float32)))
+    cell = tmp_path.joinpath(*CELL)
+    sets, layers = pd.read_csv(cell / "sets.csv").iloc[0], pd.read_csv(cell / "layers.csv")
+    lowest = -np.sqrt(3 * 6 * 2 / (6 + 2 + 1))
+    assert sets.data_copying_weights == pytest.approx(lowest)
+    assert sets.data_copying_outputs == pytest.approx(lowest)
+    assert np.isnan(sets.data_copying_in_cells_weights), "two held-out networks are one cell, six too few"
+    np.testing.assert_allclose(layers.distance, 0, atol=1e-5)
+    assert len(layers) == 6 * 3
+
+
+def test_the_statistic_is_of_realigned_distances_to_the_nearest_training_network(finished: Checkout) -> None:
+    root = finished.folder / "results/micro/none"
+    networks, sets = (
+        pd.read_csv(root / "pca_4/gaussian/none" / f"{name}.csv") for name in ("metrics", "sets")
+    )
+    zoo = pd.read_csv(root / "zoo_metrics/none/metrics.csv")
+    for space, measure in (("weights", "realigned_distance"), ("outputs", "prediction_distance")):
+        own, held_out = networks[measure], zoo[zoo.held_out][measure]
+        above = sum((a > b) + 0.5 * (a == b) for a in own for b in held_out)
+        assert sets[f"data_copying_{space}"].item() == pytest.approx((above - 6) / np.sqrt(12 * 9 / 12))
+    assert (zoo.weights_cell == 0).all() and (zoo.outputs_cell == 0).all()
+
+
+def test_where_nothing_is_realigned_the_plain_distances_count(
+    finished: Checkout, samples: Samples, tmp_path: Path
+) -> None:
+    frame = judged(finished, tmp_path, samples, {"realigned": 0})
+    assert frame.realigned_distance.isna().all()
+    zoo = pd.read_csv(finished.folder / "results/micro/none/zoo_metrics/none/metrics.csv")
+    sets = pd.read_csv(tmp_path.joinpath(*CELL) / "sets.csv").iloc[0]
+    held_out = zoo[zoo.held_out].nn_distance
+    assert sets.data_copying_weights == data_copying(frame.nn_distance.to_numpy(), held_out.to_numpy())
+    assert pd.read_csv(tmp_path.joinpath(*CELL) / "layers.csv").columns.tolist() == LAYER_COLUMNS

@@ -17,15 +17,16 @@ from dwf_steps.tasks.classification import wrong
 NEIGHBOURS = 2
 
 
-def measured(finished: Checkout, folder: Path) -> pd.DataFrame:
+def measured(finished: Checkout, folder: Path, **more: int) -> pd.DataFrame:
     zoo = finished.folder / "results/micro"
-    settings = {"architecture": {"widths": [4, 6, 5, 3]}, "evaluation": {"neighbours": NEIGHBOURS}}
+    settings = {"architecture": {"widths": [4, 6, 5, 3]}, "evaluation": {"neighbours": NEIGHBOURS} | more}
     evaluate_zoo(
         EvaluateZoo.model_validate(settings),
         [zoo / f"outputs/shard-{k}.npz" for k in range(2)],
         zoo / "none/weights.zarr",
         [zoo / f"none/weights/gram/part-{k}.npz" for k in range(2)],
         folder / "metrics.csv",
+        folder / "layers.csv",
         folder / "ensembles.csv",
     )
     return pd.read_csv(folder / "metrics.csv", index_col="network")
@@ -64,3 +65,43 @@ def test_training_networks_are_compared_with_all_others(finished: Checkout, tmp_
     roots = np.exp(predicted.predictions[:n].astype(float) / 2).reshape(n, -1)
     apart = np.sort(cdist(roots, roots) / np.sqrt(2 * len(predicted.targets)), axis=1)
     np.testing.assert_allclose(frame.outputs_radius[:n], apart[:, NEIGHBOURS], rtol=1e-3)
+    np.testing.assert_allclose(frame.prediction_distance[:n], apart[:, 1], rtol=1e-3)
+    others = np.exp(predicted.predictions[n:].astype(float) / 2).reshape(len(names) - n, -1)
+    to_training = cdist(others, roots).min(axis=1) / np.sqrt(2 * len(predicted.targets))
+    np.testing.assert_allclose(frame.prediction_distance[n:], to_training, rtol=1e-3)
+    np.testing.assert_array_equal(frame.nearest_accuracy, frame.accuracy[frame.nearest])
+
+
+def test_distances_in_layers_leave_each_training_network_out(finished: Checkout, tmp_path: Path) -> None:
+    frame = measured(finished, tmp_path, realigned=3)
+    alone = pd.read_csv(tmp_path / "layers.csv")
+    realigned = frame[frame.realigned_distance.notna()]
+    assert list(realigned.held_out) == [False] * 3 + [True] * 2
+    assert list(alone.network.unique()) == list(realigned.index)
+    assert list(alone.layer) == ["layers.0", "layers.1", "layers.2"] * 5
+    assert list(alone.held_out) == list(np.repeat(realigned.held_out, 3))
+    assert (alone.distance > 0.05).all()
+    together = np.sqrt((alone.distance**2).groupby(alone.network, sort=False).sum())
+    assert (together.to_numpy() <= realigned.realigned_distance.to_numpy() + 1e-9).all()
+
+
+def test_without_realigned_networks_there_are_no_distances_in_layers(
+    finished: Checkout, tmp_path: Path
+) -> None:
+    frame = measured(finished, tmp_path, realigned=0)
+    assert frame.realigned_distance.isna().all()
+    alone = pd.read_csv(tmp_path / "layers.csv")
+    assert list(alone.columns) == ["network", "held_out", "layer", "distance"] and len(alone) == 0
+
+
+def test_many_held_out_networks_divide_the_zoo_into_cells(
+    finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "cell_count", lambda held_out: held_out)
+    frame = measured(finished, tmp_path)
+    n = (~frame.held_out).sum()
+    for cell in ("weights_cell", "outputs_cell"):
+        assert set(frame[cell][:n]) == {0, 1}
+        assert set(frame[cell][n:]) <= {0, 1}
+    nearest = frame.weights_cell[frame.nearest[n:]]
+    np.testing.assert_array_equal(frame.weights_cell[n:], nearest)

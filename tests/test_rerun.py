@@ -77,6 +77,10 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
         lambda config: config.update(evaluation={"ensembles": [1, 3]}),
         {"evaluate_zoo", "evaluate", "tabulate", "plot"},
     ),
+    "which networks count as good and new": (
+        lambda config: config.update(evaluation={"good_margin": 0.1, "novelty_factors": [1]}),
+        {"tabulate", "plot"},
+    ),
     "a recalibration": (
         lambda config: config.update(recalibrations={"none": ["last_layer"]}),
         {"recalibrate", "recalibrate_zoo", "score", "evaluate_zoo", "evaluate", "tabulate", "plot"},

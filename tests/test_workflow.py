@@ -27,10 +27,13 @@ CELLS = {
 
 
 TABLES = (
-    *("accuracy", "novelty", "distances", "sets", "novelty_accuracy", "ensembles", "cost"),
-    *("alignment", "precision", "timing"),
+    *("accuracy", "novelty", "layers", "good_and_new", "distances", "sets", "novelty_accuracy"),
+    *("ensembles", "cost", "alignment", "precision", "timing"),
 )
-FIGURES = ("accuracy_at_novelty", "accuracy_against_iou", "ensembles", "explained_variance", "flow_loss")
+FIGURES = (
+    *("accuracy_at_novelty", "accuracy_against_iou", "nearest_accuracy", "ensembles"),
+    *("explained_variance", "flow_loss"),
+)
 
 
 def table(checkout: Checkout, name: str) -> pd.DataFrame:

@@ -39,6 +39,7 @@ def summary(tables: Path) -> pd.DataFrame:
             "zoo's": both.zoo_max_iou_mean.map("{:.3f}".format),
             "nearest": both.nn_distance_mean.map("{:.2f}".format),
             "zoo's own": both.zoo_nn_distance_mean.map("{:.2f}".format),
+            "layer": both.layer_novelty.map("{:.2f}".format, na_action="ignore").fillna(""),
             "failed": both.failed_n,
         }
     )
@@ -53,7 +54,8 @@ def show_results(results: Path) -> None:
     print(summary(results / "tables").to_markdown(index=False, tablefmt="simple", disable_numparse=True))
     print()
     print("max IoU: overlap of mistakes with the most similar training network (1: the same mistakes);")
-    print("nearest: distance to the nearest training network. 'zoo's': the training networks' own values.")
+    print("nearest: distance to the nearest training network. 'zoo's': the training networks' own values;")
+    print("layer: that distance in the layer where it is least, relative to held-out networks' (0: copied).")
     print()
     print("\n".join((results / "summary.md").read_text(encoding="utf-8").splitlines()[2:]))
     print()

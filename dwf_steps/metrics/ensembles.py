@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dwf_steps.config.evaluation import EvaluationConfig
+from dwf_steps.config.evaluation import MeasurementConfig
 from dwf_steps.metrics.uncertainty import auroc
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.outputs import Outputs
@@ -12,7 +12,7 @@ from dwf_steps.tasks.classification import entropy
 
 
 def ensemble_measures(
-    outputs: Outputs, evaluation: EvaluationConfig, trajectories: np.ndarray | None = None
+    outputs: Outputs, evaluation: MeasurementConfig, trajectories: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Return one row a size: the mean over random ensembles of their scores (`Task.scores`) and ``auroc``,
     and the standard deviation of the accuracy.

@@ -46,6 +46,7 @@ MEASURES = (
     Measure("disagreement", ("novelty",)),
     Measure("jensen_shannon", ("novelty",)),
     Measure("mean_absolute_difference", ("novelty",)),
+    Measure("prediction_distance", ("novelty",)),
     Measure("nn_distance", ("novelty", "distances")),
     Measure("realigned_distance", ("distances",)),
     Measure("span_share", ("distances",)),

@@ -1,9 +1,11 @@
 """Distances after matching: how far a network is from each training network, whatever the order of units."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from dwf_steps.architectures.base import Architecture
@@ -12,20 +14,71 @@ from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.canonical import LARGEST_SQUARABLE, align_attention
-from dwf_steps.symmetry.git_rebasin import match_weights, squared_norms
+from dwf_steps.symmetry.git_rebasin import match_weights
+from dwf_steps.symmetry.permutation import permute
 
 GROUP_BYTES = 2**28  # of training networks that are held at a time
+COMPARED_BYTES = 2**24  # of differences from a training network that are held at a time
 SWEEPS = 100  # at most; matching stops when a sweep changes nothing
 
 
+@dataclass(frozen=True)
+class RealignedDistances:
+    """Euclidean distances of k networks to n training networks, each matched to that very network.
+
+    Attributes
+    ----------
+    distances
+        (k, n), in all parameters; infinite to those that a network is not compared with.
+    layers
+        By layer, (k,): the smallest distance to any training network in that layer alone, before or after
+        matching: all layers are matched together, which may take a copied one out of its order. Another layer
+        may be closest to another training network.
+    """
+
+    distances: np.ndarray
+    layers: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.distances)
+
+    @property
+    def nearest(self) -> np.ndarray:
+        """The smallest distances, (k,)."""
+        return np.asarray(self.distances.min(axis=1))
+
+    def by_layer(self, names: list[str]) -> pd.DataFrame:
+        """Return the distances in single layers, a row for each of the networks ``names`` and each layer."""
+        distances = np.stack(list(self.layers.values()), axis=1)
+        pairs = pd.MultiIndex.from_product([names, list(self.layers)], names=["network", "layer"])
+        return pd.DataFrame({"distance": distances.ravel()}, index=pairs).reset_index()
+
+
+def layer_of(parameter: str) -> str:
+    """Return the layer of a parameter, the module that holds it: its name before the last dot; the name
+    itself, where the network holds it directly."""
+    return parameter.rpartition(".")[0] or parameter
+
+
 def realigned_to_training(
-    architecture: Architecture, networks: StackedNetworks[np.ndarray], matrix: WeightMatrix, threads: int = 1
-) -> np.ndarray:
-    """Return the Euclidean distance of each of k networks, arrays (k, *shape), to each of n training
-    networks, (k, n), after its units, and its attention heads, were matched to that very network's.
+    architecture: Architecture,
+    networks: StackedNetworks[np.ndarray],
+    matrix: WeightMatrix,
+    threads: int = 1,
+    related: np.ndarray | None = None,
+) -> RealignedDistances:
+    """Return how far each of k networks is from the training networks, in total and layer by layer, after its
+    units, and its attention heads, were matched to that very network's.
 
     Matching starts from the order the units are in, so that no distance exceeds the one before. The training
     networks are read some at a time, and matched by ``threads`` threads.
+
+    Parameters
+    ----------
+    networks
+        Arrays (k, *shape).
+    related
+        Which training networks each is not compared with, (k, n) bool: itself, and what it descends with.
     """
     n = matrix.n_training
     size = max(1, GROUP_BYTES // (4 * architecture.layout.size))
@@ -33,25 +86,40 @@ def realigned_to_training(
     parameters = architecture.parameters_of(networks)
     if max(np.abs(array).max() for array in parameters.values()) > LARGEST_SQUARABLE:
         parameters = parameters.map(lambda array: array.astype(np.float64))
-    match = partial(_distances_to, parameters, squared_norms(parameters), architecture)
-    columns: list[np.ndarray] = []
+    layers = list(dict.fromkeys(map(layer_of, parameters)))
+    nearest = np.full((len(layers), networks.count), np.inf)
+    match = partial(_squared_distances, parameters, architecture, layers)
+    totals: list[np.ndarray] = []
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
         for group in progress(groups, "group of training networks"):
             references = architecture.parameters_of(matrix.networks(list(group)))
             each = (references.network(i) for i in range(len(group)))
-            columns += pool.map(match, each)
-    return np.stack(columns, axis=1)
+            squares = np.stack(list(pool.map(match, each)), axis=-1)
+            if related is not None:
+                squares[:, :, related[:, group.start : group.stop]] = np.inf
+            totals.append(squares[1].sum(axis=0))
+            nearest = np.minimum(nearest, squares.min(axis=(0, -1)))
+    distances = np.sqrt(np.concatenate(totals, axis=1))
+    return RealignedDistances(distances, dict(zip(layers, np.sqrt(nearest), strict=True)))
 
 
-def _distances_to(
+def _squared_distances(
     networks: StackedNetworks[np.ndarray],
-    norms: np.ndarray,
     architecture: Architecture,
+    layers: list[str],
     reference: NetworkState[np.ndarray],
 ) -> np.ndarray:
-    """Return the distances (k,) of networks with squared ``norms`` to one reference after matching to it."""
-    networks = align_attention(architecture.attention_spec(), reference, networks, "weights")
+    """Return the squared distances of k networks to one reference by layer, before and after matching to it,
+    (2, layers, k)."""
+    aligned = align_attention(architecture.attention_spec(), reference, networks, "weights")
     spec = architecture.permutation_spec()
-    matching = match_weights(reference, networks, spec, SWEEPS, numpy_generator("git rebasin", 0))
-    (norm,) = squared_norms(StackedNetworks.of_one(reference))
-    return np.sqrt(np.maximum(norms + norm - 2 * matching.objective[-1], 0))
+    orders = match_weights(reference, aligned, spec, SWEEPS, numpy_generator("git rebasin", 0)).permutations
+    squares = np.zeros((2, len(layers), networks.count))
+    size = max(1, COMPARED_BYTES // (8 * architecture.layout.size))
+    for (rows, before), (_, some) in zip(networks.chunks(size), aligned.chunks(size), strict=True):
+        after = permute(some, spec, {name: order[rows] for name, order in orders.items()})
+        for when, moved in enumerate((before, after)):
+            for name, array in moved.items():
+                apart = np.subtract(array, reference[name], dtype=np.float64).reshape(len(array), -1)
+                squares[when, layers.index(layer_of(name)), rows] += np.einsum("ki,ki->k", apart, apart)
+    return squares

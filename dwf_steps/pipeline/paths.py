@@ -22,7 +22,8 @@ CELL = f"{GENERATOR}/{{recalibration}}"
 REPRESENTATION_BENCHMARKS = REPRESENTATION.replace("results/", "results/benchmarks/")
 GENERATOR_BENCHMARKS = GENERATOR.replace("results/", "results/benchmarks/")
 CELL_BENCHMARKS = CELL.replace("results/", "results/benchmarks/")
-EVALUATED = ("metrics.csv", "sets.csv", "ensembles.csv", "items.npz")
+EVALUATED = ("metrics.csv", "layers.csv", "sets.csv", "ensembles.csv", "items.npz")
+ZOO_EVALUATED = ("metrics.csv", "layers.csv", "ensembles.csv")
 
 
 class Numbered:
@@ -113,8 +114,7 @@ class Paths:
     @property
     def zoo_evaluated(self) -> list[str]:
         folder = "results/{zoo}/{canon}/zoo_metrics/{recalibration}"
-        names = ("metrics.csv", "ensembles.csv")
-        return [path for name in names for path in self.requested(f"{folder}/{name}")]
+        return [path for name in ZOO_EVALUATED for path in self.requested(f"{folder}/{name}")]
 
     @property
     def pretrained(self) -> list[str]:

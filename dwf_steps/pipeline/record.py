@@ -35,6 +35,8 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
             for name in experiment.with_other_widths
             if name in generators
         },
+        good_margin=config.evaluation.good_margin,
+        novelty_factors=config.evaluation.novelty_factors,
         scope=scope_of(experiment),
     )
 

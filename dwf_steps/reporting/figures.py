@@ -130,6 +130,36 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
         save(figure, path)
 
 
+def nearest_accuracy(collection: Collection, path: Path) -> None:
+    """Draw the accuracy of every generated network against that of the training network nearest to it, and of
+    held-out networks, with the diagonal."""
+    networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
+    families = _names(networks.family)
+    rows_of, columns = _names(networks.recalibration), _names(networks.zoo + ", " + networks.canonicalization)
+    with panels(rows_of, columns) as (figure, axes):
+        for keys, rows in grouped(networks, [*COMPARED, "family"]):
+            mark = _mark(families.index(keys["family"]))
+            axes[_panel(keys)].scatter(
+                rows.nearest_accuracy,
+                rows.accuracy,
+                s=8,
+                alpha=0.4,
+                linewidths=0,
+                label=keys["family"],
+                **mark,
+            )
+        for keys, rows in grouped(networks, COMPARED):
+            ax, zoo = axes[_panel(keys)], collection.zoo(keys)
+            middle = rows.nearest_accuracy.mean()
+            ax.axline((middle, middle), slope=1, color=ZOO_COLOUR, linewidth=0.8, linestyle=":", zorder=0)
+            held_out = zoo[zoo.held_out]
+            if len(held_out):
+                accuracies = held_out.nearest_accuracy, held_out.accuracy
+                ax.scatter(*accuracies, s=22, marker="+", color="black", label="held out")
+        _label(axes, "accuracy of the nearest training network", "test accuracy")
+        save(figure, path)
+
+
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     """Draw every generator's curve of mean accuracy against mean distance to the nearest training network
     over its settings, flows with solid lines and controls with dashed ones, and the region of held-out

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from dwf_steps.config import sweep
+from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Cell
@@ -50,6 +51,10 @@ class ExperimentRecord(Section):
     """Flows whose networks' likelihood was asked for."""
     other_widths: dict[str, list[str]] = Field(default={})
     """By flow, the other widths it was asked for, as folders call them."""
+    good_margin: float = EvaluationConfig().good_margin
+    """How far below the zoo's mean a network may score to count as good."""
+    novelty_factors: tuple[float, ...] = EvaluationConfig().novelty_factors
+    """How many times as far from its nearest training network as those are from theirs a new network is."""
     scope: str = ""
     """What tables and figures cover, in a sentence; captions state it."""
 

@@ -85,6 +85,14 @@ network. The grey region spans the 5th to the 95th percentile of the zoo's own l
 points to its right resemble a training network more than training networks resemble each other.""",
     ),
     Exhibit(
+        "nearest_accuracy",
+        figure="dwf_steps.reporting.figures:nearest_accuracy",
+        caption="""
+Test accuracy of each generated network against that of the training network nearest to it by weights;
+crosses are held-out networks. Points on the diagonal score what their nearest training network scores;
+copies lie there, and so does what merely inherits its accuracy.""",
+    ),
+    Exhibit(
         "accuracy",
         table="dwf_steps.reporting.tables:accuracy_table",
         bold="dwf_steps.reporting.tables:best_accuracies",
@@ -97,11 +105,32 @@ or outputs are not finite.""",
     Exhibit(
         "novelty",
         table="dwf_steps.reporting.tables:novelty_table",
+        table_needs=("layers",),
         caption="""
 Novelty of generated networks: the mean over networks of the largest wrong-set IoU with any training
-network (1 is the same mistakes), and of the Euclidean distance to the nearest training network, beside
-the zoo's own leave-one-out values and those of its held-out networks; mean absolute differences between
-predicted numbers are in the target's own unit.""",
+network (1 is the same mistakes), and of the distance to the nearest training network, by predictions
+(``prediction_distance``: Hellinger distance, or root mean square of numbers) and by weights, beside the
+zoo's own leave-one-out values and those of its held-out networks; mean absolute differences between
+predicted numbers are in the target's own unit. ``layer_novelty`` is the distance in that layer where it
+is smallest relative to held-out networks', from the table ``layers``.""",
+    ),
+    Exhibit(
+        "layers",
+        table="dwf_steps.reporting.tables:layers_table",
+        caption="""
+Distance to the nearest training network in every layer alone, the smaller of that before and that after
+Git Re-Basin has matched each network to every training network: mean over networks, beside the zoo's own
+leave-one-out values and those of its held-out networks. ``ratio`` is relative to held-out networks (to
+the zoo's own where none are held out): near 0 where a layer is copied, however new the others are.""",
+    ),
+    Exhibit(
+        "good_and_new",
+        table="dwf_steps.reporting.tables:good_and_new_table",
+        caption="""
+Share of each generator's networks, failed ones included, that are both good and new, beside the zoo's own
+(each left out in turn) and held-out networks. Good: ``score`` is at least the zoo's mean minus
+``margin``. New: at least ``factor`` times as far from the nearest training network as training networks
+are from each other, after Git Re-Basin has matched each to every training network where that was done.""",
     ),
     Exhibit(
         "distances",
@@ -116,10 +145,14 @@ nearest (nats); beside them the zoo's leave-one-out values and those of held-out
         "sets",
         table="dwf_steps.reporting.tables:sets_table",
         caption="""
-Generated networks as a set beside the training networks: mean wrong-set IoU within each, dispersion
-ratio (mean pairwise distance over the zoo's), exact 2-Wasserstein distance to the zoo beside that
-between halves of the zoo, and precision, recall, density and coverage in weight space and in output
-space (Hellinger distance).""",
+Generated networks as a set beside the training networks: mean wrong-set IoU and mean distance within
+each, dispersion ratio (the generated networks' mean distance over the zoo's), exact 2-Wasserstein distance
+to the zoo beside that between halves of the zoo, and precision, recall, density and coverage in weight
+space and in output space (Hellinger distance). ``data_copying`` is the z-scored Mann-Whitney U of
+distances to the nearest training network, generated against held-out networks (Meehan et al. 2020): far
+below 0 for copies, near 0 for networks as far away as held-out ones; in weight space after realigning,
+where that was measured. ``in_cells``: C_T, its mean over cells of the zoo, where there are enough
+networks.""",
     ),
     Exhibit(
         "novelty_accuracy",

@@ -36,6 +36,12 @@ def several(values: pd.Series) -> bool:
     return len(values.unique()) > 1
 
 
+def _distances_by_layer(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of distances in single layers, with its columns even where no network was realigned."""
+    columns = dict.fromkeys([*frame.columns, "network", "layer", "distance"])
+    return frame.reindex(columns=list(columns)).astype({"distance": float})
+
+
 @dataclass(frozen=True)
 class Results:
     """One results folder and what was asked for there."""
@@ -89,6 +95,11 @@ class Collection:
         return self._read("metrics.csv", len(KEYS))
 
     @cached_property
+    def layers(self) -> pd.DataFrame:
+        """Distances of realigned generated networks in single layers, a row for each network and layer."""
+        return _distances_by_layer(self._read("layers.csv", len(KEYS)))
+
+    @cached_property
     def sets(self) -> pd.DataFrame:
         """Generators' networks as sets, a row each."""
         return self._read("sets.csv", len(KEYS))
@@ -102,6 +113,11 @@ class Collection:
     def zoos(self) -> pd.DataFrame:
         """The zoos' networks, each recalibrated like the generated ones, a row each."""
         return self._read_zoos("metrics.csv")
+
+    @cached_property
+    def zoo_layers(self) -> pd.DataFrame:
+        """Distances of the zoos' realigned networks in single layers, a row for each network and layer."""
+        return _distances_by_layer(self._read_zoos("layers.csv")).astype({"held_out": bool})
 
     @cached_property
     def zoo_ensembles(self) -> pd.DataFrame:

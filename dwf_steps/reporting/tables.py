@@ -59,10 +59,70 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
     return table if (table.metric == "mean_absolute_error").any() else table.drop(columns="unit")
 
 
-def novelty_table(collection: Collection) -> pd.DataFrame:
+def novelty_table(collection: Collection, layers: pd.DataFrame) -> pd.DataFrame:
     """Return how close generated networks come to training networks, beside the zoo's own leave-one-out
-    values and those of its held-out networks."""
-    return _beside_the_zoo(collection, [measure for measure in NOVELTY if measure in collection.zoos])
+    values and those of its held-out networks; ``layer_novelty`` is the smallest ratio of any of the
+    ``layers``."""
+    table = _beside_the_zoo(collection, [measure for measure in NOVELTY if measure in collection.zoos])
+    least = layers.groupby(KEYS, sort=False, as_index=False).ratio.min()
+    return table.merge(least.rename(columns={"ratio": "layer_novelty"}), on=KEYS, how="left")
+
+
+def layers_table(collection: Collection) -> pd.DataFrame:
+    """Return the mean distance to the nearest training network in every layer alone, of realigned networks,
+    beside the zoo's own leave-one-out values and those of its held-out networks. ``ratio`` is to held-out
+    networks' mean, to the zoo's own where none are held out; empty for layers that all networks share."""
+    zoo = collection.zoo_layers
+    keys = [*COMPARED, "layer"]
+    means = collection.layers.groupby([*KEYS, "layer"], sort=False, as_index=False).distance.mean()
+    table = means.rename(columns={"distance": "distance_mean"})
+    for prefix, rows in (("zoo_", _training(zoo)), ("held_out_", zoo[zoo.held_out])):
+        of_zoo = rows.groupby(keys, sort=False, as_index=False).distance.mean()
+        column = f"{prefix}distance_mean"
+        table = table.merge(of_zoo.rename(columns={"distance": column}), on=keys, how="left")
+    unit = table.held_out_distance_mean.fillna(table.zoo_distance_mean)
+    table["ratio"] = table.distance_mean / unit.where(unit > 0)
+    return table
+
+
+def good_and_new_table(collection: Collection) -> pd.DataFrame:
+    """Return the share of each generator's networks, failed ones included, that are both good and new, beside
+    those of the zoo's own, each left out in turn, and of held-out networks: a row for each ``factor``.
+
+    Good are those that score at least the training networks' mean minus ``margin``: ``score`` is accuracy,
+    or Spearman's rank correlation where numbers are predicted. New are those at least ``factor`` times as far
+    from the nearest training network as training networks are from theirs on average: after realigning,
+    where that was measured of a network, else before.
+    """
+    record, rows = collection.results[0].record, []
+    for labels, generated in grouped(collection.networks, KEYS):
+        zoo = _zoo(collection, labels)
+        training = _training(zoo)
+        numbers = "spearman" in training and training.spearman.notna().any()
+        score = "spearman" if numbers else "accuracy"
+        kinds = {"": generated, "zoo_": training, "held_out_": zoo[zoo.held_out]}
+        good = {
+            of: frame[score] >= training[score].mean() - record.good_margin for of, frame in kinds.items()
+        }
+        novelty = {of: _novelty(frame, training) for of, frame in kinds.items()}
+        for factor in record.novelty_factors:
+            row: dict[str, object] = labels | {"score": score, "margin": record.good_margin, "factor": factor}
+            for of in kinds:
+                new = novelty[of] >= factor
+                row |= {
+                    f"{of}good_and_new": (good[of] & new).mean(),
+                    f"{of}good": good[of].mean(),
+                    f"{of}new": new.mean(),
+                }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _novelty(frame: pd.DataFrame, training: pd.DataFrame) -> pd.Series:
+    """Return each network's distance to the nearest training network relative to the training networks' own
+    mean: realigned, where it was."""
+    realigned = frame.realigned_distance / training.realigned_distance.mean()
+    return realigned.fillna(frame.nn_distance / training.nn_distance.mean())
 
 
 def distances_table(collection: Collection) -> pd.DataFrame:

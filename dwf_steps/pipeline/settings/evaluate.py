@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.evaluation import EvaluationConfig
+from dwf_steps.config.evaluation import MeasurementConfig
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Evaluate(StepSettings):
     threads = "matrix"
 
     architecture: ArchitectureConfig
-    evaluation: EvaluationConfig
+    evaluation: MeasurementConfig
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
@@ -41,8 +41,8 @@ class EvaluateZoo(Evaluate):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """The Gram matrix, two of its parts when they are read, and values of some networks with all
-        others."""
+        """The Gram matrix, two of its parts when they are read or the distances that cells are found by, and
+        values of some networks with all others."""
         predictions = 12 * sizes.n * sizes.m * sizes.classes
         seconds = 2 * sizes.n**2 * sizes.m * sizes.classes / sizes.FLOPS + sizes.realigning
-        return Work(16 * sizes.n**2 + predictions + 1600 * sizes.d + 8 * sizes.BLOCK, seconds)
+        return Work(20 * sizes.n**2 + predictions + 1600 * sizes.d + 8 * sizes.BLOCK, seconds)
