@@ -51,6 +51,8 @@ class ExperimentRecord(Section):
     """Flows whose networks' likelihood was asked for."""
     other_widths: dict[str, list[str]] = Field(default={})
     """By flow, the other widths it was asked for, as folders call them."""
+    halfway: list[str] = Field(default=[])
+    """Generators whose networks lie half-way between two training networks."""
     good_margin: float = EvaluationConfig().good_margin
     """How far below the zoo's mean a network may score to count as good."""
     novelty_factors: tuple[float, ...] = EvaluationConfig().novelty_factors

@@ -252,6 +252,15 @@ more likely than held-out ones. Values of one geometry and subspace compare; tho
 not, their latents have different volumes.""",
     ),
     Exhibit(
+        "interpolation_barrier",
+        condition=lambda record: bool(record.halfway),
+        table="dwf_steps.reporting.tables:interpolation_barrier_table",
+        caption="""
+Networks half-way between two training networks, in the coordinates of each representation: their scores
+on the test set, the mean of the two networks' (``ends``), and by how much it is better (``barrier``),
+mean and standard deviation over n pairs. All networks are recalibrated alike.""",
+    ),
+    Exhibit(
         "other_widths",
         condition=lambda record: bool(record.other_widths),
         table="dwf_steps.reporting.tables:other_widths_table",

@@ -8,14 +8,14 @@ import pandas as pd
 from dwf_steps.metrics.measures import measures_in
 from dwf_steps.metrics.uncertainty import paired_bootstrap
 from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS
-from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.results import COMPARED, SCORES, ZOO_KEYS, Collection, grouped
 from dwf_steps.reporting.writing import presentable
 from dwf_steps.runtime.randomness import numpy_generator
 
 # Units of scores, where numbers are predicted and where classes are; the others have none.
 NUMBER_UNITS = {"loss": "(high - low)^2", "mean_absolute_error": "target"}
 CLASS_UNITS = {"loss": "nats"}
-SCORES = measures_in("accuracy")
+ERRORS = ("loss", "brier", "calibration_error", "mean_absolute_error")  # the scores that are better if lower
 NOVELTY = measures_in("novelty")
 DISTANCES = measures_in("distances")
 SIGNIFICANT = 0.05
@@ -211,6 +211,25 @@ def likelihood_table(collection: Collection) -> pd.DataFrame:
             found = density.get_group(kind) if kind in density.groups else pd.Series(dtype=float)
             row |= {f"{kind}_mean": found.mean(), f"{kind}_std": found.std(), f"{kind}_n": len(found)}
         rows.append(row | {"latents": frame.latents.iloc[0]})
+    return pd.DataFrame(rows)
+
+
+def interpolation_barrier_table(collection: Collection) -> pd.DataFrame:
+    """Return every score of networks half-way between two training networks, beside the mean of these two,
+    ``ends``: means and standard deviations over ``n`` pairs. ``barrier`` is how much worse it is half-way."""
+    rows = []
+    for labels, frame in grouped(collection.halfway, KEYS):
+        good = frame[~frame.failed]
+        counts = {"n": len(good), "failed_n": int(frame.failed.sum())}
+        for score in SCORES:
+            if f"ends_{score}" not in good or good[f"ends_{score}"].isna().all():
+                continue
+            ends, halfway = good[f"ends_{score}"], good[score]
+            worse = halfway - ends if score in ERRORS else ends - halfway
+            row: dict[str, object] = labels | {"metric": score}
+            for name, values in (("ends", ends), ("halfway", halfway), ("barrier", worse)):
+                row |= {f"{name}_mean": values.mean(), f"{name}_std": values.std()}
+            rows.append(row | counts)
     return pd.DataFrame(rows)
 
 
