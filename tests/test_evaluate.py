@@ -155,7 +155,7 @@ def test_copies_have_the_lowest_data_copying_statistic_and_no_distance_in_any_la
 def test_the_statistic_is_of_realigned_distances_to_the_nearest_training_network(finished: Checkout) -> None:
     root = finished.folder / "results/micro/none"
     networks, sets = (
-        pd.read_csv(root / "pca_4/gaussian/none" / f"{name}.csv") for name in ("metrics", "sets")
+        pd.read_csv(root / "weights/pca_4/gaussian/none" / f"{name}.csv") for name in ("metrics", "sets")
     )
     zoo = pd.read_csv(root / "zoo_metrics/none/metrics.csv")
     for space, measure in (("weights", "realigned_distance"), ("outputs", "prediction_distance")):

@@ -8,6 +8,7 @@ from pydantic import Field
 from dwf_steps.config import sweep
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generators.base import GeneratorFacts
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Cell
 from dwf_steps.storage.lineage import LEVELS
@@ -59,6 +60,11 @@ class ExperimentRecord(Section):
     """How many times as far from its nearest training network as those are from theirs a new network is."""
     scope: str = ""
     """What tables and figures cover, in a sentence; captions state it."""
+
+    @property
+    def represented(self) -> bool:
+        """Whether there is a representation besides weights."""
+        return any(cell.representation != WEIGHTS for cell in self.cells)
 
     def family(self, level: str, name: str) -> str:
         """Return the name of the definition that stands behind a name."""

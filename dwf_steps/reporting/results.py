@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.workflow import Cell
 from dwf_steps.generators.samples import Samples
 from dwf_steps.metrics.measures import measures_in
@@ -21,6 +22,7 @@ from dwf_steps.storage.texts import read_text
 from dwf_steps.subspace.basis import Basis
 
 ZOO_KEYS = KEYS[:2]
+REPRESENTATION_KEYS = KEYS[:3]
 GENERATOR_DEPTH = len(GENERATOR_KEYS)
 BASIS_DEPTH = GENERATOR_DEPTH - 1
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
@@ -132,6 +134,16 @@ class Collection:
     def alignments(self) -> pd.DataFrame:
         """What canonicalization did to each network."""
         return self._read("alignment.csv", 2)
+
+    @cached_property
+    def exactness(self) -> pd.DataFrame:
+        """Networks of zoos that were decoded from their own coordinates, a row each."""
+        return self._read_represented("exactness.csv")
+
+    @cached_property
+    def response_shares(self) -> pd.DataFrame:
+        """The shares of squared responses that representations keep, a row for each layer."""
+        return self._read_represented("shares.csv")
 
     @cached_property
     def losses(self) -> pd.DataFrame:
@@ -282,6 +294,15 @@ class Collection:
             return results.record.samples[names["generator"]]
         of = results.record.zoo_trainings if stage in ZOO_STAGES else results.record.zoo_networks
         return of[names["zoo"]]
+
+    def _read_represented(self, name: str) -> pd.DataFrame:
+        depth, frames = len(REPRESENTATION_KEYS), []
+        for results in self.results:
+            for cell in results.prefixes(depth):
+                if cell.representation != WEIGHTS:
+                    frame = read_csv(results.folder(cell, depth) / name)
+                    frames.append(frame.assign(**results.labels(cell, depth)))
+        return pd.concat(frames, ignore_index=True)
 
     def _read_zoos(self, name: str) -> pd.DataFrame:
         frames = []
