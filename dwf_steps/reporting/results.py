@@ -27,7 +27,6 @@ GENERATOR_DEPTH = len(GENERATOR_KEYS)
 BASIS_DEPTH = GENERATOR_DEPTH - 1
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
 METRICS = "metrics.csv"
-SCORES = measures_in("accuracy")
 ZOO_STAGES = ("train_zoo", "import_zoo")  # make networks of zoos
 
 
@@ -188,7 +187,7 @@ class Collection:
                 results.root / cell.zoo / cell.canon / "zoo_metrics" / cell.recalibration / METRICS
             )
             frame, training = read_csv(results.folder(cell) / METRICS), zoo[~zoo.held_out]
-            for score in training.columns.intersection(SCORES):
+            for score in training.columns.intersection(measures_in("accuracy")):
                 frame[f"ends_{score}"] = training[score].to_numpy()[ends].mean(axis=1)
             frames.append(frame.assign(**results.labels(cell)))
         return pd.concat(frames, ignore_index=True)

@@ -8,13 +8,14 @@ import pandas as pd
 from dwf_steps.metrics.measures import measures_in
 from dwf_steps.metrics.uncertainty import paired_bootstrap
 from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS
-from dwf_steps.reporting.results import COMPARED, REPRESENTATION_KEYS, SCORES, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.results import COMPARED, REPRESENTATION_KEYS, ZOO_KEYS, Collection, grouped
 from dwf_steps.reporting.writing import presentable
 from dwf_steps.runtime.randomness import numpy_generator
 
 # Units of scores, where numbers are predicted and where classes are; the others have none.
 NUMBER_UNITS = {"loss": "(high - low)^2", "mean_absolute_error": "target"}
 CLASS_UNITS = {"loss": "nats"}
+SCORES = measures_in("accuracy")
 ERRORS = ("loss", "brier", "calibration_error", "mean_absolute_error")  # the scores that are better if lower
 NOVELTY = measures_in("novelty")
 DISTANCES = measures_in("distances")
