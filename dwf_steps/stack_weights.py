@@ -16,8 +16,8 @@ from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.manifest import Manifest, last_trajectories, require_distinct
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.networks import describe, read_columns, stack_arrays
-from dwf_steps.storage.precision import RelativeError, convert
-from dwf_steps.subspace.centring import centred_strips
+from dwf_steps.storage.precision import RelativeError
+from dwf_steps.subspace.storing import store
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +84,7 @@ def stack_weights(
                     f"{files[rows[largest]]}: {_name_of(layout, columns.start + column)} {too_large}. Remove "
                     "or retrain this network"
                 )
-            stored = _stored(block, matrix, columns)
-            if stored is not block:
-                _compare(error, stored, block, matrix.n_training)
-            matrix.array[:, columns] = stored
+            store(matrix, columns, block, error)
         matrix.set_storage_error(error.relative)
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
 
@@ -95,27 +92,6 @@ def stack_weights(
 def _name_of(layout: Layout, column: int) -> str:
     """Return the parameter that a column of the matrix belongs to."""
     return next(entry.name for entry in layout.entries if column < entry.offset + entry.size)
-
-
-def _stored(block: np.ndarray, matrix: WeightMatrix, columns: slice) -> np.ndarray:
-    """Return the block in the matrix' precision; weights too large for it are an error."""
-    if block.dtype == matrix.array.dtype:
-        return block
-    stored = convert(block, np.empty(block.shape, matrix.array.dtype))
-    if not np.isfinite(stored).all():
-        row, column = np.argwhere(~np.isfinite(stored))[0]
-        raise InputError(
-            f"{matrix.rows[row].name}: weight {columns.start + column} is {block[row, column]}, too large "
-            f"for {stored.dtype}; set the zoo's matrix.dtype to float32"
-        )
-    return stored
-
-
-def _compare(error: RelativeError, stored: np.ndarray, block: np.ndarray, n_training: int) -> None:
-    """Add how far the stored training rows of a block are from the networks' own weights."""
-    for strip, centred, _ in centred_strips(block[:n_training], n_training, block.dtype):
-        kept = convert(stored[:n_training, strip], np.empty(centred.shape, block.dtype))
-        error.add(kept - block[:n_training, strip], centred)
 
 
 def main() -> None:

@@ -117,6 +117,7 @@ rule decode:
         "results/benchmarks/{zoo}/{canon}/{representation}/{subspace}/{generator}/decode-{shard}.tsv"
     wildcard_constraints:
         generator=one_of(EXPERIMENT.sampled),
+        representation="weights",
     conda:
         "../envs/environment.yaml"
     threads: decode.threads

@@ -34,6 +34,8 @@ zoos:
     matrix: {gram_jobs: 2}
     initialisations: [default, he]
     training: {lr: 0.01, batch_size: 16, epochs: 8}
+representations:
+  responses: {kind: responses, probes: 40, functions: 10, jobs: 2}
 subspaces:
   pca_4: {method: dual_pca, components: 4}
   raw: {method: none}
@@ -59,6 +61,11 @@ experiments:
     canonicalizations: [git_rebasin]
     subspaces: [raw]
     generators: [noise]
+  - zoos: [micro]
+    canonicalizations: [git_rebasin]
+    representations: [responses]
+    subspaces: [pca_4]
+    generators: [gaussian]
 """
 
 # Nothing answers there: what a test does not provide cannot be downloaded.

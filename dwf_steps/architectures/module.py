@@ -354,6 +354,15 @@ class ModuleArchitecture(FunctionalArchitecture):
         """The units that the largest permutation acts on, 1 where there is none."""
         return max(unit_counts(self.shapes, self.permutation_spec()).values(), default=1)
 
+    @property
+    def units_and_most_inputs(self) -> tuple[int, int]:
+        """The units of all layers that may be linear in their inputs, whose weights are matrices or kernels;
+        and the inputs of a unit that has the most of them."""
+        parts = [part for part in self._module.modules() if not isinstance(part, nn.Embedding)]
+        weights = {id(value): value for part in parts for value in part.parameters(recurse=False)}
+        shapes = [value.shape for value in weights.values() if value.dim() > 1]
+        return sum(shape[0] for shape in shapes), max((shape[1:].numel() for shape in shapes), default=1)
+
     def _refuse_randomness(self) -> None:
         """Train one batch of two examples, and see who draws."""
         shape = (2, self.config.classes)

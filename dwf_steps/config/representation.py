@@ -19,6 +19,14 @@ class WeightsRepresentation(Section):
     """Marks the representation as this one."""
 
 
+class Probing(Section):
+    """Which inputs networks respond to, and where their responses are looked at."""
+
+    probes: int
+    positions: int
+    seed: int
+
+
 class ResponsesRepresentation(Section):
     """Each layer's responses to probe inputs, in a basis that all training networks share. Decoding finds
     weights whose responses are those, layer by layer."""
@@ -43,6 +51,11 @@ class ResponsesRepresentation(Section):
     """Seed of probes and positions."""
     jobs: Annotated[int, Field(ge=1)] = 1
     """Jobs over which encoding is divided."""
+
+    @property
+    def probing(self) -> Probing:
+        """Which inputs networks respond to, and where."""
+        return Probing(probes=self.probes, positions=self.positions, seed=self.seed)
 
     @model_validator(mode="after")
     def _functions_fit_probes(self) -> ResponsesRepresentation:

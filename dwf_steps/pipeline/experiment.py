@@ -10,8 +10,16 @@ from typing import Any
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import reference_of, until_barycentre
 from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.representation import ResponsesRepresentation
 from dwf_steps.config.workflow import Cell, WorkflowConfig
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, network_names, reference_name, trajectory_names
+from dwf_steps.config.zoo import (
+    ImportedZoo,
+    TrainedZoo,
+    n_held_out,
+    network_names,
+    reference_name,
+    trajectory_names,
+)
 from dwf_steps.pipeline.fingerprint import file_fingerprint
 from dwf_steps.pipeline.network_facts import NetworkFacts, network_facts
 from dwf_steps.pipeline.sizes import examples_of
@@ -75,12 +83,24 @@ class Experiment:
         return [name for name, methods in self.config.canonicalizations.items() if until_barycentre(methods)]
 
     @cached_property
+    def encoded(self) -> list[str]:
+        """Representations whose coordinates are responses."""
+        defined = self.config.representations.items()
+        return [name for name, kind in defined if isinstance(kind, ResponsesRepresentation)]
+
+    @cached_property
     def recalibrations(self) -> list[str]:
         """Recalibrations that change networks."""
         return [name for name, methods in self.config.recalibrations.items() if methods]
 
     def zoo(self, names: Names) -> TrainedZoo | ImportedZoo:
         return self.config.zoos[names.zoo]
+
+    def responses(self, names: Names) -> ResponsesRepresentation:
+        """Return the representation of a job that makes response coordinates, or turns them into weights."""
+        representation = self.config.representations[names.representation]
+        assert isinstance(representation, ResponsesRepresentation)
+        return representation
 
     def generator(self, names: Names) -> GeneratorConfig:
         return self.config.generators[names.generator]
@@ -143,6 +163,10 @@ class Experiment:
         zoo = self.zoo(names)
         first = zoo.shard_size * int(names.shard)
         return range(first, min(first + zoo.shard_size, self.n_networks(names.zoo)))
+
+    def n_encoding_jobs(self, names: Names) -> int:
+        """Return the number of jobs over which networks are divided when their responses are encoded."""
+        return min(self.responses(names).jobs, self.n_networks(names.zoo) - n_held_out(self.zoo(names)))
 
     def n_generated_shards(self, names: Names) -> int:
         """Return the number of jobs over which a generator's samples are divided when they are made."""

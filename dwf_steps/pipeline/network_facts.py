@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.module import ModuleConfig
+from dwf_steps.config.representation import RepresentationConfig, ResponsesRepresentation
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class NetworkFacts:
         The number of values in each layer's output for one input.
     symmetries
         Which of `config.architectures.base.SYMMETRIES` the networks state.
+    units
+        Of all layers that are linear in their inputs.
+    most_inputs
+        The inputs of a unit that has the most of them.
     normalised
         Whether they have batch normalisation.
     source_file
@@ -33,6 +38,8 @@ class NetworkFacts:
     multiplications: int
     most_units: int
     layers: tuple[int, ...]
+    units: int
+    most_inputs: int
     symmetries: tuple[str, ...]
     normalised: bool
     source_file: Path | None = None
@@ -52,6 +59,8 @@ def network_facts(config: ArchitectureConfig) -> NetworkFacts:
             config.multiplications,
             config.most_units,
             config.layers,
+            config.units,
+            config.most_inputs,
             tuple(config.symmetries),
             config.normalised,
         )
@@ -64,7 +73,16 @@ def network_facts(config: ArchitectureConfig) -> NetworkFacts:
         built.multiplications,
         built.most_units,
         built.layers,
+        *built.units_and_most_inputs,
         built.symmetries,
         bool(built.batch_norms),
         Path(built.source_file),
     )
+
+
+def coordinates(facts: NetworkFacts, representation: RepresentationConfig) -> int:
+    """Return how many coordinates a network has in a representation, at most: of responses so many as there
+    are functions for every unit; of the first layer, and of what is no layer's, no more than weights."""
+    if isinstance(representation, ResponsesRepresentation):
+        return facts.units * representation.functions + facts.n_parameters
+    return facts.n_parameters

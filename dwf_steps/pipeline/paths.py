@@ -277,6 +277,11 @@ class Paths:
     def _gram_parts(self, pattern: str) -> Numbered:
         return Numbered(filled(pattern), lambda names: self.experiment.zoo(names).matrix.gram_jobs)
 
+    def representation_parts(self, pattern: str) -> Numbered:
+        """Return the paths of a pattern, a ``*`` for the number, over all jobs that encode the job's
+        representation."""
+        return Numbered(filled(f"{REPRESENTATION}/{pattern}"), self.experiment.n_encoding_jobs)
+
     # Generated networks.
 
     def generated_shards(self, pattern: str) -> Numbered:
@@ -384,6 +389,18 @@ class Paths:
             *(f"{folder}/{name}/decode-{shard}.tsv" for shard in shards),
         ]
 
+    def _encoding_benchmarks(self, zoo: str, canon: str, representation: str) -> list[str]:
+        if representation not in self.experiment.encoded:
+            return []
+        names = SimpleNamespace(zoo=zoo, canon=canon, representation=representation)
+        folder = REPRESENTATION_BENCHMARKS.format(**vars(names))
+        parts = range(self.experiment.n_encoding_jobs(names))
+        scattered = ("sketch_responses", "encode_responses")
+        return [
+            *(f"{folder}/{stage}-{part}.tsv" for stage in scattered for part in parts),
+            *(f"{folder}/{stage}_responses.tsv" for stage in ("solve", "stack")),
+        ]
+
     @property
     def benchmarks(self) -> list[str]:
         """The benchmark file of every job whose time the tables state."""
@@ -403,6 +420,7 @@ class Paths:
                 for shard in range(of.n_shards(zoo))
             ),
             *self.requested("results/benchmarks/{zoo}/{canon}/stack_weights.tsv"),
+            *(path for names in represented for path in self._encoding_benchmarks(*names)),
             *(
                 f"results/benchmarks/{zoo}/{canon}/{representation}/accumulate_gram-{part}.tsv"
                 for zoo, canon, representation in represented

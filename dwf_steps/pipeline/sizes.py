@@ -10,9 +10,10 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import WeightMatching, until_barycentre
 from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, TableFile, facts_of
 from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
-from dwf_steps.pipeline.network_facts import NetworkFacts
+from dwf_steps.pipeline.network_facts import NetworkFacts, coordinates
 from dwf_steps.pipeline.settings.base import Work
 
 if TYPE_CHECKING:
@@ -71,6 +72,41 @@ class Sizes:
     def d(self) -> int:
         """Weights of a network."""
         return self.facts.n_parameters
+
+    @property
+    def responses(self) -> ResponsesRepresentation:
+        """The representation of a job that makes response coordinates, or turns them into weights."""
+        representation = self._representation
+        assert isinstance(representation, ResponsesRepresentation)
+        return representation
+
+    @property
+    def _representation(self) -> RepresentationConfig:
+        name = getattr(self._names, "representation", WEIGHTS)
+        return self._experiment.config.representations[name]
+
+    @property
+    def coordinates(self) -> int:
+        """Coordinates of a network in the job's representation, at most: of responses so many for every unit;
+        of the first layer, and of what is no layer's, as many as weights."""
+        return coordinates(self.facts, self._representation)
+
+    @property
+    def response_rows(self) -> int:
+        """Responses of a unit to all probes, at most."""
+        return self.responses.probes * self.responses.positions
+
+    @property
+    def response_functions(self) -> int:
+        """Bytes of the functions of all layers, in float64."""
+        return 8 * self.response_rows * self.responses.functions * len(self.layers)
+
+    @property
+    def responding(self) -> float:
+        """Seconds for the responses of one network, and for their products with all functions."""
+        run = 2 * self.multiplications * self.responses.probes
+        products = 2 * self.facts.units * self.response_rows * self.responses.functions
+        return (run + products) / self.FLOPS + 4 * self.d / self.READ
 
     @property
     def m(self) -> int:
@@ -146,7 +182,9 @@ class Sizes:
     def k(self) -> int:
         """Coordinates of a network."""
         subspace = self._experiment.config.subspaces[self._names.subspace]
-        return self.d if subspace.method == "none" else subspace.components or min(self.n, self.d)
+        if subspace.method == "none":
+            return self.coordinates
+        return subspace.components or min(self.n, self.coordinates)
 
     @property
     def generator(self) -> GeneratorConfig:
@@ -165,7 +203,7 @@ class Sizes:
     @property
     def block(self) -> int:
         """Bytes of a block of the matrix and of the generated rows, in float64 and two copies."""
-        return 24 * min(self.d, self.CHUNK // (self.n * self.item) + 1) * (self.n + self.g)
+        return 24 * min(self.coordinates, self.CHUNK // (self.n * self.item) + 1) * (self.n + self.g)
 
     def group(self, networks: int) -> int:
         """Return the bytes of those of some networks that are worked on at a time: one at least."""

@@ -72,7 +72,7 @@ class Step:
         if self._settings.threads == "networks":
             return 1 if sizes.d < LARGE_NETWORK else THREADS
         if self._settings.threads == "matrix":
-            return 1 if sizes.n * sizes.d < LARGE_MATRIX else THREADS
+            return 1 if sizes.n * sizes.coordinates < LARGE_MATRIX else THREADS
         return 1
 
     def mem_mb(self, wildcards: Names, attempt: int) -> int:

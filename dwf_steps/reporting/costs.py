@@ -10,7 +10,8 @@ from dwf_steps.reporting.tables import SCORES
 FITTED = ("fit_generator",)  # once for a generator
 GENERATED = ("sample_generator", "decode", "make_networks", "recalibrate")  # for every network
 ALIGNED = ("find_barycentre", "canonicalize")  # once for a zoo, as what follows
-PREPARED = (*ALIGNED, "stack_weights", "accumulate_gram", "solve_basis")
+ENCODED = ("sketch_responses", "solve_responses", "encode_responses", "stack_responses")
+PREPARED = (*ALIGNED, "stack_weights", *ENCODED, "accumulate_gram", "solve_basis")
 
 
 def cost_table(collection: Collection) -> pd.DataFrame:

@@ -59,6 +59,11 @@ class TransformerConfig(NetworkConfig):
         width, mlp = self.width, self.mlp
         return self.depth * ((width + 1) * 4 * width + 4 * width + (width + 1) * mlp + (mlp + 1) * width)
 
+    @property
+    def units_of_layers(self) -> int:
+        """Units of all layers: query, key, value and output of the attention, and the MLP's."""
+        return self.depth * (5 * self.width + self.mlp)
+
     def outputs_of_layers(self, tokens: int) -> tuple[int, ...]:
         """Return the values that the parts of all layers say of one input of so many tokens."""
         values = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)

@@ -62,6 +62,16 @@ class BertConfig(TransformerConfig):
         return max(self.mlp, self.width)
 
     @property
+    def units(self) -> int:
+        """Units of all layers: the transformer's, the pooler's, outputs."""
+        return self.units_of_layers + self.width + self.classes
+
+    @property
+    def most_inputs(self) -> int:
+        """Inputs of a unit that has the most of them."""
+        return max(self.width, self.mlp)
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
         values = self.outputs_of_layers(self.length)

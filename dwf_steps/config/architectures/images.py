@@ -83,6 +83,17 @@ class ResNetConfig(ColourImages):
         return max(self.widths)
 
     @property
+    def units(self) -> int:
+        """Channels of all convolutions, those of the shortcuts included, and outputs."""
+        first, *others = self.widths
+        return first + 2 * self.blocks * first + (2 * self.blocks + 1) * sum(others) + self.classes
+
+    @property
+    def most_inputs(self) -> int:
+        """Inputs of a unit that has the most of them."""
+        return 9 * max(3, *self.widths)
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """The values that each layer says of one input."""
         values, size = [self.widths[0] * self.image_size**2], self.image_size
@@ -140,6 +151,16 @@ class ViTConfig(TransformerConfig, ColourImages):
     def most_units(self) -> int:
         """The units that the largest permutation acts on."""
         return self.mlp
+
+    @property
+    def units(self) -> int:
+        """Units of all layers: of the patches' embedding, the transformer's, outputs."""
+        return self.width + self.units_of_layers + self.classes
+
+    @property
+    def most_inputs(self) -> int:
+        """Inputs of a unit that has the most of them."""
+        return max(self.width, self.mlp, 3 * self.patch_size**2)
 
     @property
     def layers(self) -> tuple[int, ...]:

@@ -41,6 +41,16 @@ class MLPConfig(NetworkConfig):
         return max(self.widths[1:-1], default=1)
 
     @property
+    def units(self) -> int:
+        """Units of all layers."""
+        return sum(self.widths[1:])
+
+    @property
+    def most_inputs(self) -> int:
+        """Inputs of a unit that has the most of them."""
+        return max(self.widths[:-1])
+
+    @property
     def symmetries(self) -> list[str]:
         """Which kinds of symmetries it has: only ReLU is positively homogeneous."""
         return ["permutation_spec", *(["rescaling_spec"] if self.activation == "relu" else [])]

@@ -15,6 +15,7 @@ from dwf_steps.pipeline.problems.methods import (
     canonicalization_problems,
     unbuildable,
 )
+from dwf_steps.pipeline.problems.representations import representation_problems
 from dwf_steps.pipeline.problems.subspaces import subspace_problems
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import find_plugin
@@ -25,7 +26,7 @@ RESERVED = {
     "zoos": {"data", "transfers", "tables", "figures", "captions", "logs", "benchmarks"},
     "canonicalizations": {"zoo", "outputs"},
     "representations": {"aligned", "barycentre", "reference", "zoo_metrics", "zoo_outputs"},
-    "subspaces": {"gram"},
+    "subspaces": {"gram", "sketch", "encoded"},
     "generators": {"zoo"},
     "recalibrations": {"networks", "other_widths"},
 }
@@ -84,9 +85,12 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
         if usable[zoo]:
             yield from canonicalization_problems(config, zoo, canon)
-    for zoo, subspace in dict.fromkeys((cell.zoo, cell.subspace) for cell in cells):
+    for zoo, representation in dict.fromkeys((cell.zoo, cell.representation) for cell in cells):
         if usable[zoo]:
-            yield from subspace_problems(config, zoo, subspace)
+            yield from representation_problems(config, zoo, representation)
+    for names in dict.fromkeys((cell.zoo, cell.representation, cell.subspace) for cell in cells):
+        if usable[names[0]]:
+            yield from subspace_problems(config, *names)
     for zoo, generator in dict.fromkeys((cell.zoo, cell.generator) for cell in cells):
         if buildable[zoo]:
             yield from config.generators[generator].problems_with_zoo(f"generators.{generator}", zoo, context)

@@ -2,20 +2,25 @@
 
 from collections.abc import Iterator
 
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.subspace import DualPCA, IncrementalPCA
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import n_training
-from dwf_steps.pipeline.network_facts import network_facts
+from dwf_steps.pipeline.network_facts import coordinates, network_facts
 
 
-def subspace_problems(config: WorkflowConfig, zoo_name: str, subspace: str) -> Iterator[str]:
+def subspace_problems(
+    config: WorkflowConfig, zoo_name: str, representation: str, subspace: str
+) -> Iterator[str]:
     zoo, method = config.zoos[zoo_name], config.subspaces[subspace]
     if not isinstance(method, DualPCA | IncrementalPCA) or method.components is None:
         return
-    n, d = n_training(zoo), network_facts(zoo.architecture).n_parameters
+    chosen = config.representations[representation]
+    n, d = n_training(zoo), coordinates(network_facts(zoo.architecture), chosen)
+    what = "weights" if chosen.kind == WEIGHTS else f"coordinates among {representation!r}"
     most = min(n - 1, d)
     if method.components > most:
         yield (
             f"subspaces.{subspace}.components: found {method.components}, but zoo {zoo_name!r} allows at "
-            f"most {most} (n - 1 for {n} training networks, and no more than their {d} weights)"
+            f"most {most} (n - 1 for {n} training networks, and no more than their {d} {what})"
         )

@@ -48,7 +48,7 @@ class AccumulateGram(StepSettings):
     def work(sizes: Sizes) -> Work:
         """One block more than threads, each with its product."""
         each = sizes.item / sizes.READ + 2 * sizes.n / sizes.FLOPS
-        seconds = sizes.n * sizes.d * each / sizes.zoo.matrix.gram_jobs
+        seconds = sizes.n * sizes.coordinates * each / sizes.zoo.matrix.gram_jobs
         return Work(5 * (2 * sizes.CHUNK + 24 * sizes.n**2), seconds)
 
 
@@ -64,6 +64,6 @@ class SolveBasis(StepSettings):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         """Eigenvectors of the Gram matrix; scikit-learn's IncrementalPCA holds the matrix several times."""
-        whole = sizes.n * sizes.d * sizes.whole
+        whole = sizes.n * sizes.coordinates * sizes.whole
         seconds = (20 * sizes.n**3 + 20 * sizes.n * whole) / sizes.FLOPS
         return Work(64 * sizes.n**2 + (40 + 4 * sizes.item) * whole, seconds)

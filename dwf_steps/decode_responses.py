@@ -1,0 +1,162 @@
+"""Decode samples among response coordinates into complete networks, one safetensors file each."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dwf_steps.generators.decoding import compare_with_float64, decode_block
+from dwf_steps.generators.samples import Samples
+from dwf_steps.pipeline.settings.represent import DecodeResponses
+from dwf_steps.representation.decoding import Decoder
+from dwf_steps.representation.loading import Probed, decoding_bytes, load_basis
+from dwf_steps.representation.responses import ResponseBasis
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.progress import Progress
+from dwf_steps.storage.manifest import Network, finite, unstack, write_shard
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.precision import RelativeError
+from dwf_steps.storage.stacked import StackedNetworks
+
+COMPARED = 8  # column blocks that are computed in float64 as well
+
+logger = logging.getLogger(__name__)
+
+
+def decode_responses(
+    settings: DecodeResponses,
+    samples: Path,
+    matrix: Path,
+    basis: Path,
+    weights: Path,
+    data: Path,
+    output: Path,
+    manifest: Path,
+) -> None:
+    """Write one shard of networks: as many at a time as fit into the memory that the settings state, one at
+    least.
+
+    A sample whose coordinates or weights are not finite gets no file and is listed as failed.
+
+    Parameters
+    ----------
+    matrix, weights
+        The training networks' coordinates and their weights.
+    """
+    drawn = Samples.load(samples).part(settings.part, settings.parts)
+    zoo = WeightMatrix.open(weights)
+    probed = Probed.load(settings.architecture, settings.probing, data, select_device())
+    shard = Shard(
+        drawn,
+        WeightMatrix.open(matrix),
+        probed,
+        load_basis(basis, probed, zoo),
+        Decoder(
+            ridge=settings.ridge,
+            matching=settings.matching,
+            iterations=settings.iterations,
+            softmax=probed.softmax,
+        ),
+        zoo.buffers.select([0]).tensors(probed.device),
+        settings.memory_mb * 2**20,
+    )
+    facts = {
+        "stored_as": str(shard.matrix.array.dtype),
+        "storage_error": shard.matrix.storage_error,
+        "evaluations": drawn.evaluations,
+    }
+    write_shard(
+        output,
+        manifest,
+        shard.networks(facts),
+        shard.matrix.architecture,
+        (name for name in drawn.names if name in shard.failed),
+        facts,
+        list(zoo.buffers),
+    )
+    for name in shard.failed:
+        logger.warning("%s failed: its coordinates or weights are not finite", name)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Samples to be decoded, and what that takes.
+
+    Attributes
+    ----------
+    buffers
+        Of a single network of the zoo: counters are taken from it.
+    memory
+        That networks may take which are decoded at a time, in bytes.
+    failed
+        Names of samples that yielded no network so far.
+    """
+
+    samples: Samples
+    matrix: WeightMatrix
+    probed: Probed
+    basis: ResponseBasis
+    decoder: Decoder
+    buffers: StackedNetworks[torch.Tensor]
+    memory: int
+    failed: list[str] = field(default_factory=list)
+
+    def networks(self, facts: dict[str, object]) -> Iterator[Network]:
+        """Yield the networks that work, and add to ``facts`` how exact the samples' coordinates are."""
+        error = RelativeError()
+        parts = -(-len(self.samples) * 4 * self.matrix.layout.size // max(1, self.memory // 2))
+        parts = min(parts, len(self.samples))
+        size = max(1, self.memory // decoding_bytes(self.probed, self.basis))
+        with Progress("network", len(self.samples)) as report:
+            for part in range(parts):
+                some = self.samples.part(part, parts)
+                rows = self._coordinates(some, error)
+                works = np.isfinite(rows).all(axis=1)
+                names = np.array(some.names)
+                self.failed.extend(names[~works].tolist())
+                for start in range(0, int(works.sum()), size):
+                    group = np.flatnonzero(works)[start : start + size]
+                    decoded = self._decode(torch.from_numpy(rows[group]))
+                    yield from finite(unstack(names[group].tolist(), decoded), self.failed)
+                    report.advance(len(group))
+        facts["decoding_error"] = error.relative
+
+    def _coordinates(self, samples: Samples, error: RelativeError) -> np.ndarray:
+        """Return the coordinates (k, d) float32 of some samples, in one pass over the matrix."""
+        rows = np.empty((len(samples), self.matrix.layout.size), np.float32)
+        blocks = list(self.matrix.column_blocks())
+        for i, columns in enumerate(blocks):
+            rows[:, columns] = decode_block(samples, self.matrix, columns)
+            if i % -(-len(blocks) // COMPARED) == 0:
+                compare_with_float64(error, samples, self.matrix, columns, rows[:, columns])
+        return rows
+
+    def _decode(self, rows: torch.Tensor) -> StackedNetworks[np.ndarray]:
+        """Return the networks of some rows, all of them finite. One that cannot be solved for is found by
+        halves, and comes back as NaN."""
+        n, on_device = len(rows), rows.to(self.probed.device)
+        buffers = self.buffers.select([0] * n)
+        try:
+            return self.decoder.decode(self.probed.capture, self.basis, on_device, buffers).numpy()
+        except torch.linalg.LinAlgError:
+            if n == 1:
+                shapes = self.basis.shapes.items()
+                unsolved = {name: np.full((1, *shape), np.nan, np.float32) for name, shape in shapes}
+                return StackedNetworks(unsolved | buffers.numpy())
+        halves = self._decode(rows[: n // 2]), self._decode(rows[n // 2 :])
+        return StackedNetworks({name: np.concatenate([half[name] for half in halves]) for name in halves[0]})
+
+
+def main() -> None:
+    paths = ("samples", "matrix", "basis", "weights", "data", "output", "manifest")
+    args = parser(__doc__, *paths).parse_args()
+    settings = parse_settings(DecodeResponses, args.settings)
+    decode_responses(settings, *(getattr(args, name) for name in paths))
+
+
+if __name__ == "__main__":
+    run(main)

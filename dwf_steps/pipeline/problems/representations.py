@@ -1,0 +1,48 @@
+"""Representations that a zoo does not allow."""
+
+import math
+from collections.abc import Iterator
+
+from dwf_steps.config.architectures.module import ModuleConfig
+from dwf_steps.config.dataset import BUILT_IN
+from dwf_steps.config.representation import ResponsesRepresentation
+from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.runtime.errors import InputError
+
+
+def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    zoo, representation, where = (
+        config.zoos[zoo_name],
+        config.representations[name],
+        f"representations.{name}",
+    )
+    if not isinstance(representation, ResponsesRepresentation):
+        return
+    examples = _training_examples(config, zoo_name)
+    if examples is not None and representation.probes > examples:
+        yield (
+            f"{where}.probes: found {representation.probes}, but zoo {zoo_name!r} has {examples} training "
+            "examples; expected at most these. Lower probes and, with them, functions"
+        )
+    if isinstance(zoo.architecture, ModuleConfig):
+        # Imported here: only the user's own modules need PyTorch where the configuration is read.
+        from dwf_steps.architectures import build_module
+        from dwf_steps.representation.tracing import trace
+
+        try:
+            trace(build_module(zoo.architecture))
+        except InputError as error:
+            yield f"{where}: zoos.{zoo_name}.architecture: {error}"
+
+
+def _training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
+    """Return how many training examples a built-in data set leaves; None of others, whose sizes are only
+    known roughly before they are read."""
+    zoo = config.zoos[zoo_name]
+    if not (isinstance(zoo.dataset, str) and zoo.dataset in BUILT_IN):
+        return None
+    facts, splits = BUILT_IN[zoo.dataset], zoo.splits
+    examples = facts.examples
+    if not facts.files:  # else it brings its own test set
+        examples -= math.ceil(splits.test * examples)
+    return examples - math.ceil(splits.validation * examples)

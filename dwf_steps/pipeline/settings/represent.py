@@ -1,0 +1,152 @@
+"""Settings of response coordinates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.representation import Probing
+from dwf_steps.pipeline.settings.base import StepSettings, Work
+
+if TYPE_CHECKING:
+    from dwf_steps.pipeline.experiment import Experiment, Names
+    from dwf_steps.pipeline.sizes import Sizes
+
+
+class SketchResponses(StepSettings):
+    """What networks respond to, how many functions are sought, and which part of how many."""
+
+    accelerated = True
+
+    architecture: ArchitectureConfig
+    probing: Probing
+    functions: int
+    part: int
+    parts: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(
+            architecture=experiment.architecture(names),
+            probing=experiment.responses(names).probing,
+            functions=experiment.responses(names).functions,
+            part=int(names.part),
+            parts=experiment.n_encoding_jobs(names),
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """A group of networks, what they respond, and of every layer a test matrix and products with it, both
+        twice as wide as the functions sought."""
+        held = 2 * sizes.group(sizes.n) + 2 * sizes.BLOCK + 5 * sizes.response_functions + sizes.data
+        return Work(held, 5 * sizes.n * sizes.responding / sizes.responses.jobs)
+
+
+class SolveResponses(StepSettings):
+    """What networks respond to, and how many functions are kept."""
+
+    architecture: ArchitectureConfig
+    probing: Probing
+    functions: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(
+            architecture=experiment.architecture(names),
+            probing=experiment.responses(names).probing,
+            functions=experiment.responses(names).functions,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """Test matrices, products and functions of every layer, and singular vectors of one."""
+        held = 8 * sizes.response_functions + 2 * sizes.BLOCK + 8 * sizes.d + sizes.data
+        return Work(held, 10 * sizes.responses.functions * sizes.response_functions / sizes.FLOPS)
+
+
+class EncodeResponses(StepSettings):
+    """What networks respond to, and which part of how many."""
+
+    accelerated = True
+
+    architecture: ArchitectureConfig
+    probing: Probing
+    part: int
+    parts: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(
+            architecture=experiment.architecture(names),
+            probing=experiment.responses(names).probing,
+            part=int(names.part),
+            parts=experiment.n_encoding_jobs(names),
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """A group of networks, what they respond and their coordinates, and the functions."""
+        coded = 12 * sizes.coordinates * max(1, min(sizes.n, sizes.BLOCK // (4 * sizes.d)))
+        held = 2 * sizes.group(sizes.n) + coded + 2 * sizes.BLOCK + 2 * sizes.response_functions + sizes.data
+        return Work(held, 2 * sizes.n * sizes.responding / sizes.responses.jobs)
+
+
+class StackResponses(StepSettings):
+    """How the matrix is stored."""
+
+    dtype: Literal["float16", "float32"]
+    memory_mb: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        matrix = experiment.zoo(names).matrix
+        return cls(dtype=matrix.dtype, memory_mb=matrix.memory_mb)
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        held = min(sizes.zoo.matrix.memory_mb * 2**20, 16 * sizes.n * sizes.coordinates)
+        return Work(held, 12 * sizes.n * sizes.coordinates / sizes.READ)
+
+
+class DecodeResponses(StepSettings):
+    """What networks respond to, how their responses are met, which part of the samples, and the memory that
+    networks may take that are decoded at a time (MiB)."""
+
+    accelerated = True
+
+    architecture: ArchitectureConfig
+    probing: Probing
+    ridge: float
+    matching: Literal["activations", "pre_activations"]
+    iterations: int
+    part: int
+    parts: int
+    memory_mb: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        responses = experiment.responses(names)
+        return cls(
+            architecture=experiment.architecture(names),
+            probing=responses.probing,
+            ridge=responses.ridge,
+            matching=responses.matching,
+            iterations=responses.iterations if responses.matching == "activations" else 1,
+            part=int(names.shard),
+            parts=experiment.n_generated_shards(names),
+            memory_mb=experiment.zoo(names).matrix.memory_mb,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """Blocks of columns and the functions; the budget for networks decoded at a time, or a single one:
+        its least squares problem, of all inputs and their Gram matrix. Every iteration takes a few products of
+        inputs and weights, and networks are run as far as each layer in turn."""
+        shard, inputs = sizes.generated_shard, sizes.facts.most_inputs + 1
+        single = 24 * inputs * (sizes.response_rows + inputs) + 4 * sizes.coordinates
+        decoded = max(single, min(sizes.zoo.matrix.memory_mb * 2**20, shard * single))
+        held = 5 * sizes.block + decoded + sizes.response_functions + 2 * sizes.BLOCK + sizes.data
+        products = 2 * sizes.response_rows * sizes.d * (10 + 20 * sizes.responses.iterations)
+        runs = len(sizes.layers) * sizes.multiplications * sizes.responses.probes
+        each = products + runs + 2 * sizes.n * sizes.coordinates
+        return Work(held, shard * (each / sizes.FLOPS + 8 * sizes.d / sizes.READ))

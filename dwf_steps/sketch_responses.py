@@ -1,0 +1,56 @@
+"""Sketch what training networks respond to probes, layer by layer; of one part of the networks."""
+
+import logging
+import math
+from pathlib import Path
+
+from dwf_steps.pipeline.settings.represent import SketchResponses
+from dwf_steps.representation.loading import Probed, network_groups, part_of, save_sketches
+from dwf_steps.representation.responses import Sketches
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import Progress
+from dwf_steps.storage.matrix import WeightMatrix
+
+logger = logging.getLogger(__name__)
+
+
+def sketch_responses(settings: SketchResponses, weights: Path, data: Path, output: Path) -> None:
+    """Write the sketches of one part of the training networks; held-out networks are not read.
+
+    A group of networks is in memory at a time.
+
+    Raises
+    ------
+    InputError
+        If the architecture cannot be traced, the data have too few training examples, or a network's
+        responses are not finite.
+    """
+    matrix = WeightMatrix.open(weights)
+    probed = Probed.load(settings.architecture, settings.probing, data, select_device())
+    sketches = Sketches(probed.capture, probed.trace, settings.functions, settings.probing.seed)
+    rows = part_of(matrix.n_training, settings.part, settings.parts)
+    with Progress("network", len(rows)) as report:
+        for group, networks in network_groups(matrix, rows, probed.device):
+            sketches.add(networks)
+            for name, sketch in sketches.sketches.items():
+                if not math.isfinite(sketch.trace):
+                    names = matrix.rows[group[0]].name, matrix.rows[group[-1]].name
+                    raise InputError(
+                        f"{weights}: {name} of one of the networks {names[0]} to {names[1]} are not finite; "
+                        "find it among the zoo's scores and leave it out, or use the representation `weights`"
+                    )
+            report.advance(len(group))
+    save_sketches(output, sketches)
+    logger.info("sketched %d layers of %d networks", len(sketches.layers), len(rows))
+
+
+def main() -> None:
+    args = parser(__doc__, "weights", "data", "output").parse_args()
+    settings = parse_settings(SketchResponses, args.settings)
+    sketch_responses(settings, args.weights, args.data, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+"""Find the functions of the probes in which every layer's responses are written."""
+
+import logging
+from pathlib import Path
+
+from dwf_steps.pipeline.settings.represent import SolveResponses
+from dwf_steps.representation.loading import Probed, add_sketches, network_groups, save_basis, shapes_of
+from dwf_steps.representation.responses import Sketches
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.storage.matrix import WeightMatrix
+
+logger = logging.getLogger(__name__)
+
+
+def solve_responses(
+    settings: SolveResponses, sketch: list[Path], weights: Path, data: Path, output: Path
+) -> None:
+    """Write the response basis, from the sketches of all parts; of layers that read data from the probes
+    alone.
+
+    Raises
+    ------
+    InputError
+        If a sketch is damaged.
+    """
+    matrix = WeightMatrix.open(weights)
+    probed = Probed.load(settings.architecture, settings.probing, data, select_device())
+    sketches = Sketches(probed.capture, probed.trace, settings.functions, settings.probing.seed)
+    for part in sketch:
+        add_sketches(part, sketches)
+    _, network = next(network_groups(matrix, range(1), probed.device))
+    basis = sketches.basis(shapes_of(matrix), network)
+    save_basis(output, basis)
+    for name, functions in basis.functions.items():
+        logger.info("%s: %d functions of %d values", name, functions.shape[1], functions.shape[0])
+
+
+def main() -> None:
+    args = parser(__doc__, "weights", "data", "output", several=["sketch"]).parse_args()
+    settings = parse_settings(SolveResponses, args.settings)
+    solve_responses(settings, args.sketch, args.weights, args.data, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

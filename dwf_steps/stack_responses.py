@@ -1,0 +1,96 @@
+"""Stack encoded networks into the matrix of response coordinates, column block by column block."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.pipeline.settings.represent import StackResponses
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import progress
+from dwf_steps.storage.arrays import load_arrays
+from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.csv_tables import write_csv
+from dwf_steps.storage.encoded import Encoded
+from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.precision import RelativeError
+from dwf_steps.storage.remedy import rebuild
+from dwf_steps.subspace.storing import store
+
+logger = logging.getLogger(__name__)
+
+
+def stack_responses(
+    settings: StackResponses,
+    manifests: list[Path],
+    basis: Path,
+    weights: Path,
+    output: Path,
+    shares: Path,
+) -> None:
+    """Write the matrix (n, d), its rows those of the weights'; and the shares of squared responses that the
+    basis keeps of training and of held-out networks, on average, a row a layer.
+
+    One shard, a column block of all rows, is in memory at a time; no more than ``memory_mb`` in all.
+
+    Raises
+    ------
+    InputError
+        If a file is not the one its manifest names, or the rows are not those of the weights.
+    """
+    matrix, layout = WeightMatrix.open(weights), read_layout(basis)
+    encoded = [Encoded.read(manifest) for manifest in manifests]
+    parts = [part.rows(manifest) for part, manifest in zip(encoded, manifests, strict=True)]
+    found = sum(len(part) for part in parts), {part.shape[1] for part in parts}
+    if found != (len(matrix.rows), {layout.size}):
+        raise InputError(
+            f"{manifests[0].parent}: found {found[0]} rows of {found[1]} coordinates, expected "
+            f"{len(matrix.rows)} of {layout.size}; {rebuild(*manifests)}"
+        )
+    error = RelativeError()
+    with replacing(output) as partial:
+        responses = WeightMatrix.create(
+            partial,
+            layout,
+            matrix.rows,
+            matrix.architecture,
+            settings.dtype,
+            settings.memory_mb,
+            matrix.buffers,
+        )
+        for columns in progress(list(responses.write_blocks()), "column block"):
+            store(responses, columns, np.concatenate([part[:, columns] for part in parts]), error)
+        responses.set_storage_error(error.relative)
+    write_csv(shares, shares_by_layer(encoded, matrix.n_training))
+    logger.info("stacked %d networks of %d coordinates", len(matrix.rows), layout.size)
+
+
+def read_layout(basis: Path) -> Layout:
+    """Return the coordinates' layout from the file of a response basis."""
+    return Layout.from_json(json.loads(load_arrays(basis, ["layout"])["layout"].item()))
+
+
+def shares_by_layer(encoded: list[Encoded], n_training: int) -> pd.DataFrame:
+    """Return a row for each layer: the shares kept of training and of held-out networks; NaN where there are
+    none of these."""
+    rows = []
+    for layer in encoded[0].shares:
+        shares = np.concatenate([part.shares[layer] for part in encoded])
+        of = {"training": shares[:n_training], "held_out": shares[n_training:]}
+        rows.append({"layer": layer} | {name: s.mean() if len(s) else np.nan for name, s in of.items()})
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    paths = ("basis", "weights", "output", "shares")
+    args = parser(__doc__, *paths, several=["manifests"]).parse_args()
+    settings = parse_settings(StackResponses, args.settings)
+    stack_responses(settings, args.manifests, args.basis, args.weights, args.output, args.shares)
+
+
+if __name__ == "__main__":
+    run(main)
