@@ -117,6 +117,13 @@ class Paths:
         return [path for name in ZOO_EVALUATED for path in self.requested(f"{folder}/{name}")]
 
     @property
+    def assessed(self) -> list[str]:
+        """What every representation besides weights keeps, and how exactly networks are decoded from it."""
+        cells = [cell for cell in self.experiment.cells if cell.representation in self.experiment.encoded]
+        folders = dict.fromkeys(REPRESENTATION.format(**cell._asdict()) for cell in cells)
+        return [f"{folder}/{name}.csv" for folder in folders for name in ("exactness", "shares")]
+
+    @property
     def pretrained(self) -> list[str]:
         return [
             f"{CELL}/pretrained".format(**cell._asdict())

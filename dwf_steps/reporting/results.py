@@ -187,7 +187,7 @@ class Collection:
                 results.root / cell.zoo / cell.canon / "zoo_metrics" / cell.recalibration / METRICS
             )
             frame, training = read_csv(results.folder(cell) / METRICS), zoo[~zoo.held_out]
-            for score in training.columns.intersection(measures_in("accuracy")):
+            for score in training.columns.intersection(list(measures_in("accuracy"))):
                 frame[f"ends_{score}"] = training[score].to_numpy()[ends].mean(axis=1)
             frames.append(frame.assign(**results.labels(cell)))
         return pd.concat(frames, ignore_index=True)

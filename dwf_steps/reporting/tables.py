@@ -256,7 +256,7 @@ def interpolation_barrier_table(collection: Collection) -> pd.DataFrame:
                 continue
             ends, halfway = good[f"ends_{score}"], good[score]
             worse = halfway - ends if score in ERRORS else ends - halfway
-            row: dict[str, object] = labels | {"metric": score}
+            row: dict[str, object] = dict(labels, metric=score)
             for name, values in (("ends", ends), ("halfway", halfway), ("barrier", worse)):
                 row |= {f"{name}_mean": values.mean(), f"{name}_std": values.std()}
             rows.append(row | counts)
