@@ -45,11 +45,11 @@ def stack_responses(
     matrix, layout = WeightMatrix.open(weights), read_layout(basis)
     encoded = [Encoded.read(manifest) for manifest in manifests]
     parts = [part.rows(manifest) for part, manifest in zip(encoded, manifests, strict=True)]
-    found = sum(len(part) for part in parts), {part.shape[1] for part in parts}
-    if found != (len(matrix.rows), {layout.size}):
+    found = [part.shape for part in parts]
+    if sum(n for n, _ in found) != len(matrix.rows) or {d for _, d in found} != {layout.size}:
         raise InputError(
-            f"{manifests[0].parent}: found {found[0]} rows of {found[1]} coordinates, expected "
-            f"{len(matrix.rows)} of {layout.size}; {rebuild(*manifests)}"
+            f"{manifests[0].parent}: found parts of {' and '.join(f'{n} x {d}' for n, d in found)} numbers, "
+            f"expected {len(matrix.rows)} x {layout.size} in all; {rebuild(*manifests)}"
         )
     error = RelativeError()
     with replacing(output) as partial:

@@ -1,13 +1,7 @@
 """Response coordinates: a basis of what training networks respond to probes, and all networks in it."""
 
-from dwf_steps.pipeline.settings.represent import (
-    AssessRepresentation,
-    DecodeResponses,
-    EncodeResponses,
-    SketchResponses,
-    SolveResponses,
-    StackResponses,
-)
+from dwf_steps.pipeline.settings.represent import AssessRepresentation, DecodeResponses, EncodeResponses
+from dwf_steps.pipeline.settings.represent import SketchResponses, SolveResponses, StackResponses
 
 sketch_parts = PATHS.representation_parts("sketch/part-*.npz")
 encoded_rows = PATHS.representation_parts("encoded/part-*.npy")

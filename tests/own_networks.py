@@ -94,5 +94,10 @@ def tied() -> nn.Module:
     return nn.Sequential(first, first)
 
 
+def used_twice() -> nn.Module:
+    shared = nn.Linear(5, 5)
+    return nn.Sequential(nn.Linear(4, 5), shared, nn.ReLU(), shared, nn.Linear(5, 3))
+
+
 def no_module() -> int:
     return 3

@@ -31,6 +31,7 @@ def merged(path: Path) -> dict[str, Any]:
     return merge(deepcopy(SHIPPED), yaml.safe_load(path.read_text()))
 
 
+BESIDE_SUBSPACES = ("gram", "sketch", "encoded")
 DEFAULT = merged(ROOT / "configs/iris.yaml")
 for experiment in DEFAULT["experiments"]:
     experiment["zoos"] = ["iris", "digits"]
@@ -193,11 +194,11 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     "what lies beside representations and subspaces": (
         lambda c: c.update(
             representations={"reference": {"kind": "responses"}},
-            subspaces=c["subspaces"] | {"gram": {"method": "none"}},
+            subspaces=c["subspaces"] | {name: {"method": "none"} for name in BESIDE_SUBSPACES},
         ),
         [
             "representations.reference: this name is the workflow's own",
-            "subspaces.gram: this name is the workflow's own",
+            *(f"subspaces.{name}: this name is the workflow's own" for name in BESIDE_SUBSPACES),
         ],
     ),
     "weights that are something else": (
@@ -206,6 +207,38 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "representations.weights.kind: found 'responses', but this name stands for the weights",
             "representations.plain.kind: 'weights' is defined already, under the name 'weights'; use that",
         ],
+    ),
+    "more probes than training examples": (
+        lambda c: (
+            c.update(representations={"many": {"kind": "responses", "probes": 109, "functions": 9}}),
+            c["experiments"][0].update(representations=["many"], generators=["gaussian"]),
+        ),
+        ["representations.many.probes: found 109, but zoo 'iris' has 108 training examples"],
+    ),
+    "a module that cannot be traced": (
+        lambda c: (
+            c.update(representations={"some": {"kind": "responses", "probes": 20, "functions": 5}}),
+            c["zoos"]["iris"].update(
+                architecture={"import": "own_networks:used_twice", "shape": [4], "classes": 3},
+                initialisations=["default"],
+            ),
+            c["experiments"][0].update(representations=["some"], generators=["gaussian"]),
+        ),
+        [
+            "representations.some: zoos.iris.architecture: own_networks:used_twice: 1.weight is used more",
+            "use the representation `weights`",
+        ],
+    ),
+    "more components than coordinates": (
+        lambda c: (
+            c.update(representations={"few": {"kind": "responses", "probes": 20, "functions": 1}}),
+            c["zoos"]["iris"].update(architecture={"widths": [4, 3]}),
+            c["subspaces"].update(some={"method": "dual_pca", "components": 19}),
+            c["experiments"][0].update(
+                zoos=["iris"], representations=["few"], subspaces=["some"], generators=["gaussian"]
+            ),
+        ),
+        ["subspaces.some.components: found 19", "no more than their 18 coordinates among 'few'"],
     ),
     "more response functions than probes": (
         lambda c: c.update(
@@ -559,13 +592,15 @@ def test_a_mistake_is_named_with_its_path_and_its_cure(mistake: str) -> None:
 def test_weights_are_the_representation_unless_another_is_asked_for() -> None:
     raw = default()
     plain = {cell.representation for cell in load_config(raw).cells()}
-    raw["representations"] = {"responses": {"kind": "responses", "sweep": {"probes": [500, 1000]}}}
+    raw["representations"] = {
+        "responses": {"kind": "responses", "functions": 20, "sweep": {"probes": [50, 100]}}
+    }
     raw["experiments"][0] |= {"representations": ["weights", "responses"], "generators": ["gaussian"]}
     config = load_config(raw)
     assert plain == {"weights"}
-    assert list(config.representations) == ["weights", "responses_probes_500", "responses_probes_1000"]
+    assert list(config.representations) == ["weights", "responses_probes_50", "responses_probes_100"]
     assert {cell.representation for cell in config.cells()} == set(config.representations)
-    assert config.members["representations"]["responses_probes_500"].setting == {"probes": 500}
+    assert config.members["representations"]["responses_probes_50"].setting == {"probes": 50}
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

@@ -35,6 +35,7 @@ DAMAGE = {
         "fit_generator",
     ),
     f"{CELL}/weights/pca_4/flow/training.csv": ("plot", "results/figures/flow_loss.pdf", "fit_generator"),
+    f"{CELL}/responses/encoded/part-1.npy": ("stack_responses", f"{CELL}/responses.zarr", "encode_responses"),
     f"{CELL}/weights/gram/part-0.npz": ("solve_basis", f"{CELL}/weights/pca_4/basis.npz", "accumulate_gram"),
     f"{CELL}/weights.zarr/c/0/0": ("accumulate_gram", f"{CELL}/weights/gram/part-1.npz", "stack_weights"),
     f"{CELL}/aligned/shard-0.csv": ("gather_alignment", f"{CELL}/alignment.csv", "canonicalize"),

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from represented_zoo import RepresentedZoo, represent
+from probed_zoo import ARCHITECTURE, HELD_OUT, NETWORKS, PROBING, ProbedZoo
 from scipy.spatial.distance import cdist
-from tiny_zoo import ARCHITECTURE, State, command, flat, random_networks, write_networks
+from tiny_zoo import State, command, flat, random_networks, write_networks
 
 from dwf_steps.accumulate_gram import AccumulateGram, accumulate_gram
 from dwf_steps.evaluate import Evaluate, Represented, evaluate, main
@@ -19,8 +19,7 @@ from dwf_steps.solve_basis import SolveBasis, solve_basis
 from dwf_steps.storage.csv_tables import read_csv
 from dwf_steps.storage.matrix import WeightMatrix
 
-NETWORKS = random_networks(9)
-N, HELD_OUT = 6, 3
+N = len(NETWORKS) - HELD_OUT
 OTHERS = {f"sample-{i}": state for i, state in enumerate(random_networks(4, seed=1).values())}
 COPIES = {f"sample-{i}": NETWORKS[f"net-{i}"] for i in range(4)}
 SUBSPACES: dict[str, dict[str, Any]] = {
@@ -35,7 +34,7 @@ class Evaluated:
     """A zoo that was evaluated, and where its files lie."""
 
     folder: Path
-    zoo: RepresentedZoo
+    zoo: ProbedZoo
 
     def gram(self, matrix: str) -> Path:
         return self.folder / f"gram-{matrix}.npz"
@@ -45,7 +44,7 @@ class Evaluated:
         manifest, outputs = self.folder / f"{name}.json", self.folder / f"{name}.npz"
         if not manifest.exists():
             write_networks(manifest, networks)
-            settings = Score.model_validate({"architecture": ARCHITECTURE})
+            settings = Score(architecture=ARCHITECTURE)
             score(settings, self.zoo.data, None, manifest, outputs)
         return manifest, outputs
 
@@ -61,8 +60,8 @@ class Evaluated:
     ) -> tuple[pd.DataFrame, pd.Series]:
         """Return what is known of each of some networks, and of them as a set."""
         manifest, outputs = self.inputs(name, networks)
-        other = Represented(self.zoo.matrix, [self.gram("responses")], self.zoo.responses)
-        probing = {} if matrix == "weights" else {"probing": self.zoo.probing}
+        other = Represented(self.zoo.matrix, [self.gram("responses")], self.zoo.basis)
+        probing = {} if matrix == "weights" else {"probing": PROBING}
         destination = self.folder / f"{name}-{matrix}-{subspace}"
         evaluate(
             Evaluate.model_validate(SETTINGS | probing),
@@ -83,7 +82,8 @@ class Evaluated:
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     folder = tmp_path_factory.mktemp("zoo")
-    found = Evaluated(folder, represent(folder, NETWORKS, HELD_OUT, probes=30, functions=8))
+    zoo = ProbedZoo(folder, functions=5).begin().sketched().solved().encoded().stacked()
+    found = Evaluated(folder, zoo)
     for name, matrix in (("weights", found.zoo.weights), ("responses", found.zoo.matrix)):
         accumulate_gram(AccumulateGram(part=0, parts=1), matrix, found.gram(name))
     _, outputs = found.inputs("all", NETWORKS)
@@ -170,7 +170,7 @@ def test_the_command_line_names_the_other_coordinates(
     evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest, outputs = evaluated.inputs("others", OTHERS)
-    settings = Evaluate.model_validate(SETTINGS | {"probing": evaluated.zoo.probing})
+    settings = Evaluate.model_validate(SETTINGS | {"probing": PROBING})
     destination = evaluated.folder / "by-command"
     options = {
         "settings": settings.to_argument(),
@@ -181,7 +181,7 @@ def test_the_command_line_names_the_other_coordinates(
         "gram": evaluated.gram("weights"),
         "represented": evaluated.zoo.matrix,
         "represented-gram": evaluated.gram("responses"),
-        "responses": evaluated.zoo.responses,
+        "responses": evaluated.zoo.basis,
         "basis": evaluated.basis("responses", "raw"),
         "zoo-outputs": evaluated.folder / "all.npz",
         "zoo-metrics": evaluated.folder / "zoo.csv",

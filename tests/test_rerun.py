@@ -13,7 +13,15 @@ ROWS = {
     *("stack_weights", "accumulate_gram", "solve_basis", "evaluate_zoo"),
     *("fit_generator", "sample_generator", *AFTER_FLOW),
 }
-AFTER_ZOO = {"score_zoo", "choose_reference", "canonicalize", "gather_alignment", *ROWS}
+AFTER_COORDINATES = {"decode_responses", "score", "evaluate", "tabulate", "plot"}
+ENCODING = {
+    *("sketch_responses", "solve_responses", "encode_responses", "stack_responses"),
+    "assess_representation",
+}
+DECODING = {"assess_representation", *AFTER_COORDINATES}
+COORDINATES = {*ENCODING, "accumulate_gram", "solve_basis", "sample_generator", *AFTER_COORDINATES}
+AFTER_ROWS = {*ROWS, *COORDINATES}
+AFTER_ZOO = {"score_zoo", "choose_reference", "canonicalize", "gather_alignment", *AFTER_ROWS}
 
 
 @contextmanager
@@ -36,6 +44,10 @@ def zoo(config: dict[str, Any]) -> dict[str, Any]:
     return config["zoos"]["micro"]
 
 
+def responses(config: dict[str, Any]) -> dict[str, Any]:
+    return config["representations"]["responses"]
+
+
 CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     "flow width": (
         lambda config: flow(config)["velocity"].update(width=24),
@@ -55,20 +67,31 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     ),
     "components": (
         lambda config: config["subspaces"]["pca_4"].update(components=3),
-        {"solve_basis", "fit_generator", "sample_generator", *AFTER_FLOW},
+        {"solve_basis", "fit_generator", "sample_generator", *AFTER_FLOW, *AFTER_COORDINATES},
     ),
     "epochs": (lambda config: zoo(config)["training"].update(epochs=9), {"train_zoo", *AFTER_ZOO}),
     "jobs of the Gram matrix": (
         lambda config: zoo(config)["matrix"].update(gram_jobs=1),
-        ROWS - {"stack_weights"},
+        AFTER_ROWS - {"stack_weights", *ENCODING},
     ),
-    "jobs of decoding": (lambda config: zoo(config)["matrix"].update(decode_jobs=2), AFTER_FLOW),
+    "jobs of decoding": (
+        lambda config: zoo(config)["matrix"].update(decode_jobs=2),
+        {*AFTER_FLOW, *AFTER_COORDINATES},
+    ),
+    "the ridge of decoding": (lambda config: responses(config).update(ridge=0.1), DECODING),
+    "what decoding matches": (
+        lambda config: responses(config).update(matching="pre_activations"),
+        DECODING,
+    ),
+    "probes": (lambda config: responses(config).update(probes=50), COORDINATES),
+    "response functions": (lambda config: responses(config).update(functions=9), COORDINATES),
+    "jobs of encoding": (lambda config: responses(config).update(jobs=1), COORDINATES),
     "the solver of a subspace": (
         lambda config: config["subspaces"]["pca_4"].update(solver="randomized"),
-        {"solve_basis", "fit_generator", "sample_generator", *AFTER_FLOW},
+        {"solve_basis", "fit_generator", "sample_generator", *AFTER_FLOW, *AFTER_COORDINATES},
     ),
-    "precision of the matrix": (lambda config: zoo(config)["matrix"].update(dtype="float16"), ROWS),
-    "networks held out": (lambda config: zoo(config).update(held_out=3), ROWS),
+    "precision of the matrix": (lambda config: zoo(config)["matrix"].update(dtype="float16"), AFTER_ROWS),
+    "networks held out": (lambda config: zoo(config).update(held_out=3), AFTER_ROWS),
     "what networks find strange": (
         lambda config: zoo(config).update(out_of_distribution="shuffled"),
         {"score_zoo", "score", "evaluate_zoo", "evaluate", "tabulate", "plot"},
@@ -80,6 +103,10 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     "which networks count as good and new": (
         lambda config: config.update(evaluation={"good_margin": 0.1, "novelty_factors": [1]}),
         {"tabulate", "plot"},
+    ),
+    "how many networks are decoded from their own coordinates": (
+        lambda config: config.update(evaluation={"decoded": 3}),
+        {"assess_representation", "tabulate", "plot"},
     ),
     "a recalibration": (
         lambda config: config.update(recalibrations={"none": ["last_layer"]}),
@@ -132,7 +159,15 @@ CODE_CASES = {
         "dwf_steps/metrics/novelty.py",
         "where=union > 0",
         "where=union > 1",
-        {"evaluate", "evaluate_zoo", "tabulate", "plot"},
+        {"assess_representation", "evaluate", "evaluate_zoo", "tabulate", "plot"},
+    ),
+    "the fit of a layer": (
+        *(
+            "dwf_steps/representation/matching.py",
+            "(reached - wanted).square()",
+            "2 * (reached - wanted).square()",
+        ),
+        DECODING,
     ),
     "a table": (
         *("dwf_steps/reporting/tables.py", "SIGNIFICANT = 0.05", "SIGNIFICANT = 0.06"),

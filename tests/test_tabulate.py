@@ -24,11 +24,11 @@ def made(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_means_and_deviations_are_those_of_the_networks(finished: Checkout, made: Path) -> None:
     table = pd.read_csv(made / "tables/accuracy.csv")
-    rows = table.set_index(["canonicalization", "subspace", "generator", "metric"])
+    rows = table.set_index(["canonicalization", "representation", "subspace", "generator", "metric"])
     assert not rows.index.duplicated().any()
-    for (canon, subspace, generator, metric), row in rows.iterrows():
+    for (canon, representation, subspace, generator, metric), row in rows.iterrows():
         root = finished.folder / "results/micro" / canon
-        own = pd.read_csv(root / "weights" / subspace / generator / "none/metrics.csv")[metric]
+        own = pd.read_csv(root / representation / subspace / generator / "none/metrics.csv")[metric]
         zoo = pd.read_csv(root / "zoo_metrics/none/metrics.csv").query("not held_out")[metric]
         assert (row.generated_mean, row.zoo_mean) == pytest.approx((own.mean(), zoo.mean()))
         assert (row.generated_std, row.zoo_std) == pytest.approx((own.std(), zoo.std()))

@@ -12,17 +12,20 @@ import torch
 from checkout import Checkout
 
 from dwf_steps import load_network
+from dwf_steps.datasets.probes import choose_probes
+from dwf_steps.datasets.splits import Split
 from dwf_steps.decode import Decode, decode
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import WeightMatrix
 
 CELLS = {
-    ("none", "pca_4", "gaussian"),
-    ("git_rebasin", "pca_4", "gaussian"),
-    ("git_rebasin", "pca_4", "flow"),
-    ("git_rebasin", "raw", "flow"),
-    ("git_rebasin", "raw", "noise"),
+    ("none", "weights", "pca_4", "gaussian"),
+    ("git_rebasin", "weights", "pca_4", "gaussian"),
+    ("git_rebasin", "weights", "pca_4", "flow"),
+    ("git_rebasin", "weights", "raw", "flow"),
+    ("git_rebasin", "weights", "raw", "noise"),
+    ("git_rebasin", "responses", "pca_4", "gaussian"),
 }
 
 
@@ -47,9 +50,8 @@ def test_accuracy_table_has_the_promised_columns_and_a_row_for_every_cell(finish
         *("zoo_mean", "zoo_std", "zoo_n", "generated_mean", "generated_std", "generated_n", "failed_n"),
         *("repeats", "repeats_std", "p_best"),
     ]
-    cells = set(frame[["canonicalization", "subspace", "generator"]].itertuples(index=False, name=None))
-    assert cells == CELLS
-    assert set(frame.representation) == {"weights"}
+    levels = ["canonicalization", "representation", "subspace", "generator"]
+    assert set(frame[levels].itertuples(index=False, name=None)) == CELLS
     assert set(frame.metric) == {"accuracy", "loss", "brier", "calibration_error"}
     assert (frame.zoo_n == 8).all()
     assert (frame.generated_n + frame.failed_n == 6).all()
@@ -99,6 +101,24 @@ def test_networks_are_the_decoded_samples_whatever_the_number_of_jobs(
                 np.testing.assert_array_equal(flat.numpy(), expected[i])
 
 
+def test_networks_among_responses_are_decoded_from_their_samples(finished: Checkout) -> None:
+    """The last layer's softmax is that of the Gaussian's coordinates, as far as networks can meet them."""
+    canon = finished.folder / "results/micro/git_rebasin"
+    folder, matrix = canon / "responses/pca_4/gaussian", WeightMatrix.open(canon / "responses.zarr")
+    samples = Samples.load(folder / "latents.npz")
+    coordinates = decode_block(samples, matrix, slice(0, matrix.layout.size))
+    wanted = matrix.layout.unflatten(coordinates)["layers.2.responses"]
+    functions = np.load(canon / "responses/responses.npz")["layers.2.responses"]
+    train = Split.load(finished.folder / "results/micro/data.npz", "train")
+    probes = torch.from_numpy(choose_probes(train, 40, 0).inputs)
+    for i, name in enumerate(samples.names):
+        target = torch.from_numpy(40**0.5 * functions @ wanted[i].T).softmax(1)
+        with torch.no_grad():
+            reached = load_network(folder / f"networks/shard-0/{name}.safetensors")(probes).softmax(1)
+        assert (reached - target).abs().mean() < 0.1
+        assert (reached.argmax(1) == target.argmax(1)).float().mean() > 0.8
+
+
 def test_precision_table_states_the_errors_of_every_cell(finished: Checkout) -> None:
     frame = table(finished, "precision")
     assert len(frame) == len(CELLS)
@@ -128,6 +148,7 @@ def test_timing_covers_every_stage(finished: Checkout) -> None:
     frame = table(finished, "timing")
     assert set(frame.stage) == {
         *("train_zoo", "canonicalize", "stack_weights", "accumulate_gram", "solve_basis"),
+        *("sketch_responses", "solve_responses", "encode_responses", "stack_responses"),
         *("fit_generator", "sample_generator", "decode", "score", "evaluate"),
     }
     assert (frame.seconds > 0).all()

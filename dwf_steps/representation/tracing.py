@@ -511,7 +511,7 @@ class Capture:
         """Return sums (n, c) and sums of squares of what goes into a batch normalisation, in float64, and how
         many values each is of."""
         values = self._reach(
-            networks, norm.mean, self.probes[probes], lambda values: values.flatten(2).double()
+            networks, norm.mean, self.probes[probes], lambda values: values.unsqueeze(2).flatten(2).double()
         )
         values = values.flatten(3)
         return values.sum((1, 3)), values.square().sum((1, 3)), values.shape[1] * values.shape[3]

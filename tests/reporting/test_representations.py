@@ -27,18 +27,19 @@ def collection(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(finished.folder / "results", root)
     for base in (root, root / "benchmarks"):
         canon = base / "micro/git_rebasin"
-        shutil.copytree(canon / "weights", canon / "again")
-    for path in (root / "benchmarks/micro/git_rebasin/again").glob("accumulate_gram-*.tsv"):
+        shutil.copytree(canon / "weights", canon / "others")
+    for path in (root / "benchmarks/micro/git_rebasin/others").glob("accumulate_gram-*.tsv"):
         measured = pd.read_csv(path, sep="\t")
         measured.assign(s=measured.s + GRAM_SECONDS).to_csv(path, sep="\t", index=False)
     exact = {"held_out": [False], "metric": "accuracy", "trained": 0.9, "decoded": 0.8, "agreement": 0.7}
     exact |= {"iou": 0.6, "weight_error": 0.5, "coordinate_error": 0.4}
-    write_csv(root / "micro/git_rebasin/again/exactness.csv", pd.DataFrame(exact))
+    write_csv(root / "micro/git_rebasin/others/exactness.csv", pd.DataFrame(exact))
     shares = pd.DataFrame({"layer": ["layers.0.responses"], "training": 0.9, "held_out": 0.8})
-    write_csv(root / "micro/git_rebasin/again/shares.csv", shares)
+    write_csv(root / "micro/git_rebasin/others/shares.csv", shares)
     record = Results.open(root).record
-    cells = [cell for cell in record.cells if cell[1:3] == ("git_rebasin", "weights")]
-    both = [*cells, *(Cell(**cell._asdict() | {"representation": "again"}) for cell in cells)]
+    chosen = ("git_rebasin", "weights")
+    cells = [cell for cell in record.cells if (cell.canon, cell.representation) == chosen]
+    both = [*cells, *(Cell(**cell._asdict() | {"representation": "others"}) for cell in cells)]
     return Collection([Results(root, record.model_copy(update={"cells": both}))])
 
 
@@ -65,7 +66,7 @@ def test_the_gram_matrix_of_one_representation_costs_the_other_nothing(
     seconds = tables["cost"].pivot_table(index=levels, columns="representation", values="prepare_seconds")
     parts, generators = 2, 4
     more = [parts * GRAM_SECONDS] * generators
-    assert (seconds.again - seconds.weights).to_list() == pytest.approx(more)
+    assert (seconds.others - seconds.weights).to_list() == pytest.approx(more)
 
 
 def test_figures_name_the_representation(
@@ -82,7 +83,7 @@ def test_figures_name_the_representation(
     for item in asked("figure", *(results.record for results in collection.results)):
         maker = import_maker(str(item.exhibit.figure))
         maker(collection, Path(item.name), *(tables[name] for name in item.needs), *item.arguments)
-    for representation in ("weights", "again"):
+    for representation in ("weights", "others"):
         assert f"flow ({representation})" in drawn["accuracy_against_iou"]
         assert f"noise ({representation}, raw)" in drawn["accuracy_at_novelty"]
         assert f"gaussian ({representation})" in drawn["ensembles"]
