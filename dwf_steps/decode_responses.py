@@ -142,7 +142,7 @@ class Shard:
         buffers = self.buffers.select([0] * n)
         try:
             return self.decoder.decode(self.probed.capture, self.basis, on_device, buffers).numpy()
-        except torch.linalg.LinAlgError:
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             if n == 1:
                 shapes = self.basis.shapes.items()
                 unsolved = {name: np.full((1, *shape), np.nan, np.float32) for name, shape in shapes}

@@ -38,7 +38,7 @@ def encode_responses(
     with replacing(output) as partial, Progress("network", len(rows)) as report:
         shape = len(rows), responses.layout.size
         coordinates = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-        for group, networks in network_groups(matrix, rows, probed.device):
+        for group, networks in network_groups(matrix, rows, probed.device, responses.layout.size):
             coded, kept = encode(probed.capture, responses, networks)
             written = coded.cpu().numpy().astype(np.float32)
             if not (finite := np.isfinite(written).all(axis=1)).all():

@@ -22,7 +22,7 @@ def coordinates(zoo: ProbedZoo, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-@pytest.mark.parametrize("group_bytes", [1, 400, 2**20])
+@pytest.mark.parametrize("group_bytes", [1, 2000, 2**20])
 def test_rows_are_the_coordinates_of_all_networks_whatever_the_jobs_and_groups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int, group_bytes: int
 ) -> None:

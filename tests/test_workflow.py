@@ -101,22 +101,23 @@ def test_networks_are_the_decoded_samples_whatever_the_number_of_jobs(
                 np.testing.assert_array_equal(flat.numpy(), expected[i])
 
 
-def test_networks_among_responses_are_decoded_from_their_samples(finished: Checkout) -> None:
-    """The last layer's softmax is that of the Gaussian's coordinates, as far as networks can meet them."""
+def test_networks_among_responses_have_a_first_layer_that_meets_their_samples(finished: Checkout) -> None:
+    """By ridge regression, whose penalty is relative to the inputs' mean square and leaves out biases."""
     canon = finished.folder / "results/micro/git_rebasin"
     folder, matrix = canon / "responses/pca_4/gaussian", WeightMatrix.open(canon / "responses.zarr")
     samples = Samples.load(folder / "latents.npz")
-    coordinates = decode_block(samples, matrix, slice(0, matrix.layout.size))
-    wanted = matrix.layout.unflatten(coordinates)["layers.2.responses"]
-    functions = np.load(canon / "responses/responses.npz")["layers.2.responses"]
+    coordinates = matrix.layout.unflatten(decode_block(samples, matrix, slice(0, matrix.layout.size)))
+    functions = np.load(canon / "responses/responses.npz")["layers.0.responses"]
     train = Split.load(finished.folder / "results/micro/data.npz", "train")
-    probes = torch.from_numpy(choose_probes(train, 40, 0).inputs)
-    for i, name in enumerate(samples.names):
-        target = torch.from_numpy(40**0.5 * functions @ wanted[i].T).softmax(1)
-        with torch.no_grad():
-            reached = load_network(folder / f"networks/shard-0/{name}.safetensors")(probes).softmax(1)
-        assert (reached - target).abs().mean() < 0.1
-        assert (reached.argmax(1) == target.argmax(1)).float().mean() > 0.8
+    inputs = np.column_stack([choose_probes(train, 40, 0).inputs.astype(float), np.ones(40)])
+    gram = inputs.T @ inputs
+    gram[range(4), range(4)] += 1e-3 * gram.diagonal()[:4].mean()
+    for name, wanted in zip(samples.names, coordinates["layers.0.responses"], strict=True):
+        target = 40**0.5 * functions @ wanted.T
+        expected = np.linalg.solve(gram, inputs.T @ target)
+        state = load_network(folder / f"networks/shard-0/{name}.safetensors").state_dict()
+        np.testing.assert_allclose(state["layers.0.weight"].T, expected[:4], atol=1e-4)
+        np.testing.assert_allclose(state["layers.0.bias"], expected[4], atol=1e-4)
 
 
 def test_precision_table_states_the_errors_of_every_cell(finished: Checkout) -> None:

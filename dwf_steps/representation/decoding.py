@@ -57,7 +57,9 @@ class Decoder:
         networks: StackedNetworks[Tensor] = StackedNetworks()
         for name, shape in basis.shapes.items():
             networks[name] = (
-                parts[name].float().clone() if name in basis.trace.kept else torch.zeros(n, *shape)
+                parts[name].float().clone()
+                if name in basis.trace.kept
+                else coordinates.new_zeros((n, *shape), dtype=torch.float32)
             )
         networks |= buffers
         for step in basis.trace.steps:
@@ -134,7 +136,7 @@ class Problem:
         self._blocks, self._target = blocks, target
         gram = sum(block.transpose(2, 3) @ block for block in blocks)
         assert isinstance(gram, Tensor)
-        penalised = torch.ones(gram.shape[-1], dtype=gram.dtype)
+        penalised = torch.ones(gram.shape[-1], dtype=gram.dtype, device=gram.device)
         if has_bias:
             penalised[-1] = 0
         diagonal = gram.diagonal(dim1=2, dim2=3)
@@ -171,7 +173,7 @@ class Problem:
             gradient, curvature = loss.expand(responses, self._target)
             right = -self._adjoint(gradient) - self._penalty[..., None] * (weights - start)
             step, moved = self._conjugate_gradients(right, curvature, cg)
-            size = torch.ones(len(weights), 1, 1, 1, dtype=weights.dtype)
+            size = torch.ones(len(weights), 1, 1, 1, dtype=weights.dtype, device=weights.device)
             for _ in range(5):
                 value = loss.value(responses + size * moved, self._target)
                 worse = value > current

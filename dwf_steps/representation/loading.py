@@ -115,11 +115,16 @@ def shapes_of(matrix: WeightMatrix) -> dict[str, tuple[int, ...]]:
 
 
 def network_groups(
-    matrix: WeightMatrix, rows: Sequence[int], device: torch.device
+    matrix: WeightMatrix, rows: Sequence[int], device: torch.device, coordinates: int = 0
 ) -> Iterator[tuple[Sequence[int], StackedNetworks[torch.Tensor]]]:
-    """Yield the networks of some rows on a device, a group that fits in memory at a time, each with its
-    rows."""
-    size = max(1, GROUP_BYTES // (4 * matrix.layout.size))
+    """Yield the networks of some rows on a device, a group that fits in memory at a time, each with its rows.
+
+    Parameters
+    ----------
+    coordinates
+        So many of every network, in float64, are to fit as well.
+    """
+    size = max(1, GROUP_BYTES // (4 * matrix.layout.size + 16 * coordinates))
     for start in range(0, len(rows), size):
         group = rows[start : start + size]
         yield group, matrix.networks(group).tensors(device)

@@ -47,8 +47,10 @@ class Sketches:
     def __init__(self, capture: Capture, trace: Trace, functions: int, seed: int) -> None:
         self._capture, self._trace, self._functions = capture, trace, functions
         self.layers = [layer for layer in trace.layers if not layer.reads_data]
+        device = capture.probes.device
         self._tests = {
-            layer.name: test_matrix(capture.rows(layer), functions, layer.name, seed) for layer in self.layers
+            layer.name: test_matrix(capture.rows(layer), functions, layer.name, seed).to(device)
+            for layer in self.layers
         }
         self.sketches = {name: Sketch(torch.zeros_like(test)) for name, test in self._tests.items()}
 

@@ -80,18 +80,24 @@ GROWS: dict[str, tuple[Callable[[dict[str, Any]], None], str, set[str]]] = {
     "memory with networks": (
         networks,
         "mem_mb",
-        {"train_zoo", "canonicalize", "accumulate_gram", "solve_basis", "evaluate_zoo"},
+        {
+            *("train_zoo", "canonicalize", "accumulate_gram", "solve_basis", "evaluate_zoo"),
+            *("encode_responses", "stack_responses"),
+        },
     ),
     "time with networks": (networks, "runtime", {"train_zoo", "solve_basis"}),
     "memory with weights": (
         weights,
         "mem_mb",
-        {"train_zoo", "canonicalize", "stack_weights", "fit_generator", "decode"},
+        {
+            *("train_zoo", "canonicalize", "stack_weights", "fit_generator", "decode"),
+            *("sketch_responses", "encode_responses", "stack_responses", "decode_responses"),
+        },
     ),
     "time with weights": (
         weights,
         "runtime",
-        {"train_zoo", "canonicalize", "fit_generator", "sample_generator"},
+        {"train_zoo", "canonicalize", "fit_generator", "sample_generator", "decode_responses"},
     ),
     "GPUs with work": (steps, "gpu", {"fit_generator"}),
 }

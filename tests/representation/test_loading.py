@@ -47,6 +47,14 @@ def test_groups_hold_the_networks_of_their_rows(
             np.testing.assert_array_equal(flat(some.numpy().network(i)), flat(states[row]))
 
 
+def test_groups_are_smaller_where_coordinates_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = WeightMatrix.open(ProbedZoo(tmp_path).begin().weights)
+    monkeypatch.setattr(loading, "GROUP_BYTES", 2 * (4 * 43 + 16 * 1000))
+    assert [len(rows) for rows, _ in network_groups(matrix, range(5), CPU, 1000)] == [2, 2, 1]
+
+
 @pytest.mark.parametrize(("rows", "parts"), [(10, 3), (3, 3), (2, 3)])
 def test_parts_are_all_rows_once(rows: int, parts: int) -> None:
     assert [row for part in range(parts) for row in part_of(rows, part, parts)] == list(range(rows))

@@ -450,7 +450,7 @@ class FlowConfig(GeneratorConfig):
         """Four evaluations a step, each with a derivative for every probe."""
         used, n = self.velocity.weights_used(sizes), min(sizes.n, asked.networks) + sizes.g
         probes = sizes.k if asked.divergence == "exact" else asked.probes
-        raw = 12 * sizes.n * sizes.coordinates * sizes.raw
-        held = 8 * used + 24 * n * sizes.k * (1 + asked.probes) + 2**26 + raw
+        matrix = 12 * sizes.n * sizes.k * sizes.raw
+        held = 8 * used + 24 * n * sizes.k * (1 + asked.probes) + 2**26 + matrix
         evaluations = 4 * asked.steps
         return Work(held, evaluations * 2 * used * n * (1 + 2 * probes), evaluations * probes)

@@ -86,7 +86,7 @@ class EncodeResponses(StepSettings):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         """A group of networks, what they respond and their coordinates, and the functions."""
-        coded = 12 * sizes.coordinates * max(1, min(sizes.n, sizes.BLOCK // (4 * sizes.d)))
+        coded = 20 * sizes.coordinates * max(1, min(sizes.n, sizes.BLOCK // (16 * sizes.coordinates)))
         held = 2 * sizes.group(sizes.n) + coded + 2 * sizes.BLOCK + 2 * sizes.response_functions + sizes.data
         return Work(held, 2 * sizes.n * sizes.responding / sizes.responses.jobs)
 
