@@ -50,6 +50,7 @@ from dwf_steps.tasks.base import Task
 logger = logging.getLogger(__name__)
 
 REPRESENTATION_DISTANCE = "representation_distance"
+ENCODED = 4  # float32 values that each coordinate takes while networks are encoded, in float64 and a copy
 DISTANCES = {
     "weights": "nn_distance",
     "outputs": "prediction_distance",
@@ -217,11 +218,13 @@ def _encoded(
     """Encode networks, and return what yields columns (k, columns) of their coordinates."""
     assert settings.probing is not None
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
-    basis, coded = load_basis(responses, probed, matrix), list[np.ndarray]()
-    for group in progress(network_groups(files, matrix.layout.size), "group of networks to encode"):
+    basis, done = load_basis(responses, probed, matrix), 0
+    coordinates = np.empty((len(files), basis.layout.size), np.float32)
+    each = matrix.layout.size + ENCODED * basis.layout.size
+    for group in progress(network_groups(files, each), "group of networks to encode"):
         found, _ = encode(probed.capture, basis, stack_states(group).tensors(probed.device))
-        coded.append(found.cpu().numpy().astype(np.float32))
-    coordinates = np.concatenate(coded)
+        coordinates[done : done + len(group)] = found.cpu().numpy()
+        done += len(group)
     return lambda columns: coordinates[:, columns]
 
 
