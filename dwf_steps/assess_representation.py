@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.scores import predictions_of
@@ -66,7 +67,7 @@ def assess_representation(
         buffers = zoo.buffers.select([0] * len(group)).tensors(probed.device)
         decoded = decoder.decode(probed.capture, functions, coded, buffers)
         again, _ = encode(probed.capture, functions, decoded)
-        frame = _functions_compared(probed, own, decoded, test)
+        frame = functions_compared(probed.capture.architecture, own, decoded, test)
         frame.insert(0, "held_out", [zoo.rows[row].held_out for row in group])
         frame.insert(0, "network", [zoo.rows[row].name for row in group])
         frame["weight_error"] = _relative(*(_weights(networks, functions) for networks in (decoded, own)))
@@ -78,15 +79,18 @@ def assess_representation(
     logger.info("decoded %d networks; the %s of one falls by %.4f", len(found), found.metric[0], loss)
 
 
-def _functions_compared(
-    probed: Probed, own: StackedNetworks[Tensor], decoded: StackedNetworks[Tensor], test: Split
+def functions_compared(
+    architecture: Architecture, own: StackedNetworks[Tensor], decoded: StackedNetworks[Tensor], test: Split
 ) -> pd.DataFrame:
-    """Return what k networks score on the test set before and after, and how alike both are."""
+    """Return what k networks score on the test set before and after, and how alike both are, a row each.
+
+    Parameters
+    ----------
+    own, decoded
+        The networks, parameters (k, *shape), before and after.
+    """
     task = task_of(test.task, test.tolerance, test.scale)
-    predictions = [
-        predictions_of(probed.capture.architecture, networks, test.inputs, task)
-        for networks in (own, decoded)
-    ]
+    predictions = [predictions_of(architecture, networks, test.inputs, task) for networks in (own, decoded)]
     scores = [task.scores(some, test.targets) for some in predictions]
     metric = "spearman" if "spearman" in scores[0] else "accuracy"
     before, after = (task.choices(some) for some in predictions)

@@ -8,9 +8,16 @@ import pandas as pd
 import pytest
 import torch
 from probed_zoo import ARCHITECTURE, HELD_OUT, NETWORKS, PROBING, ProbedZoo
+from scipy.stats import spearmanr
 from tiny_zoo import State, flat, log_probabilities
 
-from dwf_steps.assess_representation import AssessRepresentation, assess_representation
+from dwf_steps.architectures import build
+from dwf_steps.assess_representation import (
+    AssessRepresentation,
+    assess_representation,
+    functions_compared,
+)
+from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.loading import Probed, load_basis
@@ -99,6 +106,27 @@ def test_losses_are_those_of_the_decoded_networks(poor: ProbedZoo, tmp_path: Pat
             size = np.linalg.norm(expected)
             assert error == pytest.approx(np.linalg.norm(reached - expected) / size, rel=1e-3, abs=1e-5)
     assert (found.weight_error > 0.01).all() and (found.agreement < 1).any()
+
+
+def test_where_numbers_are_predicted_the_score_is_spearmans_rank_correlation() -> None:
+    draws = np.random.default_rng(0)
+    inputs, targets = draws.normal(size=(50, 3)).astype(np.float32), draws.random(50, np.float32)
+    architecture, networks = build(MLPConfig(widths=[3, 1])), list[State]()
+    for seed in range(2):
+        seeded = np.random.default_rng(seed)
+        weight, bias = seeded.normal(size=(2, 1, 3)), seeded.normal(size=(2, 1))
+        networks.append({"layers.0.weight": weight, "layers.0.bias": bias})
+    tensors = [
+        StackedNetworks({name: torch.from_numpy(value).float() for name, value in some.items()})
+        for some in networks
+    ]
+    test = Split(inputs, targets, "regression", tolerance=0.1)
+    found = functions_compared(architecture, *tensors, test)
+    assert set(found.metric) == {"spearman"}
+    for column, some in zip(("trained", "decoded"), networks, strict=True):
+        for i, value in enumerate(found[column]):
+            predicted = inputs @ some["layers.0.weight"][i, 0] + some["layers.0.bias"][i, 0]
+            assert value == pytest.approx(spearmanr(predicted, targets).statistic, abs=1e-4)
 
 
 def test_some_training_networks_evenly_spaced_and_as_many_held_out_ones_are_decoded(
