@@ -364,9 +364,10 @@ def _data_copying(
     generated, held_out = (some.dropna(subset=distance) for some in (generated, held_out))
     apart = generated[distance].to_numpy(), held_out[distance].to_numpy()
     cells = generated[cell].to_numpy(), held_out[cell].to_numpy()
+    divided = (zoo[cell] > 0).any()
     return {
         f"data_copying_{space}": data_copying(*apart),
-        f"data_copying_in_cells_{space}": data_copying_in_cells(*apart, *cells),
+        f"data_copying_in_cells_{space}": data_copying_in_cells(*apart, *cells) if divided else np.nan,
     }
 
 

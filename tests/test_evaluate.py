@@ -12,20 +12,25 @@ from dwf_steps.config.workflow import Cell
 from dwf_steps.decode import Decode, decode
 from dwf_steps.evaluate import Evaluate, evaluate
 from dwf_steps.generators.samples import Samples
+from dwf_steps.metrics import data_copying as data_copying_module
 from dwf_steps.metrics.data_copying import data_copying
 from dwf_steps.reporting.results import Collection, Results
 from dwf_steps.reporting.tables import accuracy_table, layers_table, novelty_table
 from dwf_steps.score import Score, score
+from dwf_steps.storage.csv_tables import read_csv, write_csv
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 
 TASK = {"architecture": {"widths": [4, 6, 5, 3]}}
-LAYER_COLUMNS = ["network", "layer", "distance"]
 CELL = Cell("micro", "none", "weights", "pca_4", "gaussian", "none")
 
 
 def judged(
-    finished: Checkout, root: Path, samples: Samples, evaluation: dict[str, int] | None = None
+    finished: Checkout,
+    root: Path,
+    samples: Samples,
+    evaluation: dict[str, int] | None = None,
+    zoo_metrics: Path | None = None,
 ) -> pd.DataFrame:
     """Decode, score and evaluate other samples below ``root``; return their metrics."""
     zoo = finished.folder / "results/micro"
@@ -51,10 +56,13 @@ def judged(
         [zoo / f"none/weights/gram/part-{k}.npz" for k in range(2)],
         zoo / "none/weights/pca_4/basis.npz",
         [zoo / f"outputs/shard-{k}.npz" for k in range(2)],
-        zoo / "none/zoo_metrics/none/metrics.csv",
+        zoo_metrics or zoo / "none/zoo_metrics/none/metrics.csv",
         folder / "none",
     )
     return pd.read_csv(folder / "none/metrics.csv")
+
+
+LAYER_COLUMNS = ["network", "layer", "distance"]
 
 
 @pytest.fixture(scope="module")
@@ -147,22 +155,41 @@ def test_copies_have_the_lowest_data_copying_statistic_and_no_distance_in_any_la
     lowest = -np.sqrt(3 * 6 * 2 / (6 + 2 + 1))
     assert sets.data_copying_weights == pytest.approx(lowest)
     assert sets.data_copying_outputs == pytest.approx(lowest)
-    assert np.isnan(sets.data_copying_in_cells_weights), "two held-out networks are one cell, six too few"
+    assert np.isnan(sets.data_copying_in_cells_weights)
     np.testing.assert_allclose(layers.distance, 0, atol=1e-5)
     assert len(layers) == 6 * 3
 
 
 def test_the_statistic_is_of_realigned_distances_to_the_nearest_training_network(finished: Checkout) -> None:
-    root = finished.folder / "results/micro/none"
-    networks, sets = (
-        pd.read_csv(root / "weights/pca_4/gaussian/none" / f"{name}.csv") for name in ("metrics", "sets")
-    )
-    zoo = pd.read_csv(root / "zoo_metrics/none/metrics.csv")
+    root = finished.folder / "results"
+    networks, sets = (pd.read_csv(root.joinpath(*CELL) / f"{name}.csv") for name in ("metrics", "sets"))
+    zoo = pd.read_csv(root / "micro/none/zoo_metrics/none/metrics.csv")
     for space, measure in (("weights", "realigned_distance"), ("outputs", "prediction_distance")):
         own, held_out = networks[measure], zoo[zoo.held_out][measure]
         above = sum((a > b) + 0.5 * (a == b) for a in own for b in held_out)
         assert sets[f"data_copying_{space}"].item() == pytest.approx((above - 6) / np.sqrt(12 * 9 / 12))
     assert (zoo.weights_cell == 0).all() and (zoo.outputs_cell == 0).all()
+
+
+def test_over_cells_networks_are_compared_with_held_out_networks_of_their_own(
+    finished: Checkout, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_copying_module, "FEWEST_IN_CELL", 1)
+    zoo = read_csv(finished.folder / "results/micro/none/zoo_metrics/none/metrics.csv")
+    frame = judged(finished, tmp_path, samples)
+    cells = dict.fromkeys(zoo.network[:8], 0) | {frame.nearest[0]: 1, "seed-8": 0, "seed-9": 1}
+    write_csv(tmp_path / "cells.csv", zoo.assign(weights_cell=zoo.network.map(cells)))
+    judged(finished, tmp_path, samples, zoo_metrics=tmp_path / "cells.csv")
+    own, held_out = frame.realigned_distance, zoo.realigned_distance[8:].to_numpy()
+    inside = (frame.nearest == frame.nearest[0]).to_numpy()
+    assert inside.any() and not inside.all()
+    expected = [
+        data_copying(own[~inside].to_numpy(), held_out[:1]),
+        data_copying(own[inside].to_numpy(), held_out[1:]),
+    ]
+    sets = pd.read_csv(tmp_path.joinpath(*CELL) / "sets.csv").iloc[0]
+    assert sets.data_copying_in_cells_weights == pytest.approx(np.mean(expected))
+    assert np.isnan(sets.data_copying_in_cells_outputs), "these are one cell"
 
 
 def test_where_nothing_is_realigned_the_plain_distances_count(

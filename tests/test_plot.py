@@ -4,13 +4,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from checkout import Checkout
+from matplotlib.figure import Figure
 from PIL import Image
 
 from dwf_steps.plot import plot
-from dwf_steps.reporting import registry
-from dwf_steps.reporting.results import Results
+from dwf_steps.reporting import figures, registry
+from dwf_steps.reporting.results import Collection, Results
 from dwf_steps.runtime.errors import InputError
 
 
@@ -26,6 +28,29 @@ def test_all_figures_are_drawn_and_no_other(finished: Checkout, tmp_path: Path) 
         assert (drawn < 128).mean() > 0.001, "ink on paper"
         again = np.asarray(Image.open(root / f"figures/{name}.png").convert("L"))
         np.testing.assert_array_equal(drawn, again)
+
+
+def test_networks_lie_at_the_accuracy_of_their_nearest_training_network(
+    finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = {}
+
+    def keep(figure: Figure, _path: Path) -> None:
+        for ax in figure.axes:
+            dots = [dict(zip("xy", found.get_offsets().T, strict=True)) for found in ax.collections]
+            if dots:
+                drawn[ax.get_title()] = [pd.DataFrame(some) for some in dots], ax.lines[0].get_slope()
+
+    monkeypatch.setattr(figures, "save", keep)
+    root = finished.folder / "results"
+    figures.nearest_accuracy(Collection([Results.open(root)]), tmp_path / "figure.pdf")
+    (generated, held_out), slope = drawn["gaussian\nmicro, none"]
+    zoo = pd.read_csv(root / "micro/none/zoo_metrics/none/metrics.csv").set_index("network")
+    networks = pd.read_csv(next((root / "micro/none").glob("**/gaussian/none/metrics.csv")))
+    for found, expected in ((generated, networks), (held_out, zoo[zoo.held_out])):
+        np.testing.assert_array_equal(found.x, zoo.accuracy[expected.nearest])
+        np.testing.assert_array_equal(found.y, expected.accuracy)
+    assert slope == 1
 
 
 def test_results_without_tables_say_how_to_make_them(tmp_path: Path) -> None:

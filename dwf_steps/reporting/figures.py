@@ -131,32 +131,40 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
 
 
 def nearest_accuracy(collection: Collection, path: Path) -> None:
-    """Draw the accuracy of every generated network against that of the training network nearest to it, and of
-    held-out networks, with the diagonal."""
+    """Draw, in a panel for each generator, the accuracy of its networks against that of the training network
+    nearest to each, beside held-out networks, and the diagonal."""
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
-    families = _names(networks.family)
-    rows_of, columns = _names(networks.recalibration), _names(networks.zoo + ", " + networks.canonicalization)
-    with panels(rows_of, columns) as (figure, axes):
-        for keys, rows in grouped(networks, [*COMPARED, "family"]):
-            mark = _mark(families.index(keys["family"]))
-            axes[_panel(keys)].scatter(
+    networks = networks.assign(arm=networks.family)
+    zoos = {tuple(keys.values()): ", ".join(_panel(keys)[::-1]) for keys, _ in grouped(networks, COMPARED)}
+    with panels(list(zoos.values()), _names(networks.arm), share=False) as (figure, axes):
+        for keys, rows in grouped(networks, [*COMPARED, "arm"]):
+            arm = keys.pop("arm")
+            ax, zoo = axes[zoos[tuple(keys.values())], arm], collection.zoo(keys)
+            ax.scatter(
                 rows.nearest_accuracy,
                 rows.accuracy,
-                s=8,
-                alpha=0.4,
+                s=10,
+                alpha=0.5,
                 linewidths=0,
-                label=keys["family"],
-                **mark,
+                color=COLOURS[0],
+                label="generated",
             )
-        for keys, rows in grouped(networks, COMPARED):
-            ax, zoo = axes[_panel(keys)], collection.zoo(keys)
-            middle = rows.nearest_accuracy.mean()
-            ax.axline((middle, middle), slope=1, color=ZOO_COLOUR, linewidth=0.8, linestyle=":", zorder=0)
             held_out = zoo[zoo.held_out]
             if len(held_out):
                 accuracies = held_out.nearest_accuracy, held_out.accuracy
                 ax.scatter(*accuracies, s=22, marker="+", color="black", label="held out")
-        _label(axes, "accuracy of the nearest training network", "test accuracy")
+            middle = rows.nearest_accuracy.mean()
+            ax.axline(
+                (middle, middle),
+                slope=1,
+                color=ZOO_COLOUR,
+                linewidth=0.8,
+                linestyle=":",
+                label="equal accuracy",
+            )
+            recalibration, column = _panel(keys)
+            title = f"{arm}\n{_title(recalibration, column)}"
+            ax.set(title=title, xlabel="nearest training network's accuracy", ylabel="test accuracy")
         save(figure, path)
 
 
@@ -276,8 +284,11 @@ def _panel(keys: dict[str, str]) -> tuple[str, str]:
 
 def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> None:
     for (row, column), ax in axes.items():
-        title = column if row == "none" else f"{column}, {row}"
-        ax.set(title=fill(title, TITLE_CHARACTERS), xlabel=x, ylabel=y, **more)
+        ax.set(title=_title(row, column), xlabel=x, ylabel=y, **more)
+
+
+def _title(row: str, column: str) -> str:
+    return fill(column if row == "none" else f"{column}, {row}", TITLE_CHARACTERS)
 
 
 def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:

@@ -88,9 +88,9 @@ points to its right resemble a training network more than training networks rese
         "nearest_accuracy",
         figure="dwf_steps.reporting.figures:nearest_accuracy",
         caption="""
-Test accuracy of each generated network against that of the training network nearest to it by weights;
-crosses are held-out networks. Points on the diagonal score what their nearest training network scores;
-copies lie there, and so does what merely inherits its accuracy.""",
+Test accuracy of each generated network against that of the training network nearest to it by weights, a
+panel for each generator; crosses are held-out networks. Copies lie on the diagonal, where a network
+scores what its nearest training network does.""",
     ),
     Exhibit(
         "accuracy",
@@ -154,7 +154,7 @@ space and in output space (Hellinger distance). ``data_copying`` is the z-scored
 distances to the nearest training network, generated against held-out networks (Meehan et al. 2020): far
 below 0 for copies, near 0 for networks as far away as held-out ones; in weight space after realigning,
 where that was measured, and in the coordinates of a representation other than weights. ``in_cells``: C_T,
-its mean over cells of the zoo, where there are enough networks.""",
+its mean over k-means cells of the zoo, where there are at least 80 held-out networks for two of them.""",
     ),
     Exhibit(
         "novelty_accuracy",

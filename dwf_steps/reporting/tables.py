@@ -65,8 +65,8 @@ def novelty_table(collection: Collection, layers: pd.DataFrame) -> pd.DataFrame:
     values and those of its held-out networks; ``layer_novelty`` is the smallest ratio of any of the
     ``layers``."""
     table = _beside_the_zoo(collection, [measure for measure in NOVELTY if measure in collection.zoos])
-    least = layers.groupby(KEYS, sort=False, as_index=False).ratio.min()
-    return table.merge(least.rename(columns={"ratio": "layer_novelty"}), on=KEYS, how="left")
+    least = layers.groupby(KEYS, sort=False, as_index=False).agg(layer_novelty=("ratio", "min"))
+    return table.merge(least, on=KEYS, how="left")
 
 
 def layers_table(collection: Collection) -> pd.DataFrame:
@@ -75,12 +75,12 @@ def layers_table(collection: Collection) -> pd.DataFrame:
     networks' mean, to the zoo's own where none are held out; empty for layers that all networks share."""
     zoo = collection.zoo_layers
     keys = [*COMPARED, "layer"]
-    means = collection.layers.groupby([*KEYS, "layer"], sort=False, as_index=False).distance.mean()
-    table = means.rename(columns={"distance": "distance_mean"})
+    generated = collection.layers.groupby([*KEYS, "layer"], sort=False, as_index=False)
+    table = generated.agg(distance_mean=("distance", "mean"))
     for prefix, rows in (("zoo_", _training(zoo)), ("held_out_", zoo[zoo.held_out])):
-        of_zoo = rows.groupby(keys, sort=False, as_index=False).distance.mean()
-        column = f"{prefix}distance_mean"
-        table = table.merge(of_zoo.rename(columns={"distance": column}), on=keys, how="left")
+        of_zoo = rows.groupby(keys, sort=False, as_index=False)
+        means = of_zoo.agg(**{f"{prefix}distance_mean": ("distance", "mean")})
+        table = table.merge(means, on=keys, how="left")
     unit = table.held_out_distance_mean.fillna(table.zoo_distance_mean)
     table["ratio"] = table.distance_mean / unit.where(unit > 0)
     return table

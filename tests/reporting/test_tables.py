@@ -12,7 +12,7 @@ from dwf_steps.reporting.results import COMPARED, Collection, Results
 from dwf_steps.reporting.tables import good_and_new_table, layers_table, novelty_table
 from dwf_steps.reporting.writing import write_table
 
-LABELS = dict(zip(KEYS, ("mine", "none", "weights", "raw", "flow", "none"), strict=True))
+LABELS = dict.fromkeys(KEYS, "none") | {"zoo": "mine", "generator": "flow"}
 ZOO_LABELS = {level: LABELS[level] for level in COMPARED}
 FLOW = GeneratorFacts(kind="flow", control=False, shows_training=False, costs_training=False)
 RECORD = ExperimentRecord(
