@@ -14,9 +14,10 @@ from dwf_steps.config.evaluation import MeasurementConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
-from dwf_steps.metrics.data_copying import data_copying, data_copying_in_cells
+from dwf_steps.metrics.data_copying import cell_count, data_copying, data_copying_in_cells, kmeans_cells
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.leave_one_out import nearest_others
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import RealignedDistances, realigned_to_training
@@ -28,20 +29,34 @@ from dwf_steps.metrics.sets import (
 )
 from dwf_steps.metrics.weights import weight_measures
 from dwf_steps.pipeline.settings.evaluate import Evaluate
+from dwf_steps.representation.loading import Probed, load_basis
+from dwf_steps.representation.responses import encode
 from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.numbered import numbered
+from dwf_steps.runtime.progress import progress
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.arrays import padded, save_record
 from dwf_steps.storage.csv_tables import read_csv, write_csv
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.networks import read_columns, stack_states
+from dwf_steps.storage.networks import network_groups, read_columns, stack_states
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.basis import Basis
-from dwf_steps.subspace.gram import read_gram
+from dwf_steps.subspace.gram import GramMatrix, distances_among, read_gram
 from dwf_steps.tasks import task_of
 from dwf_steps.tasks.base import Task
 
 logger = logging.getLogger(__name__)
+
+REPRESENTATION_DISTANCE = "representation_distance"
+ENCODED = 4  # float32 values that each coordinate takes while networks are encoded, in float64 and a copy
+DISTANCES = {
+    "weights": "nn_distance",
+    "outputs": "prediction_distance",
+    "representation": REPRESENTATION_DISTANCE,
+}
+"""By space, the column of distances to the nearest training network."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,25 @@ class Items:
 
 
 @dataclass(frozen=True)
+class Represented:
+    """Files of a zoo in other coordinates than weights.
+
+    Attributes
+    ----------
+    matrix
+        All networks' coordinates.
+    gram
+        The parts of their Gram matrix.
+    responses
+        The basis in which they are responses.
+    """
+
+    matrix: Path
+    gram: list[Path]
+    responses: Path
+
+
+@dataclass(frozen=True)
 class GeneratedSet:
     """Generated networks that work, k of them, beside the n training networks.
 
@@ -63,13 +97,16 @@ class GeneratedSet:
         The networks' files.
     products
         Of their weights with one another and with the training networks'.
+    coordinates
+        Products in the representation that the generator works in; those of weights, if it is these.
     zoo
-        What `evaluate_zoo` found.
+        What `evaluate_zoo` found; where the representation is another one, with `_zoo_in_representation`.
     """
 
     outputs: Outputs
     files: list[Path]
     products: Products
+    coordinates: Products
     training: Outputs
     zoo: pd.DataFrame
     matrix: WeightMatrix
@@ -79,6 +116,11 @@ class GeneratedSet:
     def task(self) -> Task:
         """What the networks were trained to do."""
         return task_of(self.outputs.task, self.outputs.tolerance, self.outputs.scale)
+
+    @property
+    def coordinate_distance(self) -> str:
+        """The column of the zoo's distances in the generator's representation."""
+        return REPRESENTATION_DISTANCE if REPRESENTATION_DISTANCE in self.zoo else "nn_distance"
 
     @cached_property
     def outputs_apart(self) -> np.ndarray:
@@ -98,6 +140,7 @@ def evaluate(
     zoo_metrics: Path,
     destination: Path,
     threads: int = 1,
+    represented: Represented | None = None,
 ) -> None:
     """Write into the folder ``destination`` what is known of a generator's networks: `metrics.csv` (a row a
     network), `layers.csv` (a row for each realigned network and each layer), `sets.csv` (all of them as a
@@ -112,6 +155,8 @@ def evaluate(
         or not. A recalibration follows from the weights it is given: how new these are is asked before it.
     zoo_outputs, zoo_metrics
         What the zoo's networks say, recalibrated alike, and what is known of them.
+    represented
+        The zoo in the representation of the generator, where that is not weights.
     """
     matrix, predicted = WeightMatrix.open(weights), Outputs.load(outputs)
     manifests = [Manifest.read(path) for path in networks]
@@ -124,12 +169,20 @@ def evaluate(
     sets: dict[str, float] = {"neighbours": np.nan}
     items = Items(np.zeros(len(predicted.targets)), 0)
     if files:
+        products = stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram))
+        coordinates, zoo = products, read_csv(zoo_metrics)
+        if represented is not None:
+            other = read_gram(represented.gram)
+            zoo = zoo.assign(**_zoo_in_representation(other, matrix.trajectories, settings.evaluation.seed))
+            encoded = _encoded(settings, files, represented.responses, matrix, data)
+            coordinates = stream_products(WeightMatrix.open(represented.matrix), len(files), encoded, other)
         group = GeneratedSet(
             predicted.of([path.stem for path in files]),
             files,
-            stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram)),
+            products,
+            coordinates,
             Outputs.load(zoo_outputs).of([row.name for row in matrix.rows if not row.held_out]),
-            read_csv(zoo_metrics),
+            zoo,
             matrix,
             Basis.load(basis),
         )
@@ -159,6 +212,35 @@ def _columns(files: list[Path], matrix: WeightMatrix) -> Callable[[slice], np.nd
     return lambda columns: np.stack([read_columns(path, matrix.layout, columns) for path in files])
 
 
+def _encoded(
+    settings: Evaluate, files: list[Path], responses: Path, matrix: WeightMatrix, data: Path
+) -> Callable[[slice], np.ndarray]:
+    """Encode networks, and return what yields columns (k, columns) of their coordinates."""
+    assert settings.probing is not None
+    probed = Probed.load(settings.architecture, settings.probing, data, select_device())
+    basis, done = load_basis(responses, probed, matrix), 0
+    coordinates = np.empty((len(files), basis.layout.size), np.float32)
+    each = matrix.layout.size + ENCODED * basis.layout.size
+    for group in progress(network_groups(files, each), "group of networks to encode"):
+        found, _ = encode(probed.capture, basis, stack_states(group).tensors(probed.device))
+        coordinates[done : done + len(group)] = found.cpu().numpy()
+        done += len(group)
+    return lambda columns: coordinates[:, columns]
+
+
+def _zoo_in_representation(gram: GramMatrix, trajectories: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Return how far the zoo's networks are from the nearest other training network in a representation,
+    and their cells there, each (n + h,), training networks first."""
+    n, products = gram.n_training, gram.products
+    nearest, distances = nearest_others(products, trajectories)
+    count, cells = cell_count(len(products) - n), np.zeros(n, dtype=np.intp)
+    if count > 1:
+        among = distances_among(products[:n, :n])
+        cells = kmeans_cells(np.square(among, out=among), count, numpy_generator("cells", seed))
+    cells = np.append(cells, cells[nearest[n:]])
+    return {REPRESENTATION_DISTANCE: distances, "representation_cell": cells}
+
+
 def _realigned(group: GeneratedSet, settings: Evaluate, threads: int) -> RealignedDistances | None:
     """Return how far the first networks are from the training networks after matching; None where none are
     to be matched."""
@@ -177,7 +259,9 @@ def _network_measures(
     frame = function_measures(group.outputs, group.training)
     weights = weight_measures(group.products, group.training.names)
     frame = frame.join(weights.set_index(frame.index))
-    frame["subspace_distance"] = group.basis.distances_to_training(group.products).min(axis=1)
+    frame["subspace_distance"] = group.basis.distances_to_training(group.coordinates).min(axis=1)
+    if group.coordinate_distance == REPRESENTATION_DISTANCE:
+        frame[REPRESENTATION_DISTANCE] = group.coordinates.distances_to_training.min(axis=1)
     frame["prediction_distance"] = group.outputs_apart.min(axis=1)
     training = group.zoo.set_index("network")
     frame["nearest_accuracy"] = training.accuracy.loc[frame.nearest].to_numpy()
@@ -197,7 +281,7 @@ def _network_measures(
 def _zoo_subspace_distances(group: GeneratedSet) -> tuple[float, float]:
     """Return the mean distance within the subspace of training networks, and of held-out ones, to the nearest
     other training network; NaN where there are none."""
-    distances = group.zoo.groupby("held_out").nn_distance.mean()
+    distances = group.zoo.groupby("held_out")[group.coordinate_distance].mean()
     return group.basis.nearest_distances(
         group.matrix.trajectories, (distances[False], distances.get(True, np.nan))
     )
@@ -240,11 +324,24 @@ def _set_measures(
         values = prdc(*radii, to_training, evaluation.neighbours)
         measures |= {f"{name}_{space}": value for name, value in asdict(values).items()}
         measures |= _data_copying(group.zoo, frame, space, to_training.argmin(axis=1))
+    if group.coordinate_distance == REPRESENTATION_DISTANCE:
+        measures |= _in_representation(group, frame)
     training_distance, held_out_distance = _zoo_subspace_distances(group)
     return measures | {
         "neighbours": evaluation.neighbours,
         "zoo_subspace_distance": training_distance,
         "held_out_subspace_distance": held_out_distance,
+    }
+
+
+def _in_representation(group: GeneratedSet, frame: pd.DataFrame) -> dict[str, float]:
+    """Return what is known of all networks together in the generator's representation: the zoo's distances
+    there, and the data-copying statistic."""
+    distances = group.zoo.groupby("held_out")[REPRESENTATION_DISTANCE].mean()
+    nearest = group.coordinates.distances_to_training.argmin(axis=1)
+    return _data_copying(group.zoo, frame, "representation", nearest) | {
+        "zoo_representation_distance": distances[False],
+        "held_out_representation_distance": distances.get(True, np.nan),
     }
 
 
@@ -261,7 +358,7 @@ def _data_copying(
     """
     held_out, cell = zoo[zoo.held_out], f"{space}_cell"
     generated = frame.assign(**{cell: zoo[~zoo.held_out][cell].to_numpy()[nearest]})
-    distance = {"weights": "nn_distance", "outputs": "prediction_distance"}[space]
+    distance = DISTANCES[space]
     if space == "weights" and all(some.realigned_distance.notna().any() for some in (generated, held_out)):
         distance = "realigned_distance"
     generated, held_out = (some.dropna(subset=distance) for some in (generated, held_out))
@@ -277,8 +374,12 @@ def _data_copying(
 def main() -> None:
     several = ["networks", "outputs", "gram", "zoo-outputs"]
     options = parser(__doc__, "data", "weights", "basis", "zoo-metrics", "destination", several=several)
+    options.add_argument("--represented", type=Path, nargs="?", help="the zoo in other coordinates")
+    options.add_argument("--represented-gram", type=numbered, nargs="?", default=[], const=[])
+    options.add_argument("--responses", type=Path, nargs="?", help="the basis of these coordinates")
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
+    files = args.represented, args.represented_gram, args.responses
     evaluate(
         parse_settings(Evaluate, args.settings),
         args.data,
@@ -291,6 +392,7 @@ def main() -> None:
         args.zoo_metrics,
         args.destination,
         args.threads,
+        Represented(*files) if args.represented else None,
     )
 
 

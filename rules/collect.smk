@@ -13,6 +13,7 @@ rule tabulate:
         transfers=PATHS.transferred,
         likelihoods=PATHS.likelihoods,
         other_widths=PATHS.other_widths,
+        representations=PATHS.assessed,
         alignments=PATHS.requested("results/{zoo}/{canon}/alignment.csv"),
         generated=PATHS.generated,
         benchmarks=PATHS.benchmarks,

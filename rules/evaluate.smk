@@ -6,6 +6,7 @@ from dwf_steps.pipeline.settings.evaluate import Evaluate, EvaluateZoo
 generated_networks = PATHS.generated_shards(f"{GENERATOR}/networks/shard-*")
 generated_manifests = PATHS.generated_shards(f"{GENERATOR}/networks/shard-*.json")
 generated_outputs = PATHS.generated_shards(f"{CELL}/outputs/shard-*.npz")
+other_gram_parts = PATHS.other_gram_parts
 zoo_outputs = PATHS.zoo_outputs
 evaluate_zoo = RUN.step(EvaluateZoo)
 evaluate = RUN.step(Evaluate)
@@ -46,6 +47,9 @@ rule evaluate:
         outputs=generated_outputs,
         weights="results/{zoo}/{canon}/weights.zarr",
         gram=weights_gram_parts,
+        represented=PATHS.other_coordinates,
+        represented_gram=other_gram_parts,
+        responses=PATHS.response_basis,
         basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
         zoo_outputs=zoo_outputs,
         zoo_metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
@@ -67,11 +71,13 @@ rule evaluate:
         networks=generated_manifests.argument,
         outputs=generated_outputs.argument,
         gram=weights_gram_parts.argument,
+        represented_gram=other_gram_parts.argument,
         zoo_outputs=zoo_outputs.argument,
         destination=subpath(output[0], parent=True),
         code=evaluate.code,
     shell:
         "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data {input.data}"
         " --networks {params.networks:q} --outputs {params.outputs:q} --weights {input.weights}"
-        " --gram {params.gram:q} --basis {input.basis} --zoo-outputs {params.zoo_outputs:q}"
+        " --gram {params.gram:q} --represented {input.represented} --represented-gram {params.represented_gram:q}"
+        " --responses {input.responses} --basis {input.basis} --zoo-outputs {params.zoo_outputs:q}"
         " --zoo-metrics {input.zoo_metrics} --destination {params.destination} > {log} 2>&1"

@@ -1,6 +1,6 @@
 """Response coordinates: a basis of what training networks respond to probes, and all networks in it."""
 
-from dwf_steps.pipeline.settings.represent import DecodeResponses, EncodeResponses
+from dwf_steps.pipeline.settings.represent import AssessRepresentation, DecodeResponses, EncodeResponses
 from dwf_steps.pipeline.settings.represent import SketchResponses, SolveResponses, StackResponses
 
 sketch_parts = PATHS.representation_parts("sketch/part-*.npz")
@@ -11,6 +11,7 @@ solve_responses = RUN.step(SolveResponses)
 encode_responses = RUN.step(EncodeResponses)
 stack_responses = RUN.step(StackResponses)
 decode_responses = RUN.step(DecodeResponses)
+assess_representation = RUN.step(AssessRepresentation)
 
 
 rule sketch_responses:
@@ -157,3 +158,29 @@ rule decode_responses:
         "python -m dwf_steps.decode_responses --settings {params.settings:q} --samples {input.samples}"
         " --matrix {input.matrix} --basis {input.basis} --weights {input.weights} --data {input.data}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
+
+
+rule assess_representation:
+    input:
+        matrix="results/{zoo}/{canon}/{representation}.zarr",
+        basis="results/{zoo}/{canon}/{representation}/responses.npz",
+        weights="results/{zoo}/{canon}/weights.zarr",
+        data="results/{zoo}/data.npz",
+    output:
+        "results/{zoo}/{canon}/{representation}/exactness.csv",
+    log:
+        "results/logs/{zoo}/{canon}/{representation}/assess_representation.log",
+    wildcard_constraints:
+        representation=one_of(EXPERIMENT.encoded),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=assess_representation.mem_mb,
+        runtime=assess_representation.runtime,
+        gpu=assess_representation.gpu,
+    params:
+        settings=assess_representation.settings,
+        code=assess_representation.code,
+    shell:
+        "python -m dwf_steps.assess_representation --settings {params.settings:q} --matrix {input.matrix}"
+        " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output} > {log} 2>&1"

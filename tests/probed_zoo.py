@@ -14,6 +14,7 @@ from dwf_steps.encode_responses import EncodeResponses, encode_responses
 from dwf_steps.sketch_responses import SketchResponses, sketch_responses
 from dwf_steps.solve_responses import SolveResponses, solve_responses
 from dwf_steps.stack_responses import StackResponses, stack_responses
+from dwf_steps.storage.arrays import load_arrays
 
 ARCHITECTURE = MLPConfig(widths=WIDTHS)
 PROBING = Probing(probes=30, positions=4, seed=1)
@@ -104,3 +105,9 @@ class ProbedZoo:
         first = self.probes @ state["layers.0.weight"].T.astype(float) + state["layers.0.bias"]
         second = np.maximum(first, 0) @ state["layers.1.weight"].T.astype(float) + state["layers.1.bias"]
         return dict(zip(LAYERS, (first, second), strict=True))
+
+    def coordinates(self, state: State) -> np.ndarray:
+        """Return a network's coordinates, every layer's B'Z / sqrt(m), float64."""
+        bases = load_arrays(self.basis, list(LAYERS))
+        coded = [z.T @ bases[name] / len(z) ** 0.5 for name, z in self.responses(state).items()]
+        return np.concatenate([part.ravel() for part in coded])

@@ -14,7 +14,11 @@ ROWS = {
     *("fit_generator", "sample_generator", *AFTER_FLOW),
 }
 AFTER_COORDINATES = {"decode_responses", "score", "evaluate", "tabulate", "plot"}
-ENCODING = {"sketch_responses", "solve_responses", "encode_responses", "stack_responses"}
+ENCODING = {
+    *("sketch_responses", "solve_responses", "encode_responses", "stack_responses"),
+    "assess_representation",
+}
+DECODING = {"assess_representation", *AFTER_COORDINATES}
 COORDINATES = {*ENCODING, "accumulate_gram", "solve_basis", "sample_generator", *AFTER_COORDINATES}
 AFTER_ROWS = {*ROWS, *COORDINATES}
 AFTER_ZOO = {"score_zoo", "choose_reference", "canonicalize", "gather_alignment", *AFTER_ROWS}
@@ -74,10 +78,10 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
         lambda config: zoo(config)["matrix"].update(decode_jobs=2),
         {*AFTER_FLOW, *AFTER_COORDINATES},
     ),
-    "the ridge of decoding": (lambda config: responses(config).update(ridge=0.1), AFTER_COORDINATES),
+    "the ridge of decoding": (lambda config: responses(config).update(ridge=0.1), DECODING),
     "what decoding matches": (
         lambda config: responses(config).update(matching="pre_activations"),
-        AFTER_COORDINATES,
+        DECODING,
     ),
     "probes": (lambda config: responses(config).update(probes=50), COORDINATES),
     "response functions": (lambda config: responses(config).update(functions=9), COORDINATES),
@@ -99,6 +103,10 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     "which networks count as good and new": (
         lambda config: config.update(evaluation={"good_margin": 0.1, "novelty_factors": [1]}),
         {"tabulate", "plot"},
+    ),
+    "how many networks are decoded from their own coordinates": (
+        lambda config: config.update(evaluation={"decoded": 3}),
+        {"assess_representation", "tabulate", "plot"},
     ),
     "a recalibration": (
         lambda config: config.update(recalibrations={"none": ["last_layer"]}),
@@ -151,7 +159,7 @@ CODE_CASES = {
         "dwf_steps/metrics/novelty.py",
         "where=union > 0",
         "where=union > 1",
-        {"evaluate", "evaluate_zoo", "tabulate", "plot"},
+        {"assess_representation", "evaluate", "evaluate_zoo", "tabulate", "plot"},
     ),
     "the fit of a layer": (
         *(
@@ -159,7 +167,7 @@ CODE_CASES = {
             "(reached - wanted).square()",
             "2 * (reached - wanted).square()",
         ),
-        AFTER_COORDINATES,
+        DECODING,
     ),
     "a table": (
         *("dwf_steps/reporting/tables.py", "SIGNIFICANT = 0.05", "SIGNIFICANT = 0.06"),

@@ -31,7 +31,7 @@ CELLS = {
 
 TABLES = (
     *("accuracy", "novelty", "layers", "good_and_new", "distances", "sets", "novelty_accuracy"),
-    *("ensembles", "cost", "alignment", "precision", "timing"),
+    *("representation", "representation_layers", "ensembles", "cost", "alignment", "precision", "timing"),
 )
 FIGURES = (
     *("accuracy_at_novelty", "accuracy_against_iou", "nearest_accuracy", "ensembles"),

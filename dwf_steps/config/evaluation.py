@@ -31,6 +31,11 @@ class MeasurementConfig(Section):
 class EvaluationConfig(MeasurementConfig):
     """What is measured of generated networks beyond accuracy, and which of them count as good and as new."""
 
+    decoded: Annotated[int, Field(ge=1)] = 20
+    """Training networks, evenly spaced, and as many held-out ones, that are decoded from their own
+    coordinates in every representation of kind `responses`: tables `representation` and
+    `representation_layers`."""
+
     good_margin: Annotated[float, Field(ge=0)] = 0.02
     """How far below the mean of the zoo's training networks a network may score to count as good: in test
     accuracy, or in Spearman's rank correlation where numbers are predicted."""

@@ -7,7 +7,7 @@ of the same one are left out together. Networks trained each by itself have `np.
 import numpy as np
 
 from dwf_steps.metrics.products import MOST_SPANNING
-from dwf_steps.subspace.gram import EVERY
+from dwf_steps.subspace.gram import EVERY, distances_among, row_blocks
 
 
 def share_in_span(gram: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
@@ -76,6 +76,31 @@ def max_squared_cosine(gram: np.ndarray, trajectories: np.ndarray, rows: slice =
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = np.nan_to_num(products**2 / (own_lengths[:, None] * lengths))
     return without_relatives(cosines, trajectories, 0.0, rows).max(axis=1)
+
+
+def nearest_others(gram: np.ndarray, trajectories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest training network of another trajectory to each of n training networks and of h
+    others, and its distance, each (n + h,).
+
+    Parameters
+    ----------
+    gram
+        (n + h, n + h), training rows first.
+    trajectories
+        (n,), of the training networks.
+    """
+    n = len(trajectories)
+    nearest, distances = [np.empty(0, np.intp)], [np.empty(0)]
+    for rows in row_blocks(n, n):
+        apart = distances_among(gram[:n, :n], rows)
+        apart = without_relatives(apart, trajectories, rows=rows)
+        nearest.append(apart.argmin(axis=1))
+        distances.append(apart.min(axis=1))
+    if len(gram) > n:
+        apart = distances_among(gram, slice(n, None), slice(n))
+        nearest.append(apart.argmin(axis=1))
+        distances.append(apart.min(axis=1))
+    return np.concatenate(nearest), np.concatenate(distances)
 
 
 def without_relatives(

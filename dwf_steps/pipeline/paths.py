@@ -117,6 +117,13 @@ class Paths:
         return [path for name in ZOO_EVALUATED for path in self.requested(f"{folder}/{name}")]
 
     @property
+    def assessed(self) -> list[str]:
+        """What every representation besides weights keeps, and how exactly networks are decoded from it."""
+        cells = [cell for cell in self.experiment.cells if cell.representation in self.experiment.encoded]
+        folders = dict.fromkeys(REPRESENTATION.format(**cell._asdict()) for cell in cells)
+        return [f"{folder}/{name}.csv" for folder in folders for name in ("exactness", "shares")]
+
+    @property
     def pretrained(self) -> list[str]:
         return [
             f"{CELL}/pretrained".format(**cell._asdict())
@@ -251,6 +258,28 @@ class Paths:
     def weights_gram_parts(self) -> Numbered:
         """Those of the weights, among which novelty is measured whatever the representation."""
         return self._gram_parts(f"results/{{zoo}}/{{canon}}/{WEIGHTS}/gram/part-*.npz")
+
+    def other_coordinates(self, wildcards: Names) -> list[str]:
+        """The zoo in the job's representation, where that is not weights."""
+        return self._if_encoded(f"{REPRESENTATION}.zarr", wildcards)
+
+    def response_basis(self, wildcards: Names) -> list[str]:
+        """The basis of the job's representation, where that is not weights."""
+        return self._if_encoded(f"{REPRESENTATION}/responses.npz", wildcards)
+
+    def _if_encoded(self, pattern: str, wildcards: Names) -> list[str]:
+        encoded = wildcards.representation in self.experiment.encoded
+        return [pattern.format(**_mapping(wildcards))] if encoded else []
+
+    @property
+    def other_gram_parts(self) -> Numbered:
+        """The parts of the Gram matrix of the job's representation, where that is not weights."""
+
+        def count(wildcards: Names) -> int:
+            encoded = wildcards.representation in self.experiment.encoded
+            return self.experiment.zoo(wildcards).matrix.gram_jobs if encoded else 0
+
+        return Numbered(filled(f"{REPRESENTATION}/gram/part-*.npz"), count)
 
     def _gram_parts(self, pattern: str) -> Numbered:
         return Numbered(filled(pattern), lambda names: self.experiment.zoo(names).matrix.gram_jobs)

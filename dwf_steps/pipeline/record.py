@@ -35,6 +35,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
             for name in experiment.with_other_widths
             if name in generators
         },
+        halfway=[name for name, generator in generators.items() if generator.halfway],
         good_margin=config.evaluation.good_margin,
         novelty_factors=config.evaluation.novelty_factors,
         scope=scope_of(experiment),

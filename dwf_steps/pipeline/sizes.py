@@ -81,6 +81,11 @@ class Sizes:
         return representation
 
     @property
+    def encoded(self) -> bool:
+        """Whether the job's representation is one of responses."""
+        return isinstance(self._representation, ResponsesRepresentation)
+
+    @property
     def _representation(self) -> RepresentationConfig:
         name = getattr(self._names, "representation", WEIGHTS)
         return self._experiment.config.representations[name]
@@ -107,6 +112,21 @@ class Sizes:
         run = 2 * self.multiplications * self.responses.probes
         products = 2 * self.facts.units * self.response_rows * self.responses.functions
         return (run + products) / self.FLOPS + 4 * self.d / self.READ
+
+    @property
+    def decoding(self) -> float:
+        """Seconds for decoding one network: every iteration takes a few products of inputs and weights, and
+        the network is run as far as each layer in turn."""
+        products = 2 * self.response_rows * self.d * (10 + 20 * self.responses.iterations)
+        runs = len(self.layers) * self.multiplications * self.responses.probes
+        return (products + runs) / self.FLOPS
+
+    def decoded(self, networks: int) -> int:
+        """Return the bytes of those of some networks that are decoded at a time: the budget, or a single one,
+        with its least squares problem, of all inputs and their Gram matrix."""
+        inputs = self.facts.most_inputs + 1
+        single = 24 * inputs * (self.response_rows + inputs) + 4 * self.coordinates
+        return max(single, min(self.zoo.matrix.memory_mb * 2**20, networks * single))
 
     @property
     def m(self) -> int:
@@ -229,6 +249,11 @@ class Sizes:
             elif method.method != "reference_statistics":
                 seen += 4 * method.examples
         return seen
+
+    @property
+    def assessed(self) -> int:
+        """Training networks that are decoded from their own coordinates."""
+        return self._experiment.config.evaluation.decoded
 
     @property
     def realigning(self) -> float:

@@ -8,6 +8,7 @@ from pydantic import Field
 from dwf_steps.config import sweep
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generators.base import GeneratorFacts
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import Section
 from dwf_steps.config.workflow import Cell
 from dwf_steps.storage.lineage import LEVELS
@@ -51,12 +52,19 @@ class ExperimentRecord(Section):
     """Flows whose networks' likelihood was asked for."""
     other_widths: dict[str, list[str]] = Field(default={})
     """By flow, the other widths it was asked for, as folders call them."""
+    halfway: list[str] = Field(default=[])
+    """Generators whose networks lie half-way between two training networks."""
     good_margin: float = EvaluationConfig().good_margin
     """How far below the zoo's mean a network may score to count as good."""
     novelty_factors: tuple[float, ...] = EvaluationConfig().novelty_factors
     """How many times as far from its nearest training network as those are from theirs a new network is."""
     scope: str = ""
     """What tables and figures cover, in a sentence; captions state it."""
+
+    @property
+    def represented(self) -> bool:
+        """Whether there is a representation besides weights."""
+        return any(cell.representation != WEIGHTS for cell in self.cells)
 
     def family(self, level: str, name: str) -> str:
         """Return the name of the definition that stands behind a name."""

@@ -137,9 +137,11 @@ are from each other, after Git Re-Basin has matched each to every training netwo
         table="dwf_steps.reporting.tables:distances_table",
         caption="""
 Where generated networks lie in weight space: distance to the nearest training network (raw, after Git
-Re-Basin has matched each to every training network, within the subspace), the share of each inside the
-training networks' affine span, how much of it a single one explains, and the loss barrier to the
-nearest (nats); beside them the zoo's leave-one-out values and those of held-out networks.""",
+Re-Basin has matched each to every training network), the share of each inside the training networks'
+affine span, how much of it a single one explains, and the loss barrier to the nearest (nats); beside
+them the zoo's leave-one-out values and those of held-out networks. Distances within the subspace, and in
+all coordinates of a representation other than weights (``representation_distance``), are in the
+coordinates that the generator works in.""",
     ),
     Exhibit(
         "sets",
@@ -151,8 +153,8 @@ to the zoo beside that between halves of the zoo, and precision, recall, density
 space and in output space (Hellinger distance). ``data_copying`` is the z-scored Mann-Whitney U of
 distances to the nearest training network, generated against held-out networks (Meehan et al. 2020): far
 below 0 for copies, near 0 for networks as far away as held-out ones; in weight space after realigning,
-where that was measured. ``in_cells``: C_T, its mean over k-means cells of the zoo, where there are at
-least 80 held-out networks for two of them.""",
+where that was measured, and in the coordinates of a representation other than weights. ``in_cells``: C_T,
+its mean over k-means cells of the zoo, where there are at least 80 held-out networks for two of them.""",
     ),
     Exhibit(
         "novelty_accuracy",
@@ -260,6 +262,34 @@ How likely each flow finds networks, in nats a latent (mean and standard deviati
 training networks, held-out ones, and its own samples. A flow that copies finds training networks far
 more likely than held-out ones. Values of one geometry and subspace compare; those of different ones do
 not, their latents have different volumes.""",
+    ),
+    Exhibit(
+        "representation",
+        condition=lambda record: record.represented,
+        table="dwf_steps.reporting.tables:representation_table",
+        caption="""
+Networks of the zoo decoded from their own response coordinates: their score on the test set before and
+after, mean and standard deviation over n networks, and the most that one of them loses; the share of test
+items on which both agree, the wrong-set IoU of both, and the distance between their weights relative to
+these, and between their coordinates. ``share_kept``: the share of squared responses that the basis keeps
+in the ``layer`` where it is smallest. Weights may differ where probes do not tell them apart.""",
+    ),
+    Exhibit(
+        "representation_layers",
+        condition=lambda record: record.represented,
+        table="dwf_steps.reporting.tables:representation_layers_table",
+        caption="""
+Share of squared responses to the probes that each layer's response functions keep, mean over training
+networks, of which the functions were found, and over held-out ones.""",
+    ),
+    Exhibit(
+        "interpolation_barrier",
+        condition=lambda record: bool(record.halfway),
+        table="dwf_steps.reporting.tables:interpolation_barrier_table",
+        caption="""
+Networks half-way between two training networks, in the coordinates of each representation: their scores
+on the test set, the mean of the two networks' (``ends``), and by how much it is better (``barrier``),
+mean and standard deviation over n pairs. All networks are recalibrated alike.""",
     ),
     Exhibit(
         "other_widths",

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.workflow import Cell
+from dwf_steps.generators.samples import Samples
+from dwf_steps.metrics.measures import measures_in
 from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS, RECORD, ExperimentRecord
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays
@@ -19,9 +22,11 @@ from dwf_steps.storage.texts import read_text
 from dwf_steps.subspace.basis import Basis
 
 ZOO_KEYS = KEYS[:2]
+REPRESENTATION_KEYS = KEYS[:3]
 GENERATOR_DEPTH = len(GENERATOR_KEYS)
 BASIS_DEPTH = GENERATOR_DEPTH - 1
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
+METRICS = "metrics.csv"
 ZOO_STAGES = ("train_zoo", "import_zoo")  # make networks of zoos
 
 
@@ -92,7 +97,7 @@ class Collection:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """Generated networks, a row each."""
-        return self._read("metrics.csv", len(KEYS))
+        return self._read(METRICS, len(KEYS))
 
     @cached_property
     def layers(self) -> pd.DataFrame:
@@ -112,7 +117,7 @@ class Collection:
     @cached_property
     def zoos(self) -> pd.DataFrame:
         """The zoos' networks, each recalibrated like the generated ones, a row each."""
-        return self._read_zoos("metrics.csv")
+        return self._read_zoos(METRICS)
 
     @cached_property
     def zoo_layers(self) -> pd.DataFrame:
@@ -128,6 +133,16 @@ class Collection:
     def alignments(self) -> pd.DataFrame:
         """What canonicalization did to each network."""
         return self._read("alignment.csv", 2)
+
+    @cached_property
+    def exactness(self) -> pd.DataFrame:
+        """Networks of zoos that were decoded from their own coordinates, a row each."""
+        return self._read_represented("exactness.csv")
+
+    @cached_property
+    def response_shares(self) -> pd.DataFrame:
+        """The shares of squared responses that representations keep, a row for each layer."""
+        return self._read_represented("shares.csv")
 
     @cached_property
     def losses(self) -> pd.DataFrame:
@@ -156,6 +171,25 @@ class Collection:
             for cell in results.prefixes(GENERATOR_DEPTH)
             if cell.generator in results.record.likelihoods
         ]
+        return pd.concat(frames, ignore_index=True)
+
+    @cached_property
+    def halfway(self) -> pd.DataFrame:
+        """Networks half-way between two training networks, a row each, and as ``ends_accuracy`` and so on the
+        mean score of these two, recalibrated alike."""
+        frames = []
+        for results, cell in self.cells():
+            if cell.generator not in results.record.halfway:
+                continue
+            samples = Samples.load(results.folder(cell, GENERATOR_DEPTH) / "latents.npz")
+            ends = np.argsort(samples.coefficients, axis=1)[:, -2:]  # those with a weight of a half
+            zoo = read_csv(
+                results.root / cell.zoo / cell.canon / "zoo_metrics" / cell.recalibration / METRICS
+            )
+            frame, training = read_csv(results.folder(cell) / METRICS), zoo[~zoo.held_out]
+            for score in training.columns.intersection(list(measures_in("accuracy"))):
+                frame[f"ends_{score}"] = training[score].to_numpy()[ends].mean(axis=1)
+            frames.append(frame.assign(**results.labels(cell)))
         return pd.concat(frames, ignore_index=True)
 
     @cached_property
@@ -259,6 +293,15 @@ class Collection:
             return results.record.samples[names["generator"]]
         of = results.record.zoo_trainings if stage in ZOO_STAGES else results.record.zoo_networks
         return of[names["zoo"]]
+
+    def _read_represented(self, name: str) -> pd.DataFrame:
+        depth, frames = len(REPRESENTATION_KEYS), []
+        for results in self.results:
+            for cell in results.prefixes(depth):
+                if cell.representation != WEIGHTS:
+                    frame = read_csv(results.folder(cell, depth) / name)
+                    frames.append(frame.assign(**results.labels(cell, depth)))
+        return pd.concat(frames, ignore_index=True)
 
     def _read_zoos(self, name: str) -> pd.DataFrame:
         frames = []

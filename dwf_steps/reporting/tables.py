@@ -8,7 +8,7 @@ import pandas as pd
 from dwf_steps.metrics.measures import measures_in
 from dwf_steps.metrics.uncertainty import paired_bootstrap
 from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS
-from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped
+from dwf_steps.reporting.results import COMPARED, REPRESENTATION_KEYS, ZOO_KEYS, Collection, grouped
 from dwf_steps.reporting.writing import presentable
 from dwf_steps.runtime.randomness import numpy_generator
 
@@ -16,6 +16,7 @@ from dwf_steps.runtime.randomness import numpy_generator
 NUMBER_UNITS = {"loss": "(high - low)^2", "mean_absolute_error": "target"}
 CLASS_UNITS = {"loss": "nats"}
 SCORES = measures_in("accuracy")
+ERRORS = ("loss", "brier", "calibration_error", "mean_absolute_error")  # the scores that are better if lower
 NOVELTY = measures_in("novelty")
 DISTANCES = measures_in("distances")
 SIGNIFICANT = 0.05
@@ -128,15 +129,16 @@ def _novelty(frame: pd.DataFrame, training: pd.DataFrame) -> pd.Series:
 def distances_table(collection: Collection) -> pd.DataFrame:
     """Return where generated networks lie in weight space, beside the zoo's own leave-one-out values and
     those of its held-out networks: distances to the nearest training network (raw, after realigning to each,
-    within the subspace), barriers to it, shares inside the training networks' span."""
+    within the subspace, in all coordinates of a representation other than weights), barriers to it, shares
+    inside the training networks' span."""
     table = _beside_the_zoo(collection, DISTANCES)
-    sets = collection.sets.groupby(KEYS, sort=False, as_index=False)[
-        ["zoo_subspace_distance", "held_out_subspace_distance"]
-    ].mean()
     good = collection.networks[~collection.networks.failed]
-    own = good.groupby(KEYS, sort=False, as_index=False).agg(
-        subspace_distance_mean=("subspace_distance", "mean"), barrier_mean=("barrier", "mean")
-    )
+    spaces = [name for name in ("subspace", "representation") if f"{name}_distance" in good]
+    of_zoo = [f"{of}_{space}_distance" for space in spaces for of in ("zoo", "held_out")]
+    sets = collection.sets.groupby(KEYS, sort=False, as_index=False)[of_zoo].mean()
+    measures = [*(f"{space}_distance" for space in spaces), "barrier"]
+    own = good.groupby(KEYS, sort=False, as_index=False)[measures].mean()
+    own = own.rename(columns={measure: f"{measure}_mean" for measure in measures})
     return table.merge(own, on=KEYS, how="left").merge(sets, on=KEYS, how="left")
 
 
@@ -211,6 +213,53 @@ def likelihood_table(collection: Collection) -> pd.DataFrame:
             found = density.get_group(kind) if kind in density.groups else pd.Series(dtype=float)
             row |= {f"{kind}_mean": found.mean(), f"{kind}_std": found.std(), f"{kind}_n": len(found)}
         rows.append(row | {"latents": frame.latents.iloc[0]})
+    return pd.DataFrame(rows)
+
+
+def representation_table(collection: Collection) -> pd.DataFrame:
+    """Return what representations lose of training networks, and of held-out ones, that are decoded from
+    their own coordinates: means over ``n`` networks, and the largest loss of score. ``share_kept`` is that of
+    squared responses, in the ``layer`` where it is smallest."""
+    rows, means = [], ("agreement", "iou", "weight_error", "coordinate_error")
+    for labels, frame in grouped(collection.exactness, REPRESENTATION_KEYS):
+        shares = collection.response_shares
+        shares = shares[(shares[REPRESENTATION_KEYS] == list(labels.values())).all(axis=1)]
+        for kind, some in (("training", frame[~frame.held_out]), ("held_out", frame[frame.held_out])):
+            if some.empty:
+                continue
+            kept = shares.groupby("layer", sort=False)[kind].mean()
+            row: dict[str, object] = labels | {"kind": kind, "n": len(some), "metric": some.metric.iloc[0]}
+            for when in ("trained", "decoded"):
+                row |= {f"{when}_mean": some[when].mean(), f"{when}_std": some[when].std()}
+            row["largest_loss"] = (some.trained - some.decoded).max()
+            row |= {f"{name}_mean": some[name].mean() for name in means}
+            rows.append(row | {"share_kept": kept.min(), "layer": kept.idxmin()})
+    return pd.DataFrame(rows)
+
+
+def representation_layers_table(collection: Collection) -> pd.DataFrame:
+    """Return the share of squared responses that each layer's basis keeps, of training and of held-out
+    networks."""
+    keys = [*REPRESENTATION_KEYS, "layer"]
+    return collection.response_shares.groupby(keys, sort=False, as_index=False).mean()
+
+
+def interpolation_barrier_table(collection: Collection) -> pd.DataFrame:
+    """Return every score of networks half-way between two training networks, beside the mean of these two,
+    ``ends``: means and standard deviations over ``n`` pairs. ``barrier`` is how much worse it is half-way."""
+    rows = []
+    for labels, frame in grouped(collection.halfway, KEYS):
+        good = frame[~frame.failed]
+        counts = {"n": len(good), "failed_n": int(frame.failed.sum())}
+        for score in SCORES:
+            if f"ends_{score}" not in good or good[f"ends_{score}"].isna().all():
+                continue
+            ends, halfway = good[f"ends_{score}"], good[score]
+            worse = halfway - ends if score in ERRORS else ends - halfway
+            row: dict[str, object] = dict(labels, metric=score)
+            for name, values in (("ends", ends), ("halfway", halfway), ("barrier", worse)):
+                row |= {f"{name}_mean": values.mean(), f"{name}_std": values.std()}
+            rows.append(row | counts)
     return pd.DataFrame(rows)
 
 

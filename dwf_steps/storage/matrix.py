@@ -198,10 +198,14 @@ class WeightMatrix:
     def networks(self, rows: Sequence[int] | np.ndarray) -> StackedNetworks[np.ndarray]:
         """Return the networks of some rows, each parameter (rows, *shape) float32, and their buffers, in one
         pass."""
-        flat = np.empty((len(rows), self.layout.size), np.float32)
+        return self.layout.unflatten(self.take(rows)).replaced(self.buffers.select(rows))
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return some rows, (rows, d) float32, in one pass."""
+        taken = np.empty((len(rows), self.layout.size), np.float32)
         for columns in self.column_blocks():
-            flat[:, columns] = self.read(columns)[rows]
-        return self.layout.unflatten(flat).replaced(self.buffers.select(rows))
+            taken[:, columns] = self.read(columns)[rows]
+        return taken
 
     def _chunk_at(self, columns: slice) -> int | None:
         """Return which chunk the column range is, if it is one."""

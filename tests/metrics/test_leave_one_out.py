@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from dwf_steps.metrics.leave_one_out import max_squared_cosine, share_in_span, without_relatives
+import dwf_steps.subspace.gram as gram_module
+from dwf_steps.metrics.leave_one_out import (
+    max_squared_cosine,
+    nearest_others,
+    share_in_span,
+    without_relatives,
+)
 
 ALONE, PAIRS, UNEVEN = [0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2], [2, 0, 2, 1, 0, 2]
 
@@ -45,6 +51,23 @@ def test_rows_that_depend_on_their_own_trajectory_alone_are_not_in_the_span() ->
     rows = zoo(6, 40)
     rows[5] = 2 * rows[3] - rows[4]
     assert (share_in_span(gram(rows), np.array([0, 1, 2, 3, 3, 3])) < 0.9).all()
+
+
+@pytest.mark.parametrize("trajectories", [ALONE, PAIRS, UNEVEN])
+@pytest.mark.parametrize("held_out", [0, 3])
+def test_the_nearest_is_of_another_trajectory_and_held_out_networks_have_none_of_their_own(
+    trajectories: list[int], held_out: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, kinds = zoo(6 + held_out, 5), np.array(trajectories)
+    centred = rows - rows[:6].mean(axis=0)
+    monkeypatch.setattr(gram_module, "BLOCK_BYTES", 8 * 6 * 4)  # four rows at a time
+    nearest, distances = nearest_others(centred @ centred.T, kinds)
+    assert len(nearest) == len(distances) == 6 + held_out
+    for i, row in enumerate(rows):
+        others = [j for j in range(6) if i >= 6 or kinds[j] != kinds[i]]
+        apart = [np.linalg.norm(row - rows[j]) for j in others]
+        assert distances[i] == pytest.approx(min(apart))
+        assert nearest[i] == others[int(np.argmin(apart))]
 
 
 @pytest.mark.parametrize("trajectories", [ALONE, PAIRS, UNEVEN])

@@ -30,6 +30,8 @@ def renamed(finished: Checkout, tmp_path: Path) -> Results:
                     shutil.copy(path, target)
                 elif path.name in ("zoo_metrics", "networks", "none"):
                     shutil.copytree(path, target / path.name)
+    for path in (source / "micro/git_rebasin/responses").glob("*.csv*"):  # and their digests
+        shutil.copy(path, root.joinpath(*RENAMED[:3]))
     record = Results.open(source).record
     own = {
         "cells": [RENAMED],
@@ -51,6 +53,9 @@ def test_names_that_pandas_would_read_otherwise_reach_every_table_and_figure(ren
         assert len(generated)
         levels = generated[["zoo", "canonicalization", "representation", "subspace"]]
         assert set(levels.itertuples(index=False, name=None)) == {RENAMED[:4]}
+    for name in ("representation", "representation_layers"):
+        levels = read_csv(tables / f"{name}.csv")[["zoo", "canonicalization", "representation"]]
+        assert set(levels.itertuples(index=False, name=None)) == {RENAMED[:3]}
     text = (tables / "accuracy.md").read_text(encoding="utf-8")
     assert "| 2024 " in text and "| null " in text and "| 007 " in text and "nan" not in text
     assert (renamed.root / "summary.md").read_text(encoding="utf-8").count("- 2024: ") == 1

@@ -13,6 +13,7 @@ from dwf_steps.reporting import figures
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.registry import asked, import_maker
 from dwf_steps.reporting.results import Collection, Results
+from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.tabulate import made
 
 GRAM_SECONDS = 100.0
@@ -30,6 +31,11 @@ def collection(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> 
     for path in (root / "benchmarks/micro/git_rebasin/others").glob("accumulate_gram-*.tsv"):
         measured = pd.read_csv(path, sep="\t")
         measured.assign(s=measured.s + GRAM_SECONDS).to_csv(path, sep="\t", index=False)
+    exact = {"held_out": [False], "metric": "accuracy", "trained": 0.9, "decoded": 0.8, "agreement": 0.7}
+    exact |= {"iou": 0.6, "weight_error": 0.5, "coordinate_error": 0.4}
+    write_csv(root / "micro/git_rebasin/others/exactness.csv", pd.DataFrame(exact))
+    shares = pd.DataFrame({"layer": ["layers.0.responses"], "training": 0.9, "held_out": 0.8})
+    write_csv(root / "micro/git_rebasin/others/shares.csv", shares)
     record = Results.open(root).record
     chosen = ("git_rebasin", "weights")
     cells = [cell for cell in record.cells if (cell.canon, cell.representation) == chosen]

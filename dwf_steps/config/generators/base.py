@@ -226,6 +226,11 @@ class GeneratorConfig(Section):
         return False
 
     @property
+    def halfway(self) -> bool:
+        """Whether its networks lie half-way between two training networks."""
+        return False
+
+    @property
     def other_sizes(self) -> dict[str, list[int]]:
         """Return the other widths that are asked for, by what folders and tables call them."""
         return {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.evaluation import MeasurementConfig
+from dwf_steps.config.representation import Probing
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from dwf_steps.pipeline.sizes import Sizes
 
 
-class Evaluate(StepSettings):
+class EvaluateZoo(StepSettings):
     """What is measured."""
 
     threads = "matrix"
@@ -27,22 +28,40 @@ class Evaluate(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """A block of columns; predictions, in both precisions; realigned and midpoint networks."""
-        predictions = 12 * (sizes.n + sizes.g) * sizes.m * sizes.classes
-        pairs = 24 * sizes.n**2 + 64 * sizes.g * (sizes.n + sizes.g)
-        held = sizes.block + predictions + 1600 * sizes.d + sizes.BLOCK + sizes.data + sizes.SCORING + pairs
-        each = sizes.m * sizes.classes + sizes.d
-        seconds = 2 * sizes.g * (sizes.n + sizes.g) * each / sizes.FLOPS + sizes.realigning
-        return Work(held, seconds + (sizes.n * sizes.item + 4 * sizes.g) * sizes.d / sizes.READ)
-
-
-class EvaluateZoo(Evaluate):
-    """The same for the zoo's networks among themselves."""
-
-    @staticmethod
-    def work(sizes: Sizes) -> Work:
         """The Gram matrix, two of its parts when they are read or the distances that cells are found by, and
         values of some networks with all others."""
         predictions = 12 * sizes.n * sizes.m * sizes.classes
         seconds = 2 * sizes.n**2 * sizes.m * sizes.classes / sizes.FLOPS + sizes.realigning
         return Work(20 * sizes.n**2 + predictions + 1600 * sizes.d + 8 * sizes.BLOCK, seconds)
+
+
+class Evaluate(EvaluateZoo):
+    """The same of generated networks; and what networks respond to, where the generator works in
+    responses."""
+
+    probing: Probing | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        encoded = names.representation in experiment.encoded
+        return cls(
+            architecture=experiment.architecture(names),
+            evaluation=experiment.config.evaluation,
+            probing=experiment.responses(names).probing if encoded else None,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """A block of columns; predictions, in both precisions; realigned and midpoint networks. In another
+        representation than weights the generated networks' coordinates, and all pairs once more."""
+        predictions = 12 * (sizes.n + sizes.g) * sizes.m * sizes.classes
+        pairs = (24 * sizes.n**2 + 64 * sizes.g * (sizes.n + sizes.g)) * (1 + sizes.encoded)
+        held = sizes.block + predictions + 1600 * sizes.d + sizes.BLOCK + sizes.data + sizes.SCORING + pairs
+        each = sizes.m * sizes.classes + sizes.d
+        seconds = sizes.realigning
+        if sizes.encoded:
+            held += 16 * sizes.g * sizes.coordinates + 2 * sizes.response_functions + 2 * sizes.BLOCK
+            each += sizes.coordinates
+            seconds += sizes.g * sizes.responding + sizes.n * sizes.item * sizes.coordinates / sizes.READ
+        seconds += 2 * sizes.g * (sizes.n + sizes.g) * each / sizes.FLOPS
+        return Work(held, seconds + (sizes.n * sizes.item + 4 * sizes.g) * sizes.d / sizes.READ)

@@ -139,14 +139,52 @@ class DecodeResponses(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Blocks of columns and the functions; the budget for networks decoded at a time, or a single one:
-        its least squares problem, of inputs and their Gram matrix. Every iteration takes a few products of
-        inputs and weights, and networks are run as far as each layer in turn."""
-        shard, inputs = sizes.generated_shard, sizes.facts.most_inputs + 1
-        single = 24 * inputs * (sizes.response_rows + inputs) + 4 * sizes.coordinates
-        decoded = max(single, min(sizes.zoo.matrix.memory_mb * 2**20, shard * single))
-        held = 5 * sizes.block + decoded + sizes.response_functions + 2 * sizes.BLOCK + sizes.data
-        products = 2 * sizes.response_rows * sizes.d * (10 + 20 * sizes.responses.iterations)
-        runs = len(sizes.layers) * sizes.multiplications * sizes.responses.probes
-        each = products + runs + 2 * sizes.n * sizes.coordinates
-        return Work(held, shard * (each / sizes.FLOPS + 8 * sizes.d / sizes.READ))
+        """Blocks of columns, the functions, and what is decoded at a time."""
+        shard = sizes.generated_shard
+        held = (
+            5 * sizes.block + sizes.decoded(shard) + sizes.response_functions + 2 * sizes.BLOCK + sizes.data
+        )
+        mixing = 2 * sizes.n * sizes.coordinates / sizes.FLOPS
+        return Work(held, shard * (sizes.decoding + mixing + 8 * sizes.d / sizes.READ))
+
+
+class AssessRepresentation(StepSettings):
+    """What networks respond to, how their responses are met, how many training networks are decoded, and the
+    memory that networks may take that are decoded at a time (MiB)."""
+
+    accelerated = True
+
+    architecture: ArchitectureConfig
+    probing: Probing
+    ridge: float
+    matching: Literal["activations", "pre_activations"]
+    iterations: int
+    networks: int
+    memory_mb: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        responses = experiment.responses(names)
+        return cls(
+            architecture=experiment.architecture(names),
+            probing=responses.probing,
+            ridge=responses.ridge,
+            matching=responses.matching,
+            iterations=responses.iterations if responses.matching == "activations" else 1,
+            networks=experiment.config.evaluation.decoded,
+            memory_mb=experiment.zoo(names).matrix.memory_mb,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """What is decoded at a time, with its coordinates and predictions, and the functions; both matrices
+        are read for every group."""
+        networks = min(2 * sizes.assessed, sizes.n)
+        decoded = sizes.decoded(networks)
+        each = 16 * sizes.d + 24 * sizes.coordinates + 16 * sizes.m * sizes.classes
+        held = decoded + networks * each + 2 * sizes.response_functions + 2 * sizes.BLOCK + sizes.data
+        scoring = 4 * sizes.multiplications * sizes.m / sizes.FLOPS
+        groups = max(1, networks * sizes.decoded(1) // decoded)
+        reading = groups * sizes.n * sizes.item * (sizes.d + sizes.coordinates) / sizes.READ
+        seconds = networks * (sizes.decoding + sizes.responding + scoring) + reading
+        return Work(held + sizes.SCORING, seconds)
