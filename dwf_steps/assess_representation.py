@@ -49,7 +49,7 @@ def assess_representation(
     """
     zoo, coordinates = WeightMatrix.open(weights), WeightMatrix.open(matrix)
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
-    functions, test = load_basis(basis, probed, zoo), Split.load(data, "test")
+    functions, test = load_basis(basis, probed), Split.load(data, "test")
     decoder = Decoder(
         ridge=settings.ridge,
         matching=settings.matching,

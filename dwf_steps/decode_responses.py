@@ -54,7 +54,7 @@ def decode_responses(
         drawn,
         WeightMatrix.open(matrix),
         probed,
-        load_basis(basis, probed, zoo),
+        load_basis(basis, probed),
         Decoder(
             ridge=settings.ridge,
             matching=settings.matching,

@@ -32,7 +32,7 @@ def encode_responses(
     """
     matrix = WeightMatrix.open(weights)
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
-    responses = load_basis(basis, probed, matrix)
+    responses = load_basis(basis, probed)
     rows = part_of(len(matrix.rows), settings.part, settings.parts)
     shares: dict[str, list[float]] = {layer.name: [] for layer in probed.trace.layers}
     with replacing(output) as partial, Progress("network", len(rows)) as report:

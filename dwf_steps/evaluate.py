@@ -218,7 +218,7 @@ def _encoded(
     """Encode networks, and return what yields columns (k, columns) of their coordinates."""
     assert settings.probing is not None
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
-    basis, done = load_basis(responses, probed, matrix), 0
+    basis, done = load_basis(responses, probed), 0
     coordinates = np.empty((len(files), basis.layout.size), np.float32)
     each = matrix.layout.size + ENCODED * basis.layout.size
     for group in progress(network_groups(files, each), "group of networks to encode"):

@@ -30,7 +30,7 @@ def solve_responses(
     for part in sketch:
         add_sketches(part, sketches)
     _, network = next(network_groups(matrix, range(1), probed.device))
-    basis = sketches.basis(shapes_of(matrix), network)
+    basis = sketches.basis(shapes_of(probed.capture.architecture), network)
     save_basis(output, basis)
     for name, functions in basis.functions.items():
         logger.info("%s: %d functions of %d values", name, functions.shape[1], functions.shape[0])

@@ -44,6 +44,7 @@ rule sample_generator:
         basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
         weights=PATHS.weights_if_read,
         data=PATHS.data_if_read,
+        responses=PATHS.basis_if_encoding,
     output:
         "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/latents.npz",
     log:
@@ -63,7 +64,7 @@ rule sample_generator:
         code=sample_generator.sampling_code,
     shell:
         "python -m dwf_steps.sample_generator --settings {params.settings:q} --model {input.model}"
-        " --basis {input.basis} --weights {input.weights} --data {input.data} --output {output}"
+        " --basis {input.basis} --weights {input.weights} --data {input.data} --responses {input.responses} --output {output}"
         " --key generators.{wildcards.generator} > {log} 2>&1"
 
 

@@ -82,9 +82,9 @@ def test_training_networks_are_decoded_exactly_where_the_basis_holds_all_their_r
 
 def decoded_alone(zoo: ProbedZoo) -> list[State]:
     """Return all networks decoded one at a time, by plain least squares."""
-    weights, coordinates = WeightMatrix.open(zoo.weights), WeightMatrix.open(zoo.matrix).read()
+    coordinates = WeightMatrix.open(zoo.matrix).read()
     probed = Probed.load(ARCHITECTURE, PROBING, zoo.data, torch.device("cpu"))
-    basis = load_basis(zoo.basis, probed, weights)
+    basis = load_basis(zoo.basis, probed)
     decoder = Decoder(matching="pre_activations", ridge=RIDGE)
     decode = partial(decoder.decode, probed.capture, basis)
     rows = (torch.from_numpy(row[None]) for row in coordinates)

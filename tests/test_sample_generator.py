@@ -6,11 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 from bases import basis_of
+from probed_zoo import ARCHITECTURE, HELD_OUT, PROBING, ProbedZoo
 from tiny_zoo import flat, random_networks
 
+from dwf_steps.architectures import build
+from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.sample_generator import SampleGenerator, sample_generator
+from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
 ROWS = np.stack([flat(state) for state in random_networks(8).values()]).astype(float)
@@ -61,3 +66,29 @@ def test_a_damaged_basis_is_named(tmp_path: Path) -> None:
     settings = SampleGenerator.model_validate({"generator": {"kind": "gaussian"}})
     with pytest.raises(InputError, match=r"basis\.npz"):
         sample_generator(settings, tmp_path / "basis.npz", tmp_path / "latents.npz")
+
+
+def test_untrained_first_layers_have_the_responses_of_untrained_networks(tmp_path: Path) -> None:
+    zoo = ProbedZoo(tmp_path).begin().sketched().solved().encoded().stacked()
+    rows = WeightMatrix.open(zoo.matrix).read().astype(float)
+    basis_of(rows, None, HELD_OUT).save(tmp_path / "basis.npz")
+    settings = SampleGenerator.model_validate(
+        {
+            "generator": {"kind": "untrained", "sampling": {"samples": 3}},
+            "architecture": ARCHITECTURE,
+            "probing": PROBING,
+        }
+    )
+    files = (tmp_path / "basis.npz", tmp_path / "latents.npz")
+    sample_generator(settings, *files, weights=zoo.matrix, data=zoo.data, responses=zoo.basis)
+    matrix = WeightMatrix.open(zoo.matrix)
+    found = decode_block(Samples.load(files[1]), matrix, slice(None))
+    first = matrix.layout.entries[0]
+    coordinates = found[:, first.columns].reshape(3, *first.shape).astype(float)
+    # An untrained layer's responses to the probes have their mean square, all of which the basis keeps.
+    architecture = build(ARCHITECTURE)
+    for i in range(3):
+        state = architecture.initial_state("default", torch_generator("untrained layers", 0, i))
+        weight, bias = (state[f"layers.0.{name}"].double().numpy() for name in ("weight", "bias"))
+        responses = zoo.probes @ weight.T + bias
+        np.testing.assert_allclose((coordinates[i] ** 2).sum(axis=1), (responses**2).mean(axis=0), rtol=1e-4)

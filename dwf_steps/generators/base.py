@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,11 +49,15 @@ class TrainingNetworks:
     basis
         The subspace, with the networks' coordinates in it.
     weights
-        Where the weight matrix lies; where the settings' ``reads_weights`` is false, sampling has none.
+        Where the matrix of their rows lies; where the settings' ``reads_weights`` is false, sampling has
+        none.
+    encoder
+        Makes rows of networks' parameters, where the matrix does not hold these themselves.
     """
 
     basis: Basis
     weights: Path | None = None
+    encoder: Callable[[StackedNetworks[np.ndarray]], np.ndarray] | None = None
 
     @cached_property
     def matrix(self) -> WeightMatrix:
@@ -96,6 +100,8 @@ class TrainingNetworks:
 
     def encode(self, networks: StackedNetworks[np.ndarray]) -> np.ndarray:
         """Return the rows (s, d) float32 of other networks, as the matrix holds the training networks."""
+        if self.encoder is not None:
+            return self.encoder(networks)
         parts = [networks[entry.name].reshape(networks.count, -1) for entry in self.layout.entries]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 

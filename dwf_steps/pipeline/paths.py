@@ -334,9 +334,14 @@ class Paths:
         reads = self.experiment.generator(wildcards).reads_weights
         return [f"results/{wildcards.zoo}/{wildcards.canon}/weights.zarr"] if reads else []
 
+    def basis_if_encoding(self, wildcards: Names) -> list[str]:
+        """The basis of the job's representation, for a generator that describes networks of its own in it."""
+        encodes = self.experiment.generator(wildcards).encodes_networks
+        return self.response_basis(wildcards) if encodes else []
+
     def data_if_read(self, wildcards: Names) -> list[str]:
-        """The data, for a generator that reads them."""
-        reads = self.experiment.generator(wildcards).reads_data
+        """The data, for a generator that reads them or encodes networks by their responses."""
+        reads = self.experiment.generator(wildcards).reads_data or self.basis_if_encoding(wildcards)
         return [self.generator_data(wildcards)] if reads else []
 
     def generator_data(self, wildcards: Names) -> str:

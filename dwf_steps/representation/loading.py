@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.representation import Probing
 from dwf_steps.datasets.probes import choose_probes
@@ -91,13 +92,8 @@ def save_basis(path: Path, basis: ResponseBasis) -> None:
     save_arrays(path, functions | {LAYOUT: np.array(json.dumps(basis.layout.to_json()))})
 
 
-def load_basis(path: Path, probed: Probed, matrix: WeightMatrix) -> ResponseBasis:
+def load_basis(path: Path, probed: Probed) -> ResponseBasis:
     """Read what `save_basis` wrote.
-
-    Parameters
-    ----------
-    matrix
-        Of the zoo's weights.
 
     Raises
     ------
@@ -106,12 +102,12 @@ def load_basis(path: Path, probed: Probed, matrix: WeightMatrix) -> ResponseBasi
     """
     arrays = load_arrays(path, [layer.name for layer in probed.trace.layers])
     functions = {name: torch.from_numpy(values).to(probed.device) for name, values in arrays.items()}
-    return ResponseBasis(probed.trace, shapes_of(matrix), functions)
+    return ResponseBasis(probed.trace, shapes_of(probed.capture.architecture), functions)
 
 
-def shapes_of(matrix: WeightMatrix) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the parameters of a matrix' networks, by name."""
-    return {entry.name: entry.shape for entry in matrix.layout.entries}
+def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of an architecture's parameters, by name."""
+    return {entry.name: entry.shape for entry in architecture.layout.entries}
 
 
 def network_groups(

@@ -63,7 +63,7 @@ def test_parts_are_all_rows_once(rows: int, parts: int) -> None:
 def test_a_network_takes_more_to_decode_on_more_probes(tmp_path: Path) -> None:
     zoo = ProbedZoo(tmp_path).begin().sketched().solved()
     probed = Probed.load(ARCHITECTURE, PROBING, zoo.data, CPU)
-    basis = load_basis(zoo.basis, probed, WeightMatrix.open(zoo.weights))
+    basis = load_basis(zoo.basis, probed)
     more = Probed.load(ARCHITECTURE, PROBING.model_copy(update={"probes": 90}), zoo.data, CPU)
     # Of the first layer: 30 rows of 5 inputs and of ten times 5 units, and three matrices of 5 by 5.
     assert decoding_bytes(probed, basis) == 8 * (30 * 55 + 3 * 25 + basis.layout.size)

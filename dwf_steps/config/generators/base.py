@@ -205,6 +205,11 @@ class GeneratorConfig(Section):
         return False
 
     @property
+    def encodes_networks(self) -> bool:
+        """Whether sampling describes networks of its own in the coordinates that it works in."""
+        return False
+
+    @property
     def data_of(self) -> str | None:
         """Return the transfer whose data are read; None for the zoo's own."""
         return None

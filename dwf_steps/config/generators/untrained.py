@@ -39,6 +39,10 @@ class UntrainedConfig(GeneratorConfig):
     def reads_weights(self) -> bool:
         return True
 
+    @property
+    def encodes_networks(self) -> bool:
+        return True
+
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
         yield from initialisation_problems(self.initialisation, where, zoo, context)

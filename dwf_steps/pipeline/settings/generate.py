@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.generators import AnyGenerator
+from dwf_steps.config.representation import Probing
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import TrainedZoo, TrainingConfig
 from dwf_steps.pipeline.settings.base import StepSettings, Work
@@ -39,16 +40,24 @@ class FitGenerator(StepSettings):
 
 
 class SampleGenerator(StepSettings):
-    """The generator, with its sampling."""
+    """The generator, with its sampling; and what networks respond to, where the generator describes networks
+    of its own by their responses."""
 
     accelerated = True
     small_operations = True
 
     generator: AnyGenerator
+    architecture: ArchitectureConfig | None = None
+    probing: Probing | None = None
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        return cls(generator=experiment.generator(names).as_sampled())
+        generator = experiment.generator(names).as_sampled()
+        encodes = generator.encodes_networks and names.representation in experiment.encoded
+        if not encodes:
+            return cls(generator=generator)
+        probing = experiment.responses(names).probing
+        return cls(generator=generator, architecture=experiment.architecture(names), probing=probing)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
