@@ -13,8 +13,8 @@ from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.scores import predictions_of
 from dwf_steps.pipeline.settings.represent import AssessRepresentation
-from dwf_steps.representation.decoding import Decoder
-from dwf_steps.representation.loading import Probed, decoding_bytes, load_basis
+from dwf_steps.representation.decoding import Decoder, networks_at_once
+from dwf_steps.representation.loading import Probed, load_basis
 from dwf_steps.representation.responses import ResponseBasis, encode
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -58,7 +58,7 @@ def assess_representation(
     )
     n, h = zoo.n_training, len(zoo.rows) - zoo.n_training
     rows = np.r_[evenly(settings.networks, n), n + evenly(settings.networks, h)]
-    size = max(1, settings.memory_mb * 2**20 // decoding_bytes(probed, functions))
+    size = networks_at_once(probed.capture, functions, settings.memory_mb * 2**20)
     parts = []
     for start in progress(range(0, len(rows), size), "group of networks"):
         group = rows[start : start + size]

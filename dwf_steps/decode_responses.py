@@ -11,8 +11,8 @@ import torch
 from dwf_steps.generators.decoding import compare_with_float64, decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.settings.represent import DecodeResponses
-from dwf_steps.representation.decoding import Decoder
-from dwf_steps.representation.loading import Probed, decoding_bytes, load_basis
+from dwf_steps.representation.decoding import Decoder, networks_at_once
+from dwf_steps.representation.loading import Probed, load_basis
 from dwf_steps.representation.responses import ResponseBasis
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -110,7 +110,7 @@ class Shard:
         error = RelativeError()
         parts = -(-len(self.samples) * 4 * self.matrix.layout.size // max(1, self.memory // 2))
         parts = min(parts, len(self.samples))
-        size = max(1, self.memory // decoding_bytes(self.probed, self.basis))
+        size = networks_at_once(self.probed.capture, self.basis, self.memory)
         with Progress("network", len(self.samples)) as report:
             for part in range(parts):
                 some = self.samples.part(part, parts)

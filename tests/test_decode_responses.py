@@ -114,7 +114,7 @@ def test_networks_do_not_depend_on_how_samples_are_grouped(
         return DECODE(self, capture, basis, coordinates, buffers)
 
     monkeypatch.setattr(Decoder, "decode", counting)
-    monkeypatch.setattr(step, "decoding_bytes", lambda *_: 2**18)  # of one network
+    monkeypatch.setattr(step, "networks_at_once", lambda *_: 4 * memory_mb or 1)
     (tmp_path / "alone").mkdir()
     alone, _ = decoded(zoo, tmp_path / "alone", np.concatenate([MIXING, MIXING]), memory_mb=memory_mb)
     assert sizes == [1] * 8 if memory_mb == 0 else [4, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -322,7 +323,8 @@ def networks_at_once(capture: Capture, basis: ResponseBasis, budget: int) -> int
     """Return how many networks may be decoded at a time within a budget, at least one.
 
     Of every network a layer takes its inputs (rows, fan_in + 1), their Gram matrix with its factor
-    (fan_in + 1, fan_in + 1), and responses (rows, units) and weights while these are solved for, in float64.
+    (fan_in + 1, fan_in + 1), and responses (rows, units) and weights while these are solved for, in float64;
+    of networks that are decoded one by one their coordinates and weights alone.
 
     Parameters
     ----------
@@ -330,6 +332,9 @@ def networks_at_once(capture: Capture, basis: ResponseBasis, budget: int) -> int
         In bytes. What does not grow with the number of networks is taken from it: probes, functions, and the
         inputs of layers that read data, which all networks share.
     """
+    if runs_in_one_pass(capture, basis.trace):
+        weights = sum(math.prod(shape) for shape in basis.shapes.values())
+        return max(1, budget // (8 * (basis.layout.size + weights)))
     doubles = {True: 0, False: 0}
     responses_and_weights = 0
     for layer in basis.trace.layers:

@@ -129,14 +129,3 @@ def network_groups(
 def part_of(rows: int, part: int, parts: int) -> range:
     """Return the ``part``-th of ``parts`` ranges of so many rows."""
     return range(rows * part // parts, rows * (part + 1) // parts)
-
-
-def decoding_bytes(probed: Probed, basis: ResponseBasis) -> int:
-    """Return about how much one network takes while it is decoded: the inputs of a layer, their Gram matrix
-    and its factor, targets and what is computed from them, in float64."""
-    largest = 0
-    for layer in probed.trace.layers:
-        rows, inputs = probed.capture.rows(layer), layer.groups * (layer.fan_in + 1)
-        values = rows * (inputs + 10 * layer.units) + 3 * inputs * (layer.fan_in + 1)
-        largest = max(largest, values)
-    return 8 * (largest + basis.layout.size)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.batch_norm import recompute_statistics
+from dwf_steps.representation import decoding as decoding_module
 from dwf_steps.representation import responses as responses_module
 from dwf_steps.representation.decoding import Decoder, Problem, networks_at_once
 from dwf_steps.representation.matching import NextInputLoss, SoftmaxLoss
@@ -105,8 +106,12 @@ def test_training_networks_decode_to_the_same_function_where_functions_span_ever
     assert error < 5e-3 * expected.std()
 
 
+@pytest.mark.parametrize("deep", [0, 1000])
 @pytest.mark.parametrize("case", ["own_networks:deep_batch_norm"])
-def test_running_statistics_are_those_of_what_goes_into_each_normalisation(case: str) -> None:
+def test_running_statistics_are_those_of_what_goes_into_each_normalisation(
+    case: str, deep: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding_module, "DEEP", deep)
     architecture, networks, capture = case_of(case)
     basis = basis_of(capture, networks, functions=5)
     coordinates = encode(capture, basis, networks)[0]
@@ -120,16 +125,20 @@ def test_running_statistics_are_those_of_what_goes_into_each_normalisation(case:
             torch.testing.assert_close(found[step.variance], expected[step.variance], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("case", ["MLP", "own_networks:deep_batch_norm", "ViT"])
+@pytest.mark.parametrize("one_pass", [False, True])
+@pytest.mark.parametrize("case", ["MLP", "own_networks:deep_batch_norm", "ViT", "BERT"])
 def test_decoding_does_not_depend_on_how_samples_and_probes_are_divided(
-    case: str, monkeypatch: pytest.MonkeyPatch
+    case: str, one_pass: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     architecture, networks, capture = case_of(case)
     basis = basis_of(capture, networks, functions=6)
     coordinates = encode(capture, basis, networks)[0]
     samples = coordinates + 0.1 * coordinates.std(0) * noise(coordinates)
     decoder = Decoder()
+    monkeypatch.setattr(decoding_module, "DEEP", 1000)
     whole = decoded(capture, basis, samples, decoder)
+    if one_pass:
+        monkeypatch.setattr(decoding_module, "DEEP", 0)
     monkeypatch.setattr(responses_module, "ACTIVATIONS_BYTES", 4 * architecture.widest * 7)
     assert len(responses_module.probe_blocks(capture, 1)) > 3
     one_by_one = [decoded(capture, basis, samples[i : i + 1], decoder) for i in range(len(samples))]

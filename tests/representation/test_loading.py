@@ -13,7 +13,7 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.datasets.probes import choose_probes
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.representation import loading
-from dwf_steps.representation.loading import Probed, decoding_bytes, load_basis, network_groups, part_of
+from dwf_steps.representation.loading import Probed, network_groups, part_of
 from dwf_steps.storage.matrix import WeightMatrix
 
 CPU = torch.device("cpu")
@@ -58,13 +58,3 @@ def test_groups_are_smaller_where_coordinates_are_many(
 @pytest.mark.parametrize(("rows", "parts"), [(10, 3), (3, 3), (2, 3)])
 def test_parts_are_all_rows_once(rows: int, parts: int) -> None:
     assert [row for part in range(parts) for row in part_of(rows, part, parts)] == list(range(rows))
-
-
-def test_a_network_takes_more_to_decode_on_more_probes(tmp_path: Path) -> None:
-    zoo = ProbedZoo(tmp_path).begin().sketched().solved()
-    probed = Probed.load(ARCHITECTURE, PROBING, zoo.data, CPU)
-    basis = load_basis(zoo.basis, probed)
-    more = Probed.load(ARCHITECTURE, PROBING.model_copy(update={"probes": 90}), zoo.data, CPU)
-    # Of the first layer: 30 rows of 5 inputs and of ten times 5 units, and three matrices of 5 by 5.
-    assert decoding_bytes(probed, basis) == 8 * (30 * 55 + 3 * 25 + basis.layout.size)
-    assert decoding_bytes(more, basis) == 8 * (90 * 55 + 3 * 25 + basis.layout.size)
