@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.pipeline.settings.represent import EncodeResponses
-from dwf_steps.representation.loading import Probed, load_basis, network_groups, part_of
+from dwf_steps.representation.loading import Probed, load_basis, part_of, read_in_groups
 from dwf_steps.representation.responses import encode
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -38,7 +38,7 @@ def encode_responses(
     with replacing(output) as partial, Progress("network", len(rows)) as report:
         shape = len(rows), responses.layout.size
         coordinates = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-        for group, networks in network_groups(matrix, rows, probed.device, responses.layout.size):
+        for group, networks in read_in_groups(matrix, rows, probed.device, responses.layout.size):
             names = [matrix.rows[row].name for row in group]
             coded, kept = encode(probed.capture, responses, networks, names)
             written = coded.cpu().numpy().astype(np.float32)

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from dwf_steps.pipeline.settings.represent import SketchResponses
-from dwf_steps.representation.loading import Probed, network_groups, part_of, save_sketches
+from dwf_steps.representation.loading import Probed, part_of, read_in_groups, save_sketches
 from dwf_steps.representation.responses import Sketches
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -30,7 +30,7 @@ def sketch_responses(settings: SketchResponses, weights: Path, data: Path, outpu
     sketches = Sketches(probed.capture, probed.trace, settings.functions, settings.probing.seed)
     rows = part_of(matrix.n_training, settings.part, settings.parts)
     with Progress("network", len(rows)) as report:
-        for group, networks in network_groups(matrix, rows, probed.device):
+        for group, networks in read_in_groups(matrix, rows, probed.device):
             sketches.add(networks, [matrix.rows[row].name for row in group])
             report.advance(len(group))
     save_sketches(output, sketches)

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from dwf_steps.pipeline.settings.represent import SolveResponses
-from dwf_steps.representation.loading import Probed, add_sketches, network_groups, save_basis, shapes_of
+from dwf_steps.representation.loading import Probed, add_sketches, read_in_groups, save_basis, shapes_of
 from dwf_steps.representation.responses import Sketches
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -29,7 +29,7 @@ def solve_responses(
     sketches = Sketches(probed.capture, probed.trace, settings.functions, settings.probing.seed)
     for part in sketch:
         add_sketches(part, sketches)
-    _, network = next(network_groups(matrix, range(1), probed.device))
+    _, network = next(read_in_groups(matrix, range(1), probed.device))
     basis = sketches.basis(shapes_of(probed.capture.architecture), network)
     save_basis(output, basis)
     for name, functions in basis.functions.items():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
-from dwf_steps.representation.tracing import Capture, Layer, Normalisation, Step, Trace, summed
+from dwf_steps.representation.tracing import Capture, Layer, Normalisation, Trace, TracedStep, summed
 from dwf_steps.storage.stacked import StackedNetworks
 
 DEEP = 6
@@ -106,7 +106,7 @@ class Decoder:
         problems
             Of layers that read data, which are every network's; those found are added.
         """
-        steps: dict[str, Step] = {
+        steps: dict[str, TracedStep] = {
             step.weight if isinstance(step, Layer) else step.mean: step for step in basis.trace.steps
         }
         row = slice(i, i + 1)

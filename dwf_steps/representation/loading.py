@@ -110,7 +110,7 @@ def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     return {entry.name: entry.shape for entry in architecture.layout.entries}
 
 
-def network_groups(
+def read_in_groups(
     matrix: WeightMatrix, rows: Sequence[int], device: torch.device, coordinates: int = 0
 ) -> Iterator[tuple[Sequence[int], StackedNetworks[torch.Tensor]]]:
     """Yield the networks of some rows on a device, a group that fits in memory at a time, each with its rows.

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dwf_steps.representation.tracing import Activation
+from dwf_steps.representation.tracing import Elementwise
 
 NEGLIGIBLE = 1e-6
 """Differences below which a secant's slope, in float32, is rounding."""
@@ -41,7 +41,7 @@ class NextInputLoss:
     z - t, and for ReLU wherever both have one sign. For ReLU entries where both are negative have no weight.
     """
 
-    activation: Activation
+    activation: Elementwise
     scale: Tensor | float = 1.0
     shift: Tensor | float = 0.0
     dtype: torch.dtype = torch.float32

@@ -15,7 +15,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.stacked import StackedNetworks
 
-ACTIVATIONS_BYTES = 2**27  # of what layers respond to the probes that are run at a time
+RESPONSES_BYTES = 2**27  # of what layers respond to the probes that are run at a time
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _inputs(capture: Capture, layer: Layer, networks: StackedNetworks[Tensor]) -
 def probe_blocks(capture: Capture, networks: int) -> list[slice]:
     """Return the probes in ranges on which so many networks are run at a time."""
     m = len(capture.probes)
-    step = max(1, ACTIVATIONS_BYTES // (4 * networks * capture.architecture.widest))
+    step = max(1, RESPONSES_BYTES // (4 * networks * capture.architecture.widest))
     return [slice(start, min(start + step, m)) for start in range(0, m, step)]
 
 
@@ -122,7 +122,7 @@ def response_groups(
 ) -> Iterator[tuple[slice, StackedNetworks[Tensor]]]:
     """Yield networks in groups whose responses fit in memory together, each time with their rows."""
     values = sum(capture.rows(layer) * layer.units for layer in trace.layers)
-    yield from networks.chunks(max(1, ACTIVATIONS_BYTES // (4 * values)))
+    yield from networks.chunks(max(1, RESPONSES_BYTES // (4 * values)))
 
 
 def all_responses(

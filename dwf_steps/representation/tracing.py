@@ -26,10 +26,10 @@ from dwf_steps.runtime.plugins import describe
 from dwf_steps.runtime.randomness import numpy_generator, torch_generator
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
-Activation = Callable[[Tensor], Tensor]
+Elementwise = Callable[[Tensor], Tensor]
 OnStep = Callable[[str, str, tuple[Any, ...], dict[str, Any]], None]
 
-ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
+ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "relu": F.relu,
     "relu6": F.relu6,
     "leaky_relu": F.leaky_relu,
@@ -112,7 +112,7 @@ class Layer:
     before: int = 1
     convolution: Convolution | None = None
     normalisation: Normalisation | None = None
-    activation: Activation | None = None
+    activation: Elementwise | None = None
     is_output: bool = False
     reads_data: bool = False
 
@@ -133,7 +133,7 @@ class Layer:
         return products if bias is None else products + bias.unsqueeze(-2)
 
 
-Step = Layer | Normalisation
+TracedStep = Layer | Normalisation
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Trace:
         Parameters that are no layer's: norms' affine parameters, embeddings, positions.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[TracedStep, ...]
     kept: tuple[str, ...]
 
     @property
@@ -304,16 +304,16 @@ class _Tracer:
                 self._follow(result, source[0], "after")
             return
         self._note_parameters((args, kwargs))
-        if source is not None and called.removesuffix("_") in ACTIVATIONS:
+        if source is not None and called.removesuffix("_") in ELEMENTWISE:
             self.steps[source[0]].setdefault("activation", self._activation(called, args, kwargs))
             self.steps[source[0]].setdefault("activated", source[1])
-        if source is not None and called in ACTIVATIONS and result is args[0]:
+        if source is not None and called in ELEMENTWISE and result is args[0]:
             del self._responses[id(result)]  # in place: responses no longer
 
     @staticmethod
-    def _activation(called: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Activation:
+    def _activation(called: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Elementwise:
         # Of all these functions `inplace` alone is true or false.
-        function = ACTIVATIONS[called.removesuffix("_")]
+        function = ELEMENTWISE[called.removesuffix("_")]
         stated = tuple(value for value in args[1:] if not isinstance(value, bool))
         named = {key: value for key, value in kwargs.items() if key not in ("input", "inplace")}
         return partial(_elementwise, function, stated, named) if stated or named else function
@@ -355,7 +355,7 @@ def trace(architecture: Architecture) -> Trace:
         raise InputError(
             f"{called}: its layers' order depends on its weights; use the representation `weights`"
         )
-    steps: list[Step] = []
+    steps: list[TracedStep] = []
     norms = {
         name: _normalisation(step, name, first)
         for name, step in first.steps.items()

@@ -139,7 +139,7 @@ def test_decoding_does_not_depend_on_how_samples_and_probes_are_divided(
     whole = decoded(capture, basis, samples, decoder)
     if one_pass:
         monkeypatch.setattr(decoding_module, "DEEP", 0)
-    monkeypatch.setattr(responses_module, "ACTIVATIONS_BYTES", 4 * architecture.widest * 7)
+    monkeypatch.setattr(responses_module, "RESPONSES_BYTES", 4 * architecture.widest * 7)
     assert len(responses_module.probe_blocks(capture, 1)) > 3
     one_by_one = [decoded(capture, basis, samples[i : i + 1], decoder) for i in range(len(samples))]
     outputs = architecture.forward(whole, capture.probes)

@@ -13,7 +13,7 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.datasets.probes import choose_probes
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.representation import loading
-from dwf_steps.representation.loading import Probed, network_groups, part_of
+from dwf_steps.representation.loading import Probed, part_of, read_in_groups
 from dwf_steps.storage.matrix import WeightMatrix
 
 CPU = torch.device("cpu")
@@ -38,7 +38,7 @@ def test_groups_hold_the_networks_of_their_rows(
 ) -> None:
     matrix = WeightMatrix.open(ProbedZoo(tmp_path).begin().weights)
     monkeypatch.setattr(loading, "GROUP_BYTES", 4 * 43 * networks)
-    groups = list(network_groups(matrix, range(2, 8), CPU))
+    groups = list(read_in_groups(matrix, range(2, 8), CPU))
     assert [row for rows, _ in groups for row in rows] == list(range(2, 8))
     assert max(len(rows) for rows, _ in groups) == min(networks, 6)
     states = list(NETWORKS.values())
@@ -52,7 +52,7 @@ def test_groups_are_smaller_where_coordinates_are_many(
 ) -> None:
     matrix = WeightMatrix.open(ProbedZoo(tmp_path).begin().weights)
     monkeypatch.setattr(loading, "GROUP_BYTES", 2 * (4 * 43 + 16 * 1000))
-    assert [len(rows) for rows, _ in network_groups(matrix, range(5), CPU, 1000)] == [2, 2, 1]
+    assert [len(rows) for rows, _ in read_in_groups(matrix, range(5), CPU, 1000)] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(("rows", "parts"), [(10, 3), (3, 3), (2, 3)])

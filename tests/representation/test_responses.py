@@ -136,7 +136,7 @@ def test_coordinates_do_not_depend_on_what_is_run_at_a_time(
     networks, capture = networks_of(architecture), capture_of(architecture, positions=3)
     basis = basis_of(capture, networks, 8)
     whole, kept = encode(capture, basis, networks)
-    monkeypatch.setattr(module, "ACTIVATIONS_BYTES", 1)
+    monkeypatch.setattr(module, "RESPONSES_BYTES", 1)
     assert [rows for rows, _ in response_groups(capture, basis.trace, networks)] == [
         slice(0, 1), slice(1, 2), slice(2, 3)
     ]  # fmt: skip
@@ -159,7 +159,7 @@ def test_responses_of_all_layers_together_stay_within_the_budget(monkeypatch: py
         value.numel() * 4
         for value in module.all_responses(capture, list(found.layers), networks.select([0])).values()
     )
-    monkeypatch.setattr(module, "ACTIVATIONS_BYTES", 2 * one)
+    monkeypatch.setattr(module, "RESPONSES_BYTES", 2 * one)
     assert [some.count for _, some in response_groups(capture, found, networks)] == [2, 1]
 
 
