@@ -27,7 +27,7 @@ GROUPS = {
     "report": ("tabulate", "plot"),
 }
 GROUPED = {rule for rules in GROUPS.values() for rule in rules}
-CANCELLED, LIMITED = "rule_divide_data/micro", "rule_fit_generator/micro_none_pca_2_flow"
+CANCELLED, LIMITED = "rule_divide_data/micro", "rule_fit_generator/micro_none_weights_pca_2_flow"
 FIT = "micro/none/weights/pca_2/flow/fit_generator.log"
 
 
