@@ -421,10 +421,10 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
             )
             accuracies.append(trained)
         _label(axes, "seconds for a network", "test accuracy", xscale="log")
-        ends = [ax.get_xlim() for ax in axes.values()]
+        limits = [ax.get_xlim() for ax in axes.values()]
         for ax in axes.values():
             _scale_by_odds(ax, accuracies)
-            ax.set_xlim(min(left for left, _ in ends), max(right for _, right in ends))
+            ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
             ax.xaxis.set_minor_formatter(NullFormatter())
         save(figure, path)
 

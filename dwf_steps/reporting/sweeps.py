@@ -24,7 +24,8 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
     costs
         The `cost_table`.
     """
-    networks, costs = collection.networks, costs.set_index(KEYS)[["fit_seconds", "seconds_per_network"]]
+    networks = collection.networks
+    seconds = {tuple(row[level] for level in KEYS): row for row in costs.to_dict("records")}
     facts = collection.manifests().reindex(columns=[*GENERATOR_KEYS, "evaluations"])
     evaluations = facts.groupby(GENERATOR_KEYS).evaluations.mean()
     rows = []
@@ -45,7 +46,8 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
                 "n": len(good),
                 "failed_n": int(group.failed.sum()),
             }
-            own |= costs.loc[tuple(keys[level] for level in KEYS)].to_dict()
+            cost = seconds[tuple(keys[level] for level in KEYS)]
+            own |= {name: cost[name] for name in ("fit_seconds", "seconds_per_network")}
             rows.append(disjoint(labels | {"swept": family}, settings[keys[own_level]], own))
     return pd.DataFrame(rows)
 
