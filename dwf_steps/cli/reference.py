@@ -117,8 +117,9 @@ canonicalizations:
 ```
 
 Each family has a table and a figure of its own, `sweep_noise`, and is one curve in the figure of accuracy at
-novelty. Values of keys called `seed` or `reference` are repetitions: tables pool them and state the spread of
-their means.
+novelty. Generators that are swept over the same keys as a representation, like networks `distilled` on as
+many `probes`, are in that family's table and figure too. Values of keys called `seed` or `reference` are
+repetitions: tables pool them and state the spread of their means.
 """
 
 

@@ -1,7 +1,7 @@
 """The figures, in one consistent, colour-blind-safe style."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
@@ -19,12 +19,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
-from matplotlib.ticker import NullFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator, PercentFormatter
 from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.costs import seconds_points
-from dwf_steps.reporting.frontier import GENERATOR, curve_points
-from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS
+from dwf_steps.reporting.frontier import curve_points
+from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS, family_of
 from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 from dwf_steps.storage.atomic import replacing
 
@@ -51,10 +51,17 @@ ACROSS = 4  # panels in a line
 MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
 LABEL_HEIGHT = 11  # points
 LEVEL = 0.1  # of accuracy: points that differ less lie at one height
+ODDS_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
 TITLE_CHARACTERS = 28  # on a line above a panel
 IOU = (-0.03, 1.03)
+SWEPT = {
+    "test accuracy": "accuracy",
+    "distance to the zoo,\nrelative to held-out networks": "distance",
+    "max IoU": "max_iou",
+}
+"""What figures of studies show, by the label of the axis."""
 SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 
 
@@ -180,20 +187,19 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     points = curve_points(collection)
     points = points[points.kind != "held_out"]  # the region is theirs
     measure = "realigned_distance" if points.realigned_distance.notna().all() else "nn_distance"
-    points = points.assign(arm=_arms(points))
-    arms, shown = _names(points.arm), _distinct(points, ["family", "representation", "subspace"])[1:]
+    points = points.assign(arm=_arms(points, ["representation", "subspace"]))
+    arms = _names(points.arm)
     rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
-    direct = len(arms) * len(_names(points.subspace)) <= MOST_LABELS
+    direct = len(arms) <= MOST_LABELS
     with panels(rows, columns, panel=WIDE_PANEL, legend=0 if direct else LEGEND_WIDTH) as (figure, axes):
         labels: list[tuple[Axes, pd.Series, str, str]] = []
         for keys, group in grouped(points, COMPARED):
             ax = axes[_panel(keys)]
             unit = _new_region(ax, collection.zoo(keys), measure)
-            for names, curve in grouped(group, GENERATOR):
+            for names, curve in grouped(group, ["arm"]):
                 ordered = curve.assign(novelty=curve[measure] / unit).sort_values("novelty")
-                family, control = names["family"], curve.control.iloc[0]
-                name = f"{family} ({', '.join(names[level] for level in shown)})" if shown else family
-                mark = _mark(arms.index(curve.arm.iloc[0]))
+                name, control = names["arm"], curve.control.iloc[0]
+                mark = _mark(arms.index(name))
                 ax.plot(
                     ordered.novelty,
                     ordered.accuracy,
@@ -289,39 +295,83 @@ def _label(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> No
 
 
 def _title(row: str, column: str) -> str:
-    return fill(column if row == "none" else f"{column}, {row}", TITLE_CHARACTERS)
+    return fill(column if row == "none" else f"{column}, recalibration {row}", TITLE_CHARACTERS)
 
 
 def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
-    """Draw accuracy and max IoU along a sweep, over the first setting that is a number, a line for every
-    combination of all others; bands are one standard deviation across networks, bars one across repetitions.
-    Solvers are compared by evaluations of the velocity field."""
+    """Draw accuracy, distance to the nearest training network and max IoU along a sweep, over the first
+    setting that is a number, a line for every combination of all others, beside the zoo's and the held-out
+    networks' own; bands are one standard deviation across networks, bars one across repetitions. Solvers are
+    compared by evaluations of the velocity field.
+
+    Distances are those after realigning, where they were measured, relative to the held-out networks' mean;
+    to the zoo's leave-one-out mean where none are held out.
+    """
     columns = list(table.columns)
     settings = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
     key = next((name for name in settings if is_numeric_dtype(table[name])), settings[0])
     others = [name for name in settings if name != key]
     if SOLVER.issuperset(settings):
         key, others = "evaluations", [name for name in settings if not is_numeric_dtype(table[name])]
-    table = table.sort_values(key, kind="stable")
+    numbers = is_numeric_dtype(table[key])
+    table = relative_distances(table).sort_values(key, kind="stable")
+    table = table.assign(x=table[key] if numbers else table[key].astype(str))
     lines = [name for name in [*KEYS, *others] if name != level and several(table[name])]
-    table = table.assign(line=[", ".join(map(str, row)) for row in table[lines].itertuples(index=False)])
-    with panels([family], ["test accuracy", "max IoU"], share=False) as (figure, axes):
-        for i, (keys, rows) in enumerate(grouped(table, ["line"])):
-            for measure, ax in zip(("accuracy", "max_iou"), axes.values(), strict=True):
-                x = rows[key] if is_numeric_dtype(rows[key]) else rows[key].astype(str)
+    table = table.assign(line=_line_names(table, lines))
+    compared = [name for name in COMPARED if name != level]
+    table = table.assign(zoo_line=_line_names(table, [name for name in compared if several(table[name])]))
+    with panels([family], list(SWEPT), share=False) as (figure, axes):
+        for (_, title), ax in axes.items():
+            measure = SWEPT[title]
+            for i, (keys, rows) in enumerate(grouped(table, ["line"])):
                 mean, spread = rows[f"{measure}_mean"], rows[f"{measure}_std"].fillna(0)
                 ax.fill_between(
-                    x, mean - spread, mean + spread, color=_mark(i)["color"], alpha=0.12, linewidth=0
+                    rows.x, mean - spread, mean + spread, color=_mark(i)["color"], alpha=0.12, linewidth=0
                 )
-                ax.plot(x, mean, markersize=4, label=keys["line"] or family, **_mark(i))
+                ax.plot(rows.x, mean, markersize=4, label=keys["line"] or family, **_mark(i))
                 if measure == "accuracy":
                     error = rows.accuracy_repeats_std.fillna(0)
-                    ax.errorbar(x, mean, error, fmt="none", color=_mark(i)["color"], capsize=2)
-        for (_, title), ax in axes.items():
+                    ax.errorbar(rows.x, mean, error, fmt="none", color=_mark(i)["color"], capsize=2)
+            for keys, rows in grouped(table.drop_duplicates(["zoo_line", "x"]), ["zoo_line"]):
+                of = f" ({keys['zoo_line']})" if keys["zoo_line"] else ""
+                _level_line(ax, rows.x, rows[f"zoo_{measure}_mean"], f"zoo{of}", ZOO_COLOUR, ":")
+                held_out = rows[f"held_out_{measure}_mean"]
+                _level_line(ax, rows.x, held_out, f"held-out networks{of}", NEW_COLOUR, "--")
             ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
-            if is_numeric_dtype(table[key]) and _spans_decades(table[key]):
+            if measure != "max_iou":
+                ax.yaxis.set_major_formatter(PercentFormatter(1))
+            if numbers and _spans_decades(table[key]):
                 ax.set_xscale("log")
         save(figure, path)
+
+
+def _line_names(table: pd.DataFrame, levels: list[str]) -> list[str]:
+    """Return each row's values of some columns; of recalibrations, those that do something."""
+    shown = table[levels].astype(str)
+    if "recalibration" in levels:
+        named = ("recalibration " + shown.recalibration).mask(shown.recalibration == "none", "")
+        shown = shown.assign(recalibration=named)
+    return [", ".join(filter(None, row)) for row in shown.itertuples(index=False)]
+
+
+def relative_distances(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a study's table with the distances to the nearest training network relative to those of held-out
+    networks: ``distance`` and its columns of the zoo and of held-out networks."""
+    measure = "realigned_distance" if table.realigned_distance_mean.notna().all() else "nn_distance"
+    unit = table[f"held_out_{measure}_mean"].fillna(table[f"zoo_{measure}_mean"])
+    parts = ("{}_mean", "{}_std", "zoo_{}_mean", "held_out_{}_mean")
+    return table.assign(**{part.format("distance"): table[part.format(measure)] / unit for part in parts})
+
+
+def _level_line(ax: Axes, x: pd.Series, y: pd.Series, name: str, colour: str, style: str) -> None:
+    """Draw what lines are compared with, over the whole width where it does not change."""
+    look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.2, "label": name}
+    if y.isna().all():
+        return
+    if several(y):
+        ax.plot(x, y, **look)
+    else:
+        ax.axhline(y.iloc[0], **look)
 
 
 def _spans_decades(values: pd.Series) -> bool:
@@ -336,53 +386,69 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
     """
     points = seconds_points(collection, table)
     points = points[points.kind != "held_out"]
-    families = _names(points.family)
+    points = points.assign(arm=_arms(points, ["representation", "subspace"]))
+    arms, accuracies = _names(points.arm), list(points.accuracy.dropna())
     rows, columns = _names(points.recalibration), _names(points.zoo + ", " + points.canonicalization)
-    told_apart = [name for name in GENERATOR if name != "family" and several(points[name])]
     with panels(rows, columns, panel=WIDE_PANEL) as (figure, axes):
         for keys, group in grouped(points, COMPARED):
             ax, zoo = axes[_panel(keys)], collection.zoo(keys)
-            for names, curve in grouped(group, GENERATOR):
-                family, dashed = names["family"], curve.control.iloc[0]
-                places = ", ".join(names[name] for name in told_apart)
-                ordered, mark = curve.sort_values("seconds"), _mark(families.index(family))
+            for names, curve in grouped(group, ["arm"]):
+                dashed, mark = curve.control.iloc[0], _mark(arms.index(names["arm"]))
                 ax.plot(
-                    ordered.seconds,
-                    ordered.accuracy,
+                    curve.seconds,
+                    curve.accuracy,
                     linestyle="--" if dashed else "-",
                     linewidth=1 if dashed else 2,
                     markersize=5 if dashed else 7,
-                    label=f"{family} ({places})" if places else family,
+                    label=names["arm"],
                     **mark,
                 )
-                fitted = ordered[ordered.fit_seconds > 0]
+                fitted = curve[curve.fit_seconds > 0]
                 ends = fitted.accuracy, fitted.seconds, fitted.seconds_with_fit
                 ax.hlines(*ends, color=mark["color"], linewidth=0.6, linestyle=":")
                 ax.plot(
                     fitted.seconds_with_fit, fitted.accuracy, linestyle="", markerfacecolor="none", **mark
                 )
+            trained = zoo[~zoo.held_out].accuracy.mean()
             ax.plot(
                 group.training_seconds_per_network.iloc[0],
-                zoo[~zoo.held_out].accuracy.mean(),
+                trained,
                 marker="*",
                 markersize=12,
                 linestyle="",
                 color=ZOO_COLOUR,
                 label="zoo",
             )
-            ax.yaxis.set_major_formatter(PercentFormatter(1))
+            accuracies.append(trained)
         _label(axes, "seconds for a network", "test accuracy", xscale="log")
+        limits = [ax.get_xlim() for ax in axes.values()]
         for ax in axes.values():
+            _scale_by_odds(ax, accuracies)
+            ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
             ax.xaxis.set_minor_formatter(NullFormatter())
         save(figure, path)
+
+
+def _scale_by_odds(ax: Axes, accuracies: list[float]) -> None:
+    """Scale the y axis by log-odds, which tell accuracies near 1 apart, unless one is 0 or 1."""
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    if all(0 < accuracy < 1 for accuracy in accuracies):
+        ax.set_yscale("logit")
+        ax.yaxis.set_major_locator(FixedLocator(ODDS_TICKS))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda accuracy, _: f"{100 * accuracy:g}%"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
     """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
     right. Of each generator only the setting whose largest ensemble scores best is shown."""
     columns = table.zoo + ", " + table.canonicalization
-    families = collection.generators.set_index("generator").family.to_dict()
-    table = table.assign(family=table.generator.map(families).fillna("zoo"))
+    facts = collection.generators.set_index("generator")
+    table = table.assign(
+        family=table.generator.map(facts.family).fillna("zoo"),
+        makes=table.generator.map(facts.makes).fillna("networks"),
+    )
     table = table.assign(arm=_arms(table))
     largest = table.loc[table.groupby(KEYS, sort=False)["size"].idxmax()]
     by_arm = [*COMPARED, "subspace", "arm"]
@@ -453,13 +519,16 @@ def transfer_curves(collection: Collection, path: Path) -> None:
         save(figure, path)
 
 
-def _arms(frame: pd.DataFrame) -> pd.Series:
-    """Return the names that curves and points of a figure share: families of generators, with their
-    representation where there are several. The zoo's own networks have none."""
-    represented = frame.representation != ""
-    if not several(frame.representation[represented]):
+def _arms(frame: pd.DataFrame, levels: Sequence[str] = ("representation",)) -> pd.Series:
+    """Return the names that curves and points of a figure share: families of generators, with those of their
+    representations, and of other ``levels``, where there are several. Networks that are made without
+    coordinates have none, nor have the zoo's own."""
+    drawn = frame.makes == "samples"
+    places = frame[list(levels)].map(family_of)
+    told_apart = [level for level in levels if several(places[level][drawn])]
+    if not told_apart:
         return frame.family
-    return frame.family.where(~represented, frame.family + " (" + frame.representation + ")")
+    return frame.family.where(~drawn, frame.family + " (" + places[told_apart].agg(", ".join, axis=1) + ")")
 
 
 def _distinct(frame: pd.DataFrame, names: list[str]) -> list[str]:

@@ -42,7 +42,7 @@ class Curve:
 def curve_points(collection: Collection) -> pd.DataFrame:
     """Return a row for every generator at every setting: mean accuracy and closeness over its networks."""
     good = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
-    by = [*CURVE, "generator", "kind", "control", "shows_training"]
+    by = [*CURVE, "generator", "kind", "control", "shows_training", "makes"]
     measures = ["accuracy", *CLOSENESS]
     return good.groupby(by, sort=False, as_index=False)[measures].mean()
 

@@ -82,6 +82,11 @@ class ExperimentRecord(Section):
         return " ".join([self.family(level, name), *values])
 
 
+def family_of(label: str) -> str:
+    """Return the family of a label: what it says of its values stands behind it."""
+    return label.partition(" ")[0]
+
+
 def swept_families(record: ExperimentRecord) -> dict[str, str]:
     """Return the families of which the experiments use members that a study varies, and their level."""
     used = {level: {cell[place] for cell in record.cells} for place, level in enumerate(KEYS)}

@@ -71,10 +71,11 @@ EXHIBITS = (
         figure="dwf_steps.reporting.figures:accuracy_at_novelty",
         caption="""
 Mean test accuracy against the mean distance to the nearest training network, after Git Re-Basin has
-matched each to every training network where that was measured, over each generator's settings; solid
-lines are flows, dashed ones controls. Distances are relative to those of held-out networks (of the
-zoo's own, each left out in turn, where none are held out), whose 5th to 95th percentiles the green box
-spans: generated networks there are as new and as good as newly trained ones, those at 0 % are copies.""",
+matched each to every training network where that was measured, over each generator's settings and those
+of its coordinates; solid lines are flows, dashed ones controls. Distances are relative to those of
+held-out networks (of the zoo's own, each left out in turn, where none are held out), whose 5th to 95th
+percentiles the green box spans: generated networks there are as new and as good as newly trained ones,
+those at 0 % are copies.""",
     ),
     Exhibit(
         "accuracy_against_iou",
@@ -178,10 +179,11 @@ cheaper.""",
         figure="dwf_steps.reporting.figures:accuracy_against_seconds",
         figure_needs=("cost",),
         caption="""
-Mean test accuracy against the seconds that a network took, over each generator's settings; solid lines are
-flows, dashed ones controls. Filled marks count what is done for every network (sampling and decoding, or
-training, and recalibration), open ones also the fit, divided over the generator's networks; jobs'
-seconds include their start. Preparing the zoo is not counted. The star is training a network of the zoo.""",
+Mean test accuracy, scaled by log-odds, against the seconds that a network took, over each generator's
+settings and those of its coordinates; solid lines are flows, dashed ones controls. Filled marks count
+what is done for every network (sampling and decoding, or training, and recalibration), open ones also
+the fit, divided over the generator's networks; jobs' seconds include their start. Preparing the zoo is
+not counted. The star is training a network of the zoo.""",
     ),
     Exhibit(
         "ensembles",
@@ -241,7 +243,9 @@ last point, and validation loss of the averaged network on draws that training n
         figure_needs=("{name}",),
         caption="""
 A study: what changes along the swept setting, mean and standard deviation over networks, and over
-repetitions (seeds, references) where there are several.""",
+repetitions (seeds, references) where there are several; beside them the zoo's leave-one-out values and
+those of held-out networks, which distances in the figure are relative to. Generators that are swept over
+the same setting as a representation are in its study too.""",
     ),
     Exhibit(
         "transfer",

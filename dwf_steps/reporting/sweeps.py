@@ -5,51 +5,76 @@ from typing import Any
 
 import pandas as pd
 
-from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS, SECTIONS
+from dwf_steps.reporting.record import GENERATOR_KEYS, KEYS, SECTIONS, swept_families
 from dwf_steps.reporting.results import Collection, grouped
 
-SWEPT_MEASURES = ["accuracy", "loss", "max_iou", "nn_distance"]
+SWEPT_MEASURES = ("accuracy", "loss", "max_iou", "nn_distance", "realigned_distance")
+BESIDE = ("accuracy", "max_iou", "nn_distance", "realigned_distance")  # stated of the zoo's own networks too
 
 
 def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level: str) -> pd.DataFrame:
     """Return one row for every setting of a family, and every combination of the other levels.
 
-    ``accuracy_std`` is across networks, ``accuracy_repeats_std`` that of the means of ``repeats``.
+    ``accuracy_std`` is across networks, ``accuracy_repeats_std`` that of the means of ``repeats``; values of
+    the zoo's networks are their leave-one-out values. Generators that are swept over the same settings as a
+    family of another level have rows beside it, under the name of their own family.
 
     Parameters
     ----------
     costs
         The `cost_table`.
     """
-    settings = {
+    networks = collection.networks
+    seconds = {tuple(row[level] for level in KEYS): row for row in costs.to_dict("records")}
+    facts = collection.manifests().reindex(columns=[*GENERATOR_KEYS, "evaluations"])
+    evaluations = facts.groupby(GENERATOR_KEYS).evaluations.mean()
+    rows = []
+    for own_family, own_level in [(family, level), *_swept_alike(collection, family, level)]:
+        settings = _settings(collection, own_family, own_level)
+        for keys, group in grouped(networks[networks[own_level].isin(settings)], KEYS):
+            good, zoo = group[~group.failed], collection.zoo(keys)
+            labels = {key: value for key, value in (keys | {own_level: own_family}).items() if key != level}
+            own: dict[str, Any] = {}
+            for measure in SWEPT_MEASURES:
+                own |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
+            for of, some in (("zoo", zoo[~zoo.held_out]), ("held_out", zoo[zoo.held_out])):
+                own |= {f"{of}_{measure}_mean": some[measure].mean() for measure in BESIDE}
+            own |= {
+                "evaluations": evaluations.get(tuple(keys[level] for level in GENERATOR_KEYS)),
+                "accuracy_repeats_std": good.groupby("run").accuracy.mean().std(),
+                "repeats": group.run.nunique(),
+                "n": len(good),
+                "failed_n": int(group.failed.sum()),
+            }
+            cost = seconds[tuple(keys[level] for level in KEYS)]
+            own |= {name: cost[name] for name in ("fit_seconds", "seconds_per_network")}
+            rows.append(disjoint(labels | {"swept": family}, settings[keys[own_level]], own))
+    return pd.DataFrame(rows)
+
+
+def _settings(collection: Collection, family: str, level: str) -> dict[str, dict[str, Any]]:
+    """Return what a study varies of a family's members, by their labels."""
+    return {
         results.record.label(level, name): member.setting
         for results in collection.results
         for name, member in results.record.members.get(SECTIONS[level], {}).items()
         if member.family == family
     }
-    networks = collection.networks
-    facts = collection.manifests().reindex(columns=[*GENERATOR_KEYS, "evaluations"])
-    evaluations = facts.groupby(GENERATOR_KEYS).evaluations.mean()
-    rows = []
-    for keys, group in grouped(networks[networks[level].isin(settings)], KEYS):
-        good = group[~group.failed]
-        labels = {key: value for key, value in keys.items() if key != level} | {"swept": family}
-        own: dict[str, Any] = {"label": keys[level]}
-        for measure in SWEPT_MEASURES:
-            own |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
-        own |= {
-            "evaluations": evaluations.get(tuple(keys[level] for level in GENERATOR_KEYS)),
-            "accuracy_repeats_std": good.groupby("run").accuracy.mean().std(),
-            "repeats": group.run.nunique(),
-            "n": len(good),
-            "failed_n": int(group.failed.sum()),
-        }
-        rows.append(disjoint(labels, settings[keys[level]], own))
-    costs = costs[[*KEYS, "fit_seconds", "seconds_per_network"]].rename(columns={level: "label"})
-    table = pd.DataFrame(rows)
-    return table.merge(costs, on=[key for key in [*KEYS, "label"] if key != level], how="left").drop(
-        columns="label"
-    )
+
+
+def _swept_alike(collection: Collection, family: str, level: str) -> list[tuple[str, str]]:
+    """Return the families of generators that are swept over the same settings as a family of another level:
+    controls beside a representation."""
+    if level == "generator":
+        return []
+
+    def varied(family: str, level: str) -> set[str]:
+        return {key for setting in _settings(collection, family, level).values() for key in setting}
+
+    studies = {
+        study: None for results in collection.results for study in swept_families(results.record).items()
+    }
+    return [study for study in studies if study[1] == "generator" and varied(*study) == varied(family, level)]
 
 
 def disjoint(*parts: Mapping[str, Any]) -> dict[str, Any]:

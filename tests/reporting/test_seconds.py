@@ -31,7 +31,13 @@ def collection() -> Any:
         for i, value in enumerate(values if name == "flow" else np.repeat(values, 2))
     ]
     generators = [
-        {"generator": name, "family": name.split()[0], "kind": name.split()[0], "control": name != "flow"}
+        {
+            "generator": name,
+            "family": name.split()[0],
+            "kind": name.split()[0],
+            "control": name != "flow",
+            "makes": "samples" if name == "flow" else "networks",
+        }
         for name in ACCURACIES
     ]
     zoo = pd.DataFrame({"accuracy": [0.95, 0.97, 0.1], "held_out": [False, False, True]})

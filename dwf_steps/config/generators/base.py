@@ -119,6 +119,8 @@ class GeneratorFacts(Section):
     """Whether its networks show what training gives, not what generating does."""
     costs_training: bool
     """Whether each of its networks cost the zoo a training."""
+    makes: Literal["samples", "networks"] = "samples"
+    """Whether it draws in the coordinates of a representation, or makes networks without any."""
 
 
 class GeneratorConfig(Section):
@@ -181,6 +183,7 @@ class GeneratorConfig(Section):
             control=self.control,
             shows_training=self.shows_training,
             costs_training=self.costs_training,
+            makes=self.makes,
         )
 
     @property
