@@ -50,12 +50,7 @@ def assess_representation(
     zoo, coordinates = WeightMatrix.open(weights), WeightMatrix.open(matrix)
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
     functions, test = load_basis(basis, probed), Split.load(data, "test")
-    decoder = Decoder(
-        ridge=settings.ridge,
-        matching=settings.matching,
-        iterations=settings.iterations,
-        softmax=probed.softmax,
-    )
+    decoder = Decoder(**settings.decoding.model_dump(), softmax=probed.softmax)
     n, h = zoo.n_training, len(zoo.rows) - zoo.n_training
     rows = np.r_[evenly(settings.networks, n), n + evenly(settings.networks, h)]
     size = networks_at_once(probed.capture, functions, settings.memory_mb * 2**20)

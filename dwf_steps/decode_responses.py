@@ -55,12 +55,7 @@ def decode_responses(
         WeightMatrix.open(matrix),
         probed,
         load_basis(basis, probed),
-        Decoder(
-            ridge=settings.ridge,
-            matching=settings.matching,
-            iterations=settings.iterations,
-            softmax=probed.softmax,
-        ),
+        Decoder(**settings.decoding.model_dump(), softmax=probed.softmax),
         zoo.buffers.select([0]).tensors(probed.device),
         settings.memory_mb * 2**20,
     )

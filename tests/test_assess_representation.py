@@ -18,6 +18,7 @@ from dwf_steps.assess_representation import (
     functions_compared,
 )
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.representation import Decoding
 from dwf_steps.datasets.splits import Split
 from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.loading import Probed, load_basis
@@ -49,9 +50,7 @@ def assessed(
     settings = AssessRepresentation(
         architecture=ARCHITECTURE,
         probing=PROBING,
-        ridge=ridge,
-        matching="pre_activations",
-        iterations=1,
+        decoding=Decoding(ridge=ridge, matching="pre_activations", iterations=1),
         networks=networks,
         memory_mb=memory_mb,
     )

@@ -247,8 +247,8 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ["representations.few_functions_101: functions (101) must not exceed probes (100)"],
     ),
     "an undefined representation": (
-        lambda c: c["experiments"][0].update(representations=["responses"]),
-        ["experiments.0.representations: 'responses' is not defined; Defined: weights"],
+        lambda c: c["experiments"][0].update(representations=["reponses"]),
+        ["experiments.0.representations: 'reponses' is not defined; Defined: weights, responses"],
     ),
     "flows that need weights among responses": (
         lambda c: (

@@ -13,6 +13,7 @@ from dwf_steps import decode_responses as step
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.module import ModuleConfig
+from dwf_steps.config.representation import Decoding
 from dwf_steps.decode_responses import DecodeResponses, decode_responses
 from dwf_steps.encode_responses import EncodeResponses, encode_responses
 from dwf_steps.generators.samples import Samples
@@ -52,9 +53,7 @@ def decoded(
     settings = DecodeResponses(
         architecture=architecture,
         probing=PROBING,
-        ridge=ridge,
-        matching="activations",
-        iterations=2,
+        decoding=Decoding(ridge=ridge, matching="activations", iterations=2),
         part=part,
         parts=parts,
         memory_mb=memory_mb,

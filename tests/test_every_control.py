@@ -115,8 +115,9 @@ def test_a_control_at_equal_cost_was_trained_for_fewer_steps_than_the_zoo(run: C
 
 
 def test_a_distilled_networks_seconds_are_those_of_its_own_jobs(run: Checkout) -> None:
-    benchmarks = run.folder / "results/benchmarks/micro/git_rebasin/pca_4/distilled"
+    benchmarks = run.folder / "results/benchmarks/micro/git_rebasin/weights/pca_4/distilled"
     seconds = [pd.read_csv(path, sep="\t").s.item() for path in benchmarks.glob("make_networks-*.tsv")]
+    assert seconds
     cost = table(run, "cost").query("recalibration == 'none'").set_index("generator")
     assert cost.seconds_per_network["distilled"] == pytest.approx(sum(seconds) / 6)
     assert cost.fit_seconds["distilled"] == 0

@@ -46,7 +46,7 @@ def test_networks_lie_at_the_accuracy_of_their_nearest_training_network(
     figures.nearest_accuracy(Collection([Results.open(root)]), tmp_path / "figure.pdf")
     (generated, held_out), slope = drawn["gaussian (weights)\nmicro, none"]
     zoo = pd.read_csv(root / "micro/none/zoo_metrics/none/metrics.csv").set_index("network")
-    networks = pd.read_csv(next((root / "micro/none").glob("**/gaussian/none/metrics.csv")))
+    networks = pd.read_csv(next((root / "micro/none").glob("weights/*/gaussian/none/metrics.csv")))
     for found, expected in ((generated, networks), (held_out, zoo[zoo.held_out])):
         np.testing.assert_array_equal(found.x, zoo.accuracy[expected.nearest])
         np.testing.assert_array_equal(found.y, expected.accuracy)

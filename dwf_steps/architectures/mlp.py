@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.architectures.random_draws import seeded
 from dwf_steps.config.architectures.base import Activation, Initialisation
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.storage.layout import Layout
@@ -50,7 +51,8 @@ class MLPArchitecture(Architecture):
             shapes[f"layers.{i}.weight"] = (fan_out, fan_in)
             shapes[f"layers.{i}.bias"] = (fan_out,)
         self.layout = Layout.of(shapes)
-        self._module = self.module()
+        with seeded(0):  # not to touch the global generator
+            self._module = self.module()
 
     def module(self) -> MLP:
         return MLP(self.config.widths, self.config.activation)

@@ -27,6 +27,14 @@ class Probing(Section):
     seed: int
 
 
+class Decoding(Section):
+    """How decoding meets responses: see `ResponsesRepresentation`."""
+
+    ridge: float
+    matching: Literal["activations", "pre_activations"]
+    iterations: int
+
+
 class ResponsesRepresentation(Section):
     """Each layer's responses to probe inputs, in a basis that all training networks share. Decoding finds
     weights whose responses are those, layer by layer."""
@@ -56,6 +64,12 @@ class ResponsesRepresentation(Section):
     def probing(self) -> Probing:
         """Which inputs networks respond to, and where."""
         return Probing(probes=self.probes, positions=self.positions, seed=self.seed)
+
+    @property
+    def decoding(self) -> Decoding:
+        """How responses are met; iterations play no part where pre-activations are matched."""
+        iterations = self.iterations if self.matching == "activations" else 1
+        return Decoding(ridge=self.ridge, matching=self.matching, iterations=iterations)
 
     @model_validator(mode="after")
     def _functions_fit_probes(self) -> ResponsesRepresentation:

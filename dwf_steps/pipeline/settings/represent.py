@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self
 
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.representation import Probing
+from dwf_steps.config.representation import Decoding, Probing
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 
 if TYPE_CHECKING:
@@ -116,9 +116,7 @@ class DecodeResponses(StepSettings):
 
     architecture: ArchitectureConfig
     probing: Probing
-    ridge: float
-    matching: Literal["activations", "pre_activations"]
-    iterations: int
+    decoding: Decoding
     part: int
     parts: int
     memory_mb: int
@@ -129,9 +127,7 @@ class DecodeResponses(StepSettings):
         return cls(
             architecture=experiment.architecture(names),
             probing=responses.probing,
-            ridge=responses.ridge,
-            matching=responses.matching,
-            iterations=responses.iterations if responses.matching == "activations" else 1,
+            decoding=responses.decoding,
             part=int(names.shard),
             parts=experiment.n_generated_shards(names),
             memory_mb=experiment.zoo(names).matrix.memory_mb,
@@ -156,9 +152,7 @@ class AssessRepresentation(StepSettings):
 
     architecture: ArchitectureConfig
     probing: Probing
-    ridge: float
-    matching: Literal["activations", "pre_activations"]
-    iterations: int
+    decoding: Decoding
     networks: int
     memory_mb: int
 
@@ -168,9 +162,7 @@ class AssessRepresentation(StepSettings):
         return cls(
             architecture=experiment.architecture(names),
             probing=responses.probing,
-            ridge=responses.ridge,
-            matching=responses.matching,
-            iterations=responses.iterations if responses.matching == "activations" else 1,
+            decoding=responses.decoding,
             networks=experiment.config.evaluation.decoded,
             memory_mb=experiment.zoo(names).matrix.memory_mb,
         )
