@@ -19,7 +19,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    PercentFormatter,
+)
 from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.costs import seconds_points
@@ -50,6 +57,7 @@ WIDE_PANEL = (5.4, 3.8)
 ACROSS = 4  # panels in a line
 MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
 LABEL_HEIGHT = 11  # points
+MOST_TICKS = 8  # values of a study that are all written at its axis
 LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 ODDS_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 LEGEND_WIDTH = 2.2
@@ -342,6 +350,10 @@ def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, le
                 ax.yaxis.set_major_formatter(PercentFormatter(1))
             if numbers and _spans_decades(table[key]):
                 ax.set_xscale("log")
+                if table[key].nunique() <= MOST_TICKS:
+                    ax.set_xticks(sorted(table[key].unique()))
+                    ax.xaxis.set_major_formatter(FuncFormatter(_as_written))
+                    ax.xaxis.set_minor_locator(NullLocator())
         save(figure, path)
 
 
@@ -425,8 +437,21 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
         for ax in axes.values():
             _scale_by_odds(ax, accuracies)
             ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
-            ax.xaxis.set_minor_formatter(NullFormatter())
+            _label_seconds(ax)
         save(figure, path)
+
+
+def _as_written(value: float, _place: int | None) -> str:
+    return f"{value:g}"
+
+
+def _label_seconds(ax: Axes) -> None:
+    """Write numbers at a logarithmic x axis: at powers of ten, and between them where those are few."""
+    left, right = ax.get_xlim()
+    if right < 30 * left:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(_as_written))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _scale_by_odds(ax: Axes, accuracies: list[float]) -> None:
@@ -463,7 +488,7 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
             )
         _label(axes, "seconds for all members", "ensemble accuracy", xscale="log")
         for ax in axes.values():
-            ax.xaxis.set_minor_formatter(NullFormatter())
+            _label_seconds(ax)
         save(figure, path)
 
 
