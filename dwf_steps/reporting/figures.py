@@ -387,7 +387,7 @@ def _level_line(ax: Axes, x: pd.Series, y: pd.Series, name: str, colour: str, st
 
 
 def _spans_decades(values: pd.Series) -> bool:
-    return bool(values.min() > 0 and values.max() >= 20 * values.min())
+    return bool(values.min() > 0 and values.max() >= 10 * values.min())
 
 
 def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataFrame) -> None:
