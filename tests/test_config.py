@@ -248,7 +248,10 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "an undefined representation": (
         lambda c: c["experiments"][0].update(representations=["reponses"]),
-        ["experiments.0.representations: 'reponses' is not defined; did you mean 'responses'? Defined: weights, responses"],
+        [
+            "experiments.0.representations: 'reponses' is not defined; did you mean 'responses'?",
+            "Defined: weights, responses",
+        ],
     ),
     "flows that need weights among responses": (
         lambda c: (
