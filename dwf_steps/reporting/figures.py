@@ -426,7 +426,7 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
                 group.training_seconds_per_network.iloc[0],
                 trained,
                 marker="*",
-                markersize=12,
+                markersize=9,
                 linestyle="",
                 color=ZOO_COLOUR,
                 label="zoo",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.layers import by_layer, by_unit, first_layer
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.generators.samples import Samples
+from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.layout import Layout
@@ -246,3 +248,16 @@ def test_more_samples_begin_with_the_same_ones_and_seeds_change_them(tmp_path: P
     np.testing.assert_allclose(many[:5], few, atol=1e-6)
     other = generated(training, kind, samples=5, seed=1)
     assert (np.abs(other - few) > 1e-4).any(axis=1).all()
+
+
+def test_decoding_what_is_described_weight_by_weight_asks_for_the_memory_of_all_samples() -> None:
+    zoo = SimpleNamespace(matrix=SimpleNamespace(memory_mb=64))
+
+    def held(kind: str, raw: bool) -> float:
+        config = TypeAdapter(AnyGenerator).validate_python({"kind": kind})
+        known = {"block": 10, "generated_shard": 5, "n": 7, "item": 4, "FLOPS": 1e9, "READ": 1e6}
+        sizes: Any = SimpleNamespace(**known, zoo=zoo, generator=config, g=30, d=1000, raw=raw)
+        return Decode.work(sizes).held
+
+    assert held("bootstrap", False) == held("untrained", False) == held("gaussian", True)
+    assert held("bootstrap", False) - held("gaussian", False) == 4 * 30 * 1000
