@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dwf_steps.generators.decoding import compare_with_float64, decode_block, decode_buffers
+from dwf_steps.generators.decoding import (
+    compare_with_float64,
+    compared_blocks,
+    decode_block,
+    decode_buffers,
+)
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.runtime.command_line import parse_settings, parser, run
@@ -18,8 +23,6 @@ from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import NetworkFile
 from dwf_steps.storage.precision import RelativeError
-
-COMPARED = 8  # column blocks that are decoded in float64 as well
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +36,7 @@ def decode(
     are. A sample whose weights are not finite gets no file and is listed as failed.
     """
     drawn, matrix = Samples.load(samples).part(settings.part, settings.parts), WeightMatrix.open(weights)
-    chunks = list(matrix.column_blocks())
-    compared = [columns.start for columns in chunks[:: -(-len(chunks) // COMPARED)]]
+    compared = compared_blocks(matrix)
     groups = matrix.chunk_groups(len(drawn), settings.memory_mb * 2**20 // 2)
     error, finite = RelativeError(), np.ones(len(drawn), bool)
     with replacing(output) as folder, threadpool_limits(1), ThreadPoolExecutor(threads) as pool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dwf_steps.generators.decoding import compare_with_float64, decode_block
+from dwf_steps.generators.decoding import compare_with_float64, compared_blocks, decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.settings.represent import DecodeResponses
 from dwf_steps.representation.decoding import Decoder, networks_at_once
@@ -21,8 +21,6 @@ from dwf_steps.storage.manifest import Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.precision import RelativeError
 from dwf_steps.storage.stacked import StackedNetworks
-
-COMPARED = 8  # column blocks that are computed in float64 as well
 
 logger = logging.getLogger(__name__)
 
@@ -123,10 +121,10 @@ class Shard:
     def _coordinates(self, samples: Samples, error: RelativeError) -> np.ndarray:
         """Return the coordinates (k, d) float32 of some samples, in one pass over the matrix."""
         rows = np.empty((len(samples), self.matrix.layout.size), np.float32)
-        blocks = list(self.matrix.column_blocks())
-        for i, columns in enumerate(blocks):
+        compared = compared_blocks(self.matrix)
+        for columns in self.matrix.column_blocks():
             rows[:, columns] = decode_block(samples, self.matrix, columns)
-            if i % -(-len(blocks) // COMPARED) == 0:
+            if columns.start in compared:
                 compare_with_float64(error, samples, self.matrix, columns, rows[:, columns])
         return rows
 

@@ -136,7 +136,7 @@ def _joined(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def _realigned(settings: EvaluateZoo, matrix: WeightMatrix, threads: int) -> pd.DataFrame:
-    """Return the smallest distances to a training network that each was matched to anew, of some training
+    """Return the smallest distances to a training network after matching to it, of some training
     networks, evenly spaced, and of as many held-out ones: a row for each network and each layer, with its
     ``distance`` in that layer alone and its ``total``."""
     n, count = matrix.n_training, len(matrix.rows)

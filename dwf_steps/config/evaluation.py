@@ -13,7 +13,7 @@ class MeasurementConfig(Section):
     """What is measured of networks beyond accuracy, and how thoroughly: what their evaluation depends on."""
 
     realigned: Count = 100
-    """Generated networks that are matched anew, by Git Re-Basin, to every single training network; as many
+    """Generated networks that are matched again, by Git Re-Basin, to every single training network; as many
     training networks and held-out ones, evenly spaced, are matched to the others. Distances in single layers
     are measured of these. 0 leaves this out."""
     barriers: Count = 100

@@ -11,7 +11,7 @@ def choose_probes(train: Split, probes: int, seed: int) -> Split:
     """Return some training examples, drawn without replacement.
 
     They are the first of one permutation of all of them, which the seed alone decides: fewer probes of one
-    seed are among more of them, and whatever asks for the same number and seed has the same ones.
+    seed are among more of them, and the same number and seed always give the same ones.
 
     Parameters
     ----------

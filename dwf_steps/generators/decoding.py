@@ -1,5 +1,7 @@
 """From samples to whole networks, streaming column blocks of the weight matrix."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from dwf_steps.generators.layers import first_layer, in_layers
@@ -10,6 +12,13 @@ from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.centring import centred_strips
 
 VARIANCE = "running_var"  # what PyTorch calls it
+COMPARED = 8  # column blocks, about, that are decoded in float64 as well
+
+
+def compared_blocks(matrix: WeightMatrix) -> list[int]:
+    """Return where those column blocks start that are decoded in float64 as well, evenly spread."""
+    blocks = list(matrix.column_blocks())
+    return [columns.start for columns in blocks[:: -(-len(blocks) // COMPARED)]]
 
 
 def decode_block(
@@ -32,7 +41,7 @@ def decode_block(
         if samples.offsets.shape[1]:
             rows += samples.offsets[:, columns]
         if samples.later_scale != 1:
-            later = ~in_layers(matrix.layout, [first_layer(matrix.architecture)])[columns]
+            later = _later_columns(matrix)[columns]
             mean = block[:n, later].mean(axis=0, dtype=np.float64)
             rows[:, later] = mean + samples.later_scale * (rows[:, later] - mean)
         if samples.noise_std:
@@ -43,6 +52,12 @@ def decode_block(
                 draws = np.random.default_rng([samples.noise_seed, i, columns.start])
                 row += std * draws.standard_normal(len(row), np.float32)
     return rows
+
+
+@lru_cache(maxsize=1)
+def _later_columns(matrix: WeightMatrix) -> np.ndarray:
+    """Return which columns belong to other layers than the first, (d,) bool; found once for all blocks."""
+    return ~in_layers(matrix.layout, [first_layer(matrix.architecture)])
 
 
 def _mixing(samples: Samples, n: int, dtype: type) -> np.ndarray:

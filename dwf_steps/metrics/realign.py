@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.runtime.progress import progress
 from dwf_steps.runtime.randomness import numpy_generator
+from dwf_steps.storage.layout import layer_of
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.canonical import LARGEST_SQUARABLE, align_attention
@@ -52,12 +53,6 @@ class RealignedDistances:
         distances = np.stack(list(self.layers.values()), axis=1)
         pairs = pd.MultiIndex.from_product([names, list(self.layers)], names=["network", "layer"])
         return pd.DataFrame({"distance": distances.ravel()}, index=pairs).reset_index()
-
-
-def layer_of(parameter: str) -> str:
-    """Return the layer of a parameter, the module that holds it: its name before the last dot; the name
-    itself, where the network holds it directly."""
-    return parameter.rpartition(".")[0] or parameter
 
 
 def realigned_to_training(

@@ -211,10 +211,8 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
                 ax.plot(
                     ordered.novelty,
                     ordered.accuracy,
-                    linestyle="--" if control else "-",
-                    linewidth=1 if control else 2,
-                    markersize=5 if control else 7,
                     label=None if direct else name,
+                    **_curve(control),
                     **mark,
                 )
                 labels.append((ax, ordered.iloc[len(ordered) // 2], name, mark["color"]))
@@ -405,14 +403,12 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
         for keys, group in grouped(points, COMPARED):
             ax, zoo = axes[_panel(keys)], collection.zoo(keys)
             for names, curve in grouped(group, ["arm"]):
-                dashed, mark = curve.control.iloc[0], _mark(arms.index(names["arm"]))
+                mark = _mark(arms.index(names["arm"]))
                 ax.plot(
                     curve.seconds,
                     curve.accuracy,
-                    linestyle="--" if dashed else "-",
-                    linewidth=1 if dashed else 2,
-                    markersize=5 if dashed else 7,
                     label=names["arm"],
+                    **_curve(curve.control.iloc[0]),
                     **mark,
                 )
                 fitted = curve[curve.fit_seconds > 0]
@@ -490,6 +486,13 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
         for ax in axes.values():
             _label_seconds(ax)
         save(figure, path)
+
+
+def _curve(control: bool) -> dict[str, Any]:
+    """Return how a generator's curve is drawn: controls are thin and dashed."""
+    if control:
+        return {"linestyle": "--", "linewidth": 1, "markersize": 5}
+    return {"linestyle": "-", "linewidth": 2, "markersize": 7}
 
 
 def _mark(i: int) -> dict[str, Any]:

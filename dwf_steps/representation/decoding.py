@@ -20,6 +20,8 @@ DEEP = 6
 LIVE_ACTIVATIONS = 4
 """Activations of a layer's size that a forward pass holds at a time, about."""
 ONE_PASS_BYTES = 2**30
+HALVINGS = 5
+"""Of a step that increases the loss, before it is left out."""
 COPIES_OF_RESPONSES = 10
 """Arrays (rows, units) that conjugate gradients hold at a time, in float64."""
 COPIES_OF_GRAM = 4
@@ -59,19 +61,16 @@ class Decoder:
         buffers: StackedNetworks[Tensor],
     ) -> StackedNetworks[Tensor]:
         """Return the networks of n rows of coordinates (n, d')."""
-        parts = {
-            entry.name: coordinates[:, entry.columns].reshape(-1, *entry.shape)
-            for entry in basis.layout.entries
-        }
         n = len(coordinates)
-        networks: StackedNetworks[Tensor] = StackedNetworks()
-        for name, shape in basis.shapes.items():
-            networks[name] = (
-                parts[name].float().clone()
-                if name in basis.trace.kept
-                else coordinates.new_zeros((n, *shape), dtype=torch.float32)
-            )
-        networks |= buffers
+        networks = StackedNetworks(
+            {
+                name: coordinates.new_zeros((n, *shape), dtype=torch.float32)
+                for name, shape in basis.shapes.items()
+            }
+        )
+        for name in basis.trace.kept:
+            networks[name].copy_(_stated(basis, name, coordinates))
+        networks |= buffers.map(torch.clone)  # statistics are set in place
         if runs_in_one_pass(capture, basis.trace):
             problems: dict[str, Problem] = {}
             for i in range(n):
@@ -128,7 +127,7 @@ class Decoder:
 
     def _problem(self, inputs: list[Tensor], layer: Layer) -> Problem:
         return Problem(
-            [_with_ones(block.double(), layer) for block in inputs], self.ridge, layer.bias is not None
+            [layer.with_ones(block.double()) for block in inputs], self.ridge, layer.bias is not None
         )
 
     def _fit(
@@ -171,7 +170,7 @@ class Decoder:
 
 def runs_in_one_pass(capture: Capture, trace: Trace) -> bool:
     """Return whether networks are decoded one by one, each in a single forward pass over all probes: deep
-    ones, where these fit in memory. Others are run up to every step anew, many at once, some probes at a
+    ones, where these fit in memory. Others are run again up to every step, many at once, some probes at a
     time."""
     activations = 4 * len(capture.probes) * capture.architecture.widest
     return len(trace.steps) > DEEP and LIVE_ACTIVATIONS * activations <= ONE_PASS_BYTES
@@ -179,11 +178,15 @@ def runs_in_one_pass(capture: Capture, trace: Trace) -> bool:
 
 def _target(basis: ResponseBasis, layer: Layer, coordinates: Tensor) -> Tensor:
     """Return the responses (n, rows, units) that coordinates (n, d') stand for."""
-    functions = basis.functions[layer.name]
-    entry = next(entry for entry in basis.layout.entries if entry.name == layer.name)
-    stated = coordinates[:, entry.columns].reshape(-1, *entry.shape)
+    functions, stated = basis.functions[layer.name], _stated(basis, layer.name, coordinates)
     target: Tensor = functions @ stated.double().transpose(1, 2) * len(functions) ** 0.5
     return target
+
+
+def _stated(basis: ResponseBasis, name: str, coordinates: Tensor) -> Tensor:
+    """Return what coordinates (n, d') say of a layer or of a parameter that is kept, (n, *shape)."""
+    entry = next(entry for entry in basis.layout.entries if entry.name == name)
+    return coordinates[:, entry.columns].reshape(-1, *entry.shape)
 
 
 def _set_statistics(
@@ -199,10 +202,6 @@ def _set_statistics(
     variance = (squares - mean.square()).clamp(min=0) * (count / max(1, count - 1))
     networks[norm.mean][rows] = mean.float()
     networks[norm.variance][rows] = variance.float()
-
-
-def _with_ones(inputs: Tensor, layer: Layer) -> Tensor:
-    return inputs if layer.bias is None else torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
 
 
 class Problem:
@@ -233,7 +232,7 @@ class Problem:
         strength = torch.where(strength > 0, strength, 1.0)
         self._penalty = strength[..., None] * penalised
         diagonal += self._penalty
-        # Of a network that is not finite the factor is not either; others beside it are as they are.
+        # Of a network that is not finite the factor is not either; others beside it do not change.
         self._factor, failed = torch.linalg.cholesky_ex(gram)
         self._factor[failed > 0] = torch.nan
 
@@ -260,14 +259,13 @@ class Problem:
                 return _adjoint(blocks, curvature(along)) + penalty[..., None] * direction, along
 
             step, moved = _conjugate_gradients(system, right, lambda right: _solve(right, factor), cg)
-            size = weights.new_ones(len(weights), 1, 1, 1)
-            for _ in range(5):
-                value = loss.value(responses + size * moved, wanted)
+            size, value = weights.new_ones(len(weights), 1, 1, 1), loss.value(responses + moved, wanted)
+            for _ in range(HALVINGS):
                 worse = value > current
                 if not worse.any():
                     break
                 size = torch.where(worse[:, None, None, None], size / 2, size)
-            value = loss.value(responses + size * moved, wanted)
+                value = loss.value(responses + size * moved, wanted)
             size = torch.where((value > current)[:, None, None, None], 0.0, size)
             current = torch.minimum(value, current)
             weights, responses = weights + size * step, responses + size * moved

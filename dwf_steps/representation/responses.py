@@ -95,19 +95,12 @@ class Sketches:
 def principal_functions(capture: Capture, layer: Layer, network: StackedNetworks[Tensor]) -> Tensor:
     """Return an orthonormal basis (rows, r) of what a layer can respond to its inputs, whatever its weights:
     left singular vectors of its inputs with a column of ones, which are the data's principal axes."""
-    inputs = torch.cat([part.double() for part in _inputs(capture, layer, network)], dim=2)[0]
-    if layer.bias is not None:
-        inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
-    side_by_side = inputs.transpose(0, 1).flatten(1)
+    parts = [capture.inputs(network, layer, probes).double() for probes in probe_blocks(capture, 1)]
+    side_by_side = layer.with_ones(torch.cat(parts, dim=2)[0]).transpose(0, 1).flatten(1)
     values, vectors = torch.linalg.eigh(side_by_side.T @ side_by_side)
     spanned = values > values.max().clamp(min=0) * len(values) * torch.finfo(torch.float64).eps
     values, vectors = values[spanned].flip(0), vectors[:, spanned].flip(1)
     return torch.linalg.qr(side_by_side @ (vectors / values.sqrt()))[0]
-
-
-def _inputs(capture: Capture, layer: Layer, networks: StackedNetworks[Tensor]) -> Iterator[Tensor]:
-    for probes in probe_blocks(capture, 1):
-        yield capture.inputs(networks, layer, probes)
 
 
 def probe_blocks(capture: Capture, networks: int) -> list[slice]:
@@ -174,9 +167,9 @@ def encode(
         parts = []
         for name, responses in all_responses(capture, list(basis.trace.layers), some).items():
             _refuse_infinite(responses, name, rows.start, names)
-            functions = basis.functions[name]
-            products = responses.double().transpose(1, 2) @ functions
-            total = responses.double().square().sum((1, 2))
+            functions, exact = basis.functions[name], responses.double()
+            products = exact.transpose(1, 2) @ functions
+            total = exact.square().sum((1, 2))
             kept[name].append(torch.where(total > 0, products.square().sum((1, 2)) / total, 1.0))
             parts.append((products / len(functions) ** 0.5).flatten(1))
         parts += [some[name].flatten(1) for name in basis.trace.kept]

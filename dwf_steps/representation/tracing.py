@@ -28,6 +28,7 @@ from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
 Elementwise = Callable[[Tensor], Tensor]
 OnStep = Callable[[str, str, tuple[Any, ...], dict[str, Any]], None]
+OnInputs = Callable[[str, Tensor], None]
 
 ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "relu": F.relu,
@@ -124,6 +125,10 @@ class Layer:
     @property
     def parameters(self) -> tuple[str, ...]:
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+    def with_ones(self, inputs: Tensor) -> Tensor:
+        """Return inputs (..., fan_in) followed by a one for the bias, where there is a bias."""
+        return inputs if self.bias is None else torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
 
     def outputs(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return the responses (..., rows, units) to ``inputs`` (..., groups, rows, fan_in), given
@@ -406,9 +411,8 @@ def _examples_first(values: Tensor, axis: int, before: int, count: int) -> Tenso
 def _traced(architecture: Architecture, examples: int, seed: int) -> _Tracer:
     network = architecture.initial_state("default", torch_generator("trace", seed))
     for name in architecture.buffers:
-        if network[
-            name
-        ].is_floating_point():  # running statistics of networks differ, those of new ones do not
+        # Running statistics of networks differ, those of new ones do not.
+        if network[name].is_floating_point():
             draws = torch.rand(network[name].shape, generator=torch_generator(f"trace {name}", seed))
             network[name] = network[name] + draws.to(network[name])
     tracer = _Tracer(network)
@@ -586,14 +590,13 @@ class Capture:
         def respond(network: dict[str, Tensor]) -> dict[str, Tensor]:
             found: dict[str, Tensor] = {}
 
-            def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            def on_inputs(name: str, values: Tensor) -> None:
                 if (layer := by_weight.get(name)) is not None:
-                    values = _argument(args, kwargs, 0, "input", None)
-                    values = _gather(values, layer, self.places(layer)[probes])
+                    rows = _gather(values, layer, self.places(layer)[probes])
                     bias = None if layer.bias is None else network[layer.bias]
-                    found[layer.name] = layer.outputs(values, network[name].flatten(1), bias)
+                    found[layer.name] = layer.outputs(rows, network[name].flatten(1), bias)
 
-            self._run(network, self.probes[probes], on_step)
+            self._run(network, self.probes[probes], on_inputs)
             if missing := [layer.weight for layer in layers if layer.name not in found]:
                 raise self._never_reached(missing[0])
             return found
@@ -615,15 +618,11 @@ class Capture:
         found = self._reach(networks, norm.mean, self.probes[probes], sums)
         return found[:, 0], found[:, 1], counts[0]
 
-    def visit(self, network: dict[str, Tensor], on_inputs: Callable[[str, Tensor], None]) -> None:
+    def visit(self, network: dict[str, Tensor], on_inputs: OnInputs) -> None:
         """Run one network on all probes, and before each step call ``on_inputs`` with its weight's or running
         mean's name and what goes into it. What is then changed in place is what the step computes with."""
-
-        def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            on_inputs(name, _argument(args, kwargs, 0, "input", None))
-
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            self._run(network, self.probes, on_step)
+            self._run(network, self.probes, on_inputs)
 
     def rows_of(self, values: Tensor, layer: Layer) -> Tensor:
         """Return a layer's inputs (groups, rows, fan_in) at the positions that are looked at, given all of
@@ -642,13 +641,13 @@ class Capture:
         def reach(network: dict[str, Tensor]) -> dict[str, Tensor]:
             found: list[Tensor] = []
 
-            def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            def on_inputs(name: str, values: Tensor) -> None:
                 if name == step:
-                    found.append(_argument(args, kwargs, 0, "input", None))
+                    found.append(values)
                     raise _ReachedError
 
             with suppress(_ReachedError):
-                self._run(network, inputs, on_step)
+                self._run(network, inputs, on_inputs)
             if not found:
                 raise self._never_reached(step)
             return {step: gather(found[0])}
@@ -661,8 +660,12 @@ class Capture:
             "use the representation `weights`"
         )
 
-    def _run(self, network: dict[str, Tensor], inputs: Tensor, on_step: OnStep) -> None:
+    def _run(self, network: dict[str, Tensor], inputs: Tensor, on_inputs: OnInputs) -> None:
         names = {id(value): name for name, value in network.items()}
+
+        def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            on_inputs(name, _argument(args, kwargs, 0, "input", None))
+
         with _Interceptor(names, on_step):
             self.architecture.call(network, inputs.unflatten(-1, self.architecture.input_shape))
 

@@ -10,6 +10,12 @@ import numpy as np
 from dwf_steps.storage.stacked import StackedNetworks
 
 
+def layer_of(parameter: str) -> str:
+    """Return the layer of a parameter, the module that holds it: its name before the last dot; the name
+    itself, where the network holds it directly."""
+    return parameter.rpartition(".")[0] or parameter
+
+
 @dataclass(frozen=True)
 class Entry:
     """One parameter: its ``shape``, and the ``offset`` of its first weight in the row."""
@@ -28,8 +34,8 @@ class Entry:
 
     @property
     def module(self) -> str:
-        """The part of the network that it belongs to: its name before the last dot, or its whole name."""
-        return self.name.rpartition(".")[0] or self.name
+        """The part of the network that it belongs to."""
+        return layer_of(self.name)
 
 
 @dataclass(frozen=True)

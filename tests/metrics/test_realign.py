@@ -11,8 +11,9 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.metrics import realign
-from dwf_steps.metrics.realign import layer_of, realigned_to_training
+from dwf_steps.metrics.realign import realigned_to_training
 from dwf_steps.runtime.randomness import numpy_generator
+from dwf_steps.storage.layout import layer_of
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.git_rebasin import match_weights

@@ -148,7 +148,7 @@ class GeneratorConfig(Section):
     analyses
         Settings that ask for something besides networks, and play no part in these.
     stores_rows
-        Whether its samples are described weight by weight, whatever the subspace.
+        Whether its samples are described weight by weight, in any subspace.
     """
 
     implementation: ClassVar[str]
