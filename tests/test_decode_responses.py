@@ -45,10 +45,12 @@ def decoded(
     ridge: float = 1e-9,
     memory_mb: int = 64,
     architecture: ArchitectureConfig = ARCHITECTURE,
+    candidates: int = 1,
 ) -> tuple[dict[str, State], Manifest]:
     """Return the networks of one shard by name, and its manifest."""
     k = len(coefficients)
-    drawn = Samples(np.zeros((k, 0)), coefficients, np.empty((k, 0), np.float32), evaluations=7)
+    offsets = np.empty((k, 0), np.float32)
+    drawn = Samples(np.zeros((k, 0)), coefficients, offsets, evaluations=7, candidates=candidates)
     drawn.save(folder / "latents.npz")
     settings = DecodeResponses(
         architecture=architecture,
@@ -127,6 +129,30 @@ def test_shards_share_out_the_same_networks(zoo: ProbedZoo, tmp_path: Path) -> N
     assert [list(part) for part in parts] == [["sample-0"], ["sample-1"], ["sample-2", "sample-3"]]
     for name, state in (parts[0] | parts[1] | parts[2]).items():
         np.testing.assert_allclose(flat(state), flat(whole[name]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_of_several_candidates_one_network_is_made(zoo: ProbedZoo, tmp_path: Path, parts: int) -> None:
+    """Later layers are the first candidate's; copies of one candidate have nothing to choose from."""
+    rows = np.repeat(MIXING, 3, axis=0)
+    found: dict[str, State] = {}
+    for part in range(parts):
+        found |= decoded(zoo, tmp_path, rows, part, parts, candidates=3)[0]
+    expected, _ = decoded(zoo, tmp_path, MIXING)
+    assert list(found) == [f"sample-{i}" for i in range(4)]
+    inputs = zoo.probes
+    for name, state in expected.items():
+        np.testing.assert_allclose(
+            log_probabilities(found[name], inputs), log_probabilities(state, inputs), atol=0.05
+        )
+
+
+def test_candidates_of_which_one_is_not_finite_yield_no_network(zoo: ProbedZoo, tmp_path: Path) -> None:
+    rows = np.concatenate([MIXING, MIXING])
+    rows[5, 0] = np.nan
+    found, manifest = decoded(zoo, tmp_path, rows, candidates=2)
+    assert manifest.failed == ("sample-2",)
+    assert list(found) == ["sample-0", "sample-1", "sample-3"]
 
 
 def test_a_sample_that_is_not_finite_fails_and_leaves_the_others_alone(
