@@ -16,8 +16,10 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.representation import Probing
 from dwf_steps.datasets.probes import choose_probes
 from dwf_steps.datasets.splits import Split
+from dwf_steps.representation.capture import Capture
+from dwf_steps.representation.layers import Trace
 from dwf_steps.representation.responses import ResponseBasis, Sketches
-from dwf_steps.representation.tracing import Capture, Trace, trace
+from dwf_steps.representation.tracing import trace
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
