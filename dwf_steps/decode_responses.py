@@ -113,8 +113,10 @@ class Shard:
                 self.failed.extend(names[~works].tolist())
                 for start in range(0, int(works.sum()), size):
                     group = np.flatnonzero(works)[start : start + size]
-                    decoded = self._decode(torch.from_numpy(rows[group]))
-                    yield from finite(unstack(names[group].tolist(), decoded), self.failed)
+                    coordinates = torch.from_numpy(rows[group]).to(self.probed.device)
+                    buffers = self.buffers.select([0] * len(group))
+                    decoded = self.decoder.decode(self.probed.capture, self.basis, coordinates, buffers)
+                    yield from finite(unstack(names[group].tolist(), decoded.numpy()), self.failed)
                     report.advance(len(group))
         facts["decoding_error"] = error.relative
 
@@ -127,21 +129,6 @@ class Shard:
             if columns.start in compared:
                 compare_with_float64(error, samples, self.matrix, columns, rows[:, columns])
         return rows
-
-    def _decode(self, rows: torch.Tensor) -> StackedNetworks[np.ndarray]:
-        """Return the networks of some rows, all of them finite. One that cannot be solved for is found by
-        halves, and comes back as NaN."""
-        n, on_device = len(rows), rows.to(self.probed.device)
-        buffers = self.buffers.select([0] * n)
-        try:
-            return self.decoder.decode(self.probed.capture, self.basis, on_device, buffers).numpy()
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            if n == 1:
-                shapes = self.basis.shapes.items()
-                unsolved = {name: np.full((1, *shape), np.nan, np.float32) for name, shape in shapes}
-                return StackedNetworks(unsolved | buffers.numpy())
-        halves = self._decode(rows[: n // 2]), self._decode(rows[n // 2 :])
-        return StackedNetworks({name: np.concatenate([half[name] for half in halves]) for name in halves[0]})
 
 
 def main() -> None:
