@@ -116,20 +116,21 @@ class Shard:
                 self.failed.extend(names[~works].tolist())
                 for start in range(0, int(works.sum()), size):
                     group = np.flatnonzero(works)[start : start + size]
-                    decoded = self._decode(self._chosen(torch.from_numpy(rows[group])))
-                    yield from finite(unstack(names[group].tolist(), decoded), self.failed)
+                    drawn = torch.from_numpy(rows[group]).to(self.probed.device)
+                    buffers = self.buffers.select([0] * len(group))
+                    coordinates = self._chosen(drawn, buffers)
+                    decoded = self.decoder.decode(self.probed.capture, self.basis, coordinates, buffers)
+                    yield from finite(unstack(names[group].tolist(), decoded.numpy()), self.failed)
                     report.advance(len(group))
         facts["decoding_error"] = error.relative
 
-    def _chosen(self, rows: torch.Tensor) -> torch.Tensor:
+    def _chosen(self, drawn: torch.Tensor, buffers: StackedNetworks[torch.Tensor]) -> torch.Tensor:
         """Return the coordinates (n, d) of networks, given those of their candidates (n, c, d)."""
-        n, candidates, _ = rows.shape
-        if candidates == 1:
-            return rows[:, 0]
+        if self.samples.candidates == 1:
+            return drawn[:, 0]
         probed = self.probed
         selection = UnitSelection.of(probed.capture.architecture, probed.trace)
-        buffers, on_device = self.buffers.select([0] * n), rows.to(probed.device)
-        return selection.choose(self.decoder, probed.capture, self.basis, on_device, buffers)
+        return selection.choose(self.decoder, probed.capture, self.basis, drawn, buffers)
 
     def _coordinates(self, samples: Samples, error: RelativeError) -> np.ndarray:
         """Return the coordinates (k, d) float32 of some samples, in one pass over the matrix."""
@@ -140,21 +141,6 @@ class Shard:
             if columns.start in compared:
                 compare_with_float64(error, samples, self.matrix, columns, rows[:, columns])
         return rows
-
-    def _decode(self, rows: torch.Tensor) -> StackedNetworks[np.ndarray]:
-        """Return the networks of some rows, all of them finite. One that cannot be solved for is found by
-        halves, and comes back as NaN."""
-        n, on_device = len(rows), rows.to(self.probed.device)
-        buffers = self.buffers.select([0] * n)
-        try:
-            return self.decoder.decode(self.probed.capture, self.basis, on_device, buffers).numpy()
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            if n == 1:
-                shapes = self.basis.shapes.items()
-                unsolved = {name: np.full((1, *shape), np.nan, np.float32) for name, shape in shapes}
-                return StackedNetworks(unsolved | buffers.numpy())
-        halves = self._decode(rows[: n // 2]), self._decode(rows[n // 2 :])
-        return StackedNetworks({name: np.concatenate([half[name] for half in halves]) for name in halves[0]})
 
 
 def main() -> None:

@@ -166,19 +166,15 @@ def test_a_sample_that_is_not_finite_fails_and_leaves_the_others_alone(
     assert not (tmp_path / "shard-0/sample-2.safetensors").exists()
 
 
-def test_a_sample_that_cannot_be_solved_for_fails_and_leaves_the_others_alone(
-    zoo: ProbedZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_sample_whose_weights_overflow_fails_and_leaves_the_others_alone(
+    zoo: ProbedZoo, tmp_path: Path
 ) -> None:
     whole, _ = decoded(zoo, tmp_path, MIXING)
-
-    def failing(self: Decoder, capture: Any, basis: Any, coordinates: Any, buffers: Any) -> Any:
-        if coordinates.abs().max() > 1e6:
-            raise torch.linalg.LinAlgError("not positive-definite")
-        return DECODE(self, capture, basis, coordinates, buffers)
-
-    monkeypatch.setattr(Decoder, "decode", failing)
+    coordinates = WeightMatrix.open(zoo.matrix).read()[:N].astype(float)
+    direction = (coordinates - coordinates.mean(axis=0))[0]
     mixing = MIXING.copy()
-    mixing[1] *= 1e9
+    mixing[1] = 2e38 / np.abs(direction).max() * (np.arange(N) == 0)
+    assert np.isfinite((mixing[1, 0] * direction).astype(np.float32)).all()
     found, manifest = decoded(zoo, tmp_path, mixing)
     assert manifest.failed == ("sample-1",)
     assert list(found) == ["sample-0", "sample-2", "sample-3"]

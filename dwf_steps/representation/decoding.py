@@ -10,9 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dwf_steps.representation.capture import Capture, summed
+from dwf_steps.representation.layers import Layer, Normalisation, Trace, TracedStep
 from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
-from dwf_steps.representation.tracing import Capture, Layer, Normalisation, Trace, TracedStep, summed
 from dwf_steps.storage.stacked import StackedNetworks
 
 DEEP = 6

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.decoding import Decoder, target_of
+from dwf_steps.representation.layers import Layer, Trace
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
-from dwf_steps.representation.tracing import Capture, Layer, Trace
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks

@@ -11,10 +11,11 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
 from dwf_steps.representation.selection import UnitSelection, complementary_units
-from dwf_steps.representation.tracing import Capture, trace
+from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
