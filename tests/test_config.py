@@ -318,6 +318,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
                 },
             ),
             c["canonicalizations"].update(none=[]),
+            c["subspaces"].update(pca_9={"method": "dual_pca", "components": 9}),
             c["generators"].update(
                 among={"kind": "bootstrap", "by": "unit", "sampling": {"candidates": 7}},
             ),
@@ -327,6 +328,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
                     "zoos": ["iris", "own", "mixed"],
                     "canonicalizations": ["none"],
                     "representations": ["weights", "responses"],
+                    "subspaces": ["pca_9"],
                     "generators": ["among"],
                 }
             ),

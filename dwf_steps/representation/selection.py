@@ -174,17 +174,17 @@ def _affine(layer: Layer) -> tuple[str, ...]:
 
 
 def _pass_one_by_one(architecture: Architecture, first: Layer, second: Layer, count: int) -> bool:
-    """Return whether each unit decides ``count`` inputs of the second layer, by changing the other units."""
+    """Return whether each unit decides ``count`` inputs of the second layer alone, by changing the last one."""
     draws = torch_generator("units one by one", 0)
     network = architecture.initial_state("default", draws)
     inputs = torch.rand(EXAMPLES, architecture.config.features, generator=draws)
     changed = dict(network)
     changed[first.weight] = network[first.weight].clone()
-    changed[first.weight][1:] = torch.randn(changed[first.weight][1:].shape, generator=draws)
+    changed[first.weight][-1] = torch.randn(changed[first.weight][-1].shape, generator=draws)
     both = StackedNetworks.stack([network, changed], torch.stack)
     capture = Capture(architecture, inputs, positions=EXAMPLES, seed=0)
     before, after = capture.inputs(both, second, slice(None))
-    return torch.equal(before[..., :count], after[..., :count])
+    return torch.equal(before[..., :-count], after[..., :-count])
 
 
 def _refused(architecture: Architecture, why: str) -> InputError:
