@@ -18,9 +18,10 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.decoding import Decoder, networks_at_once
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
-from dwf_steps.representation.tracing import Capture, trace
+from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
 

@@ -14,6 +14,7 @@ from dwf_steps.pipeline.settings.represent import DecodeResponses
 from dwf_steps.representation.decoding import Decoder, networks_at_once
 from dwf_steps.representation.loading import Probed, load_basis
 from dwf_steps.representation.responses import ResponseBasis
+from dwf_steps.representation.selection import UnitSelection
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import Progress
@@ -101,22 +102,35 @@ class Shard:
     def networks(self, facts: dict[str, object]) -> Iterator[Network]:
         """Yield the networks that work, and add to ``facts`` how exact the samples' coordinates are."""
         error = RelativeError()
+        count, candidates = self.samples.networks, self.samples.candidates
         parts = -(-len(self.samples) * 4 * self.matrix.layout.size // max(1, self.memory // 2))
-        parts = min(parts, len(self.samples))
+        parts = min(parts, count)
         size = networks_at_once(self.probed.capture, self.basis, self.memory)
-        with Progress("network", len(self.samples)) as report:
+        size = max(1, size // candidates)
+        with Progress("network", count) as report:
             for part in range(parts):
                 some = self.samples.part(part, parts)
-                rows = self._coordinates(some, error)
-                works = np.isfinite(rows).all(axis=1)
+                rows = self._coordinates(some, error).reshape(some.networks, candidates, -1)
+                works = np.isfinite(rows).all(axis=(1, 2))
                 names = np.array(some.names)
                 self.failed.extend(names[~works].tolist())
                 for start in range(0, int(works.sum()), size):
                     group = np.flatnonzero(works)[start : start + size]
-                    decoded = self._decode(torch.from_numpy(rows[group]))
-                    yield from finite(unstack(names[group].tolist(), decoded), self.failed)
+                    drawn = torch.from_numpy(rows[group]).to(self.probed.device)
+                    buffers = self.buffers.select([0] * len(group))
+                    coordinates = self._chosen(drawn, buffers)
+                    decoded = self.decoder.decode(self.probed.capture, self.basis, coordinates, buffers)
+                    yield from finite(unstack(names[group].tolist(), decoded.numpy()), self.failed)
                     report.advance(len(group))
         facts["decoding_error"] = error.relative
+
+    def _chosen(self, drawn: torch.Tensor, buffers: StackedNetworks[torch.Tensor]) -> torch.Tensor:
+        """Return the coordinates (n, d) of networks, given those of their candidates (n, c, d)."""
+        if self.samples.candidates == 1:
+            return drawn[:, 0]
+        probed = self.probed
+        selection = UnitSelection.of(probed.capture.architecture, probed.trace)
+        return selection.choose(self.decoder, probed.capture, self.basis, drawn, buffers)
 
     def _coordinates(self, samples: Samples, error: RelativeError) -> np.ndarray:
         """Return the coordinates (k, d) float32 of some samples, in one pass over the matrix."""
@@ -127,21 +141,6 @@ class Shard:
             if columns.start in compared:
                 compare_with_float64(error, samples, self.matrix, columns, rows[:, columns])
         return rows
-
-    def _decode(self, rows: torch.Tensor) -> StackedNetworks[np.ndarray]:
-        """Return the networks of some rows, all of them finite. One that cannot be solved for is found by
-        halves, and comes back as NaN."""
-        n, on_device = len(rows), rows.to(self.probed.device)
-        buffers = self.buffers.select([0] * n)
-        try:
-            return self.decoder.decode(self.probed.capture, self.basis, on_device, buffers).numpy()
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            if n == 1:
-                shapes = self.basis.shapes.items()
-                unsolved = {name: np.full((1, *shape), np.nan, np.float32) for name, shape in shapes}
-                return StackedNetworks(unsolved | buffers.numpy())
-        halves = self._decode(rows[: n // 2]), self._decode(rows[n // 2 :])
-        return StackedNetworks({name: np.concatenate([half[name] for half in halves]) for name in halves[0]})
 
 
 def main() -> None:

@@ -39,7 +39,11 @@ def sample_generator(
     key
         What messages call the generator.
     """
-    generator: Generator[Any] = implementation_of(settings.generator, Generator)
+    sampling = settings.generator.sampling
+    every = sampling.model_copy(update={"samples": sampling.rows})
+    generator: Generator[Any] = implementation_of(
+        settings.generator.model_copy(update={"sampling": every}), Generator
+    )
     generator.key = key
     with Tools(data=data) as given:
         if settings.generator.fitted:
@@ -48,7 +52,7 @@ def sample_generator(
             generator.load(model, given)
         encoder = response_encoder(settings, responses, data) if responses and data else None
         samples = generator.sample(TrainingNetworks(Basis.load(basis), weights, encoder), given)
-    replace(samples, later_scale=settings.generator.sampling.later_scale).save(output)
+    replace(samples, later_scale=sampling.later_scale, candidates=sampling.candidates).save(output)
 
 
 def response_encoder(

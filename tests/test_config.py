@@ -294,6 +294,53 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             )
         ],
     ),
+    "candidates of whole networks": (
+        lambda c: c["generators"].update(trained={"kind": "retrained", "sampling": {"candidates": 2}}),
+        ["generators.trained: sampling.candidates is 2, but the networks of a retrained generator are whole"],
+    ),
+    "candidates that cannot be compared": (
+        lambda c: (
+            c.update(representations={"responses": {"kind": "responses", "probes": 100, "functions": 50}}),
+            c["zoos"].update(
+                own=c["zoos"]["iris"]
+                | {
+                    "initialisations": ["default"],
+                    "architecture": {"import": "own_networks:with_batch_norm", "shape": [4], "classes": 3},
+                },
+                mixed=c["zoos"]["iris"]
+                | {
+                    "initialisations": ["default"],
+                    "architecture": {
+                        "import": "traced_networks:layer_normalised",
+                        "shape": [4],
+                        "classes": 3,
+                    },
+                },
+            ),
+            c["canonicalizations"].update(none=[]),
+            c["subspaces"].update(pca_9={"method": "dual_pca", "components": 9}),
+            c["generators"].update(
+                among={"kind": "bootstrap", "by": "unit", "sampling": {"candidates": 7}},
+            ),
+            c["experiments"].append(
+                c["experiments"][0]
+                | {
+                    "zoos": ["iris", "own", "mixed"],
+                    "canonicalizations": ["none"],
+                    "representations": ["weights", "responses"],
+                    "subspaces": ["pca_9"],
+                    "generators": ["among"],
+                }
+            ),
+        ),
+        [
+            "generators.among.sampling.candidates: found 7, but representations.weights has kind 'weights', "
+            "where units' responses are not known; expected kind 'responses'. Set candidates: 1, or use such",
+            "generators.among.sampling.candidates: found 7, but traced_networks:layer_normalised: candidates "
+            "for the first layer's units cannot be compared, since units of 0.weight are mixed before they "
+            "reach 3.weight; set sampling.candidates: 1",
+        ],
+    ),
     "the zoo's label in tables": (
         lambda c: c["generators"].update(zoo={"kind": "gaussian"}),
         ["generators.zoo: this name is the workflow's own"],

@@ -45,10 +45,12 @@ def decoded(
     ridge: float = 1e-9,
     memory_mb: int = 64,
     architecture: ArchitectureConfig = ARCHITECTURE,
+    candidates: int = 1,
 ) -> tuple[dict[str, State], Manifest]:
     """Return the networks of one shard by name, and its manifest."""
     k = len(coefficients)
-    drawn = Samples(np.zeros((k, 0)), coefficients, np.empty((k, 0), np.float32), evaluations=7)
+    offsets = np.empty((k, 0), np.float32)
+    drawn = Samples(np.zeros((k, 0)), coefficients, offsets, evaluations=7, candidates=candidates)
     drawn.save(folder / "latents.npz")
     settings = DecodeResponses(
         architecture=architecture,
@@ -129,6 +131,30 @@ def test_shards_share_out_the_same_networks(zoo: ProbedZoo, tmp_path: Path) -> N
         np.testing.assert_allclose(flat(state), flat(whole[name]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_of_several_candidates_one_network_is_made(zoo: ProbedZoo, tmp_path: Path, parts: int) -> None:
+    """Later layers are the first candidate's; copies of one candidate have nothing to choose from."""
+    rows = np.repeat(MIXING, 3, axis=0)
+    found: dict[str, State] = {}
+    for part in range(parts):
+        found |= decoded(zoo, tmp_path, rows, part, parts, candidates=3)[0]
+    expected, _ = decoded(zoo, tmp_path, MIXING)
+    assert list(found) == [f"sample-{i}" for i in range(4)]
+    inputs = zoo.probes
+    for name, state in expected.items():
+        np.testing.assert_allclose(
+            log_probabilities(found[name], inputs), log_probabilities(state, inputs), atol=0.05
+        )
+
+
+def test_candidates_of_which_one_is_not_finite_yield_no_network(zoo: ProbedZoo, tmp_path: Path) -> None:
+    rows = np.concatenate([MIXING, MIXING])
+    rows[5, 0] = np.nan
+    found, manifest = decoded(zoo, tmp_path, rows, candidates=2)
+    assert manifest.failed == ("sample-2",)
+    assert list(found) == ["sample-0", "sample-1", "sample-3"]
+
+
 def test_a_sample_that_is_not_finite_fails_and_leaves_the_others_alone(
     zoo: ProbedZoo, tmp_path: Path
 ) -> None:
@@ -140,19 +166,15 @@ def test_a_sample_that_is_not_finite_fails_and_leaves_the_others_alone(
     assert not (tmp_path / "shard-0/sample-2.safetensors").exists()
 
 
-def test_a_sample_that_cannot_be_solved_for_fails_and_leaves_the_others_alone(
-    zoo: ProbedZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_sample_whose_weights_overflow_fails_and_leaves_the_others_alone(
+    zoo: ProbedZoo, tmp_path: Path
 ) -> None:
     whole, _ = decoded(zoo, tmp_path, MIXING)
-
-    def failing(self: Decoder, capture: Any, basis: Any, coordinates: Any, buffers: Any) -> Any:
-        if coordinates.abs().max() > 1e6:
-            raise torch.linalg.LinAlgError("not positive-definite")
-        return DECODE(self, capture, basis, coordinates, buffers)
-
-    monkeypatch.setattr(Decoder, "decode", failing)
+    coordinates = WeightMatrix.open(zoo.matrix).read()[:N].astype(float)
+    direction = (coordinates - coordinates.mean(axis=0))[0]
     mixing = MIXING.copy()
-    mixing[1] *= 1e9
+    mixing[1] = 2e38 / np.abs(direction).max() * (np.arange(N) == 0)
+    assert np.isfinite((mixing[1, 0] * direction).astype(np.float32)).all()
     found, manifest = decoded(zoo, tmp_path, mixing)
     assert manifest.failed == ("sample-1",)
     assert list(found) == ["sample-0", "sample-2", "sample-3"]

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dwf_steps.plot import plot
-from dwf_steps.reporting import figures, registry
+from dwf_steps.reporting import registry
+from dwf_steps.reporting.figures import novelty
 from dwf_steps.reporting.results import Collection, Results
 from dwf_steps.runtime.errors import InputError
 
@@ -41,9 +42,9 @@ def test_networks_lie_at_the_accuracy_of_their_nearest_training_network(
             if dots:
                 drawn[ax.get_title()] = [pd.DataFrame(some) for some in dots], ax.lines[0].get_slope()
 
-    monkeypatch.setattr(figures, "save", keep)
+    monkeypatch.setattr(novelty, "save", keep)
     root = finished.folder / "results"
-    figures.nearest_accuracy(Collection([Results.open(root)]), tmp_path / "figure.pdf")
+    novelty.nearest_accuracy(Collection([Results.open(root)]), tmp_path / "figure.pdf")
     (generated, held_out), slope = drawn["gaussian (weights)\nmicro, none"]
     zoo = pd.read_csv(root / "micro/none/zoo_metrics/none/metrics.csv").set_index("network")
     networks = pd.read_csv(next((root / "micro/none").glob("weights/*/gaussian/none/metrics.csv")))

@@ -190,6 +190,11 @@ class Mixing(nn.Module):
         return self.second(self.first(x.flip(0).cumsum(0).repeat(2, 1)))[: len(x)]
 
 
+def layer_normalised() -> nn.Module:
+    """Return a network whose first layer's units are mixed before the second layer reads them."""
+    return nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.ReLU(), nn.Linear(5, 3))
+
+
 class Failing(nn.Module):
     """Fails on three examples."""
 

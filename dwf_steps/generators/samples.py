@@ -11,7 +11,7 @@ from dwf_steps.subspace.basis import Basis
 
 @dataclass(frozen=True)
 class Samples:
-    """k new networks.
+    """k new networks, or candidates for fewer.
 
     Row i is ``mean + coefficients[i] @ Xc + offsets[i] + noise_std * e_i`` with the centred training rows
     Xc (n, d) and standard normal e_i: an affine combination of training networks for all but flows on raw
@@ -37,6 +37,8 @@ class Samples:
         Of the velocity field, that drew them all.
     later_scale
         Factor of the rows' deviation from ``mean`` in all layers but the first.
+    candidates
+        So many rows that follow one another are drawn for each network.
     """
 
     latents: np.ndarray
@@ -48,18 +50,24 @@ class Samples:
     first: int = 0
     evaluations: int = 0
     later_scale: float = 1.0
+    candidates: int = 1
 
     def __len__(self) -> int:
         return len(self.coefficients)
 
     @property
+    def networks(self) -> int:
+        """The number of networks."""
+        return len(self) // self.candidates
+
+    @property
     def names(self) -> list[str]:
         """What the samples' networks are called."""
-        return sample_names(len(self), self.first)
+        return sample_names(self.networks, self.first // self.candidates)
 
     def part(self, part: int, parts: int) -> "Samples":
-        """Return the ``part``-th of ``parts`` ranges of the samples."""
-        start, stop = (len(self) * k // parts for k in (part, part + 1))
+        """Return the ``part``-th of ``parts`` ranges of the networks' samples."""
+        start, stop = (self.networks * k // parts * self.candidates for k in (part, part + 1))
         arrays = {name: getattr(self, name)[start:stop] for name in ("latents", "coefficients", "offsets")}
         return replace(self, **arrays, first=self.first + start)
 

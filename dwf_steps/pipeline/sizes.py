@@ -212,13 +212,13 @@ class Sizes:
 
     @property
     def g(self) -> int:
-        """Networks that a generator makes."""
-        return self.generator.sampling.samples
+        """Networks that a generator draws, candidates included."""
+        return self.generator.sampling.rows
 
     @property
     def generated_shard(self) -> int:
         """Networks of a shard of them."""
-        return math.ceil(self.g / self.zoo.matrix.decode_jobs)
+        return math.ceil(self.generator.sampling.samples / self.zoo.matrix.decode_jobs)
 
     @property
     def block(self) -> int:

@@ -68,7 +68,7 @@ def _studies(record: ExperimentRecord) -> Arguments:
 EXHIBITS = (
     Exhibit(
         "accuracy_at_novelty",
-        figure="dwf_steps.reporting.figures:accuracy_at_novelty",
+        figure="dwf_steps.reporting.figures.novelty:accuracy_at_novelty",
         caption="""
 Mean test accuracy against the mean distance to the nearest training network, after Git Re-Basin has
 matched each to every training network where that was measured, over each generator's settings and those
@@ -79,7 +79,7 @@ those at 0 % are copies.""",
     ),
     Exhibit(
         "accuracy_against_iou",
-        figure="dwf_steps.reporting.figures:accuracy_against_iou",
+        figure="dwf_steps.reporting.figures.novelty:accuracy_against_iou",
         caption="""
 Test accuracy against the largest wrong-set IoU with any training network, one point a generated
 network. The grey region spans the 5th to the 95th percentile of the zoo's own leave-one-out values:
@@ -87,7 +87,7 @@ points to its right resemble a training network more than training networks rese
     ),
     Exhibit(
         "nearest_accuracy",
-        figure="dwf_steps.reporting.figures:nearest_accuracy",
+        figure="dwf_steps.reporting.figures.novelty:nearest_accuracy",
         caption="""
 Test accuracy of each generated network against that of the training network nearest to it by weights, a
 panel for each generator; crosses are held-out networks. Copies lie on the diagonal, where a network
@@ -176,7 +176,7 @@ cheaper.""",
     ),
     Exhibit(
         "accuracy_against_seconds",
-        figure="dwf_steps.reporting.figures:accuracy_against_seconds",
+        figure="dwf_steps.reporting.figures.seconds:accuracy_against_seconds",
         figure_needs=("cost",),
         caption="""
 Mean test accuracy, scaled by log-odds, against the seconds that a network took, over each generator's
@@ -189,7 +189,7 @@ not counted. The star is training a network of the zoo.""",
         "ensembles",
         table="dwf_steps.reporting.costs:ensembles_table",
         table_needs=("cost",),
-        figure="dwf_steps.reporting.figures:ensembles",
+        figure="dwf_steps.reporting.figures.seconds:ensembles",
         figure_needs=("ensembles",),
         caption="""
 Ensembles of generated networks beside ensembles of trained ones (``zoo``), mean over random subsets:
@@ -222,14 +222,14 @@ added up, memory is the largest of them.""",
     ),
     Exhibit(
         "explained_variance",
-        figure="dwf_steps.reporting.figures:explained_variance",
+        figure="dwf_steps.reporting.figures.fits:explained_variance",
         caption="""
 Cumulative share of the training networks' total variance over principal components. With n networks, n
 - 1 components hold all of it.""",
     ),
     Exhibit(
         "flow_loss",
-        figure="dwf_steps.reporting.figures:loss_curves",
+        figure="dwf_steps.reporting.figures.fits:loss_curves",
         caption="""
 Flow-matching loss over training steps, latents scaled to unit variance: mean training loss since the
 last point, and validation loss of the averaged network on draws that training never uses.""",
@@ -239,7 +239,7 @@ last point, and validation loss of the averaged network on draws that training n
         members=_studies,
         table="dwf_steps.reporting.sweeps:sweep_table",
         table_needs=("cost",),
-        figure="dwf_steps.reporting.figures:sweep",
+        figure="dwf_steps.reporting.figures.studies:sweep",
         figure_needs=("{name}",),
         caption="""
 A study: what changes along the swept setting, mean and standard deviation over networks, and over
@@ -251,7 +251,7 @@ the same setting as a representation are in its study too.""",
         "transfer",
         condition=lambda record: bool(record.transferred),
         table="dwf_steps.reporting.tables:transfer_table",
-        figure="dwf_steps.reporting.figures:transfer_curves",
+        figure="dwf_steps.reporting.figures.fits:transfer_curves",
         caption="""
 Networks taken to another data set, whatever made them treated alike: test accuracy as they are
 (``zero_shot``), after one epoch of fine-tuning and after the last, mean and standard deviation over n

@@ -10,9 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dwf_steps.representation.capture import Capture, summed
+from dwf_steps.representation.layers import Layer, Normalisation, Trace, TracedStep
 from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
-from dwf_steps.representation.tracing import Capture, Layer, Normalisation, Trace, TracedStep, summed
 from dwf_steps.storage.stacked import StackedNetworks
 
 DEEP = 6
@@ -61,32 +62,49 @@ class Decoder:
         buffers: StackedNetworks[Tensor],
     ) -> StackedNetworks[Tensor]:
         """Return the networks of n rows of coordinates (n, d')."""
-        n = len(coordinates)
-        networks = StackedNetworks(
-            {
-                name: coordinates.new_zeros((n, *shape), dtype=torch.float32)
-                for name, shape in basis.shapes.items()
-            }
-        )
-        for name in basis.trace.kept:
-            networks[name].copy_(_stated(basis, name, coordinates))
-        networks |= buffers.map(torch.clone)  # statistics are set in place
+        networks = _begun(basis, coordinates, buffers)
         if runs_in_one_pass(capture, basis.trace):
             problems: dict[str, Problem] = {}
-            for i in range(n):
+            for i in range(len(coordinates)):
                 self._in_one_pass(capture, basis, coordinates, networks, i, problems)
-            return networks
-        for step in basis.trace.steps:
+        else:
+            self._in_steps(capture, basis, coordinates, networks, basis.trace.steps)
+        return networks
+
+    @torch.no_grad()
+    def decode_before(
+        self,
+        layer: Layer,
+        capture: Capture,
+        basis: ResponseBasis,
+        coordinates: Tensor,
+        buffers: StackedNetworks[Tensor],
+    ) -> StackedNetworks[Tensor]:
+        """Return networks of which only the steps before a layer are decoded; arguments as of `decode`."""
+        networks = _begun(basis, coordinates, buffers)
+        steps = basis.trace.steps
+        self._in_steps(capture, basis, coordinates, networks, steps[: steps.index(layer)])
+        return networks
+
+    def _in_steps(
+        self,
+        capture: Capture,
+        basis: ResponseBasis,
+        coordinates: Tensor,
+        networks: StackedNetworks[Tensor],
+        steps: Sequence[TracedStep],
+    ) -> None:
+        """Decode some steps of all networks, in place, running the networks again up to each."""
+        for step in steps:
             if isinstance(step, Normalisation):
-                blocks = probe_blocks(capture, n)
+                blocks = probe_blocks(capture, len(coordinates))
                 found = [capture.moments(networks, step, probes) for probes in blocks]
                 _set_statistics(networks, slice(None), step, found)
             else:
                 seen = networks.select([0]) if step.reads_data else networks
                 blocks = probe_blocks(capture, seen.count)
                 problem = self._problem([capture.inputs(seen, step, probes) for probes in blocks], step)
-                self._fit(problem, networks, slice(None), step, _target(basis, step, coordinates))
-        return networks
+                self._fit(problem, networks, slice(None), step, target_of(basis, step, coordinates))
 
     def _in_one_pass(
         self,
@@ -121,7 +139,7 @@ class Decoder:
                     problem = self._problem([capture.rows_of(values, step)[None]], step)
                 if step.reads_data:
                     problems[step.name] = problem
-                self._fit(problem, networks, row, step, _target(basis, step, coordinates[row]))
+                self._fit(problem, networks, row, step, target_of(basis, step, coordinates[row]))
 
         capture.visit(networks.network(i), on_inputs)
 
@@ -176,7 +194,24 @@ def runs_in_one_pass(capture: Capture, trace: Trace) -> bool:
     return len(trace.steps) > DEEP and LIVE_ACTIVATIONS * activations <= ONE_PASS_BYTES
 
 
-def _target(basis: ResponseBasis, layer: Layer, coordinates: Tensor) -> Tensor:
+def _begun(
+    basis: ResponseBasis, coordinates: Tensor, buffers: StackedNetworks[Tensor]
+) -> StackedNetworks[Tensor]:
+    """Return networks without any layer: what coordinates (n, d') state as weights is in place."""
+    n = len(coordinates)
+    networks = StackedNetworks(
+        {
+            name: coordinates.new_zeros((n, *shape), dtype=torch.float32)
+            for name, shape in basis.shapes.items()
+        }
+    )
+    for name in basis.trace.kept:
+        networks[name].copy_(_stated(basis, name, coordinates))
+    networks |= buffers.map(torch.clone)  # statistics are set in place
+    return networks
+
+
+def target_of(basis: ResponseBasis, layer: Layer, coordinates: Tensor) -> Tensor:
     """Return the responses (n, rows, units) that coordinates (n, d') stand for."""
     functions, stated = basis.functions[layer.name], _stated(basis, layer.name, coordinates)
     target: Tensor = functions @ stated.double().transpose(1, 2) * len(functions) ** 0.5

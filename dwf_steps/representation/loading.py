@@ -16,15 +16,16 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.representation import Probing
 from dwf_steps.datasets.probes import choose_probes
 from dwf_steps.datasets.splits import Split
+from dwf_steps.representation.capture import Capture
+from dwf_steps.representation.layers import Trace
 from dwf_steps.representation.responses import ResponseBasis, Sketches
-from dwf_steps.representation.tracing import Capture, Trace, trace
+from dwf_steps.representation.tracing import trace
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
 
 GROUP_BYTES = 2**28  # of networks that are read at a time
 LAYOUT = "layout"
-TRACE = "-trace"
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,8 @@ class Probed:
 
 
 def save_sketches(path: Path, sketches: Sketches) -> None:
-    """Write every layer's products and their trace as npz, atomically."""
-    arrays = {name: sketch.products.cpu().numpy() for name, sketch in sketches.sketches.items()}
-    traces = {f"{name}{TRACE}": np.array(sketch.trace) for name, sketch in sketches.sketches.items()}
-    save_arrays(path, arrays | traces)
+    """Write every layer's products as npz, atomically."""
+    save_arrays(path, {name: sketch.products.cpu().numpy() for name, sketch in sketches.sketches.items()})
 
 
 def add_sketches(path: Path, sketches: Sketches) -> None:
@@ -79,11 +78,9 @@ def add_sketches(path: Path, sketches: Sketches) -> None:
     InputError
         If the file is damaged.
     """
-    names = list(sketches.sketches)
-    arrays = load_arrays(path, [*names, *(f"{name}{TRACE}" for name in names)])
+    arrays = load_arrays(path, list(sketches.sketches))
     for name, sketch in sketches.sketches.items():
         sketch.products += torch.from_numpy(arrays[name]).to(sketch.products.device)
-        sketch.trace += float(arrays[f"{name}{TRACE}"])
 
 
 def save_basis(path: Path, basis: ResponseBasis) -> None:

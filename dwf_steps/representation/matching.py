@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dwf_steps.representation.tracing import Elementwise
+from dwf_steps.representation.layers import Elementwise
 
 NEGLIGIBLE = 1e-6
 """Differences below which a secant's slope, in float32, is rounding."""

@@ -9,8 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from dwf_steps.representation.capture import Capture
+from dwf_steps.representation.layers import Layer, Trace
 from dwf_steps.representation.sketch import Sketch, test_matrix
-from dwf_steps.representation.tracing import Capture, Layer, Trace
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.stacked import StackedNetworks

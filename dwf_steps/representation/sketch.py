@@ -24,19 +24,17 @@ def test_matrix(rows: int, functions: int, layer: str, seed: int) -> Tensor:
 @dataclass
 class Sketch:
     """The product Y = G Q (rows, s) of the Gram matrix G = sum over networks of Z Z' with a test matrix Q, of
-    responses Z (rows, units); and the trace of G.
+    responses Z (rows, units).
 
     Memory is ``rows * s`` whatever the number of networks, and sketches of different networks add up.
     """
 
     products: Tensor
-    trace: float = 0.0
 
     def add(self, responses: Tensor, test: Tensor) -> None:
         """Add the responses (n, rows, units) of some networks."""
         side_by_side = responses.double().transpose(0, 1).flatten(1)
         self.products += side_by_side @ (side_by_side.T @ test)
-        self.trace += float(side_by_side.square().sum())
 
     def leading(self, test: Tensor, functions: int) -> Tensor:
         """Return the leading eigenvectors of G (rows, r), r at most ``functions`` and at most G's rank.

@@ -1,19 +1,15 @@
-"""The layers of any network in execution order, and what goes into each."""
+"""The layers of any network, found in execution order by running it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
@@ -21,14 +17,13 @@ from torch.overrides import TorchFunctionMode
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.dataset import PADDING
+from dwf_steps.representation.layers import Convolution, Elementwise, Layer, Normalisation, Trace, TracedStep
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import describe
 from dwf_steps.runtime.randomness import numpy_generator, torch_generator
-from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.storage.stacked import NetworkState
 
-Elementwise = Callable[[Tensor], Tensor]
 OnStep = Callable[[str, str, tuple[Any, ...], dict[str, Any]], None]
-OnInputs = Callable[[str, Tensor], None]
 
 ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "relu": F.relu,
@@ -47,125 +42,7 @@ UNMOVED = ("view", "reshape", "flatten", "squeeze", "contiguous", "float", "drop
 """Functions that leave a module's output what it is."""
 
 
-@dataclass(frozen=True)
-class Normalisation:
-    """One batch normalisation, by the names of its parameters and buffers; ``weight`` and ``bias`` are None
-    where it has none."""
-
-    weight: str | None
-    bias: str | None
-    mean: str
-    variance: str
-    epsilon: float
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """How a convolution reads its inputs, an entry for each spatial axis."""
-
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer that is linear in its inputs.
-
-    Attributes
-    ----------
-    weight, bias
-        Its parameters' names; ``bias`` is None where it has none.
-    units
-        What it yields at one position.
-    fan_in
-        Inputs of one unit, without the bias.
-    groups
-        Groups of units, each of which reads inputs of its own.
-    places
-        Shape of its output positions of one example: of a convolution its output image, after the number of
-        images where there are several; of a linear layer the axes besides examples and features.
-    batch_axis
-        The axis of its inputs along which examples lie.
-    before
-        Positions along that axis for each of which all examples follow one another: 1 where the axis holds
-        examples alone, or examples first.
-    convolution
-        None of linear layers.
-    normalisation
-        The batch normalisation that reads its responses, if one alone does.
-    activation
-        What then follows, if it is elementwise.
-    is_output
-        Whether the network returns its responses.
-    reads_data
-        Whether its inputs are the same in every network.
-    """
-
-    weight: str
-    bias: str | None
-    units: int
-    fan_in: int
-    groups: int
-    places: tuple[int, ...]
-    batch_axis: int = 0
-    before: int = 1
-    convolution: Convolution | None = None
-    normalisation: Normalisation | None = None
-    activation: Elementwise | None = None
-    is_output: bool = False
-    reads_data: bool = False
-
-    @property
-    def name(self) -> str:
-        """What its coordinates are called."""
-        return self.weight.removesuffix("weight") + "responses"
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return (self.weight,) if self.bias is None else (self.weight, self.bias)
-
-    def with_ones(self, inputs: Tensor) -> Tensor:
-        """Return inputs (..., fan_in) followed by a one for the bias, where there is a bias."""
-        return inputs if self.bias is None else torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
-
-    def outputs(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return the responses (..., rows, units) to ``inputs`` (..., groups, rows, fan_in), given
-        ``weight`` (..., units, fan_in) and ``bias`` (..., units)."""
-        grouped = weight.unflatten(-2, (self.groups, self.units // self.groups))
-        products = (inputs @ grouped.transpose(-1, -2)).transpose(-3, -2).flatten(-2)
-        return products if bias is None else products + bias.unsqueeze(-2)
-
-
-TracedStep = Layer | Normalisation
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What a network does, in order.
-
-    Attributes
-    ----------
-    steps
-        Layers and batch normalisations in execution order.
-    kept
-        Parameters that are no layer's: norms' affine parameters, embeddings, positions.
-    """
-
-    steps: tuple[TracedStep, ...]
-    kept: tuple[str, ...]
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        return tuple(step for step in self.steps if isinstance(step, Layer))
-
-
-class _ReachedError(Exception):
-    """Raised to leave a network's forward pass at the step whose inputs were asked for."""
-
-
-class _Interceptor(TorchFunctionMode):
+class Interceptor(TorchFunctionMode):
     """Calls ``on_step`` before every step of a network that runs, and ``after`` behind every function.
 
     Parameters
@@ -209,7 +86,8 @@ class _Interceptor(TorchFunctionMode):
         return result
 
 
-def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], place: int, name: str, default: Any) -> Any:
+def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], place: int, name: str, default: Any) -> Any:
+    """Return what a function was called with, in its ``place`` or by ``name``."""
     return args[place] if len(args) > place else kwargs.get(name, default)
 
 
@@ -251,7 +129,7 @@ class _Tracer:
         """Run the network. Gradients tell what depends on its parameters."""
         parameters = [self.network[entry.name].requires_grad_() for entry in architecture.layout.entries]
         try:
-            interceptor = _Interceptor(self.names, self._on_step, self._after)
+            interceptor = Interceptor(self.names, self._on_step, self._after)
             with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), interceptor:
                 outputs = architecture.call(self.network, inputs)
         finally:
@@ -277,7 +155,7 @@ class _Tracer:
         if name in self.steps:
             self.twice.add(name)
             return
-        values = _argument(args, kwargs, 0, "input", None)
+        values = argument(args, kwargs, 0, "input", None)
         self.steps[name] = {"kind": kind, "args": args, "kwargs": kwargs, "depends": values.requires_grad}
         self.inputs[name] = values.detach().clone()
 
@@ -294,16 +172,16 @@ class _Tracer:
                 layer, stage = read
                 self.steps[layer][f"reads {stage}"] = self.steps[layer].get(f"reads {stage}", 0) + 1
         if called == "linear" or called in CONVOLUTIONS:
-            weight = self._name(_argument(args, kwargs, 1, "weight", None))
+            weight = self._name(argument(args, kwargs, 1, "weight", None))
             if weight in self.steps:
-                bias = _argument(args, kwargs, 2, "bias", None)
+                bias = argument(args, kwargs, 2, "bias", None)
                 self.steps[weight]["bias"] = self._name(bias)
-                self._note_parameters(_argument(args, kwargs, 0, "input", None))
+                self._note_parameters(argument(args, kwargs, 0, "input", None))
                 if bias is None or self.steps[weight]["bias"] is not None:
                     self._follow(result, weight, "before")
                 return
         if called == "batch_norm":
-            norm = self._name(_argument(args, kwargs, 1, "running_mean", None))
+            norm = self._name(argument(args, kwargs, 1, "running_mean", None))
             if source is not None and source[1] == "before" and norm is not None:
                 self.steps[source[0]].setdefault("normalisation", norm)
                 self._follow(result, source[0], "after")
@@ -372,7 +250,7 @@ def trace(architecture: Architecture) -> Trace:
         elif name not in first.used_elsewhere and not first.bias_is_shared(name):
             axis, before = _examples_axis(f"{called}: {name}", first.inputs[name], again.inputs[name])
             few, more = (
-                _examples_first(tracer.inputs[name], axis, before, count)
+                examples_first(tracer.inputs[name], axis, before, count)
                 for tracer, count in ((first, 2), (second, 3))
             )
             same = not step["depends"] and torch.equal(few, more[:2])
@@ -392,7 +270,7 @@ def _examples_axis(what: str, few: Tensor, more: Tensor) -> tuple[int, int]:
         if not odd and more.shape[axis] == 3 * positions:
             for before in dict.fromkeys((1, positions)):
                 first, others = (
-                    _examples_first(values, axis, before, count) for values, count in ((few, 2), (more, 3))
+                    examples_first(values, axis, before, count) for values, count in ((few, 2), (more, 3))
                 )
                 if torch.allclose(first, others[:2], rtol=1e-3, atol=1e-4 * float(first.abs().max())):
                     return axis, before
@@ -403,7 +281,7 @@ def _examples_axis(what: str, few: Tensor, more: Tensor) -> tuple[int, int]:
     )
 
 
-def _examples_first(values: Tensor, axis: int, before: int, count: int) -> Tensor:
+def examples_first(values: Tensor, axis: int, before: int, count: int) -> Tensor:
     """Return (count, ..., positions, ...) of values whose ``axis`` holds (before, count, after), merged."""
     return values.unflatten(axis, (before, count, -1)).movedim(axis + 1, 0).flatten(axis + 1, axis + 2)
 
@@ -439,11 +317,11 @@ def _examples(architecture: Architecture, count: int) -> Tensor:
 def _normalisation(step: Mapping[str, Any], mean: str, tracer: _Tracer) -> Normalisation:
     args, kwargs = step["args"], step["kwargs"]
     names = [
-        tracer._name(_argument(args, kwargs, place, key, None))
+        tracer._name(argument(args, kwargs, place, key, None))
         for place, key in ((3, "weight"), (4, "bias"), (2, "running_var"))
     ]
     assert names[2] is not None
-    return Normalisation(names[0], names[1], mean, names[2], _argument(args, kwargs, 7, "eps", 1e-5))
+    return Normalisation(names[0], names[1], mean, names[2], argument(args, kwargs, 7, "eps", 1e-5))
 
 
 def _layer(
@@ -462,11 +340,11 @@ def _layer(
         axes = CONVOLUTIONS[step["kind"]]
         kernel = tuple(weight.shape[2:])
         stride, dilation = (
-            _each(_argument(args, kwargs, place, key, 1), axes)
+            _each(argument(args, kwargs, place, key, 1), axes)
             for place, key in ((3, "stride"), (5, "dilation"))
         )
-        padding = _padding(_argument(args, kwargs, 4, "padding", 0), kernel, dilation, axes)
-        groups = _argument(args, kwargs, 6, "groups", 1)
+        padding = _padding(argument(args, kwargs, 4, "padding", 0), kernel, dilation, axes)
+        groups = argument(args, kwargs, 6, "groups", 1)
         convolution = Convolution(kernel, stride, padding, dilation)
         places = _output_size(inputs.shape[-axes:], convolution)
         if (images := math.prod(inputs.shape[1 : -axes - 1])) > 1:
@@ -520,203 +398,3 @@ def _output_size(image: Sequence[int], convolution: Convolution) -> tuple[int, .
             strict=True,
         )
     )
-
-
-def summed(values: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Return sums (c,) and sums of squares of values (b, c, ...), in float64, and how many each is of."""
-    channels_first = values.double().movedim(1, 0).flatten(1)
-    return channels_first.sum(1), channels_first.square().sum(1), channels_first.shape[1]
-
-
-class Capture:
-    """What goes into the steps of many networks, and what layers respond, when they are run on probes.
-
-    Parameters
-    ----------
-    architecture
-        Of all networks; in evaluation mode.
-    probes
-        (m, features).
-    positions
-        Output positions of a layer that are looked at, of each probe; all where there are no more.
-    seed
-        Chooses them.
-    """
-
-    def __init__(self, architecture: Architecture, probes: Tensor, positions: int, seed: int) -> None:
-        self.architecture, self.probes = architecture, probes
-        self._positions, self._seed = positions, seed
-        self._places: dict[str, Tensor] = {}
-
-    def count(self, layer: Layer) -> int:
-        """Return how many positions of each probe are looked at."""
-        return min(self._positions, math.prod(layer.places))
-
-    def rows(self, layer: Layer) -> int:
-        """Return the number of responses of each unit, m * count."""
-        return len(self.probes) * self.count(layer)
-
-    def places(self, layer: Layer) -> Tensor:
-        """Return which positions of each probe are looked at, numbered (m, count)."""
-        if layer.weight not in self._places:
-            total, count, m = math.prod(layer.places), self.count(layer), len(self.probes)
-            chosen = np.broadcast_to(np.arange(total), (m, total))
-            if count < total:
-                draws = numpy_generator(f"positions of {layer.weight}", self._seed)
-                chosen = np.sort(draws.random((m, total)).argpartition(count, axis=1)[:, :count], axis=1)
-            self._places[layer.weight] = torch.from_numpy(chosen.copy()).to(self.probes.device)
-        return self._places[layer.weight]
-
-    def inputs(self, networks: StackedNetworks[Tensor], layer: Layer, probes: slice) -> Tensor:
-        """Return what goes into a layer of n networks at the positions that are looked at.
-
-        Returns
-        -------
-        Tensor (n, groups, rows, fan_in): of convolutions the patches, channels first.
-        """
-        at = self.places(layer)[probes]
-        return self._reach(
-            networks, layer.weight, self.probes[probes], lambda values: _gather(values, layer, at)
-        )
-
-    def responses(
-        self, networks: StackedNetworks[Tensor], layers: Sequence[Layer], probes: slice
-    ) -> dict[str, Tensor]:
-        """Return the responses (n, rows, units) of layers of n networks, by layers' names, in one pass."""
-        if not layers:
-            return {}
-        by_weight = {layer.weight: layer for layer in layers}
-
-        def respond(network: dict[str, Tensor]) -> dict[str, Tensor]:
-            found: dict[str, Tensor] = {}
-
-            def on_inputs(name: str, values: Tensor) -> None:
-                if (layer := by_weight.get(name)) is not None:
-                    rows = _gather(values, layer, self.places(layer)[probes])
-                    bias = None if layer.bias is None else network[layer.bias]
-                    found[layer.name] = layer.outputs(rows, network[name].flatten(1), bias)
-
-            self._run(network, self.probes[probes], on_inputs)
-            if missing := [layer.weight for layer in layers if layer.name not in found]:
-                raise self._never_reached(missing[0])
-            return found
-
-        return self._many(networks, respond)
-
-    def moments(
-        self, networks: StackedNetworks[Tensor], norm: Normalisation, probes: slice
-    ) -> tuple[Tensor, Tensor, int]:
-        """Return sums (n, c) and sums of squares of what goes into a batch normalisation, in float64, and how
-        many values each is of."""
-        counts: list[int] = []
-
-        def sums(values: Tensor) -> Tensor:
-            total, squares, count = summed(values)
-            counts.append(count)
-            return torch.stack([total, squares])
-
-        found = self._reach(networks, norm.mean, self.probes[probes], sums)
-        return found[:, 0], found[:, 1], counts[0]
-
-    def visit(self, network: dict[str, Tensor], on_inputs: OnInputs) -> None:
-        """Run one network on all probes, and before each step call ``on_inputs`` with its weight's or running
-        mean's name and what goes into it. What is then changed in place is what the step computes with."""
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            self._run(network, self.probes, on_inputs)
-
-    def rows_of(self, values: Tensor, layer: Layer) -> Tensor:
-        """Return a layer's inputs (groups, rows, fan_in) at the positions that are looked at, given all of
-        them, of all probes."""
-        return _gather(values, layer, self.places(layer))
-
-    def _reach(
-        self,
-        networks: StackedNetworks[Tensor],
-        step: str,
-        inputs: Tensor,
-        gather: Callable[[Tensor], Tensor],
-    ) -> Tensor:
-        """Run n networks up to a step and return what ``gather`` makes of its inputs."""
-
-        def reach(network: dict[str, Tensor]) -> dict[str, Tensor]:
-            found: list[Tensor] = []
-
-            def on_inputs(name: str, values: Tensor) -> None:
-                if name == step:
-                    found.append(values)
-                    raise _ReachedError
-
-            with suppress(_ReachedError):
-                self._run(network, inputs, on_inputs)
-            if not found:
-                raise self._never_reached(step)
-            return {step: gather(found[0])}
-
-        return self._many(networks, reach)[step]
-
-    def _never_reached(self, step: str) -> InputError:
-        return InputError(
-            f"{self.architecture.config.called}: {step} is never reached by the probes; "
-            "use the representation `weights`"
-        )
-
-    def _run(self, network: dict[str, Tensor], inputs: Tensor, on_inputs: OnInputs) -> None:
-        names = {id(value): name for name, value in network.items()}
-
-        def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            on_inputs(name, _argument(args, kwargs, 0, "input", None))
-
-        with _Interceptor(names, on_step):
-            self.architecture.call(network, inputs.unflatten(-1, self.architecture.input_shape))
-
-    def _many(
-        self,
-        networks: StackedNetworks[Tensor],
-        function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
-    ) -> dict[str, Tensor]:
-        """Return what a function makes of every network, as many at once as are fastest."""
-        parts = []
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            for rows in self.architecture.groups(networks.count, networks.device):
-                some = networks.select(rows)
-                if some.count == 1:
-                    found = function(some.network(0))
-                    parts.append({name: value.unsqueeze(0) for name, value in found.items()})
-                else:
-                    parts.append(vmap(function)(dict(some)))
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def _gather(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
-    examples_first = _examples_first(values, layer.batch_axis, layer.before, len(places))
-    return (_patches if layer.convolution else _tokens)(examples_first, layer, places)
-
-
-def _tokens(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
-    """Return inputs (1, b * count, fan_in) of a linear layer, of inputs (b, *places, fan_in)."""
-    flat = values.reshape(len(places), -1, layer.fan_in)
-    rows = torch.arange(len(places), device=places.device)[:, None]
-    return flat[rows, places].flatten(0, 1).unsqueeze(0)
-
-
-def _patches(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
-    """Return the patches (groups, b * count, fan_in) of images (b, images, channels, *image) around
-    positions."""
-    how = layer.convolution
-    assert how is not None
-    sides = [side for padding in reversed(how.padding) for side in padding]
-    padded = F.pad(values, sides) if any(sides) else values
-    axes = len(how.kernel)
-    at = torch.unravel_index(places, layer.places)  # (b, count) along each axis of the places
-    image, at = (at[0], at[1:]) if len(at) > axes else (torch.zeros_like(places), at)
-    example = torch.arange(len(places), device=places.device)[:, None].expand_as(places)
-    index = [entry.reshape(*places.shape, *[1] * axes) for entry in (example, image)]
-    for axis, (place, kernel, stride, dilation) in enumerate(
-        zip(at, how.kernel, how.stride, how.dilation, strict=True)
-    ):
-        offsets = torch.arange(kernel, device=places.device) * dilation
-        read = place[..., None] * stride + offsets  # (b, count, kernel)
-        index.append(read.reshape(*places.shape, *(kernel if i == axis else 1 for i in range(axes))))
-    patches = padded.movedim(2, -1)[tuple(index)]  # (b, count, *kernel, channels)
-    patches = patches.unflatten(-1, (layer.groups, -1)).movedim((-2, -1), (0, 3))
-    return patches.flatten(3).flatten(1, 2)

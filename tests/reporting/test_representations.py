@@ -9,7 +9,7 @@ from checkout import Checkout
 from matplotlib.figure import Figure
 
 from dwf_steps.config.workflow import Cell
-from dwf_steps.reporting import figures
+from dwf_steps.reporting.figures import fits, novelty, seconds, studies
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.registry import asked, import_maker
 from dwf_steps.reporting.results import Collection, Results
@@ -79,7 +79,8 @@ def test_figures_name_the_representation(
         texts = [text.get_text() for ax in figure.axes for text in ax.texts]
         drawn[path.stem] = {*labels, *texts}
 
-    monkeypatch.setattr(figures, "save", names_in)
+    for module in (fits, novelty, seconds, studies):
+        monkeypatch.setattr(module, "save", names_in)
     for item in asked("figure", *(results.record for results in collection.results)):
         maker = import_maker(str(item.exhibit.figure))
         maker(collection, Path(item.name), *(tables[name] for name in item.needs), *item.arguments)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from dwf_steps.reporting import figures
 from dwf_steps.reporting.costs import seconds_points
+from dwf_steps.reporting.figures import seconds
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.results import COMPARED
 
@@ -79,8 +79,8 @@ def test_a_line_joins_a_generators_settings_and_open_marks_have_the_fit(
         drawn["ax"], drawn["path"] = ax, path
         drawn["lines"] = {line.get_label(): line.get_xydata() for line in ax.get_lines()}
 
-    monkeypatch.setattr(figures, "save", keep)
-    figures.accuracy_against_seconds(collection(), tmp_path / "figure.pdf", costs())
+    monkeypatch.setattr(seconds, "save", keep)
+    seconds.accuracy_against_seconds(collection(), tmp_path / "figure.pdf", costs())
     ax: Axes = drawn["ax"]
     assert ax.get_xscale() == "log"
     lines = drawn["lines"]

@@ -9,7 +9,7 @@ import pytest
 
 from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.config.workflow import Cell
-from dwf_steps.reporting import figures
+from dwf_steps.reporting.figures import novelty, seconds, studies
 from dwf_steps.reporting.record import KEYS, ExperimentRecord, MemberRecord, family_of
 from dwf_steps.reporting.results import COMPARED, Collection, Results
 from dwf_steps.reporting.sweeps import sweep_table
@@ -112,14 +112,14 @@ def test_distances_are_relative_to_held_out_networks_else_to_the_zoo(
     collection: Collection, costs: pd.DataFrame
 ) -> None:
     table = sweep_table(collection, costs, "responses", "representation")
-    relative = figures.relative_distances(table)
+    relative = studies.relative_distances(table)
     assert list(relative.distance_mean) == [2.0, 1.0, 0.5, 0.75]
     assert set(relative.zoo_distance_mean) == {4 / 6} and set(relative.held_out_distance_mean) == {1}
     none = table.assign(held_out_realigned_distance_mean=np.nan)
-    assert list(figures.relative_distances(none).distance_mean) == [3.0, 1.5, 0.75, 1.125]
+    assert list(studies.relative_distances(none).distance_mean) == [3.0, 1.5, 0.75, 1.125]
     # Where some were not realigned, all are compared before.
     some = table.assign(realigned_distance_mean=[np.nan, *DISTANCES[1:]])
-    assert list(figures.relative_distances(some).distance_mean) == pytest.approx([2.4, 1.2, 0.6, 0.9])
+    assert list(studies.relative_distances(some).distance_mean) == pytest.approx([2.4, 1.2, 0.6, 0.9])
 
 
 def test_the_figure_shows_a_line_a_generator_the_zoo_and_held_out_networks(
@@ -133,9 +133,9 @@ def test_the_figure_shows_a_line_a_generator_the_zoo_and_held_out_networks(
             drawn.append({line.get_label(): line.get_xydata() for line in ax.get_lines()})
             scales.add(ax.get_xscale())
 
-    monkeypatch.setattr(figures, "save", keep)
+    monkeypatch.setattr(studies, "save", keep)
     table = sweep_table(collection, costs, "responses", "representation")
-    figures.sweep(collection, tmp_path / "sweep.pdf", table, "responses", "representation")
+    studies.sweep(collection, tmp_path / "sweep.pdf", table, "responses", "representation")
     accuracy, distance, iou = drawn
     np.testing.assert_allclose(accuracy["gaussian"], np.transpose([PROBES, [0.6, 0.85]]))
     np.testing.assert_allclose(accuracy["taught"], np.transpose([PROBES, [0.35, 0.95]]))
@@ -159,18 +159,19 @@ def test_settings_of_a_representation_are_one_curve_and_made_networks_have_none(
         drawn.update({line.get_label(): line.get_xydata() for line in figure.axes[0].get_lines()})
         drawn.update({text.get_text(): np.empty(0) for text in figure.axes[0].texts})
 
-    monkeypatch.setattr(figures, "save", keep)
+    for module in (novelty, seconds):
+        monkeypatch.setattr(module, "save", keep)
     costs = pd.DataFrame(
         [
             labels | {"fit_seconds": 0.0, "seconds_per_network": 1.0 + i, "training_seconds_per_network": 9.0}
             for i, labels in enumerate([*LABELS, more])
         ]
     )
-    figures.accuracy_against_seconds(collection, tmp_path / "figure.pdf", costs)
+    seconds.accuracy_against_seconds(collection, tmp_path / "figure.pdf", costs)
     np.testing.assert_allclose(drawn["gaussian (responses)"], [[1, 0.6], [2, 0.85]])
     np.testing.assert_allclose(drawn["gaussian (weights)"], [[5, 0.5]])
     np.testing.assert_allclose(drawn["taught"], [[3, 0.35], [4, 0.95]])
-    figures.accuracy_at_novelty(collection, tmp_path / "figure.pdf")
+    novelty.accuracy_at_novelty(collection, tmp_path / "figure.pdf")
     assert {"gaussian (responses)", "gaussian (weights)", "taught"} <= set(drawn)
 
 

@@ -9,7 +9,9 @@ from response_cases import CASES, M, architecture_of, capture_of, networks_of, o
 from torch import Tensor
 from torch.nn import functional as F
 
-from dwf_steps.representation.tracing import Capture, Layer, trace
+from dwf_steps.representation.capture import Capture
+from dwf_steps.representation.layers import Layer
+from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.errors import InputError
 
 

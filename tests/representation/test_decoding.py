@@ -16,10 +16,12 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.representation import decoding as decoding_module
 from dwf_steps.representation import responses as responses_module
+from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.decoding import Decoder, Problem, networks_at_once
+from dwf_steps.representation.layers import Normalisation
 from dwf_steps.representation.matching import NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
-from dwf_steps.representation.tracing import Capture, Normalisation, trace
+from dwf_steps.representation.tracing import trace
 from dwf_steps.storage.stacked import StackedNetworks
 
 TINY = 1e-12

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.representation import responses as module
+from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode, probe_blocks, response_groups
-from dwf_steps.representation.tracing import Capture, trace
+from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.stacked import StackedNetworks
 

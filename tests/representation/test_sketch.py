@@ -45,7 +45,6 @@ def test_a_square_test_matrix_loses_nothing() -> None:
     found = sketch.leading(test, 18)
     assert distance(found, leading_eigenvectors(values, 18)) < 1e-6
     torch.testing.assert_close(found.T @ found, torch.eye(18, dtype=torch.float64))
-    assert sketch.trace == pytest.approx(float(values.square().sum()))
 
 
 def test_the_test_matrix_is_orthonormal_and_drawn_for_each_layer() -> None:
@@ -83,7 +82,6 @@ def test_sketches_of_different_networks_add_up() -> None:
     whole, test = sketched(values, 4)
     parts = [sketched(values[rows], 4)[0] for rows in (slice(0, 3), slice(3, N))]
     torch.testing.assert_close(parts[0].products + parts[1].products, whole.products)
-    assert parts[0].trace + parts[1].trace == pytest.approx(whole.trace)
     one_by_one = Sketch(torch.zeros_like(test))
     for network in values:
         one_by_one.add(network[None], test)

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.representation.tracing import Layer, Normalisation, Trace, trace
+from dwf_steps.representation.layers import Layer, Normalisation, Trace
+from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.errors import InputError
 
 

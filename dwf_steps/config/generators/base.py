@@ -28,6 +28,15 @@ class Draws(Section):
     later_scale: NotNegative = 1.0
     """Factor of the samples' deviation from the training networks' mean, in all layers but the first: their
     temperature. With 0 only the first layer is drawn."""
+    candidates: Annotated[int, Field(ge=1)] = 1
+    """Draws for every network that is made. Of the first layer's units in all of them as many are kept as a
+    network has, those whose responses together come closest to what the second layer is to compute; the first
+    draw decides the rest. Among responses only."""
+
+    @property
+    def rows(self) -> int:
+        """Return how many networks are drawn, candidates included."""
+        return self.samples * self.candidates
 
 
 class Sizes(Protocol):
@@ -172,6 +181,11 @@ class GeneratorConfig(Section):
             raise ValueError(
                 f"sampling.later_scale is {self.sampling.later_scale:g}, but a {self.kind} generator makes "
                 "whole networks, which deviate from no mean; leave it out"
+            )
+        if (self.makes == "networks" or self.shows_training) and self.sampling.candidates != 1:
+            raise ValueError(
+                f"sampling.candidates is {self.sampling.candidates}, but the networks of a {self.kind} "
+                "generator are whole, and their units are not chosen; leave it out"
             )
         return self
 

@@ -15,7 +15,7 @@ from dwf_steps.pipeline.problems.methods import (
     canonicalization_problems,
     unbuildable,
 )
-from dwf_steps.pipeline.problems.representations import representation_problems
+from dwf_steps.pipeline.problems.representations import candidate_problems, representation_problems
 from dwf_steps.pipeline.problems.subspaces import subspace_problems
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import find_plugin
@@ -102,6 +102,9 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
         yield from config.generators[generator].problems_with_representation(
             f"generators.{generator}", representation, config
         )
+    for cell in dict.fromkeys(cell._replace(canon="", subspace="", recalibration="") for cell in cells):
+        if usable[cell.zoo]:
+            yield from candidate_problems(config, cell)
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:

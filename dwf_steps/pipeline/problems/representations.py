@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator
 
+from dwf_steps.config.architectures.base import TransformerConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.dataset import BUILT_IN
-from dwf_steps.config.representation import ResponsesRepresentation
-from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.config.representation import WEIGHTS, ResponsesRepresentation
+from dwf_steps.config.workflow import Cell, WorkflowConfig
 from dwf_steps.runtime.errors import InputError
 
 
@@ -33,6 +34,35 @@ def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
             trace(build_module(zoo.architecture))
         except InputError as error:
             yield f"{where}: zoos.{zoo_name}.architecture: {error}"
+
+
+def candidate_problems(config: WorkflowConfig, cell: Cell) -> Iterator[str]:
+    """Yield a line for why a generator's candidates cannot be chosen among in a cell."""
+    candidates = config.generators[cell.generator].sampling.candidates
+    if candidates == 1:
+        return
+    where = f"generators.{cell.generator}.sampling.candidates: found {candidates}, but"
+    kind, architecture = config.representations[cell.representation].kind, config.zoos[cell.zoo].architecture
+    if kind == WEIGHTS:
+        yield (
+            f"{where} representations.{cell.representation} has kind {kind!r}, where units' responses are "
+            "not known; expected kind 'responses'. Set candidates: 1, or use such a representation"
+        )
+    elif isinstance(architecture, TransformerConfig):
+        yield (
+            f"{where} zoo {cell.zoo!r} has kind {architecture.kind!r}, whose layer norms mix the first "
+            "layer's units before any layer reads them; set candidates: 1"
+        )
+    elif isinstance(architecture, ModuleConfig):
+        from dwf_steps.architectures import build_module
+        from dwf_steps.representation.selection import UnitSelection
+        from dwf_steps.representation.tracing import trace
+
+        try:
+            module = build_module(architecture)
+            UnitSelection.of(module, trace(module))
+        except InputError as error:
+            yield f"{where} {error}"
 
 
 def _training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:

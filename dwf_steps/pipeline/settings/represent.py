@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.representation import Decoding, Probing
@@ -11,6 +11,19 @@ from dwf_steps.pipeline.settings.base import StepSettings, Work
 if TYPE_CHECKING:
     from dwf_steps.pipeline.experiment import Experiment, Names
     from dwf_steps.pipeline.sizes import Sizes
+
+
+def _asked(experiment: Experiment, names: Names) -> dict[str, Any]:
+    """Return the settings of all steps that run networks on probes."""
+    return {"architecture": experiment.architecture(names), "probing": experiment.responses(names).probing}
+
+
+def _decoding(experiment: Experiment, names: Names) -> dict[str, Any]:
+    """Return the settings of all steps that decode."""
+    return _asked(experiment, names) | {
+        "decoding": experiment.responses(names).decoding,
+        "memory_mb": experiment.zoo(names).matrix.memory_mb,
+    }
 
 
 class SketchResponses(StepSettings):
@@ -26,13 +39,9 @@ class SketchResponses(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        return cls(
-            architecture=experiment.architecture(names),
-            probing=experiment.responses(names).probing,
-            functions=experiment.responses(names).functions,
-            part=int(names.part),
-            parts=experiment.n_encoding_jobs(names),
-        )
+        part, parts = int(names.part), experiment.n_encoding_jobs(names)
+        functions = experiment.responses(names).functions
+        return cls(**_asked(experiment, names), functions=functions, part=part, parts=parts)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
@@ -51,11 +60,7 @@ class SolveResponses(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        return cls(
-            architecture=experiment.architecture(names),
-            probing=experiment.responses(names).probing,
-            functions=experiment.responses(names).functions,
-        )
+        return cls(**_asked(experiment, names), functions=experiment.responses(names).functions)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
@@ -76,12 +81,8 @@ class EncodeResponses(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        return cls(
-            architecture=experiment.architecture(names),
-            probing=experiment.responses(names).probing,
-            part=int(names.part),
-            parts=experiment.n_encoding_jobs(names),
-        )
+        part, parts = int(names.part), experiment.n_encoding_jobs(names)
+        return cls(**_asked(experiment, names), part=part, parts=parts)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
@@ -123,15 +124,8 @@ class DecodeResponses(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        responses = experiment.responses(names)
-        return cls(
-            architecture=experiment.architecture(names),
-            probing=responses.probing,
-            decoding=responses.decoding,
-            part=int(names.shard),
-            parts=experiment.n_generated_shards(names),
-            memory_mb=experiment.zoo(names).matrix.memory_mb,
-        )
+        part, parts = int(names.shard), experiment.n_generated_shards(names)
+        return cls(**_decoding(experiment, names), part=part, parts=parts)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
@@ -158,14 +152,7 @@ class AssessRepresentation(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        responses = experiment.responses(names)
-        return cls(
-            architecture=experiment.architecture(names),
-            probing=responses.probing,
-            decoding=responses.decoding,
-            networks=experiment.config.evaluation.decoded,
-            memory_mb=experiment.zoo(names).matrix.memory_mb,
-        )
+        return cls(**_decoding(experiment, names), networks=experiment.config.evaluation.decoded)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:

@@ -1,0 +1,5 @@
+"""The figures, in one consistent style."""
+
+import matplotlib as mpl
+
+mpl.use("Agg")

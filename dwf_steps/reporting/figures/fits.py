@@ -1,0 +1,79 @@
+"""Figures of what was fitted: bases, flows and networks that are fine-tuned."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.reporting.figures.style import COLOURS, distinct, label_panels, mark_of, names_of, panels, save
+from dwf_steps.reporting.record import GENERATOR_KEYS
+from dwf_steps.reporting.results import Collection, grouped
+
+
+def explained_variance(collection: Collection, path: Path) -> None:
+    """Draw the cumulative share of the total variance over components, for every basis."""
+    bases = list(collection.bases())
+    labelled = pd.DataFrame([labels for labels, _ in bases])
+    colours = names_of(labelled.canonicalization + labelled.representation)
+    named = [*distinct(labelled, ["canonicalization", "representation"]), "subspace"]
+    with panels(["all"], names_of(labels["zoo"] for labels, _ in bases)) as (figure, axes):
+        for labels, basis in bases:
+            if not basis.components:
+                continue
+            share = np.concatenate([[0], np.cumsum(basis.explained_variance_ratio)])
+            axes["all", labels["zoo"]].plot(
+                np.arange(len(share)),
+                share,
+                color=COLOURS[
+                    colours.index(labels["canonicalization"] + labels["representation"]) % len(COLOURS)
+                ],
+                label=", ".join(labels[level] for level in named),
+            )
+        for (_, zoo), ax in axes.items():
+            ax.set(title=zoo, xlabel="components", ylabel="explained variance", ylim=(0, 1.02))
+        save(figure, path)
+
+
+def loss_curves(collection: Collection, path: Path) -> None:
+    """Draw training and validation loss of every flow."""
+    losses = collection.losses
+    zoos, canons = names_of(losses.zoo), names_of(losses.canonicalization)
+    curves = names_of(losses.generator + losses.representation)
+    named = distinct(losses, ["generator", "representation", "subspace"])
+    with panels(canons or ["no flow was trained"], zoos or [""]) as (figure, axes):
+        for keys, rows in grouped(losses, [*GENERATOR_KEYS, "run"]):
+            ax = axes[keys["canonicalization"], keys["zoo"]]
+            colour = COLOURS[curves.index(keys["generator"] + keys["representation"]) % len(COLOURS)]
+            label = ", ".join(keys[level] for level in named)
+            ax.plot(rows.step, rows.validation, color=colour, label=f"{label}: validation")
+            ax.plot(rows.step, rows.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training")
+        for (canon, zoo), ax in axes.items():
+            ax.set(title=f"{zoo}, {canon}", xlabel="step", ylabel="flow-matching loss", yscale="log")
+        save(figure, path)
+
+
+def transfer_curves(collection: Collection, path: Path) -> None:
+    """Draw the mean test accuracy on other data sets over epochs of fine-tuning, a line for each generator;
+    bands are one standard deviation across networks."""
+    frame = collection.transfers
+    frame = frame.assign(
+        panel=frame.zoo + " to " + frame["transfer"] + ", " + frame.canonicalization,
+        line=[
+            ", ".join(row)
+            for row in frame[distinct(frame, ["generator", "representation", "subspace"])].itertuples(
+                index=False
+            )
+        ],
+    )
+    lines = names_of(frame.line)
+    with panels(names_of(frame.recalibration), names_of(frame.panel)) as (figure, axes):
+        for keys, rows in grouped(frame, ["recalibration", "panel", "line"]):
+            mean, spread = (getattr(rows.groupby("epoch").accuracy, name)() for name in ("mean", "std"))
+            mark, ax = mark_of(lines.index(keys["line"])), axes[keys["recalibration"], keys["panel"]]
+            ax.plot(mean.index, mean, markersize=4, label=keys["line"], **mark)
+            band = spread.fillna(0)
+            ax.fill_between(
+                mean.index, mean - band, mean + band, color=mark["color"], alpha=0.12, linewidth=0
+            )
+        label_panels(axes, "epochs of fine-tuning", "test accuracy")
+        save(figure, path)

@@ -1,0 +1,106 @@
+"""Figures of studies: measures along a setting."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
+from pandas.api.types import is_numeric_dtype
+
+from dwf_steps.reporting.figures.style import NEW_COLOUR, ZOO_COLOUR, as_written, mark_of, panels, save
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
+
+SWEPT = {
+    "test accuracy": "accuracy",
+    "distance to the zoo,\nrelative to held-out networks": "distance",
+    "max IoU": "max_iou",
+}
+"""What figures of studies show, by the label of the axis."""
+SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
+MOST_TICKS = 8  # values of a study that are all written at its axis
+
+
+def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
+    """Draw accuracy, distance to the nearest training network and max IoU along a sweep, over the first
+    setting that is a number, a line for every combination of all others, beside the zoo's and the held-out
+    networks' own; bands are one standard deviation across networks, bars one across repetitions. Solvers are
+    compared by evaluations of the velocity field.
+
+    Distances are those after realigning, where they were measured, relative to the held-out networks' mean;
+    to the zoo's leave-one-out mean where none are held out.
+    """
+    columns = list(table.columns)
+    settings = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
+    key = next((name for name in settings if is_numeric_dtype(table[name])), settings[0])
+    others = [name for name in settings if name != key]
+    if SOLVER.issuperset(settings):
+        key, others = "evaluations", [name for name in settings if not is_numeric_dtype(table[name])]
+    numbers = is_numeric_dtype(table[key])
+    table = relative_distances(table).sort_values(key, kind="stable")
+    table = table.assign(x=table[key] if numbers else table[key].astype(str))
+    lines = [name for name in [*KEYS, *others] if name != level and several(table[name])]
+    table = table.assign(line=_line_names(table, lines))
+    compared = [name for name in COMPARED if name != level]
+    table = table.assign(zoo_line=_line_names(table, [name for name in compared if several(table[name])]))
+    with panels([family], list(SWEPT), share=False) as (figure, axes):
+        for (_, title), ax in axes.items():
+            measure = SWEPT[title]
+            for i, (keys, rows) in enumerate(grouped(table, ["line"])):
+                mean, spread = rows[f"{measure}_mean"], rows[f"{measure}_std"].fillna(0)
+                ax.fill_between(
+                    rows.x, mean - spread, mean + spread, color=mark_of(i)["color"], alpha=0.12, linewidth=0
+                )
+                ax.plot(rows.x, mean, markersize=4, label=keys["line"] or family, **mark_of(i))
+                if measure == "accuracy":
+                    error = rows.accuracy_repeats_std.fillna(0)
+                    ax.errorbar(rows.x, mean, error, fmt="none", color=mark_of(i)["color"], capsize=2)
+            for keys, rows in grouped(table.drop_duplicates(["zoo_line", "x"]), ["zoo_line"]):
+                of = f" ({keys['zoo_line']})" if keys["zoo_line"] else ""
+                _level_line(ax, rows.x, rows[f"zoo_{measure}_mean"], f"zoo{of}", ZOO_COLOUR, ":")
+                held_out = rows[f"held_out_{measure}_mean"]
+                _level_line(ax, rows.x, held_out, f"held-out networks{of}", NEW_COLOUR, "--")
+            ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
+            if measure != "max_iou":
+                ax.yaxis.set_major_formatter(PercentFormatter(1))
+            if numbers and _spans_decades(table[key]):
+                ax.set_xscale("log")
+                if table[key].nunique() <= MOST_TICKS:
+                    ax.set_xticks(sorted(table[key].unique()))
+                    ax.xaxis.set_major_formatter(FuncFormatter(as_written))
+                    ax.xaxis.set_minor_locator(NullLocator())
+        save(figure, path)
+
+
+def _line_names(table: pd.DataFrame, levels: list[str]) -> list[str]:
+    """Return each row's values of some columns; of recalibrations, those that do something."""
+    shown = table[levels].astype(str)
+    if "recalibration" in levels:
+        named = ("recalibration " + shown.recalibration).mask(shown.recalibration == "none", "")
+        shown = shown.assign(recalibration=named)
+    return [", ".join(filter(None, row)) for row in shown.itertuples(index=False)]
+
+
+def relative_distances(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a study's table with the distances to the nearest training network relative to those of held-out
+    networks: ``distance`` and its columns of the zoo and of held-out networks."""
+    measure = "realigned_distance" if table.realigned_distance_mean.notna().all() else "nn_distance"
+    unit = table[f"held_out_{measure}_mean"].fillna(table[f"zoo_{measure}_mean"])
+    parts = ("{}_mean", "{}_std", "zoo_{}_mean", "held_out_{}_mean")
+    return table.assign(**{part.format("distance"): table[part.format(measure)] / unit for part in parts})
+
+
+def _level_line(ax: Axes, x: pd.Series, y: pd.Series, name: str, colour: str, style: str) -> None:
+    """Draw what lines are compared with, over the whole width where it does not change."""
+    look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.2, "label": name}
+    if y.isna().all():
+        return
+    if several(y):
+        ax.plot(x, y, **look)
+    else:
+        ax.axhline(y.iloc[0], **look)
+
+
+def _spans_decades(values: pd.Series) -> bool:
+    return bool(values.min() > 0 and values.max() >= 10 * values.min())

@@ -1,0 +1,145 @@
+"""The look that all figures share: colour-blind-safe colours, panels, legends and names."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import fill
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dwf_steps.reporting.record import family_of
+from dwf_steps.reporting.results import several
+from dwf_steps.storage.atomic import replacing
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is a line of the log
+
+# Okabe & Ito (2008): distinguishable with every common colour deficiency.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+MARKERS = "osD^vP*X"
+ZOO_COLOUR = "#555555"
+NEW_COLOUR = "#4d7f17"
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 160,
+    "pdf.fonttype": 42,
+}
+PANEL = (3.1, 2.7)  # inches
+WIDE_PANEL = (5.4, 3.8)
+ACROSS = 4  # panels in a line
+LEGEND_WIDTH = 2.2
+LEGEND_LINE = 0.19
+TITLE_CHARACTERS = 28  # on a line above a panel
+
+
+@contextmanager
+def panels(
+    rows: list[str],
+    columns: list[str],
+    share: bool = True,
+    panel: tuple[float, float] = PANEL,
+    legend: float = LEGEND_WIDTH,
+) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
+    """Yield a figure with a panel for every (row, column) name, of ``panel`` inches, beside room for a
+    legend; panels of a column share their y axis unless told otherwise.
+
+    A single row or column is laid out from left to right, `ACROSS` panels at a time.
+    """
+    count, line = len(rows) * len(columns), 1 in (len(rows), len(columns))
+    shape = (-(-count // ACROSS), min(count, ACROSS)) if line else (len(rows), len(columns))
+    sharey: Literal["none", "all", "col"] = "none"
+    if share:
+        sharey = "all" if len(columns) == 1 else "none" if line else "col"
+    with plt.rc_context(STYLE):
+        size = (panel[0] * shape[1] + legend, panel[1] * shape[0])
+        figure, grid = plt.subplots(*shape, figsize=size, squeeze=False, sharey=sharey)
+        for ax in grid.flat[count:]:
+            ax.remove()
+        names = [(row, column) for row in rows for column in columns]
+        axes = dict(zip(names, grid.flat[:count], strict=True))
+        yield figure, axes
+        plt.close(figure)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Hide panels with nothing to show beside others, add one legend for all, on the right, and write
+    ``path`` as pdf and as png."""
+    shown = [ax for ax in figure.axes if ax.has_data()]
+    for ax in figure.axes:
+        ax.set_visible(ax in shown or not shown)
+    handles: dict[str, Artist] = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        # Tall enough for the legend.
+        figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * (len(handles) + 2)))
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="outside right upper",
+            frameon=False,
+            markerscale=1.6,
+        )
+    for ending in (".pdf", ".png"):
+        with replacing(path.with_suffix(ending)) as partial:
+            figure.savefig(partial, metadata={"CreationDate": None} if ending == ".pdf" else None)
+
+
+def panel_of(keys: dict[str, str]) -> tuple[str, str]:
+    return keys["recalibration"], f"{keys['zoo']}, {keys['canonicalization']}"
+
+
+def label_panels(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> None:
+    for (row, column), ax in axes.items():
+        ax.set(title=title_of(row, column), xlabel=x, ylabel=y, **more)
+
+
+def title_of(row: str, column: str) -> str:
+    return fill(column if row == "none" else f"{column}, recalibration {row}", TITLE_CHARACTERS)
+
+
+def as_written(value: float, _place: int | None) -> str:
+    return f"{value:g}"
+
+
+def curve_style(control: bool) -> dict[str, Any]:
+    """Return how a generator's curve is drawn: controls are thin and dashed."""
+    if control:
+        return {"linestyle": "--", "linewidth": 1, "markersize": 5}
+    return {"linestyle": "-", "linewidth": 2, "markersize": 7}
+
+
+def mark_of(i: int) -> dict[str, Any]:
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}
+
+
+def arms_of(frame: pd.DataFrame, levels: Sequence[str] = ("representation",)) -> pd.Series:
+    """Return the names that curves and points of a figure share: families of generators, with those of their
+    representations, and of other ``levels``, where there are several. Networks that are made without
+    coordinates have none, nor have the zoo's own."""
+    drawn = frame.makes == "samples"
+    places = frame[list(levels)].map(family_of)
+    told_apart = [level for level in levels if several(places[level][drawn])]
+    if not told_apart:
+        return frame.family
+    return frame.family.where(~drawn, frame.family + " (" + places[told_apart].agg(", ".join, axis=1) + ")")
+
+
+def distinct(frame: pd.DataFrame, names: list[str]) -> list[str]:
+    """Return the first name, and those of the others that have more than one value."""
+    return names[:1] + [name for name in names[1:] if several(frame[name])]
+
+
+def names_of(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

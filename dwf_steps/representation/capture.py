@@ -1,0 +1,228 @@
+"""Networks are run on probes: what goes into their layers, and what these respond."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.representation.layers import Layer, Normalisation
+from dwf_steps.representation.tracing import Interceptor, argument, examples_first
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import numpy_generator
+from dwf_steps.storage.stacked import StackedNetworks
+
+OnInputs = Callable[[str, Tensor], None]
+
+
+class _ReachedError(Exception):
+    """Raised to leave a network's forward pass at the step whose inputs were asked for."""
+
+
+def summed(values: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Return sums (c,) and sums of squares of values (b, c, ...), in float64, and how many each is of."""
+    channels_first = values.double().movedim(1, 0).flatten(1)
+    return channels_first.sum(1), channels_first.square().sum(1), channels_first.shape[1]
+
+
+class Capture:
+    """What goes into the steps of many networks, and what layers respond, when they are run on probes.
+
+    Parameters
+    ----------
+    architecture
+        Of all networks; in evaluation mode.
+    probes
+        (m, features).
+    positions
+        Output positions of a layer that are looked at, of each probe; all where there are no more.
+    seed
+        Chooses them.
+    """
+
+    def __init__(self, architecture: Architecture, probes: Tensor, positions: int, seed: int) -> None:
+        self.architecture, self.probes = architecture, probes
+        self._positions, self._seed = positions, seed
+        self._places: dict[str, Tensor] = {}
+
+    def count(self, layer: Layer) -> int:
+        """Return how many positions of each probe are looked at."""
+        return min(self._positions, math.prod(layer.places))
+
+    def rows(self, layer: Layer) -> int:
+        """Return the number of responses of each unit, m * count."""
+        return len(self.probes) * self.count(layer)
+
+    def places(self, layer: Layer) -> Tensor:
+        """Return which positions of each probe are looked at, numbered (m, count)."""
+        if layer.weight not in self._places:
+            total, count, m = math.prod(layer.places), self.count(layer), len(self.probes)
+            chosen = np.broadcast_to(np.arange(total), (m, total))
+            if count < total:
+                draws = numpy_generator(f"positions of {layer.weight}", self._seed)
+                chosen = np.sort(draws.random((m, total)).argpartition(count, axis=1)[:, :count], axis=1)
+            self._places[layer.weight] = torch.from_numpy(chosen.copy()).to(self.probes.device)
+        return self._places[layer.weight]
+
+    def inputs(self, networks: StackedNetworks[Tensor], layer: Layer, probes: slice) -> Tensor:
+        """Return what goes into a layer of n networks at the positions that are looked at.
+
+        Returns
+        -------
+        Tensor (n, groups, rows, fan_in): of convolutions the patches, channels first.
+        """
+        at = self.places(layer)[probes]
+        return self._reach(
+            networks, layer.weight, self.probes[probes], lambda values: _gather(values, layer, at)
+        )
+
+    def responses(
+        self, networks: StackedNetworks[Tensor], layers: Sequence[Layer], probes: slice
+    ) -> dict[str, Tensor]:
+        """Return the responses (n, rows, units) of layers of n networks, by layers' names, in one pass."""
+        if not layers:
+            return {}
+        by_weight = {layer.weight: layer for layer in layers}
+
+        def respond(network: dict[str, Tensor]) -> dict[str, Tensor]:
+            found: dict[str, Tensor] = {}
+
+            def on_inputs(name: str, values: Tensor) -> None:
+                if (layer := by_weight.get(name)) is not None:
+                    rows = _gather(values, layer, self.places(layer)[probes])
+                    bias = None if layer.bias is None else network[layer.bias]
+                    found[layer.name] = layer.outputs(rows, network[name].flatten(1), bias)
+
+            self._run(network, self.probes[probes], on_inputs)
+            if missing := [layer.weight for layer in layers if layer.name not in found]:
+                raise self._never_reached(missing[0])
+            return found
+
+        return self._many(networks, respond)
+
+    def moments(
+        self, networks: StackedNetworks[Tensor], norm: Normalisation, probes: slice
+    ) -> tuple[Tensor, Tensor, int]:
+        """Return sums (n, c) and sums of squares of what goes into a batch normalisation, in float64, and how
+        many values each is of."""
+        counts: list[int] = []
+
+        def sums(values: Tensor) -> Tensor:
+            total, squares, count = summed(values)
+            counts.append(count)
+            return torch.stack([total, squares])
+
+        found = self._reach(networks, norm.mean, self.probes[probes], sums)
+        return found[:, 0], found[:, 1], counts[0]
+
+    def visit(self, network: dict[str, Tensor], on_inputs: OnInputs) -> None:
+        """Run one network on all probes, and before each step call ``on_inputs`` with its weight's or running
+        mean's name and what goes into it. What is then changed in place is what the step computes with."""
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            self._run(network, self.probes, on_inputs)
+
+    def rows_of(self, values: Tensor, layer: Layer) -> Tensor:
+        """Return a layer's inputs (groups, rows, fan_in) at the positions that are looked at, given all of
+        them, of all probes."""
+        return _gather(values, layer, self.places(layer))
+
+    def _reach(
+        self,
+        networks: StackedNetworks[Tensor],
+        step: str,
+        inputs: Tensor,
+        gather: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """Run n networks up to a step and return what ``gather`` makes of its inputs."""
+
+        def reach(network: dict[str, Tensor]) -> dict[str, Tensor]:
+            found: list[Tensor] = []
+
+            def on_inputs(name: str, values: Tensor) -> None:
+                if name == step:
+                    found.append(values)
+                    raise _ReachedError
+
+            with suppress(_ReachedError):
+                self._run(network, inputs, on_inputs)
+            if not found:
+                raise self._never_reached(step)
+            return {step: gather(found[0])}
+
+        return self._many(networks, reach)[step]
+
+    def _never_reached(self, step: str) -> InputError:
+        return InputError(
+            f"{self.architecture.config.called}: {step} is never reached by the probes; "
+            "use the representation `weights`"
+        )
+
+    def _run(self, network: dict[str, Tensor], inputs: Tensor, on_inputs: OnInputs) -> None:
+        names = {id(value): name for name, value in network.items()}
+
+        def on_step(_kind: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            on_inputs(name, argument(args, kwargs, 0, "input", None))
+
+        with Interceptor(names, on_step):
+            self.architecture.call(network, inputs.unflatten(-1, self.architecture.input_shape))
+
+    def _many(
+        self,
+        networks: StackedNetworks[Tensor],
+        function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    ) -> dict[str, Tensor]:
+        """Return what a function makes of every network, as many at once as are fastest."""
+        parts = []
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            for rows in self.architecture.groups(networks.count, networks.device):
+                some = networks.select(rows)
+                if some.count == 1:
+                    found = function(some.network(0))
+                    parts.append({name: value.unsqueeze(0) for name, value in found.items()})
+                else:
+                    parts.append(vmap(function)(dict(some)))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _gather(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
+    ordered = examples_first(values, layer.batch_axis, layer.before, len(places))
+    return (_patches if layer.convolution else _tokens)(ordered, layer, places)
+
+
+def _tokens(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
+    """Return inputs (1, b * count, fan_in) of a linear layer, of inputs (b, *places, fan_in)."""
+    flat = values.reshape(len(places), -1, layer.fan_in)
+    rows = torch.arange(len(places), device=places.device)[:, None]
+    return flat[rows, places].flatten(0, 1).unsqueeze(0)
+
+
+def _patches(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
+    """Return the patches (groups, b * count, fan_in) of images (b, images, channels, *image) around
+    positions."""
+    how = layer.convolution
+    assert how is not None
+    sides = [side for padding in reversed(how.padding) for side in padding]
+    padded = F.pad(values, sides) if any(sides) else values
+    axes = len(how.kernel)
+    at = torch.unravel_index(places, layer.places)  # (b, count) along each axis of the places
+    image, at = (at[0], at[1:]) if len(at) > axes else (torch.zeros_like(places), at)
+    example = torch.arange(len(places), device=places.device)[:, None].expand_as(places)
+    index = [entry.reshape(*places.shape, *[1] * axes) for entry in (example, image)]
+    for axis, (place, kernel, stride, dilation) in enumerate(
+        zip(at, how.kernel, how.stride, how.dilation, strict=True)
+    ):
+        offsets = torch.arange(kernel, device=places.device) * dilation
+        read = place[..., None] * stride + offsets  # (b, count, kernel)
+        index.append(read.reshape(*places.shape, *(kernel if i == axis else 1 for i in range(axes))))
+    patches = padded.movedim(2, -1)[tuple(index)]  # (b, count, *kernel, channels)
+    patches = patches.unflatten(-1, (layer.groups, -1)).movedim((-2, -1), (0, 3))
+    return patches.flatten(3).flatten(1, 2)
