@@ -222,8 +222,12 @@ class Sizes:
 
     @property
     def block(self) -> int:
-        """Bytes of a block of the matrix and of the generated rows, in float64 and two copies."""
-        return 24 * min(self.coordinates, self.CHUNK // (self.n * self.item) + 1) * (self.n + self.g)
+        """Bytes of a block of the matrix and of all generated rows."""
+        return self.block_with(self.g)
+
+    def block_with(self, rows: int) -> int:
+        """Return the bytes of a block of the matrix and of some generated rows, in float64 and two copies."""
+        return 24 * min(self.coordinates, self.CHUNK // (self.n * self.item) + 1) * (self.n + rows)
 
     def group(self, networks: int) -> int:
         """Return the bytes of those of some networks that are worked on at a time: one at least."""

@@ -174,7 +174,7 @@ def _affine(layer: Layer) -> tuple[str, ...]:
 
 
 def _pass_one_by_one(architecture: Architecture, first: Layer, second: Layer, count: int) -> bool:
-    """Return whether each unit decides ``count`` inputs of the second layer alone, by changing the last one."""
+    """Return whether each unit alone decides ``count`` inputs of the second layer, by changing the last."""
     draws = torch_generator("units one by one", 0)
     network = architecture.initial_state("default", draws)
     inputs = torch.rand(EXAMPLES, architecture.config.features, generator=draws)

@@ -129,13 +129,16 @@ class DecodeResponses(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Blocks of columns, the functions, and what is decoded at a time."""
-        shard = sizes.generated_shard
-        held = (
-            5 * sizes.block + sizes.decoded(shard) + sizes.response_functions + 2 * sizes.BLOCK + sizes.data
-        )
+        """Rows that are stored as they are, blocks of columns for as many rows as half the memory takes, the
+        functions, and what is decoded at a time."""
+        shard, candidates = sizes.generated_shard, sizes.generator.sampling.candidates
+        fit = sizes.zoo.matrix.memory_mb * 2**19 // (4 * sizes.coordinates)
+        blocks = 5 * sizes.block_with(min(sizes.g, max(candidates, fit)))
+        stored = 8 * sizes.g * sizes.coordinates * sizes.generator.stores_rows
+        held = blocks + stored + sizes.decoded(shard * candidates) + sizes.response_functions
         mixing = 2 * sizes.n * sizes.coordinates / sizes.FLOPS
-        return Work(held, shard * (sizes.decoding + mixing + 8 * sizes.d / sizes.READ))
+        seconds = sizes.decoding + candidates * mixing + 8 * sizes.d / sizes.READ
+        return Work(held + 2 * sizes.BLOCK + sizes.data, shard * seconds)
 
 
 class AssessRepresentation(StepSettings):
