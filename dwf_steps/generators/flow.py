@@ -39,9 +39,9 @@ class Latents:
     """What a flow is fitted to: ``points`` (n, k) float32 of unit variance; times ``scale`` plus ``shift``
     they are coordinates in the subspace, or weights relative to the training mean.
 
-    One scale for all coordinates, a 0-d tensor, keeps the geometry of weight space. Where the ``network`` is
-    known, each of a unit's weights has its own shift and scale, (k,), over all units. Points are coordinates
-    of the ``form``, whose rows are scaled and shifted.
+    One scale for all coordinates keeps the geometry of weight space. Where the ``network`` is known, each of
+    a unit's weights has its own shift and scale, (k,), over all units. Points are coordinates of the
+    ``form``, whose rows are scaled and shifted.
     """
 
     points: torch.Tensor
@@ -78,32 +78,40 @@ class Latents:
         InputError
             If they are coordinates in a subspace instead.
         """
-        if canonical or by_unit:
+        if canonical:
             rows = basis.whole_networks(matrix)
-            mean = rows.mean(axis=0, dtype=np.float64)
-            network = NetworkSpec.of(matrix.layout, matrix.architecture, columns)
-            if canonical:
-                form = CanonicalForm.of(matrix.layout, network.architecture.rescaling_spec(), rows)
-                shift, scale = torch.from_numpy(-mean), torch.tensor(1.0).double()
-                return cls(form.points(rows), shift, scale, network, form)
-            part = slice(None) if columns is None else columns
-            centre, spread = network.tokens(positions).statistics(rows[:, part])
-            points = torch.from_numpy((rows[:, part] - centre) / spread).float()
-            shift, scale = np.zeros(len(mean)), np.ones(len(mean))
-            shift[part], scale[part] = centre - mean[part], spread
-            form = IDENTITY if columns is None else PartForm(columns, len(mean))
-            return cls(points, torch.from_numpy(shift), torch.from_numpy(scale), network, form)
-        if columns is not None:
+            network = NetworkSpec.of(matrix.layout, matrix.architecture)
+            form = CanonicalForm.of(matrix.layout, network.architecture.rescaling_spec(), rows)
+            shift = torch.from_numpy(-rows.mean(axis=0, dtype=np.float64))
+            return cls(form.points(rows), shift, torch.tensor(1.0).double(), network, form)
+        if by_unit or columns is not None:
             rows = basis.whole_networks(matrix)
-            mean = rows.mean(axis=0, dtype=np.float64)
-            deviations = (rows - mean)[:, columns]
-            std = torch.tensor(np.sqrt(deviations.var(axis=0, ddof=1).mean()))
-            points = torch.from_numpy(deviations / std.item()).float()
-            return cls(points, torch.zeros(len(mean)).double(), std, form=PartForm(columns, len(mean)))
+            part = np.arange(rows.shape[1]) if columns is None else columns
+            return cls._of_part(rows, matrix, part, by_unit, positions)
         coordinates = basis.coordinates_of(matrix, slice(matrix.n_training))
         std = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
         points = torch.from_numpy(coordinates / std).float()
         return cls(points, torch.tensor(0.0).double(), torch.tensor(std))
+
+    @classmethod
+    def _of_part(
+        cls, rows: np.ndarray, matrix: WeightMatrix, columns: np.ndarray, by_unit: bool, positions: bool
+    ) -> "Latents":
+        """Return the latents of some columns of whole networks (n, d)."""
+        network, d, part = None, rows.shape[1], rows[:, columns].astype(np.float64)
+        mean = part.mean(axis=0)
+        shift, scale = np.zeros(d), np.ones(d)
+        form: Form = IDENTITY if len(columns) == d else PartForm(columns, d)
+        if by_unit:
+            network = NetworkSpec.of(
+                matrix.layout, matrix.architecture, None if form is IDENTITY else columns
+            )
+            centre, scale[columns] = network.tokens(positions).statistics(part)
+            shift[columns] = centre - mean
+        else:
+            scale[columns] = np.sqrt(part.var(axis=0, ddof=1).mean())
+        points = torch.from_numpy((part - mean - shift[columns]) / scale[columns]).float()
+        return cls(points, torch.from_numpy(shift), torch.from_numpy(scale), network, form)
 
     def at(self, coordinates: np.ndarray) -> torch.Tensor:
         """Return the latents (s, k) float32 that stand for coordinates (s, d), as `FlowModel.latents`

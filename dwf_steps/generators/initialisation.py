@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.zoo import NetworkPlan, new_plans, plans_of, seed_of
 from dwf_steps.flow.source import PairedSource
@@ -81,7 +82,7 @@ def _initial_rows(training: TrainingNetworks, plans: list[NetworkPlan]) -> np.nd
     return training.encode(networks.numpy())
 
 
-def _initialisations(training: TrainingNetworks) -> tuple[str, ...]:
+def _initialisations(training: TrainingNetworks) -> tuple[Initialisation, ...]:
     if not training.initialisations:
         raise InputError(
             "source 'initialisation' needs to know how the zoo's first weights were drawn; found nothing of "

@@ -330,8 +330,8 @@ class FlowConfig(GeneratorConfig):
         for what, (fine, cure) in needed.items():
             if not fine:
                 raise ValueError(
-                    f"source: {INITIALISATION!r} starts every network's first layer at its own first weights, "
-                    f"and has no density; found {what}: {cure}, or set source: 'standard'"
+                    f"source: {INITIALISATION!r} starts every network's first layer at its own first "
+                    f"weights, and has no density; found {what}: {cure}, or set source: 'standard'"
                 )
         return self
 
