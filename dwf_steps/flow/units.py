@@ -98,9 +98,9 @@ class UnitTokens:
         return sum(group.size for group in self.groups)
 
     def statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of every weight of rows (n, d), each (d,), shared by all units of
-        a layer: a unit's place plays no part, but where units are placed. What does not vary has deviation
-        1."""
+        """Return mean and standard deviation of every weight of rows (n, d), each (d,), shared by all units
+        of a layer: a unit's place plays no part, but where units are placed. What does not vary has
+        deviation 1."""
         shift, scale = np.empty(rows.shape[1]), np.empty(rows.shape[1])
         for number, group in enumerate(self.groups):
             columns = group.reshape(1, -1) if number in self.placed else group
