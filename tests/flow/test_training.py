@@ -234,10 +234,12 @@ def test_paths_of_a_paired_source_lead_from_each_latents_own_start_to_it() -> No
     source = PairedSource(mean=starts.mean(dim=0), starts=starts)
     batch = draw_batch(targets, 500, flow(sigma=0.0), torch.Generator().manual_seed(0), source)
     x0, x1 = batch.x - batch.t * batch.u, batch.x + (1 - batch.t) * batch.u
-    nearest = [torch.cdist(ends, known).min(dim=1) for ends, known in ((x0, starts), (x1, targets))]
-    assert max(found.values.max().item() for found in nearest) < 1e-2
-    assert torch.equal(nearest[0].indices, nearest[1].indices)
-    assert len(nearest[0].indices.unique()) == 12
+    (far, first), (far_too, last) = (
+        torch.cdist(ends, known).min(dim=1) for ends, known in ((x0, starts), (x1, targets))
+    )
+    assert max(far.max(), far_too.max()) < 1e-2
+    assert torch.equal(first, last)
+    assert len(first.unique()) == 12
 
 
 def test_pairs_that_all_differ_by_the_same_are_learned_at_once() -> None:

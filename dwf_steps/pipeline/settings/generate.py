@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dwf_steps.pipeline.sizes import Sizes
 
 
-class OwnNetworks(StepSettings):
+class OwnNetworks(Section):
     """What describes networks that the generator has besides the training networks: how they are initialised,
     if that plays a part, and what they respond to, where they are described by their responses."""
 
@@ -38,7 +38,7 @@ class OwnNetworks(StepSettings):
         return found
 
 
-class FitGenerator(OwnNetworks):
+class FitGenerator(StepSettings, OwnNetworks):
     """The generator; how it is sampled plays no part. And what networks of its own respond to, where fitting
     describes some by their responses."""
 
@@ -62,7 +62,7 @@ class FitGenerator(OwnNetworks):
         return sizes.generator.accelerated
 
 
-class SampleGenerator(OwnNetworks):
+class SampleGenerator(StepSettings, OwnNetworks):
     """The generator, with its sampling; and what networks respond to, where the generator describes networks
     of its own by their responses."""
 
