@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.encoding import encoder_of
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.pipeline.settings.generate import FitGenerator
 from dwf_steps.runtime.command_line import parse_settings, parser, run
@@ -24,9 +25,19 @@ def fit_generator(
     code: str = "",
     checkpoint_seconds: float = 20.0,
     key: str = Generator.key,
+    data: Path | None = None,
+    responses: Path | None = None,
 ) -> None:
-    """Fit the generator, resuming a checkpoint of the very same fit, and write model and losses."""
-    training = TrainingNetworks(Basis.load(basis), weights)
+    """Fit the generator, resuming a checkpoint of the very same fit, and write model and losses.
+
+    Parameters
+    ----------
+    data, responses
+        The data, and the basis of responses that networks are described in, where the fit describes some of
+        its own.
+    """
+    encoder = encoder_of(settings, responses, data)
+    training = TrainingNetworks(Basis.load(basis), weights, encoder, settings.initialisations)
     checkpoint = Checkpoint(
         output.with_suffix(".checkpoint"),
         identity(
@@ -54,10 +65,12 @@ def main() -> None:
     )
     options.add_argument("--checkpoint-seconds", type=float, default=20.0, help="between two checkpoints")
     options.add_argument("--key", default=Generator.key, help="what messages call the generator")
+    for name in ("data", "responses"):
+        options.add_argument(f"--{name}", type=Path, nargs="?", help="where the fit encodes networks")
     args = options.parse_args()
     settings = parse_settings(FitGenerator, args.settings)
     files = (args.basis, args.weights, args.output, args.losses)
-    fit_generator(settings, *files, args.code, args.checkpoint_seconds, args.key)
+    fit_generator(settings, *files, args.code, args.checkpoint_seconds, args.key, args.data, args.responses)
 
 
 if __name__ == "__main__":

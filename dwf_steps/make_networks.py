@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.architectures import build
-from dwf_steps.config.zoo import NetworkPlan, TrainingConfig, plans_of
+from dwf_steps.config.zoo import NetworkPlan, TrainingConfig, new_plans
 from dwf_steps.generators.base import Tools
 from dwf_steps.generators.network_maker import NetworkMaker, Request
 from dwf_steps.generators.registry import implementation_of
@@ -17,8 +17,6 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.manifest import Manifest, sha256, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
-
-FIRST_SEED = 10**9  # zoos count theirs from 0
 
 
 def make_networks(
@@ -78,8 +76,8 @@ def make_networks(
 
 def plans(settings: MakeNetworks) -> list[NetworkPlan]:
     """Return the networks to make: each with a seed that no network of the zoo has."""
-    start = FIRST_SEED + 10**6 * settings.generator.sampling.seed + settings.first
-    return plans_of(range(start, start + settings.count), settings.initialisations)
+    numbers = range(settings.first, settings.first + settings.count)
+    return new_plans(settings.generator.sampling.seed, numbers, settings.initialisations)
 
 
 def zoo_epochs(training: TrainingConfig, zoo: list[Path]) -> float:

@@ -1,18 +1,15 @@
 """Draw new networks from a generator."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.encoding import encoder_of
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.pipeline.settings.generate import SampleGenerator
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.basis import Basis
 
 
@@ -50,30 +47,10 @@ def sample_generator(
             if model is None:
                 raise InputError(f"--model is missing: a {settings.generator.kind} is fitted; name its model")
             generator.load(model, given)
-        encoder = response_encoder(settings, responses, data) if responses and data else None
-        samples = generator.sample(TrainingNetworks(Basis.load(basis), weights, encoder), given)
+        encoder = encoder_of(settings, responses, data)
+        networks = TrainingNetworks(Basis.load(basis), weights, encoder, settings.initialisations)
+        samples = generator.sample(networks, given)
     replace(samples, later_scale=sampling.later_scale, candidates=sampling.candidates).save(output)
-
-
-def response_encoder(
-    settings: SampleGenerator, responses: Path, data: Path
-) -> Callable[[StackedNetworks[np.ndarray]], np.ndarray]:
-    """Return what makes response coordinates (s, d) float32 of networks' parameters."""
-    # Imported here: few generators encode networks, and most take no PyTorch.
-    from dwf_steps.representation.loading import Probed, load_basis
-    from dwf_steps.representation.responses import encode
-    from dwf_steps.runtime.device import select_device
-
-    assert settings.architecture is not None and settings.probing is not None
-    probed = Probed.load(settings.architecture, settings.probing, data, select_device())
-    basis = load_basis(responses, probed)
-
-    def encoded(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
-        coordinates, _ = encode(probed.capture, basis, networks.tensors(probed.device))
-        rows: np.ndarray = coordinates.cpu().numpy().astype(np.float32)
-        return rows
-
-    return encoded
 
 
 def main() -> None:

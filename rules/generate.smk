@@ -14,6 +14,8 @@ rule fit_generator:
     input:
         basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
         weights="results/{zoo}/{canon}/{representation}.zarr",
+        data=PATHS.data_if_fitting_encodes,
+        responses=PATHS.basis_if_fitting_encodes,
     output:
         model="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/model.safetensors",
         losses="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/training.csv",
@@ -34,7 +36,8 @@ rule fit_generator:
         code=fit_generator.fit_code,
     shell:
         "python -m dwf_steps.fit_generator --settings {params.settings:q} --code {params.code}"
-        " --basis {input.basis} --weights {input.weights} --output {output.model} --losses {output.losses}"
+        " --basis {input.basis} --weights {input.weights} --data {input.data} --responses {input.responses}"
+        " --output {output.model} --losses {output.losses}"
         " --key generators.{wildcards.generator} > {log} 2>&1"
 
 

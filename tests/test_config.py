@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from small_config import small_config
 
 from dwf_steps.config.canonicalization import GitRebasin, Normalized
 from dwf_steps.config.workflow import WorkflowConfig
@@ -264,7 +265,6 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
                     "kind": "flow",
                     "geometry": "geometric",
                     "sampling": {"solver": "euler"},
-                    "velocity": {"network": "unit_transformer"},
                 },
                 graph={
                     "kind": "flow",
@@ -288,8 +288,10 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
                 ("flow_narrow.source: 'kaiming'", "set source: 'standard'"),
                 ("flow_narrow.sampling.guidance", "leave it out"),
                 ("flow_matched.geometry: 'geometric'", "set geometry: 'euclidean'"),
-                ("flow_matched.velocity.network: 'unit_transformer'", "set velocity.network: 'mlp'"),
-                ("graph.velocity.network: 'relational_transformer'", "set velocity.network: 'mlp'"),
+                (
+                    "graph.velocity.network: 'relational_transformer'",
+                    "set velocity.network: 'mlp' or 'unit_transformer'",
+                ),
                 ("graph.other_widths", "leave it out"),
             )
         ],
@@ -607,6 +609,76 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "use 'euler'",
         ],
     ),
+    "a first layer that is no part of a subspace": (
+        lambda c: c["generators"]["flow_narrow"].update(layers="first"),
+        [
+            "generators.flow_narrow.layers: 'first' needs whole networks, but subspace 'pca_99' reduces "
+            "them; use a subspace of method 'none'"
+        ],
+    ),
+    "a first layer beside what needs all": (
+        lambda c: c["generators"].update(
+            flow_narrow={
+                "kind": "flow",
+                "layers": "first",
+                "source": "kaiming",
+                "sampling": {"later_scale": 0.5},
+                "velocity": {"network": "relational_transformer"},
+            },
+            flow_matched={"kind": "flow", "layers": "first", "geometry": "normalized"},
+        ),
+        [
+            "generators.flow_narrow: layers: 'first' models the first layer alone",
+            "found source: 'kaiming' and velocity.network: 'relational_transformer' and "
+            "sampling.later_scale: 0.5, which needs whole networks",
+            "found geometry: 'normalized', which needs whole networks. Leave it out, or set layers: 'all'",
+        ],
+    ),
+    "first weights of whole networks": (
+        lambda c: c["generators"]["flow_narrow"].update(source="initialisation"),
+        [
+            "generators.flow_narrow: source: 'initialisation' starts every network's first layer",
+            "found layers: 'all': set layers: 'first', or set source: 'standard'",
+        ],
+    ),
+    "first weights that are coupled otherwise": (
+        lambda c: (
+            c["generators"]["flow_narrow"].update(source="initialisation", layers="first", likelihood={}),
+            c["generators"]["flow_matched"].update(source="initialisation", layers="first", coupling="ot"),
+        ),
+        [
+            "has no density; found likelihood: leave it out",
+            "found coupling: 'ot': leave it out, or set source: 'standard'",
+        ],
+    ),
+    "first weights that are not known": (
+        lambda c: (
+            c["zoos"].update(
+                iris={
+                    "import": ["x.pt"],
+                    "dataset": "iris",
+                    "architecture": c["zoos"]["iris"]["architecture"],
+                }
+            ),
+            c["subspaces"].update(pca_99={"method": "none"}),
+            c["generators"]["flow_narrow"].update(source="initialisation", layers="first"),
+        ),
+        [
+            "generators.flow_narrow.source: 'initialisation' starts at networks' first weights, but zoo "
+            "'iris' is imported, and its networks' are not known; use source: 'standard'"
+        ],
+    ),
+    "units that are not known among weights": (
+        lambda c: (
+            c["zoos"]["iris"].update(
+                architecture={"import": "own_networks:plain", "shape": [4], "classes": 3},
+                initialisations=["default"],
+            ),
+            c["subspaces"].update(pca_99={"method": "none"}),
+            c["generators"]["flow_narrow"].update(velocity={"network": "unit_transformer"}),
+        ),
+        ["generators.flow_narrow.velocity.network: 'unit_transformer' must know which weights belong"],
+    ),
     "a data set named like a built-in one": (
         lambda c: c.update(datasets={"mnist": {"train": "birds", "size": 2}}),
         ["datasets.mnist: this name is the workflow's own; choose another"],
@@ -637,6 +709,24 @@ def test_a_mistake_is_named_with_its_path_and_its_cure(mistake: str) -> None:
         load_config(raw)
     for fragment in fragments:
         assert fragment in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["standard", "initialisation"])
+def test_units_among_responses_need_no_symmetry_of_the_weights(source: str) -> None:
+    raw = small_config()
+    raw["zoos"]["iris"]["architecture"] = {"import": "own_networks:plain", "shape": [4], "classes": 3}
+    raw["representations"] = {"responses": {"kind": "responses", "probes": 20, "functions": 10}}
+    raw["subspaces"] = {"pca": {"method": "none"}}
+    raw["generators"]["flow"] = {
+        "kind": "flow",
+        "layers": "first",
+        "source": source,
+        "velocity": {"network": "unit_transformer"},
+    }
+    raw["experiments"][0] |= {"representations": ["responses"], "generators": ["flow"]}
+    generator = load_config(raw).generators["flow"]
+    paired = source == "initialisation"
+    assert generator.encodes_networks is generator.reads_weights is paired
 
 
 def test_weights_are_the_representation_unless_another_is_asked_for() -> None:

@@ -13,9 +13,9 @@ from tiny_zoo import WIDTHS, random_networks, stack
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.dataset import SplitsConfig
-from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.config.zoo import FIRST_SEED, NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.make_networks import FIRST_SEED, MakeNetworks, make_networks, plans
+from dwf_steps.make_networks import MakeNetworks, make_networks, plans
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import load_state

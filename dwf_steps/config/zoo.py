@@ -14,6 +14,7 @@ from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.dataset import Shift, SplitsConfig, TableFile
 from dwf_steps.config.matrix import MatrixConfig
 from dwf_steps.config.section import Name, Section
+from dwf_steps.runtime.errors import InputError
 
 
 class Augmentation(Section):
@@ -76,6 +77,10 @@ class Trajectory(Section):
         """Return after how many batches each checkpoint is kept."""
         start = round(self.skip_epochs * batches_per_epoch)
         return [start + self.every * (k + 1) for k in range(self.checkpoints)]
+
+
+FIRST_SEED = 10**9
+"""Of networks that no zoo has: zoos count their seeds from 0."""
 
 
 class NetworkPlan(Section):
@@ -161,6 +166,30 @@ class TrainedZoo(ZooBase):
 def training_name(seed: int) -> str:
     """Return what the network of a seed is called; of checkpoints, their trajectory."""
     return f"seed-{seed}"
+
+
+def seed_of(training: str) -> int:
+    """Return the seed of a training that `training_name` names so.
+
+    Raises
+    ------
+    InputError
+        If it is another name.
+    """
+    digits = training.removeprefix(training_name(0)[:-1])
+    if not digits.isdigit() or training_name(int(digits)) != training:
+        raise InputError(
+            f"{training}: found no seed in this name, expected one like {training_name(0)}; only networks "
+            "that were trained here have initial weights that can be drawn again"
+        )
+    return int(digits)
+
+
+def new_plans(
+    seed: int, numbers: Iterable[int], initialisations: Sequence[Initialisation]
+) -> list[NetworkPlan]:
+    """Return networks that no zoo has: those with certain ``numbers`` among all that a ``seed`` decides."""
+    return plans_of((FIRST_SEED + 10**6 * seed + number for number in numbers), initialisations)
 
 
 def plans_of(seeds: Iterable[int], initialisations: Sequence[Initialisation]) -> list[NetworkPlan]:

@@ -34,7 +34,7 @@ def build_velocity(dimension: int, config: AnyVelocity, network: NetworkSpec | N
     if network is None:
         raise ValueError("a transformer over units needs whole networks: use a subspace of method 'none'")
     if isinstance(config, UnitTransformerConfig):
-        return UnitTransformer(network.tokens(), config)
+        return UnitTransformer(network.tokens(config.positions), config)
     return RelationalTransformer(network.layers(), config)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from dwf_steps.architectures import build
@@ -26,19 +27,39 @@ class Layer:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """The ``layout`` of a row of weights, and the ``architecture`` that it is of."""
+    """The ``layout`` of a row of weights or of response coordinates, and the ``architecture`` that it is of.
+
+    Attributes
+    ----------
+    columns
+        Sorted, of the row, where latents are a part of it.
+    """
 
     layout: Layout
     architecture: Architecture
+    columns: np.ndarray | None = None
 
     @classmethod
-    def of(cls, layout: Layout, architecture: Mapping[str, Any]) -> "NetworkSpec":
+    def of(
+        cls, layout: Layout, architecture: Mapping[str, Any], columns: np.ndarray | None = None
+    ) -> "NetworkSpec":
         """Return the network that a matrix or a model describes."""
-        return cls(layout, build(TypeAdapter(ArchitectureConfig).validate_python(architecture)))
+        return cls(layout, build(TypeAdapter(ArchitectureConfig).validate_python(architecture)), columns)
 
-    def tokens(self) -> UnitTokens:
-        """Return which weights belong to which unit."""
-        return UnitTokens.of(self.layout, self.architecture.permutation_spec())
+    def tokens(self, positions: bool = False) -> UnitTokens:
+        """Return which weights, or response coordinates, belong to which unit.
+
+        Parameters
+        ----------
+        positions
+            Units of response coordinates are told apart by their place.
+        """
+        parameters = {entry.name for entry in self.architecture.layout.entries}
+        if parameters.issuperset(entry.name for entry in self.layout.entries):
+            tokens = UnitTokens.of(self.layout, self.architecture.permutation_spec())
+        else:
+            tokens = UnitTokens.of_responses(self.layout, parameters, positions)
+        return tokens if self.columns is None else tokens.within(self.columns)
 
     def layers(self) -> list[Layer]:
         """Return the layers of a multilayer perceptron, from the input on.

@@ -57,8 +57,15 @@ class Source:
         generator: torch.Generator,
         temperature: float = 1.0,
         device: torch.device | None = None,
+        partners: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor:
-        """Draw points (n, k) of the manifold, with ``temperature`` times the standard deviation."""
+        """Draw points (n, k) of the manifold, with ``temperature`` times the standard deviation.
+
+        Parameters
+        ----------
+        partners
+            (n,), which target each point belongs to; plays a part where the source is paired.
+        """
         noise = torch.randn(n, k, generator=generator).mul_(self.std * temperature)
         return self.manifold.uniform(self.at(noise).to(device or noise.device))
 
@@ -100,6 +107,42 @@ def _require_density(rank: int, d: int) -> None:
             "networks all have the same biases, zero); use a subspace of method 'dual_pca' with fewer "
             "components than weights, or source: 'standard'"
         )
+
+
+@dataclass(frozen=True)
+class PairedSource(Source):
+    """Points each of which belongs to one target, such as initialised networks to trained ones.
+
+    Attributes
+    ----------
+    mean
+        (k,), from which points deviate ``std`` times as far as they do by themselves.
+    starts
+        (n, k), one for each target.
+    """
+
+    starts: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+    def draw(
+        self,
+        n: int,
+        k: int,
+        generator: torch.Generator,
+        temperature: float = 1.0,
+        device: torch.device | None = None,
+        partners: Tensor | None = None,
+    ) -> Tensor:
+        """Return the starts (n, k) of the targets ``partners`` (n,): nothing is drawn."""
+        if partners is None or len(partners) != n or self.starts.shape[1] != k:
+            raise ValueError(
+                f"a paired source has {tuple(self.starts.shape)} starts; asked for {n} of dimension {k}, of "
+                f"which it must know whose they are"
+            )
+        deviations = self.starts[partners.to(self.starts.device)] - self.mean
+        return (self.mean + self.std * temperature * deviations).to(device or generator.device)
+
+    def log_density(self, x: Tensor) -> Tensor:  # noqa: ARG002
+        raise InputError("source 'initialisation' is a set of points without a density; use 'standard'")
 
 
 STANDARD = Source()

@@ -36,11 +36,11 @@ class TrainedFlow:
 def draw_batch(
     targets: Tensor, size: int, config: FlowConfig, generator: torch.Generator, source: Source
 ) -> Batch:
-    """Draw ``size`` points of the paths from fresh draws of the source to latents (n, k) of unit variance, on
-    the source's manifold."""
+    """Draw ``size`` points of the paths from fresh draws of the source, or from every latent's own start, to
+    latents (n, k) of unit variance, on the source's manifold."""
     k, manifold = targets.shape[1], source.manifold
     chosen = torch.randint(len(targets), (size,), generator=generator)
-    x0 = source.draw(size, k, generator, device=targets.device)
+    x0 = source.draw(size, k, generator, device=targets.device, partners=chosen)
     noise = torch.randn(size, k, generator=generator).to(targets.device)
     t = draw_times(size, config.time, generator).to(targets.device)
     x1 = couple(x0, targets[chosen.to(targets.device)], config.coupling, manifold)

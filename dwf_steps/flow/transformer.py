@@ -1,4 +1,4 @@
-"""The velocity field as a transformer whose tokens are a network's hidden units."""
+"""The velocity field as a transformer whose tokens are a network's units."""
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ class UnitTransformer(nn.Module):
     A diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748: layer norms modulated by t) on one token
     for each hidden unit. All units of a layer share their weights, so that a single network shows it as many
     examples as it has units; without ``positions`` it commutes with permutations of the units of a single
-    hidden layer. Beside the tokens, narrower than what they stand for, every weight is passed on times a
+    hidden layer. Of response coordinates it does so with those of every hidden layer, and outputs know their
+    place. Beside the tokens, narrower than what they stand for, every weight is passed on times a
     factor that depends on t and on what kind of weight it is (as the skip connection of Karras et al. 2022,
     arXiv 2206.00364). What goes out starts at zero.
 
@@ -32,6 +33,7 @@ class UnitTransformer(nn.Module):
 
     columns: Tensor
     places: Tensor
+    placed: Tensor
 
     def __init__(self, tokens: UnitTokens, config: UnitTransformerConfig) -> None:
         super().__init__()
@@ -47,8 +49,9 @@ class UnitTransformer(nn.Module):
         self.inputs = nn.ModuleList(nn.Linear(features, width) for _, features in self.shapes)
         self.outputs = nn.ModuleList(nn.Linear(width, features) for _, features in self.shapes)
         self.passed = nn.ModuleList(nn.Linear(config.time_embedding, features) for _, features in self.shapes)
-        count = sum(units for units, _ in self.shapes)
-        self.positions = nn.Parameter(torch.randn(count, width) / 2) if config.positions else None
+        placed = _placed(tokens, config.positions)
+        self.register_buffer("placed", placed, persistent=False)
+        self.positions = nn.Parameter(torch.randn(len(placed), width) / 2) if len(placed) else None
         self.blocks = nn.ModuleList(_Block(width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
         for parameter in (*self.outputs.parameters(), *self.passed.parameters()):
@@ -81,7 +84,7 @@ class UnitTransformer(nn.Module):
         parts = [part.unflatten(1, shape) for part, shape in zip(flat, self.shapes, strict=True)]
         hidden = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=1)
         if self.positions is not None:
-            hidden = hidden + self.positions
+            hidden = hidden.index_add(1, self.placed, self.positions.expand(len(hidden), -1, -1))
         time = self.time(t)
         condition = self.condition(time)
         for block in self.blocks:
@@ -119,3 +122,10 @@ class _Block(nn.Module):
 
 def _flat(tokens: UnitTokens) -> np.ndarray:
     return np.concatenate([group.ravel() for group in tokens.groups])
+
+
+def _placed(tokens: UnitTokens, positions: bool) -> Tensor:
+    """Return the numbers of the tokens that know their place."""
+    known = [positions or number in tokens.placed for number in range(len(tokens.groups))]
+    units = torch.tensor([units for units, _ in tokens.shapes])
+    return torch.tensor(known).repeat_interleave(units).nonzero()[:, 0]

@@ -1,5 +1,7 @@
-"""A network's weights as tokens, one a hidden unit: what comes in, the bias, and what goes out."""
+"""A network as tokens, one a unit: of weights what comes in, the bias, and what goes out; of responses the
+unit's coordinates."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +19,12 @@ class UnitTokens:
     groups
         For each layer of interchangeable units, columns (units, features) of the flat row. The last group is
         a single token with the weights that belong to no unit, such as the output's biases.
+    placed
+        Numbers of the groups whose units are told apart by their place, as outputs are.
     """
 
     groups: tuple[np.ndarray, ...]
+    placed: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, layout: Layout, spec: PermutationSpec) -> "UnitTokens":
@@ -46,6 +51,42 @@ class UnitTokens:
         groups = [np.concatenate(parts, axis=1) for parts in units.values()]
         return cls((*groups, *([np.concatenate(rest, axis=1)] if rest else [])))
 
+    @classmethod
+    def of_responses(
+        cls, layout: Layout, parameters: Collection[str], positions: bool = False
+    ) -> "UnitTokens":
+        """Give every unit of every layer its response coordinates; what is kept as weights is a single token.
+
+        Decoding meets a layer's responses whatever the order of the units before it, so that the order of a
+        layer's units plays no part, unless layers share their units as in a residual stream. The last layer's
+        are the outputs: they are placed.
+
+        Parameters
+        ----------
+        layout
+            Coordinates of layers (units, r) in execution order, and the ``parameters`` that are kept.
+        positions
+            All units are placed.
+        """
+        groups, rest = [], []
+        for entry in layout.entries:
+            columns = np.arange(entry.columns.start, entry.columns.stop)
+            if entry.name in parameters:
+                rest.append(columns)
+            else:
+                groups.append(columns.reshape(entry.shape))
+        layers = len(groups)
+        if rest:
+            groups.append(np.concatenate(rest)[None])
+        return cls(tuple(groups), frozenset(range(len(groups)) if positions else [layers - 1]))
+
+    def within(self, columns: np.ndarray) -> "UnitTokens":
+        """Return the tokens of rows that have these sorted ``columns`` alone, numbered from 0 on."""
+        inside = [np.isin(group, columns).all(axis=0) for group in self.groups]
+        kept = [number for number, features in enumerate(inside) if features.any()]
+        groups = [np.searchsorted(columns, self.groups[number][:, inside[number]]) for number in kept]
+        return UnitTokens(tuple(groups), frozenset(map(kept.index, self.placed & set(kept))))
+
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """Units and features of every group."""
@@ -57,11 +98,21 @@ class UnitTokens:
         return sum(group.size for group in self.groups)
 
     def statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of every weight of rows (n, d), shared by all units of a layer,
-        each (d,): a unit's place plays no part."""
+        """Return mean and standard deviation of every weight of rows (n, d), each (d,), shared by all units
+        of a layer: a unit's place plays no part, but where units are placed. What does not vary has
+        deviation 1."""
         shift, scale = np.empty(rows.shape[1]), np.empty(rows.shape[1])
-        for group in self.groups:
-            values = rows[:, group].reshape(-1, group.shape[1])
-            shift[group], spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-            scale[group] = np.where(spread > 0, spread, 1.0)
+        for number, group in enumerate(self.groups):
+            columns = group.reshape(1, -1) if number in self.placed else group
+            values = rows[:, columns].reshape(-1, columns.shape[1])
+            shift[columns], scale[columns] = values.mean(axis=0, dtype=np.float64), spread(values)
         return shift, scale
+
+
+def spread(values: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of every column of values (n, k), float64; 1 where float32 cannot tell it
+    from 0 beside the values."""
+    std = values.std(axis=0, dtype=np.float64)
+    smallest = np.finfo(np.float32).eps * np.abs(values).max(axis=0)
+    spreads: np.ndarray = np.where(std > smallest, std, 1.0)
+    return spreads

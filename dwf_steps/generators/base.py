@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.generators.samples import Samples
 from dwf_steps.runtime.errors import InputError
@@ -53,11 +54,15 @@ class TrainingNetworks:
         none.
     encoder
         Makes rows of networks' parameters, where the matrix does not hold these themselves.
+    initialisations
+        How the zoo's first weights were drawn, in turn over seeds; none where the settings'
+        ``reads_initialisations`` is false, or the zoo was not trained here.
     """
 
     basis: Basis
     weights: Path | None = None
     encoder: Callable[[StackedNetworks[np.ndarray]], np.ndarray] | None = None
+    initialisations: tuple[Initialisation, ...] = ()
 
     @cached_property
     def matrix(self) -> WeightMatrix:

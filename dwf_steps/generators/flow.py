@@ -24,7 +24,7 @@ from dwf_steps.generators.base import damaged_model
 from dwf_steps.generators.samples import Samples
 from dwf_steps.geometry.canonical_form import CanonicalForm
 from dwf_steps.geometry.euclidean import EUCLIDEAN
-from dwf_steps.geometry.form import IDENTITY, Form
+from dwf_steps.geometry.form import IDENTITY, Form, PartForm
 from dwf_steps.geometry.manifold import Manifold
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
@@ -39,9 +39,9 @@ class Latents:
     """What a flow is fitted to: ``points`` (n, k) float32 of unit variance; times ``scale`` plus ``shift``
     they are coordinates in the subspace, or weights relative to the training mean.
 
-    One scale for all coordinates, a 0-d tensor, keeps the geometry of weight space. Where the ``network`` is
-    known, each of a unit's weights has its own shift and scale, (k,), over all units. Points are coordinates
-    of the ``form``, whose rows are scaled and shifted.
+    One scale for all coordinates keeps the geometry of weight space. Where the ``network`` is known, each of
+    a unit's weights has its own shift and scale, (k,), over all units. Points are coordinates of the
+    ``form``, whose rows are scaled and shifted.
     """
 
     points: torch.Tensor
@@ -52,7 +52,13 @@ class Latents:
 
     @classmethod
     def of(
-        cls, basis: Basis, matrix: WeightMatrix, by_unit: bool = False, canonical: bool = False
+        cls,
+        basis: Basis,
+        matrix: WeightMatrix,
+        by_unit: bool = False,
+        canonical: bool = False,
+        columns: np.ndarray | None = None,
+        positions: bool = False,
     ) -> "Latents":
         """Read the training networks' latents.
 
@@ -62,27 +68,55 @@ class Latents:
             The latents are to be whole networks seen as units.
         canonical
             They are to be the networks in canonical form.
+        columns
+            They are to be these columns of whole networks alone, (k,), sorted.
+        positions
+            Units are told apart by their place: see `NetworkSpec.tokens`.
 
         Raises
         ------
         InputError
             If they are coordinates in a subspace instead.
         """
-        if canonical or by_unit:
+        if canonical:
             rows = basis.whole_networks(matrix)
-            mean = rows.mean(axis=0, dtype=np.float64)
             network = NetworkSpec.of(matrix.layout, matrix.architecture)
-            if canonical:
-                form = CanonicalForm.of(matrix.layout, network.architecture.rescaling_spec(), rows)
-                shift, scale = torch.from_numpy(-mean), torch.tensor(1.0).double()
-                return cls(form.points(rows), shift, scale, network, form)
-            centre, spread = network.tokens().statistics(rows)
-            points = torch.from_numpy((rows - centre) / spread).float()
-            return cls(points, torch.from_numpy(centre - mean), torch.from_numpy(spread), network)
+            form = CanonicalForm.of(matrix.layout, network.architecture.rescaling_spec(), rows)
+            shift = torch.from_numpy(-rows.mean(axis=0, dtype=np.float64))
+            return cls(form.points(rows), shift, torch.tensor(1.0).double(), network, form)
+        if by_unit or columns is not None:
+            rows = basis.whole_networks(matrix)
+            part = np.arange(rows.shape[1]) if columns is None else columns
+            return cls._of_part(rows, matrix, part, by_unit, positions)
         coordinates = basis.coordinates_of(matrix, slice(matrix.n_training))
         std = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
         points = torch.from_numpy(coordinates / std).float()
         return cls(points, torch.tensor(0.0).double(), torch.tensor(std))
+
+    @classmethod
+    def _of_part(
+        cls, rows: np.ndarray, matrix: WeightMatrix, columns: np.ndarray, by_unit: bool, positions: bool
+    ) -> "Latents":
+        """Return the latents of some columns of whole networks (n, d)."""
+        network, d, part = None, rows.shape[1], rows[:, columns].astype(np.float64)
+        mean = part.mean(axis=0)
+        shift, scale = np.zeros(d), np.ones(d)
+        form: Form = IDENTITY if len(columns) == d else PartForm(columns, d)
+        if by_unit:
+            network = NetworkSpec.of(
+                matrix.layout, matrix.architecture, None if form is IDENTITY else columns
+            )
+            centre, scale[columns] = network.tokens(positions).statistics(part)
+            shift[columns] = centre - mean
+        else:
+            scale[columns] = np.sqrt(part.var(axis=0, ddof=1).mean())
+        points = torch.from_numpy((part - mean - shift[columns]) / scale[columns]).float()
+        return cls(points, torch.from_numpy(shift), torch.from_numpy(scale), network, form)
+
+    def at(self, coordinates: np.ndarray) -> torch.Tensor:
+        """Return the latents (s, k) float32 that stand for coordinates (s, d), as `FlowModel.latents`
+        does."""
+        return self.form.points((coordinates - self.shift.numpy()) / self.scale.numpy())
 
 
 def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: Latents) -> Source:
@@ -188,8 +222,11 @@ class FlowModel:
         config = TypeAdapter(AnyVelocity).validate_python(description["velocity"])
         network, dimension = None, description["dimension"]
         form: Form = IDENTITY
+        columns = state.pop("form.columns").long().cpu().numpy() if "form.columns" in state else None
+        if columns is not None:
+            form = PartForm(columns, len(state["shift"]))
         if known := description["network"]:
-            network = NetworkSpec.of(Layout.from_json(known["layout"]), known["architecture"])
+            network = NetworkSpec.of(Layout.from_json(known["layout"]), known["architecture"], columns)
             if "form.shift" in state:
                 shift, scale, factors = (
                     state.pop(f"form.{name}").cpu().numpy() for name in ("shift", "scale", "factors")
@@ -218,10 +255,11 @@ def integrate_flow(
     basis: Basis,
     device: torch.device,
     steer: Callable[[VelocityField], Field] | None = None,
+    source: Source | None = None,
 ) -> Samples:
-    """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once; ``steer`` as of
-    `draw`."""
-    coordinates, evaluations = draw(model, config, device, steer)
+    """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once; ``steer`` and
+    ``source`` as of `draw`."""
+    coordinates, evaluations = draw(model, config, device, steer, source)
     return Samples(*basis.sample_parts(coordinates), evaluations=evaluations)
 
 
@@ -230,6 +268,7 @@ def draw(
     config: FlowConfig,
     device: torch.device,
     steer: Callable[[VelocityField], Field] | None = None,
+    source: Source | None = None,
 ) -> tuple[np.ndarray, int]:
     """Return where ``config.sampling.samples`` draws of the source end, as what latents stand for, (n, k),
     and how often the velocity field was evaluated.
@@ -238,10 +277,13 @@ def draw(
     ----------
     steer
         Changes the velocity field.
+    source
+        Where samples start, if not where the model says.
     """
-    draws = torch_generator("sample flow", config.sampling.seed)
-    start = model.start(config).draw(
-        config.sampling.samples, model.dimension, draws, config.sampling.temperature
+    draws, count = torch_generator("sample flow", config.sampling.seed), config.sampling.samples
+    known = model.start(config) if source is None else source
+    start = known.draw(
+        count, model.dimension, draws, config.sampling.temperature, partners=torch.arange(count)
     )
     field = model.field(config)
     steered = field if steer is None else steer(field)

@@ -5,13 +5,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from dwf_steps.config.generators.flow import FlowConfig, VelocityConfig
+from dwf_steps.config.generators.flow import (
+    INITIALISATION,
+    FlowConfig,
+    UnitTransformerConfig,
+    VelocityConfig,
+)
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.graph import NetworkSpec
+from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import fit_velocity
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, source_of
 from dwf_steps.generators.guidance import GuidedField, decoder_of
+from dwf_steps.generators.initialisation import new_starts, zoo_starts
+from dwf_steps.generators.layers import first_columns
 from dwf_steps.generators.samples import Samples
 
 
@@ -24,8 +32,15 @@ class Flow(Generator[FlowConfig]):
         basis, matrix = training.basis, training.matrix
         by_unit = not isinstance(self.config.velocity, VelocityConfig)
         canonical = self.config.geometry != "euclidean"
-        latents = Latents.of(basis, matrix, by_unit, canonical)
-        source = source_of(self.config, basis, matrix, latents)
+        columns = None
+        if self.config.layers == "first":
+            columns = first_columns(matrix.layout, matrix.architecture)
+        positions = isinstance(self.config.velocity, UnitTransformerConfig) and self.config.velocity.positions
+        latents = Latents.of(basis, matrix, by_unit, canonical, columns, positions)
+        if self.config.source == INITIALISATION:
+            source: Source = zoo_starts(self.config, training, latents)
+        else:
+            source = source_of(self.config, basis, matrix, latents)
         flow = fit_velocity(
             latents.points, self.config, tools.device, tools.checkpoint, latents.network, source
         )
@@ -43,7 +58,9 @@ class Flow(Generator[FlowConfig]):
         self.model = FlowModel.load(path, tools.device)
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
-        basis, device, steer = training.basis, tools.device, None
+        basis, device, steer, source = training.basis, tools.device, None, None
+        if self.config.source == INITIALISATION:
+            source = new_starts(self.config, training, self.model)
         if guidance := self.config.sampling.guidance:
             matrix = training.matrix
             steer = partial(
@@ -54,4 +71,4 @@ class Flow(Generator[FlowConfig]):
                 guidance=guidance,
                 seed=self.config.sampling.seed,
             )
-        return integrate_flow(self.model, self.config, basis, device, steer)
+        return integrate_flow(self.model, self.config, basis, device, steer, source)

@@ -46,6 +46,29 @@ def first_layer(description: Mapping[str, Any]) -> str:
     )
 
 
+def first_columns(layout: Layout, description: Mapping[str, Any]) -> np.ndarray:
+    """Return the columns of the first layer, sorted, (k,)."""
+    return np.flatnonzero(in_layers(layout, [first_layer(description)]))
+
+
+def first_units(layout: Layout, description: Mapping[str, Any]) -> np.ndarray:
+    """Return the columns of the first layer's units, (units, features).
+
+    Raises
+    ------
+    InputError
+        If its units have different numbers of columns.
+    """
+    columns = first_columns(layout, description)
+    numbers, counts = np.unique(by_unit(layout)[columns], return_inverse=True, return_counts=True)[1:]
+    if len(set(counts.tolist())) > 1:
+        raise InputError(
+            f"first layer: {first_layer(description)} has units of {counts.min()} to {counts.max()} columns; "
+            "expected the same number in all, since units are matched"
+        )
+    return columns[np.argsort(numbers, kind="stable")].reshape(len(counts), -1)
+
+
 def by_layer(layout: Layout) -> np.ndarray:
     """Return the number of each column's layer, (d,): layers are modules, counted in row order."""
     names = list(dict.fromkeys(entry.module for entry in layout.entries))

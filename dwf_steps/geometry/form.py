@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ OverUnits = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Form(ABC):
-    """An invertible change of coordinates. Implementations: `IdentityForm` and `CanonicalForm`."""
+    """An invertible change of coordinates. Implementations: `IdentityForm`, `PartForm` and
+    `CanonicalForm`."""
 
     @property
     @abstractmethod
@@ -28,7 +30,7 @@ class Form(ABC):
 
     @abstractmethod
     def points(self, rows: np.ndarray) -> torch.Tensor:
-        """Return the coordinates (n, d) float32 of ``rows`` (n, d)."""
+        """Return the coordinates (n, k) float32 of ``rows`` (n, d); k is d but for a part."""
 
     @abstractmethod
     def weights(self, points: torch.Tensor) -> torch.Tensor:
@@ -54,7 +56,7 @@ class Form(ABC):
     @property
     @abstractmethod
     def state(self) -> Mapping[str, np.ndarray]:
-        """The numbers, each (d,), that a model's file holds."""
+        """The numbers, each (d,), or the numbers of columns, that a model's file holds."""
 
 
 class IdentityForm(Form):
@@ -79,6 +81,25 @@ class IdentityForm(Form):
     @property
     def state(self) -> Mapping[str, np.ndarray]:
         return {}
+
+
+@dataclass(frozen=True)
+class PartForm(IdentityForm):
+    """The coordinates are some ``columns`` (k,) of rows of ``size`` d; the others are zero."""
+
+    columns: np.ndarray
+    size: int
+
+    def points(self, rows: np.ndarray) -> torch.Tensor:
+        return super().points(rows[:, self.columns])
+
+    def weights(self, points: torch.Tensor) -> torch.Tensor:
+        places = torch.from_numpy(self.columns).to(points.device)
+        return points.new_zeros(len(points), self.size).index_copy(1, places, points)
+
+    @property
+    def state(self) -> Mapping[str, np.ndarray]:
+        return {"columns": self.columns}
 
 
 IDENTITY = IdentityForm()

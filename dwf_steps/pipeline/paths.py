@@ -339,6 +339,15 @@ class Paths:
         encodes = self.experiment.generator(wildcards).encodes_networks
         return self.response_basis(wildcards) if encodes else []
 
+    def basis_if_fitting_encodes(self, wildcards: Names) -> list[str]:
+        """The same, for a generator that describes some already when it is fitted."""
+        initialised = self.experiment.generator(wildcards).reads_initialisations
+        return self.basis_if_encoding(wildcards) if initialised else []
+
+    def data_if_fitting_encodes(self, wildcards: Names) -> list[str]:
+        """The data of the zoo, for a fit that encodes networks by their responses."""
+        return [f"results/{wildcards.zoo}/data.npz"] if self.basis_if_fitting_encodes(wildcards) else []
+
     def data_if_read(self, wildcards: Names) -> list[str]:
         """The data, for a generator that reads them or encodes networks by their responses."""
         reads = self.experiment.generator(wildcards).reads_data or self.basis_if_encoding(wildcards)

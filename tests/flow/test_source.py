@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.flow import FlowConfig
-from dwf_steps.flow.source import Source
+from dwf_steps.flow.source import PairedSource, Source
 from dwf_steps.generators.flow import Latents, source_of
 from dwf_steps.geometry.product import ProductManifold, Spheres
 from dwf_steps.runtime.errors import InputError
@@ -141,3 +141,23 @@ def test_the_source_is_normal_and_uniform_on_spheres() -> None:
 def test_only_coordinates_that_are_alike_start_on_spheres() -> None:
     with pytest.raises(ValueError, match="starts in flat space; found one on spheres"):
         Source(torch.zeros(3), manifold=ProductManifold([Spheres(1, 1, 2)]))
+
+
+def test_a_paired_source_returns_every_targets_own_start_at_its_temperature() -> None:
+    starts = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    mean, partners = starts.mean(dim=0), torch.tensor([4, 0, 4, 5])
+    draws = torch.Generator().manual_seed(1)
+    source = PairedSource(mean=mean, std=0.5, starts=starts)
+    torch.testing.assert_close(
+        PairedSource(mean=mean, starts=starts).draw(4, 3, draws, partners=partners), starts[partners]
+    )
+    expected = mean + 0.5 * 0.2 * (starts[partners] - mean)
+    torch.testing.assert_close(source.draw(4, 3, draws, temperature=0.2, partners=partners), expected)
+
+
+def test_a_paired_source_must_know_whose_starts_are_asked_for_and_has_no_density() -> None:
+    source = PairedSource(mean=torch.zeros(3), starts=torch.zeros(6, 3))
+    with pytest.raises(ValueError, match=r"\(6, 3\) starts; asked for 4 of dimension 3"):
+        source.draw(4, 3, torch.Generator())
+    with pytest.raises(InputError, match="without a density; use 'standard'"):
+        source.log_density(torch.zeros(2, 3))

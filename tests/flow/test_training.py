@@ -11,7 +11,7 @@ from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 
 from dwf_steps.config.generators.flow import FlowConfig, FlowTraining
-from dwf_steps.flow.source import Source
+from dwf_steps.flow.source import PairedSource, Source
 from dwf_steps.flow.training import TrainedFlow, draw_batch, fit_velocity
 from dwf_steps.storage.checkpoint import Checkpoint
 
@@ -227,3 +227,34 @@ def test_sigma_is_the_standard_deviation_around_the_path() -> None:
 )
 def test_the_validation_loss_is_measured_on_what_fits_into_memory(dimension: int, draws: int) -> None:
     assert FlowTraining(batch_size=8).validation_draws(dimension) == draws
+
+
+def test_paths_of_a_paired_source_lead_from_each_latents_own_start_to_it() -> None:
+    targets, starts = points(12), points(24)[12:] - 5
+    source = PairedSource(mean=starts.mean(dim=0), starts=starts)
+    batch = draw_batch(targets, 500, flow(sigma=0.0), torch.Generator().manual_seed(0), source)
+    x0, x1 = batch.x - batch.t * batch.u, batch.x + (1 - batch.t) * batch.u
+    (far, first), (far_too, last) = (
+        torch.cdist(ends, known).min(dim=1) for ends, known in ((x0, starts), (x1, targets))
+    )
+    assert max(far.max(), far_too.max()) < 1e-2
+    assert torch.equal(first, last)
+    assert len(first.unique()) == 12
+
+
+def test_pairs_that_all_differ_by_the_same_are_learned_at_once() -> None:
+    """The velocity is that difference, wherever and whenever; unpaired, the same starts leave much over."""
+    targets, shift = points(200, 2), torch.tensor([3.0, -1.0])
+    config = flow(steps=300, sigma=0.0, training={"lr": 5e-3, "ema": 0.9, "batch_size": 32})
+    losses = {
+        paired: fit_velocity(
+            targets,
+            config,
+            CPU,
+            source=PairedSource(mean=-shift, starts=(targets - shift).roll(1 - paired, 0)),
+        )
+        .losses["validation"]
+        .iloc[-1]
+        for paired in (True, False)
+    }
+    assert losses[True] < 0.05 < 0.3 < losses[False]

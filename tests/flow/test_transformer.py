@@ -13,6 +13,7 @@ from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.training import fit_velocity
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.units import UnitTokens
+from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.permutation import permute
 
 SMALL = {"network": "unit_transformer", "width": 16, "depth": 2, "heads": 2, "time_embedding": 8}
@@ -104,3 +105,39 @@ def test_what_is_true_of_units_anywhere_is_learned() -> None:
     sums = (x[:, incoming] + x[:, outgoing]).std().item()
     assert sums < 0.4  # of independent weights it would be 1.4
     assert x[:, bias].std().item() == pytest.approx(1, abs=0.25)
+
+
+def among_responses(positions: bool = False) -> tuple[UnitTransformer, Layout]:
+    """Return a random transformer over two hidden layers, the outputs, and a norm's parameters."""
+    layout = Layout.of({"a": (6, 4), "b": (5, 3), "c": (3, 4), "norm": (6,)})
+    tokens = UnitTokens.of_responses(layout, ["norm"], positions)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = UnitTransformerConfig.model_validate(SMALL | {"positions": positions})
+        velocity = UnitTransformer(tokens, config)
+        for parameter in velocity.parameters():
+            nn.init.normal_(parameter, std=0.3)
+    return velocity.eval(), layout
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("layer", "positions", "commutes"),
+    [("a", False, True), ("b", False, True), ("c", False, False), ("a", True, False), ("b", True, False)],
+)
+def test_among_responses_the_order_of_hidden_units_plays_no_part_and_that_of_outputs_does(
+    layer: str, positions: bool, commutes: bool
+) -> None:
+    velocity, layout = among_responses(positions)
+    (entry,) = (entry for entry in layout.entries if entry.name == layer)
+    order = torch.arange(layout.size)
+    units = order[entry.columns].reshape(entry.shape)
+    order[entry.columns] = units.roll(1, dims=0).flatten()
+    draws = torch.Generator().manual_seed(1)
+    t, x = torch.rand(3, 1, generator=draws), torch.randn(3, layout.size, generator=draws)
+    difference = (velocity(t, x[:, order]) - velocity(t, x)[:, order]).abs().max().item()
+    assert difference < 1e-5 if commutes else difference > 0.1
+
+
+def test_outputs_have_a_place_and_hidden_units_only_where_asked() -> None:
+    assert [len(among_responses(positions)[0].positions) for positions in (False, True)] == [3, 15]  # type: ignore[arg-type]

@@ -227,6 +227,12 @@ class GeneratorConfig(Section):
         return False
 
     @property
+    def reads_initialisations(self) -> bool:
+        """Whether fitting and sampling know how the zoo's first weights were drawn, and describe networks
+        drawn so in the coordinates that they work in."""
+        return False
+
+    @property
     def data_of(self) -> str | None:
         """Return the transfer whose data are read; None for the zoo's own."""
         return None

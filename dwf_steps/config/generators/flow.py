@@ -11,9 +11,13 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Positive, Sizes, Work
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, Seed, planning, unknown
+from dwf_steps.config.zoo import TrainedZoo
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
+
+
+INITIALISATION = "initialisation"
 
 
 class Guidance(Section):
@@ -81,7 +85,9 @@ class VelocityConfig(Section):
 
 
 class UnitTransformerConfig(Section):
-    """The velocity network: a transformer over hidden units, for whole networks (subspace `none`)."""
+    """The velocity network: a transformer over units, for whole networks (subspace `none`). Its tokens are
+    hidden units with the weights around them, or, among responses, every layer's units with their
+    coordinates."""
 
     network: Literal["unit_transformer"]
     """Marks the velocity network as this one."""
@@ -95,13 +101,15 @@ class UnitTransformerConfig(Section):
     """Width of the sinusoidal embedding of t."""
     positions: bool = False
     """Tell units apart by their place, which means something in aligned networks; without it the order of a
-    single hidden layer's units plays no part."""
+    single hidden layer's units plays no part. Among responses that holds for all hidden layers: leave units
+    their place where residual connections add layers up. With it every unit is there standardised by
+    itself."""
 
     @planning
     def weights_used(self, sizes: Sizes) -> float:
         """Return how many products an evaluation for one network takes: what every unit passes through, and
-        what a unit's weights pass through."""
-        return 18 * sum(sizes.layers[:-1]) * self.depth * self.width**2 + 2 * sizes.d * self.width
+        what a unit's numbers pass through."""
+        return 18 * sum(sizes.layers[:-1]) * self.depth * self.width**2 + 2 * sizes.k * self.width
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> UnitTransformerConfig:
@@ -208,14 +216,19 @@ class FlowConfig(GeneratorConfig):
 
     kind: Literal["flow"]
     """Marks the generator as a flow."""
-    source: Literal["standard", "kaiming"] = "standard"
-    """Where the flow starts: at standard normal latents, or at those of untrained networks (He et al. 2015,
-    normal), whose mean and covariance in the subspace are computed exactly."""
+    source: Literal["standard", "kaiming", "initialisation"] = "standard"
+    """Where the flow starts: at standard normal latents; at those of untrained networks (He et al. 2015,
+    normal), whose mean and covariance in the subspace are computed exactly (`kaiming`); or at the networks'
+    own first weights, each paired with its network, and in sampling at those of new seeds
+    (`initialisation`, which needs `layers: first` and a zoo that is trained here)."""
     source_std: Positive = 1.0
     """Factor of the source's standard deviation; the target's is 1. Small values, such as the published 0.01
     in absolute units, return the training networks."""
     sigma: Annotated[float, Field(ge=0)] = 1e-3
     """Standard deviation of the noise around the path, in units of the target's."""
+    layers: Literal["all", "first"] = "all"
+    """What is modelled: whole networks, or their first layer alone, all others being the training networks'
+    mean, as with `sampling.later_scale: 0`. `first` needs subspace `none`."""
     geometry: Literal["euclidean", "normalized", "geometric"] = "euclidean"
     """Where the flow lives: among weights as they are; among networks in canonical form, each unit's incoming
     weights and the last layer on spheres, by straight lines between them (`normalized`) or by geodesics
@@ -246,7 +259,7 @@ class FlowConfig(GeneratorConfig):
 
     @property
     def reads_weights(self) -> bool:
-        return self.sampling.guidance is not None
+        return self.sampling.guidance is not None or self.reads_initialisations
 
     @property
     def reads_data(self) -> bool:
@@ -255,6 +268,14 @@ class FlowConfig(GeneratorConfig):
     @property
     def data_of(self) -> str | None:
         return None if self.sampling.guidance is None else self.sampling.guidance.transfer
+
+    @property
+    def encodes_networks(self) -> bool:
+        return self.reads_initialisations
+
+    @property
+    def reads_initialisations(self) -> bool:
+        return self.source == INITIALISATION
 
     @property
     def plugins(self) -> dict[str, str]:
@@ -275,6 +296,43 @@ class FlowConfig(GeneratorConfig):
     def _kaiming_among_weights(self) -> FlowConfig:
         if self.source == "kaiming" and self.geometry != "euclidean":
             raise ValueError(f"source: 'kaiming' starts among weights as they are, not {self.geometry} ones")
+        return self
+
+    @model_validator(mode="after")
+    def _first_layer_alone(self) -> FlowConfig:
+        if self.layers == "all":
+            return self
+        refused = {
+            f"source: {self.source!r}": self.source == "kaiming",
+            f"geometry: {self.geometry!r}": self.geometry != "euclidean",
+            f"velocity.network: {self.velocity.network!r}": isinstance(
+                self.velocity, RelationalTransformerConfig
+            ),
+            "other_widths": bool(self.other_widths),
+            f"sampling.later_scale: {self.sampling.later_scale:g}": self.sampling.later_scale not in (0, 1),
+        }
+        if found := [what for what, bad in refused.items() if bad]:
+            raise ValueError(
+                "layers: 'first' models the first layer alone, all others being the training networks' mean; "
+                f"found {' and '.join(found)}, which needs whole networks. Leave it out, or set layers: 'all'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _paired_source(self) -> FlowConfig:
+        if self.source != INITIALISATION:
+            return self
+        needed = {
+            f"layers: {self.layers!r}": (self.layers == "first", "set layers: 'first'"),
+            f"coupling: {self.coupling!r}": (self.coupling == "independent", "leave it out"),
+            "likelihood": (self.likelihood is None, "leave it out"),
+        }
+        for what, (fine, cure) in needed.items():
+            if not fine:
+                raise ValueError(
+                    f"source: {INITIALISATION!r} starts every network's first layer at its own first "
+                    f"weights, and has no density; found {what}: {cure}, or set source: 'standard'"
+                )
         return self
 
     @model_validator(mode="after")
@@ -301,6 +359,11 @@ class FlowConfig(GeneratorConfig):
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
         architecture, symmetries = context.config.zoos[zoo].architecture, context.facts(zoo).symmetries
         yield from self._guidance_problems(where, zoo, context)
+        if self.reads_initialisations and not isinstance(context.config.zoos[zoo], TrainedZoo):
+            yield (
+                f"{where}.source: {INITIALISATION!r} starts at networks' first weights, but zoo {zoo!r} is "
+                "imported, and its networks' are not known; use source: 'standard'"
+            )
         if self.geometry != "euclidean" and "rescaling_spec" not in symmetries:
             yield (
                 f"{where}.geometry: {self.geometry!r} scales units, but zoos.{zoo}.architecture "
@@ -317,13 +380,24 @@ class FlowConfig(GeneratorConfig):
                     f"{where}.velocity.network: 'relational_transformer' knows the graphs of multilayer "
                     f"perceptrons alone, but the networks of zoo {zoo!r} are {architecture.called}"
                 )
-            by_unit = isinstance(self.velocity, UnitTransformerConfig)
+            by_unit = isinstance(self.velocity, UnitTransformerConfig) and self._among_weights(zoo, context)
             if by_unit and "permutation_spec" not in symmetries:
                 yield (
                     f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, "
                     f"but {architecture.called} states no `permutation_spec`"
                 )
         yield from self._other_widths_problems(where, zoo, context)
+
+    @planning
+    def _among_weights(self, zoo: str, context: Context) -> bool:
+        """Return whether an experiment runs it among the weights of a zoo's networks."""
+        config = context.config
+        return any(
+            cell.zoo == zoo
+            and config.generators[cell.generator] is self
+            and config.representations[cell.representation].kind == WEIGHTS
+            for cell in config.cells()
+        )
 
     @planning
     def _guidance_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
@@ -384,8 +458,10 @@ class FlowConfig(GeneratorConfig):
             cures["source: 'kaiming'"] = "set source: 'standard'"
         if self.geometry != "euclidean":
             cures[f"geometry: {self.geometry!r}"] = "set geometry: 'euclidean'"
-        if not isinstance(self.velocity, VelocityConfig):
-            cures[f"velocity.network: {self.velocity.network!r}"] = "set velocity.network: 'mlp'"
+        if isinstance(self.velocity, RelationalTransformerConfig):
+            cures[f"velocity.network: {self.velocity.network!r}"] = (
+                "set velocity.network: 'mlp' or 'unit_transformer'"
+            )
         if self.sampling.guidance is not None:
             cures["sampling.guidance"] = "leave it out"
         if self.other_widths:
@@ -417,6 +493,8 @@ class FlowConfig(GeneratorConfig):
             needed.append(f"velocity.network: {self.velocity.network!r}")
         if self.geometry != "euclidean":
             needed.append(f"geometry: {self.geometry!r}")
+        if self.layers != "all":
+            needed.append(f"layers: {self.layers!r}")
         for what in needed:
             yield (
                 f"{where}.{what} needs whole networks, but subspace {subspace!r} reduces them; use a "
@@ -429,6 +507,8 @@ class FlowConfig(GeneratorConfig):
         used, size = self.velocity.weights_used(sizes), self.training.batch_size
         draws = size + self.training.validation_draws(sizes.k)
         latents = sizes.n * sizes.k * (28 + sizes.item if sizes.raw else 12) + 24 * draws * sizes.k
+        if self.reads_initialisations:
+            latents += 24 * sizes.n * max(sizes.d, sizes.k)
         steps = self.training.steps
         return Work(28 * used + latents, steps * used * (6 * size + 30), steps)
 
@@ -439,6 +519,8 @@ class FlowConfig(GeneratorConfig):
         used, g, guidance = self.velocity.weights_used(sizes), sizes.g, self.sampling.guidance
         evaluations = 4 * (1000 if self.sampling.solver == "dopri5" else self.sampling.steps)
         held, operations = 8 * used + 48 * g * sizes.k, 2 * used * g
+        if self.reads_initialisations:
+            held += 24 * g * max(sizes.d, sizes.k) + 12 * sizes.n * sizes.k
         if guidance is not None:
             examples, d = guidance.batch_size, sizes.d
             held += 16 * g * d + 12 * sizes.n * d + 8 * g * examples * sizes.units + sizes.data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
@@ -18,8 +18,29 @@ if TYPE_CHECKING:
     from dwf_steps.pipeline.sizes import Sizes
 
 
-class FitGenerator(StepSettings):
-    """The generator; how it is sampled plays no part."""
+class OwnNetworks(Section):
+    """What describes networks that the generator has besides the training networks: how they are initialised,
+    if that plays a part, and what they respond to, where they are described by their responses."""
+
+    architecture: ArchitectureConfig | None = None
+    probing: Probing | None = None
+    initialisations: tuple[Initialisation, ...] = ()
+
+    @classmethod
+    def described(cls, experiment: Experiment, names: Names) -> dict[str, Any]:
+        """Return these settings by name, but those that the job does not need."""
+        generator, zoo, found = experiment.generator(names), experiment.zoo(names), dict[str, Any]()
+        if generator.encodes_networks and names.representation in experiment.encoded:
+            found["architecture"] = experiment.architecture(names)
+            found["probing"] = experiment.responses(names).probing
+        if generator.reads_initialisations and isinstance(zoo, TrainedZoo):
+            found["initialisations"] = zoo.initialisations
+        return found
+
+
+class FitGenerator(StepSettings, OwnNetworks):
+    """The generator; how it is sampled plays no part. And what networks of its own respond to, where fitting
+    describes some by their responses."""
 
     accelerated = True
     small_operations = True
@@ -28,7 +49,9 @@ class FitGenerator(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        return cls(generator=experiment.generator(names).as_fitted())
+        generator = experiment.generator(names)
+        own = cls.described(experiment, names) if generator.reads_initialisations else {}
+        return cls(generator=generator.as_fitted(), **own)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
@@ -39,7 +62,7 @@ class FitGenerator(StepSettings):
         return sizes.generator.accelerated
 
 
-class SampleGenerator(StepSettings):
+class SampleGenerator(StepSettings, OwnNetworks):
     """The generator, with its sampling; and what networks respond to, where the generator describes networks
     of its own by their responses."""
 
@@ -47,17 +70,11 @@ class SampleGenerator(StepSettings):
     small_operations = True
 
     generator: AnyGenerator
-    architecture: ArchitectureConfig | None = None
-    probing: Probing | None = None
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
         generator = experiment.generator(names).as_sampled()
-        encodes = generator.encodes_networks and names.representation in experiment.encoded
-        if not encodes:
-            return cls(generator=generator)
-        probing = experiment.responses(names).probing
-        return cls(generator=generator, architecture=experiment.architecture(names), probing=probing)
+        return cls(generator=generator, **cls.described(experiment, names))
 
     @staticmethod
     def work(sizes: Sizes) -> Work:

@@ -1,0 +1,54 @@
+"""Networks of a generator's own in the coordinates that it works in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from dwf_steps.storage.stacked import StackedNetworks
+
+if TYPE_CHECKING:
+    from dwf_steps.config.architecture import ArchitectureConfig
+    from dwf_steps.config.representation import Probing
+
+
+class Described(Protocol):
+    """Settings that say what networks respond to, if their responses describe them."""
+
+    @property
+    def architecture(self) -> ArchitectureConfig | None: ...
+
+    @property
+    def probing(self) -> Probing | None: ...
+
+
+def encoder_of(
+    settings: Described, responses: Path | None, data: Path | None
+) -> Callable[[StackedNetworks[np.ndarray]], np.ndarray] | None:
+    """Return what makes response coordinates (s, d) float32 of networks' parameters; None where ``settings``
+    describe networks by their weights.
+
+    Parameters
+    ----------
+    responses, data
+        The basis of responses, and the data that probes are chosen from.
+    """
+    if settings.architecture is None or settings.probing is None or responses is None or data is None:
+        return None
+    # Imported here: few generators encode networks, and most take no PyTorch.
+    from dwf_steps.representation.loading import Probed, load_basis
+    from dwf_steps.representation.responses import encode
+    from dwf_steps.runtime.device import select_device
+
+    probed = Probed.load(settings.architecture, settings.probing, data, select_device())
+    basis = load_basis(responses, probed)
+
+    def encoded(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
+        coordinates, _ = encode(probed.capture, basis, networks.tensors(probed.device))
+        rows: np.ndarray = coordinates.cpu().numpy().astype(np.float32)
+        return rows
+
+    return encoded
