@@ -196,7 +196,7 @@ class Sizes:
         method = activation_matching_of(self._experiment.config.canonicalizations[self._names.canon])
         if method is None:
             return Work(0, 0)
-        values = self.facts.units * method.probes * method.positions
+        values = 2 * self.facts.units * method.probes * method.positions
         run = 4 * self.multiplications * method.probes + 2 * values * self.most_units
         return Work(24 * values + 2 * self.BLOCK + self.data, run / self.FLOPS)
 

@@ -19,6 +19,9 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
 
+ASIDE = 2.0**-10
+"""Scale of pre-activations beside activations: units that an activation leaves alike, such as those of which
+a ReLU leaves nothing on any probe, are told apart, at the cost of a millionth of the distances compared."""
 CONSTANT_SHARE = 1e-6  # of a unit's root mean square response; if it varies less, that is rounding
 INSTEAD = ("the representation `weights`", "the canonicalization git_rebasin, which compares weights")
 
@@ -27,7 +30,8 @@ class UnitResponses:
     """What layers respond whose outputs are interchangeable units: `symmetry.activation_matching.Responding`.
 
     A layer that a batch normalisation follows responds what that makes of it, with the network's own running
-    statistics. Networks are run in float32.
+    statistics. Activations are followed by `ASIDE` times their pre-activations, as further rows. Networks are
+    run in float32.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ class UnitResponses:
         self.spec: PermutationSpec = {layer.name: (None, self._units(layer)) for layer in self._layers}
 
     def of(self, networks: StackedNetworks[np.ndarray]) -> Iterator[StackedNetworks[np.ndarray]]:
-        """Yield the responses (n, rows, units), float32, of as many networks at a time as fit, in order.
+        """Yield the responses (n, rows, units), in float32, of as many networks at a time as fit, in order.
 
         With the measure `correlation` every unit's have mean zero and unit norm, so that half their squared
         distance is one minus their correlation; those of a unit that does not vary are zero.
@@ -91,9 +95,12 @@ class UnitResponses:
         norm = layer.normalisation
         if norm is not None and self._permutations.get(norm.mean) == (self._units(layer),):
             responses = normalised(responses, norm, networks)
+        parts = [responses]
         if self._method.compare == "activations" and layer.activation is not None:
-            responses = layer.activation(responses)
-        return standardised(responses) if self._method.measure == "correlation" else responses
+            parts = [layer.activation(responses), responses]
+        if self._method.measure == "correlation":
+            parts = [standardised(part) for part in parts]
+        return torch.cat([parts[0], *(ASIDE * part for part in parts[1:])], dim=1)
 
 
 def layers_of_units(architecture: Architecture) -> list[Layer]:
