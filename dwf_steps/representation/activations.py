@@ -74,10 +74,7 @@ class UnitResponses:
         for rows, some in response_groups(self._capture, Trace(tuple(self._layers), ()), tensors):
             with naming_git_rebasin():
                 found = all_responses(self._capture, self._layers, some)
-            compared = {
-                layer.name: self._compared(found.pop(layer.name), layer, some) for layer in self._layers
-            }
-            for name, responses in compared.items():
+            for name, responses in found.items():
                 finite = responses.isfinite().flatten(1).all(1)
                 if not finite.all():
                     row = rows.start + int(finite.int().argmin())
@@ -86,6 +83,9 @@ class UnitResponses:
                         "does not respond finite numbers to all probes; its weights overflow float32 on "
                         "training inputs: leave it out of the zoo, or use git_rebasin"
                     )
+            compared = {
+                layer.name: self._compared(found.pop(layer.name), layer, some) for layer in self._layers
+            }
             yield StackedNetworks(compared).numpy()
 
     def _units(self, layer: Layer) -> str | None:

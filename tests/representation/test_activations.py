@@ -286,11 +286,12 @@ def test_more_probes_than_examples_are_refused() -> None:
         responding_of(SMALL, ActivationMatching(probes=61))
 
 
-def test_responses_that_overflow_are_refused_with_layer_and_network() -> None:
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.compare}-{method.measure}")
+def test_responses_that_overflow_are_refused_with_layer_and_network(method: ActivationMatching) -> None:
     networks = arrays_of(SMALL)
     networks["layers.0.weight"][2, 0] = 1e38
     with pytest.raises(InputError, match=r"layers\.0\.responses: network 2 \(from 0\) of the 5 that are"):
-        responses_of(SMALL, METHODS[0], networks)
+        responses_of(SMALL, method, networks)
 
 
 def test_a_layer_that_runs_twice_is_refused_and_git_rebasin_named() -> None:
