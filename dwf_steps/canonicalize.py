@@ -10,10 +10,12 @@ import pandas as pd
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.canonicalization import activation_matching_of
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.function_change import function_change, require_same_function
 from dwf_steps.pipeline.settings.canonicalize import Canonicalize
+from dwf_steps.representation.activations import UnitResponses
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
@@ -52,9 +54,9 @@ def canonicalize(
     before, target = (stack_states(source.verified_files()) for source in (shard, Manifest.read(reference)))
     require_moderate_weights(architecture.layout, names, before)
     mean = stack_states(Manifest.read(barycentre).verified_files()).network(0) if barycentre else None
-    canonical = remove_symmetries(
-        architecture.symmetry_spec(), before, target.network(0), settings.methods, mean
-    )
+    spec, matching = architecture.symmetry_spec(), activation_matching_of(settings.methods)
+    responding = UnitResponses(architecture, matching, train) if matching else None
+    canonical = remove_symmetries(spec, before, target.network(0), settings.methods, mean, responding)
     change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
     require_same_function(names, change)
     apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.architectures import build
+from dwf_steps.config.canonicalization import ActivationMatching, activation_matching_of
+from dwf_steps.datasets.splits import Split
 from dwf_steps.pipeline.settings.canonicalize import FindBarycentre
+from dwf_steps.representation.activations import UnitResponses
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.manifest import Manifest, Network, last_trajectories, write_shard
@@ -16,9 +19,15 @@ from dwf_steps.symmetry.barycentre import barycentre_of
 
 
 def find_barycentre(
-    settings: FindBarycentre, manifests: list[Path], reference: Path, output: Path, manifest: Path
+    settings: FindBarycentre,
+    manifests: list[Path],
+    reference: Path,
+    data: Path,
+    output: Path,
+    manifest: Path,
 ) -> None:
-    """Write the barycentre of a zoo's training networks into ``output``, a shard of its own.
+    """Write the barycentre of a zoo's training networks into ``output``, a shard of its own: their mean, or
+    the mean of their layers' responses.
 
     As many networks as fit are in memory at a time; every round reads them again. ``reference`` is a
     manifest.
@@ -38,22 +47,33 @@ def find_barycentre(
         parts = network_groups(files, architecture.layout.size)
         return map(stack_states, progress(parts, "group of networks"))
 
-    spec = architecture.symmetry_spec()
-    barycentre = barycentre_of(spec, groups, load_state(reference_file), settings.before, settings.matching)
+    by_responses = activation_matching_of([*settings.before, settings.matching])
+    responding = (
+        UnitResponses(architecture, by_responses, Split.load(data, "train")) if by_responses else None
+    )
+    barycentre = barycentre_of(
+        architecture.symmetry_spec(),
+        groups,
+        load_state(reference_file),
+        settings.before,
+        settings.matching,
+        responding,
+    )
+    of_responses = isinstance(settings.matching, ActivationMatching)
     write_shard(
         output,
         manifest,
         [Network("barycentre", barycentre.network, {"spreads": barycentre.spreads.tolist()})],
-        settings.architecture.model_dump(),
-        buffers=architecture.buffers,
+        {} if of_responses else settings.architecture.model_dump(),
+        buffers=() if of_responses else architecture.buffers,
     )
 
 
 def main() -> None:
-    options = parser(__doc__, "reference", "output", "manifest", several=["manifests"])
+    options = parser(__doc__, "reference", "data", "output", "manifest", several=["manifests"])
     args = options.parse_args()
     settings = parse_settings(FindBarycentre, args.settings)
-    find_barycentre(settings, args.manifests, args.reference, args.output, args.manifest)
+    find_barycentre(settings, args.manifests, args.reference, args.data, args.output, args.manifest)
 
 
 if __name__ == "__main__":

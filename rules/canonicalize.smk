@@ -37,6 +37,7 @@ rule find_barycentre:
         manifests=zoo_shards,
         reference="results/{zoo}/{canon}/reference",
         reference_manifest="results/{zoo}/{canon}/reference.json",
+        data="results/{zoo}/data.npz",
     output:
         network=directory("results/{zoo}/{canon}/barycentre"),
         manifest="results/{zoo}/{canon}/barycentre.json",
@@ -57,8 +58,8 @@ rule find_barycentre:
         code=find_barycentre.code,
     shell:
         "python -m dwf_steps.find_barycentre --settings {params.settings:q} --manifests {params.manifests:q}"
-        " --reference {input.reference_manifest} --output {output.network} --manifest {output.manifest}"
-        " > {log} 2>&1"
+        " --reference {input.reference_manifest} --data {input.data} --output {output.network}"
+        " --manifest {output.manifest} > {log} 2>&1"
 
 
 rule canonicalize:

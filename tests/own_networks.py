@@ -99,5 +99,27 @@ def used_twice() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 5), shared, nn.ReLU(), shared, nn.Linear(5, 3))
 
 
+class Repeated(nn.Module):
+    """A hidden layer that runs twice, whose units may be permuted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.inner(x).relu()) + self.last(self.inner(2 * x).relu())
+
+    def permutation_spec(self) -> dict[str, tuple[str | None, ...]]:
+        return {
+            "inner.weight": ("hidden", None),
+            "inner.bias": ("hidden",),
+            "head.weight": (None, "hidden"),
+            "head.bias": (None,),
+            "last.weight": (None, "hidden"),
+            "last.bias": (None,),
+        }
+
+
 def no_module() -> int:
     return 3

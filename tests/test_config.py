@@ -388,6 +388,57 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ),
         ["canonicalizations.git_rebasin: several methods match to a barycentre; let the last"],
     ),
+    "activation matching listed twice": (
+        lambda c: c["canonicalizations"].update(
+            git_rebasin=["activation_matching", {"method": "activation_matching", "measure": "correlation"}]
+        ),
+        ["canonicalizations.git_rebasin: activation_matching is listed more than once; once is enough"],
+    ),
+    "units compared on more inputs than there are": (
+        lambda c: c["canonicalizations"].update(
+            git_rebasin=[{"method": "activation_matching", "probes": 109}]
+        ),
+        ["canonicalizations.git_rebasin.activation_matching.probes: found 109, but zoo 'iris' has 108"],
+    ),
+    "units compared of a network that cannot be traced": (
+        lambda c: (
+            c["zoos"]["iris"].update(
+                architecture={"import": "own_networks:Repeated", "shape": [4], "classes": 3},
+                initialisations=["default"],
+            ),
+            c["canonicalizations"].update(
+                git_rebasin=[{"method": "activation_matching", "probes": 20}],
+            ),
+        ),
+        [
+            "canonicalizations.git_rebasin.activation_matching: zoos.iris.architecture: own_networks",
+            "inner.weight is used more than once",
+            "use the canonicalization git_rebasin, which compares weights",
+        ],
+    ),
+    "units compared of a network with attention heads": (
+        lambda c: (
+            c["zoos"].update(
+                iris={
+                    "dataset": "cifar10",
+                    "architecture": {
+                        "kind": "vit",
+                        "width": 8,
+                        "depth": 1,
+                        "heads": 2,
+                        "mlp": 9,
+                        "classes": 10,
+                    },
+                    "seeds": 110,
+                }
+            ),
+            c["canonicalizations"].update(git_rebasin=["activation_matching"]),
+        ),
+        [
+            "canonicalizations.git_rebasin: 'activation_matching' matches single units, but zoos.iris",
+            "(vit) has attention heads; use transfusion, which matches heads and units",
+        ],
+    ),
     "all held out": (
         lambda c: c["zoos"]["iris"].update(held_out=110),
         ["zoos.iris.held_out: 110 of 110 networks held out leaves 0"],

@@ -66,6 +66,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
     "`canonicalizations`": [
         canonicalization.GitRebasin,
         canonicalization.Transfusion,
+        canonicalization.ActivationMatching,
         canonicalization.Normalized,
     ],
     "`representations`": [representation.WeightsRepresentation, representation.ResponsesRepresentation],

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from dwf_steps.config.section import Section, expand_methods
+from dwf_steps.config.representation import Probing
+from dwf_steps.config.section import Section, Seed, expand_methods
 
 
-class WeightMatching(Section):
+class UnitMatching(Section):
     """What methods that permute units share."""
 
     reference: int | str = 0
@@ -19,6 +20,11 @@ class WeightMatching(Section):
     rounds: Annotated[int, Field(ge=1)] = 10
     """Means at most, of a barycentre; the search ends earlier when aligning to one brings networks no closer
     together than aligning to the last."""
+
+
+class WeightMatching(UnitMatching):
+    """What methods that match units by their weights share."""
+
     iterations: Annotated[int, Field(ge=1)] = 100
     """Sweeps over all layers at most; matching stops earlier when a sweep changes nothing."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -48,6 +54,33 @@ class Transfusion(WeightMatching):
     that the best orders within each pair reach."""
 
 
+class ActivationMatching(UnitMatching):
+    """Permute hidden units to match a reference network's, or all networks' mean, by what they respond to
+    training inputs (Li et al. 2016, arXiv 1511.07543; Ainsworth et al. 2023, section 3.1)."""
+
+    method: Literal["activation_matching"] = "activation_matching"
+    """One exact assignment for every set of interchangeable units, none of which depends on another's. A
+    barycentre is the mean of responses."""
+    compare: Literal["activations", "pre_activations"] = "activations"
+    """What units respond with: `activations` after the elementwise activation that follows, or what goes into
+    it. Both are taken after a batch normalisation; where no activation alone follows, as before a residual
+    sum, they are the same."""
+    measure: Literal["distance", "correlation"] = "distance"
+    """How pairs of units are judged: by the squared `distance` of their responses, or by their `correlation`
+    over probes, which neither scales nor offsets change."""
+    probes: Annotated[int, Field(ge=2)] = 1000
+    """Training inputs, without labels, chosen by seed."""
+    positions: Annotated[int, Field(ge=1)] = 4
+    """Of convolutions and of layers over tokens: output positions sampled of every probe."""
+    seed: Seed = 0
+    """Seed of probes and positions."""
+
+    @property
+    def probing(self) -> Probing:
+        """Which inputs networks respond to, and where."""
+        return Probing(probes=self.probes, positions=self.positions, seed=self.seed)
+
+
 class Normalized(Section):
     """Scale the incoming weights of every hidden ReLU unit to unit norm, the outgoing inversely."""
 
@@ -55,11 +88,11 @@ class Normalized(Section):
     """Uses the positive scaling symmetry of ReLU."""
 
 
-Matching = Annotated[GitRebasin | Transfusion, Field(discriminator="method")]
-Method = Annotated[GitRebasin | Transfusion | Normalized, Field(discriminator="method")]
+Matching = Annotated[GitRebasin | Transfusion | ActivationMatching, Field(discriminator="method")]
+Method = Annotated[GitRebasin | Transfusion | ActivationMatching | Normalized, Field(discriminator="method")]
 
 
-MethodName = Literal["git_rebasin", "transfusion", "normalized", "none"]
+MethodName = Literal["git_rebasin", "transfusion", "activation_matching", "normalized", "none"]
 Canonicalization = Annotated[
     list[Method],
     BeforeValidator(expand_methods, json_schema_input_type=list[Method | MethodName] | Literal["none"]),
@@ -68,7 +101,7 @@ Canonicalization = Annotated[
 
 def reference_of(methods: list[Method]) -> int | str:
     """Return the reference that a canonicalization aligns to; distances are reported to it."""
-    chosen = [method.reference for method in methods if isinstance(method, WeightMatching)]
+    chosen = [method.reference for method in methods if isinstance(method, UnitMatching)]
     return chosen[0] if chosen else 0
 
 
@@ -76,6 +109,11 @@ def until_barycentre(methods: list[Method]) -> list[Method]:
     """Return the methods up to the one, included, that matches networks to their barycentre; none where no
     method does."""
     for i, method in enumerate(methods):
-        if isinstance(method, WeightMatching) and method.target == "barycentre":
+        if isinstance(method, UnitMatching) and method.target == "barycentre":
             return methods[: i + 1]
     return []
+
+
+def activation_matching_of(methods: list[Method]) -> ActivationMatching | None:
+    """Return the method that matches units by their responses, if there is one."""
+    return next((method for method in methods if isinstance(method, ActivationMatching)), None)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.canonicalization import WeightMatching, until_barycentre
+from dwf_steps.config.canonicalization import UnitMatching, activation_matching_of, until_barycentre
 from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, TableFile, facts_of
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
@@ -185,8 +185,20 @@ class Sizes:
     def rounds(self) -> int:
         """Means at most that networks are aligned to, of a barycentre."""
         matching = until_barycentre(self._experiment.config.canonicalizations[self._names.canon])[-1]
-        assert isinstance(matching, WeightMatching)
+        assert isinstance(matching, UnitMatching)
         return matching.rounds
+
+    @property
+    def unit_responses(self) -> Work:
+        """What the responses of units take, where a canonicalization matches by them: bytes, of as many
+        networks as are run at a time, with copies in float64, and of the data; seconds for running one
+        network and comparing its units."""
+        method = activation_matching_of(self._experiment.config.canonicalizations[self._names.canon])
+        if method is None:
+            return Work(0, 0)
+        values = 2 * self.facts.units * method.probes * method.positions
+        run = 4 * self.multiplications * method.probes + 2 * values * self.most_units
+        return Work(24 * values + 2 * self.BLOCK + self.data, run / self.FLOPS)
 
     @property
     def raw(self) -> bool:

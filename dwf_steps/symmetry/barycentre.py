@@ -1,14 +1,15 @@
 """The barycentre of many networks: the mean that they are closest together aligned to."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dwf_steps.config.canonicalization import Matching, Method
+from dwf_steps.config.canonicalization import ActivationMatching, Matching, Method
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.canonical import remove_symmetries
+from dwf_steps.symmetry.activation_matching import Responding, matched_responses, required
+from dwf_steps.symmetry.canonical import goal_of, remove_symmetries
 from dwf_steps.symmetry.git_rebasin import squared_norms
 from dwf_steps.symmetry.spec import SymmetrySpec
 
@@ -17,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Barycentre:
-    """``network``, arrays of a network's shapes, and ``spreads``, (targets,): how far networks lie from their
-    mean, root mean square, aligned to the reference, then to one mean after another. They never rise; the
-    last one is of networks aligned to ``network``."""
+    """``network``, arrays of a network's shapes, or its layers' responses (rows, units), and ``spreads``,
+    (targets,): how far networks lie from their mean in these, root mean square, aligned to the reference,
+    then to one mean after another. They never rise; the last one is of networks aligned to ``network``."""
 
     network: NetworkState[np.ndarray]
     spreads: np.ndarray
@@ -31,6 +32,7 @@ def barycentre_of(
     reference: NetworkState[np.ndarray],
     before: list[Method],
     matching: Matching,
+    responding: Responding | None = None,
 ) -> Barycentre:
     """Align networks to a reference, then to their mean, and again, until that brings them no closer to it.
 
@@ -48,19 +50,32 @@ def barycentre_of(
         Yields the networks, arrays (n, *shape) of some at a time; called once for each target.
     before
         Methods applied before the ``matching``, as `remove_symmetries` does.
+    responding
+        What networks respond, where they are matched by it: the barycentre is then one of responses.
     """
-    methods = [*before, matching]
     one = StackedNetworks.of_one(reference)
-    found = goal = _stored_as(reference, remove_symmetries(spec, one, reference, before).reference)
+    moved = remove_symmetries(spec, one, reference, before, responding=responding)
+    start = _stored_as(reference, moved.reference)
+    found = goal = goal_of(matching, start, responding)
+    names = list(goal) if isinstance(matching, ActivationMatching) else spec.parameters
+
+    def aligned(goal: NetworkState[np.ndarray]) -> Iterator[StackedNetworks[np.ndarray]]:
+        for some in groups():
+            if isinstance(matching, ActivationMatching):
+                plain = remove_symmetries(spec, some, reference, before, responding=responding).networks
+                yield from matched_responses(goal, plain, required(responding))
+            else:
+                methods = [*before, matching]
+                yield remove_symmetries(spec, some, reference, methods, goal, responding).networks
+
     spreads: list[float] = []
     for _ in range(matching.rounds + 1):
-        aligned = (remove_symmetries(spec, some, reference, methods, goal).networks for some in groups())
-        mean, spread = _mean(spec.parameters, aligned)
+        mean, spread = _mean(names, aligned(goal))
         logger.info("aligned to mean %d: %.6g from their mean, root mean square", len(spreads), spread)
         if spreads and spread > spreads[-1]:
             break
         spreads.append(spread)
-        found, goal = goal, _stored_as(reference, mean)
+        found, goal = goal, _stored_as(found, mean)
         if all(np.array_equal(goal[name], array) for name, array in found.items()):
             break
     return Barycentre(found, np.array(spreads))

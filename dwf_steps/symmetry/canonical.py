@@ -5,11 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwf_steps.config.canonicalization import Method, Pairing, Transfusion, WeightMatching
+from dwf_steps.config.canonicalization import (
+    ActivationMatching,
+    Matching,
+    Method,
+    Pairing,
+    Transfusion,
+    UnitMatching,
+)
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.activation_matching import Responding, match_activations, required, responses_of_one
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
 from dwf_steps.symmetry.rescaling import normalize_incoming
@@ -35,10 +43,11 @@ def remove_symmetries(
     reference: NetworkState[np.ndarray],
     methods: list[Method],
     barycentre: NetworkState[np.ndarray] | None = None,
+    responding: Responding | None = None,
 ) -> Canonical:
     """Apply ``methods`` in order to n networks, arrays (n, *shape), in float64.
 
-    What is matched are parameters; running statistics move along.
+    What is matched are parameters, or responses; running statistics move along.
 
     The reference goes through the same methods, so that a later method matches like with like.
 
@@ -47,23 +56,26 @@ def remove_symmetries(
     spec
         What their architecture states.
     barycentre
-        What the method with that target matches to, a mean of networks as the methods before leave them.
+        What the method with that target matches to, a mean of networks, or of their responses, as the methods
+        before leave them.
+    responding
+        What networks respond, where a method matches by it.
     """
     networks = in_float64(networks)
     target = in_float64(StackedNetworks.of_one(reference))
     sweeps = np.zeros(networks.count, dtype=int)
     for method in methods:
-        if isinstance(method, WeightMatching):
+        if isinstance(method, UnitMatching):
             if method.target == "reference":
-                goal = target.network(0)
+                goal = goal_of(method, target.network(0), responding)
             elif barycentre is None:
                 raise ValueError(
                     f"{method.method} matches to a barycentre, but none was given; find it first"
                 )
             else:
                 goal = in_float64(StackedNetworks.of_one(barycentre)).network(0)
-                target, _ = _matched(spec, goal, target, method)
-            networks, taken = _matched(spec, goal, networks, method)
+                target, _ = _matched(spec, goal, target, method, responding)
+            networks, taken = _matched(spec, goal, networks, method, responding)
             sweeps += taken
         else:
             if spec.rescalings is None:
@@ -102,13 +114,26 @@ def in_float64(networks: StackedNetworks[np.ndarray]) -> StackedNetworks[np.ndar
     return networks.map(lambda array: np.asarray(array, np.float64) if array.dtype.kind == "f" else array)
 
 
+def goal_of(
+    method: Matching, network: NetworkState[np.ndarray], responding: Responding | None
+) -> NetworkState[np.ndarray]:
+    """Return what others are compared with to be matched to a network: itself, or its responses."""
+    if isinstance(method, ActivationMatching):
+        return responses_of_one(required(responding), network)
+    return network
+
+
 def _matched(
     spec: SymmetrySpec,
     goal: NetworkState[np.ndarray],
     networks: StackedNetworks[np.ndarray],
-    method: WeightMatching,
+    method: Matching,
+    responding: Responding | None,
 ) -> tuple[StackedNetworks[np.ndarray], np.ndarray]:
-    """Return n networks, arrays (n, *shape), permuted to match one, and the sweeps that each took."""
+    """Return n networks, arrays (n, *shape), permuted to match a goal, and the sweeps that each took."""
+    if isinstance(method, ActivationMatching):
+        orders = match_activations(goal, networks, required(responding))
+        return permute(networks, spec.permutations, orders), np.ones(networks.count, dtype=int)
     goal = {name: goal[name] for name in spec.parameters}
     if isinstance(method, Transfusion):
         networks = align_attention(spec.attentions, goal, networks, method.heads)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
-from dwf_steps.config.canonicalization import Method, WeightMatching, reference_of
+from dwf_steps.config.canonicalization import ActivationMatching, Method, UnitMatching, reference_of
 from dwf_steps.config.recalibration import BatchNorm, LastLayer, ReferenceStatistics, Repair
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -15,21 +15,30 @@ from dwf_steps.config.zoo import (
     trajectory_names,
 )
 from dwf_steps.pipeline.network_facts import network_facts
+from dwf_steps.pipeline.problems.representations import training_examples
 from dwf_steps.runtime.errors import InputError
 
 # Method -> what an architecture must state for it.
-NEEDED = {"git_rebasin": "permutation_spec", "normalized": "rescaling_spec", "transfusion": "attention_spec"}
+NEEDED = {
+    "git_rebasin": "permutation_spec",
+    "activation_matching": "permutation_spec",
+    "normalized": "rescaling_spec",
+    "transfusion": "attention_spec",
+}
 
 
 def canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str) -> Iterator[str]:
     zoo, methods = config.zoos[zoo_name], config.canonicalizations[canon]
     where = f"canonicalizations.{canon}"
-    for name in ("git_rebasin", "transfusion"):
+    for name in ("git_rebasin", "transfusion", "activation_matching"):
         if sum(method.method == name for method in methods) > 1:
             yield f"{where}: {name} is listed more than once; once is enough"
-    if sum(isinstance(method, WeightMatching) and method.target == "barycentre" for method in methods) > 1:
+    if sum(isinstance(method, UnitMatching) and method.target == "barycentre" for method in methods) > 1:
         yield f"{where}: several methods match to a barycentre; let the last of them do so alone"
     yield from _missing_symmetries(config, zoo_name, methods, where)
+    for method in methods:
+        if isinstance(method, ActivationMatching):
+            yield from _unanswered(config, zoo_name, method, f"{where}.{method.method}")
     reference, names = reference_of(methods), network_names(zoo)
     training, trained = names[: n_training(zoo)], len(trajectory_names(zoo))
     if reference == "medoid":
@@ -61,6 +70,12 @@ def _missing_symmetries(
     symmetries = network_facts(architecture).symmetries
     for method in methods:
         needed = NEEDED[method.method]
+        if method.method == "activation_matching" and "attention_spec" in symmetries:
+            yield (
+                f"{where}: 'activation_matching' matches single units, but zoos.{zoo_name}.architecture "
+                f"({architecture.called}) has attention heads; use transfusion, which matches heads and units"
+            )
+            continue
         if needed in symmetries:
             continue
         if isinstance(architecture, ModuleConfig):
@@ -71,6 +86,30 @@ def _missing_symmetries(
             f"{where}: {method.method!r} removes a symmetry that zoos.{zoo_name}.architecture "
             f"({architecture.called}) does not have; {cure}"
         )
+
+
+def _unanswered(
+    config: WorkflowConfig, zoo_name: str, method: ActivationMatching, where: str
+) -> Iterator[str]:
+    """Responses that a zoo's data or networks do not give."""
+    examples, architecture = training_examples(config, zoo_name), config.zoos[zoo_name].architecture
+    if examples is not None and method.probes > examples:
+        yield (
+            f"{where}.probes: found {method.probes}, but zoo {zoo_name!r} has {examples} training examples; "
+            "expected at most these"
+        )
+    if (
+        isinstance(architecture, ModuleConfig)
+        and "permutation_spec" in network_facts(architecture).symmetries
+    ):
+        # Imported here: only the user's own modules need PyTorch where the configuration is read.
+        from dwf_steps.architectures import build_module
+        from dwf_steps.representation.activations import layers_of_units
+
+        try:
+            layers_of_units(build_module(architecture))
+        except InputError as error:
+            yield f"{where}: zoos.{zoo_name}.architecture: {error}"
 
 
 def unbuildable(config: WorkflowConfig, name: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
     )
     if not isinstance(representation, ResponsesRepresentation):
         return
-    examples = _training_examples(config, zoo_name)
+    examples = training_examples(config, zoo_name)
     if examples is not None and representation.probes > examples:
         yield (
             f"{where}.probes: found {representation.probes}, but zoo {zoo_name!r} has {examples} training "
@@ -65,7 +65,7 @@ def candidate_problems(config: WorkflowConfig, cell: Cell) -> Iterator[str]:
             yield f"{where} {error}"
 
 
-def _training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
+def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
     """Return how many training examples a built-in data set leaves; None of others, whose sizes are only
     known roughly before they are read."""
     zoo = config.zoos[zoo_name]

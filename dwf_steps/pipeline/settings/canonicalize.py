@@ -58,10 +58,12 @@ class FindBarycentre(StepSettings):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         """A group of networks in both precisions, permuted, and what units gain; means in float64. Ten sweeps
-        for every network in every round."""
+        for every network in every round. The data, where responses are matched, and what is responded."""
         group = 10 * sizes.group(sizes.n)
         seconds = 40 * sizes.d * sizes.most_units / sizes.FLOPS + 4 * sizes.d / sizes.READ
-        return Work(group + sizes.BLOCK + 32 * sizes.d, (sizes.rounds + 1) * sizes.n * seconds)
+        responses = sizes.unit_responses
+        held = group + sizes.BLOCK + 32 * sizes.d + responses.held
+        return Work(held, (sizes.rounds + 1) * sizes.n * (seconds + responses.seconds))
 
 
 class Canonicalize(StepSettings):
@@ -80,4 +82,6 @@ class Canonicalize(StepSettings):
         """Networks before and after in both precisions, permuted, and at midpoints; ten sweeps, and
         barriers."""
         work = 40 * sizes.d * sizes.most_units + 30_000 * sizes.multiplications
-        return Work(60 * sizes.s * sizes.d + sizes.data + sizes.SCORING, sizes.s * work / sizes.FLOPS)
+        responses = sizes.unit_responses
+        held = 60 * sizes.s * sizes.d + sizes.data + sizes.SCORING + responses.held
+        return Work(held, sizes.s * (work / sizes.FLOPS + 2 * responses.seconds))
