@@ -2,9 +2,9 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 
-LABEL_HEIGHT = 11  # points
+GAP = 0.5  # points between names
 LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 
 
@@ -24,20 +24,22 @@ def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
     )
 
 
-def spread_out(ax: Axes, texts: list[Annotation]) -> None:
-    """Move names of one side apart, downward from the highest, until none covers another; of points at one
-    height the innermost is named first."""
-    points_of = ax.figure.dpi / 72
+def spread_out(ax: Axes, names: list[Annotation]) -> None:
+    """Move names down, from the highest to the lowest, until none covers another one or any other text of the
+    panel; of points at one height the innermost is named first. The figure has been drawn."""
+    point = ax.figure.dpi / 72
+    taken = [text.get_window_extent() for text in ax.texts if text not in names]
     for side, inner in (("left", -1), ("right", 1)):
-        beside = sorted(
-            (text for text in texts if text.get_horizontalalignment() == side), key=lambda text: -text.xy[1]
+        of_side = sorted(
+            (name for name in names if name.get_horizontalalignment() == side), key=lambda name: -name.xy[1]
         )
-        heights = np.array([text.xy[1] for text in beside])
-        level = np.cumsum(np.append(0, -np.diff(heights) > LEVEL)) if len(beside) else heights
-        order = sorted(range(len(beside)), key=lambda i: (level[i], inner * beside[i].xy[0]))
-        ceiling = np.inf
-        for text in (beside[i] for i in order):
-            height = ax.transData.transform(text.xy)[1] / points_of
-            placed = min(height, ceiling)
-            text.set_position((text.get_position()[0], placed - height))
-            ceiling = placed - LABEL_HEIGHT
+        heights = np.array([name.xy[1] for name in of_side])
+        level = np.cumsum(np.append(0, -np.diff(heights) > LEVEL)) if len(of_side) else heights
+        order = sorted(range(len(of_side)), key=lambda i: (level[i], inner * of_side[i].xy[0]))
+        for name in (of_side[i] for i in order):
+            box = start = Text.get_window_extent(name)  # without the line
+            while covered := [other for other in taken if box.overlaps(other)]:
+                lowest = min(other.y0 for other in covered)
+                box = box.translated(0, lowest - GAP * point - box.y1)
+            name.set_position((name.get_position()[0], (box.y0 - start.y0) / point))
+            taken.append(box)
