@@ -45,6 +45,21 @@ def test_no_name_covers_another_or_what_is_written_already(points: list[tuple[fl
     assert not any(one.overlaps(other) for one, other in combinations(boxes(ax), 2))
 
 
+def test_no_name_covers_a_point() -> None:
+    figure, ax = plt.subplots()
+    ax.set(xlim=(0, 1.1), ylim=(0, 1.03))
+    points = [(0.95, 0.94), (0.8, 0.95), (0.75, 0.9)]
+    for point in points:
+        ax.plot(*point, marker="o", markersize=7)
+    names = [beside(ax, *point, name, "black") for point, name in zip(points, NAMES, strict=False)]
+    figure.draw_without_rendering()
+    spread_out(ax, names)
+    figure.draw_without_rendering()
+    plt.close(figure)
+    marks = ax.transData.transform(points)
+    assert not any(box.contains(*mark) for box in boxes(ax) for mark in marks)
+
+
 def test_names_stay_beside_their_points_where_there_is_room() -> None:
     names = placed([(0.9, 0.9), (0.9, 0.6), (0.3, 0.6), (0.2, 0.3)], (0.9, 0.2, "copies"))
     assert [name.get_position()[1] for name in names] == [0, 0, 0, 0]

@@ -3,14 +3,16 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 
 GAP = 0.5  # points between names
 LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 
 
 def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
-    """Write a point's name on its inner side, with a line to it."""
+    """Write a point's name on its inner side, with a line from its near end to it."""
     inner = -1 if x > 0.6 else 1
+    line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
     return ax.annotate(
         text,
         (x, y),
@@ -19,16 +21,17 @@ def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
         color=colour,
         ha="right" if inner < 0 else "left",
         va="center",
-        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+        arrowprops={**line, "relpos": (float(inner < 0), 0.5)},
         zorder=7,
     )
 
 
 def spread_out(ax: Axes, names: list[Annotation]) -> None:
-    """Move names down, from the highest to the lowest, until none covers another one or any other text of the
-    panel; of points at one height the innermost is named first. The figure has been drawn."""
+    """Move names down, from the highest to the lowest, until none covers another one or its line, any other
+    text of the panel or a point; of points at one height the innermost is named first. The figure has been
+    drawn."""
     point = ax.figure.dpi / 72
-    taken = [text.get_window_extent() for text in ax.texts if text not in names]
+    taken = [text.get_window_extent() for text in ax.texts if text not in names] + _marks(ax, point)
     for side, inner in (("left", -1), ("right", 1)):
         of_side = sorted(
             (name for name in names if name.get_horizontalalignment() == side), key=lambda name: -name.xy[1]
@@ -39,7 +42,20 @@ def spread_out(ax: Axes, names: list[Annotation]) -> None:
         for name in (of_side[i] for i in order):
             box = start = Text.get_window_extent(name)  # without the line
             while covered := [other for other in taken if box.overlaps(other)]:
-                lowest = min(other.y0 for other in covered)
+                lowest = min(other.ymin for other in covered)
                 box = box.translated(0, lowest - GAP * point - box.y1)
             name.set_position((name.get_position()[0], (box.y0 - start.y0) / point))
-            taken.append(box)
+            near_end = (box.x1 if side == "right" else box.x0), (box.y0 + box.y1) / 2
+            line = np.sort([near_end, ax.transData.transform(name.xy)], axis=0)
+            taken += [box, Bbox(line)]
+
+
+def _marks(ax: Axes, point: float) -> list[Bbox]:
+    """Return the boxes of all points of curves, given the size of a typographical one."""
+    boxes = []
+    for line in ax.get_lines():
+        if line.get_marker() not in ("None", ""):
+            size = line.get_markersize() * point
+            corners = ax.transData.transform(line.get_xydata()) - size / 2
+            boxes += [Bbox.from_bounds(left, low, size, size) for left, low in corners]
+    return boxes
