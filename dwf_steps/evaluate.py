@@ -14,10 +14,10 @@ from dwf_steps.config.evaluation import MeasurementConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
-from dwf_steps.metrics.data_copying import cell_count, data_copying, data_copying_in_cells, kmeans_cells
+from dwf_steps.metrics.data_copying import data_copying, data_copying_in_cells
 from dwf_steps.metrics.ensembles import ensemble_measures
 from dwf_steps.metrics.function import function_measures
-from dwf_steps.metrics.leave_one_out import nearest_others
+from dwf_steps.metrics.neighbours import Neighbours
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
 from dwf_steps.metrics.realign import RealignedDistances, realigned_to_training
@@ -36,14 +36,14 @@ from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.numbered import numbered
 from dwf_steps.runtime.progress import progress
 from dwf_steps.runtime.randomness import numpy_generator
-from dwf_steps.storage.arrays import padded, save_record
+from dwf_steps.storage.arrays import load_record, padded, save_record
 from dwf_steps.storage.csv_tables import read_csv, write_csv
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import network_groups, read_columns, stack_states
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.basis import Basis
-from dwf_steps.subspace.gram import GramMatrix, distances_among, read_gram
+from dwf_steps.subspace.gram import read_gram
 from dwf_steps.tasks import task_of
 from dwf_steps.tasks.base import Task
 
@@ -78,12 +78,15 @@ class Represented:
         All networks' coordinates.
     gram
         The parts of their Gram matrix.
+    neighbours
+        What `find_neighbours` found there.
     responses
         The basis in which they are responses.
     """
 
     matrix: Path
     gram: list[Path]
+    neighbours: Path
     responses: Path
 
 
@@ -100,7 +103,8 @@ class GeneratedSet:
     coordinates
         Products in the representation that the generator works in; those of weights, if it is these.
     zoo
-        What `evaluate_zoo` found; where the representation is another one, with `_zoo_in_representation`.
+        What `evaluate_zoo` found; where the representation is another one, with the networks' distances and
+        cells there.
     """
 
     outputs: Outputs
@@ -172,10 +176,11 @@ def evaluate(
         products = stream_products(matrix, len(files), _columns(files, matrix), read_gram(gram))
         coordinates, zoo = products, read_csv(zoo_metrics)
         if represented is not None:
-            other = read_gram(represented.gram)
-            zoo = zoo.assign(**_zoo_in_representation(other, matrix.trajectories, settings.evaluation.seed))
+            there = load_record(represented.neighbours, Neighbours)
+            zoo = zoo.assign(**{REPRESENTATION_DISTANCE: there.distances, "representation_cell": there.cells})
             encoded = _encoded(settings, files, represented.responses, matrix, data)
-            coordinates = stream_products(WeightMatrix.open(represented.matrix), len(files), encoded, other)
+            other, other_gram = WeightMatrix.open(represented.matrix), read_gram(represented.gram)
+            coordinates = stream_products(other, len(files), encoded, other_gram)
         group = GeneratedSet(
             predicted.of([path.stem for path in files]),
             files,
@@ -226,19 +231,6 @@ def _encoded(
         coordinates[done : done + len(group)] = found.cpu().numpy()
         done += len(group)
     return lambda columns: coordinates[:, columns]
-
-
-def _zoo_in_representation(gram: GramMatrix, trajectories: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return how far the zoo's networks are from the nearest other training network in a representation,
-    and their cells there, each (n + h,), training networks first."""
-    n, products = gram.n_training, gram.products
-    nearest, distances = nearest_others(products, trajectories)
-    count, cells = cell_count(len(products) - n), np.zeros(n, dtype=np.intp)
-    if count > 1:
-        among = distances_among(products[:n, :n])
-        cells = kmeans_cells(np.square(among, out=among), count, numpy_generator("cells", seed))
-    cells = np.append(cells, cells[nearest[n:]])
-    return {REPRESENTATION_DISTANCE: distances, "representation_cell": cells}
 
 
 def _realigned(group: GeneratedSet, settings: Evaluate, threads: int) -> RealignedDistances | None:
@@ -376,10 +368,11 @@ def main() -> None:
     options = parser(__doc__, "data", "weights", "basis", "zoo-metrics", "destination", several=several)
     options.add_argument("--represented", type=Path, nargs="?", help="the zoo in other coordinates")
     options.add_argument("--represented-gram", type=numbered, nargs="?", default=[], const=[])
+    options.add_argument("--neighbours", type=Path, nargs="?", help="where its networks lie there")
     options.add_argument("--responses", type=Path, nargs="?", help="the basis of these coordinates")
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
-    files = args.represented, args.represented_gram, args.responses
+    files = args.represented, args.represented_gram, args.neighbours, args.responses
     evaluate(
         parse_settings(Evaluate, args.settings),
         args.data,

@@ -1,7 +1,7 @@
 """Measures: the zoo's networks among themselves, generated networks against the zoo."""
 
 from dwf_steps.pipeline.paths import CELL, EVALUATED, GENERATOR
-from dwf_steps.pipeline.settings.evaluate import Evaluate, EvaluateZoo
+from dwf_steps.pipeline.settings.evaluate import Evaluate, EvaluateZoo, FindNeighbours
 
 generated_networks = PATHS.generated_shards(f"{GENERATOR}/networks/shard-*")
 generated_manifests = PATHS.generated_shards(f"{GENERATOR}/networks/shard-*.json")
@@ -9,6 +9,7 @@ generated_outputs = PATHS.generated_shards(f"{CELL}/outputs/shard-*.npz")
 other_gram_parts = PATHS.other_gram_parts
 zoo_outputs = PATHS.zoo_outputs
 evaluate_zoo = RUN.step(EvaluateZoo)
+find_neighbours = RUN.step(FindNeighbours)
 evaluate = RUN.step(Evaluate)
 
 
@@ -40,6 +41,30 @@ rule evaluate_zoo:
         " --layers {output.layers} --ensembles {output.ensembles} > {log} 2>&1"
 
 
+rule find_neighbours:
+    input:
+        gram=gram_parts,
+        matrix="results/{zoo}/{canon}/{representation}.zarr",
+    output:
+        "results/{zoo}/{canon}/{representation}/neighbours.npz",
+    log:
+        "results/logs/{zoo}/{canon}/{representation}/find_neighbours.log",
+    wildcard_constraints:
+        representation=one_of(EXPERIMENT.encoded),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=find_neighbours.mem_mb,
+        runtime=find_neighbours.runtime,
+    params:
+        settings=find_neighbours.settings,
+        gram=gram_parts.argument,
+        code=find_neighbours.code,
+    shell:
+        "python -m dwf_steps.find_neighbours --settings {params.settings:q} --gram {params.gram:q}"
+        " --matrix {input.matrix} --output {output} > {log} 2>&1"
+
+
 rule evaluate:
     input:
         networks=generated_networks,
@@ -49,6 +74,7 @@ rule evaluate:
         gram=weights_gram_parts,
         represented=PATHS.other_coordinates,
         represented_gram=other_gram_parts,
+        neighbours=PATHS.neighbours,
         responses=PATHS.response_basis,
         basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
         zoo_outputs=zoo_outputs,
@@ -79,5 +105,6 @@ rule evaluate:
         "python -m dwf_steps.evaluate --settings {params.settings:q} --threads {threads} --data {input.data}"
         " --networks {params.networks:q} --outputs {params.outputs:q} --weights {input.weights}"
         " --gram {params.gram:q} --represented {input.represented} --represented-gram {params.represented_gram:q}"
-        " --responses {input.responses} --basis {input.basis} --zoo-outputs {params.zoo_outputs:q}"
-        " --zoo-metrics {input.zoo_metrics} --destination {params.destination} > {log} 2>&1"
+        " --neighbours {input.neighbours} --responses {input.responses} --basis {input.basis}"
+        " --zoo-outputs {params.zoo_outputs:q} --zoo-metrics {input.zoo_metrics}"
+        " --destination {params.destination} > {log} 2>&1"

@@ -14,6 +14,7 @@ from tiny_zoo import State, command, flat, random_networks, write_networks
 from dwf_steps.accumulate_gram import AccumulateGram, accumulate_gram
 from dwf_steps.evaluate import Evaluate, Represented, evaluate, main
 from dwf_steps.evaluate_zoo import EvaluateZoo, evaluate_zoo
+from dwf_steps.find_neighbours import FindNeighbours, find_neighbours
 from dwf_steps.score import Score, score
 from dwf_steps.solve_basis import SolveBasis, solve_basis
 from dwf_steps.storage.csv_tables import read_csv
@@ -39,6 +40,10 @@ class Evaluated:
     def gram(self, matrix: str) -> Path:
         return self.folder / f"gram-{matrix}.npz"
 
+    @property
+    def neighbours(self) -> Path:
+        return self.folder / "neighbours.npz"
+
     def inputs(self, name: str, networks: dict[str, State]) -> tuple[Path, Path]:
         """Return the manifest of some networks, and their predictions."""
         manifest, outputs = self.folder / f"{name}.json", self.folder / f"{name}.npz"
@@ -60,7 +65,7 @@ class Evaluated:
     ) -> tuple[pd.DataFrame, pd.Series]:
         """Return what is known of each of some networks, and of them as a set."""
         manifest, outputs = self.inputs(name, networks)
-        other = Represented(self.zoo.matrix, [self.gram("responses")], self.zoo.basis)
+        other = Represented(self.zoo.matrix, [self.gram("responses")], self.neighbours, self.zoo.basis)
         probing = {} if matrix == "weights" else {"probing": PROBING}
         destination = self.folder / f"{name}-{matrix}-{subspace}"
         evaluate(
@@ -86,6 +91,8 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     found = Evaluated(folder, zoo)
     for name, matrix in (("weights", found.zoo.weights), ("responses", found.zoo.matrix)):
         accumulate_gram(AccumulateGram(part=0, parts=1), matrix, found.gram(name))
+    seed = FindNeighbours(seed=0)
+    find_neighbours(seed, [found.gram("responses")], found.zoo.matrix, found.neighbours)
     _, outputs = found.inputs("all", NETWORKS)
     evaluate_zoo(
         EvaluateZoo.model_validate(SETTINGS),
@@ -181,6 +188,7 @@ def test_the_command_line_names_the_other_coordinates(
         "gram": evaluated.gram("weights"),
         "represented": evaluated.zoo.matrix,
         "represented-gram": evaluated.gram("responses"),
+        "neighbours": evaluated.neighbours,
         "responses": evaluated.zoo.basis,
         "basis": evaluated.basis("responses", "raw"),
         "zoo-outputs": evaluated.folder / "all.npz",

@@ -19,7 +19,11 @@ ENCODING = {
     "assess_representation",
 }
 DECODING = {"assess_representation", *AFTER_COORDINATES}
-COORDINATES = {*ENCODING, "accumulate_gram", "solve_basis", "sample_generator", *AFTER_COORDINATES}
+COORDINATES = {
+    *ENCODING,
+    *("accumulate_gram", "find_neighbours", "solve_basis", "sample_generator"),
+    *AFTER_COORDINATES,
+}
 AFTER_ROWS = {*ROWS, *COORDINATES}
 AFTER_ZOO = {"score_zoo", "choose_reference", "canonicalize", "gather_alignment", *AFTER_ROWS}
 
@@ -99,6 +103,10 @@ CONFIG_CASES: dict[str, tuple[Callable[[dict[str, Any]], None], set[str]]] = {
     "how ensembles are judged": (
         lambda config: config.update(evaluation={"ensembles": [1, 3]}),
         {"evaluate_zoo", "evaluate", "tabulate", "plot"},
+    ),
+    "the seed of what evaluation draws": (
+        lambda config: config.update(evaluation={"seed": 3}),
+        {"evaluate_zoo", "find_neighbours", "evaluate", "tabulate", "plot"},
     ),
     "which networks count as good and new": (
         lambda config: config.update(evaluation={"good_margin": 0.1, "novelty_factors": [1]}),

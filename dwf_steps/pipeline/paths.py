@@ -263,6 +263,10 @@ class Paths:
         """The zoo in the job's representation, where that is not weights."""
         return self._if_encoded(f"{REPRESENTATION}.zarr", wildcards)
 
+    def neighbours(self, wildcards: Names) -> list[str]:
+        """The zoo's neighbours in the job's representation, where that is not weights."""
+        return self._if_encoded(f"{REPRESENTATION}/neighbours.npz", wildcards)
+
     def response_basis(self, wildcards: Names) -> list[str]:
         """The basis of the job's representation, where that is not weights."""
         return self._if_encoded(f"{REPRESENTATION}/responses.npz", wildcards)

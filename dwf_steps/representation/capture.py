@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.architectures.bert import BertConfig
+from dwf_steps.config.dataset import PADDING
 from dwf_steps.representation.layers import Layer, Normalisation
 from dwf_steps.representation.tracing import Interceptor, argument, examples_first
 from dwf_steps.runtime.errors import InputError
@@ -63,15 +65,28 @@ class Capture:
         return len(self.probes) * self.count(layer)
 
     def places(self, layer: Layer) -> Tensor:
-        """Return which positions of each probe are looked at, numbered (m, count)."""
+        """Return which positions of each probe are looked at, numbered (m, count): none that is padding. A
+        probe with fewer others has some of them several times."""
         if layer.weight not in self._places:
             total, count, m = math.prod(layer.places), self.count(layer), len(self.probes)
-            chosen = np.broadcast_to(np.arange(total), (m, total))
-            if count < total:
+            chosen, padding = np.broadcast_to(np.arange(total), (m, total)), self._padding(layer)
+            if count < total or padding.any():
                 draws = numpy_generator(f"positions of {layer.weight}", self._seed)
-                chosen = np.sort(draws.random((m, total)).argpartition(count, axis=1)[:, :count], axis=1)
+                order = draws.random((m, total)) + padding  # padding comes last
+                chosen = order.argpartition(count - 1, axis=1)[:, :count]
+                places_in_turn = np.take_along_axis(order, chosen, axis=1).argsort(axis=1)
+                shown = (total - padding.sum(axis=1, keepdims=True)).clip(1, count)
+                in_turn = np.take_along_axis(places_in_turn, np.arange(count) % shown, axis=1)
+                chosen = np.sort(np.take_along_axis(chosen, in_turn, axis=1), axis=1)
             self._places[layer.weight] = torch.from_numpy(chosen.copy()).to(self.probes.device)
         return self._places[layer.weight]
+
+    def _padding(self, layer: Layer) -> np.ndarray:
+        """Return which of a layer's positions are padding, (m, positions) or (m, 1)."""
+        texts = isinstance(self.architecture.config, BertConfig)
+        if texts and layer.places == self.architecture.input_shape:
+            return (self.probes == PADDING).cpu().numpy()
+        return np.zeros((len(self.probes), 1), bool)
 
     def inputs(self, networks: StackedNetworks[Tensor], layer: Layer, probes: slice) -> Tensor:
         """Return what goes into a layer of n networks at the positions that are looked at.

@@ -9,6 +9,7 @@ from response_cases import CASES, M, architecture_of, capture_of, networks_of, o
 from torch import Tensor
 from torch.nn import functional as F
 
+from dwf_steps.config.dataset import PADDING
 from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.layers import Layer
 from dwf_steps.representation.tracing import trace
@@ -103,6 +104,23 @@ def test_positions_are_drawn_for_each_probe_and_do_not_repeat() -> None:
     again = Capture(architecture, capture.probes, 7, seed=3).places(layer)
     assert torch.equal(places, again)
     assert not torch.equal(places, Capture(architecture, capture.probes, 7, seed=4).places(layer))
+
+
+@pytest.mark.parametrize("positions", [1, 4, 9])
+def test_padding_is_never_looked_at(positions: int) -> None:
+    architecture = architecture_of("BERT")
+    probes = capture_of(architecture, m=40).probes
+    lengths = torch.arange(40) % 9 + 1
+    probes[torch.arange(9) >= lengths[:, None]] = PADDING
+    capture = Capture(architecture, probes, positions, seed=3)
+    layers = trace(architecture).layers
+    assert {layer.places for layer in layers} == {(9,), ()}  # tokens, and what the pooler makes of them
+    for layer in layers:
+        places, count = capture.places(layer), capture.count(layer)
+        assert places.shape == (40, count)
+        for length, row in zip(lengths.tolist(), places.tolist(), strict=True):
+            assert max(row) < length or layer.places == ()
+            assert len(set(row)) == min(length, count)
 
 
 @pytest.mark.parametrize("case", ["Normalised", "ResNet-20"])

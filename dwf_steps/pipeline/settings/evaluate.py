@@ -35,6 +35,21 @@ class EvaluateZoo(StepSettings):
         return Work(20 * sizes.n**2 + predictions + 1600 * sizes.d + 8 * sizes.BLOCK, seconds)
 
 
+class FindNeighbours(StepSettings):
+    """The seed of what is drawn."""
+
+    seed: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:  # noqa: ARG003
+        return cls(seed=experiment.config.evaluation.seed)
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """The Gram matrix, two of its parts when they are read or the distances that cells are found by."""
+        return Work(24 * sizes.n**2 + sizes.BLOCK, 50 * sizes.n**2 / sizes.READ)
+
+
 class Evaluate(EvaluateZoo):
     """The same of generated networks; and what networks respond to, where the generator works in
     responses."""

@@ -2,15 +2,17 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 
-LABEL_HEIGHT = 11  # points
+GAP = 0.5  # points between names
 LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 
 
 def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
-    """Write a point's name on its inner side, with a line to it."""
+    """Write a point's name on its inner side, with a line from its near end to it."""
     inner = -1 if x > 0.6 else 1
+    line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
     return ax.annotate(
         text,
         (x, y),
@@ -19,25 +21,41 @@ def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
         color=colour,
         ha="right" if inner < 0 else "left",
         va="center",
-        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+        arrowprops={**line, "relpos": (float(inner < 0), 0.5)},
         zorder=7,
     )
 
 
-def spread_out(ax: Axes, texts: list[Annotation]) -> None:
-    """Move names of one side apart, downward from the highest, until none covers another; of points at one
-    height the innermost is named first."""
-    points_of = ax.figure.dpi / 72
+def spread_out(ax: Axes, names: list[Annotation]) -> None:
+    """Move names down, from the highest to the lowest, until none covers another one or its line, any other
+    text of the panel or a point; of points at one height the innermost is named first. The figure has been
+    drawn."""
+    point = ax.figure.dpi / 72
+    taken = [text.get_window_extent() for text in ax.texts if text not in names] + _marks(ax, point)
     for side, inner in (("left", -1), ("right", 1)):
-        beside = sorted(
-            (text for text in texts if text.get_horizontalalignment() == side), key=lambda text: -text.xy[1]
+        of_side = sorted(
+            (name for name in names if name.get_horizontalalignment() == side), key=lambda name: -name.xy[1]
         )
-        heights = np.array([text.xy[1] for text in beside])
-        level = np.cumsum(np.append(0, -np.diff(heights) > LEVEL)) if len(beside) else heights
-        order = sorted(range(len(beside)), key=lambda i: (level[i], inner * beside[i].xy[0]))
-        ceiling = np.inf
-        for text in (beside[i] for i in order):
-            height = ax.transData.transform(text.xy)[1] / points_of
-            placed = min(height, ceiling)
-            text.set_position((text.get_position()[0], placed - height))
-            ceiling = placed - LABEL_HEIGHT
+        heights = np.array([name.xy[1] for name in of_side])
+        level = np.cumsum(np.append(0, -np.diff(heights) > LEVEL)) if len(of_side) else heights
+        order = sorted(range(len(of_side)), key=lambda i: (level[i], inner * of_side[i].xy[0]))
+        for name in (of_side[i] for i in order):
+            box = start = Text.get_window_extent(name)  # without the line
+            while covered := [other for other in taken if box.overlaps(other)]:
+                lowest = min(other.ymin for other in covered)
+                box = box.translated(0, lowest - GAP * point - box.y1)
+            name.set_position((name.get_position()[0], (box.y0 - start.y0) / point))
+            near_end = (box.x1 if side == "right" else box.x0), (box.y0 + box.y1) / 2
+            line = np.sort([near_end, ax.transData.transform(name.xy)], axis=0)
+            taken += [box, Bbox(line)]
+
+
+def _marks(ax: Axes, point: float) -> list[Bbox]:
+    """Return the boxes of all points of curves, given the size of a typographical one."""
+    boxes = []
+    for line in ax.get_lines():
+        if line.get_marker() not in ("None", ""):
+            size = line.get_markersize() * point
+            corners = ax.transData.transform(line.get_xydata()) - size / 2
+            boxes += [Bbox.from_bounds(left, low, size, size) for left, low in corners]
+    return boxes
