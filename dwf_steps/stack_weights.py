@@ -1,6 +1,7 @@
 """Stack canonical networks into the weight matrix, column block by column block."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.magnitude import excess
-from dwf_steps.storage.manifest import Manifest, last_trajectories, require_distinct
+from dwf_steps.storage.manifest import TRAJECTORY, Manifest, Record, last_trajectories, require_distinct
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.networks import describe, read_columns, stack_arrays
 from dwf_steps.storage.precision import RelativeError
@@ -23,7 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 def stack_weights(
-    settings: StackWeights, manifests: list[Path], output: Path, distinct: Sequence[Path] = ()
+    settings: StackWeights,
+    manifests: list[Path],
+    output: Path,
+    distinct: Sequence[Path] = (),
+    zoo: Sequence[Path] = (),
 ) -> None:
     """Write the matrix (n, d): training networks first, held-out networks after them.
 
@@ -33,6 +38,8 @@ def stack_weights(
     ----------
     distinct
         Manifests of networks that were brought along, before canonicalization.
+    zoo
+        Manifests of the zoo, with the networks' scores; the rows of networks that are not there have none.
 
     Raises
     ------
@@ -44,10 +51,12 @@ def stack_weights(
     require_distinct([Manifest.read(path) for path in distinct])
     shards = [Manifest.read(path) for path in manifests]
     last = last_trajectories(shards, settings.held_out)
+    known = {record.name: record for path in zoo for record in Manifest.read(path).networks}
     for shard in shards:
         for record, path in zip(shard.networks, shard.verified_files(), strict=True):
             held_out = record.trajectory in last
-            files[Row(record.name, record.sha256, held_out, record.trajectory)] = path
+            facts = _facts_of(known.get(record.name))
+            files[Row(record.name, record.sha256, held_out, record.trajectory, **facts)] = path
     rows = sorted(files, key=lambda row: row.held_out)
     first = describe(files[rows[0]])
     layout, buffers = first.layout, stack_arrays([files[row] for row in rows], first.buffers)
@@ -89,16 +98,27 @@ def stack_weights(
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
 
 
+def _facts_of(record: Record | None) -> dict[str, float | None]:
+    """Return what a row states of its network, of those the numbers that are finite."""
+    if record is None:
+        return {}
+    names = ["validation_accuracy", "train_loss", *(["epochs"] if TRAJECTORY in record.facts else [])]
+    facts = {name: record.facts.get(name) for name in names}
+    return {
+        name: None if value is None or not math.isfinite(value) else value for name, value in facts.items()
+    }
+
+
 def _name_of(layout: Layout, column: int) -> str:
     """Return the parameter that a column of the matrix belongs to."""
     return next(entry.name for entry in layout.entries if column < entry.offset + entry.size)
 
 
 def main() -> None:
-    options = parser(__doc__, "output", several=["manifests", "distinct"])
+    options = parser(__doc__, "output", several=["manifests", "distinct", "zoo"])
     args = options.parse_args()
     settings = parse_settings(StackWeights, args.settings)
-    stack_weights(settings, args.manifests, args.output, args.distinct)
+    stack_weights(settings, args.manifests, args.output, args.distinct, args.zoo)
 
 
 if __name__ == "__main__":
