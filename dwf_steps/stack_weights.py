@@ -1,7 +1,6 @@
 """Stack canonical networks into the weight matrix, column block by column block."""
 
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.magnitude import excess
-from dwf_steps.storage.manifest import TRAJECTORY, Manifest, Record, last_trajectories, require_distinct
+from dwf_steps.storage.manifest import Manifest, last_trajectories, require_distinct
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.networks import describe, read_columns, stack_arrays
 from dwf_steps.storage.precision import RelativeError
+from dwf_steps.storage.row_facts import write_facts
 from dwf_steps.subspace.storing import store
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def stack_weights(
     distinct
         Manifests of networks that were brought along, before canonicalization.
     zoo
-        Manifests of the zoo, with the networks' scores; the rows of networks that are not there have none.
+        Manifests of the zoo, which state the networks' scores.
 
     Raises
     ------
@@ -51,12 +51,10 @@ def stack_weights(
     require_distinct([Manifest.read(path) for path in distinct])
     shards = [Manifest.read(path) for path in manifests]
     last = last_trajectories(shards, settings.held_out)
-    known = {record.name: record for path in zoo for record in Manifest.read(path).networks}
     for shard in shards:
         for record, path in zip(shard.networks, shard.verified_files(), strict=True):
             held_out = record.trajectory in last
-            facts = _facts_of(known.get(record.name))
-            files[Row(record.name, record.sha256, held_out, record.trajectory, **facts)] = path
+            files[Row(record.name, record.sha256, held_out, record.trajectory)] = path
     rows = sorted(files, key=lambda row: row.held_out)
     first = describe(files[rows[0]])
     layout, buffers = first.layout, stack_arrays([files[row] for row in rows], first.buffers)
@@ -95,18 +93,8 @@ def stack_weights(
                 )
             store(matrix, columns, block, error)
         matrix.set_storage_error(error.relative)
+        write_facts(matrix, {record.name: record for path in zoo for record in Manifest.read(path).networks})
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
-
-
-def _facts_of(record: Record | None) -> dict[str, float | None]:
-    """Return what a row states of its network, of those the numbers that are finite."""
-    if record is None:
-        return {}
-    names = ["validation_accuracy", "train_loss", *(["epochs"] if TRAJECTORY in record.facts else [])]
-    facts = {name: record.facts.get(name) for name in names}
-    return {
-        name: None if value is None or not math.isfinite(value) else value for name, value in facts.items()
-    }
 
 
 def _name_of(layout: Layout, column: int) -> str:

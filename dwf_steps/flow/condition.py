@@ -1,7 +1,6 @@
 """What a flow is told of networks besides time and place: one number of each, such as its accuracy."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,34 +10,36 @@ from torch import Tensor
 from dwf_steps.config.generators.flow import Condition, FlowSampling
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.storage.matrix import Row
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.row_facts import read_facts
 
 On = Literal["accuracy", "loss", "epoch"]
 
-FACTS = {"accuracy": "validation_accuracy", "loss": "train_loss", "epoch": "epochs"}  # of a row, by condition
+FACTS = {"accuracy": "validation_accuracy", "loss": "train_loss", "epoch": "epochs"}  # by condition
 CONSTANT = 1e-12  # of the largest value, below which deviations are rounding errors
 
 logger = logging.getLogger(__name__)
 
 
-def values_of(rows: Sequence[Row], on: On, key: str, matrix: str) -> Tensor:
-    """Return what ``rows`` state of their networks, (n,) float64.
+def values_of(matrix: WeightMatrix, on: On, key: str) -> Tensor:
+    """Return what is known of the training networks, (n,) float64.
 
     Parameters
     ----------
-    key, matrix
-        The generator's key and the matrix' file, for messages.
+    key
+        The generator's key, for messages.
 
     Raises
     ------
     InputError
-        If a row states nothing.
+        If it is not known of one of them.
     """
-    values = [getattr(row, FACTS[on]) for row in rows]
+    rows = matrix.rows[: matrix.n_training]
+    values = [getattr(known, FACTS[on]) for known in read_facts(matrix)[: len(rows)]]
     if missing := [row.name for row, value in zip(rows, values, strict=True) if value is None]:
         raise InputError(
             f"{key}.condition.on: found no {_called(on)} of {len(missing)} of {len(rows)} training networks "
-            f"(the first: {missing[0]!r}) in {matrix}, expected a finite number of each; condition on "
+            f"(the first: {missing[0]!r}) in {matrix.path}, expected a finite number of each; condition on "
             f"{' or '.join(repr(other) for other in FACTS if other != on)}, or leave condition out"
         )
     return torch.tensor(values, dtype=torch.float64)
@@ -46,11 +47,11 @@ def values_of(rows: Sequence[Row], on: On, key: str, matrix: str) -> Tensor:
 
 @dataclass(frozen=True)
 class KnownValues:
-    """The ``values`` (n,) float64 that a flow was told of the networks that it was fitted to, in their own
-    units; the flow is told standardised ones."""
+    """What is known of the ``networks`` that a flow was fitted to, (n,) float64, in its own units; the flow is
+    told standardised values."""
 
     on: On
-    values: Tensor
+    networks: Tensor
 
     @classmethod
     def of(cls, on: On, values: Tensor, key: str) -> "KnownValues":
@@ -72,25 +73,25 @@ class KnownValues:
     @property
     def best(self) -> float:
         """Return the highest accuracy, the lowest loss, the last epoch."""
-        return float(self.values.min() if self.on == "loss" else self.values.max())
+        return float(self.networks.min() if self.on == "loss" else self.networks.max())
 
     def standardised(self, values: Tensor) -> Tensor:
         """Return ``values`` (m,) relative to the mean and in standard deviations of the known ones, (m, 1)
         float32."""
-        relative = (values.double() - self.values.mean()) / self.values.std(correction=0)
+        relative = (values.double() - self.networks.mean()) / self.networks.std(correction=0)
         return relative.float().unsqueeze(1)
 
     def asked(self, sampling: FlowSampling) -> Tensor:
         """Return what each sample is asked for, standardised, (s, 1) float32."""
         if sampling.condition == "training":
             draws = torch_generator("sample condition", sampling.seed)
-            asked = self.values[torch.randint(len(self.values), (sampling.samples,), generator=draws)]
+            asked = self.networks[torch.randint(len(self.networks), (sampling.samples,), generator=draws)]
         else:
             value = self.best if sampling.condition == "best" else float(sampling.condition)
             asked = torch.full((sampling.samples,), value, dtype=torch.float64)
         logger.info(
             "%s: asked for %.4g to %.4g; networks that the flow was fitted to have %.4g to %.4g",
-            *(_called(self.on), asked.min(), asked.max(), self.values.min(), self.values.max()),
+            *(_called(self.on), asked.min(), asked.max(), self.networks.min(), self.networks.max()),
         )
         return self.standardised(asked)
 

@@ -171,7 +171,7 @@ class FlowModel:
             for name, value in self.form.state.items()
         }
         if self.condition is not None:
-            state["condition"] = self.condition.values
+            state["condition"] = self.condition.networks
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),

@@ -63,7 +63,7 @@ class Flow(Generator[FlowConfig]):
         left_out = left_out_networks(training.trajectories, self.config.training, self.key)
         known, condition = None, None
         if asked := self.config.condition:
-            values = values_of(matrix.rows[: matrix.n_training], asked.on, self.key, str(matrix.path))
+            values = values_of(matrix, asked.on, self.key)
             known = KnownValues.of(asked.on, values if left_out is None else values[~left_out], self.key)
             condition = known.standardised(values)
         flow = fit_velocity(

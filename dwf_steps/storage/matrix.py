@@ -33,19 +33,12 @@ Precision = Literal["float16", "float32", "float64"]
 @dataclass(frozen=True)
 class Row:
     """One row's network: its ``name``, the digest of the file it was read from, whether it is held out, and
-    the training it is a checkpoint of, or its own name.
-
-    Also what the zoo knows of it, None where that is unknown or not finite: its accuracy on the validation
-    examples, its mean loss on the training examples, and of a checkpoint how many epochs it was trained.
-    """
+    the training it is a checkpoint of, or its own name."""
 
     name: str
     sha256: str = ""
     held_out: bool = False
     trajectory: str = ""
-    validation_accuracy: float | None = None
-    train_loss: float | None = None
-    epochs: float | None = None
 
 
 class WeightMatrix:

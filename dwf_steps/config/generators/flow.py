@@ -64,7 +64,7 @@ class FlowSampling(Draws):
     """Steering by the networks' loss, if any."""
     temperature: Positive = 1.0
     """Factor of the source's standard deviation when sampling: below 1 samples are more typical."""
-    condition: Literal["best", "training"] | float = "best"
+    condition: Literal["best", "training"] | Annotated[float, Field(strict=True)] = "best"
     """Of flows with a `condition`: the value that samples are asked for, that of the `best` training network
     (highest accuracy, lowest loss, last epoch), one drawn for each sample from all `training` networks', or a
     number: a share from 0 to 1 of accuracy, a loss, or epochs."""
