@@ -47,7 +47,7 @@ def values_of(matrix: WeightMatrix, on: On, key: str) -> Tensor:
 
 @dataclass(frozen=True)
 class KnownValues:
-    """What is known of the ``networks`` that a flow was fitted to, (n,) float64, in its own units; the flow is
+    """What is known of the ``networks`` that a flow was fitted to, (n,) float64 in its own units; the flow is
     told standardised values."""
 
     on: On
