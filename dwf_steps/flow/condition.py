@@ -81,14 +81,14 @@ class KnownValues:
         relative = (values.double() - self.networks.mean()) / self.networks.std(correction=0)
         return relative.float().unsqueeze(1)
 
-    def asked(self, sampling: FlowSampling) -> Tensor:
-        """Return what each sample is asked for, standardised, (s, 1) float32."""
+    def asked(self, sampling: FlowSampling, count: int) -> Tensor:
+        """Return what each of ``count`` samples is asked for, standardised, (count, 1) float32."""
         if sampling.condition == "training":
             draws = torch_generator("sample condition", sampling.seed)
-            asked = self.networks[torch.randint(len(self.networks), (sampling.samples,), generator=draws)]
+            asked = self.networks[torch.randint(len(self.networks), (count,), generator=draws)]
         else:
             value = self.best if sampling.condition == "best" else float(sampling.condition)
-            asked = torch.full((sampling.samples,), value, dtype=torch.float64)
+            asked = torch.full((count,), value, dtype=torch.float64)
         logger.info(
             "%s: asked for %.4g to %.4g; networks that the flow was fitted to have %.4g to %.4g",
             *(_called(self.on), asked.min(), asked.max(), self.networks.min(), self.networks.max()),

@@ -136,13 +136,14 @@ class FlowModel:
         parts = self.velocity, config.prediction, self.manifold(config)
         return VelocityField(*parts) if self.condition is None else ConditionalField(*parts)
 
-    def sampling_field(self, config: FlowConfig) -> VelocityField:
-        """Return the velocity field of ``config.sampling.samples`` samples, conditional on what these are
-        asked for."""
+    def sampling_field(self, config: FlowConfig, count: int) -> VelocityField:
+        """Return the velocity field of ``count`` samples, conditional on what these are asked for."""
         field, sampling = self.field(config), config.sampling
         if self.condition is None or not isinstance(field, ConditionalField):
             return field
-        return replace(field, condition=self.condition.asked(sampling), weight=sampling.condition_weight)
+        return replace(
+            field, condition=self.condition.asked(sampling, count), weight=sampling.condition_weight
+        )
 
     def coordinates(self, points: torch.Tensor) -> torch.Tensor:
         """Return what latents (n, k) stand for, differentiably: coordinates in the subspace, or weights
@@ -261,7 +262,7 @@ def draw(
     start = model.start(config).draw(
         config.sampling.samples, model.dimension, draws, config.sampling.temperature
     )
-    field = model.sampling_field(config)
+    field = model.sampling_field(config, len(start))
     steered = field if steer is None else steer(field)
     ends, evaluations = integrate(steered, start.to(device), config.sampling, field.manifold)
     return model.coordinates(ends.cpu().double()).numpy(), evaluations * field.evaluations

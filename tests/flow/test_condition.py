@@ -49,7 +49,7 @@ def filled(network: nn.Module) -> nn.Module:
 
 
 def sampling(**settings: Any) -> FlowSampling:
-    return FlowSampling.model_validate({"samples": 200, **settings})
+    return FlowSampling.model_validate(settings)
 
 
 def test_values_are_told_in_standard_deviations_from_their_mean() -> None:
@@ -62,13 +62,13 @@ def test_values_are_told_in_standard_deviations_from_their_mean() -> None:
 def test_the_best_is_the_highest_accuracy_the_lowest_loss_and_the_last_epoch(on: Any, best: float) -> None:
     known = KnownValues.of(on, ACCURACIES, "generators.flow")
     expected = known.standardised(torch.tensor([best], dtype=torch.float64)).expand(200, 1)
-    torch.testing.assert_close(known.asked(sampling()), expected)
-    torch.testing.assert_close(known.asked(sampling(condition=best)), expected)
+    torch.testing.assert_close(known.asked(sampling(), 200), expected)
+    torch.testing.assert_close(known.asked(sampling(condition=best), 200), expected)
 
 
 def test_samples_are_asked_for_values_of_training_networks_by_seed() -> None:
     known = KnownValues.of("accuracy", ACCURACIES, "generators.flow")
-    first, again, other = (known.asked(sampling(condition="training", seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (known.asked(sampling(condition="training", seed=seed), 200) for seed in (1, 1, 2))
     values, counts = torch.unique(first, return_counts=True)
     assert torch.equal(values, known.standardised(ACCURACIES.sort().values)[:, 0])
     assert counts.min() > 20
