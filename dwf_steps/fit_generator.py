@@ -11,6 +11,7 @@ from dwf_steps.pipeline.settings.generate import FitGenerator
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.checkpoint import Checkpoint, identity
 from dwf_steps.storage.csv_tables import write_csv
+from dwf_steps.storage.row_facts import facts_as_text
 from dwf_steps.subspace.basis import Basis
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def fit_generator(
             code,
             training.basis.coordinates.tobytes(),
             training.matrix.description,
+            facts_as_text(training.matrix),
         ),
         checkpoint_seconds,
     )

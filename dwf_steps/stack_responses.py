@@ -19,6 +19,7 @@ from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.precision import RelativeError
 from dwf_steps.storage.remedy import rebuild
+from dwf_steps.storage.row_facts import copy_facts
 from dwf_steps.subspace.storing import store
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def stack_responses(
         for columns in progress(list(responses.write_blocks()), "column block"):
             store(responses, columns, np.concatenate([part[:, columns] for part in parts]), error)
         responses.set_storage_error(error.relative)
+        copy_facts(matrix, responses)
     write_csv(shares, shares_by_layer(encoded, matrix.n_training))
     logger.info("stacked %d networks of %d coordinates", len(matrix.rows), layout.size)
 

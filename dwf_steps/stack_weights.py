@@ -17,13 +17,18 @@ from dwf_steps.storage.manifest import Manifest, last_trajectories, require_dist
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.networks import describe, read_columns, stack_arrays
 from dwf_steps.storage.precision import RelativeError
+from dwf_steps.storage.row_facts import write_facts
 from dwf_steps.subspace.storing import store
 
 logger = logging.getLogger(__name__)
 
 
 def stack_weights(
-    settings: StackWeights, manifests: list[Path], output: Path, distinct: Sequence[Path] = ()
+    settings: StackWeights,
+    manifests: list[Path],
+    output: Path,
+    distinct: Sequence[Path] = (),
+    zoo: Sequence[Path] = (),
 ) -> None:
     """Write the matrix (n, d): training networks first, held-out networks after them.
 
@@ -33,6 +38,8 @@ def stack_weights(
     ----------
     distinct
         Manifests of networks that were brought along, before canonicalization.
+    zoo
+        Manifests of the zoo, which state the networks' scores.
 
     Raises
     ------
@@ -86,6 +93,7 @@ def stack_weights(
                 )
             store(matrix, columns, block, error)
         matrix.set_storage_error(error.relative)
+        write_facts(matrix, {record.name: record for path in zoo for record in Manifest.read(path).networks})
     logger.info("stacked %d networks of %d weights", len(rows), layout.size)
 
 
@@ -95,10 +103,10 @@ def _name_of(layout: Layout, column: int) -> str:
 
 
 def main() -> None:
-    options = parser(__doc__, "output", several=["manifests", "distinct"])
+    options = parser(__doc__, "output", several=["manifests", "distinct", "zoo"])
     args = options.parse_args()
     settings = parse_settings(StackWeights, args.settings)
-    stack_weights(settings, args.manifests, args.output, args.distinct)
+    stack_weights(settings, args.manifests, args.output, args.distinct, args.zoo)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ rule stack_weights:
         networks=aligned_shards,
         manifests=aligned_manifests,
         distinct=distinct_shards,
+        zoo=zoo_shards,
     output:
         directory("results/{zoo}/{canon}/weights.zarr"),
     log:
@@ -32,10 +33,11 @@ rule stack_weights:
         settings=stack_weights.settings,
         manifests=aligned_manifests.argument,
         distinct=distinct_shards.argument,
+        zoo=zoo_shards.argument,
         code=stack_weights.code,
     shell:
         "python -m dwf_steps.stack_weights --settings {params.settings:q} --manifests {params.manifests:q}"
-        " --distinct {params.distinct:q} --output {output} > {log} 2>&1"
+        " --distinct {params.distinct:q} --zoo {params.zoo:q} --output {output} > {log} 2>&1"
 
 
 rule accumulate_gram:

@@ -576,6 +576,62 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "generators.headed.sampling.guidance.transfer: 'new' gives networks a new head",
         ],
     ),
+    "conditions that do not fit": (
+        lambda c: (
+            c["generators"]["flow_narrow"].update(condition={"on": "epoch"}),
+            c["generators"]["flow_matched"].update(training={"validation_networks": 0.99}),
+        ),
+        [
+            "generators.flow_narrow.condition.on: 'epoch' tells checkpoints of a training from each other",
+            "set zoos.iris.trajectory, or use 'accuracy' or 'loss'",
+            "generators.flow_matched.training.validation_networks: 0.99 leaves 99 of zoo 'iris''s 100",
+            "and 1 to fit, expected 2 at least; lower it",
+        ],
+    ),
+    "conditions that are not told": (
+        lambda c: (
+            c["generators"]["flow_narrow"].update(sampling={"condition": "training"}),
+            c["generators"]["flow_matched"].update(sampling={"condition_weight": 2}),
+        ),
+        [
+            "generators.flow_narrow: sampling.condition: found 'training', but the flow is told nothing",
+            "generators.flow_matched: sampling.condition_weight: found 2.0, but the flow is told nothing",
+            "set condition: {on: accuracy}",
+        ],
+    ),
+    "conditions that no network has": (
+        lambda c: (
+            c["generators"]["flow_narrow"].update(condition={"on": "accuracy"}, sampling={"condition": 96}),
+            c["generators"]["flow_matched"].update(condition={"on": "loss"}, sampling={"condition": -0.1}),
+            c["generators"].update(worst={"kind": "flow", "condition": {"on": "loss"}}),
+            c["generators"]["worst"].update(sampling={"condition": "worst"}),
+        ),
+        [
+            "generators.flow_narrow: sampling.condition: found 96, expected a share from 0 to 1",
+            "generators.flow_matched: sampling.condition: found -0.1, expected no negative loss",
+            "generators.worst.sampling.condition: found 'worst'; expected 'best' or 'training'",
+        ],
+    ),
+    "an unconditional flow that is never trained": (
+        lambda c: (
+            c["generators"]["flow_narrow"].update(
+                condition={"on": "loss", "dropout": 0}, sampling={"condition_weight": 1}
+            ),
+            c["generators"]["flow_matched"].update(condition={"on": "loss", "dropout": 0}, likelihood={}),
+        ),
+        [
+            "generators.flow_narrow: sampling.condition_weight needs the unconditional flow, which",
+            "generators.flow_matched: likelihood needs the unconditional flow, which condition.dropout: 0",
+            "set condition.dropout (0.1), or leave likelihood out",
+        ],
+    ),
+    "patience without networks left out": (
+        lambda c: c["generators"]["flow_narrow"].update(training={"patience": 3}),
+        [
+            "generators.flow_narrow.training: patience: found 3 without validation_networks",
+            "or leave patience",
+        ],
+    ),
     "a transfer that is not defined": (
         lambda c: c["experiments"][0].update(transfers=["nowhere"]),
         ["experiments.0.transfers: 'nowhere' is not defined"],

@@ -7,21 +7,33 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import zarr
 from bases import basis_of
 from tiny_zoo import flat, random_networks, stack
 
+from dwf_steps.config.generators.flow import FlowTraining
 from dwf_steps.fit_generator import FitGenerator, fit_generator
 from dwf_steps.generators.flow import FlowModel
+from dwf_steps.generators.flow_generator import left_out_networks
+from dwf_steps.generators.samples import Samples
+from dwf_steps.pipeline.settings.generate import SampleGenerator
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.sample_generator import sample_generator
+from dwf_steps.storage.manifest import Record
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.row_facts import write_facts
 
 NETWORKS = random_networks(8)
 ROWS = np.stack([flat(state) for state in NETWORKS.values()]).astype(float)
-FLOW = {
+FLOW: dict[str, Any] = {
     "kind": "flow",
     "source_std": 0.1,
     "velocity": {"width": 16, "time_embedding": 8, "dropout": 0.0},
     "training": {"steps": 40, "batch_size": 8, "lr": 0.01, "ema": 0.0},
 }
+
+
+SCORES = [0.9, 0.8, 0.95, 0.7, 0.85, 0.6, 0.75, 0.65]
 
 
 def fitted(folder: Path, **changes: Any) -> tuple[Path, pd.DataFrame]:
@@ -56,6 +68,86 @@ def test_the_same_settings_give_the_same_bytes_and_no_checkpoint_is_left(tmp_pat
     assert fitted(tmp_path, sampling={"samples": 3})[0].read_bytes() == first, "sampling plays no part"
     assert fitted(tmp_path, training=FLOW["training"] | {"seed": 1})[0].read_bytes() != first
     assert not (tmp_path / "model.checkpoint").exists()
+
+
+def state_scores(folder: Path, scores: list[float], fact: str = "validation_accuracy") -> None:
+    """Stack the networks with what their zoo would state of them."""
+    stack(folder, NETWORKS)
+    records = {name: Record(name, "", {fact: s}) for name, s in zip(NETWORKS, scores, strict=True)}
+    write_facts(WeightMatrix(zarr.open_array(folder / "weights.zarr"), folder / "weights.zarr"), records)
+
+
+def drawn(folder: Path, model: Path, **changes: Any) -> Samples:
+    settings = SampleGenerator.model_validate({"generator": FLOW | changes})
+    sample_generator(settings, folder / "basis.npz", folder / "latents.npz", model)
+    return Samples.load(folder / "latents.npz")
+
+
+def test_a_conditional_flow_is_told_scores_and_samples_what_is_asked_for(tmp_path: Path) -> None:
+    state_scores(tmp_path, SCORES)
+    told = {"condition": {"on": "accuracy", "dropout": 0.2}}
+    model, _ = fitted(tmp_path, **told)
+    content = model.read_bytes()
+    assert fitted(tmp_path, **told, sampling={"condition": 0.8})[0].read_bytes() == content
+    flow = FlowModel.load(model, torch.device("cpu"))
+    assert flow.condition is not None and flow.condition.on == "accuracy"
+    assert flow.condition.networks.tolist() == SCORES
+    few = {"samples": 3, "steps": 4}
+    best = drawn(tmp_path, model, **told, sampling=few)
+    same = drawn(tmp_path, model, **told, sampling=few | {"condition": 0.95})
+    guided = drawn(tmp_path, model, **told, sampling=few | {"condition_weight": 1.5})
+    np.testing.assert_array_equal(best.latents, same.latents)
+    assert (best.evaluations, guided.evaluations) == (16, 32)
+    assert np.abs(guided.latents - best.latents).max() > 1e-4
+    drawn_values = drawn(tmp_path, model, **told, sampling=few | {"condition": "training"})
+    assert np.abs(drawn_values.latents - best.latents).max() > 1e-4
+
+
+def test_networks_left_out_are_not_told_and_the_best_is_of_the_others(tmp_path: Path) -> None:
+    state_scores(tmp_path, SCORES)
+    training = FLOW["training"] | {"validation_networks": 0.5}
+    model, losses = fitted(tmp_path, condition={"on": "accuracy"}, training=training)
+    left_out = left_out_networks(list(NETWORKS), FlowTraining.model_validate(training), "generators.flow")
+    assert left_out is not None and left_out.sum() == 4
+    flow = FlowModel.load(model, torch.device("cpu"))
+    assert flow.condition is not None
+    assert flow.condition.networks.tolist() == np.array(SCORES)[~left_out.numpy()].tolist()
+    assert losses.kept.sum() == 1 and losses.kept.idxmax() == losses.validation.idxmin()
+
+
+def test_whole_trajectories_are_left_out_by_the_trainings_seed() -> None:
+    trajectories = [f"seed-{i // 3}" for i in range(30)]
+
+    def left_out(**training: Any) -> Any:
+        return left_out_networks(trajectories, FlowTraining.model_validate(training), "generators.flow")
+
+    assert left_out() is None
+    chosen = left_out(validation_networks=0.2)
+    assert chosen.view(10, 3).all(dim=1).sum() == 2 and chosen.sum() == 6
+    assert torch.equal(chosen, left_out(validation_networks=0.2))
+    assert any((left_out(validation_networks=0.2, seed=seed) != chosen).any() for seed in range(1, 4))
+    assert left_out(validation_networks=1e-6).sum() == 3, "at least one"
+    with pytest.raises(InputError, match=r"generators\.flow\.training\.validation_networks: 0\.9 leaves 9"):
+        left_out(validation_networks=0.9)
+
+
+@pytest.mark.parametrize(
+    ("on", "found"),
+    [
+        ("accuracy", "all 8 networks .* have the same validation accuracy, 0.5"),
+        ("loss", "found no training loss of 8 of 8 training networks .*'net-0'"),
+        ("epoch", "found no epoch of 8 of 8 training networks"),
+    ],
+)
+def test_values_that_tell_nothing_are_refused_with_a_cure(tmp_path: Path, on: str, found: str) -> None:
+    state_scores(tmp_path, [0.5] * 8)
+    with pytest.raises(InputError, match=rf"generator\.condition\.on: {found}.* condition on '.*leave"):
+        fitted(tmp_path, condition={"on": on})
+
+
+def test_matrices_that_state_nothing_of_their_networks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"found no validation accuracy of 8 of 8 .*weights\.zarr"):
+        fitted(tmp_path, condition={"on": "accuracy"})
 
 
 def test_missing_weights_are_named_and_nothing_is_written(tmp_path: Path) -> None:

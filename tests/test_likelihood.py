@@ -9,11 +9,16 @@ import pytest
 import torch
 from bases import basis_of
 from scipy.stats import multivariate_normal
-from torch import nn
+from torch import Tensor, nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.flow import FlowConfig, VelocityConfig
+from dwf_steps.config.generators.flow import Likelihood as Asked
+from dwf_steps.flow.condition import KnownValues
+from dwf_steps.flow.fields import ConditionalField, VelocityField
+from dwf_steps.flow.likelihood import log_density
+from dwf_steps.flow.source import Source
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, source_of
 from dwf_steps.likelihood import Likelihood, likelihood
@@ -51,7 +56,12 @@ def run(
     velocity = VelocityMLP(k, VELOCITY).eval()
     nn.init.constant_(velocity.output.bias, drift)
     source = source_of(config, basis, matrix, latents)
-    flow = FlowModel(velocity, latents.shift, latents.scale, k, source, latents.form)
+    known = None
+    if config.condition is not None:
+        velocity = VelocityMLP(k, VELOCITY, conditional=True).eval()
+        nn.init.constant_(velocity.output.weight, drift)
+        known = KnownValues("loss", torch.arange(5.0).double())
+    flow = FlowModel(velocity, latents.shift, latents.scale, k, source, latents.form, known)
     flow.save(folder / "model.safetensors", VELOCITY)
     integrate_flow(flow, config, basis, CPU).save(folder / "latents.npz")
     paths = (folder / name for name in ("model.safetensors", "basis.npz", "weights.zarr", "latents.npz"))
@@ -94,6 +104,30 @@ def test_of_untrained_networks_as_the_source(tmp_path: Path) -> None:
     covariance = STD**2 * (directions * variances) @ directions.T / scale**2
     truth = multivariate_normal(mean, covariance).logpdf(own / scale)
     np.testing.assert_allclose(table.log_density, truth, rtol=1e-4, atol=1e-3)
+
+
+class Untold(nn.Module):
+    """A conditional network that is never given a condition."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+        found: Tensor = self.network(torch.cat([t, torch.full_like(t, torch.nan)], dim=1), x)
+        return found
+
+
+def test_of_a_conditional_flow_they_are_those_of_the_unconditional_one(tmp_path: Path) -> None:
+    table, flow = run(tmp_path, 3, drift=0.4, condition={"on": "loss"})
+    z = torch.from_numpy(coordinates(tmp_path, 3)[0] / float(flow.scale)).float()
+    config = Asked(networks=4, divergence="exact", steps=3)
+    expected = log_density(VelocityField(Untold(flow.velocity)), z, config, Source(std=STD))
+    np.testing.assert_allclose(table.log_density, expected.numpy(), rtol=1e-4, atol=1e-3)
+    told = log_density(
+        ConditionalField(flow.velocity, condition=torch.ones(1, 1)), z, config, Source(std=STD)
+    )
+    assert (told - expected).abs().max() > 0.01
 
 
 def test_untrained_networks_have_no_density_over_their_zero_biases(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from probed_zoo import HELD_OUT, LAYERS, ProbedZoo
 from tiny_zoo import damage
 
@@ -12,7 +13,9 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.stack_responses import StackResponses, stack_responses
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.encoded import Encoded
+from dwf_steps.storage.manifest import Record
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.row_facts import RowFacts, read_facts, write_facts
 
 
 @pytest.fixture
@@ -29,8 +32,12 @@ def test_it_holds_the_encoded_rows_and_what_is_known_of_the_networks(
     zoo: ProbedZoo, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setattr(matrix_module, "CHUNK_BYTES", 4 * 8 * columns)
+    stated = WeightMatrix(zarr.open_array(zoo.weights), zoo.weights)
+    losses = {row.name: 0.5 * i for i, row in enumerate(stated.rows)}
+    write_facts(stated, {name: Record(name, "", {"train_loss": loss}) for name, loss in losses.items()})
     zoo.stacked()
     matrix, weights = WeightMatrix.open(zoo.matrix), WeightMatrix.open(zoo.weights)
+    assert read_facts(matrix) == [RowFacts(train_loss=loss) for loss in losses.values()]
     np.testing.assert_array_equal(matrix.read(), rows(zoo))
     assert matrix.rows == weights.rows and matrix.n_training == 8 - HELD_OUT
     assert matrix.architecture == weights.architecture

@@ -8,8 +8,9 @@ import pytest
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.stack_weights import StackWeights, stack_weights
 from dwf_steps.storage import matrix as matrix_module
-from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.storage.manifest import Manifest, Record, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.row_facts import RowFacts, read_facts
 from dwf_steps.storage.stacked import StackedNetworks
 
 VALUES = np.random.default_rng(0).normal(size=(5, 23)).astype(np.float32)
@@ -115,3 +116,18 @@ def test_the_last_trajectories_are_held_out_over_all_shards(tmp_path: Path) -> N
     manifests = shards(tmp_path)
     matrix = stacked(tmp_path, manifests, 3)
     assert [row.held_out for row in matrix.rows] == [False, False, True, True, True]
+
+
+def test_what_the_zoo_knows_of_its_networks_is_kept_in_row_order(tmp_path: Path) -> None:
+    manifests, zoo = shards(tmp_path), tmp_path / "zoo.json"
+    stated = {"validation_accuracy": 0.9, "train_loss": 0.1, "test_accuracy": 0.8, "epochs": 3}
+    checkpoint = stated | {"trajectory": "net", "epochs": 1.5}
+    facts = {"net-4": stated, "net-0": checkpoint, "net-2": {"train_loss": float("nan")}}
+    Manifest(zoo, tuple(Record(name, "", known) for name, known in facts.items())).write()
+    settings = StackWeights(held_out=3, dtype="float32", memory_mb=64)
+    stack_weights(settings, manifests, tmp_path / "weights.zarr", zoo=[zoo])
+    assert read_facts(WeightMatrix.open(tmp_path / "weights.zarr")) == [
+        RowFacts(0.9, 0.1, 1.5),
+        *[RowFacts()] * 3,
+        RowFacts(0.9, 0.1),
+    ]

@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import load_state
+from dwf_steps.storage.row_facts import read_facts
 
 SEEDS, CHECKPOINTS, HELD_OUT = 6, 4, 2
 TRAINING = (SEEDS - HELD_OUT) * CHECKPOINTS
@@ -61,6 +62,16 @@ def test_whole_trajectories_are_held_out(run: Path) -> None:
     rows = WeightMatrix.open(run / "micro/git_rebasin/weights.zarr").rows
     assert {row.trajectory for row in rows if row.held_out} == {"seed-4", "seed-5"}
     assert sum(row.held_out for row in rows) == HELD_OUT * CHECKPOINTS
+
+
+def test_the_matrix_states_what_the_zoo_knows_of_its_checkpoints(run: Path) -> None:
+    matrix = WeightMatrix.open(run / "micro/git_rebasin/weights.zarr")
+    manifests = [Manifest.read(run / f"micro/zoo/shard-{shard}.json") for shard in range(2)]
+    known = {record.name: record.facts for manifest in manifests for record in manifest.networks}
+    for row, facts in zip(matrix.rows, read_facts(matrix), strict=True):
+        assert facts.validation_accuracy == known[row.name]["validation_accuracy"]
+        assert facts.train_loss == known[row.name]["train_loss"]
+        assert facts.epochs == known[row.name]["epochs"]
 
 
 def test_the_reference_is_the_end_of_a_trajectory(run: Path) -> None:

@@ -15,14 +15,14 @@ def couple(
     coupling: Literal["independent", "ot"],
     manifold: Manifold = EUCLIDEAN,
 ) -> Tensor:
-    """Return ``x1`` (batch, k) reordered to its partners in ``x0`` (batch, k).
+    """Return which row of ``x1`` (batch, k) each of ``x0`` (batch, k) is paired with, (batch,).
 
     ``ot`` minimises the total squared distance on the ``manifold``, exactly over the minibatch (Tong et al.
     2024, minibatch optimal transport); ``independent`` keeps the order drawn.
     """
     if coupling == "independent":
-        return x1
+        return torch.arange(len(x1), device=x1.device)
     from scipy.optimize import linear_sum_assignment
 
     _, partners = linear_sum_assignment(manifold.squared_distances(x0, x1).numpy(force=True))
-    return x1[torch.from_numpy(partners).to(x1.device)]
+    return torch.from_numpy(partners).to(x1.device)

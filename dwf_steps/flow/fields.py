@@ -1,7 +1,7 @@
 """The velocity network that a configuration asks for, and the velocity field that it stands for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -21,8 +21,11 @@ Field = Callable[[Tensor, Tensor], Tensor]
 LAST = 1e-3  # of the time that is left, at which endpoints are still turned into velocities
 
 
-def build_velocity(dimension: int, config: AnyVelocity, network: NetworkSpec | None) -> nn.Module:
-    """Return an untrained velocity network over ``dimension`` latents.
+def build_velocity(
+    dimension: int, config: AnyVelocity, network: NetworkSpec | None, conditional: bool = False
+) -> nn.Module:
+    """Return an untrained velocity network over ``dimension`` latents; a ``conditional`` one is given
+    conditions beside times.
 
     Raises
     ------
@@ -30,18 +33,18 @@ def build_velocity(dimension: int, config: AnyVelocity, network: NetworkSpec | N
         If it is to know units, and the latents are no whole networks.
     """
     if isinstance(config, VelocityConfig):
-        return VelocityMLP(dimension, config)
+        return VelocityMLP(dimension, config, conditional)
     if network is None:
         raise ValueError("a transformer over units needs whole networks: use a subspace of method 'none'")
     if isinstance(config, UnitTransformerConfig):
-        return UnitTransformer(network.tokens(config.positions), config)
-    return RelationalTransformer(network.layers(), config)
+        return UnitTransformer(network.tokens(config.positions), config, conditional)
+    return RelationalTransformer(network.layers(), config, conditional)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Points of the path: times ``t`` (b, 1), ``x`` (b, k), target velocities ``u`` and ends ``x1``, each
-    (b, k)."""
+    """Points of the path: times ``t`` (b, 1), or times and standardised conditions (b, 2), ``x`` (b, k),
+    target velocities ``u`` and ends ``x1``, each (b, k)."""
 
     t: Tensor
     x: Tensor
@@ -51,7 +54,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class VelocityField:
-    """A network's predictions at times (b, 1) and points (b, k) as velocities tangent to ``manifold``."""
+    """A network's predictions at times (b, 1), or times and conditions (b, 2), and points (b, k) as
+    velocities tangent to ``manifold``."""
 
     network: nn.Module
     prediction: Literal["velocity", "endpoint"] = "velocity"
@@ -63,7 +67,12 @@ class VelocityField:
         outputs: Tensor = self.network(t, x)
         if self.prediction == "velocity":
             return self.manifold.tangent(x, outputs)
-        return self.manifold.log(x, self.manifold.project(outputs)) / (1 - t).clamp(min=LAST)
+        return self.manifold.log(x, self.manifold.project(outputs)) / (1 - t[:, :1]).clamp(min=LAST)
+
+    @property
+    def evaluations(self) -> int:
+        """Return how often the network is evaluated for a velocity."""
+        return 1
 
     def residual(self, batch: Batch) -> Tensor:
         """Return what the loss is the mean square of, (b, k): the error of velocities, or of endpoints."""
@@ -88,3 +97,34 @@ class VelocityField:
             loss.backward()
             total += loss.detach()
         return total
+
+
+@dataclass(frozen=True)
+class ConditionalField(VelocityField):
+    """(1 + w) v(t, x | c) - w v(t, x) of a network that is given conditions beside times: classifier-free
+    guidance (Ho & Salimans 2022, arXiv 2207.12598), with velocities in the place of scores.
+
+    Attributes
+    ----------
+    condition
+        c, standardised, (b, 1), or (1, 1) for all points; NaN is no condition.
+    weight
+        w; with 0 the unconditional velocity is not evaluated.
+    """
+
+    condition: Tensor = field(default_factory=lambda: torch.full((1, 1), torch.nan))
+    weight: float = 0.0
+
+    @property
+    def evaluations(self) -> int:
+        return 2 if self.weight else 1
+
+    def __call__(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return velocities (b, k) at times (b, 1)."""
+        condition = self.condition.to(t).expand(len(t), 1)
+        conditional = super().__call__(torch.cat([t, condition], dim=1), x)
+        if not self.weight:
+            return conditional
+        nothing = torch.full_like(t, torch.nan)
+        unconditional = super().__call__(torch.cat([t, nothing], dim=1), x)
+        return (1 + self.weight) * conditional - self.weight * unconditional

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from dwf_steps.config.generators.flow import UnitTransformerConfig
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.units import UnitTokens
-from dwf_steps.flow.velocity import TimeEmbedding
+from dwf_steps.flow.velocity import embedding_of
 from dwf_steps.runtime.errors import InputError
 
 
@@ -29,21 +29,24 @@ class UnitTransformer(nn.Module):
         Which of the d weights belong to which unit.
     config
         Width, depth, heads, time embedding, whether units know their place.
+    conditional
+        Whether conditions are given beside times.
     """
 
     columns: Tensor
     places: Tensor
     placed: Tensor
 
-    def __init__(self, tokens: UnitTokens, config: UnitTransformerConfig) -> None:
+    def __init__(self, tokens: UnitTokens, config: UnitTransformerConfig, conditional: bool = False) -> None:
         super().__init__()
         self.config, width = config, config.width
+        self.conditional = conditional
         self.shapes = tokens.shapes
         order = torch.from_numpy(_flat(tokens))
         self.register_buffer("columns", order, persistent=False)
         self.register_buffer("places", order.argsort(), persistent=False)
         self.time, self.condition = (
-            TimeEmbedding(config.time_embedding),
+            embedding_of(config.time_embedding, conditional),
             nn.Linear(config.time_embedding, width),
         )
         self.inputs = nn.ModuleList(nn.Linear(features, width) for _, features in self.shapes)
@@ -73,12 +76,13 @@ class UnitTransformer(nn.Module):
                 f"{'with' if self.config.positions else 'without'} positions, cannot move units of {other}; "
                 "it knows other widths of a single hidden layer, without positions"
             )
-        resized = UnitTransformer(tokens, self.config).to(self.columns.device)
+        resized = UnitTransformer(tokens, self.config, self.conditional).to(self.columns.device)
         resized.load_state_dict(self.state_dict())
         return resized.eval()
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return velocities (batch, d) at times ``t`` (batch, 1) and points ``x`` (batch, d)."""
+        """Return velocities (batch, d) at times ``t`` (batch, 1), or times and conditions (batch, 2), and
+        points ``x`` (batch, d)."""
         sizes = [units * features for units, features in self.shapes]
         flat = x[:, self.columns].split(sizes, dim=1)
         parts = [part.unflatten(1, shape) for part, shape in zip(flat, self.shapes, strict=True)]

@@ -28,6 +28,27 @@ class TimeEmbedding(nn.Module):
         return self.linear(torch.cat([angles.cos(), angles.sin()], dim=-1))
 
 
+class ConditionEmbedding(TimeEmbedding):
+    """Of times and standardised conditions (t, c): the features of t, plus those that an MLP makes of c or,
+    where c is NaN, a learned vector that stands for knowing nothing (Ho & Salimans 2022)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.condition = nn.Sequential(nn.Linear(1, width), nn.GELU(), nn.Linear(width, width))
+        self.unconditional = nn.Parameter(torch.zeros(width))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Map times and conditions (batch, 2) to (batch, width)."""
+        time, condition = t.split(1, dim=1)
+        features = self.condition(condition.nan_to_num())
+        return super().forward(time) + torch.where(condition.isnan(), self.unconditional, features)
+
+
+def embedding_of(width: int, conditional: bool) -> TimeEmbedding:
+    """Return the embedding of times (batch, 1), or of times and conditions (batch, 2)."""
+    return ConditionEmbedding(width) if conditional else TimeEmbedding(width)
+
+
 class VelocityMLP(nn.Module):
     """v(t, x): [x, time] -> h -> h/2 -> ... -> h -> k with LayerNorm, GELU and dropout.
 
@@ -39,11 +60,13 @@ class VelocityMLP(nn.Module):
         k, the number of latents.
     config
         Width h, depth, time embedding, dropout.
+    conditional
+        Whether conditions are given beside times.
     """
 
-    def __init__(self, dimension: int, config: VelocityConfig) -> None:
+    def __init__(self, dimension: int, config: VelocityConfig, conditional: bool = False) -> None:
         super().__init__()
-        self.time = TimeEmbedding(config.time_embedding)
+        self.time = embedding_of(config.time_embedding, conditional)
         widths = [dimension + config.time_embedding, *hidden_widths(config)]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):
@@ -59,7 +82,8 @@ class VelocityMLP(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return velocities (batch, k) at times ``t`` (batch, 1) and points ``x`` (batch, k)."""
+        """Return velocities (batch, k) at times ``t`` (batch, 1), or times and conditions (batch, 2), and
+        points ``x`` (batch, k)."""
         return self.output(self.hidden(torch.cat([x, self.time(t)], dim=-1)))
 
 

@@ -16,7 +16,8 @@ from torch import nn
 
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.generators.flow import AnyVelocity, FlowConfig
-from dwf_steps.flow.fields import Field, VelocityField, build_velocity
+from dwf_steps.flow.condition import KnownValues
+from dwf_steps.flow.fields import ConditionalField, Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import Source, kaiming_source
@@ -141,7 +142,8 @@ def geodesics_of(form: Form, config: FlowConfig) -> Manifold:
 @dataclass(frozen=True)
 class FlowModel:
     """A velocity network over latents, which are coordinates of the ``form``; the form's rows times ``scale``
-    plus ``shift`` are coordinates in the subspace, or weights relative to the training mean.
+    plus ``shift`` are coordinates in the subspace, or weights relative to the training mean. A conditional
+    flow knows what it was told of its training networks, the ``condition``.
 
     The file holds mean and factor of the ``source``; its deviation and its manifold are configuration
     (`start`).
@@ -153,6 +155,7 @@ class FlowModel:
     dimension: int
     source: Source
     form: Form = IDENTITY
+    condition: KnownValues | None = None
 
     def manifold(self, config: FlowConfig) -> Manifold:
         """Return `geodesics_of` the flow."""
@@ -163,8 +166,18 @@ class FlowModel:
         return replace(self.source, std=config.source_std, manifold=self.manifold(config))
 
     def field(self, config: FlowConfig) -> VelocityField:
-        """Return the velocity field."""
-        return VelocityField(self.velocity, config.prediction, self.manifold(config))
+        """Return the velocity field; of a conditional flow the unconditional one."""
+        parts = self.velocity, config.prediction, self.manifold(config)
+        return VelocityField(*parts) if self.condition is None else ConditionalField(*parts)
+
+    def sampling_field(self, config: FlowConfig, count: int) -> VelocityField:
+        """Return the velocity field of ``count`` samples, conditional on what these are asked for."""
+        field, sampling = self.field(config), config.sampling
+        if self.condition is None or not isinstance(field, ConditionalField):
+            return field
+        return replace(
+            field, condition=self.condition.asked(sampling, count), weight=sampling.condition_weight
+        )
 
     def coordinates(self, points: torch.Tensor) -> torch.Tensor:
         """Return what latents (n, k) stand for, differentiably: coordinates in the subspace, or weights
@@ -192,12 +205,14 @@ class FlowModel:
             f"form.{name}": torch.as_tensor(value, dtype=torch.float64)
             for name, value in self.form.state.items()
         }
+        if self.condition is not None:
+            state["condition"] = self.condition.networks
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),
             "network": network,
             "sha256": _digest(state),
-        }
+        } | ({} if self.condition is None else {"condition": self.condition.on})
         with replacing(path) as partial:
             # One entry: with several, safetensors writes them in an order that differs from run to run.
             save_file(state, partial, metadata={"flow": json.dumps(description)})
@@ -233,12 +248,16 @@ class FlowModel:
                 )
                 spec = network.architecture.rescaling_spec()
                 form = CanonicalForm(network.layout, spec, shift, scale, factors)
-        velocity = build_velocity(dimension, config, network).to(device)
+        condition = None
+        if on := description.get("condition"):
+            condition = KnownValues(on, state.pop("condition").cpu())
+        velocity = build_velocity(dimension, config, network, condition is not None).to(device)
         own_shift, own_scale, mean, factor = (
             state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")
         )
         velocity.load_state_dict({name.removeprefix("velocity."): value for name, value in state.items()})
-        return cls(velocity.eval(), own_shift, own_scale, dimension, Source(mean, factor), form)
+        source = Source(mean, factor)
+        return cls(velocity.eval(), own_shift, own_scale, dimension, source, form, condition)
 
 
 def _digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -271,7 +290,7 @@ def draw(
     source: Source | None = None,
 ) -> tuple[np.ndarray, int]:
     """Return where ``config.sampling.samples`` draws of the source end, as what latents stand for, (n, k),
-    and how often the velocity field was evaluated.
+    and how often the velocity network was evaluated.
 
     Parameters
     ----------
@@ -285,7 +304,7 @@ def draw(
     start = known.draw(
         count, model.dimension, draws, config.sampling.temperature, partners=torch.arange(count)
     )
-    field = model.field(config)
+    field = model.sampling_field(config, len(start))
     steered = field if steer is None else steer(field)
     ends, evaluations = integrate(steered, start.to(device), config.sampling, field.manifold)
-    return model.coordinates(ends.cpu().double()).numpy(), evaluations
+    return model.coordinates(ends.cpu().double()).numpy(), evaluations * field.evaluations

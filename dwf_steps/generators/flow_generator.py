@@ -1,17 +1,21 @@
 """The flow as a kind of generator."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from dwf_steps.config.generators.flow import (
     INITIALISATION,
     FlowConfig,
+    FlowTraining,
     UnitTransformerConfig,
     VelocityConfig,
 )
 from dwf_steps.datasets.splits import Split
+from dwf_steps.flow.condition import KnownValues, values_of
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import fit_velocity
@@ -21,6 +25,37 @@ from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.generators.initialisation import new_starts, zoo_starts
 from dwf_steps.generators.layers import first_columns
 from dwf_steps.generators.samples import Samples
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import torch_generator
+
+
+def left_out_networks(trajectories: Sequence[str], training: FlowTraining, key: str) -> torch.Tensor | None:
+    """Return which training networks the fit leaves out, (n,) bool: whole trajectories, drawn by the seed of
+    the training; None where it leaves out none.
+
+    Parameters
+    ----------
+    trajectories
+        What training each network is of.
+    key
+        The generator's key, for messages.
+
+    Raises
+    ------
+    InputError
+        If fewer than two trajectories remain.
+    """
+    names = list(dict.fromkeys(trajectories))
+    if not (count := training.left_out(len(names))):
+        return None
+    if len(names) - count < 2:
+        raise InputError(
+            f"{key}.training.validation_networks: {training.validation_networks:g} leaves {count} of "
+            f"{len(names)} trainings out and {len(names) - count} to fit, expected 2 at least; lower it"
+        )
+    order = torch.randperm(len(names), generator=torch_generator("left out", training.seed))
+    chosen = {names[i] for i in order[:count].tolist()}
+    return torch.tensor([name in chosen for name in trajectories])
 
 
 class Flow(Generator[FlowConfig]):
@@ -41,11 +76,19 @@ class Flow(Generator[FlowConfig]):
             source: Source = zoo_starts(self.config, training, latents)
         else:
             source = source_of(self.config, basis, matrix, latents)
+        left_out = left_out_networks(training.trajectories, self.config.training, self.key)
+        known, condition = None, None
+        if asked := self.config.condition:
+            values = values_of(matrix, asked.on, self.key)
+            known = KnownValues.of(asked.on, values if left_out is None else values[~left_out], self.key)
+            condition = known.standardised(values)
         flow = fit_velocity(
-            latents.points, self.config, tools.device, tools.checkpoint, latents.network, source
+            *(latents.points, self.config, tools.device, tools.checkpoint, latents.network, source),
+            condition=condition,
+            left_out=left_out,
         )
-        dimension = latents.points.shape[1]
-        self.model = FlowModel(flow.velocity, latents.shift, latents.scale, dimension, source, latents.form)
+        parts = latents.shift, latents.scale, latents.points.shape[1], source, latents.form, known
+        self.model = FlowModel(flow.velocity, *parts)
         self._network = None
         if by_unit or canonical:
             self._network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture}

@@ -13,6 +13,7 @@ from torch import Tensor
 from dwf_steps.config.generators.flow import FlowConfig, FlowTraining
 from dwf_steps.flow.source import PairedSource, Source
 from dwf_steps.flow.training import TrainedFlow, draw_batch, fit_velocity
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
@@ -23,7 +24,7 @@ TINY = {"width": TINY_WIDTH, "time_embedding": 8, "dropout": 0.2}
 
 def flow(steps: int = STEPS, seed: int = 0, **more: Any) -> FlowConfig:
     training = {"steps": steps, "batch_size": 8, "lr": 2e-3, "seed": seed, **more.pop("training", {})}
-    return FlowConfig.model_validate({"kind": "flow", "velocity": TINY, "training": training, **more})
+    return FlowConfig.model_validate({"kind": "flow", "velocity": TINY, "training": training} | more)
 
 
 def points(n: int = 12, k: int = 3) -> Tensor:
@@ -191,6 +192,74 @@ def test_checkpoints_do_not_change_the_result(tmp_path: Path) -> None:
     with_checkpoints = fit_velocity(points(), flow(), CPU, Checkpoint(tmp_path / "c", "run", every=0))
     assert (tmp_path / "c").is_file()
     assert_same_flow(with_checkpoints, fit_velocity(points(), flow(), CPU))
+
+
+OVERFIT = {"steps": 400, "batch_size": 16, "lr": 5e-3, "lr_min": 5e-3, "ema": 0.5}
+
+
+def overfitting(**training: Any) -> tuple[Tensor, FlowConfig, Tensor]:
+    """Return latents, a flow without dropout that learns four of them by heart, and which are left out."""
+    velocity = {"width": 128, "time_embedding": 8, "dropout": 0.0}
+    config = flow(velocity=velocity, training=OVERFIT | {"validation_networks": 0.5, **training})
+    return points(8, 4), config, torch.arange(8) % 2 == 1
+
+
+def test_the_average_with_the_lowest_loss_on_networks_left_out_is_kept() -> None:
+    latents, config, left_out = overfitting()
+    trained = fit_velocity(latents, config, CPU, left_out=left_out)
+    losses = trained.losses
+    kept = losses.validation.idxmin()
+    assert losses.validation.iloc[-1] > 1.5 * losses.validation[kept], "it should overfit"
+    assert losses.train.iloc[-1] < 0.9 * losses.train[kept]
+    assert losses.kept.tolist() == [row == kept for row in range(50)]
+    draws = torch_generator("flow validation", config.training.seed)
+    unseen = draw_batch(latents[left_out], 1024, config, draws, Source())
+    with torch.no_grad():
+        found = (trained.velocity(unseen.t, unseen.x) - unseen.u).square().mean().item()
+    assert found == pytest.approx(losses.validation[kept], rel=1e-5)
+
+
+def test_it_stops_after_so_many_reports_without_a_lower_loss() -> None:
+    latents, config, left_out = overfitting()
+    whole = fit_velocity(latents, config, CPU, left_out=left_out)
+    latents, patient, left_out = overfitting(patience=4)
+    stopped = fit_velocity(latents, patient, CPU, left_out=left_out)
+    validation = whole.losses.validation.tolist()
+    best = [min(range(row + 1), key=lambda k: validation[k]) for row in range(50)]
+    last = next(row for row in range(50) if row - best[row] == 4)
+    assert last < 49
+    columns = ["step", "train", "validation", "lr"]
+    pd.testing.assert_frame_equal(
+        stopped.losses[columns], whole.losses[columns][: last + 1], check_exact=True
+    )
+    assert stopped.losses.kept.idxmax() == best[last]
+
+
+def test_what_is_left_out_plays_no_part_in_the_steps() -> None:
+    latents, config, left_out = overfitting()
+    moved = latents + left_out.unsqueeze(1)
+    one, other = (fit_velocity(rows, config, CPU, left_out=left_out).losses for rows in (latents, moved))
+    assert one.train.tolist() == other.train.tolist()
+    assert one.validation.tolist() != other.validation.tolist()
+    alone = fit_velocity(latents[~left_out], config, CPU).losses
+    assert one.train.tolist() == alone.train.tolist() and "kept" not in alone
+
+
+@pytest.mark.parametrize("saves", [1, 20, 47])
+def test_a_conditional_run_that_selects_resumes_bit_for_bit(tmp_path: Path, saves: int) -> None:
+    config = flow(
+        condition={"on": "loss", "dropout": 0.3},
+        training={"lr": 0.05, "lr_min": 0.05, "ema": 0.0, "validation_networks": 0.5, "patience": 7},
+    )
+    more = {"condition": points(12, 1), "left_out": torch.arange(12) % 2 == 0}
+    whole = fit_velocity(points(), config, CPU, **more)
+    path, steps = tmp_path / "model.checkpoint", len(whole.losses)
+    assert steps < STEPS, "it should stop early"
+    saves = min(saves, steps)  # the last one when it has stopped already
+    with pytest.raises(Interrupted):
+        fit_velocity(points(), config, CPU, InterruptedCheckpoint(path, "run", saves), **more)
+    torch.rand(3)
+    assert_same_flow(fit_velocity(points(), config, CPU, Checkpoint(path, "run", every=0), **more), whole)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

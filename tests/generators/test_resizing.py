@@ -11,6 +11,7 @@ from bases import basis_of
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.flow.condition import KnownValues
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.flow import FlowModel, Latents, draw, integrate_flow
@@ -36,13 +37,17 @@ def matrix_of(folder: Path, widths: list[int]) -> WeightMatrix:
 
 
 def flow_over(
-    matrix: WeightMatrix, geometry: str, velocity: dict[str, object] = RELATIONAL
+    matrix: WeightMatrix,
+    geometry: str,
+    velocity: dict[str, object] = RELATIONAL,
+    known: KnownValues | None = None,
 ) -> tuple[FlowModel, FlowConfig]:
     config = FlowConfig.model_validate(
         {
             "kind": "flow",
             "geometry": geometry,
             "velocity": velocity,
+            "condition": known and {"on": known.on},
             "sampling": {"samples": 5, "solver": "euler", "steps": 4},
         }
     )
@@ -50,10 +55,11 @@ def flow_over(
     latents = Latents.of(basis, matrix, by_unit=True, canonical=geometry != "euclidean")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        field = build_velocity(matrix.layout.size, config.velocity, latents.network)
+        field = build_velocity(matrix.layout.size, config.velocity, latents.network, known is not None)
         for parameter in field.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
-    model = FlowModel(field.eval(), latents.shift, latents.scale, matrix.layout.size, STANDARD, latents.form)
+    parts = latents.shift, latents.scale, matrix.layout.size, STANDARD, latents.form, known
+    model = FlowModel(field.eval(), *parts)
     return model, config
 
 
@@ -78,6 +84,22 @@ def test_of_other_widths_and_depths(
         typical = np.exp(np.log(np.linalg.norm(training["layers.0.weight"], axis=2)).mean())
         norms = np.linalg.norm(networks["layers.0.weight"], axis=2)
         np.testing.assert_allclose(norms, typical, rtol=1e-5)
+
+
+@pytest.mark.parametrize("velocity", [RELATIONAL, UNITS], ids=lambda velocity: velocity["network"])
+def test_conditional_flows_are_asked_for_the_same_at_other_widths(
+    tmp_path: Path, velocity: dict[str, object]
+) -> None:
+    known = KnownValues("loss", torch.arange(6.0, dtype=torch.float64))
+    matrix = matrix_of(tmp_path, [4, 6, 3])
+    model, config = flow_over(matrix, "euclidean", velocity, known)
+    flow = resized(model, matrix, [4, 9, 3]).model
+    (best, calls), (guided, twice) = (
+        draw(flow, config.model_copy(update={"sampling": config.sampling.model_copy(update=asked)}), CPU)
+        for asked in ({"condition": 0.0}, {"condition_weight": 1.0})
+    )
+    np.testing.assert_array_equal(best, draw(flow, config, CPU)[0])
+    assert (calls, twice) == (4, 8) and np.abs(best - guided).max() > 1e-3
 
 
 def test_hidden_units_share_what_is_known_of_a_weight(tmp_path: Path) -> None:

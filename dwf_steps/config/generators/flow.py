@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Positive, Sizes, Work
+from dwf_steps.config.generators.base import (
+    Context,
+    Draws,
+    GeneratorConfig,
+    NotNegative,
+    Positive,
+    Sizes,
+    Work,
+)
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, Seed, planning, unknown
 from dwf_steps.config.zoo import TrainedZoo
@@ -36,6 +45,18 @@ class Guidance(Section):
     (n,); by default the task's."""
 
 
+class Condition(Section):
+    """What a flow is told of each training network while it is fitted, so that samples may be asked for the
+    best ones (classifier-free guidance, Ho & Salimans 2022, arXiv 2207.12598)."""
+
+    on: Literal["accuracy", "loss", "epoch"]
+    """A network's `accuracy` on the validation examples, its mean `loss` on the training examples, or the
+    `epoch` that a checkpoint was taken after, in zoos with a `trajectory`. The test set plays no part."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Probability of training on a network without telling its value: the same velocity network then also
+    learns the unconditional flow, which `sampling.condition_weight` and `likelihood` need."""
+
+
 class FlowSampling(Draws):
     """How the flow's ODE is integrated from t = 0 to t = 1."""
 
@@ -47,6 +68,13 @@ class FlowSampling(Draws):
     """Steering by the networks' loss, if any."""
     temperature: Positive = 1.0
     """Factor of the source's standard deviation when sampling: below 1 samples are more typical."""
+    condition: Literal["best", "training"] | Annotated[float, Field(strict=True)] = "best"
+    """Of flows with a `condition`: the value that samples are asked for, that of the `best` training network
+    (highest accuracy, lowest loss, last epoch), one drawn for each sample from all `training` networks', or a
+    number: a share from 0 to 1 of accuracy, a loss, or epochs."""
+    condition_weight: NotNegative = 0.0
+    """Weight w of classifier-free guidance: velocities are (1 + w) v(x | condition) - w v(x), which takes two
+    evaluations; with 0 they are v(x | condition). Not to be confused with `guidance`, by gradients."""
     rtol: Positive = 1e-5
     """Relative tolerance of dopri5."""
     atol: Positive = 1e-5
@@ -178,7 +206,29 @@ class FlowTraining(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights, which is what samples; 0 keeps the last weights."""
     seed: Seed = 0
-    """Seed of initial weights, batches, noise and dropout."""
+    """Seed of initial weights, batches, noise and dropout, and of which networks are left out."""
+    validation_networks: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training networks, whole trajectories, that the fit leaves out, at least one where it is
+    not 0: the validation loss is then measured on them, and the averaged weights of the report with the
+    lowest one are kept. With 0 it is measured on all networks, with other noise than the fit's, and the last
+    weights are kept. The zoo's held-out networks are never among them."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many reports without a lower validation loss, of which all `steps` have 50; needs
+    `validation_networks`."""
+
+    @model_validator(mode="after")
+    def _patience_with_networks_left_out(self) -> FlowTraining:
+        if self.patience is not None and self.validation_networks == 0:
+            raise ValueError(
+                f"patience: found {self.patience} without validation_networks; it waits for a lower loss on "
+                "networks that are left out: set validation_networks (0.1), or leave patience out"
+            )
+        return self
+
+    def left_out(self, trajectories: int) -> int:
+        """Return how many of the ``trajectories`` that training networks lie on are left out of the fit."""
+        share = self.validation_networks
+        return max(1, round(share * trajectories)) if share else 0
 
     def validation_draws(self, dimension: int) -> int:
         """Return on how many points of ``dimension`` coordinates the validation loss is measured: 1024, or as
@@ -242,6 +292,8 @@ class FlowConfig(GeneratorConfig):
     """Distribution of training times."""
     velocity: AnyVelocity = VelocityConfig()
     """The velocity network."""
+    condition: Condition | None = None
+    """What it is told of each network besides time and place, if anything."""
     training: FlowTraining = FlowTraining()
     """Its training."""
     sampling: FlowSampling = FlowSampling()
@@ -345,6 +397,33 @@ class FlowConfig(GeneratorConfig):
         return self
 
     @model_validator(mode="after")
+    def _asked_for_what_is_told(self) -> FlowConfig:
+        sampling, asked = self.sampling, {"condition": "best", "condition_weight": 0}
+        if self.condition is None:
+            for name, default in asked.items():
+                if (found := getattr(sampling, name)) != default:
+                    raise ValueError(
+                        f"sampling.{name}: found {found!r}, but the flow is told nothing of its networks; "
+                        "set condition: {on: accuracy}, or leave it out"
+                    )
+            return self
+        on, value = self.condition.on, sampling.condition
+        if not isinstance(value, str) and not 0 <= value <= (1 if on == "accuracy" else math.inf):
+            what = "a share from 0 to 1" if on == "accuracy" else f"no negative {on}"
+            raise ValueError(f"sampling.condition: found {value:g}, expected {what}")
+        if self.condition.dropout == 0:
+            for name, used in (
+                ("sampling.condition_weight", sampling.condition_weight > 0),
+                ("likelihood", self.likelihood is not None),
+            ):
+                if used:
+                    raise ValueError(
+                        f"{name} needs the unconditional flow, which condition.dropout: 0 never trains; set "
+                        f"condition.dropout (0.1), or leave {name} out"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _other_widths_by_graph(self) -> FlowConfig:
         placed = isinstance(self.velocity, UnitTransformerConfig) and self.velocity.positions
         if self.other_widths and (placed or isinstance(self.velocity, VelocityConfig)):
@@ -364,6 +443,7 @@ class FlowConfig(GeneratorConfig):
                 f"{where}.source: {INITIALISATION!r} starts at networks' first weights, but zoo {zoo!r} is "
                 "imported, and its networks' are not known; use source: 'standard'"
             )
+        yield from self._training_problems(where, zoo, context)
         if self.geometry != "euclidean" and "rescaling_spec" not in symmetries:
             yield (
                 f"{where}.geometry: {self.geometry!r} scales units, but zoos.{zoo}.architecture "
@@ -423,6 +503,23 @@ class FlowConfig(GeneratorConfig):
             )
         else:
             yield from context.transfer_problems(zoo, to)
+
+    @planning
+    def _training_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        config = context.config.zoos[zoo]
+        if self.condition is not None and self.condition.on == "epoch" and config.checkpoints == 1:
+            yield (
+                f"{where}.condition.on: 'epoch' tells checkpoints of a training from each other, but the "
+                f"networks of zoo {zoo!r} are one of each training; set zoos.{zoo}.trajectory, or use "
+                "'accuracy' or 'loss'"
+            )
+        trained = len(config.names()) // config.checkpoints - config.held_out
+        if (left := self.training.left_out(trained)) and trained - left < 2:
+            yield (
+                f"{where}.training.validation_networks: {self.training.validation_networks:g} leaves {left} "
+                f"of zoo {zoo!r}'s {trained} trainings out and {trained - left} to fit, expected 2 at least; "
+                "lower it"
+            )
 
     @planning
     def _other_widths_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
@@ -503,14 +600,16 @@ class FlowConfig(GeneratorConfig):
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:
-        """The velocity network with mean, gradients, two moments and as saved; raw latents in float64."""
+        """The velocity network with mean, gradients, two moments and as saved, and its best mean; raw latents
+        in float64."""
         used, size = self.velocity.weights_used(sizes), self.training.batch_size
         draws = size + self.training.validation_draws(sizes.k)
         latents = sizes.n * sizes.k * (28 + sizes.item if sizes.raw else 12) + 24 * draws * sizes.k
         if self.reads_initialisations:
             latents += 24 * sizes.n * max(sizes.d, sizes.k)
         steps = self.training.steps
-        return Work(28 * used + latents, steps * used * (6 * size + 30), steps)
+        kept = 4 * used * (self.training.validation_networks > 0)
+        return Work(28 * used + kept + latents, steps * used * (6 * size + 30), steps)
 
     @planning
     def sample_work(self, sizes: Sizes) -> Work:
@@ -518,6 +617,7 @@ class FlowConfig(GeneratorConfig):
         gradients, and the training rows that they are made of."""
         used, g, guidance = self.velocity.weights_used(sizes), sizes.g, self.sampling.guidance
         evaluations = 4 * (1000 if self.sampling.solver == "dopri5" else self.sampling.steps)
+        evaluations *= 2 if self.sampling.condition_weight else 1
         held, operations = 8 * used + 48 * g * sizes.k, 2 * used * g
         if self.reads_initialisations:
             held += 24 * g * max(sizes.d, sizes.k) + 12 * sizes.n * sizes.k

@@ -1,0 +1,106 @@
+"""What a flow is told of networks besides time and place: one number of each, such as its accuracy."""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dwf_steps.config.generators.flow import Condition, FlowSampling
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.row_facts import read_facts
+
+On = Literal["accuracy", "loss", "epoch"]
+
+FACTS = {"accuracy": "validation_accuracy", "loss": "train_loss", "epoch": "epochs"}  # by condition
+CONSTANT = 1e-12  # of the largest value, below which deviations are rounding errors
+
+logger = logging.getLogger(__name__)
+
+
+def values_of(matrix: WeightMatrix, on: On, key: str) -> Tensor:
+    """Return what is known of the training networks, (n,) float64.
+
+    Parameters
+    ----------
+    key
+        The generator's key, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is not known of one of them.
+    """
+    rows = matrix.rows[: matrix.n_training]
+    values = [getattr(known, FACTS[on]) for known in read_facts(matrix)[: len(rows)]]
+    if missing := [row.name for row, value in zip(rows, values, strict=True) if value is None]:
+        raise InputError(
+            f"{key}.condition.on: found no {_called(on)} of {len(missing)} of {len(rows)} training networks "
+            f"(the first: {missing[0]!r}) in {matrix.path}, expected a finite number of each; condition on "
+            f"{' or '.join(repr(other) for other in FACTS if other != on)}, or leave condition out"
+        )
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class KnownValues:
+    """What is known of the ``networks`` that a flow was fitted to, (n,) float64 in its own units; the flow is
+    told standardised values."""
+
+    on: On
+    networks: Tensor
+
+    @classmethod
+    def of(cls, on: On, values: Tensor, key: str) -> "KnownValues":
+        """Return values that can be standardised.
+
+        Raises
+        ------
+        InputError
+            If all are the same.
+        """
+        if values.std(correction=0) <= CONSTANT * values.abs().max():
+            raise InputError(
+                f"{key}.condition.on: all {len(values)} networks that the flow is fitted to have the same "
+                f"{_called(on)}, {values[0]:g}, expected values that differ; condition on "
+                f"{' or '.join(repr(other) for other in FACTS if other != on)}, or leave condition out"
+            )
+        return cls(on, values)
+
+    @property
+    def best(self) -> float:
+        """Return the highest accuracy, the lowest loss, the last epoch."""
+        return float(self.networks.min() if self.on == "loss" else self.networks.max())
+
+    def standardised(self, values: Tensor) -> Tensor:
+        """Return ``values`` (m,) relative to the mean and in standard deviations of the known ones, (m, 1)
+        float32."""
+        relative = (values.double() - self.networks.mean()) / self.networks.std(correction=0)
+        return relative.float().unsqueeze(1)
+
+    def asked(self, sampling: FlowSampling, count: int) -> Tensor:
+        """Return what each of ``count`` samples is asked for, standardised, (count, 1) float32."""
+        if sampling.condition == "training":
+            draws = torch_generator("sample condition", sampling.seed)
+            asked = self.networks[torch.randint(len(self.networks), (count,), generator=draws)]
+        else:
+            value = self.best if sampling.condition == "best" else float(sampling.condition)
+            asked = torch.full((count,), value, dtype=torch.float64)
+        logger.info(
+            "%s: asked for %.4g to %.4g; networks that the flow was fitted to have %.4g to %.4g",
+            *(_called(self.on), asked.min(), asked.max(), self.networks.min(), self.networks.max()),
+        )
+        return self.standardised(asked)
+
+
+def told(standardised: Tensor, condition: Condition, generator: torch.Generator) -> Tensor:
+    """Return conditions (b, 1) with each left out, NaN, at the probability ``condition.dropout``."""
+    left_out = torch.rand(len(standardised), 1, generator=generator) < condition.dropout
+    return standardised.masked_fill(left_out.to(standardised.device), torch.nan)
+
+
+def _called(on: On) -> str:
+    return {"accuracy": "validation accuracy", "loss": "training loss", "epoch": "epoch"}[on]

@@ -1,0 +1,52 @@
+"""What a zoo knows of the networks of a matrix besides their weights, kept as an attribute of its array."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from dwf_steps.storage.manifest import TRAJECTORY, Record
+from dwf_steps.storage.matrix import WeightMatrix
+
+ATTRIBUTE = "facts"
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """A network's accuracy on the validation examples, its mean loss on the training examples, and of a
+    checkpoint how many epochs it was trained; None where that is unknown or not finite."""
+
+    validation_accuracy: float | None = None
+    train_loss: float | None = None
+    epochs: float | None = None
+
+    @classmethod
+    def of(cls, record: Record | None) -> "RowFacts":
+        """Return what a zoo's manifest states; nothing of a network that it has no record of."""
+        if record is None:
+            return cls()
+        names = ["validation_accuracy", "train_loss", *(["epochs"] if TRAJECTORY in record.facts else [])]
+        stated = {name: record.facts.get(name, math.nan) for name in names}
+        return cls(**{name: value for name, value in stated.items() if math.isfinite(value)})
+
+
+def write_facts(matrix: WeightMatrix, records: Mapping[str, Record]) -> None:
+    """Keep with a matrix what ``records``, by name, state of its networks."""
+    facts = [RowFacts.of(records.get(row.name)) for row in matrix.rows]
+    matrix.array.attrs[ATTRIBUTE] = [asdict(known) for known in facts]
+
+
+def copy_facts(source: WeightMatrix, matrix: WeightMatrix) -> None:
+    """Keep with a matrix what is known of the same networks, the rows of another."""
+    matrix.array.attrs[ATTRIBUTE] = [asdict(known) for known in read_facts(source)]
+
+
+def read_facts(matrix: WeightMatrix) -> Sequence[RowFacts]:
+    """Return what is known of each row's network; nothing where that was never written."""
+    found = matrix.array.attrs.get(ATTRIBUTE)
+    return [RowFacts(**known) for known in found] if found else [RowFacts()] * len(matrix.rows)  # type: ignore[union-attr, arg-type]
+
+
+def facts_as_text(matrix: WeightMatrix) -> str:
+    """Return what is known of all networks as text, part of the identity of what is made of it."""
+    return json.dumps([asdict(known) for known in read_facts(matrix)])
