@@ -578,11 +578,11 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "conditions that do not fit": (
         lambda c: (
-            c["generators"]["flow_narrow"].update(condition={"on": "epoch"}),
+            c["generators"]["flow_narrow"].update(condition={"variable": "epoch"}),
             c["generators"]["flow_matched"].update(training={"validation_networks": 0.99}),
         ),
         [
-            "generators.flow_narrow.condition.on: 'epoch' tells checkpoints of a training from each other",
+            "generators.flow_narrow.condition.variable: 'epoch' tells checkpoints of a training from each",
             "set zoos.iris.trajectory, or use 'accuracy' or 'loss'",
             "generators.flow_matched.training.validation_networks: 0.99 leaves 99 of zoo 'iris''s 100",
             "and 1 to fit, expected 2 at least; lower it",
@@ -596,14 +596,18 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         [
             "generators.flow_narrow: sampling.condition: found 'training', but the flow is told nothing",
             "generators.flow_matched: sampling.condition_weight: found 2.0, but the flow is told nothing",
-            "set condition: {on: accuracy}",
+            "set condition: {variable: accuracy}",
         ],
     ),
     "conditions that no network has": (
         lambda c: (
-            c["generators"]["flow_narrow"].update(condition={"on": "accuracy"}, sampling={"condition": 96}),
-            c["generators"]["flow_matched"].update(condition={"on": "loss"}, sampling={"condition": -0.1}),
-            c["generators"].update(worst={"kind": "flow", "condition": {"on": "loss"}}),
+            c["generators"]["flow_narrow"].update(
+                condition={"variable": "accuracy"}, sampling={"condition": 96}
+            ),
+            c["generators"]["flow_matched"].update(
+                condition={"variable": "loss"}, sampling={"condition": -0.1}
+            ),
+            c["generators"].update(worst={"kind": "flow", "condition": {"variable": "loss"}}),
             c["generators"]["worst"].update(sampling={"condition": "worst"}),
         ),
         [
@@ -615,9 +619,11 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     "an unconditional flow that is never trained": (
         lambda c: (
             c["generators"]["flow_narrow"].update(
-                condition={"on": "loss", "dropout": 0}, sampling={"condition_weight": 1}
+                condition={"variable": "loss", "dropout": 0}, sampling={"condition_weight": 1}
             ),
-            c["generators"]["flow_matched"].update(condition={"on": "loss", "dropout": 0}, likelihood={}),
+            c["generators"]["flow_matched"].update(
+                condition={"variable": "loss", "dropout": 0}, likelihood={}
+            ),
         ),
         [
             "generators.flow_narrow: sampling.condition_weight needs the unconditional flow, which",

@@ -85,12 +85,12 @@ def drawn(folder: Path, model: Path, **changes: Any) -> Samples:
 
 def test_a_conditional_flow_is_told_scores_and_samples_what_is_asked_for(tmp_path: Path) -> None:
     state_scores(tmp_path, SCORES)
-    told = {"condition": {"on": "accuracy", "dropout": 0.2}}
+    told = {"condition": {"variable": "accuracy", "dropout": 0.2}}
     model, _ = fitted(tmp_path, **told)
     content = model.read_bytes()
     assert fitted(tmp_path, **told, sampling={"condition": 0.8})[0].read_bytes() == content
     flow = FlowModel.load(model, torch.device("cpu"))
-    assert flow.condition is not None and flow.condition.on == "accuracy"
+    assert flow.condition is not None and flow.condition.variable == "accuracy"
     assert flow.condition.networks.tolist() == SCORES
     few = {"samples": 3, "steps": 4}
     best = drawn(tmp_path, model, **told, sampling=few)
@@ -106,7 +106,7 @@ def test_a_conditional_flow_is_told_scores_and_samples_what_is_asked_for(tmp_pat
 def test_networks_left_out_are_not_told_and_the_best_is_of_the_others(tmp_path: Path) -> None:
     state_scores(tmp_path, SCORES)
     training = FLOW["training"] | {"validation_networks": 0.5}
-    model, losses = fitted(tmp_path, condition={"on": "accuracy"}, training=training)
+    model, losses = fitted(tmp_path, condition={"variable": "accuracy"}, training=training)
     left_out = left_out_networks(list(NETWORKS), FlowTraining.model_validate(training), "generators.flow")
     assert left_out is not None and left_out.sum() == 4
     flow = FlowModel.load(model, torch.device("cpu"))
@@ -147,7 +147,7 @@ def test_values_that_tell_nothing_are_refused_with_a_cure(tmp_path: Path, on: st
 
 def test_matrices_that_state_nothing_of_their_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found no validation accuracy of 8 of 8 .*weights\.zarr"):
-        fitted(tmp_path, condition={"on": "accuracy"})
+        fitted(tmp_path, condition={"variable": "accuracy"})
 
 
 def test_missing_weights_are_named_and_nothing_is_written(tmp_path: Path) -> None:

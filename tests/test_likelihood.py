@@ -119,7 +119,7 @@ class Untold(nn.Module):
 
 
 def test_of_a_conditional_flow_they_are_those_of_the_unconditional_one(tmp_path: Path) -> None:
-    table, flow = run(tmp_path, 3, drift=0.4, condition={"on": "loss"})
+    table, flow = run(tmp_path, 3, drift=0.4, condition={"variable": "loss"})
     z = torch.from_numpy(coordinates(tmp_path, 3)[0] / float(flow.scale)).float()
     config = Asked(networks=4, divergence="exact", steps=3)
     expected = log_density(VelocityField(Untold(flow.velocity)), z, config, Source(std=STD))

@@ -13,7 +13,7 @@ from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.row_facts import read_facts
 
-On = Literal["accuracy", "loss", "epoch"]
+Variable = Literal["accuracy", "loss", "epoch"]
 
 FACTS = {"accuracy": "validation_accuracy", "loss": "train_loss", "epoch": "epochs"}  # by condition
 CONSTANT = 1e-12  # of the largest value, below which deviations are rounding errors
@@ -21,7 +21,7 @@ CONSTANT = 1e-12  # of the largest value, below which deviations are rounding er
 logger = logging.getLogger(__name__)
 
 
-def values_of(matrix: WeightMatrix, on: On, key: str) -> Tensor:
+def values_of(matrix: WeightMatrix, variable: Variable, key: str) -> Tensor:
     """Return what is known of the training networks, (n,) float64.
 
     Parameters
@@ -35,12 +35,13 @@ def values_of(matrix: WeightMatrix, on: On, key: str) -> Tensor:
         If it is not known of one of them.
     """
     rows = matrix.rows[: matrix.n_training]
-    values = [getattr(known, FACTS[on]) for known in read_facts(matrix)[: len(rows)]]
+    values = [getattr(known, FACTS[variable]) for known in read_facts(matrix)[: len(rows)]]
     if missing := [row.name for row, value in zip(rows, values, strict=True) if value is None]:
+        others = " or ".join(repr(other) for other in FACTS if other != variable)
         raise InputError(
-            f"{key}.condition.on: found no {_called(on)} of {len(missing)} of {len(rows)} training networks "
-            f"(the first: {missing[0]!r}) in {matrix.path}, expected a finite number of each; condition on "
-            f"{' or '.join(repr(other) for other in FACTS if other != on)}, or leave condition out"
+            f"{key}.condition.variable: found no {_called(variable)} of {len(missing)} of {len(rows)} "
+            f"training networks (the first: {missing[0]!r}) in {matrix.path}, expected a finite number of "
+            f"each; condition on {others}, or leave condition out"
         )
     return torch.tensor(values, dtype=torch.float64)
 
@@ -50,11 +51,11 @@ class KnownValues:
     """What is known of the ``networks`` that a flow was fitted to, (n,) float64 in its own units; the flow is
     told standardised values."""
 
-    on: On
+    variable: Variable
     networks: Tensor
 
     @classmethod
-    def of(cls, on: On, values: Tensor, key: str) -> "KnownValues":
+    def of(cls, variable: Variable, values: Tensor, key: str) -> "KnownValues":
         """Return values that can be standardised.
 
         Raises
@@ -64,16 +65,16 @@ class KnownValues:
         """
         if values.std(correction=0) <= CONSTANT * values.abs().max():
             raise InputError(
-                f"{key}.condition.on: all {len(values)} networks that the flow is fitted to have the same "
-                f"{_called(on)}, {values[0]:g}, expected values that differ; condition on "
-                f"{' or '.join(repr(other) for other in FACTS if other != on)}, or leave condition out"
+                f"{key}.condition.variable: all {len(values)} networks that the flow is fitted to have the "
+                f"same {_called(variable)}, {values[0]:g}, expected values that differ; condition on "
+                f"{' or '.join(repr(other) for other in FACTS if other != variable)}, or leave condition out"
             )
-        return cls(on, values)
+        return cls(variable, values)
 
     @property
     def best(self) -> float:
         """Return the highest accuracy, the lowest loss, the last epoch."""
-        return float(self.networks.min() if self.on == "loss" else self.networks.max())
+        return float(self.networks.min() if self.variable == "loss" else self.networks.max())
 
     def standardised(self, values: Tensor) -> Tensor:
         """Return ``values`` (m,) relative to the mean and in standard deviations of the known ones, (m, 1)
@@ -91,7 +92,7 @@ class KnownValues:
             asked = torch.full((count,), value, dtype=torch.float64)
         logger.info(
             "%s: asked for %.4g to %.4g; networks that the flow was fitted to have %.4g to %.4g",
-            *(_called(self.on), asked.min(), asked.max(), self.networks.min(), self.networks.max()),
+            *(_called(self.variable), asked.min(), asked.max(), self.networks.min(), self.networks.max()),
         )
         return self.standardised(asked)
 
@@ -102,5 +103,5 @@ def told(standardised: Tensor, condition: Condition, generator: torch.Generator)
     return standardised.masked_fill(left_out.to(standardised.device), torch.nan)
 
 
-def _called(on: On) -> str:
-    return {"accuracy": "validation accuracy", "loss": "training loss", "epoch": "epoch"}[on]
+def _called(variable: Variable) -> str:
+    return {"accuracy": "validation accuracy", "loss": "training loss", "epoch": "epoch"}[variable]

@@ -212,7 +212,7 @@ class FlowModel:
             "velocity": config.model_dump(),
             "network": network,
             "sha256": _digest(state),
-        } | ({} if self.condition is None else {"condition": self.condition.on})
+        } | ({} if self.condition is None else {"condition": self.condition.variable})
         with replacing(path) as partial:
             # One entry: with several, safetensors writes them in an order that differs from run to run.
             save_file(state, partial, metadata={"flow": json.dumps(description)})

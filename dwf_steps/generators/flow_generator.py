@@ -79,8 +79,10 @@ class Flow(Generator[FlowConfig]):
         left_out = left_out_networks(training.trajectories, self.config.training, self.key)
         known, condition = None, None
         if asked := self.config.condition:
-            values = values_of(matrix, asked.on, self.key)
-            known = KnownValues.of(asked.on, values if left_out is None else values[~left_out], self.key)
+            values = values_of(matrix, asked.variable, self.key)
+            known = KnownValues.of(
+                asked.variable, values if left_out is None else values[~left_out], self.key
+            )
             condition = known.standardised(values)
         flow = fit_velocity(
             *(latents.points, self.config, tools.device, tools.checkpoint, latents.network, source),

@@ -84,7 +84,7 @@ def test_equal_values_are_refused_with_the_key(value: float) -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
 def test_conditions_are_left_out_at_the_stated_probability(dropout: float) -> None:
     values = torch.arange(10_000.0).unsqueeze(1)
-    found = told(values, Condition.model_construct(on="loss", dropout=dropout), draws())
+    found = told(values, Condition.model_construct(variable="loss", dropout=dropout), draws())
     left_out = found.isnan()
     assert left_out.float().mean().item() == pytest.approx(dropout, abs=0.02)
     assert torch.equal(found[~left_out], values[~left_out])
@@ -93,7 +93,7 @@ def test_conditions_are_left_out_at_the_stated_probability(dropout: float) -> No
 @pytest.mark.parametrize("coupling", ["independent", "ot"])
 def test_every_point_of_a_batch_has_its_own_targets_condition(coupling: str) -> None:
     targets = torch.randn(12, 3, generator=draws(7))
-    settings = {"coupling": coupling, "condition": {"on": "loss", "dropout": 0.25}}
+    settings = {"coupling": coupling, "condition": {"variable": "loss", "dropout": 0.25}}
     config = FlowConfig.model_validate({"kind": "flow", **settings})
     condition, rows = torch.arange(12.0).unsqueeze(1), torch.tensor([1, 4, 5, 8])
     batch = draw_batch(targets, 400, config, draws(), Source(), rows, condition)
@@ -209,9 +209,9 @@ def toy(dropout: float, **training: Any) -> FlowConfig:
         "kind": "flow",
         "velocity": {"width": 32, "time_embedding": 16, "dropout": 0.0},
         "training": {"steps": 600, "batch_size": 128, "lr": 1e-2, "ema": 0.98, **training},
-        "condition": {"on": "loss", "dropout": 0.1},
+        "condition": {"variable": "loss", "dropout": 0.1},
     }
-    asked = Condition.model_construct(on="loss", dropout=dropout)  # 1 is beyond what users may ask for
+    asked = Condition.model_construct(variable="loss", dropout=dropout)  # 1 is beyond what users may ask for
     return FlowConfig.model_validate(config).model_copy(update={"condition": asked})
 
 
@@ -267,7 +267,7 @@ class Moved(nn.Module):
 
 def test_a_flow_that_is_told_nothing_has_the_weights_that_it_had() -> None:
     plain = FlowConfig.model_validate({"kind": "flow", "velocity": SMALL, "training": {"steps": 5}})
-    asked = plain.model_copy(update={"condition": Condition(on="loss")})
+    asked = plain.model_copy(update={"condition": Condition(variable="loss")})
     targets = torch.randn(10, 2, generator=draws(1))
     one, other = (fit_velocity(targets, config, CPU).velocity.state_dict() for config in (plain, asked))
     assert one.keys() == other.keys()

@@ -248,7 +248,7 @@ def test_what_is_left_out_plays_no_part_in_the_steps() -> None:
 @pytest.mark.parametrize("saves", [1, 20, 47])
 def test_a_conditional_run_that_selects_resumes_bit_for_bit(tmp_path: Path, saves: int) -> None:
     config = flow(
-        condition={"on": "loss", "dropout": 0.3},
+        condition={"variable": "loss", "dropout": 0.3},
         training={"lr": 0.05, "lr_min": 0.05, "ema": 0.0, "validation_networks": 0.5, "patience": 7},
     )
     more = {"condition": points(12, 1), "left_out": torch.arange(12) % 2 == 0}

@@ -49,7 +49,7 @@ class Condition(Section):
     """What a flow is told of each training network while it is fitted, so that samples may be asked for the
     best ones (classifier-free guidance, Ho & Salimans 2022, arXiv 2207.12598)."""
 
-    on: Literal["accuracy", "loss", "epoch"]
+    variable: Literal["accuracy", "loss", "epoch"]
     """A network's `accuracy` on the validation examples, its mean `loss` on the training examples, or the
     `epoch` that a checkpoint was taken after, in zoos with a `trajectory`. The test set plays no part."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -404,12 +404,12 @@ class FlowConfig(GeneratorConfig):
                 if (found := getattr(sampling, name)) != default:
                     raise ValueError(
                         f"sampling.{name}: found {found!r}, but the flow is told nothing of its networks; "
-                        "set condition: {on: accuracy}, or leave it out"
+                        "set condition: {variable: accuracy}, or leave it out"
                     )
             return self
-        on, value = self.condition.on, sampling.condition
-        if not isinstance(value, str) and not 0 <= value <= (1 if on == "accuracy" else math.inf):
-            what = "a share from 0 to 1" if on == "accuracy" else f"no negative {on}"
+        variable, value = self.condition.variable, sampling.condition
+        if not isinstance(value, str) and not 0 <= value <= (1 if variable == "accuracy" else math.inf):
+            what = "a share from 0 to 1" if variable == "accuracy" else f"no negative {variable}"
             raise ValueError(f"sampling.condition: found {value:g}, expected {what}")
         if self.condition.dropout == 0:
             for name, used in (
@@ -507,10 +507,10 @@ class FlowConfig(GeneratorConfig):
     @planning
     def _training_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
         config = context.config.zoos[zoo]
-        if self.condition is not None and self.condition.on == "epoch" and config.checkpoints == 1:
+        if self.condition is not None and self.condition.variable == "epoch" and config.checkpoints == 1:
             yield (
-                f"{where}.condition.on: 'epoch' tells checkpoints of a training from each other, but the "
-                f"networks of zoo {zoo!r} are one of each training; set zoos.{zoo}.trajectory, or use "
+                f"{where}.condition.variable: 'epoch' tells checkpoints of a training from each other, but "
+                f"the networks of zoo {zoo!r} are one of each training; set zoos.{zoo}.trajectory, or use "
                 "'accuracy' or 'loss'"
             )
         trained = len(config.names()) // config.checkpoints - config.held_out
