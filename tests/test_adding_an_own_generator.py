@@ -57,9 +57,9 @@ AFTER_FIT = ("sample_generator", "decode", "score", "evaluate", "tabulate")
 
 
 def example() -> tuple[dict[str, str], dict[str, Any]]:
-    """Return README's file by name, and the settings that go with it."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"```python\n# (my_generator.py)\n(.*?)```\n\n```yaml\n(.*?)```", readme, re.S)
+    """Return the documented file by name, and the settings that go with it."""
+    page = (ROOT / "docs/own_generator.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n# (my_generator.py)\n(.*?)```\n\n```yaml\n(.*?)```", page, re.S)
     assert found
     return {found[1]: found[2]}, yaml.safe_load(found[3])["generators"]
 

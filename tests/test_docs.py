@@ -1,5 +1,7 @@
 """What is written about the project is true of it."""
 
+import ast
+import importlib
 import json
 import re
 from pathlib import Path
@@ -19,6 +21,7 @@ from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FILES = [ROOT / "workflow_config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
 
 
@@ -49,27 +52,40 @@ def test_the_json_schema_refuses_a_misspelt_key() -> None:
         jsonschema.validate(raw, json_schema())
 
 
-def test_the_readme_names_files_and_targets_that_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme):
-        assert (ROOT / path).exists(), path
-    for target in re.findall(r"(?:^|`)make (\w+)", readme, re.M):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_files_and_targets_that_exist(page: Path) -> None:
+    text = page.read_text()
+    for path in re.findall(r"\]\(((?!http)[^)#]+)[^)]*\)", text):
+        assert (page.parent / path).exists(), path
+    for target in re.findall(r"(?:^|`)make (\w+)", text, re.M):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), target
-    for config in re.findall(r"configs/\w+\.yaml", readme):
+    for config in re.findall(r"configs/\w+\.yaml", text):
         assert (ROOT / config).is_file(), config
 
 
-def test_yaml_in_the_readme_is_valid_configuration() -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert blocks
-    for block in blocks:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_yaml_on_pages_is_valid_configuration(page: Path) -> None:
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S):
         config = yaml.safe_load(FILES[0].read_text())
         update_config(config, yaml.safe_load(block))
         WorkflowConfig.model_validate(expand(config)[0])
 
 
-def test_the_rule_graph_in_the_readme_has_every_rule() -> None:
-    graph = re.search(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_on_pages_compiles_and_imports_what_exists(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dwf_steps"):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), node.module
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 900
+
+
+def test_the_rule_graph_has_every_rule() -> None:
+    graph = re.search(r"```mermaid\n(.*?)```", (ROOT / "docs/code.md").read_text(), re.S)
     assert graph
     drawn = set(re.findall(r"[a-z_]+", graph[1])) - {"flowchart", "TB"}
     rules = {
