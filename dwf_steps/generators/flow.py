@@ -249,8 +249,8 @@ class FlowModel:
                 spec = network.architecture.rescaling_spec()
                 form = CanonicalForm(network.layout, spec, shift, scale, factors)
         condition = None
-        if on := description.get("condition"):
-            condition = KnownValues(on, state.pop("condition").cpu())
+        if variable := description.get("condition"):
+            condition = KnownValues(variable, state.pop("condition").cpu())
         velocity = build_velocity(dimension, config, network, condition is not None).to(device)
         own_shift, own_scale, mean, factor = (
             state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")
