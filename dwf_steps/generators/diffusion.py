@@ -13,8 +13,7 @@ from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.fitting import fit_network
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
-from dwf_steps.generators.flow import FlowModel, Latents
-from dwf_steps.generators.flow_generator import left_out_networks
+from dwf_steps.generators.flow import FlowModel, Latents, left_out_networks
 from dwf_steps.generators.samples import Samples
 from dwf_steps.runtime.randomness import torch_generator
 
