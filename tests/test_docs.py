@@ -13,9 +13,10 @@ import yaml
 from checkout import TARGETS
 from snakemake.utils import update_config
 
-from dwf_steps.cli.reference import CHAPTERS, json_schema, reference_page
+from dwf_steps.cli.reference import CHAPTERS, json_schema, reference_page, schema_of
 from dwf_steps.config.generators import generator_kinds
 from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.generators.flow import Likelihood
 from dwf_steps.config.section import Section
 from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
@@ -36,6 +37,14 @@ def test_every_key_of_the_reference_is_described() -> None:
     rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", reference_page(), re.M)
     assert len(rows) > 50
     assert [key for key, meaning in rows if len(meaning) < 8] == []
+
+
+def test_settings_of_the_same_name_elsewhere_take_no_description_away() -> None:
+    from dwf_steps.pipeline.settings import flow_analysis
+
+    assert flow_analysis.Likelihood.__name__ == Likelihood.__name__
+    described = schema_of(Likelihood)["properties"]
+    assert all(len(key["description"]) > 8 for key in described.values())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -13,8 +13,7 @@ from tiny_zoo import flat, random_networks, stack
 
 from dwf_steps.config.generators.flow import FlowTraining
 from dwf_steps.fit_generator import FitGenerator, fit_generator
-from dwf_steps.generators.flow import FlowModel
-from dwf_steps.generators.flow_generator import left_out_networks
+from dwf_steps.generators.flow import FlowModel, left_out_networks
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.settings.generate import SampleGenerator
 from dwf_steps.runtime.errors import InputError

@@ -139,6 +139,9 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
+CONFIGURATION = "dwf_steps.config."
+
+
 def schema_of(model: type[Section]) -> dict[str, Any]:
     """Return a model's JSON Schema, with the docstring below each key as its description.
 
@@ -146,7 +149,11 @@ def schema_of(model: type[Section]) -> dict[str, Any]:
     fifth of a second.
     """
     schema = model.model_json_schema(by_alias=True)
-    models = {section.__name__: section for section in _sections(Section)}
+    models = {
+        section.__name__: section
+        for section in _sections(Section)
+        if section.__module__.startswith(CONFIGURATION)  # steps' settings may have the same names
+    }
     for part in (schema, *schema.get("$defs", {}).values()):
         section = models.get(part.get("title", ""))
         if section is None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.generators.flow import AnyVelocity, FlowConfig
+from dwf_steps.config.generators.flow import AnyVelocity, FlowConfig, FlowTraining
 from dwf_steps.flow.condition import KnownValues
 from dwf_steps.flow.fields import ConditionalField, Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec
@@ -266,6 +266,35 @@ def _digest(state: Mapping[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
+
+
+def left_out_networks(trajectories: Sequence[str], training: FlowTraining, key: str) -> torch.Tensor | None:
+    """Return which training networks the fit leaves out, (n,) bool: whole trajectories, drawn by the seed of
+    the training; None where it leaves out none.
+
+    Parameters
+    ----------
+    trajectories
+        What training each network is of.
+    key
+        The generator's key, for messages.
+
+    Raises
+    ------
+    InputError
+        If fewer than two trajectories remain.
+    """
+    names = list(dict.fromkeys(trajectories))
+    if not (count := training.left_out(len(names))):
+        return None
+    if len(names) - count < 2:
+        raise InputError(
+            f"{key}.training.validation_networks: {training.validation_networks:g} leaves {count} of "
+            f"{len(names)} trainings out and {len(names) - count} to fit, expected 2 at least; lower it"
+        )
+    order = torch.randperm(len(names), generator=torch_generator("left out", training.seed))
+    chosen = {names[i] for i in order[:count].tolist()}
+    return torch.tensor([name in chosen for name in trajectories])
 
 
 def integrate_flow(

@@ -1,16 +1,13 @@
 """The flow as a kind of generator."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from dwf_steps.config.generators.flow import (
     INITIALISATION,
     FlowConfig,
-    FlowTraining,
     UnitTransformerConfig,
     VelocityConfig,
 )
@@ -20,42 +17,11 @@ from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import fit_velocity
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
-from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, source_of
+from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, left_out_networks, source_of
 from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.generators.initialisation import new_starts, zoo_starts
 from dwf_steps.generators.layers import first_columns
 from dwf_steps.generators.samples import Samples
-from dwf_steps.runtime.errors import InputError
-from dwf_steps.runtime.randomness import torch_generator
-
-
-def left_out_networks(trajectories: Sequence[str], training: FlowTraining, key: str) -> torch.Tensor | None:
-    """Return which training networks the fit leaves out, (n,) bool: whole trajectories, drawn by the seed of
-    the training; None where it leaves out none.
-
-    Parameters
-    ----------
-    trajectories
-        What training each network is of.
-    key
-        The generator's key, for messages.
-
-    Raises
-    ------
-    InputError
-        If fewer than two trajectories remain.
-    """
-    names = list(dict.fromkeys(trajectories))
-    if not (count := training.left_out(len(names))):
-        return None
-    if len(names) - count < 2:
-        raise InputError(
-            f"{key}.training.validation_networks: {training.validation_networks:g} leaves {count} of "
-            f"{len(names)} trainings out and {len(names) - count} to fit, expected 2 at least; lower it"
-        )
-    order = torch.randperm(len(names), generator=torch_generator("left out", training.seed))
-    chosen = {names[i] for i in order[:count].tolist()}
-    return torch.tensor([name in chosen for name in trajectories])
 
 
 class Flow(Generator[FlowConfig]):

@@ -77,7 +77,9 @@ def test_samples_are_asked_for_values_of_training_networks_by_seed() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e5])
 def test_equal_values_are_refused_with_the_key(value: float) -> None:
-    with pytest.raises(InputError, match=r"generators\.flow\.condition\.on: all 3 networks .* 'accuracy' or"):
+    with pytest.raises(
+        InputError, match=r"generators\.flow\.condition\.variable: all 3 networks .* 'accuracy' or"
+    ):
         KnownValues.of("loss", torch.full((3,), value, dtype=torch.float64), "generators.flow")
 
 

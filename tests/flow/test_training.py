@@ -11,8 +11,9 @@ from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 
 from dwf_steps.config.generators.flow import FlowConfig, FlowTraining
+from dwf_steps.flow.fitting import TrainedFlow
 from dwf_steps.flow.source import PairedSource, Source
-from dwf_steps.flow.training import TrainedFlow, draw_batch, fit_velocity
+from dwf_steps.flow.training import draw_batch, fit_velocity
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 

@@ -1,0 +1,219 @@
+"""Fitting a network to points of probability paths: the loop that flows and diffusion models share."""
+
+import copy
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from dwf_steps.config.generators.flow import FlowTraining
+from dwf_steps.flow.fields import Batch, VelocityField
+from dwf_steps.runtime.progress import Progress
+from dwf_steps.runtime.randomness import derive_seed, torch_generator
+from dwf_steps.storage.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+REPORTS = 50  # rows of the loss table
+
+
+class Paths(Protocol):
+    """What a network is fitted to: points of paths, and what it should say there."""
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates of a point."""
+
+    @property
+    def selecting(self) -> bool:
+        """Whether targets are left out, by whose loss the weights are chosen."""
+
+    def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Batch:
+        """Draw points of paths to the targets that are fitted, or to those that validate."""
+
+    def field(self, network: nn.Module) -> VelocityField:
+        """Return what the loss is taken of."""
+
+
+@dataclass(frozen=True)
+class TrainedFlow:
+    """The averaged network, and the losses along the way: step, train, validation, lr and, where networks are
+    left out, whether the average of that step was ``kept``."""
+
+    velocity: nn.Module
+    losses: pd.DataFrame
+
+
+def fit_network(
+    build: Callable[[], nn.Module],
+    paths: Paths,
+    training: FlowTraining,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+) -> TrainedFlow:
+    """Fit a network: AdamW, a cosine schedule, an exponential moving average of the weights.
+
+    Parameters
+    ----------
+    build
+        Makes the network, with weights from PyTorch's own generator.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is not finite.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed("velocity network", training.seed))
+        return _Run.start(build().to(device), paths, training, device).finish(checkpoint)
+
+
+@dataclass
+class _Run:
+    """The state of one training run. Initial weights and dropout draw from PyTorch's own generators, seeded
+    by the caller; batches and validation draws from ``draws``. Where targets are left out, ``best`` are the
+    averaged weights with the lowest validation loss so far."""
+
+    paths: Paths
+    training: FlowTraining
+    device: torch.device
+    velocity: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    draws: torch.Generator
+    validation: Batch
+    step: int
+    running_loss: Tensor
+    rows: list[dict[str, float]]
+    best: dict[str, Tensor]
+
+    @classmethod
+    def start(cls, velocity: nn.Module, paths: Paths, training: FlowTraining, device: torch.device) -> "_Run":
+        optimizer = torch.optim.AdamW(
+            velocity.parameters(),
+            lr=training.lr,
+            betas=training.betas,
+            weight_decay=training.weight_decay,
+            fused=True,
+        )
+        return cls(
+            paths=paths,
+            training=training,
+            device=device,
+            velocity=velocity,
+            average=copy.deepcopy(velocity).eval(),
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps, training.lr_min),
+            draws=torch_generator("flow batches", training.seed),
+            validation=paths.draw(
+                training.validation_draws(paths.dimension),
+                torch_generator("flow validation", training.seed),
+                validating=True,
+            ),
+            step=0,
+            running_loss=torch.zeros((), device=device),
+            rows=[],
+            best={},
+        )
+
+    @property
+    def kept(self) -> int:
+        """Return the row of the loss table whose averaged weights are kept."""
+        if not self.paths.selecting:
+            return len(self.rows) - 1
+        return min(range(len(self.rows)), key=lambda row: self.rows[row]["validation"])
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the validation loss has not been lower for as many reports as there is patience for."""
+        patience = self.training.patience
+        return patience is not None and bool(self.rows) and len(self.rows) - 1 - self.kept >= patience
+
+    def finish(self, checkpoint: Checkpoint | None) -> TrainedFlow:
+        steps, batch_size = self.training.steps, self.training.batch_size
+        report_every = max(1, steps // REPORTS)
+        if checkpoint and (state := checkpoint.load()):
+            self.load_state(state)
+            logger.info("resumed after step %d", self.step)
+        with Progress("step", steps, self.step) as report:
+            while self.step < steps and not self.exhausted:
+                self.advance(self.paths.draw(batch_size, self.draws))
+                if self.step % report_every == 0 or self.step == steps:
+                    self.report()
+                    report.facts["loss"] = self.rows[-1]["validation"]
+                report.advance()
+                if checkpoint:
+                    checkpoint.save_if_due(self.state)
+        losses = pd.DataFrame(self.rows)
+        if self.paths.selecting:
+            losses["kept"] = losses.index == self.kept
+            self.average.load_state_dict(self.best)
+            logger.info("kept the average of step %d, after %d steps", losses.step[self.kept], self.step)
+        return TrainedFlow(self.average, losses)
+
+    def advance(self, batch: Batch) -> None:
+        """Take one optimisation step and move the average after it."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.paths.field(self.velocity).backward(batch)
+        if self.training.clip:
+            nn.utils.clip_grad_norm_(self.velocity.parameters(), self.training.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        self.running_loss += loss
+        # Early averages would remember the initial weights; the decay grows to its final value.
+        decay = min(self.training.ema, self.step / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.velocity.parameters()), 1 - decay)
+
+    @torch.no_grad()
+    def report(self) -> None:
+        """Add a row to the loss table: the mean training loss since the last row, the validation loss now."""
+        since = self.step - (int(self.rows[-1]["step"]) if self.rows else 0)
+        train = (self.running_loss / since).item()
+        validation = self.paths.field(self.average).loss(self.validation).item()
+        if not (math.isfinite(train) and math.isfinite(validation)):
+            raise FloatingPointError(
+                f"the loss is {train} (validation {validation}) at step {self.step}; lower training.lr"
+            )
+        rate = float(self.schedule.get_last_lr()[0])
+        self.rows.append({"step": self.step, "train": train, "validation": validation, "lr": rate})
+        self.running_loss.zero_()
+        if self.paths.selecting and self.kept == len(self.rows) - 1:
+            self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that decides the rest of the run."""
+        cuda = self.device.type == "cuda"
+        return {
+            "step": self.step,
+            "velocity": self.velocity.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "draws": self.draws.get_state(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "running_loss": self.running_loss,
+            "rows": self.rows,
+            "best": self.best,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
+        self.velocity.load_state_dict(state["velocity"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.draws.set_state(state["draws"])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        self.running_loss.copy_(state["running_loss"])

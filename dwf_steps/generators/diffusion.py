@@ -1,0 +1,56 @@
+"""Denoising diffusion as a kind of generator."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from dwf_steps.config.generators.diffusion import DiffusionConfig
+from dwf_steps.config.generators.flow import UnitTransformerConfig, VelocityConfig
+from dwf_steps.flow.diffusion import NoisyPaths, denoise, kept_signal
+from dwf_steps.flow.fields import build_velocity
+from dwf_steps.flow.fitting import fit_network
+from dwf_steps.flow.source import STANDARD
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.flow import FlowModel, Latents, left_out_networks
+from dwf_steps.generators.samples import Samples
+from dwf_steps.runtime.randomness import torch_generator
+
+
+class Diffusion(Generator[DiffusionConfig]):
+    """Fits a network that predicts the noise in the training networks' latents, and denoises."""
+
+    model: FlowModel
+
+    def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
+        config, matrix = self.config, training.matrix
+        by_unit = not isinstance(config.denoiser, VelocityConfig)
+        positions = isinstance(config.denoiser, UnitTransformerConfig) and config.denoiser.positions
+        latents = Latents.of(training.basis, matrix, by_unit, positions=positions)
+        left_out = left_out_networks(training.trajectories, config.training, self.key)
+        every = torch.arange(len(latents.points))
+        fitted, validated = (every, every) if left_out is None else (every[~left_out], every[left_out])
+        kept = kept_signal(config.timesteps)
+        paths = NoisyPaths(latents.points.to(tools.device), kept, fitted, validated)
+        build = partial(build_velocity, paths.dimension, config.denoiser, latents.network)
+        fit = fit_network(build, paths, config.training, tools.device, tools.checkpoint)
+        self.model = FlowModel(fit.velocity, latents.shift, latents.scale, paths.dimension, STANDARD)
+        self._network = None
+        if by_unit:
+            self._network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture}
+        return fit.losses
+
+    def save(self, path: Path) -> None:
+        self.model.save(path, self.config.denoiser, self._network)
+
+    def load(self, path: Path, tools: Tools) -> None:
+        self.model = FlowModel.load(path, tools.device)
+
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
+        sampling, model = self.config.sampling, self.model
+        draws = torch_generator("sample diffusion", sampling.seed)
+        noise = torch.randn(sampling.samples, model.dimension, generator=draws) * sampling.temperature
+        kept = kept_signal(self.config.timesteps)
+        ends, evaluations = denoise(model.velocity, noise.to(tools.device), kept, sampling, draws)
+        return training.samples_at(model.coordinates(ends.cpu().double()).numpy(), evaluations)
