@@ -131,17 +131,17 @@ def test_whole_trajectories_are_left_out_by_the_trainings_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on", "found"),
+    ("variable", "found"),
     [
         ("accuracy", "all 8 networks .* have the same validation accuracy, 0.5"),
         ("loss", "found no training loss of 8 of 8 training networks .*'net-0'"),
         ("epoch", "found no epoch of 8 of 8 training networks"),
     ],
 )
-def test_values_that_tell_nothing_are_refused_with_a_cure(tmp_path: Path, on: str, found: str) -> None:
+def test_values_that_tell_nothing_are_refused_with_a_cure(tmp_path: Path, variable: str, found: str) -> None:
     state_scores(tmp_path, [0.5] * 8)
-    with pytest.raises(InputError, match=rf"generator\.condition\.on: {found}.* condition on '.*leave"):
-        fitted(tmp_path, condition={"on": on})
+    with pytest.raises(InputError, match=rf"generator\.condition\.variable: {found}.* condition on '.*leave"):
+        fitted(tmp_path, condition={"variable": variable})
 
 
 def test_matrices_that_state_nothing_of_their_networks_are_refused(tmp_path: Path) -> None:

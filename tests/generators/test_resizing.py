@@ -47,7 +47,7 @@ def flow_over(
             "kind": "flow",
             "geometry": geometry,
             "velocity": velocity,
-            "condition": known and {"on": known.on},
+            "condition": known and {"variable": known.variable},
             "sampling": {"samples": 5, "solver": "euler", "steps": 4},
         }
     )
