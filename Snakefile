@@ -1,13 +1,14 @@
-from pathlib import Path
+import sys
 
 from snakemake.utils import min_version
 
 min_version("9.0")
+sys.path.insert(0, str(workflow.basedir))
 
-DEFAULT = Path("workflow_config.yaml")  # in the working directory, else beside this file
+from dwf_steps.pipeline.start import default_configuration
 
 
-configfile: str(DEFAULT if DEFAULT.exists() else Path(workflow.basedir) / DEFAULT)
+configfile: default_configuration(workflow)
 
 
 include: "rules/common.smk"

@@ -1,9 +1,6 @@
 """What all rules share: the validated experiment, its paths and its steps."""
 
 import os
-import sys
-
-sys.path.insert(0, str(workflow.basedir))
 
 from dwf_steps.pipeline.start import one_of, start
 

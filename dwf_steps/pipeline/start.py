@@ -24,6 +24,7 @@ from dwf_steps.pipeline.paths import Paths
 from dwf_steps.pipeline.record import record_of
 from dwf_steps.pipeline.settings.base import StepSettings
 from dwf_steps.pipeline.steps import GPU, Step
+from dwf_steps.pipeline.strict_yaml import text_of
 from dwf_steps.runtime.errors import InputError
 
 
@@ -81,6 +82,26 @@ class Run:
         too."""
         if not self.workflow.local_exec:
             self.workflow.global_resources["_cores"] = self.workflow.resource_settings.cores = None
+
+
+DEFAULT = Path("workflow_config.yaml")
+
+
+def default_configuration(workflow: Any) -> str:
+    """Return the configuration that all others are merged over: the working directory's, else the
+    repository's.
+
+    Raises
+    ------
+    WorkflowError
+        If Snakemake could not read it, because it is not UTF-8.
+    """
+    path = DEFAULT if DEFAULT.exists() else Path(workflow.basedir) / DEFAULT
+    try:
+        text_of(path)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return str(path)
 
 
 def start(workflow: Any, config: Mapping[str, Any]) -> Run:

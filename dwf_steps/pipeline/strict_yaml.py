@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from dwf_steps.runtime.errors import InputError
+
 MERGED = "tag:yaml.org,2002:merge"
 TEXT = "tag:yaml.org,2002:str"
 KINDS = {
@@ -28,12 +30,26 @@ def file_problems(paths: Iterable[Path]) -> Iterator[str]:
             yield from _problems(path)
 
 
-def _problems(path: Path) -> Iterator[str]:
+def text_of(path: Path) -> str:
+    """Return what a configuration file says.
+
+    Raises
+    ------
+    InputError
+        If it is in another encoding than UTF-8.
+    """
     content = path.read_bytes()
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        yield f"{path}: is {_encoding(content, error)}; save it as UTF-8"
+        raise InputError(f"{path}: is {_encoding(content, error)}; save it as UTF-8") from None
+
+
+def _problems(path: Path) -> Iterator[str]:
+    try:
+        text = text_of(path)
+    except InputError as error:
+        yield str(error)
         return
     try:
         node = yaml.compose(text, yaml.SafeLoader)

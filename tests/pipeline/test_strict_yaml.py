@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from small_config import small_config
+from snakemake.exceptions import WorkflowError
 
 from dwf_steps.pipeline.load import load_config
+from dwf_steps.pipeline.start import default_configuration
 from dwf_steps.pipeline.strict_yaml import file_problems
 from dwf_steps.runtime.errors import InputError
 
@@ -139,3 +142,17 @@ def test_long_names_that_end_in_no_repetition_are_names() -> None:
     for name in ("x" * 19, "ab" * 19, "a" * 100 + "b", "s" * 19 + "_" + "0" * 19):
         config["zoos"][name] = config["zoos"]["iris"]
     assert len(load_config(config).zoos) == 5
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_default_configuration_in_another_encoding_is_refused_before_snakemake_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    repository = SimpleNamespace(basedir=str(ROOT))
+    assert default_configuration(repository) == str(ROOT / "workflow_config.yaml")
+    Path("workflow_config.yaml").write_text("zoos: {} # größer\n", encoding=encoding)
+    with pytest.raises(WorkflowError, match="^workflow_config.yaml: is .*UTF.*; save it as UTF-8$"):
+        default_configuration(repository)
+    Path("workflow_config.yaml").write_text("zoos: {} # größer\n", encoding="utf-8")
+    assert default_configuration(repository) == "workflow_config.yaml"
