@@ -152,7 +152,7 @@ def test_a_default_configuration_in_another_encoding_is_refused_before_snakemake
     repository = SimpleNamespace(basedir=str(ROOT))
     assert default_configuration(repository) == str(ROOT / "workflow_config.yaml")
     Path("workflow_config.yaml").write_text("zoos: {} # größer\n", encoding=encoding)
-    with pytest.raises(WorkflowError, match="^workflow_config.yaml: is .*UTF.*; save it as UTF-8$"):
+    with pytest.raises(WorkflowError, match=r"^workflow_config\.yaml: is .*UTF.*; save it as UTF-8$"):
         default_configuration(repository)
     Path("workflow_config.yaml").write_text("zoos: {} # größer\n", encoding="utf-8")
     assert default_configuration(repository) == "workflow_config.yaml"
