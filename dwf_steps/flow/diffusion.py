@@ -17,8 +17,7 @@ def kept_signal(timesteps: int) -> Tensor:
     """Return how much of a point's variance is left after each time step, abar (T + 1,) float64, abar_0 = 1.
 
     The variances beta of the steps rise evenly from 0.1 / T to 20 / T (Ho et al. 2020, section 4, where
-    T = 1000). Of schedules that end nearer to pure noise, the first steps back multiply errors of the
-    predicted noise more, and latents have no range that predictions could be clipped to.
+    T = 1000).
     """
     betas = torch.linspace(0.1 / timesteps, 20 / timesteps, timesteps, dtype=torch.float64)
     return torch.cat([torch.ones(1, dtype=torch.float64), (1 - betas).cumprod(0)])
@@ -26,9 +25,14 @@ def kept_signal(timesteps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class NoisyPaths:
-    """Latents ``targets`` (n, k) with noise: sqrt(abar) x0 + sqrt(1 - abar) e at time steps drawn evenly, and
-    the noise e, which the network should predict (Ho et al. 2020, equation 14).
-    `dwf_steps.flow.fitting.Paths`; rows ``fitted`` are drawn to fit, ``validated`` to validate."""
+    """Latents ``targets`` (n, k) with noise, sqrt(abar) x0 + sqrt(1 - abar) e at time steps drawn evenly (Ho
+    et al. 2020, equation 4), and what the network should predict: v = sqrt(abar) e - sqrt(1 - abar) x0
+    (Salimans & Ho 2022, arXiv 2202.00512, appendix D).
+
+    Where little but noise is left, an error of v is an error of x0, while one of predicted noise would be
+    multiplied by 1 / sqrt(abar), and latents have no range that x0 could be clipped to. Rows ``fitted`` are
+    drawn to fit, ``validated`` to validate: `dwf_steps.flow.fitting.Paths`.
+    """
 
     targets: Tensor
     kept: Tensor
@@ -49,8 +53,9 @@ class NoisyPaths:
         x0 = self.targets[rows[torch.randint(len(rows), (size,), generator=generator)].to(device)]
         step = torch.randint(1, timesteps + 1, (size, 1), generator=generator)
         noise = torch.randn(size, self.dimension, generator=generator).to(device)
-        kept = self.kept[step].to(x0)
-        return Batch((step / timesteps).to(x0), kept.sqrt() * x0 + (1 - kept).sqrt() * noise, noise, x0)
+        signal, other = (part.sqrt().to(x0) for part in (self.kept[step], 1 - self.kept[step]))
+        t, x, v = (step / timesteps).to(x0), signal * x0 + other * noise, signal * noise - other * x0
+        return Batch(t, x, v, x0)
 
     def field(self, network: nn.Module) -> VelocityField:
         return VelocityField(network)
@@ -71,12 +76,13 @@ def denoise(
         x_s = sqrt(abar_s) x0 + sqrt(1 - abar_s - sigma^2) e + sigma z,
         sigma^2 = eta^2 (1 - abar_s) / (1 - abar_k) (1 - abar_k / abar_s),
 
-    with the predicted noise e, x0 = (x_k - sqrt(1 - abar_k) e) / sqrt(abar_k) and fresh noise z.
+    with x0 = sqrt(abar_k) x_k - sqrt(1 - abar_k) v and e = sqrt(1 - abar_k) x_k + sqrt(abar_k) v of the
+    predicted v, and fresh noise z.
 
     Parameters
     ----------
     predict
-        Noise (n, k) at times (n, 1) from 0 to 1 and points (n, k).
+        v (n, k), as of `NoisyPaths`, at times (n, 1) from 0 to 1 and points (n, k).
     kept
         abar, as of `kept_signal`.
 
@@ -89,8 +95,9 @@ def denoise(
     with Progress("evaluation", sampling.steps) as report:
         for now, then in pairwise(steps):
             before, after = (float(kept[step]) for step in (now, then))
-            noise = predict(torch.full((len(x), 1), now / timesteps).to(x), x)
-            clean = (x - math.sqrt(1 - before) * noise) / math.sqrt(before)
+            v = predict(torch.full((len(x), 1), now / timesteps).to(x), x)
+            clean = math.sqrt(before) * x - math.sqrt(1 - before) * v
+            noise = math.sqrt(1 - before) * x + math.sqrt(before) * v
             sigma = sampling.eta * math.sqrt((1 - after) / (1 - before) * max(0.0, 1 - before / after))
             x = math.sqrt(after) * clean + math.sqrt(max(0.0, 1 - after - sigma**2)) * noise
             if sigma:

@@ -19,7 +19,7 @@ from dwf_steps.runtime.randomness import torch_generator
 
 
 class Diffusion(Generator[DiffusionConfig]):
-    """Fits a network that predicts the noise in the training networks' latents, and denoises."""
+    """Fits a network that tells the training networks' latents from noise, and denoises."""
 
     model: FlowModel
 

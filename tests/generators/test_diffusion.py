@@ -37,21 +37,23 @@ def test_the_schedule_is_the_published_one() -> None:
     assert kept_signal(100)[-1] < 1e-4
 
 
-def exact_noise(kept: Tensor) -> Any:
-    """The expected noise in points whose targets are normal, N(MEAN, STD^2)."""
+def exact(kept: Tensor) -> Any:
+    """The expected v in points whose targets are normal, N(MEAN, STD^2)."""
 
     def predict(t: Tensor, x: Tensor) -> Tensor:
         abar = kept[(t * T).round().long()].to(x)
-        return (1 - abar).sqrt() * (x - abar.sqrt() * MEAN) / (abar * STD**2 + 1 - abar)
+        noise = (1 - abar).sqrt() * (x - abar.sqrt() * MEAN) / (abar * STD**2 + 1 - abar)
+        target = (x - (1 - abar).sqrt() * noise) / abar.sqrt()
+        return abar.sqrt() * noise - (1 - abar).sqrt() * target
 
     return predict
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_the_exact_noise_of_a_gaussian_leads_back_to_it(eta: float) -> None:
+def test_exact_predictions_of_a_gaussian_leads_back_to_it(eta: float) -> None:
     kept, start = kept_signal(T), torch.randn(20_000, 1, generator=draws(), dtype=torch.float64)
     sampling = DiffusionSampling(steps=T, eta=eta)
-    found, evaluations = denoise(exact_noise(kept), start, kept, sampling, draws(1))
+    found, evaluations = denoise(exact(kept), start, kept, sampling, draws(1))
     assert evaluations == T
     assert abs(found.mean() - MEAN) < 0.02 and abs(found.std() / STD - 1) < 0.02
     if eta == 0:  # the map is the one between the two distributions' quantiles
@@ -61,15 +63,15 @@ def test_the_exact_noise_of_a_gaussian_leads_back_to_it(eta: float) -> None:
 def test_a_lower_temperature_narrows_samples_and_keeps_their_mean() -> None:
     kept, sampling = kept_signal(T), DiffusionSampling(steps=T, eta=1.0, temperature=0.5)
     start = 0.5 * torch.randn(20_000, 1, generator=draws(), dtype=torch.float64)
-    found, _ = denoise(exact_noise(kept), start, kept, sampling, draws(1))
+    found, _ = denoise(exact(kept), start, kept, sampling, draws(1))
     assert abs(found.mean() - MEAN) < 0.02 and found.std() < 0.7 * STD
 
 
 def test_one_step_is_the_predicted_target() -> None:
     kept, start = kept_signal(T), torch.randn(5, 2, generator=draws(), dtype=torch.float64)
-    found, _ = denoise(exact_noise(kept), start, kept, DiffusionSampling(steps=1), draws())
-    noise = exact_noise(kept)(torch.ones(5, 1, dtype=torch.float64), start)
-    expected = (start - math.sqrt(1 - kept[-1]) * noise) / math.sqrt(kept[-1])
+    found, _ = denoise(exact(kept), start, kept, DiffusionSampling(steps=1), draws())
+    v = exact(kept)(torch.ones(5, 1, dtype=torch.float64), start)
+    expected = math.sqrt(kept[-1]) * start - math.sqrt(1 - kept[-1]) * v
     torch.testing.assert_close(found, expected)
 
 
@@ -79,9 +81,10 @@ def test_noisy_points_are_targets_and_noise_in_the_schedules_proportions() -> No
     batch = NoisyPaths(targets, kept, every[:4], every[4:]).draw(900, draws())
     steps = (batch.t * 60).round().long()
     assert set(steps.flatten().tolist()) == set(range(1, 61))
-    torch.testing.assert_close(
-        batch.x, kept[steps].sqrt().float() * batch.x1 + (1 - kept[steps]).sqrt().float() * batch.u
-    )
+    signal, other = (part.sqrt().float() for part in (kept[steps], 1 - kept[steps]))
+    noise = (batch.x - signal * batch.x1) / other
+    torch.testing.assert_close(batch.u, signal * noise - other * batch.x1, rtol=1e-4, atol=1e-4)
+    assert abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1
     assert {tuple(row) for row in batch.x1.tolist()} == {tuple(row) for row in targets[:4].tolist()}
     left_out = NoisyPaths(targets, kept, every[:4], every[4:]).draw(500, draws(), validating=True)
     assert {tuple(row) for row in left_out.x1.tolist()} == {tuple(row) for row in targets[4:].tolist()}
@@ -107,7 +110,7 @@ def test_a_model_draws_what_it_was_fitted_to_and_comes_back_from_its_file(tmp_pa
     with Tools(checkpoint=Checkpoint(tmp_path / "checkpoint", "run")) as tools:
         losses = generator.fit(training, tools)
         assert list(losses) == ["step", "train", "validation", "lr"]
-        assert losses.validation.iloc[-1] < 0.6 * losses.validation.iloc[0]
+        assert losses.validation.iloc[-1] < 0.95 * losses.validation.iloc[0]
         first = generator.sample(training, tools)
         generator.save(tmp_path / "model.safetensors")
         again = Diffusion(generator.config)

@@ -40,7 +40,7 @@ class DiffusionConfig(GeneratorConfig):
     timesteps: Annotated[int, Field(ge=50)] = 1000
     """Time steps T over which noise is added; its variances rise evenly from 0.1 / T to 20 / T."""
     denoiser: AnyVelocity = VelocityConfig()
-    """The network that predicts the noise: one of the flows' velocity networks."""
+    """The network that predicts v, of which target and noise follow: one of the flows' velocity networks."""
     training: FlowTraining = FlowTraining()
     """Its training."""
     sampling: DiffusionSampling = DiffusionSampling()
