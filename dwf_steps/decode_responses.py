@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -128,9 +129,12 @@ class Shard:
         """Return the coordinates (n, d) of networks, given those of their candidates (n, c, d)."""
         if self.samples.candidates == 1:
             return drawn[:, 0]
-        probed = self.probed
-        selection = UnitSelection.of(probed.capture.architecture, probed.trace)
-        return selection.choose(self.decoder, probed.capture, self.basis, drawn, buffers)
+        return self._selection.choose(self.decoder, self.probed.capture, self.basis, drawn, buffers)
+
+    @cached_property
+    def _selection(self) -> UnitSelection:
+        """How units are chosen; found once for all groups, since networks are run for it."""
+        return UnitSelection.of(self.probed.capture.architecture, self.probed.trace)
 
     def _coordinates(self, samples: Samples, error: RelativeError) -> np.ndarray:
         """Return the coordinates (k, d) float32 of some samples, in one pass over the matrix."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dwf_steps.config.generators.diffusion import DiffusionSampling
 from dwf_steps.flow.fields import Batch, VelocityField
+from dwf_steps.flow.fitting import Paths
 from dwf_steps.runtime.progress import Progress
 
 
@@ -24,28 +25,21 @@ def kept_signal(timesteps: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class NoisyPaths:
-    """Latents ``targets`` (n, k) with noise, sqrt(abar) x0 + sqrt(1 - abar) e at time steps drawn evenly (Ho
-    et al. 2020, equation 4), and what the network should predict: v = sqrt(abar) e - sqrt(1 - abar) x0
-    (Salimans & Ho 2022, arXiv 2202.00512, appendix D).
+class NoisyPaths(Paths):
+    """Latents with noise, sqrt(abar) x0 + sqrt(1 - abar) e at time steps drawn evenly (Ho et al. 2020,
+    equation 4), and what the network should predict: v = sqrt(abar) e - sqrt(1 - abar) x0 (Salimans & Ho
+    2022, arXiv 2202.00512, appendix D).
 
     Where little but noise is left, an error of v is an error of x0, while one of predicted noise would be
-    multiplied by 1 / sqrt(abar), and latents have no range that x0 could be clipped to. Rows ``fitted`` are
-    drawn to fit, ``validated`` to validate: `dwf_steps.flow.fitting.Paths`.
+    multiplied by 1 / sqrt(abar), and latents have no range that x0 could be clipped to.
+
+    Attributes
+    ----------
+    kept
+        abar, as of `kept_signal`.
     """
 
-    targets: Tensor
     kept: Tensor
-    fitted: Tensor
-    validated: Tensor
-
-    @property
-    def dimension(self) -> int:
-        return self.targets.shape[1]
-
-    @property
-    def selecting(self) -> bool:
-        return len(self.fitted) < len(self.targets)
 
     def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Batch:
         rows, timesteps = self.validated if validating else self.fitted, len(self.kept) - 1

@@ -3,9 +3,11 @@
 import copy
 import logging
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any
 
 import pandas as pd
 import torch
@@ -22,20 +24,43 @@ logger = logging.getLogger(__name__)
 REPORTS = 50  # rows of the loss table
 
 
-class Paths(Protocol):
-    """What a network is fitted to: points of paths, and what it should say there."""
+@dataclass(frozen=True)
+class Paths(ABC):
+    """What a network is fitted to: points of paths to latents, and what it should say there.
+
+    Attributes
+    ----------
+    targets
+        The latents (n, k).
+    left_out
+        Which of them the fit never sees, (n,) bool: the weights are then chosen by the loss on these.
+    """
+
+    targets: Tensor
+    left_out: Tensor | None
 
     @property
     def dimension(self) -> int:
         """Coordinates of a point."""
+        return self.targets.shape[1]
 
-    @property
-    def selecting(self) -> bool:
-        """Whether targets are left out, by whose loss the weights are chosen."""
+    @cached_property
+    def fitted(self) -> Tensor:
+        """The numbers of the targets that are fitted."""
+        every = torch.arange(len(self.targets))
+        return every if self.left_out is None else every[~self.left_out]
 
+    @cached_property
+    def validated(self) -> Tensor:
+        """The numbers of the targets that validate: those left out, or all."""
+        every = torch.arange(len(self.targets))
+        return every if self.left_out is None else every[self.left_out]
+
+    @abstractmethod
     def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Batch:
         """Draw points of paths to the targets that are fitted, or to those that validate."""
 
+    @abstractmethod
     def field(self, network: nn.Module) -> VelocityField:
         """Return what the loss is taken of."""
 
@@ -125,7 +150,7 @@ class _Run:
     @property
     def kept(self) -> int:
         """Return the row of the loss table whose averaged weights are kept."""
-        if not self.paths.selecting:
+        if self.paths.left_out is None:
             return len(self.rows) - 1
         return min(range(len(self.rows)), key=lambda row: self.rows[row]["validation"])
 
@@ -151,7 +176,7 @@ class _Run:
                 if checkpoint:
                     checkpoint.save_if_due(self.state)
         losses = pd.DataFrame(self.rows)
-        if self.paths.selecting:
+        if self.paths.left_out is not None:
             losses["kept"] = losses.index == self.kept
             self.average.load_state_dict(self.best)
             logger.info("kept the average of step %d, after %d steps", losses.step[self.kept], self.step)
@@ -185,7 +210,7 @@ class _Run:
         rate = float(self.schedule.get_last_lr()[0])
         self.rows.append({"step": self.step, "train": train, "validation": validation, "lr": rate})
         self.running_loss.zero_()
-        if self.paths.selecting and self.kept == len(self.rows) - 1:
+        if self.paths.left_out is not None and self.kept == len(self.rows) - 1:
             self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
 
     def state(self) -> dict[str, Any]:

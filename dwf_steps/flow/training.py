@@ -10,7 +10,7 @@ from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.condition import told
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import Batch, VelocityField, build_velocity
-from dwf_steps.flow.fitting import TrainedFlow, fit_network
+from dwf_steps.flow.fitting import Paths, TrainedFlow, fit_network
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.path import draw_times, probability_path
 from dwf_steps.flow.source import Source
@@ -87,38 +87,25 @@ def fit_velocity(
         If the loss is not finite.
     """
     start = Source(std=config.source_std) if source is None else source
-    targets, every = latents.to(device), torch.arange(len(latents))
-    fitted, validated = (every, every) if left_out is None else (every[~left_out], every[left_out])
     condition = None if condition is None else condition.to(device)
-    paths = FlowPaths(targets, config, start, fitted, validated, condition)
-    build = partial(build_velocity, targets.shape[1], config.velocity, network, condition is not None)
+    paths = FlowPaths(latents.to(device), left_out, config, start, condition)
+    build = partial(build_velocity, paths.dimension, config.velocity, network, condition is not None)
     return fit_network(build, paths, config.training, device, checkpoint)
 
 
 @dataclass(frozen=True)
-class FlowPaths:
-    """Paths from the ``source`` to latents ``targets`` (n, k), of which the rows ``fitted`` are drawn to fit
-    and ``validated`` to validate: `dwf_steps.flow.fitting.Paths`."""
+class FlowPaths(Paths):
+    """Paths from the ``source``, drawn by `draw_batch`, which says what ``condition`` is."""
 
-    targets: Tensor
     config: FlowConfig
     source: Source
-    fitted: Tensor
-    validated: Tensor
     condition: Tensor | None
 
-    @property
-    def dimension(self) -> int:
-        return self.targets.shape[1]
-
-    @property
-    def selecting(self) -> bool:
-        return len(self.fitted) < len(self.targets)
-
     def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Batch:
-        rows = self.validated if validating else self.fitted
         return draw_batch(
-            *(self.targets, size, self.config, generator, self.source), rows=rows, condition=self.condition
+            *(self.targets, size, self.config, generator, self.source),
+            rows=self.validated if validating else self.fitted,
+            condition=self.condition,
         )
 
     def field(self, network: nn.Module) -> VelocityField:

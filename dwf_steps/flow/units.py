@@ -57,7 +57,7 @@ class UnitTokens:
     ) -> "UnitTokens":
         """Give every unit of every layer its response coordinates; what is kept as weights is a single token.
 
-        Decoding meets a layer's responses whatever the order of the units before it, so that the order of a
+        Decoding meets a layer's responses in any order of the units before it, so that the order of a
         layer's units plays no part, unless layers share their units as in a residual stream. The last layer's
         are the outputs: they are placed.
 

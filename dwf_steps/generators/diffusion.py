@@ -29,10 +29,7 @@ class Diffusion(Generator[DiffusionConfig]):
         positions = isinstance(config.denoiser, UnitTransformerConfig) and config.denoiser.positions
         latents = Latents.of(training.basis, matrix, by_unit, positions=positions)
         left_out = left_out_networks(training.trajectories, config.training, self.key)
-        every = torch.arange(len(latents.points))
-        fitted, validated = (every, every) if left_out is None else (every[~left_out], every[left_out])
-        kept = kept_signal(config.timesteps)
-        paths = NoisyPaths(latents.points.to(tools.device), kept, fitted, validated)
+        paths = NoisyPaths(latents.points.to(tools.device), left_out, kept_signal(config.timesteps))
         build = partial(build_velocity, paths.dimension, config.denoiser, latents.network)
         fit = fit_network(build, paths, config.training, tools.device, tools.checkpoint)
         self.model = FlowModel(fit.velocity, latents.shift, latents.scale, paths.dimension, STANDARD)

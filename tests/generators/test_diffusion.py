@@ -77,8 +77,8 @@ def test_one_step_is_the_predicted_target() -> None:
 
 def test_noisy_points_are_targets_and_noise_in_the_schedules_proportions() -> None:
     targets, kept = torch.randn(7, 3, generator=draws(5)), kept_signal(60)
-    every = torch.arange(7)
-    batch = NoisyPaths(targets, kept, every[:4], every[4:]).draw(900, draws())
+    paths = NoisyPaths(targets, torch.arange(7) >= 4, kept)
+    batch = paths.draw(900, draws())
     steps = (batch.t * 60).round().long()
     assert set(steps.flatten().tolist()) == set(range(1, 61))
     signal, other = (part.sqrt().float() for part in (kept[steps], 1 - kept[steps]))
@@ -86,7 +86,7 @@ def test_noisy_points_are_targets_and_noise_in_the_schedules_proportions() -> No
     torch.testing.assert_close(batch.u, signal * noise - other * batch.x1, rtol=1e-4, atol=1e-4)
     assert abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1
     assert {tuple(row) for row in batch.x1.tolist()} == {tuple(row) for row in targets[:4].tolist()}
-    left_out = NoisyPaths(targets, kept, every[:4], every[4:]).draw(500, draws(), validating=True)
+    left_out = paths.draw(500, draws(), validating=True)
     assert {tuple(row) for row in left_out.x1.tolist()} == {tuple(row) for row in targets[4:].tolist()}
 
 

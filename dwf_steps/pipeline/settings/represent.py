@@ -129,7 +129,7 @@ class DecodeResponses(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Rows that are stored as they are, blocks of columns for as many rows as half the memory takes, the
+        """Rows that are stored whole, blocks of columns for as many rows as half the memory takes, the
         functions, and what is decoded at a time."""
         shard, candidates = sizes.generated_shard, sizes.generator.sampling.candidates
         fit = sizes.zoo.matrix.memory_mb * 2**19 // (4 * sizes.coordinates)
