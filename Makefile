@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: results status test check clean
+.PHONY: results status test check docs clean
 .DELETE_ON_ERROR:
 
 results: .venv/run-installed
@@ -25,6 +25,11 @@ check: .venv/dev-installed
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --quiet all --lint
+	@$(MAKE) --no-print-directory docs
+
+# The documentation, in results/site; a warning fails.
+docs: .venv/dev-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \

@@ -22,7 +22,8 @@ from dwf_steps.config.sweep import expand
 from dwf_steps.config.workflow import WorkflowConfig
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ABOUT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "config/README.md")]
+PAGES = [*ABOUT, *sorted((ROOT / "docs").glob("*.md"))]
 FILES = [ROOT / "workflow_config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
 
 
@@ -61,7 +62,7 @@ def test_the_json_schema_refuses_a_misspelt_key() -> None:
         jsonschema.validate(raw, json_schema())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_name_files_and_targets_that_exist(page: Path) -> None:
     text = page.read_text()
     for path in re.findall(r"\]\(((?!http)[^)#]+)[^)]*\)", text):
@@ -72,7 +73,7 @@ def test_pages_name_files_and_targets_that_exist(page: Path) -> None:
         assert (ROOT / config).is_file(), config
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_yaml_on_pages_is_valid_configuration(page: Path) -> None:
     for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S):
         config = yaml.safe_load(FILES[0].read_text())
@@ -80,7 +81,7 @@ def test_yaml_on_pages_is_valid_configuration(page: Path) -> None:
         WorkflowConfig.model_validate(expand(config)[0])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_on_pages_compiles_and_imports_what_exists(page: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S):
         for node in ast.walk(ast.parse(block)):
@@ -91,6 +92,11 @@ def test_python_on_pages_compiles_and_imports_what_exists(page: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().split()) <= 900
+
+
+def test_the_site_has_every_page() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f": {page.name}\n" not in navigation] == []
 
 
 def test_the_rule_graph_has_every_rule() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from dwf_steps.datasets.splits import Split
 from dwf_steps.decode import Decode, decode
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.samples import Samples
+from dwf_steps.reporting.record import KEYS
 from dwf_steps.storage.matrix import WeightMatrix
 
 CELLS = {
@@ -166,6 +168,16 @@ def test_every_table_and_figure_comes_in_every_format(finished: Checkout) -> Non
     for name in FIGURES:
         assert (finished.folder / f"results/figures/{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (finished.folder / f"results/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_on_metrics_names_every_column(finished: Checkout) -> None:
+    page = Path(__file__).parents[1] / "docs/metrics.md"
+    named = set(re.findall(r"`([a-z_0-9*]+)`", page.read_text()))
+    columns = {column for name in TABLES for column in table(finished, name).columns}
+    unnamed = columns - {*KEYS, "stage"}
+    for ends in (r"$^", r"_(mean|std|n)$", r"^(zoo|held_out|pair)_|_(mean|max)$"):
+        unnamed = {c for c in unnamed if not any(fnmatchcase(re.sub(ends, "", c), name) for name in named)}
+    assert unnamed == set()
 
 
 def test_a_second_run_has_nothing_to_do(finished: Checkout) -> None:
