@@ -3,12 +3,12 @@ import sys
 from snakemake.utils import min_version
 
 min_version("9.0")
-sys.path.insert(0, str(workflow.basedir))
+sys.path.insert(0, workflow.current_basedir.get_path_or_uri(secret_free=True))
 
 from dwf_steps.pipeline.start import default_configuration
 
 
-configfile: default_configuration(workflow)
+configfile: default_configuration()
 
 
 include: "rules/common.smk"

@@ -13,6 +13,17 @@ rule surroundings:
     shell: "env > {{output}}"
 """
 
+ANOTHER_WORKFLOW = f"""
+configfile: "mine.yaml"
+module dwf:
+    snakefile: "{ROOT}/Snakefile"
+    config: config
+use rule * from dwf as dwf_*
+rule everything:
+    input: rules.dwf_all.input
+    default_target: True
+"""
+
 
 def snakemake(folder: Path, *arguments: str, fails: bool = False, **variables: str) -> str:
     status, output = FORKS.run("snakemake", ["--cores", "1", *arguments], folder, environment() | variables)
@@ -42,6 +53,25 @@ def test_a_default_configuration_in_the_working_directory_takes_precedence(tmp_p
     (tmp_path / "workflow_config.yaml").write_text("mistaken: 1")
     output = snakemake(tmp_path, "--snakefile", str(ROOT / "Snakefile"), "-n", fails=True)
     assert "unknown key 'mistaken'" in output
+
+
+def test_another_workflow_can_use_this_one_as_a_module(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(ANOTHER_WORKFLOW)
+    grid = {
+        "zoos": ["wine"],
+        "canonicalizations": ["git_rebasin"],
+        "subspaces": ["raw"],
+        "generators": ["noise"],
+    }
+    config = {
+        "zoos": {"wine": {"dataset": "wine", "architecture": {"widths": [13, 3]}}},
+        "subspaces": {"raw": {"method": "none"}},
+        "experiments": [grid],
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    output = snakemake(tmp_path, "-n")
+    assert "results/wine/git_rebasin/weights/raw/noise/none/metrics.csv" in output
+    assert "rule dwf_evaluate:" in output
 
 
 def test_steps_end_with_snakemake_and_their_threads_wait_without_spinning(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.io import report, temp
 from snakemake.shell import shell
+from snakemake.utils import update_config
 
 from dwf_steps.pipeline.collected import Collected
 from dwf_steps.pipeline.experiment import Experiment
@@ -84,10 +86,11 @@ class Run:
             self.workflow.global_resources["_cores"] = self.workflow.resource_settings.cores = None
 
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT = Path("workflow_config.yaml")
 
 
-def default_configuration(workflow: Any) -> str:
+def default_configuration() -> str:
     """Return the configuration that all others are merged over: the working directory's, else the
     repository's.
 
@@ -96,7 +99,7 @@ def default_configuration(workflow: Any) -> str:
     WorkflowError
         If Snakemake could not read it, because it is not UTF-8.
     """
-    path = DEFAULT if DEFAULT.exists() else Path(workflow.basedir) / DEFAULT
+    path = DEFAULT if DEFAULT.exists() else REPOSITORY / DEFAULT
     try:
         text_of(path)
     except InputError as error:
@@ -125,12 +128,12 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
         Listing everything that is wrong with the configuration.
     """
     try:
-        experiment = Experiment(load_config(config, workflow.configfiles))
+        experiment = Experiment(load_config(with_defaults(workflow, config), workflow.configfiles))
     except InputError as error:
         raise WorkflowError(str(error)) from None
     os.environ.update(
         PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        PYTHONPATH=os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")]),
+        PYTHONPATH=os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
         DWF_ENDS_WITH_PARENT=str(os.getpid()),
         # OpenMP's threads sleep while they wait for each other: spinning ones slow down a busy machine.
         OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY") or "passive",
@@ -144,6 +147,17 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
         os.environ[GPU] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
     paths = Paths(experiment)
     return Run(workflow, experiment, paths, Collected(record_of(experiment)))
+
+
+def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration merged over the default one, which Snakemake does not read where another workflow
+    uses this one as a module."""
+    path = default_configuration()
+    if path in workflow.configfiles:
+        return config
+    merged = load_configfile(path)
+    update_config(merged, config)
+    return merged
 
 
 def one_of(names: Any) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -149,10 +148,9 @@ def test_a_default_configuration_in_another_encoding_is_refused_before_snakemake
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    repository = SimpleNamespace(basedir=str(ROOT))
-    assert default_configuration(repository) == str(ROOT / "workflow_config.yaml")
+    assert default_configuration() == str(ROOT / "workflow_config.yaml")
     Path("workflow_config.yaml").write_text("zoos: {} # größer\n", encoding=encoding)
     with pytest.raises(WorkflowError, match=r"^workflow_config\.yaml: is .*UTF.*; save it as UTF-8$"):
-        default_configuration(repository)
+        default_configuration()
     Path("workflow_config.yaml").write_text("zoos: {} # größer\n", encoding="utf-8")
-    assert default_configuration(repository) == "workflow_config.yaml"
+    assert default_configuration() == "workflow_config.yaml"
