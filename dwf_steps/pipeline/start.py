@@ -150,8 +150,8 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
 
 
 def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a configuration merged over the default one, which Snakemake does not read where another workflow
-    uses this one as a module."""
+    """Return a configuration merged over the default one, which Snakemake does not read for a workflow that
+    is another one's module."""
     path = default_configuration()
     if path in workflow.configfiles:
         return config
