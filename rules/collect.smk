@@ -44,6 +44,8 @@ rule plot:
         measures=PATHS.evaluated,
         zoo_measures=PATHS.zoo_evaluated,
         transfers=PATHS.transferred,
+        weights=PATHS.requested("results/{zoo}/{canon}/weights.zarr"),
+        generated=PATHS.generated,
         bases=PATHS.requested("results/{zoo}/{canon}/{representation}/{subspace}/basis.npz"),
         losses=PATHS.fitted("results/{zoo}/{canon}/{representation}/{subspace}/{generator}/training.csv"),
         tables=expand("results/tables/{table}.csv", table=COLLECTED.tables),

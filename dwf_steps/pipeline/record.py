@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dwf_steps.config.dataset import Shape, TableFile, facts_of
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.zoo import n_held_out
 from dwf_steps.pipeline.experiment import Experiment
@@ -27,6 +28,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
         fitted_by={name: by for name, by in experiment.fitted_by.items() if name in generators},
         zoo_networks={name: experiment.n_networks(name) for name in names["zoos"]},
         zoo_trainings={name: experiment.n_trainings(name) for name in names["zoos"]},
+        image_shapes={name: shape for name in experiment.zoos if (shape := image_shape(experiment, name))},
         samples={name: generator.sampling.samples for name, generator in generators.items()},
         transferred=config.transferred(),
         likelihoods=[name for name in experiment.with_likelihood if name in generators],
@@ -40,6 +42,12 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
         novelty_factors=config.evaluation.novelty_factors,
         scope=scope_of(experiment),
     )
+
+
+def image_shape(experiment: Experiment, zoo: str) -> Shape | None:
+    """Return channels, height and width of what a zoo's networks see; None where these are no images."""
+    dataset = experiment.config.dataset(experiment.config.zoos[zoo])
+    return None if isinstance(dataset, TableFile) else facts_of(dataset).shape
 
 
 def scope_of(experiment: Experiment) -> str:

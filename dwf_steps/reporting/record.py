@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from dwf_steps.config import sweep
+from dwf_steps.config.dataset import Shape
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.config.representation import WEIGHTS
@@ -44,6 +45,8 @@ class ExperimentRecord(Section):
     """Networks of each zoo."""
     zoo_trainings: dict[str, int]
     """Trainings of each zoo: as many, or, of checkpoints, fewer."""
+    image_shapes: dict[str, Shape] = Field(default={})
+    """Channels, height and width of what the networks of each zoo see, where these are images."""
     samples: dict[str, int]
     """Networks each generator was asked for."""
     transferred: list[tuple[Cell, str]] = Field(default=[])

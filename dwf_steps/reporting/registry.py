@@ -94,6 +94,15 @@ panel for each generator; crosses are held-out networks. Copies lie on the diago
 scores what its nearest training network does.""",
     ),
     Exhibit(
+        "first_layers",
+        condition=lambda record: bool(record.image_shapes),
+        figure="dwf_steps.reporting.figures.first_layers:first_layers",
+        caption="""
+The first units of one network of each generator, of a held-out network, and of the training network
+nearest to any of those generated, as images of their incoming weights: red positive, blue negative, on
+each network's own scale; of colour images the mean over channels.""",
+    ),
+    Exhibit(
         "accuracy",
         table="dwf_steps.reporting.tables:accuracy_table",
         bold="dwf_steps.reporting.tables:best_accuracies",

@@ -1,0 +1,84 @@
+"""Figures of the weights themselves: what first layers look at."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from dwf_steps.config.dataset import Shape
+from dwf_steps.reporting.figures.style import STYLE, save
+from dwf_steps.reporting.results import GENERATOR_DEPTH, METRICS, Collection, Results
+from dwf_steps.storage.csv_tables import read_csv
+from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import load_state
+from dwf_steps.storage.stacked import NetworkState
+
+UNITS = 10
+MOST_NETWORKS = 14  # rows of one figure
+SIDE = 0.62  # inches of a unit
+NAMES = 2.4  # inches beside them
+
+
+def first_layers(collection: Collection, path: Path) -> None:
+    """Draw the first units of the layer that reads images, a row for each network: the first of each
+    generator, a held-out one, and the training network that lies nearest to any of those generated.
+
+    White is 0, red positive, blue negative, to the largest weight of a network; of colour images the mean
+    over channels.
+    """
+    rows = [
+        (f"{zoo}, {name}", units)
+        for results in collection.results
+        for zoo, shape in results.record.image_shapes.items()
+        for name, network in _networks(results, zoo)
+        if (units := units_of(network, shape)) is not None
+    ][:MOST_NETWORKS]
+    several_zoos = len({name.partition(", ")[0] for name, _ in rows}) > 1
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        size = (NAMES + SIDE * UNITS, SIDE * max(1, len(rows)))
+        figure, axes = plt.subplots(max(1, len(rows)), UNITS, figsize=size, squeeze=False)
+        for ax in axes.flat:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        for line, (name, units) in zip(axes, rows, strict=False):
+            largest = np.abs(units).max() or 1.0
+            for ax, unit in zip(line, units, strict=False):
+                ax.imshow(unit, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+            label = name if several_zoos else name.partition(", ")[2]
+            line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        save(figure, path)
+        plt.close(figure)
+
+
+def units_of(network: NetworkState[np.ndarray], shape: Shape) -> np.ndarray | None:
+    """Return the first `UNITS` units of the layer that reads the images, (units, height, width): the first in
+    state-dict order whose inputs are as many as the images' values, or, of a convolution, their channels.
+    None where there is no such layer."""
+    for weight in network.values():
+        if weight.ndim == 2 and weight.shape[1] == math.prod(shape):
+            return weight[:UNITS].reshape(-1, *shape).mean(axis=1)
+        if weight.ndim == 4 and weight.shape[1] == shape[0]:
+            return weight[:UNITS].mean(axis=1)
+    return None
+
+
+def _networks(results: Results, zoo: str) -> Iterator[tuple[str, NetworkState[np.ndarray]]]:
+    """Yield in every canonical form the networks to show, with their names."""
+    cells = [cell for cell in results.record.cells if cell.zoo == zoo]
+    for canon in dict.fromkeys(cell.canon for cell in cells):
+        own = [cell for cell in cells if cell.canon == canon]
+        first = pd.concat([read_csv(results.folder(cell) / METRICS)[:1] for cell in own], ignore_index=True)
+        matrix = WeightMatrix.open(results.root / zoo / canon / "weights.zarr")
+        nearest = first.loc[first.nn_distance.idxmin(), "nearest"] if first.nn_distance.notna().any() else ""
+        row = next((i for i, row in enumerate(matrix.rows) if row.name == nearest), 0)
+        yield f"training network ({canon})", matrix.networks([row]).network(0)
+        if matrix.n_training < len(matrix.rows):
+            yield f"held-out network ({canon})", matrix.networks([matrix.n_training]).network(0)
+        for cell in {cell[:GENERATOR_DEPTH]: cell for cell in own}.values():
+            folder = results.folder(cell, GENERATOR_DEPTH) / "networks"
+            if made := Manifest.read(folder / "shard-0.json").verified_files():
+                yield f"{cell.generator} ({cell.representation})", load_state(made[0])
