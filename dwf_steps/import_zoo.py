@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dwf_steps.architectures import build
-from dwf_steps.config.zoo import matching_files
+from dwf_steps.config.network_files import matching_files
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.pipeline.settings.zoo import ImportZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
@@ -25,7 +25,7 @@ def import_zoo(
     architecture = build(settings.architecture)
     state = architecture.initial_state("default", torch_generator("keys and shapes"))
     expected = {name: value.numpy() for name, value in state.items()}
-    arrays = import_networks(files, expected, settings.keys, architecture.tied)
+    arrays = import_networks(files, expected, settings.contents, architecture.tied)
     write_scored_shard(
         architecture,
         dataset,
