@@ -10,12 +10,18 @@ import torch
 from bases import basis_of
 from interrupting import Interrupted, InterruptedCheckpoint
 from pydantic import ValidationError
+from tiny_zoo import flat, random_networks, stack
 
 from dwf_steps.config.generators.tokens import TokensConfig, TokensSampling
+from dwf_steps.fit_generator import FitGenerator, fit_generator
 from dwf_steps.flow.tokens import HiddenTokens, TokenAutoencoder, TokenSequence
 from dwf_steps.generators.base import Tools, TrainingNetworks
+from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.layers import by_layer, by_unit
+from dwf_steps.generators.samples import Samples
 from dwf_steps.generators.tokens import Tokens, draw_latents, layer_deviations
+from dwf_steps.pipeline.settings.generate import SampleGenerator
+from dwf_steps.sample_generator import sample_generator
 from dwf_steps.storage.checkpoint import Checkpoint
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix
@@ -272,6 +278,32 @@ def test_networks_left_out_have_a_reconstruction_error_of_their_own(tmp_path: Pa
     errors = losses[["reconstruction", "reconstruction_left_out"]]
     assert (errors.notna().all(axis=1) == losses.kept).all()
     assert (errors.loc[kept.index[0]] < 1).all()
+
+
+def test_the_steps_fit_and_sample_networks_of_a_zoo(tmp_path: Path) -> None:
+    states = random_networks(8)
+    stack(tmp_path, states)
+    basis_of(np.stack([flat(state) for state in states.values()]).astype(float), None).save(
+        tmp_path / "basis.npz"
+    )
+    config = settings(sampling={"samples": 4, "bandwidth": 0, "by": "network", "candidates": 2})
+    model, losses = tmp_path / "model.safetensors", tmp_path / "training.csv"
+    fit_generator(
+        FitGenerator(generator=config.as_fitted()),
+        *(tmp_path / "basis.npz", tmp_path / "weights.zarr", model, losses),
+    )
+    assert pd.read_csv(losses).reconstruction.notna().sum() == 1
+    sample_generator(
+        SampleGenerator(generator=config), tmp_path / "basis.npz", tmp_path / "latents.npz", model
+    )
+    samples = Samples.load(tmp_path / "latents.npz")
+    matrix = WeightMatrix.open(tmp_path / "weights.zarr")
+    networks = decode_block(samples, matrix, slice(0, matrix.layout.size))
+    assert networks.shape == (4 * 2, matrix.layout.size) and samples.networks == 4
+    fitted_to = Tokens(config)
+    fitted_to.load(model, Tools())
+    expected = decoded_training(fitted_to) + matrix.read().mean(axis=0)
+    np.testing.assert_allclose(np.abs(networks[:, None] - expected).max(axis=2).min(axis=1), 0, atol=1e-4)
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
