@@ -729,6 +729,16 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "them; use a subspace of method 'none'"
         ],
     ),
+    "tokens of what a subspace reduced": (
+        lambda c: c["generators"].update(
+            flow_narrow={"kind": "tokens", "training": {"validation_networks": 0.99}}
+        ),
+        [
+            "generators.flow_narrow.training.validation_networks: 0.99 leaves",
+            "generators.flow_narrow.kind: 'tokens' needs whole networks, but subspace 'pca_99' reduces them; "
+            "use a subspace of method 'none'",
+        ],
+    ),
     "a first layer beside what needs all": (
         lambda c: c["generators"].update(
             flow_narrow={

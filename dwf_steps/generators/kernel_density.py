@@ -2,7 +2,7 @@
 
 from dwf_steps.config.generators.kernel_density import KernelDensityConfig
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
-from dwf_steps.generators.mixtures import like_covariance, one_hot
+from dwf_steps.generators.mixtures import kernel_mixing
 from dwf_steps.generators.samples import Samples
 
 
@@ -16,6 +16,5 @@ class KernelDensity(Generator[KernelDensityConfig]):
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         basis, k, draws, h = training.basis, self.config.sampling.samples, self.draws(), self.config.bandwidth
         n = basis.n_training
-        chosen = basis.points(one_hot(draws.integers(n, size=k), n))
         h = n ** (-1 / (basis.dimension + 4)) if h is None else h
-        return Samples.from_latents(chosen + h * like_covariance(basis, k, draws), basis)
+        return Samples.from_latents(basis.points(kernel_mixing(n, k, h, draws)), basis)

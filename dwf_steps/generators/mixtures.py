@@ -12,6 +12,14 @@ def like_covariance(basis: Basis, n_samples: int, draws: np.random.Generator) ->
     return basis.points(draws.standard_normal((n_samples, n))) / np.sqrt(n - 1)
 
 
+def kernel_mixing(n: int, samples: int, bandwidth: float, draws: np.random.Generator) -> np.ndarray:
+    """Return how much of each of n centred points Z (n, k) draws from their kernel density are, (samples, n):
+    a point z_i plus h e Z / sqrt(n - 1), with bandwidth h and standard normal e: noise with h^2 times the
+    points' covariance."""
+    chosen = one_hot(draws.integers(n, size=samples), n)
+    return chosen + bandwidth * draws.standard_normal((samples, n)) / np.sqrt(n - 1)
+
+
 def mixture(basis: Basis, mixing: np.ndarray) -> Samples:
     """Return the affine combinations ``mixing`` (k, n), rows summing to one, of whole training networks.
 

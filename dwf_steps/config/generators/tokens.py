@@ -1,0 +1,116 @@
+"""Autoencoders of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, NotNegative, Sizes, Work
+from dwf_steps.config.generators.flow import FlowConfig, FlowTraining
+from dwf_steps.config.section import planning
+
+if TYPE_CHECKING:
+    from dwf_steps.config.workflow import WorkflowConfig
+
+
+class TokensSampling(Draws):
+    """How latents are drawn: from a kernel density of the training networks' latents, whose kernels have
+    their covariance, times a factor."""
+
+    bandwidth: NotNegative = 0.2
+    """Root of that factor: how far draws lie from a training network's latents, in standard deviations. With
+    0 they are a training network's."""
+    by: Literal["token", "network", "coordinate"] = "token"
+    """What is drawn together: the latents of each `token`, those of a whole `network`, or each `coordinate`
+    alone. What is not drawn together comes from different training networks."""
+
+
+class TokensConfig(GeneratorConfig):
+    """A transformer autoencoder over a network's tokens, whose latents are drawn from a kernel density (SANE;
+    Schürholt, Mahoney & Borth 2024, arXiv 2406.09997, without its contrastive loss). It needs subspace
+    `none`."""
+
+    implementation: ClassVar[str] = "dwf_steps.generators.tokens:Tokens"
+    control: ClassVar[bool] = False
+    accelerated: ClassVar[bool] = True
+
+    kind: Literal["tokens"]
+    """Marks the generator as this one."""
+    size: Annotated[int, Field(ge=1)] = 288
+    """Coordinates of a token at most. A token is a unit: a row of its layer's weights with its bias or, among
+    responses, its coordinates. One that has more is cut into several tokens of equal length."""
+    latent: Annotated[int, Field(ge=1)] = 32
+    """Latents of a token."""
+    width: Annotated[int, Field(ge=1)] = 128
+    """Width of a token inside the transformers; a multiple of heads."""
+    depth: Annotated[int, Field(ge=0)] = 2
+    """Blocks of the encoder, and as many of the decoder. With 0 there is no attention, and all is linear."""
+    heads: Annotated[int, Field(ge=1)] = 4
+    """Attention heads."""
+    hidden: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the tokens that the encoder does not see in training."""
+    noise: NotNegative = 0.1
+    """Standard deviation of the noise on what the encoder sees in training, in units of a layer's own."""
+    latent_noise: NotNegative = 0.1
+    """Standard deviation of the noise on what the decoder sees in training, in units of each latent's own."""
+    training: FlowTraining = FlowTraining()
+    """Its training."""
+    sampling: TokensSampling = TokensSampling()
+    """Its sampling; changing it does not train again."""
+
+    @property
+    def fitted(self) -> bool:
+        return True
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> TokensConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        flow = FlowConfig(kind="flow", training=self.training)  # what is wrong with a training is known there
+        yield from flow.problems_with_zoo(where, zoo, context)
+
+    @planning
+    def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
+        if config.subspaces[subspace].method != "none":
+            yield (
+                f"{where}.kind: 'tokens' needs whole networks, but subspace {subspace!r} reduces them; use a "
+                "subspace of method 'none'"
+            )
+
+    @planning
+    def _tokens(self, sizes: Sizes) -> float:
+        """Return how many tokens a network has, about: every unit has one at least."""
+        return sum(sizes.layers) + sizes.k / self.size
+
+    @planning
+    def _products(self, sizes: Sizes) -> float:
+        """Return how many products encoding and decoding a network takes."""
+        tokens = self._tokens(sizes)
+        blocks = 2 * self.depth * self.width * (12 * self.width + 2 * tokens)
+        return tokens * (blocks + 2 * self.width * (self.size + self.latent))
+
+    @planning
+    def _held(self, sizes: Sizes, networks: int) -> float:
+        """Return the bytes of the transformers' activations for some networks, and of their rows."""
+        return 4 * networks * (self._tokens(sizes) * self.width * (2 + 24 * self.depth) + 4 * sizes.k)
+
+    @planning
+    def fit_work(self, sizes: Sizes) -> Work:
+        """Twice the encoder and the decoder, with gradients and moments; the rows in float64."""
+        training, weights = self.training, 24 * self.depth * self.width**2 + self.width * sum(sizes.layers)
+        held = 28 * weights + 40 * sizes.n * sizes.k + self._held(sizes, training.batch_size)
+        return Work(held, training.steps * 6 * training.batch_size * self._products(sizes), training.steps)
+
+    @planning
+    def sample_work(self, sizes: Sizes) -> Work:
+        """The latents of training networks and samples, and decoding."""
+        latents = self._tokens(sizes) * self.latent
+        drawn = {"token": self._tokens(sizes), "network": 1, "coordinate": latents}[self.sampling.by]
+        held = 16 * (sizes.n + sizes.g) * latents + self._held(sizes, sizes.g) + 16 * sizes.g * sizes.k
+        return Work(held, sizes.g * (self._products(sizes) + 2 * sizes.n * (latents + drawn)))

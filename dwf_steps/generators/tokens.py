@@ -1,0 +1,129 @@
+"""An autoencoder of tokens as a kind of generator."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dwf_steps.config.generators.tokens import TokensConfig, TokensSampling
+from dwf_steps.flow.fitting import fit_network
+from dwf_steps.flow.tokens import HiddenTokens, TokenAutoencoder, TokenSequence
+from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.flow import left_out_networks
+from dwf_steps.generators.layers import by_layer, by_unit
+from dwf_steps.generators.mixtures import kernel_mixing
+from dwf_steps.generators.samples import Samples
+
+logger = logging.getLogger(__name__)
+
+NETWORK = "network."  # what the names of the autoencoder's weights begin with in the model's file
+
+
+class Tokens(Generator[TokensConfig]):
+    """Fits an autoencoder to the training networks' tokens, and decodes draws from a kernel density of their
+    latents.
+
+    The autoencoder sees coordinates relative to their mean over networks, in units of their layer's standard
+    deviation.
+    """
+
+    sequence: TokenSequence
+    network: TokenAutoencoder
+    scale: np.ndarray
+    latents: np.ndarray
+
+    def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
+        config, layers, units = self.config, by_layer(training.layout), by_unit(training.layout)
+        rows = training.basis.whole_networks(training.matrix).astype(np.float64)
+        self.scale = layer_deviations(rows, layers)
+        rows -= rows.mean(axis=0)
+        self.sequence = TokenSequence.of(layers, units, config.size)
+        targets = torch.from_numpy((rows / self.scale).astype(np.float32)).to(tools.device)
+        left_out = left_out_networks(training.trajectories, config.training, self.key)
+        paths = HiddenTokens(targets, left_out, self.sequence, config.hidden, config.noise)
+        build = partial(TokenAutoencoder, self.sequence, config)
+        fit = fit_network(build, paths, config.training, tools.device, tools.checkpoint)
+        assert isinstance(fit.velocity, TokenAutoencoder)
+        self.network = fit.velocity
+        self.latents = self._in_chunks(self.network.encode, targets)
+        kept = fit.losses.kept.idxmax() if "kept" in fit.losses else fit.losses.index[-1]
+        seen = {"reconstruction": paths.fitted}
+        if left_out is not None:
+            seen["reconstruction_left_out"] = paths.validated
+        for name, chosen in seen.items():
+            error = self._reconstruction_error(rows[chosen.numpy()], self.latents[chosen.numpy()], tools)
+            fit.losses.loc[kept, name] = error
+            logger.info("%s: a relative error of %.3f over %d networks", name, error, len(chosen))
+        return fit.losses
+
+    def state(self) -> dict[str, np.ndarray]:
+        weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        return {
+            **{f"{NETWORK}{name}": value for name, value in weights.items()},
+            **{"columns": self.sequence.columns, "positions": self.sequence.positions},
+            **{"scale": self.scale, "latents": self.latents},
+        }
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.scale, self.latents = state["scale"], state["latents"]
+        self.sequence = TokenSequence(state["columns"], state["positions"], len(self.scale))
+        self.network = TokenAutoencoder(self.sequence, self.config).eval()
+        weights = {name: value for name, value in state.items() if name.startswith(NETWORK)}
+        self.network.load_state_dict(
+            {name.removeprefix(NETWORK): torch.from_numpy(value) for name, value in weights.items()}
+        )
+
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
+        latents = draw_latents(self.latents, self.config.sampling, self.draws())
+        return training.samples_at(self._decoded(latents, tools), evaluations=1)
+
+    def _decoded(self, latents: np.ndarray, tools: Tools) -> np.ndarray:
+        """Return the coordinates (s, d) that latents (s, T, latent) stand for."""
+        given = torch.from_numpy(latents.astype(np.float32)).to(tools.device)
+        return self._in_chunks(self.network.to(tools.device).decode, given).astype(np.float64) * self.scale
+
+    def _reconstruction_error(self, rows: np.ndarray, latents: np.ndarray, tools: Tools) -> float:
+        """Return the norm of what decoding ``latents`` (s, T, latent) misses of ``rows`` (s, d), relative to
+        their norm."""
+        return float(np.linalg.norm(self._decoded(latents, tools) - rows) / np.linalg.norm(rows))
+
+    @torch.no_grad()
+    def _in_chunks(self, function: Callable[[Tensor], Tensor], values: Tensor) -> np.ndarray:
+        parts = [function(some).cpu() for some in values.split(self.network.chunk_size)]
+        return torch.cat(parts).numpy()
+
+
+def layer_deviations(rows: np.ndarray, layers: np.ndarray) -> np.ndarray:
+    """Return for each column of rows (n, d) the standard deviation of its layer, (d,): the root of the mean
+    of its columns' variances; 1 where float32 cannot tell it from 0 beside the values.
+
+    Parameters
+    ----------
+    layers
+        Number of each column's layer, (d,).
+    """
+    largest = np.zeros(layers.max() + 1)
+    np.maximum.at(largest, layers, np.abs(rows).max(axis=0))
+    deviations = np.sqrt(np.bincount(layers, rows.var(axis=0)) / np.bincount(layers))
+    varying = deviations > np.finfo(np.float32).eps * largest
+    scales: np.ndarray = np.where(varying, deviations, 1.0)[layers]
+    return scales
+
+
+def draw_latents(latents: np.ndarray, sampling: TokensSampling, draws: np.random.Generator) -> np.ndarray:
+    """Return draws (s, T, k) from a kernel density of latents (n, T, k), each of what ``sampling.by`` names
+    from one of its own."""
+    n, tokens, k = latents.shape
+    flat, samples = latents.reshape(n, -1).astype(np.float64), sampling.samples
+    mean = flat.mean(axis=0)
+    together = {"token": k, "network": tokens * k, "coordinate": 1}[sampling.by]
+    parts = [
+        mean[start : start + together]
+        + kernel_mixing(n, samples, sampling.bandwidth, draws) @ (flat - mean)[:, start : start + together]
+        for start in range(0, tokens * k, together)
+    ]
+    return np.concatenate(parts, axis=1).reshape(samples, tokens, k)
