@@ -1,36 +1,179 @@
 """Symmetries as plain data, read off an architecture."""
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-PermutationSpec = dict[str, tuple[str | None, ...]]
+import numpy as np
+
+Factors = tuple[str | int, ...]
+Axis = str | None | Factors | list[str | int | Factors]
+"""What acts on one axis: a permutation of all of it; None, nothing; or permutations of blocks of it.
+
+A tuple divides it as a reshape would: of ``("units", 49)`` every unit has 49 entries in a row, as a flatten
+leaves channels; of ``(3, "units")`` the units come three times over, as the gates of a GRU; of ``("groups",
+"within")`` two permutations act. A list joins parts of it: ``["first", ("second", 4), 10]``. Numbers count
+what stays in its place.
+"""
+PermutationSpec = dict[str, tuple[Axis, ...]]
 """parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
+PlainSpec = dict[str, tuple[str | None, ...]]
+"""A specification of whole axes."""
 
 
-def unit_counts(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, int]:
+def named_in(axis: Axis) -> tuple[str, ...]:
+    """Return the permutations that act on an axis, or on blocks of it, in its order."""
+    return tuple(factor for part in _parts(axis, 0) for factor in part if isinstance(factor, str))
+
+
+def _parts(axis: Axis, length: int) -> list[Factors]:
+    """Return the parts of an axis, one after another."""
+    if axis is None:
+        return [(length,)]
+    if isinstance(axis, list):
+        return [part if isinstance(part, tuple) else (part,) for part in axis]
+    return [axis if isinstance(axis, tuple) else (axis,)]
+
+
+def unit_counts(
+    shapes: Mapping[str, tuple[int, ...]], spec: Mapping[str, tuple[Axis, ...]]
+) -> dict[str, int]:
     """Return how many units each permutation acts on.
 
     Raises
     ------
     ValueError
-        If two axes that share a permutation differ in length, or are of one parameter.
+        If two axes that share a permutation differ in length, or the blocks of an axis do not make up its
+        length.
     """
+    axes = [
+        (name, number, shapes[name][number], axis)
+        for name, of in spec.items()
+        for number, axis in enumerate(of)
+        if axis is not None
+    ]
     counts: dict[str, int] = {}
-    for name, axes in spec.items():
-        for axis, permutation in enumerate(axes):
-            if permutation is not None:
-                if permutation in axes[:axis]:
-                    raise ValueError(
-                        f"{permutation} acts on two axes of {name}, so that its best choice is no linear "
-                        "assignment; that is not supported"
-                    )
-                found = shapes[name][axis]
-                if counts.setdefault(permutation, found) != found:
-                    raise ValueError(
-                        f"axis {axis} of {name} has {found} units, other axes of {permutation} have "
-                        f"{counts[permutation]}"
-                    )
-    return counts
+    for name, number, length, axis in axes:
+        if isinstance(axis, str) and counts.setdefault(axis, length) != length:
+            raise ValueError(
+                f"axis {number} of {name} has {length} units, other axes of {axis} have {counts[axis]}"
+            )
+    divided = [of for of in axes if not isinstance(of[3], str)]
+    waiting = divided
+    while waiting:
+        known = len(counts)
+        waiting = [of for of in waiting if not _count(*of, counts)]
+        if waiting and len(counts) == known:
+            name, number, _, axis = waiting[0]
+            unknown = ", ".join(dict.fromkeys(p for p in named_in(axis) if p not in counts))
+            raise ValueError(
+                f"axis {number} of {name} has {axis}, from which the numbers of units of {unknown} do not "
+                "follow; name each on an axis where it stands alone"
+            )
+    for name, number, length, axis in divided:
+        found = sum(math.prod(_sizes(part, counts)) for part in _parts(axis, length))
+        if found != length:
+            raise ValueError(f"axis {number} of {name} has {length} entries, {axis} are {found}")
+    order = dict.fromkeys(p for *_, axis in axes for p in named_in(axis))
+    return {permutation: counts[permutation] for permutation in order}
+
+
+def _sizes(part: Factors, counts: Mapping[str, int]) -> list[int]:
+    return [counts[factor] if isinstance(factor, str) else factor for factor in part]
+
+
+def _count(name: str, number: int, length: int, axis: Axis, counts: dict[str, int]) -> bool:
+    """Count the units of the one permutation of an axis that is not known, if there is one alone; return
+    whether all are known."""
+    unknown = [p for p in named_in(axis) if p not in counts]
+    if len(unknown) == 1:
+        each = others = 0
+        for part in _parts(axis, length):
+            size = math.prod(_sizes(part, {**counts, unknown[0]: 1}))
+            each, others = (each + size, others) if unknown[0] in part else (each, others + size)
+        units, rest = divmod(length - others, each)
+        if rest or units < 1:
+            raise ValueError(
+                f"axis {number} of {name} has {length} entries, which {axis} cannot make up for any number "
+                f"of units of {unknown[0]}"
+            )
+        counts[unknown[0]] = units
+    return len(unknown) < 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of arrays (n, *shape) of which each axis is permuted as a whole, or not at all.
+
+    Attributes
+    ----------
+    slices
+        What it takes of each axis.
+    shape, axes
+        Its own axes, which are divided, and the permutation that acts on each.
+    """
+
+    slices: tuple[slice, ...]
+    shape: tuple[int, ...]
+    axes: tuple[str | None, ...]
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """Return the piece (n, *shape) of an array."""
+        part = array[(slice(None), *self.slices)]
+        return part.reshape(len(part), *self.shape)
+
+
+def pieces(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, list[Piece]]:
+    """Return the pieces of every array that a specification names: one where it has whole axes alone.
+
+    Raises
+    ------
+    ValueError
+        As `unit_counts`.
+    """
+    counts = unit_counts(shapes, spec)
+    return {name: list(_pieces(shapes[name], axes, counts)) for name, axes in spec.items()}
+
+
+def _pieces(shape: tuple[int, ...], axes: Sequence[Axis], counts: Mapping[str, int]) -> Iterator[Piece]:
+    places: list[list[tuple[slice, Factors]]] = []
+    for length, axis in zip(shape, axes, strict=True):
+        parts, start = [], 0
+        for part in _parts(axis, length):
+            size = math.prod(_sizes(part, counts))
+            parts.append((slice(start, start + size), part))
+            start += size
+        places.append(parts)
+    for chosen in itertools.product(*places):
+        factors = [factor for _, part in chosen for factor in part]
+        yield Piece(
+            tuple(place for place, _ in chosen),
+            tuple(_sizes(tuple(factors), counts)),
+            tuple(factor if isinstance(factor, str) else None for factor in factors),
+        )
+
+
+def order_of_entries(axis: Axis, length: int, orders: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return how permutations reorder the entries of an axis, (n, length).
+
+    Parameters
+    ----------
+    orders
+        Permutation -> (n, units): the unit that moves to each place.
+    """
+    parts, start = [], 0
+    for part in _parts(axis, length):
+        entries = np.zeros((1, 1), dtype=np.int64)
+        for factor in part:
+            order = orders[factor] if isinstance(factor, str) else np.arange(factor)[None]
+            entries = (entries[:, :, None] * order.shape[1] + order[:, None, :]).reshape(
+                max(len(entries), len(order)), -1
+            )
+        parts.append(entries + start)
+        start += entries.shape[1]
+    n = max(map(len, parts))
+    return np.concatenate([np.broadcast_to(entries, (n, entries.shape[1])) for entries in parts], axis=1)
 
 
 def hidden_units(permutation: str, incoming: str, outgoing: str) -> PermutationSpec:
@@ -63,7 +206,8 @@ class Rescaling:
     incoming
         Parameters whose first axis are the units.
     outgoing
-        Weights whose second axis are the units; none where batch normalisation follows.
+        Weights whose second axis are the units, or, behind a flatten, equally many entries of each in a row;
+        none where batch normalisation follows.
     statistics
         Its running mean and variance, which follow what comes in, and are no parameters.
     """
