@@ -77,6 +77,17 @@ class Single(Perceptron):
         return super().forward(x.float())
 
 
+class SingleUnstated(nn.Module):
+    """It states nothing, and computes in float32 alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.a(x).relu().float())
+
+
 class Fixed(Perceptron):
     """The constant is in no state dict."""
 

@@ -1,5 +1,6 @@
 """What a module of the user's own states of its symmetries, held against its parameters."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from dwf_steps.symmetry.spec import (
     with_buffers,
 )
 
+STATED = re.compile("[^=]+(=[1-9][0-9]*)?")
+"""The name of a permutation, and the number of its units."""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -87,13 +90,16 @@ def _permutations(returned: Any, shapes: Shapes, buffers: Shapes) -> Permutation
 def _is_axis(entry: object) -> bool:
     if isinstance(entry, list):
         return bool(entry) and all(_is_part(part) for part in entry)
-    return entry is None or (not isinstance(entry, int) and _is_part(entry))
+    if isinstance(entry, str):
+        return "=" not in entry
+    return entry is None or (isinstance(entry, tuple) and _is_part(entry))
 
 
 def _is_part(entry: object) -> bool:
     factors = entry if isinstance(entry, tuple) else (entry,)
     return bool(factors) and all(
-        isinstance(factor, str) or (isinstance(factor, int) and factor > 0) for factor in factors
+        (isinstance(factor, str) and STATED.fullmatch(factor)) or (isinstance(factor, int) and factor > 0)
+        for factor in factors
     )
 
 

@@ -27,6 +27,7 @@ from dwf_steps.symmetry.spec import (
     Projection,
     Rescaling,
     named_in,
+    uncounted,
     unit_counts,
 )
 
@@ -112,11 +113,12 @@ def find_symmetries(
     check = _Check(call, weights, inputs, outputs)
     attentions = _passing(_attentions(dimensions, buffers), check.attentions_hold, called)
     names = _names(dimensions, {units for _, taken in attentions for units in taken})
-    stated = {name: tuple(_entry(axis, names) for axis in axes) for name, axes in dimensions.items()}
     kept = _passing(
-        list(names.values()), lambda chosen: check.permutations_hold(_only(stated, chosen)), called
+        list(names.values()),
+        lambda chosen: check.permutations_hold(_specification(dimensions, names, chosen)),
+        called,
     )
-    permutations = _only(stated, kept)
+    permutations = _specification(dimensions, names, kept)
     rescalings = _passing(_rescalings(tracer, dimensions, names, buffers), check.rescalings_hold, called)
     logger.info(
         "%s: tracing found %d permutations, %d attentions and %d scales of units",
@@ -129,17 +131,17 @@ def find_symmetries(
 
 
 def _random_weights(state: NetworkState[Tensor]) -> NetworkState[Tensor]:
-    """Return a network in float64 with random weights around its own; those of a new norm are all alike."""
+    """Return a network in float64 with random weights around its own. What is constant in a new one, as
+    parameters of norms are, and heads that start at zero, would tell no units apart."""
     weights = {}
     for name, value in state.items():
-        weights[name] = value.clone()
-        if value.is_floating_point():
-            draws = torch.rand(
-                value.shape,
-                dtype=torch.float64,
-                generator=torch_generator(f"weights of a traced network {name}", 0),
-            )
-            weights[name] = value.double() * (0.5 + draws) + 0.1 * (draws - 0.5) * (value.dim() < 2)
+        if not value.is_floating_point():
+            weights[name] = value.clone()
+            continue
+        purpose = f"weights of a traced network {name}"
+        draws = torch.rand(value.shape, dtype=torch.float64, generator=torch_generator(purpose, 0)) - 0.5
+        constant = value.dim() < 2 or bool((value == value.flatten()[0]).all())
+        weights[name] = value * (1 + draws) + (0.2 * draws if constant else 0)
     return weights
 
 
@@ -157,6 +159,21 @@ def _names(dimensions: Mapping[str, list[Dimension]], taken: Collection[Units]) 
                 names[units] = part if given[part] == 1 else f"{part}:{given[part]}"
     order = (units for axes in dimensions.values() for units in all_units(axes))
     return {units: names[units] for units in dict.fromkeys(order) if units in names}
+
+
+def _specification(
+    dimensions: Mapping[str, list[Dimension]], names: Mapping[Units, str], kept: Collection[str]
+) -> PermutationSpec:
+    """Return which of the permutations kept acts on which axis, and numbers of units that do not follow."""
+    written = {units: name for units, name in names.items() if name in kept}
+    shapes = {name: tuple(map(length, axes)) for name, axes in dimensions.items()}
+    while True:
+        spec = {name: tuple(_entry(axis, written) for axis in axes) for name, axes in dimensions.items()}
+        unknown = uncounted(shapes, spec)
+        if not unknown:
+            return spec
+        (units,) = (units for units, name in written.items() if name == unknown[0])
+        written[units] = f"{unknown[0]}={units.size}"
 
 
 def _entry(axis: Dimension, names: Mapping[Units, str]) -> Axis:
@@ -202,24 +219,13 @@ def _written(parts: list[Factors]) -> Axis:
     return None if isinstance(entry, int) else entry
 
 
-def _only(spec: PermutationSpec, kept: Iterable[str]) -> PermutationSpec:
-    """Return a specification with these permutations alone."""
-    chosen = set(kept)
-    dropped = {p for axes in spec.values() for axis in axes for p in named_in(axis)} - chosen
-    if not dropped:
-        return spec
-    return {
-        name: tuple(axis if chosen.issuperset(named_in(axis)) else None for axis in axes)
-        for name, axes in spec.items()
-    }
-
-
 Heads = tuple[Attention, tuple[Units, ...]]
 
 
 def _attentions(dimensions: Mapping[str, list[Dimension]], buffers: Collection[str]) -> list[Heads]:
     """Find heads: units of which the first axes of three projections, and the second of another, are made,
     each of units of its own, those of queries and keys the same."""
+    found: list[Heads] = []
     places: dict[Units, list[tuple[str, int, int, Part]]] = {}
     for name, axes in dimensions.items():
         for number, axis in enumerate(axes):
@@ -228,7 +234,6 @@ def _attentions(dimensions: Mapping[str, list[Dimension]], buffers: Collection[s
                 for units in part:
                     places.setdefault(units, []).append((name, number, start, part))
                 start += length((part,))
-    found = []
     for heads, of_heads in places.items():
         inner = dict.fromkeys(part[1] for *_, part in of_heads if len(part) == 2 and part[0] is heads)
         several = len(of_heads) == PLACES_OF_HEADS and len(inner) == 2
@@ -274,7 +279,7 @@ def _rescalings(
 ) -> list[Rescaling]:
     """Propose scales: of units, what comes in and what goes out; of filters that batch normalisation follows,
     its statistics."""
-    norms = [norm for norm in tracer.normalisations if norm.weight is not None and norm.epsilon == EPSILON]
+    norms = tracer.normalisations
     normalised = {name for norm in norms for name in (norm.weight, norm.bias) if name is not None}
     found = []
     for units in names:
@@ -297,9 +302,9 @@ def _rescalings(
         if units.scaled and incoming and outgoing and not any(others):
             found.append(Rescaling(incoming, outgoing))
     for norm in norms:
-        assert norm.weight is not None
-        layer = (norm.weight,) if norm.bias is None else (norm.weight, norm.bias)
-        found.append(Rescaling(layer, statistics=norm.statistics))
+        if norm.weight is not None and norm.epsilon == EPSILON:
+            layer = (norm.weight,) if norm.bias is None else (norm.weight, norm.bias)
+            found.append(Rescaling(layer, statistics=norm.statistics))
     return found
 
 

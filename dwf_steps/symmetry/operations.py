@@ -392,6 +392,14 @@ def _split(step: Step) -> list[Dimensions]:
     return [[*axes[:place], part, *axes[place + 1 :]] for part in parts]
 
 
+def _glu(step: Step) -> list[Dimensions]:
+    axes, place = list(step.of("self")), step.given["dim"] % step.given["self"].dim()
+    half = length(axes[place]) // 2
+    axes[place] = unify(*cut(axes[place], [half, half]))
+    forbid_scales(axes[place])
+    return [axes]
+
+
 def _slice(step: Step) -> list[Dimensions]:
     axes, place = list(step.of("self")), step.given["dim"] % step.given["self"].dim()
     whole, taken = length(axes[place]), step.results[0].shape[place]
@@ -655,6 +663,7 @@ RULES: dict[str, Rule] = {
     "embedding": _embedding,
     "expand": _expand,
     "flip": _flip,
+    "glu": _glu,
     "native_group_norm": _group_norm,
     "native_layer_norm": _layer_norm,
     "repeat": _repeat,

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ Axis = str | None | Factors | list[str | int | Factors]
 A tuple divides it as a reshape would: of ``("units", 49)`` every unit has 49 entries in a row, as a flatten
 leaves channels; of ``(3, "units")`` the units come three times over, as the gates of a GRU; of ``("groups",
 "within")`` two permutations act. A list joins parts of it: ``["first", ("second", 4), 10]``. Numbers count
-what stays in its place.
+what stays in its place. ``"groups=4"`` states a number of units that does not follow from other axes.
 """
 PermutationSpec = dict[str, tuple[Axis, ...]]
 """parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
@@ -28,12 +28,30 @@ def named_in(axis: Axis) -> tuple[str, ...]:
 
 
 def _parts(axis: Axis, length: int) -> list[Factors]:
-    """Return the parts of an axis, one after another."""
+    """Return the parts of an axis, one after another, without the numbers of units that it states."""
     if axis is None:
         return [(length,)]
-    if isinstance(axis, list):
-        return [part if isinstance(part, tuple) else (part,) for part in axis]
-    return [axis if isinstance(axis, tuple) else (axis,)]
+    parts = axis if isinstance(axis, list) else [axis]
+    return [
+        tuple(_stated(factor)[0] if isinstance(factor, str) else factor for factor in factors)
+        for factors in (part if isinstance(part, tuple) else (part,) for part in parts)
+    ]
+
+
+def _stated(factor: str) -> tuple[str, int | None]:
+    """Return a permutation's name, and the number of units that is stated with it."""
+    name, equals, count = factor.partition("=")
+    return name, int(count) if equals else None
+
+
+def _stated_counts(axes: Iterable[Axis]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for axis in axes:
+        for part in axis if isinstance(axis, list) else [axis]:
+            for factor in part if isinstance(part, tuple) else (part,):
+                if isinstance(factor, str) and (found := _stated(factor))[1] is not None:
+                    counts[found[0]] = found[1]
+    return counts
 
 
 def unit_counts(
@@ -47,56 +65,85 @@ def unit_counts(
         If two axes that share a permutation differ in length, or the blocks of an axis do not make up its
         length.
     """
-    axes = [
-        (name, number, shapes[name][number], axis)
-        for name, of in spec.items()
-        for number, axis in enumerate(of)
-        if axis is not None
-    ]
-    counts: dict[str, int] = {}
-    for name, number, length, axis in axes:
-        if isinstance(axis, str) and counts.setdefault(axis, length) != length:
-            raise ValueError(
-                f"axis {number} of {name} has {length} units, other axes of {axis} have {counts[axis]}"
-            )
-    divided = [of for of in axes if not isinstance(of[3], str)]
-    waiting = divided
-    while waiting:
-        known = len(counts)
-        waiting = [of for of in waiting if not _count(*of, counts)]
-        if waiting and len(counts) == known:
-            name, number, _, axis = waiting[0]
-            unknown = ", ".join(dict.fromkeys(p for p in named_in(axis) if p not in counts))
-            raise ValueError(
-                f"axis {number} of {name} has {axis}, from which the numbers of units of {unknown} do not "
-                "follow; name each on an axis where it stands alone"
-            )
-    for name, number, length, axis in divided:
-        found = sum(math.prod(_sizes(part, counts)) for part in _parts(axis, length))
-        if found != length:
-            raise ValueError(f"axis {number} of {name} has {length} entries, {axis} are {found}")
-    order = dict.fromkeys(p for *_, axis in axes for p in named_in(axis))
+    axes = _Place.of(shapes, spec)
+    counts, open_axes = _counted(axes)
+    if open_axes:
+        place = open_axes[0]
+        unknown = dict.fromkeys(p for p in named_in(place.axis) if p not in counts)
+        raise ValueError(
+            f"{place} has {place.axis}, from which the numbers of units of {', '.join(unknown)} do not "
+            "follow; name each on an axis where it stands alone, or state its number, as in 'groups=4'"
+        )
+    for place in axes:
+        found = sum(math.prod(_sizes(part, counts)) for part in _parts(place.axis, place.length))
+        if found != place.length:
+            raise ValueError(f"{place} has {place.length} entries, {place.axis} are {found}")
+    order = dict.fromkeys(p for place in axes for p in named_in(place.axis))
     return {permutation: counts[permutation] for permutation in order}
+
+
+def uncounted(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> list[str]:
+    """Return the permutations whose numbers of units do not follow from a specification."""
+    counts, open_axes = _counted(_Place.of(shapes, spec))
+    return list(dict.fromkeys(p for place in open_axes for p in named_in(place.axis) if p not in counts))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One axis of one parameter, and what acts on it."""
+
+    name: str
+    number: int
+    length: int
+    axis: Axis
+
+    def __str__(self) -> str:
+        return f"axis {self.number} of {self.name}"
+
+    @classmethod
+    def of(
+        cls, shapes: Mapping[str, tuple[int, ...]], spec: Mapping[str, tuple[Axis, ...]]
+    ) -> list["_Place"]:
+        return [
+            cls(name, number, shapes[name][number], axis)
+            for name, axes in spec.items()
+            for number, axis in enumerate(axes)
+            if axis is not None
+        ]
+
+
+def _counted(axes: list[_Place]) -> tuple[dict[str, int], list[_Place]]:
+    """Return the numbers of units that follow, and the axes of which some do not."""
+    counts = _stated_counts(place.axis for place in axes)
+    for place in axes:
+        axis = place.axis
+        if isinstance(axis, str) and counts.setdefault(axis, place.length) != place.length:
+            raise ValueError(f"{place} has {place.length} units, other axes of {axis} have {counts[axis]}")
+    waiting, known = axes, -1
+    while waiting and known < len(counts):
+        known = len(counts)
+        waiting = [place for place in waiting if not _count(place, counts)]
+    return counts, waiting
 
 
 def _sizes(part: Factors, counts: Mapping[str, int]) -> list[int]:
     return [counts[factor] if isinstance(factor, str) else factor for factor in part]
 
 
-def _count(name: str, number: int, length: int, axis: Axis, counts: dict[str, int]) -> bool:
+def _count(place: _Place, counts: dict[str, int]) -> bool:
     """Count the units of the one permutation of an axis that is not known, if there is one alone; return
     whether all are known."""
-    unknown = [p for p in named_in(axis) if p not in counts]
+    unknown = [p for p in named_in(place.axis) if p not in counts]
     if len(unknown) == 1:
         each = others = 0
-        for part in _parts(axis, length):
+        for part in _parts(place.axis, place.length):
             size = math.prod(_sizes(part, {**counts, unknown[0]: 1}))
             each, others = (each + size, others) if unknown[0] in part else (each, others + size)
-        units, rest = divmod(length - others, each)
+        units, rest = divmod(place.length - others, each)
         if rest or units < 1:
             raise ValueError(
-                f"axis {number} of {name} has {length} entries, which {axis} cannot make up for any number "
-                f"of units of {unknown[0]}"
+                f"{place} has {place.length} entries, which {place.axis} cannot make up for any number of "
+                f"units of {unknown[0]}"
             )
         counts[unknown[0]] = units
     return len(unknown) < 2
