@@ -15,9 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from dwf_steps.runtime.plugins import describe
 from dwf_steps.runtime.randomness import numpy_generator, torch_generator
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.axes import Dimension, Part, Units, all_units, fix, length, resolve
+from dwf_steps.symmetry.axes import Dimension, Part, Units, all_units, fix, fixed, length, resolve
 from dwf_steps.symmetry.operations import DimensionTracer
-from dwf_steps.symmetry.permutation import Permutations, permute
 from dwf_steps.symmetry.rescaling import EPSILON, rescale
 from dwf_steps.symmetry.spec import (
     Attention,
@@ -27,6 +26,7 @@ from dwf_steps.symmetry.spec import (
     Projection,
     Rescaling,
     named_in,
+    order_of_entries,
     uncounted,
     unit_counts,
 )
@@ -90,7 +90,9 @@ def find_symmetries(
         (EXAMPLES, *shape), dtype=torch.float64, generator=torch_generator("inputs of a traced network", 0)
     )
     nothing: PermutationSpec = {name: (None,) * value.dim() for name, value in state.items()}
-    tracer = DimensionTracer(weights)
+    # Other buffers are constants, which all networks share.
+    constant = {name for name in buffers if not name.rpartition(".")[2].startswith("running_")}
+    tracer = DimensionTracer({name: value for name, value in weights.items() if name not in constant})
     try:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             with tracer:
@@ -105,11 +107,12 @@ def find_symmetries(
     if tracer.unknown:
         reason = f"what goes through {', '.join(tracer.unknown)} keeps its order, for lack of a rule"
         logger.info("%s: %s", called, reason)
-    dimensions = {name: [resolve(axis) for axis in axes] for name, axes in tracer.dimensions.items()}
-    for name, axes in dimensions.items():
-        if name not in tracer.used:
-            for axis in axes:
-                fix(axis)
+    dimensions = {
+        name: [resolve(axis) for axis in tracer.dimensions[name]]
+        if name in tracer.used
+        else [fixed(size) for size in value.shape]
+        for name, value in state.items()
+    }
     check = _Check(call, weights, inputs, outputs)
     attentions = _passing(_attentions(dimensions, buffers), check.attentions_hold, called)
     names = _names(dimensions, {units for _, taken in attentions for units in taken})
@@ -330,7 +333,7 @@ class _Check:
 
     def __init__(self, call: Call, weights: NetworkState[Tensor], inputs: Tensor, outputs: Tensor) -> None:
         self._call, self._inputs, self._outputs = call, inputs, outputs
-        self._network = StackedNetworks.of_one(weights).numpy()
+        self._weights = weights
         self._shapes = {name: tuple(value.shape) for name, value in weights.items()}
         self._draws = numpy_generator("check of found symmetries", 0)
 
@@ -343,7 +346,7 @@ class _Check:
         spec = {name: [None] * len(shape) for name, shape in self._shapes.items()}
         stated: dict[str, list[Axis]] = {name: list(axes) for name, axes in spec.items()}
         parts: dict[str, list[tuple[int, str, int]]] = {}
-        orders: Permutations = {}
+        orders: dict[str, np.ndarray] = {}
         for number, (attention, _) in enumerate(found):
             width = self._shapes[attention.output][1]
             size = width // attention.heads
@@ -370,22 +373,25 @@ class _Check:
         return self._same({name: tuple(axes) for name, axes in stated.items()}, orders)
 
     def rescalings_hold(self, found: list[Rescaling]) -> bool:
-        network = self._network
+        network = StackedNetworks.of_one(self._weights).numpy()
         for units in found:
             count = self._shapes[units.incoming[0]][0]
             if any(self._shapes[name][1] % count for name in units.outgoing):
                 return False
             network = rescale(network, units, self._draws.uniform(0.5, 2, (1, count)))
+        return self._outputs_stay(network.tensors().network(0))
+
+    def _same(self, spec: PermutationSpec, orders: Mapping[str, np.ndarray]) -> bool:
+        network = dict(self._weights)
+        for name, axes in spec.items():
+            for number, axis in enumerate(axes):
+                if axis is not None:
+                    (order,) = order_of_entries(axis, self._shapes[name][number], orders)
+                    network[name] = network[name].index_select(number, torch.from_numpy(order))
         return self._outputs_stay(network)
 
-    def _same(self, spec: PermutationSpec, orders: Permutations) -> bool:
-        return self._outputs_stay(permute(self._network, spec, orders))
-
-    def _outputs_stay(self, network: StackedNetworks[np.ndarray]) -> bool:
-        tensors = StackedNetworks({name: torch.from_numpy(array) for name, array in network.items()}).network(
-            0
-        )
+    def _outputs_stay(self, network: NetworkState[Tensor]) -> bool:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            outputs = self._call(tensors, self._inputs)
+            outputs = self._call(network, self._inputs)
         change = (outputs - self._outputs).abs().max()
         return bool(change <= TOLERANCE * self._outputs.abs().max())

@@ -198,20 +198,25 @@ class DimensionTracer(TorchDispatchMode):
             if rule is None:
                 raise UnknownOperationError
             found = rule(Step(self, name, given, results))
-        except UnknownOperationError:
-            # What reads no tensors makes constants.
-            read = list(_tensors(given))
-            if any(not _is_fixed(axis) for value in read for axis in self.of(value)):
-                self.unknown.setdefault(called)
-            for axis in (axis for value in read for axis in self.of(value)):
-                fix(axis)
-            found = [[fixed(size) for size in value.shape] for value in results]
-        for value, axes in zip(results, found, strict=False):
-            assert 0 in value.shape or list(value.shape) == [length(axis) for axis in axes], called
+            for value, axes in zip(results, found, strict=True):
+                if 0 not in value.shape and list(value.shape) != [length(axis) for axis in axes]:
+                    raise UnknownOperationError
+        except Exception:  # a rule that does not fit what it meets is none
+            found = self._keep_order(called, given, results)
+        for value, axes in zip(results, found, strict=True):
             if func._schema.is_mutable and value is args[0]:
                 self._write(value, axes)
             self._of[value] = axes
         self._remember(name, given, results)
+
+    def _keep_order(self, called: str, given: Arguments, results: list[Tensor]) -> list[Dimensions]:
+        """Let all axes that an operation reads keep their order, and so all that it makes."""
+        axes = [axis for value in _tensors(given) for axis in self.of(value)]
+        if not all(map(_is_fixed, axes)):
+            self.unknown.setdefault(called)
+        for axis in axes:
+            fix(axis)
+        return [[fixed(size) for size in value.shape] for value in results]
 
     def _write(self, value: Tensor, axes: Dimensions) -> None:
         """Note that a tensor is overwritten: what shares its memory, and was alike along an axis, is so no

@@ -472,3 +472,17 @@ def test_filters_have_scales_where_batch_normalisation_adds_what_rescaling_takes
 def test_parameters_that_nothing_reads_keep_their_order() -> None:
     module = Written(lambda m, x: m.a(x), a=linear(4, 3), b=linear(4, 5))
     assert not found_of(module, (4,)).any_permuted
+
+
+def test_constant_buffers_are_shared_by_all_networks_and_keep_their_order() -> None:
+    module = Written(lambda m, x: m.b(m.a(x) * m.scales), a=linear(4, 6), b=linear(6, 3))
+    module.register_buffer("scales", torch.rand(6))
+    assert not found_of(module, (4,)).any_permuted
+
+
+def test_a_rule_that_does_not_fit_what_it_meets_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "softmax", lambda _: [])
+    module = Written(lambda m, x: m.b(m.a(x).softmax(1)), a=linear(4, 6), b=linear(6, 3))
+    found = found_of(module, (4,))
+    assert found.unknown == "what goes through _softmax keeps its order, for lack of a rule"
+    assert not found.any_permuted
