@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -85,22 +86,23 @@ def find_symmetries(
     called
         What messages call the network.
     """
-    weights = _random_weights(state)
+    # Other buffers are constants, which all networks share.
+    constant = {name for name in buffers if not name.rpartition(".")[2].startswith("running_")}
+    weights = _random_weights(state, constant)
     inputs = torch.rand(
         (EXAMPLES, *shape), dtype=torch.float64, generator=torch_generator("inputs of a traced network", 0)
     )
     nothing: PermutationSpec = {name: (None,) * value.dim() for name, value in state.items()}
-    # Other buffers are constants, which all networks share.
-    constant = {name for name in buffers if not name.rpartition(".")[2].startswith("running_")}
     tracer = DimensionTracer({name: value for name, value in weights.items() if name not in constant})
     try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        with _unfused():
             with tracer:
                 outputs = call(weights, inputs)
             for axis in tracer.of(outputs):
                 fix(axis)
     except Exception as error:  # whatever the module raises
-        reason = f"it cannot be traced in float64 ({describe(error)})"
+        reached = f", in or after the operation {tracer.last}" if tracer.last else ""
+        reason = f"it cannot be traced in float64 ({describe(error)}){reached}"
         logger.info("%s: %s; it is taken to have no symmetries", called, reason)
         return FoundSymmetries(nothing, [], [], reason)
     reason = ""
@@ -133,18 +135,30 @@ def find_symmetries(
     return FoundSymmetries(permutations, [attention for attention, _ in attentions], rescalings, reason)
 
 
-def _random_weights(state: NetworkState[Tensor]) -> NetworkState[Tensor]:
-    """Return a network in float64 with random weights around its own. What is constant in a new one, as
-    parameters of norms are, and heads that start at zero, would tell no units apart."""
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Let attention run as products and sums, without gradients."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def _random_weights(state: NetworkState[Tensor], constant: Collection[str]) -> NetworkState[Tensor]:
+    """Return a network in float64 with random weights around its own, but for constants. Parameters that are
+    all alike in a new one, as those of norms, and heads that start at zero, would tell no units apart."""
     weights = {}
     for name, value in state.items():
-        if not value.is_floating_point():
-            weights[name] = value.clone()
+        if not value.is_floating_point() or name in constant:
+            weights[name] = value.double() if value.is_floating_point() else value.clone()
             continue
         purpose = f"weights of a traced network {name}"
         draws = torch.rand(value.shape, dtype=torch.float64, generator=torch_generator(purpose, 0)) - 0.5
-        constant = value.dim() < 2 or bool((value == value.flatten()[0]).all())
-        weights[name] = value * (1 + draws) + (0.2 * draws if constant else 0)
+        alike = value.dim() < 2 or bool((value == value.flatten()[0]).all())
+        weights[name] = value * (1 + draws) + (0.2 * draws if alike else 0)
     return weights
 
 
@@ -343,8 +357,7 @@ class _Check:
         return self._same(spec, orders)
 
     def attentions_hold(self, found: list[Heads]) -> bool:
-        spec = {name: [None] * len(shape) for name, shape in self._shapes.items()}
-        stated: dict[str, list[Axis]] = {name: list(axes) for name, axes in spec.items()}
+        stated: dict[str, list[Axis]] = {name: [None] * len(shape) for name, shape in self._shapes.items()}
         parts: dict[str, list[tuple[int, str, int]]] = {}
         orders: dict[str, np.ndarray] = {}
         for number, (attention, _) in enumerate(found):
@@ -391,7 +404,7 @@ class _Check:
         return self._outputs_stay(network)
 
     def _outputs_stay(self, network: NetworkState[Tensor]) -> bool:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        with _unfused():
             outputs = self._call(network, self._inputs)
         change = (outputs - self._outputs).abs().max()
         return bool(change <= TOLERANCE * self._outputs.abs().max())

@@ -79,6 +79,9 @@ MADE_UNIFORM = frozenset(
         "new_ones",
         "new_full",
         "scalar_tensor",
+        "empty",
+        "empty_like",
+        "new_empty",
     )
 )
 REDUCTIONS = frozenset(
@@ -153,6 +156,8 @@ class DimensionTracer(TorchDispatchMode):
         Names of the parameters that were read.
     normalisations
         All batch normalisations.
+    last
+        The name of the operation that ran last; empty before any.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor]) -> None:
@@ -161,6 +166,7 @@ class DimensionTracer(TorchDispatchMode):
         self.unknown: dict[str, None] = {}
         self.used: set[str] = set()
         self.normalisations: list[NormalisedUnits] = []
+        self.last = ""
         self._of = WeakTensorKeyDictionary()
         self._names = WeakTensorKeyDictionary()
         self._layers = WeakTensorKeyDictionary()
@@ -190,7 +196,7 @@ class DimensionTracer(TorchDispatchMode):
         results = list(_tensors(result))
         self.used.update(name for value in _tensors(given) if (name := self.name_of(value)) is not None)
         called = func._schema.name.removeprefix("aten::")
-        name = called.strip("_")
+        self.last, name = called, called.strip("_")
         rule = RULES.get(name)
         if rule is None and (torch.Tag.pointwise in func.tags or name in ELEMENTWISE):
             rule = _elementwise
@@ -552,6 +558,13 @@ def _layer_norm(step: Step) -> list[Dimensions]:
     return [axes, *([fixed(size) for size in value.shape] for value in step.results[1:])]
 
 
+def _weight_norm(step: Step) -> list[Dimensions]:
+    """Give every unit of a weight a norm of its own."""
+    axes, place = list(step.of("v")), step.given["dim"]
+    axes[place] = unify(axes[place], step.of("g")[place])
+    return [axes, step.of("g")]
+
+
 def _group_norm(step: Step) -> list[Dimensions]:
     axes = list(step.of("input"))
     groups = step.given["group"]
@@ -670,7 +683,8 @@ RULES: dict[str, Rule] = {
     "flip": _flip,
     "glu": _glu,
     "native_group_norm": _group_norm,
-    "native_layer_norm": _layer_norm,
+    **dict.fromkeys(("native_layer_norm", "fused_rms_norm"), _layer_norm),
     "repeat": _repeat,
     "slice": _slice,
+    "weight_norm_interface": _weight_norm,
 }

@@ -16,6 +16,7 @@ from dwf_steps.flow.units import UnitTokens
 from dwf_steps.metrics.function_change import function_change
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.activation_matching import match_responses
 from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
@@ -113,6 +114,15 @@ def test_permuting_blocks_keeps_the_function_and_is_undone_by_alignment(
     for key, array in copies.items():
         assert not np.array_equal(others[key], array) or not any(spec.permutations[key])
         np.testing.assert_array_equal(found[key], array.astype(found[key].dtype))
+
+
+def test_blocks_of_units_are_matched_by_all_that_they_respond() -> None:
+    draws = np.random.default_rng(0)
+    responses, spec = draws.normal(size=(30, 3 * 4)), {"layer": (None, ("units", 3))}
+    orders = {"units": np.stack([draws.permutation(4) for _ in range(5)])}
+    copies = StackedNetworks({"layer": np.stack([responses] * 5)})
+    found = match_responses({"layer": responses}, permute(copies, spec, orders), spec)
+    np.testing.assert_array_equal(found["units"], np.argsort(orders["units"], axis=1))
 
 
 @pytest.mark.parametrize("name", ["RNN", "GRU"])

@@ -13,6 +13,7 @@ from block_networks import CASES
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
@@ -365,6 +366,16 @@ FORWARDS: dict[str, tuple[nn.Module, tuple[int, ...], dict[str, tuple[Axis, ...]
         (4,),
         {"e.weight": (None, "n"), "n.weight": ("n",), "o.weight": (None, "n")},
     ),
+    "weights of a norm and a direction": (
+        Written(lambda m, x: m.b(m.a(x).relu()), a=weight_norm(linear(4, 6)), b=weight_norm(linear(6, 3))),
+        (4,),
+        {
+            "a.parametrizations.weight.original0": ("a", None),
+            "a.parametrizations.weight.original1": ("a", None),
+            "b.parametrizations.weight.original0": (None, None),
+            "b.parametrizations.weight.original1": (None, "a"),
+        },
+    ),
     "one fused projection without biases": (
         Written(fused, qkv=linear(4, 18, bias=False), out=linear(6, 3)),
         (12,),
@@ -420,6 +431,7 @@ def test_a_module_that_cannot_compute_in_float64_has_no_symmetries_and_says_wher
     assert not found.any_permuted and not found.rescalings
     assert "it cannot be traced in float64 (RuntimeError: " in found.unknown
     assert "test_found.py line" in found.unknown
+    assert found.unknown.endswith(", in or after the operation t"), "of the layer that meets float32"
     assert found.unknown in caplog.text
 
 
