@@ -785,7 +785,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     "units that are not known among weights": (
         lambda c: (
             c["zoos"]["iris"].update(
-                architecture={"import": "own_networks:plain", "shape": [4], "classes": 3},
+                architecture={"import": "mistaken_networks:SingleUnstated", "shape": [4], "classes": 3},
                 initialisations=["default"],
             ),
             c["subspaces"].update(pca_99={"method": "none"}),

@@ -378,7 +378,8 @@ class ModuleArchitecture(FunctionalArchitecture):
         """What tracing finds; None where the module states its permutations."""
         if "permutation_spec" in self._specs:
             return None
-        state = self._state(self._module)
+        # Of a new one: where parts are shared, `functional_call` leaves in this one what it was called with.
+        state = self._state(self._new(0))
         return find_symmetries(self.call, state, self.buffers, self.config.shape, self.config.called)
 
     @property

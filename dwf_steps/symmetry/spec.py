@@ -288,6 +288,12 @@ class Attention:
     output: str
     heads: int
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its weights and biases, without the output's bias, which is no head's."""
+        projections = (self.query, self.key, self.value)
+        return (*(name for part in projections for name in (part.weight, part.bias)), self.output)
+
 
 @dataclass(frozen=True)
 class SymmetrySpec:
@@ -309,3 +315,9 @@ class SymmetrySpec:
     permutations: PermutationSpec
     attentions: tuple[Attention, ...] = ()
     rescalings: RescalingSpec | None = None
+
+    @property
+    def streams_move(self) -> bool:
+        """Whether permutations act on what heads read."""
+        queries = (attention.query.weight for attention in self.attentions)
+        return any(named_in(axes[1]) for name in queries if len(axes := self.permutations.get(name, ())) > 1)

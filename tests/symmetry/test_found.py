@@ -20,9 +20,11 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.canonicalization import Pairing, Transfusion
 from dwf_steps.runtime.libraries import torchvision
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.canonical import remove_symmetries
 from dwf_steps.symmetry.found import FoundSymmetries, find_symmetries
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.operations import RULES
@@ -33,10 +35,12 @@ from dwf_steps.symmetry.spec import (
     PermutationSpec,
     Projection,
     Rescaling,
+    SymmetrySpec,
     named_in,
     unit_counts,
     with_buffers,
 )
+from dwf_steps.symmetry.transfusion import HeadOrders, permute_attention
 
 VIT = ViTConfig(kind="vit", image_size=8, patch_size=4, width=12, depth=2, heads=3, mlp=20, classes=4)
 BERT = BertConfig(kind="bert", vocabulary=100, length=6, width=12, depth=2, heads=3, mlp=20, classes=2)
@@ -498,3 +502,32 @@ def test_a_rule_that_does_not_fit_what_it_meets_counts_as_none(monkeypatch: pyte
     found = found_of(module, (4,))
     assert found.unknown == "what goes through _softmax keeps its order, for lack of a rule"
     assert not found.any_permuted
+
+
+@pytest.mark.parametrize("pairing", ["spectra", "weights"])
+def test_the_stream_the_heads_and_the_units_of_a_transformer_are_all_put_back(pairing: Pairing) -> None:
+    torch.manual_seed(0)
+    module = small_vit().eval()
+    found, parameters = found_of(module, (3, 32, 32)), tuple(name for name, _ in module.named_parameters())
+    spec = SymmetrySpec(parameters, found.permutations, tuple(found.attentions))
+    assert spec.streams_move
+    draws, n = np.random.default_rng(0), 3
+    copies = StackedNetworks.of_one(
+        {name: value + 0.1 * torch.rand_like(value) for name, value in module.state_dict().items()}
+    ).numpy()
+    copies = copies.map(lambda array: np.concatenate([array] * n))
+    moved = copies
+    for attention in found.attentions:
+        orders = []
+        for _ in range(2):
+            within = np.argsort(draws.random((n, 4, 8)), axis=2)
+            heads = np.argsort(draws.random((n, 4)), axis=1) if not orders else orders[0][:, ::8] // 8
+            orders.append((heads[:, :, None] * 8 + within).reshape(n, 32))
+        moved = permute_attention(moved, attention, HeadOrders(*orders))
+    counts = unit_counts(shapes_of(module), found.permutations)
+    units = {p: np.argsort(draws.random((n, count)), axis=1) for p, count in counts.items()}
+    moved = permute(moved, found.permutations, units)
+    method = Transfusion(heads=pairing)
+    back = remove_symmetries(spec, moved, copies.network(0), [method]).networks
+    for name, array in copies.items():
+        np.testing.assert_array_equal(back[name], array)
