@@ -25,7 +25,7 @@ State = NetworkState[np.ndarray]
 def permuted(state: State, spec: PermutationSpec, perms: State, name: str, skip: int) -> np.ndarray:
     array = state[name]
     for axis, p in enumerate(spec[name]):
-        if p is not None and axis != skip:
+        if isinstance(p, str) and axis != skip:
             array = np.take(array, perms[p], axis=axis)
     return array
 
@@ -35,7 +35,7 @@ def one_network(target: State, state: State, spec: PermutationSpec, rng: np.rand
     axes: dict[str, list[tuple[str, int]]] = {}
     for name, of in spec.items():
         for axis, p in enumerate(of):
-            if p is not None:
+            if isinstance(p, str):
                 axes.setdefault(p, []).append((name, axis))
     perms = {p: np.arange(state[uses[0][0]].shape[uses[0][1]]) for p, uses in axes.items()}
     for _ in range(100):

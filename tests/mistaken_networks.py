@@ -28,20 +28,6 @@ class Perceptron(nn.Module):
         return {name: axes for name, axes in self._spec.items() if axes != "left out"}
 
 
-class Square(nn.Module):
-    """A recurrent matrix: both axes are permuted alike."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.b(self.a(x).tanh())
-
-    def permutation_spec(self) -> Any:
-        return RIGHT | {"a.weight": ("h", "h")}
-
-
 class NoSpec(Perceptron):
     def permutation_spec(self) -> Any:
         return None
@@ -89,6 +75,17 @@ class Auxiliary(Perceptron):
 class Single(Perceptron):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.float())
+
+
+class SingleUnstated(nn.Module):
+    """It states nothing, and computes in float32 alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.a(x).relu().float())
 
 
 class Fixed(Perceptron):

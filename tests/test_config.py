@@ -645,13 +645,14 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     "symmetries that are not there": (
         lambda c: (
             c["zoos"]["iris"].update(
-                architecture={"import": "own_networks:plain", "shape": [4], "classes": 3},
+                architecture={"import": "mistaken_networks:SingleUnstated", "shape": [4], "classes": 3},
                 initialisations=["default"],
             ),
             c["canonicalizations"].update(none=["git_rebasin"], git_rebasin=["transfusion"]),
         ),
         [
             "canonicalizations.none: 'git_rebasin' removes a symmetry",
+            "tracing finds none (it cannot be traced in float64 (RuntimeError: ",
             "give its module a method `permutation_spec`",
             "canonicalizations.git_rebasin: 'transfusion' removes a symmetry that zoos.digits",
         ],
@@ -794,7 +795,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     "units that are not known among weights": (
         lambda c: (
             c["zoos"]["iris"].update(
-                architecture={"import": "own_networks:plain", "shape": [4], "classes": 3},
+                architecture={"import": "mistaken_networks:SingleUnstated", "shape": [4], "classes": 3},
                 initialisations=["default"],
             ),
             c["subspaces"].update(pca_99={"method": "none"}),

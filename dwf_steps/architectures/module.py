@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import describe, find_plugin
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
+from dwf_steps.symmetry.found import FoundSymmetries, find_symmetries
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, unit_counts, with_buffers
 
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
@@ -82,9 +83,9 @@ class FunctionalArchitecture(Architecture):
         self._constants = {name: value for name, value in self._module.named_buffers() if name not in stored}
         self._refuse()
         self.layout = Layout.of({name: tuple(value.shape) for name, value in parameters.items()})
-        self.symmetries = () if isinstance(config, ModuleConfig) else tuple(config.symmetries)
         self.layers, self.multiplications = self._sizes()
         if not isinstance(config, ModuleConfig):
+            self.symmetries = tuple(config.symmetries)
             self.multiplications = config.multiplications  # attention scores too, which no hook sees
 
     def module(self) -> nn.Module:
@@ -298,7 +299,8 @@ class ModuleArchitecture(FunctionalArchitecture):
 
     If the module has a method ``permutation_spec`` (parameter -> for each axis the name of the permutation
     that acts on it, or None), Git Re-Basin can align it; if it has ``rescaling_spec``, it can be scaled; if
-    it has ``attention_spec`` (a list of `Attention`), TransFusion can align its heads.
+    it has ``attention_spec`` (a list of `Attention`), TransFusion can align its heads. Without
+    ``permutation_spec``, what it does not state is found by tracing it, when it is first asked for.
 
     Networks that `torch.func` cannot run many at once, such as recurrent ones, run one at a time.
 
@@ -318,10 +320,18 @@ class ModuleArchitecture(FunctionalArchitecture):
         super().__init__(config, partial(_call, plugin.make, config))
         self._refuse_randomness()
         self._alone = not self._runs_many_at_once()
-        self.symmetries = tuple(name for name in SYMMETRIES if hasattr(self._module, name))
-        self._specs = {name: self._stated(name) for name in self.symmetries}
-        if self.symmetries:
+        self._specs = {name: self._stated(name) for name in SYMMETRIES if hasattr(self._module, name)}
+        if self._specs:
             self._refuse_single_precision()
+
+    @cached_property
+    def symmetries(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(name for name in SYMMETRIES if name in self._specs or self._spec(name))
+
+    @property
+    def untraced(self) -> str:
+        """Why tracing found no more symmetries, for messages; empty where nothing stood in the way."""
+        return self._found.unknown if self._found is not None else ""
 
     def groups(self, n: int, device: torch.device) -> list[slice]:
         return [slice(i, i + 1) for i in range(n)] if self._alone else super().groups(n, device)
@@ -342,18 +352,35 @@ class ModuleArchitecture(FunctionalArchitecture):
     def permutation_spec(self) -> PermutationSpec:
         if "permutation_spec" not in self.symmetries:
             return super().permutation_spec()
-        spec: PermutationSpec = self._specs["permutation_spec"]
-        return dict(spec)
+        return dict(self._spec("permutation_spec"))
 
     def rescaling_spec(self) -> RescalingSpec:
         if "rescaling_spec" not in self.symmetries:
             return super().rescaling_spec()
-        return list(self._specs["rescaling_spec"])
+        return list(self._spec("rescaling_spec"))
 
     def attention_spec(self) -> list[Attention]:
-        if "attention_spec" not in self.symmetries:
-            return super().attention_spec()
-        return list(self._specs["attention_spec"])
+        return list(self._spec("attention_spec"))
+
+    def _spec(self, name: str) -> Any:
+        """Return what is stated or found of a kind of symmetries; empty where there are none."""
+        if name in self._specs or self._found is None:
+            return self._specs.get(name, ())
+        found = {
+            "permutation_spec": self._found.permutations if self._found.any_permuted else {},
+            "rescaling_spec": self._found.rescalings,
+            "attention_spec": self._found.attentions,
+        }
+        return found[name]
+
+    @cached_property
+    def _found(self) -> FoundSymmetries | None:
+        """What tracing finds; None where the module states its permutations."""
+        if "permutation_spec" in self._specs:
+            return None
+        # Of a new one: where parts are shared, `functional_call` leaves in this one what it was called with.
+        state = self._state(self._new(0))
+        return find_symmetries(self.call, state, self.buffers, self.config.shape, self.config.called)
 
     @property
     def most_units(self) -> int:
@@ -433,7 +460,7 @@ class ModuleArchitecture(FunctionalArchitecture):
                 self.call(state, torch.zeros(1, *self.config.shape, dtype=torch.float64))
         except Exception as error:  # whatever the module raises
             raise InputError(
-                f"{self.config.called}: states symmetries ({', '.join(self.symmetries)}), but cannot compute "
+                f"{self.config.called}: states symmetries ({', '.join(self._specs)}), but cannot compute "
                 f"in float64, where they are checked ({describe(error)}); register constants with "
                 "register_buffer(..., persistent=False), and make new tensors of the inputs' dtype"
             ) from error

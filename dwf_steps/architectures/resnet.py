@@ -89,10 +89,10 @@ class ResNetArchitecture(FunctionalArchitecture):
             if name in self.buffers:
                 continue
             reads = axes[1] if len(axes) > 1 else None
-            if len(axes) == 1 and axes[0] is not None:
+            if len(axes) == 1 and isinstance(axes[0], str):
                 known = channels.setdefault(axes[0], Rescaling(()))
                 channels[axes[0]] = replace(known, incoming=(*known.incoming, name))
-            if reads is not None:
+            if isinstance(reads, str):
                 known = channels.setdefault(reads, Rescaling(()))
                 channels[reads] = replace(known, outgoing=(*known.outgoing, name))
             if len(axes) == FILTER_AXES:

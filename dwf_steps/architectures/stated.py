@@ -1,5 +1,6 @@
 """What a module of the user's own states of its symmetries, held against its parameters."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from dwf_steps.symmetry.spec import (
     with_buffers,
 )
 
+STATED = re.compile("[^=]+(=[1-9][0-9]*)?")
+"""The name of a permutation, and the number of its units."""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -72,15 +75,32 @@ def _permutations(returned: Any, shapes: Shapes, buffers: Shapes) -> Permutation
                 f"{name} has {axes}, expected {len(shapes[name])} entries, one for each axis of its shape "
                 f"{shapes[name]}"
             )
-        if other := [entry for entry in axes if not isinstance(entry, str | None)]:
+        if other := [entry for entry in axes if not _is_axis(entry)]:
             raise StatedWronglyError(
-                f"{name} has {other[0]!r} for an axis, expected a permutation's name or None"
+                f"{name} has {other[0]!r} for an axis, expected a permutation's name, None, a tuple of names "
+                "and numbers that the axis is divided into, or a list of its parts"
             )
     try:
         unit_counts(shapes, spec)
     except ValueError as error:
         raise StatedWronglyError(f"{error}; None leaves an axis alone") from error
     return spec
+
+
+def _is_axis(entry: object) -> bool:
+    if isinstance(entry, list):
+        return bool(entry) and all(_is_part(part) for part in entry)
+    if isinstance(entry, str):
+        return "=" not in entry
+    return entry is None or (isinstance(entry, tuple) and _is_part(entry))
+
+
+def _is_part(entry: object) -> bool:
+    factors = entry if isinstance(entry, tuple) else (entry,)
+    return bool(factors) and all(
+        (isinstance(factor, str) and STATED.fullmatch(factor)) or (isinstance(factor, int) and factor > 0)
+        for factor in factors
+    )
 
 
 def _rescalings(returned: Any, shapes: Shapes) -> RescalingSpec:
@@ -94,7 +114,9 @@ def _rescalings(returned: Any, shapes: Shapes) -> RescalingSpec:
                 f"{flat[0]} is said to go out, but has one axis; expected a weight, whose second are units"
             )
         rows = [(name, shapes[name][0]) for name in (*units.incoming, *(units.statistics or ()))]
-        counts = [*rows, *((name, shapes[name][1]) for name in units.outgoing)]
+        columns = ((name, shapes[name][1]) for name in units.outgoing)
+        # Behind a flatten, a unit has several columns in a row.
+        counts = [*rows, *((name, n if n % rows[0][1] else rows[0][1]) for name, n in columns)]
         if len({count for _, count in counts}) > 1:
             listing = ", ".join(f"{count} of {name}" for name, count in counts)
             raise StatedWronglyError(f"scales different numbers of units alike: {listing}")

@@ -48,7 +48,8 @@ class Transfusion(WeightMatching):
     (TransFusion; Rinaldi et al. 2025) or the mean of all."""
 
     method: Literal["transfusion"] = "transfusion"
-    """Assignments of heads, then within each pair of heads, then Git Re-Basin of the MLPs."""
+    """Assignments of heads, then within each pair of heads, then Git Re-Basin of the MLPs; before them of
+    the residual stream, where its order is a symmetry that a module states or tracing finds."""
     heads: Pairing = "spectra"
     """What pairs heads: the singular values of their projections (the paper's), or `weights`, the closeness
     that the best orders within each pair reach."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwf_steps.storage.layout import Layout
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.symmetry.spec import PermutationSpec, pieces
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,20 @@ class UnitTokens:
         """
         units: dict[str, list[np.ndarray]] = {}
         rest = []
+        shapes = {entry.name: entry.shape for entry in layout.entries}
+        parts = pieces(shapes, {name: spec[name] for name in shapes})
         for entry in layout.entries:
-            columns = np.arange(entry.columns.start, entry.columns.stop).reshape(entry.shape)
-            owners = [(axis, layer) for axis, layer in enumerate(spec[entry.name]) if layer is not None]
-            if not owners:
-                rest.append(columns.reshape(1, -1))
-                continue
-            axis, layer = owners[0]
-            units.setdefault(layer, []).append(np.moveaxis(columns, axis, 0).reshape(entry.shape[axis], -1))
+            whole = np.arange(entry.columns.start, entry.columns.stop).reshape(1, *entry.shape)
+            for piece in parts[entry.name]:
+                (columns,) = piece.of(whole)
+                owners = [(axis, layer) for axis, layer in enumerate(piece.axes) if layer is not None]
+                if not owners:
+                    rest.append(columns.reshape(1, -1))
+                    continue
+                axis, layer = owners[0]
+                units.setdefault(layer, []).append(
+                    np.moveaxis(columns, axis, 0).reshape(piece.shape[axis], -1)
+                )
         groups = [np.concatenate(parts, axis=1) for parts in units.values()]
         return cls((*groups, *([np.concatenate(rest, axis=1)] if rest else [])))
 

@@ -14,7 +14,7 @@ from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.layout import layer_of
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
-from dwf_steps.symmetry.canonical import LARGEST_SQUARABLE, align_attention
+from dwf_steps.symmetry.canonical import LARGEST_SQUARABLE, align_attention, align_streams
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
 
@@ -106,8 +106,10 @@ def _squared_distances(
 ) -> np.ndarray:
     """Return the squared distances of k networks to one reference by layer, before and after matching to it,
     (2, layers, k)."""
-    aligned = align_attention(architecture.attention_spec(), reference, networks, "weights")
-    spec = architecture.permutation_spec()
+    symmetries = architecture.symmetry_spec()
+    aligned = align_streams(symmetries, reference, networks, SWEEPS, 0)
+    aligned = align_attention(symmetries.attentions, reference, aligned, "weights")
+    spec = symmetries.permutations
     orders = match_weights(reference, aligned, spec, SWEEPS, numpy_generator("git rebasin", 0)).permutations
     squares = np.zeros((2, len(layers), networks.count))
     size = max(1, COMPARED_BYTES // (8 * architecture.layout.size))

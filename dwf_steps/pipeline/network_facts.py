@@ -23,7 +23,7 @@ class NetworkFacts:
     layers
         The number of values in each layer's output for one input.
     symmetries
-        Which of `config.architectures.base.SYMMETRIES` the networks state.
+        Which of `config.architectures.base.SYMMETRIES` the networks state, or tracing finds.
     units
         Of all layers that are linear in their inputs.
     most_inputs
@@ -32,6 +32,8 @@ class NetworkFacts:
         Whether they have batch normalisation.
     source_file
         The file that defines the user's own module; None for built-in architectures.
+    untraced
+        Why tracing found no more symmetries of the user's own module; empty where nothing stood in the way.
     """
 
     n_parameters: int
@@ -43,6 +45,7 @@ class NetworkFacts:
     symmetries: tuple[str, ...]
     normalised: bool
     source_file: Path | None = None
+    untraced: str = ""
 
 
 def network_facts(config: ArchitectureConfig) -> NetworkFacts:
@@ -77,6 +80,7 @@ def network_facts(config: ArchitectureConfig) -> NetworkFacts:
         built.symmetries,
         bool(built.batch_norms),
         Path(built.source_file),
+        built.untraced,
     )
 
 

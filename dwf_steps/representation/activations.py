@@ -19,7 +19,7 @@ from dwf_steps.representation.responses import all_responses, response_groups
 from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
+from dwf_steps.symmetry.spec import Axis, PermutationSpec, named_in, unit_counts
 
 ASIDE = 2.0**-10
 """Scale of pre-activations beside activations: units that an activation leaves alike, such as those of which
@@ -90,7 +90,7 @@ class UnitResponses:
             }
             yield StackedNetworks(compared).numpy()
 
-    def _units(self, layer: Layer) -> str | None:
+    def _units(self, layer: Layer) -> Axis:
         return self._permutations[layer.weight][0]
 
     def _compared(self, responses: Tensor, layer: Layer, networks: StackedNetworks[Tensor]) -> Tensor:
@@ -115,9 +115,10 @@ def layers_of_units(architecture: Architecture) -> list[Layer]:
     """
     spec = architecture.permutation_spec()
     with naming_git_rebasin():
-        layers = [layer for layer in trace(architecture).layers if spec[layer.weight][0] is not None]
+        # Of a layer whose units two permutations order, neither has a best choice of its own.
+        layers = [layer for layer in trace(architecture).layers if len(named_in(spec[layer.weight][0])) == 1]
     shapes = {entry.name: entry.shape for entry in architecture.layout.entries}
-    yielded = {spec[layer.weight][0] for layer in layers}
+    yielded = {permutation for layer in layers for permutation in named_in(spec[layer.weight][0])}
     for permutation in unit_counts(shapes, {name: spec[name] for name in shapes}):
         if permutation not in yielded:
             raise InputError(

@@ -15,6 +15,7 @@ from dwf_steps.representation.responses import ResponseBasis, probe_blocks
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.symmetry.spec import named_in
 
 EXAMPLES = 4
 """Random inputs on which it is checked that units reach the second layer one by one."""
@@ -62,9 +63,11 @@ class UnitSelection:
         spec = architecture.permutation_spec()
         unit = spec[first.weight][0]
         readers = {
-            name for name, axes in spec.items() if unit in axes and name not in (*own, *architecture.buffers)
+            name
+            for name, axes in spec.items()
+            if any(unit in named_in(axis) for axis in axes) and name not in (*own, *architecture.buffers)
         }
-        return cls(first, second, count, unit is not None and readers == {second.weight})
+        return cls(first, second, count, isinstance(unit, str) and readers == {second.weight})
 
     def choose(
         self,

@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.permutation import Permutations, permute
-from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
+from dwf_steps.symmetry.spec import PermutationSpec, pieces, unit_counts
 
 
 class Responding(Protocol):
@@ -16,7 +16,8 @@ class Responding(Protocol):
 
     @property
     def spec(self) -> PermutationSpec:
-        """Layer -> (None, permutation): which units the columns of a layer's responses are of."""
+        """Layer -> (None, axis): which units the columns of a layer's responses are of, of one permutation
+        alone."""
 
     def of(self, networks: StackedNetworks[np.ndarray]) -> Iterator[StackedNetworks[np.ndarray]]:
         """Yield the responses (n, rows, units) of layers of some networks at a time, in order."""
@@ -43,19 +44,26 @@ def match_responses(
     responses
         Those of n networks, (n, rows, units).
     spec
-        Layer -> (None, permutation).
+        Layer -> (None, axis), on which one permutation acts.
 
     Returns
     -------
     For each permutation, (n, units).
     """
     shapes = {name: array.shape for name, array in reference.items()}
+    parts = [(name, piece) for name, of_name in pieces(shapes, spec).items() for piece in of_name]
     gains: dict[str, np.ndarray] = {}
-    for permutation in unit_counts(shapes, spec):
+    for permutation, units in unit_counts(shapes, spec).items():
         total: np.ndarray | float = 0.0
-        for name, axes in spec.items():
-            if permutation in axes:
-                wanted, found = (np.asarray(of[name], np.float64) for of in (reference, responses))
+        for name, piece in parts:
+            if permutation in piece.axes:
+                axis = piece.axes.index(permutation) + 1
+                (wanted,), found = (
+                    np.moveaxis(piece.of(np.asarray(array, np.float64)), axis, -1).reshape(
+                        len(array), -1, units
+                    )
+                    for array in (reference[name][None], responses[name])
+                )
                 total = total + wanted.T @ found
         gains[permutation] = np.asarray(total)
     return {

@@ -136,15 +136,45 @@ def _matched(
         return permute(networks, spec.permutations, orders), np.ones(networks.count, dtype=int)
     goal = {name: goal[name] for name in spec.parameters}
     if isinstance(method, Transfusion):
+        networks = align_streams(spec, goal, networks, method.iterations, method.seed)
         networks = align_attention(spec.attentions, goal, networks, method.heads)
+    return _reordered(spec, goal, networks, method.iterations, method.seed)
+
+
+def _reordered(
+    spec: SymmetrySpec,
+    goal: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
+    iterations: int,
+    seed: int,
+) -> tuple[StackedNetworks[np.ndarray], np.ndarray]:
+    """Return n networks with their units matched to a goal's by weights, and the sweeps that each took."""
     matching = match_weights(
         goal,
         networks.only(spec.parameters),
         spec.permutations,
-        method.iterations,
-        numpy_generator("git rebasin", method.seed),
+        iterations,
+        numpy_generator("git rebasin", seed),
     )
     return permute(networks, spec.permutations, matching.permutations), matching.sweeps
+
+
+def align_streams(
+    spec: SymmetrySpec,
+    reference: NetworkState[np.ndarray],
+    networks: StackedNetworks[np.ndarray],
+    iterations: int,
+    seed: int,
+) -> StackedNetworks[np.ndarray]:
+    """Return n networks with what heads read matched to a reference's, by all parameters that are no head's;
+    the networks themselves where nothing permutes it."""
+    if not spec.streams_move:
+        return networks
+    heads = {name for attention in spec.attentions for name in attention.parameters}
+    others = {
+        name: np.zeros_like(reference[name]) if name in heads else reference[name] for name in reference
+    }
+    return _reordered(spec, others, networks, iterations, seed)[0]
 
 
 def align_attention(

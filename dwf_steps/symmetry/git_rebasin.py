@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.permutation import Permutations
-from dwf_steps.symmetry.spec import PermutationSpec, unit_counts
+from dwf_steps.symmetry.spec import PermutationSpec, PlainSpec, pieces, unit_counts
 
 GAINS_BYTES = 2**28  # of what units would gain, of networks that are matched at once
 MINIMAL_GAIN = 1e-7  # of the objective, relative; below it an assignment counts as unchanged
@@ -52,6 +52,10 @@ def match_weights(
     already matched (`evidence_order`). The result with the larger inner product is kept; of equal ones, the
     first. The second start costs one more assignment of every layer and a second, shorter ascent.
 
+    A permutation that acts on two axes of one parameter, as on a recurrent matrix, has no best choice that is
+    a linear assignment. The one that the gains of either axis alone suggest is made where it raises the inner
+    product.
+
     Parameters
     ----------
     reference
@@ -65,19 +69,40 @@ def match_weights(
     generator
         Draws the order of layers.
     """
-    spec = {name: axes for name, axes in spec.items() if name in reference}
-    counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
-    kept = sum(counts[p] ** 2 for axes in spec.values() for p in axes if p is not None)
+    reference, networks, plain = _divided(reference, networks, spec)
+    counts = unit_counts({name: array.shape for name, array in reference.items()}, plain)
+    kept = sum(counts[p] ** 2 for axes in plain.values() for p in axes if p is not None)
     chunk_size = max(1, GAINS_BYTES // (4 * max(kept, 1)))
     with Progress("assignment", None) as report:
         parts = [
-            _match_from_starts(reference, some, spec, iterations, generator, report)
+            _match_from_starts(reference, some, plain, iterations, generator, report)
             for _, some in networks.chunks(chunk_size)
         ]
     return _joined(parts)
 
 
-def are_chains(spec: PermutationSpec) -> bool:
+def _divided(
+    reference: NetworkState[np.ndarray], networks: StackedNetworks[np.ndarray], spec: PermutationSpec
+) -> tuple[NetworkState[np.ndarray], StackedNetworks[np.ndarray], PlainSpec]:
+    """Return a reference and networks, with arrays divided where permutations act on blocks of their axes, so
+    that all act on whole axes."""
+    spec = {name: axes for name, axes in spec.items() if name in reference}
+    parts = pieces({name: array.shape for name, array in reference.items()}, spec)
+    named = {
+        name: [(f"{name}:{k}" if k else name, piece) for k, piece in enumerate(of_name)]
+        for name, of_name in parts.items()
+    }
+
+    def divide(arrays: StackedNetworks[np.ndarray]) -> StackedNetworks[np.ndarray]:
+        return StackedNetworks(
+            {part: piece.of(array) for name, array in arrays.items() for part, piece in named[name]}
+        )
+
+    plain = {part: piece.axes for of_name in named.values() for part, piece in of_name}
+    return divide(StackedNetworks.of_one(reference)).network(0), divide(networks), plain
+
+
+def are_chains(spec: PlainSpec) -> bool:
     """Return whether permutations form chains, as in MLPs: each shares one parameter with the one before and
     one with the next. Around a residual stream they do not: a permutation has more than two such neighbours,
     or neighbours form a loop."""
@@ -92,7 +117,7 @@ def are_chains(spec: PermutationSpec) -> bool:
 
 
 def evidence_order(
-    shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec
+    shapes: Mapping[str, tuple[int, ...]], spec: PlainSpec
 ) -> dict[str, list[tuple[str, int]]]:
     """Return an order in which to match permutations, each by the parameters and axes given alone.
 
@@ -106,7 +131,7 @@ def evidence_order(
             p: [
                 (name, axes.index(p))
                 for name, axes in spec.items()
-                if p in axes and all(q is None or q == p or q in order for q in axes)
+                if axes.count(p) == 1 and all(q is None or q == p or q in order for q in axes)
             ]
             for p in counts
             if p not in order
@@ -123,7 +148,7 @@ def evidence_order(
 def _match_from_starts(
     reference: NetworkState[np.ndarray],
     networks: StackedNetworks[np.ndarray],
-    spec: PermutationSpec,
+    spec: PlainSpec,
     iterations: int,
     generator: np.random.Generator,
     report: Progress,
@@ -207,7 +232,7 @@ class _State:
         self,
         reference: NetworkState[np.ndarray],
         networks: StackedNetworks[np.ndarray],
-        spec: PermutationSpec,
+        spec: PlainSpec,
     ) -> None:
         n = networks.count
         counts = unit_counts({name: array.shape for name, array in reference.items()}, spec)
@@ -218,6 +243,8 @@ class _State:
             p: [(name, axis) for name, of in spec.items() for axis, q in enumerate(of) if q == p]
             for p in counts
         }
+        # Of these, gains are what a small change would add: each choice is weighed as a whole.
+        self._twice = {p for p in counts if any(of.count(p) > 1 for of in spec.values())}
         self._reference = {name: array.astype(np.float32) for name, array in reference.items()}
         norms = squared_norms(StackedNetworks.of_one(reference))
         products = np.sqrt(norms * squared_norms(networks))
@@ -259,13 +286,27 @@ class _State:
         places = np.arange(gains.shape[1])
         for k, (row, gain) in enumerate(zip(rows, gains, strict=True)):
             order = linear_sum_assignment(gain, maximize=True)[1]
-            more = gain[places, order].sum(dtype=np.float64) - np.trace(gain, dtype=np.float64)
+            if name in self._twice:
+                more = self._product(name, row, order) - self._product(name, row, places)
+            else:
+                more = gain[places, order].sum(dtype=np.float64) - np.trace(gain, dtype=np.float64)
             more *= self._scale[row]
             if more > self.tolerance[row]:
                 self._reorder(name, row, order)
                 gained[k] = more
-        self.stale[name][rows] = False
+        self.stale[name][rows] = (gained > 0) & (name in self._twice)
         return gained
+
+    def _product(self, name: str, row: int, order: np.ndarray) -> float:
+        """Return a network's inner product with the reference, of the parameters that a permutation acts on,
+        with its units in another order."""
+        total = 0.0
+        for parameter in dict(self._axes[name]):
+            array = self._current[parameter][row]
+            for axis, permutation in enumerate(self._spec[parameter]):
+                array = array.take(order, axis) if permutation == name else array
+            total += float(np.vdot(array.astype(np.float64), self._reference[parameter].astype(np.float64)))
+        return total
 
     def _gains_of(self, places: list[tuple[str, int]], rows: np.ndarray) -> np.ndarray:
         """Return (rows, units, units) for some parameters and axes of one permutation: entry (u, v) is what

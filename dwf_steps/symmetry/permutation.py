@@ -3,7 +3,7 @@
 import numpy as np
 
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.symmetry.spec import PermutationSpec
+from dwf_steps.symmetry.spec import PermutationSpec, order_of_entries
 
 Permutations = dict[str, np.ndarray]
 """permutation name -> (n, units): entry (i, u) is the unit of network i that moves to place u."""
@@ -24,7 +24,10 @@ def permute(
     result: StackedNetworks[np.ndarray] = StackedNetworks()
     for name, array in networks.items():
         for axis, permutation in enumerate(spec.get(name, ())):
-            if permutation is not None:
+            if isinstance(permutation, str):
                 array = permute_axis(array, axis, permutations[permutation])
+            elif permutation is not None:
+                order = order_of_entries(permutation, array.shape[axis + 1], permutations)
+                array = permute_axis(array, axis, order)
         result[name] = array
     return result

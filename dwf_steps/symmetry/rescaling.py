@@ -62,7 +62,9 @@ def rescale(
 
 
 def _along(norms: np.ndarray, array: np.ndarray, axis: int) -> np.ndarray:
-    """Return norms (n, units) in a shape that multiplies ``array`` (n, ...) along its ``axis``."""
+    """Return norms (n, units) in a shape that multiplies ``array`` (n, ...) along its ``axis``, where every
+    unit has equally many entries in a row."""
+    norms = norms.repeat(array.shape[axis] // norms.shape[1], axis=1)
     shape = [1] * array.ndim
     shape[0], shape[axis] = norms.shape
     return norms.reshape(shape)

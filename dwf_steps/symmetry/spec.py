@@ -1,36 +1,226 @@
 """Symmetries as plain data, read off an architecture."""
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-PermutationSpec = dict[str, tuple[str | None, ...]]
+import numpy as np
+
+Factors = tuple[str | int, ...]
+Axis = str | None | Factors | list[str | int | Factors]
+"""What acts on one axis: a permutation of all of it; None, nothing; or permutations of blocks of it.
+
+A tuple divides it as a reshape would: of ``("units", 49)`` every unit has 49 entries in a row, as a flatten
+leaves channels; of ``(3, "units")`` the units come three times over, as the gates of a GRU; of ``("groups",
+"within")`` two permutations act. A list joins parts of it: ``["first", ("second", 4), 10]``. Numbers count
+what stays in its place. ``"groups=4"`` states a number of units that does not follow from other axes.
+"""
+PermutationSpec = dict[str, tuple[Axis, ...]]
 """parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
+PlainSpec = dict[str, tuple[str | None, ...]]
+"""A specification of whole axes."""
 
 
-def unit_counts(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, int]:
+def named_in(axis: Axis) -> tuple[str, ...]:
+    """Return the permutations that act on an axis, or on blocks of it, in its order."""
+    return tuple(factor for part in _parts(axis, 0) for factor in part if isinstance(factor, str))
+
+
+def _parts(axis: Axis, length: int) -> list[Factors]:
+    """Return the parts of an axis, one after another, without the numbers of units that it states."""
+    if axis is None:
+        return [(length,)]
+    parts = axis if isinstance(axis, list) else [axis]
+    return [
+        tuple(_stated(factor)[0] if isinstance(factor, str) else factor for factor in factors)
+        for factors in (part if isinstance(part, tuple) else (part,) for part in parts)
+    ]
+
+
+def _stated(factor: str) -> tuple[str, int | None]:
+    """Return a permutation's name, and the number of units that is stated with it."""
+    name, equals, count = factor.partition("=")
+    return name, int(count) if equals else None
+
+
+def _stated_counts(axes: Iterable[Axis]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for axis in axes:
+        for part in axis if isinstance(axis, list) else [axis]:
+            for factor in part if isinstance(part, tuple) else (part,):
+                if isinstance(factor, str) and (found := _stated(factor))[1] is not None:
+                    counts[found[0]] = found[1]
+    return counts
+
+
+def unit_counts(
+    shapes: Mapping[str, tuple[int, ...]], spec: Mapping[str, tuple[Axis, ...]]
+) -> dict[str, int]:
     """Return how many units each permutation acts on.
 
     Raises
     ------
     ValueError
-        If two axes that share a permutation differ in length, or are of one parameter.
+        If two axes that share a permutation differ in length, or the blocks of an axis do not make up its
+        length.
     """
-    counts: dict[str, int] = {}
-    for name, axes in spec.items():
-        for axis, permutation in enumerate(axes):
-            if permutation is not None:
-                if permutation in axes[:axis]:
-                    raise ValueError(
-                        f"{permutation} acts on two axes of {name}, so that its best choice is no linear "
-                        "assignment; that is not supported"
-                    )
-                found = shapes[name][axis]
-                if counts.setdefault(permutation, found) != found:
-                    raise ValueError(
-                        f"axis {axis} of {name} has {found} units, other axes of {permutation} have "
-                        f"{counts[permutation]}"
-                    )
-    return counts
+    axes = _Place.of(shapes, spec)
+    counts, open_axes = _counted(axes)
+    if open_axes:
+        place = open_axes[0]
+        unknown = dict.fromkeys(p for p in named_in(place.axis) if p not in counts)
+        raise ValueError(
+            f"{place} has {place.axis}, from which the numbers of units of {', '.join(unknown)} do not "
+            "follow; name each on an axis where it stands alone, or state its number, as in 'groups=4'"
+        )
+    for place in axes:
+        found = sum(math.prod(_sizes(part, counts)) for part in _parts(place.axis, place.length))
+        if found != place.length:
+            raise ValueError(f"{place} has {place.length} entries, {place.axis} are {found}")
+    order = dict.fromkeys(p for place in axes for p in named_in(place.axis))
+    return {permutation: counts[permutation] for permutation in order}
+
+
+def uncounted(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> list[str]:
+    """Return the permutations whose numbers of units do not follow from a specification."""
+    counts, open_axes = _counted(_Place.of(shapes, spec))
+    return list(dict.fromkeys(p for place in open_axes for p in named_in(place.axis) if p not in counts))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One axis of one parameter, and what acts on it."""
+
+    name: str
+    number: int
+    length: int
+    axis: Axis
+
+    def __str__(self) -> str:
+        return f"axis {self.number} of {self.name}"
+
+    @classmethod
+    def of(
+        cls, shapes: Mapping[str, tuple[int, ...]], spec: Mapping[str, tuple[Axis, ...]]
+    ) -> list["_Place"]:
+        return [
+            cls(name, number, shapes[name][number], axis)
+            for name, axes in spec.items()
+            for number, axis in enumerate(axes)
+            if axis is not None
+        ]
+
+
+def _counted(axes: list[_Place]) -> tuple[dict[str, int], list[_Place]]:
+    """Return the numbers of units that follow, and the axes of which some do not."""
+    counts = _stated_counts(place.axis for place in axes)
+    for place in axes:
+        axis = place.axis
+        if isinstance(axis, str) and counts.setdefault(axis, place.length) != place.length:
+            raise ValueError(f"{place} has {place.length} units, other axes of {axis} have {counts[axis]}")
+    waiting, known = axes, -1
+    while waiting and known < len(counts):
+        known = len(counts)
+        waiting = [place for place in waiting if not _count(place, counts)]
+    return counts, waiting
+
+
+def _sizes(part: Factors, counts: Mapping[str, int]) -> list[int]:
+    return [counts[factor] if isinstance(factor, str) else factor for factor in part]
+
+
+def _count(place: _Place, counts: dict[str, int]) -> bool:
+    """Count the units of the one permutation of an axis that is not known, if there is one alone; return
+    whether all are known."""
+    unknown = [p for p in named_in(place.axis) if p not in counts]
+    if len(unknown) == 1:
+        each = others = 0
+        for part in _parts(place.axis, place.length):
+            size = math.prod(_sizes(part, {**counts, unknown[0]: 1}))
+            each, others = (each + size, others) if unknown[0] in part else (each, others + size)
+        units, rest = divmod(place.length - others, each)
+        if rest or units < 1:
+            raise ValueError(
+                f"{place} has {place.length} entries, which {place.axis} cannot make up for any number of "
+                f"units of {unknown[0]}"
+            )
+        counts[unknown[0]] = units
+    return len(unknown) < 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of arrays (n, *shape) of which each axis is permuted as a whole, or not at all.
+
+    Attributes
+    ----------
+    slices
+        What it takes of each axis.
+    shape, axes
+        Its own axes, which are divided, and the permutation that acts on each.
+    """
+
+    slices: tuple[slice, ...]
+    shape: tuple[int, ...]
+    axes: tuple[str | None, ...]
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """Return the piece (n, *shape) of an array."""
+        part = array[(slice(None), *self.slices)]
+        return part.reshape(len(part), *self.shape)
+
+
+def pieces(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, list[Piece]]:
+    """Return the pieces of every array that a specification names: one where it has whole axes alone.
+
+    Raises
+    ------
+    ValueError
+        As `unit_counts`.
+    """
+    counts = unit_counts(shapes, spec)
+    return {name: list(_pieces(shapes[name], axes, counts)) for name, axes in spec.items()}
+
+
+def _pieces(shape: tuple[int, ...], axes: Sequence[Axis], counts: Mapping[str, int]) -> Iterator[Piece]:
+    places: list[list[tuple[slice, Factors]]] = []
+    for length, axis in zip(shape, axes, strict=True):
+        parts, start = [], 0
+        for part in _parts(axis, length):
+            size = math.prod(_sizes(part, counts))
+            parts.append((slice(start, start + size), part))
+            start += size
+        places.append(parts)
+    for chosen in itertools.product(*places):
+        factors = [factor for _, part in chosen for factor in part]
+        yield Piece(
+            tuple(place for place, _ in chosen),
+            tuple(_sizes(tuple(factors), counts)),
+            tuple(factor if isinstance(factor, str) else None for factor in factors),
+        )
+
+
+def order_of_entries(axis: Axis, length: int, orders: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return how permutations reorder the entries of an axis, (n, length).
+
+    Parameters
+    ----------
+    orders
+        Permutation -> (n, units): the unit that moves to each place.
+    """
+    parts, start = [], 0
+    for part in _parts(axis, length):
+        entries = np.zeros((1, 1), dtype=np.int64)
+        for factor in part:
+            order = orders[factor] if isinstance(factor, str) else np.arange(factor)[None]
+            entries = (entries[:, :, None] * order.shape[1] + order[:, None, :]).reshape(
+                max(len(entries), len(order)), -1
+            )
+        parts.append(entries + start)
+        start += entries.shape[1]
+    n = max(map(len, parts))
+    return np.concatenate([np.broadcast_to(entries, (n, entries.shape[1])) for entries in parts], axis=1)
 
 
 def hidden_units(permutation: str, incoming: str, outgoing: str) -> PermutationSpec:
@@ -63,7 +253,8 @@ class Rescaling:
     incoming
         Parameters whose first axis are the units.
     outgoing
-        Weights whose second axis are the units; none where batch normalisation follows.
+        Weights whose second axis are the units, or, behind a flatten, equally many entries of each in a row;
+        none where batch normalisation follows.
     statistics
         Its running mean and variance, which follow what comes in, and are no parameters.
     """
@@ -97,6 +288,12 @@ class Attention:
     output: str
     heads: int
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its weights and biases, without the output's bias, which is no head's."""
+        projections = (self.query, self.key, self.value)
+        return (*(name for part in projections for name in (part.weight, part.bias)), self.output)
+
 
 @dataclass(frozen=True)
 class SymmetrySpec:
@@ -118,3 +315,9 @@ class SymmetrySpec:
     permutations: PermutationSpec
     attentions: tuple[Attention, ...] = ()
     rescalings: RescalingSpec | None = None
+
+    @property
+    def streams_move(self) -> bool:
+        """Whether permutations act on what heads read."""
+        queries = (attention.query.weight for attention in self.attentions)
+        return any(named_in(axes[1]) for name in queries if len(axes := self.permutations.get(name, ())) > 1)

@@ -109,11 +109,36 @@ def test_a_permuted_copy_is_aligned_to_the_original() -> None:
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
 
 
-def test_without_stated_symmetries_no_axis_is_permuted() -> None:
-    spec = own("plain").permutation_spec()
-    assert set(spec.values()) == {(None, None), (None,)}
+def test_without_stated_symmetries_those_are_used_that_tracing_finds() -> None:
+    architecture = own("plain")
+    assert architecture.symmetries == ("permutation_spec",)
+    assert architecture.permutation_spec() == {
+        "0.weight": ("0", None),
+        "0.bias": ("0",),
+        "2.weight": (None, "0"),
+        "2.bias": (None,),
+    }
     with pytest.raises(ValueError, match="states no scaling symmetry"):
-        own("plain").rescaling_spec()
+        architecture.rescaling_spec()
+    assert network_facts(architecture.config).most_units == 5
+
+
+def test_what_is_stated_comes_before_what_is_found() -> None:
+    found = own("ReluCNN", SHAPE)
+    assert found.symmetries == ("permutation_spec", "rescaling_spec")
+    assert found.rescaling_spec() == own_networks.ReluCNN().rescaling_spec()
+    assert found.permutation_spec()["second.weight"] == ("second", "first", None, None)
+    stated = own("SmallCNN", SHAPE)
+    assert stated.symmetries == ("permutation_spec",), "and a module that states permutations is not traced"
+
+
+def test_modules_without_symmetries_have_none_and_say_why() -> None:
+    architecture = own("mistaken_networks:SingleUnstated")
+    assert architecture.symmetries == ()
+    assert set(architecture.permutation_spec().values()) == {(None, None), (None,)}
+    facts = network_facts(architecture.config)
+    assert "it cannot be traced in float64 (RuntimeError: " in facts.untraced
+    assert facts.most_units == 1
 
 
 @pytest.mark.parametrize(
@@ -272,7 +297,6 @@ def test_constants_outside_the_state_dict_follow_the_networks_precision() -> Non
         ("Single", {}, r"states symmetries \(permutation_spec\), but cannot compute in float64"),
         ("NoSpec", {}, "permutation_spec: returned NoneType, expected a mapping"),
         ("FailingSpec", {}, r"permutation_spec: KeyError: 'layers', mistaken_networks.py line \d+"),
-        ("Square", {}, "permutation_spec: h acts on two axes of a.weight"),
         ("WrongScales", {}, "rescaling_spec: b.bias is said to go out, but has one axis"),
         ("OtherSizes", {}, "rescaling_spec: scales different numbers of units alike: 5 of a.weight, 4 of"),
         ("NoList", {}, r"rescaling_spec: returned \['a.weight'\], expected a list of .*spec.Rescaling"),
@@ -304,9 +328,8 @@ def test_constants_outside_the_state_dict_follow_the_networks_precision() -> Non
 def test_a_mistake_in_a_users_module_is_one_line_that_names_it(
     name: str, kwargs: dict[str, Any], message: str
 ) -> None:
-    shape = (3,) if name == "Square" else (4,)
     with pytest.raises(InputError, match=f"^mistaken_networks:{name}: .*{message}") as caught:
-        own(f"mistaken_networks:{name}", shape, **kwargs)
+        own(f"mistaken_networks:{name}", **kwargs)
     assert "\n" not in str(caught.value)
 
 

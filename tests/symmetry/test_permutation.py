@@ -96,11 +96,6 @@ def test_units_are_counted_for_every_permutation() -> None:
     assert unit_counts(shapes, architecture.permutation_spec()) == {"hidden.0": 6, "hidden.1": 5}
 
 
-def test_no_permutation_acts_twice_on_one_parameter() -> None:
-    with pytest.raises(ValueError, match="units acts on two axes of a"):
-        unit_counts({"a": (3, 3)}, {"a": ("units", "units")})
-
-
 def test_axes_that_share_a_permutation_must_be_equally_long() -> None:
     spec: PermutationSpec = {"a": ("units", None), "b": (None, "units")}
     with pytest.raises(ValueError, match=r"axis 1 of b has 4 units, other axes of units have 3"):

@@ -464,7 +464,7 @@ class FlowConfig(GeneratorConfig):
             if by_unit and "permutation_spec" not in symmetries:
                 yield (
                     f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, "
-                    f"but {architecture.called} states no `permutation_spec`"
+                    f"but {architecture.called} states no `permutation_spec`, and tracing finds none"
                 )
         yield from self._other_widths_problems(where, zoo, context)
 

@@ -67,7 +67,8 @@ def _missing_symmetries(
 ) -> Iterator[str]:
     """Methods that remove a symmetry which a zoo's networks have not, or do not state."""
     architecture = config.zoos[zoo_name].architecture
-    symmetries = network_facts(architecture).symmetries
+    facts = network_facts(architecture)
+    symmetries = facts.symmetries
     for method in methods:
         needed = NEEDED[method.method]
         if method.method == "activation_matching" and "attention_spec" in symmetries:
@@ -79,7 +80,11 @@ def _missing_symmetries(
         if needed in symmetries:
             continue
         if isinstance(architecture, ModuleConfig):
-            cure = f"give its module a method `{needed}`, or use another canonicalization for this zoo"
+            found = f" ({facts.untraced})" if facts.untraced else ""
+            cure = (
+                f"it states none, and tracing finds none{found}: give its module a method `{needed}`, or use "
+                "another canonicalization for this zoo"
+            )
         else:
             cure = "use another canonicalization for this zoo"
         yield (
