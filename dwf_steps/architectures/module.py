@@ -23,6 +23,7 @@ from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.libraries import despite_missing_operators
 from dwf_steps.runtime.plugins import describe, find_plugin
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.layout import Layout
@@ -485,7 +486,7 @@ def _call(make: Callable[..., Any], config: ModuleConfig) -> Any:
         If it fails.
     """
     try:
-        return make(**config.kwargs)
+        return despite_missing_operators(partial(make, **config.kwargs))
     except Exception as error:  # whatever the user's code raises
         given = ", ".join(f"{name}={value!r}" for name, value in config.kwargs.items())
         raise InputError(
