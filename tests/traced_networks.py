@@ -190,6 +190,18 @@ class Mixing(nn.Module):
         return self.second(self.first(x.flip(0).cumsum(0).repeat(2, 1)))[: len(x)]
 
 
+class Tokens(nn.Module):
+    """Takes tokens alone, of which there are two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(2, 4)
+        self.inner, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.inner(self.embedding(x.long())).relu().mean(1))
+
+
 def layer_normalised() -> nn.Module:
     """Return a network whose first layer's units are mixed before the second layer reads them."""
     return nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.ReLU(), nn.Linear(5, 3))

@@ -293,25 +293,34 @@ def _traced(architecture: Architecture, examples: int, seed: int) -> _Tracer:
         if network[name].is_floating_point():
             draws = torch.rand(network[name].shape, generator=torch_generator(f"trace {name}", seed))
             network[name] = network[name] + draws.to(network[name])
-    tracer = _Tracer(network)
-    try:
-        tracer.run(architecture, _examples(architecture, examples))
-    except Exception as error:  # whatever the module raises
-        where = f", in or after {list(tracer.steps)[-1]}" if tracer.steps else ""
-        raise InputError(
-            f"{architecture.config.called}: cannot be traced: it fails on {examples} examples "
-            f"({describe(error)}){where}; correct its forward, or use the representation `weights`"
-        ) from error
-    return tracer
+    failed: list[tuple[Exception, _Tracer]] = []
+    for inputs in _examples(architecture, examples):
+        tracer = _Tracer(network)
+        try:
+            tracer.run(architecture, inputs)
+        except Exception as error:  # whatever the module raises
+            failed.append((error, tracer))
+        else:
+            return tracer
+    error, tracer = failed[0]
+    where = f", in or after {list(tracer.steps)[-1]}" if tracer.steps else ""
+    raise InputError(
+        f"{architecture.config.called}: cannot be traced: it fails on {examples} examples "
+        f"({describe(error)}){where}; correct its forward, or use the representation `weights`"
+    ) from error
 
 
-def _examples(architecture: Architecture, count: int) -> Tensor:
-    """Return inputs (count, *input_shape) that any network accepts, the first ones the same for any count."""
+def _examples(architecture: Architecture, count: int) -> Iterator[Tensor]:
+    """Yield inputs (count, *input_shape) that any network accepts, the first ones the same for any count; and
+    others, tokens, for one of the user's own that those do not suit."""
     draws, shape = numpy_generator("trace", 0), (count, *architecture.input_shape)
     if isinstance(architecture.config, BertConfig):
         tokens = draws.integers(PADDING + 1, architecture.config.vocabulary, shape)
-        return torch.from_numpy(tokens).float()
-    return torch.from_numpy(draws.standard_normal(shape)).float()
+        yield torch.from_numpy(tokens).float()
+        return
+    values = torch.from_numpy(draws.standard_normal(shape)).float()
+    yield values
+    yield (values > 0).float()
 
 
 def _normalisation(step: Mapping[str, Any], mean: str, tracer: _Tracer) -> Normalisation:

@@ -7,11 +7,15 @@ operator schemas are missing. Declaring the two is enough for data sets, transfo
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+Result = TypeVar("Result")
 
 SCHEMAS = {
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -26,18 +30,32 @@ def torchvision_datasets() -> ModuleType:
 
 def torchvision(name: str) -> ModuleType:
     """Return a module of torchvision."""
-    try:
-        return importlib.import_module(f"torchvision.{name}")
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        import torch
+    return despite_missing_operators(partial(importlib.import_module, f"torchvision.{name}"))
 
-        library = torch.library.Library("torchvision", "DEF")
-        for operator, schema in SCHEMAS.items():
-            library.define(operator + schema)
-        _KEEP_ALIVE.append(library)
-        return importlib.import_module(f"torchvision.{name}")
+
+def despite_missing_operators(call: Callable[[], Result]) -> Result:
+    """Return what a function returns that imports torchvision: if it fails since torchvision's operators are
+    not declared, they are, and it is called once more."""
+    try:
+        return call()
+    except Exception as error:  # libraries that import torchvision raise others of their own
+        if _KEEP_ALIVE or not _is_of_operators(error):
+            raise
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for operator, schema in SCHEMAS.items():
+        library.define(operator + schema)
+    _KEEP_ALIVE.append(library)
+    return call()
+
+
+def _is_of_operators(error: BaseException | None) -> bool:
+    while error is not None:
+        if "torchvision::nms" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def transformers(name: str) -> ModuleType:

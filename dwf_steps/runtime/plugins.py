@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.libraries import despite_missing_operators
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def find_plugin(target: str, key: str) -> Plugin:
         sys.path.append(os.getcwd())
     _announce(_refuse_standard(module_name, target, key), target, key)
     try:
-        module = importlib.import_module(module_name)
+        module = despite_missing_operators(functools.partial(importlib.import_module, module_name))
         found: Any = module
         for part in name.split("."):
             found = getattr(found, part)

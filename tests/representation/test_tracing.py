@@ -53,6 +53,13 @@ def test_an_mlp_has_its_layers_in_order_and_nothing_else(activation: Any, functi
     assert found.layers[2].activation is None
 
 
+def test_what_takes_tokens_alone_is_traced_on_tokens() -> None:
+    found = trace(own("Tokens", (6,)))
+    assert names(found) == ["inner", "head"]
+    assert [layer.places for layer in found.layers] == [(6,), ()]
+    assert found.kept == ("embedding.weight",)
+
+
 def test_layers_written_out_are_found_and_other_parameters_kept() -> None:
     found = trace(own("Written"))
     assert [layer.parameters for layer in found.layers] == [("first",), ("second",), ("third", "offset")]
