@@ -21,6 +21,7 @@ from dwf_steps.config.architectures.base import SYMMETRIES, Initialisation
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.module import ModuleConfig
+from dwf_steps.runtime import gpu
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import describe, find_plugin
 from dwf_steps.storage.layout import Layout
@@ -28,8 +29,8 @@ from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, unit_counts, with_buffers
 
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
-# one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
-GROUP_MULTIPLICATIONS = {"cpu": 5 * 10**6, "cuda": 10**9}
+# one (docs/benchmarks.md, "Training ResNets").
+GROUP_MULTIPLICATIONS = {"cpu": 5 * 10**6, "cuda": gpu.GROUP_MULTIPLICATIONS}
 LISTED = 5  # parts of a module named in one message
 
 
@@ -106,10 +107,9 @@ class FunctionalArchitecture(Architecture):
         seed = int(torch.randint(2**62, (), generator=generator))
         return self._state(self._new(seed))
 
-    def groups(self, n: int, device: torch.device) -> list[slice]:
+    def at_once(self, n: int, device: torch.device) -> int:
         # One large network fills a device, and is faster alone than as a group of a grouped convolution.
-        size = max(1, GROUP_MULTIPLICATIONS[device.type] // max(1, self.multiplications))
-        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+        return min(n, max(1, GROUP_MULTIPLICATIONS[device.type] // max(1, self.multiplications)))
 
     def forward(
         self,
@@ -118,23 +118,20 @@ class FunctionalArchitecture(Architecture):
         training: bool = False,
         channels_last: bool = False,
     ) -> Tensor:
-        groups = self.groups(networks.count, inputs.device)
-        if len(groups) > 1:
-            own = inputs.dim() == 3
-            parts = (
-                self.forward(
-                    networks.select(rows),
-                    inputs[rows] if own else inputs,
-                    training,
-                    channels_last,
-                )
-                for rows in groups
-            )
-            return torch.cat(list(parts))
-        shaped = inputs.unflatten(-1, self.config.shape)
+        n, own, shaped = networks.count, inputs.dim() == 3, inputs.unflatten(-1, self.config.shape)
+
+        def run(groups: list[slice]) -> Tensor:
+            if len(groups) == 1:
+                return self._run(networks, shaped, own, channels_last)
+            parts = ((networks.select(rows), shaped[rows] if own else shaped) for rows in groups)
+            return torch.cat([self._run(some, seen, own, channels_last) for some, seen in parts])
+
         self._module.train(training)
         try:
-            return self._run(networks, shaped, inputs.dim() == 3, channels_last)
+            # Who wants gradients keeps what the passes hold, and must divide networks itself.
+            if torch.is_grad_enabled():
+                return run(self.groups(n, inputs.device))
+            return self.in_groups(n, inputs.device, run)
         finally:
             self._module.eval()
 
@@ -323,8 +320,8 @@ class ModuleArchitecture(FunctionalArchitecture):
         if self.symmetries:
             self._refuse_single_precision()
 
-    def groups(self, n: int, device: torch.device) -> list[slice]:
-        return [slice(i, i + 1) for i in range(n)] if self._alone else super().groups(n, device)
+    def at_once(self, n: int, device: torch.device) -> int:
+        return 1 if self._alone else super().at_once(n, device)
 
     def initial_state(
         self, initialisation: Initialisation, generator: torch.Generator

@@ -184,7 +184,6 @@ class _Run:
 
     def advance(self, batch: Batch) -> None:
         """Take one optimisation step and move the average after it."""
-        self.optimizer.zero_grad(set_to_none=True)
         loss = self.paths.field(self.velocity).backward(batch)
         if self.training.clip:
             nn.utils.clip_grad_norm_(self.velocity.parameters(), self.training.clip)
