@@ -79,12 +79,19 @@ class Step:
 
     def runtime(self, wildcards: Names, attempt: int) -> int:
         """Return the minutes asked for: what the step's estimate says, and more with each attempt."""
+        return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * self.seconds(wildcards) / 60))
+
+    def seconds(self, wildcards: Names) -> float:
+        """Return the seconds that the job is estimated to take."""
         sizes, speed = Sizes(self._experiment, wildcards), 1
         if self.gpu(wildcards):
             small = self._settings.small_operations or sizes.multiplications < gpu.LARGE_NETWORK
             speed = gpu.SPEED if small else gpu.SPEED_LARGE
-        seconds = self._settings.work(sizes).seconds / speed
-        return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * seconds / 60))
+        return self._settings.work(sizes).seconds / speed
+
+    def disk(self, wildcards: Names) -> float:
+        """Return the bytes that the job leaves, but for small files."""
+        return self._settings.disk(Sizes(self._experiment, wildcards))
 
     def gpu(self, wildcards: Names) -> int:
         """Return one GPU where the work is long and can use it, else none."""

@@ -1,7 +1,7 @@
 """A device without hardware: its tensors' values are a CPU's, but only operations on the device see them.
 
-What mixes devices, or takes a tensor for one of the CPU, fails as with CUDA; what does not has the CPU's results.
-A backend of PyTorch's `PrivateUse1`, whose operations are the CPU's.
+What mixes devices, or takes a tensor for one of the CPU, fails as with CUDA; what does not has the CPU's
+results. A backend of PyTorch's `PrivateUse1`, whose operations are the CPU's.
 """
 
 from typing import Any
