@@ -288,7 +288,7 @@ class Sizes:
         return Work(held + 16 * more * self.d + self.data + self.SCORING, training.epochs * epoch + scores)
 
     def on_gpu(self, trainings: int) -> float:
-        """Return the bytes of a GPU that training networks with the zoo's settings cannot do without: weights,
+        """Return the bytes of a GPU that training networks as the zoo does cannot do without: weights,
         gradients, the optimiser's moments and the best weights of all, training inputs, and of one network
         the widest layer's outputs for a batch, in half precision."""
         assert isinstance(self.zoo, TrainedZoo)
