@@ -1,17 +1,21 @@
 """What the workflow needs to know of a family of networks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
+from dwf_steps.runtime.memory import in_halves
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.stacked import Array, NetworkState, StackedNetworks
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, SymmetrySpec
+
+Result = TypeVar("Result")
 
 
 class Architecture(ABC):
@@ -41,6 +45,8 @@ class Architecture(ABC):
     tied: Mapping[str, str] = MappingProxyType({})
     layers: tuple[int, ...]
     symmetries: tuple[str, ...]
+    _most_at_once: int | None = None
+    """With more networks at once a device's memory was exhausted."""
 
     @abstractmethod
     def module(self) -> nn.Module:
@@ -87,9 +93,30 @@ class Architecture(ABC):
         """The shape of one input, as the module takes it."""
         return getattr(self.config, "shape", (self.config.features,))
 
-    def groups(self, n: int, device: torch.device) -> list[slice]:  # noqa: ARG002
+    def at_once(self, n: int, device: torch.device) -> int:  # noqa: ARG002
+        """Return how many of n networks are fastest when they are run at once on a device."""
+        return n
+
+    def groups(self, n: int, device: torch.device) -> list[slice]:
         """Return which of n networks to run at once on a device."""
-        return [slice(0, n)]
+        return _ranges(n, min(self.at_once(n, device), self._most_at_once or n))
+
+    def in_groups(self, n: int, device: torch.device, run: Callable[[list[slice]], Result]) -> Result:
+        """Return what ``run`` returns for n networks, divided into `groups`.
+
+        Where the device's memory is not enough, groups are half as large, from then on: ``run`` is called
+        again, and must do all of its work again.
+
+        Raises
+        ------
+        RuntimeError
+            If the memory is not enough for one network at a time.
+        """
+        size = self.groups(n, device)[0].stop
+        result, fitting = in_halves(size, lambda size: run(_ranges(n, size)), "networks")
+        if fitting < size:
+            self._most_at_once = fitting
+        return result
 
     def parameters_of(self, networks: StackedNetworks[Array]) -> StackedNetworks[Array]:
         """Return the networks without their buffers."""
@@ -132,3 +159,9 @@ class Architecture(ABC):
     def widest(self) -> int:
         """The most values that a layer says of one input."""
         return max(self.layers)
+
+
+def _ranges(n: int, size: int) -> list[slice]:
+    """Return n networks in ranges of at most ``size``; one empty range of none."""
+    size = max(1, size)
+    return [slice(start, min(start + size, n)) for start in range(0, max(1, n), size)]

@@ -37,7 +37,9 @@ class BertArchitecture(FunctionalArchitecture):
         # do not allow.
         mask = torch.zeros_like(inputs, dtype=torch.float32).masked_fill(tokens == PADDING, LOWEST)
         asked = {"input_ids": tokens, "attention_mask": mask[:, None, None]}
-        logits: Tensor = functional_call(self._module, network, (), asked).logits
+        logits: Tensor = functional_call(
+            self._module, self._constants_of(network) | network, (), asked
+        ).logits
         return logits
 
     def pretrained_config(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dwf_steps.config.architectures.base import SYMMETRIES, Initialisation
 from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.module import ModuleConfig
+from dwf_steps.runtime import gpu
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.libraries import despite_missing_operators
 from dwf_steps.runtime.plugins import describe, find_plugin
@@ -32,8 +33,8 @@ from dwf_steps.symmetry.found import FoundSymmetries, find_symmetries
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, unit_counts, with_buffers
 
 # Multiplications for one input, of all networks that run at once: with more they are no faster than one by
-# one (docs/benchmarks.md, "Training ResNets"; the value for CUDA is a guess).
-GROUP_MULTIPLICATIONS = {"cpu": 5 * 10**6, "cuda": 10**9}
+# one (docs/benchmarks.md, "Training ResNets").
+GROUP_MULTIPLICATIONS = {"cpu": 5 * 10**6, "cuda": gpu.GROUP_MULTIPLICATIONS}
 # Of two networks' outputs many at once and alone, relative to the largest: rounding makes less, even behind
 # normalisation over two examples; a wrong rule more. Those for which it makes more run alone, which is right.
 SAME_OUTPUTS = 1e-3
@@ -113,10 +114,9 @@ class FunctionalArchitecture(Architecture):
         seed = int(torch.randint(2**62, (), generator=generator))
         return self._state(self._new(seed))
 
-    def groups(self, n: int, device: torch.device) -> list[slice]:
+    def at_once(self, n: int, device: torch.device) -> int:
         # One large network fills a device, and is faster alone than as a group of a grouped convolution.
-        size = max(1, GROUP_MULTIPLICATIONS[device.type] // max(1, self.multiplications))
-        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+        return min(n, max(1, GROUP_MULTIPLICATIONS[device.type] // max(1, self.multiplications)))
 
     def forward(
         self,
@@ -125,23 +125,20 @@ class FunctionalArchitecture(Architecture):
         training: bool = False,
         channels_last: bool = False,
     ) -> Tensor:
-        groups = self.groups(networks.count, inputs.device)
-        if len(groups) > 1:
-            own = inputs.dim() == 3
-            parts = (
-                self.forward(
-                    networks.select(rows),
-                    inputs[rows] if own else inputs,
-                    training,
-                    channels_last,
-                )
-                for rows in groups
-            )
-            return torch.cat(list(parts))
-        shaped = inputs.unflatten(-1, self.config.shape)
+        n, own, shaped = networks.count, inputs.dim() == 3, inputs.unflatten(-1, self.config.shape)
+
+        def run(groups: list[slice]) -> Tensor:
+            if len(groups) == 1:
+                return self._run(networks, shaped, own, channels_last)
+            parts = ((networks.select(rows), shaped[rows] if own else shaped) for rows in groups)
+            return torch.cat([self._run(some, seen, own, channels_last) for some, seen in parts])
+
         self._module.train(training)
         try:
-            return self._run(networks, shaped, inputs.dim() == 3, channels_last)
+            # Who wants gradients keeps what the passes hold, and must divide networks itself.
+            if torch.is_grad_enabled():
+                return run(self.groups(n, inputs.device))
+            return self.in_groups(n, inputs.device, run)
         finally:
             self._module.eval()
 
@@ -345,8 +342,8 @@ class ModuleArchitecture(FunctionalArchitecture):
         """Why tracing found no more symmetries, for messages; empty where nothing stood in the way."""
         return self._found.unknown if self._found is not None else ""
 
-    def groups(self, n: int, device: torch.device) -> list[slice]:
-        return [slice(i, i + 1) for i in range(n)] if self._alone else super().groups(n, device)
+    def at_once(self, n: int, device: torch.device) -> int:
+        return 1 if self._alone else super().at_once(n, device)
 
     def initial_state(
         self, initialisation: Initialisation, generator: torch.Generator

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,9 @@ from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.geometry.euclidean import EUCLIDEAN
 from dwf_steps.geometry.manifold import Manifold
+from dwf_steps.runtime.memory import in_halves
 
+Result = TypeVar("Result")
 Field = Callable[[Tensor, Tensor], Tensor]
 """Of times (b, 1) and points (b, k), velocities (b, k)."""
 
@@ -64,7 +66,7 @@ class VelocityField:
     def __call__(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (b, k). That of a predicted endpoint y is log_x(y) / (1 - t), with y projected to
         the manifold; in flat space (y - x) / (1 - t)."""
-        outputs: Tensor = self.network(t, x)
+        outputs = self._outputs(t, x)
         if self.prediction == "velocity":
             return self.manifold.tangent(x, outputs)
         return self.manifold.log(x, self.manifold.project(outputs)) / (1 - t[:, :1]).clamp(min=LAST)
@@ -77,8 +79,7 @@ class VelocityField:
     def residual(self, batch: Batch) -> Tensor:
         """Return what the loss is the mean square of, (b, k): the error of velocities, or of endpoints."""
         if self.prediction == "endpoint":
-            outputs: Tensor = self.network(batch.t, batch.x)
-            return outputs - batch.x1
+            return self._outputs(batch.t, batch.x) - batch.x1
         return self(batch.t, batch.x) - batch.u
 
     def loss(self, batch: Batch) -> Tensor:
@@ -86,17 +87,41 @@ class VelocityField:
         return self.residual(batch).square().mean()
 
     def backward(self, batch: Batch) -> Tensor:
-        """Add the loss's gradients to the network's, in chunks of its ``chunk_size`` points; return the
-        loss."""
-        size = len(batch.x)
-        chunk_size = int(getattr(self.network, "chunk_size", size))
-        total = torch.zeros((), device=batch.x.device)
+        """Set the network's gradients to the loss's, in chunks of its ``chunk_size`` points; return the loss.
+
+        Where the device's memory is not enough chunks are half as large, from then on."""
+        return self._in_chunks(len(batch.x), lambda points: self._backward(batch, points))
+
+    def _backward(self, batch: Batch, chunk_size: int) -> Tensor:
+        self.network.zero_grad(set_to_none=True)
+        size, total = len(batch.x), torch.zeros((), device=batch.x.device)
         for start in range(0, size, chunk_size):
             part = Batch(*(value[start : start + chunk_size] for value in vars(batch).values()))
             loss = self.loss(part) * (len(part.x) / size)
             loss.backward()
             total += loss.detach()
         return total
+
+    def _outputs(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return what the network says at all points, in chunks where no gradient is asked for."""
+        if torch.is_grad_enabled():
+            outputs: Tensor = self.network(t, x)
+            return outputs
+
+        def run(points: int) -> Tensor:
+            parts = zip(t.split(points), x.split(points), strict=True)
+            return torch.cat([self.network(time, some) for time, some in parts])
+
+        return self._in_chunks(len(x), run)
+
+    def _in_chunks(self, size: int, run: Callable[[int], Result]) -> Result:
+        """Return what ``run`` returns for chunks of the network's ``chunk_size`` points; that is halved where
+        the device's memory is not enough."""
+        chunk_size = max(1, min(size, int(getattr(self.network, "chunk_size", size))))
+        result, fitting = in_halves(chunk_size, run, "points")
+        if fitting < chunk_size:
+            self.network.chunk_size = fitting  # type: ignore[assignment]
+        return result
 
 
 @dataclass(frozen=True)

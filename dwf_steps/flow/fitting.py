@@ -93,7 +93,7 @@ def fit_network(
     FloatingPointError
         If the loss is not finite.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive_seed("velocity network", training.seed))
         return _Run.start(build().to(device), paths, training, device).finish(checkpoint)
 
@@ -184,7 +184,6 @@ class _Run:
 
     def advance(self, batch: Batch) -> None:
         """Take one optimisation step and move the average after it."""
-        self.optimizer.zero_grad(set_to_none=True)
         loss = self.paths.field(self.velocity).backward(batch)
         if self.training.clip:
             nn.utils.clip_grad_norm_(self.velocity.parameters(), self.training.clip)
@@ -239,6 +238,7 @@ class _Run:
         self.schedule.load_state_dict(state["schedule"])
         self.draws.set_state(state["draws"])
         torch.set_rng_state(state["random"])
-        if state["random_cuda"] is not None:
+        # A state of another kind of device says nothing of this one's: dropout is then drawn from the seed.
+        if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.running_loss.copy_(state["running_loss"])

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dwf_steps.config.generators.flow import Likelihood
 from dwf_steps.flow.fields import LAST, VelocityField
@@ -67,7 +68,8 @@ def velocity_and_divergence(
     Not differentiable.
     """
     n, k = x.shape
-    with torch.enable_grad():
+    # The fused attention's derivatives have no rule for many directions at once.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         place = field.manifold.project(x.detach()).requires_grad_()
         velocity = field(t.expand(n, 1), field.manifold.project(place))
         divergence = torch.zeros(n, device=x.device, dtype=x.dtype)

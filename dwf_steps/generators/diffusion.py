@@ -9,7 +9,7 @@ import torch
 from dwf_steps.config.generators.diffusion import DiffusionConfig
 from dwf_steps.config.generators.flow import UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.diffusion import NoisyPaths, denoise, kept_signal
-from dwf_steps.flow.fields import build_velocity
+from dwf_steps.flow.fields import VelocityField, build_velocity
 from dwf_steps.flow.fitting import fit_network
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
@@ -49,5 +49,6 @@ class Diffusion(Generator[DiffusionConfig]):
         draws = torch_generator("sample diffusion", sampling.seed)
         noise = torch.randn(sampling.samples, model.dimension, generator=draws) * sampling.temperature
         kept = kept_signal(self.config.timesteps)
-        ends, evaluations = denoise(model.velocity, noise.to(tools.device), kept, sampling, draws)
+        field = VelocityField(model.velocity)
+        ends, evaluations = denoise(field, noise.to(tools.device), kept, sampling, draws)
         return training.samples_at(model.coordinates(ends.cpu().double()).numpy(), evaluations)

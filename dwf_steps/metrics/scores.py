@@ -9,7 +9,9 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
+from dwf_steps.runtime import gpu
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.memory import in_halves
 from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.matrix import WeightMatrix
@@ -19,7 +21,7 @@ from dwf_steps.tasks import task_of
 from dwf_steps.tasks.base import Task
 
 # What the widest layer of a block of examples may take: on a CPU what its cache holds.
-ACTIVATIONS_BYTES = {"cpu": 4 * 2**20, "cuda": 2**28}
+ACTIVATIONS_BYTES = {"cpu": 4 * 2**20, "cuda": gpu.SCORING_BYTES}
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,20 @@ def _outputs(
     at_once = architecture.groups(len(first), first.device)[0].stop
     most = ACTIVATIONS_BYTES[first.device.type]
     size = max(1, most // (at_once * architecture.widest * first.element_size()))
+    fitting = size
     for start in progress(range(0, len(inputs), size), "block of examples"):
         block = slice(start, start + size)
-        yield block, architecture.forward(networks, torch.from_numpy(inputs[block]).to(first))
+        seen = torch.from_numpy(inputs[block]).to(first)
+        outputs, fitting = in_halves(
+            min(fitting, len(seen)),
+            lambda most, seen=seen: _joined(  # type: ignore[misc]
+                [architecture.forward(networks, part) for part in seen.split(most)]
+            ),
+            "examples",
+        )
+        yield block, outputs
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Return the outputs (n, b, c) of all parts of a block."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)

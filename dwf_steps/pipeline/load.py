@@ -41,16 +41,16 @@ def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> Wor
         With one line for each problem: the key's full path, what was found, what is allowed.
     """
     if hidden := list(dict.fromkeys(file_problems(map(Path, files)))):
-        raise InputError(_listing(hidden))
+        raise InputError(listing(hidden))
     expanded, members = expand(raw)
     try:
         config = WorkflowConfig.model_validate(expanded)
     except ValidationError as error:
-        raise InputError(_listing([_describe(e, expanded) for e in error.errors()])) from error
+        raise InputError(listing([_describe(e, expanded) for e in error.errors()])) from error
     config._members.update(members)
     problems = list(dict.fromkeys(problems_of(config)))
     if problems:
-        raise InputError(_listing(problems))
+        raise InputError(listing(problems))
     return config
 
 
@@ -117,6 +117,7 @@ def _path(location: tuple[int | str, ...], raw: Any, last_is_missing: bool) -> I
             yield str(part)
 
 
-def _listing(problems: list[str]) -> str:
+def listing(problems: list[str]) -> str:
+    """Return problems as one message, a line each."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return "\n".join([f"the configuration has {count}:", *(f"  - {problem}" for problem in problems)])

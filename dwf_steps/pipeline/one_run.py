@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,11 +31,16 @@ class LockedDirectory(LockException):
         WorkflowError.__init__(self, refusal())
 
 
-def one_run_at_a_time(workflow: Workflow) -> None:
+def one_run_at_a_time(workflow: Workflow, at_start: Callable[[], None] = lambda: None) -> None:
     """Guard the working directory of a workflow whose rules are being read.
 
     A second run, and ``--unlock`` while the first is at work, are told who holds the directory. SIGTERM ends
     the run as Ctrl-C does, and its steps, and leaves no lock.
+
+    Parameters
+    ----------
+    at_start
+        Called when work is about to start.
     """
     # Snakemake alone decides whether a directory is locked, before any hook of the workflow is called.
     snakemake.exceptions.LockException = LockedDirectory
@@ -52,6 +58,7 @@ def one_run_at_a_time(workflow: Workflow) -> None:
 
     def start(log: Any) -> None:  # noqa: ARG001
         record_run()
+        at_start()
         signal.signal(signal.SIGTERM, _end_with_steps)
 
     workflow.unlock = unlock_unless_at_work

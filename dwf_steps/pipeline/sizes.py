@@ -287,6 +287,17 @@ class Sizes:
         scores = 2 * more * self.multiplications * self.m / self.FLOPS
         return Work(held + 16 * more * self.d + self.data + self.SCORING, training.epochs * epoch + scores)
 
+    def on_gpu(self, trainings: int) -> float:
+        """Return the bytes of a GPU that training networks as the zoo does cannot do without: weights,
+        gradients, the optimiser's moments and the best weights of all, training inputs, and of one network
+        the widest layer's outputs for a batch, in half precision."""
+        assert isinstance(self.zoo, TrainedZoo)
+        training = self.zoo.training
+        moments = 2 if training.optimizer != "sgd" else int(training.momentum > 0)
+        activations = 2 * training.batch_size * max(self.layers)
+        data = self.m * self.features  # float32, of a quarter of all examples at least
+        return 4 * trainings * self.d * (3 + moments) + data + activations
+
     def scoring(self, networks: int) -> Work:
         """Return what scoring networks takes: a group of them, copied, and the predictions of all on the test
         set and on shifted inputs."""

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from snakemake.io import report, temp
 from snakemake.shell import shell
 from snakemake.utils import update_config
 
+from dwf_steps.pipeline.cards import require_memory
 from dwf_steps.pipeline.collected import Collected
+from dwf_steps.pipeline.estimates import tell_estimates, warn_of_groups
 from dwf_steps.pipeline.experiment import Experiment
 from dwf_steps.pipeline.failures import show_failed_logs
 from dwf_steps.pipeline.fingerprint import fingerprint
@@ -38,10 +41,14 @@ class Run:
     experiment: Experiment
     paths: Paths
     collected: Collected
+    steps: dict[str, Step] = field(default_factory=dict)
+    """By rule, those that rules have asked for so far."""
 
     def step(self, settings: type[StepSettings]) -> Step:
         """Return what the rule of these settings asks of its step."""
-        return Step(settings, self.experiment, self._unbind_threads)
+        step = Step(settings, self.experiment, self._unbind_threads)
+        self.steps[step.name] = step
+        return step
 
     def code(self, step: str) -> Callable[[Any], str]:
         """Return an input function: the fingerprint of the code of a step that has no settings."""
@@ -127,8 +134,13 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
     WorkflowError
         Listing everything that is wrong with the configuration.
     """
+    # `--resources gpu=N` bounds what rules ask for. A cluster's jobs read the workflow again without being
+    # told, and would ask for a GPU inside an allocation that has none: the environment tells them.
+    if workflow.is_main_process:
+        os.environ[GPU] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
     try:
         experiment = Experiment(load_config(with_defaults(workflow, config), workflow.configfiles))
+        require_memory(workflow, experiment)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     os.environ.update(
@@ -139,14 +151,11 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
         OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY") or "passive",
     )
     shell.prefix("exec ")
-    one_run_at_a_time(workflow)
+    one_run_at_a_time(workflow, partial(warn_of_groups, workflow))
     show_failed_logs(workflow)
-    # `--resources gpu=N` bounds what rules ask for. A cluster's jobs read the workflow again without being
-    # told, and would ask for a GPU inside an allocation that has none: the environment tells them.
-    if workflow.is_main_process:
-        os.environ[GPU] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
-    paths = Paths(experiment)
-    return Run(workflow, experiment, paths, Collected(record_of(experiment)))
+    run = Run(workflow, experiment, Paths(experiment), Collected(record_of(experiment)))
+    tell_estimates(workflow, run.steps)
+    return run
 
 
 def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:

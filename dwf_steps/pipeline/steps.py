@@ -12,6 +12,7 @@ from dwf_steps.pipeline.experiment import Experiment, Names
 from dwf_steps.pipeline.fingerprint import fingerprint
 from dwf_steps.pipeline.settings.base import StepSettings
 from dwf_steps.pipeline.sizes import Sizes
+from dwf_steps.runtime import gpu
 from dwf_steps.runtime.plugins import find_plugin
 
 GPU = "DWF_GPU"
@@ -19,14 +20,9 @@ GPU = "DWF_GPU"
 GPUs."""
 
 PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
-CUDA_MB = 4000  # what CUDA takes of the host's memory
 MEMORY_MARGIN = 1.5
 START_MINUTES = 10  # environments and imports from a busy shared file system
 TIME_MARGIN = 4
-GPU_SECONDS = 1800  # of one thread; what takes less is not worth waiting for a GPU
-GPU_SPEED = 3  # of a GPU beside one thread, at least: small steps gain little
-GPU_SPEED_LARGE = 1000  # of networks that fill it: 5 * 10^12 operations a second
-LARGE = 5e6  # multiplications for one input, from which on a network fills a GPU
 THREADS = 4  # where there is work for more than one
 LARGE_NETWORK = 10_000  # weights: smaller ones train side by side, a thread each
 LARGE_MATRIX = 10**8  # weights of all networks: jobs on smaller matrices run side by side
@@ -78,24 +74,31 @@ class Step:
     def mem_mb(self, wildcards: Names, attempt: int) -> int:
         """Return the memory asked for: what the step's estimate says, and more with each attempt."""
         held = self._settings.work(Sizes(self._experiment, wildcards)).held
-        process = PROCESS_MB + CUDA_MB * self.gpu(wildcards)
+        process = PROCESS_MB + gpu.HOST_MB * self.gpu(wildcards)
         return attempt * (process + math.ceil(MEMORY_MARGIN * held / 2**20))
 
     def runtime(self, wildcards: Names, attempt: int) -> int:
         """Return the minutes asked for: what the step's estimate says, and more with each attempt."""
+        return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * self.seconds(wildcards) / 60))
+
+    def seconds(self, wildcards: Names) -> float:
+        """Return the seconds that the job is estimated to take."""
         sizes, speed = Sizes(self._experiment, wildcards), 1
         if self.gpu(wildcards):
-            small = self._settings.small_operations or sizes.multiplications < LARGE
-            speed = GPU_SPEED if small else GPU_SPEED_LARGE
-        seconds = self._settings.work(sizes).seconds / speed
-        return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * seconds / 60))
+            small = self._settings.small_operations or sizes.multiplications < gpu.LARGE_NETWORK
+            speed = gpu.SPEED if small else gpu.SPEED_LARGE
+        return self._settings.work(sizes).seconds / speed
+
+    def disk(self, wildcards: Names) -> float:
+        """Return the bytes that the job leaves, but for small files."""
+        return self._settings.disk(Sizes(self._experiment, wildcards))
 
     def gpu(self, wildcards: Names) -> int:
         """Return one GPU where the work is long and can use it, else none."""
         if not self._settings.accelerated or os.environ.get(GPU) == "no":
             return 0
         sizes = Sizes(self._experiment, wildcards)
-        return int(self._settings.uses_gpu(sizes) and self._settings.work(sizes).seconds > GPU_SECONDS)
+        return int(self._settings.uses_gpu(sizes) and self._settings.work(sizes).seconds > gpu.SECONDS)
 
 
 def step_name(settings: type[StepSettings]) -> str:

@@ -196,16 +196,20 @@ class Capture:
         function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     ) -> dict[str, Tensor]:
         """Return what a function makes of every network, as many at once as are fastest."""
-        parts = []
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            for rows in self.architecture.groups(networks.count, networks.device):
+
+        def run(groups: list[slice]) -> dict[str, Tensor]:
+            parts = []
+            for rows in groups:
                 some = networks.select(rows)
                 if some.count == 1:
                     found = function(some.network(0))
                     parts.append({name: value.unsqueeze(0) for name, value in found.items()})
                 else:
                     parts.append(vmap(function)(dict(some)))
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            return self.architecture.in_groups(networks.count, networks.device, run)
 
 
 def _gather(values: Tensor, layer: Layer, places: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from dwf_steps.representation.capture import Capture, summed
 from dwf_steps.representation.layers import Layer, Normalisation, Trace, TracedStep
 from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
+from dwf_steps.runtime.memory import in_halves
 from dwf_steps.storage.stacked import StackedNetworks
 
 DEEP = 6
@@ -61,7 +62,27 @@ class Decoder:
         coordinates: Tensor,
         buffers: StackedNetworks[Tensor],
     ) -> StackedNetworks[Tensor]:
-        """Return the networks of n rows of coordinates (n, d')."""
+        """Return the networks of n rows of coordinates (n, d'); fewer at a time where the device's memory is
+        not enough."""
+
+        n = max(1, len(coordinates))
+
+        def run(size: int) -> StackedNetworks[Tensor]:
+            ranges = [slice(start, start + size) for start in range(0, n, size)]
+            parts = [self._decode(capture, basis, coordinates[rows], buffers.select(rows)) for rows in ranges]
+            if len(parts) == 1:
+                return parts[0]
+            return StackedNetworks({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+
+        return in_halves(n, run, "networks")[0]
+
+    def _decode(
+        self,
+        capture: Capture,
+        basis: ResponseBasis,
+        coordinates: Tensor,
+        buffers: StackedNetworks[Tensor],
+    ) -> StackedNetworks[Tensor]:
         networks = _begun(basis, coordinates, buffers)
         if runs_in_one_pass(capture, basis.trace):
             problems: dict[str, Problem] = {}

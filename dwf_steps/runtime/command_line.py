@@ -51,7 +51,8 @@ def parse_settings(model: type[Settings], text: str) -> Settings:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main`` with logging set up; an `InputError` ends the process with its message alone.
+    """Call ``main`` with logging set up; an `InputError`, and a GPU without memory left, end the process with
+    a message alone.
 
     SIGTERM, which also comes when the parent ends (`runtime.parent`), ends the process with status 143 after
     partial outputs have been removed. Before this call it ends the process at once: there are none yet.
@@ -65,6 +66,19 @@ def run(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except RuntimeError as error:
+        if message := _of_memory(error):
+            sys.exit(f"error: {message}")
+        raise
+
+
+def _of_memory(error: RuntimeError) -> str | None:
+    """Return what to say of an error that a GPU's memory is behind; steps without PyTorch have none."""
+    if "torch" not in sys.modules:
+        return None
+    from dwf_steps.runtime.memory import exhausted, is_exhausted
+
+    return exhausted(error) if is_exhausted(error) else None
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -56,7 +56,7 @@ def take_step(
     """Take one step of n networks, each on its own examples.
 
     Losses are summed over networks, so that every network gets its own gradient. As many run at once as are
-    fastest (`Architecture.groups`); the optimiser steps once for all.
+    fastest and as the device's memory holds (`Architecture.in_groups`); the optimiser steps once for all.
 
     Parameters
     ----------
@@ -78,14 +78,26 @@ def take_step(
             f"{architecture.smallest_batch}, since {architecture.config.called} normalises over batches; "
             "raise it, or use more data"
         )
-    groups = architecture.groups(len(inputs), inputs.device)
-    optimizer.zero_grad(set_to_none=len(groups) == 1)
     mixed = torch.autocast(inputs.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
-    for rows in groups:
-        some = networks if len(groups) == 1 else _views(architecture, networks, rows)
-        with mixed:
-            outputs = architecture.forward(some, inputs[rows], True, training.channels_last).float()
-        losses(outputs, targets[rows]).mean(1).sum().backward()
+    # Running statistics move along; where memory is exhausted half-way they must not move twice.
+    buffers = {name: networks[name] for name in architecture.buffers}
+    before = {name: value.clone() for name, value in buffers.items()}
+    attempts = 0
+
+    def gradients(groups: list[slice]) -> None:
+        nonlocal attempts
+        if attempts:
+            for name, value in before.items():
+                buffers[name].copy_(value)
+        attempts += 1
+        optimizer.zero_grad(set_to_none=len(groups) == 1)
+        for rows in groups:
+            some = networks if len(groups) == 1 else _views(architecture, networks, rows)
+            with mixed:
+                outputs = architecture.forward(some, inputs[rows], True, training.channels_last).float()
+            losses(outputs, targets[rows]).mean(1).sum().backward()
+
+    architecture.in_groups(len(inputs), inputs.device, gradients)
     if training.clip is not None:
         clip_gradients(list(architecture.parameters_of(networks).values()), training.clip)
     optimizer.step()

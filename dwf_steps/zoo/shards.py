@@ -9,7 +9,9 @@ import torch
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.manifest import unstack, write_shard
+from dwf_steps.storage.networks import network_groups
 from dwf_steps.storage.stacked import StackedNetworks
 
 
@@ -22,14 +24,17 @@ def write_scored_shard(
     output: Path,
     manifest: Path,
 ) -> None:
-    """Score n networks, and write networks and manifest."""
+    """Score n networks, wherever they are, on the device, and write networks and manifest."""
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    scores = {name: score_split(architecture, networks, split) for name, split in splits.items()}
-    all_facts = [
-        dict(known)
-        | {f"{name}_accuracy": float(s.accuracy[i]) for name, s in scores.items()}
-        | {f"{name}_loss": float(s.loss[i]) for name, s in scores.items()}
-        for i, known in enumerate(facts)
-    ]
+    all_facts: list[dict[str, Any]] = []
+    for rows in network_groups(range(networks.count), architecture.layout.size):
+        some = networks.select(slice(rows[0], rows[-1] + 1)).map(lambda value: value.to(select_device()))
+        scores = {name: score_split(architecture, some, split) for name, split in splits.items()}
+        all_facts += [
+            dict(facts[row])
+            | {f"{name}_accuracy": float(s.accuracy[i]) for name, s in scores.items()}
+            | {f"{name}_loss": float(s.loss[i]) for name, s in scores.items()}
+            for i, row in enumerate(rows)
+        ]
     shard, description = unstack(names, networks.numpy(), all_facts), architecture.config.model_dump()
     write_shard(output, manifest, shard, description, buffers=architecture.buffers)

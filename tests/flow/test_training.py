@@ -135,6 +135,19 @@ def test_an_interrupted_run_resumes_bit_for_bit(tmp_path: Path, saves: int, coup
     assert_same_flow(fit_velocity(points(), config, CPU, Checkpoint(path, "run", every=0)), whole)
 
 
+def test_a_run_that_a_gpu_began_is_resumed_without_one(tmp_path: Path) -> None:
+    """What is drawn does not depend on the device; its own generator's state is of no use here."""
+    path = tmp_path / "model.checkpoint"
+    with pytest.raises(Interrupted):
+        fit_velocity(points(), flow(), CPU, InterruptedCheckpoint(path, "run", 10))
+    state = Checkpoint(path, "run").load()
+    assert state is not None and state["random_cuda"] is None
+    state["random_cuda"] = torch.zeros(16, dtype=torch.uint8)  # as long as CUDA's
+    Checkpoint(path, "run", every=0).save_if_due(lambda: state)
+    resumed = fit_velocity(points(), flow(), CPU, Checkpoint(path, "run"))
+    assert_same_flow(resumed, fit_velocity(points(), flow(), CPU))
+
+
 def test_a_run_interrupted_twice_resumes_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "model.checkpoint"
     for saves in (10, 15):

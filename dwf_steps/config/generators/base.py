@@ -306,6 +306,11 @@ class GeneratorConfig(Section):
         return Work(80 * sizes.n * sizes.k, 1e4 * sizes.n * sizes.k)
 
     @planning
+    def fit_bytes(self, sizes: Sizes) -> float:
+        """Return the bytes that the fit cannot do without on a GPU, as far as is known."""
+        return 0.0
+
+    @planning
     def sample_work(self, sizes: Sizes) -> Work:
         """Return what sampling takes: by default combinations of the training networks."""
         return Work(32 * sizes.n * (sizes.n + sizes.g), sizes.n**2 * sizes.g)

@@ -84,6 +84,10 @@ class DiffusionConfig(GeneratorConfig):
         return self._as_flow.fit_work(sizes)
 
     @planning
+    def fit_bytes(self, sizes: Sizes) -> float:
+        return self._as_flow.fit_bytes(sizes)
+
+    @planning
     def sample_work(self, sizes: Sizes) -> Work:
         used, g = self.denoiser.weights_used(sizes), sizes.g
         return Work(8 * used + 48 * g * sizes.k, 2 * used * g * self.sampling.steps, self.sampling.steps)

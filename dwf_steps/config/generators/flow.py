@@ -111,6 +111,11 @@ class VelocityConfig(Section):
         """Return how many products an evaluation for one network takes."""
         return self.width * (2 * sizes.k + self.time_embedding + self.depth * self.width)
 
+    @planning
+    def weights_held(self, sizes: Sizes) -> float:
+        """Return how many weights the network has at least: those of its first and its last layer."""
+        return self.width * (2 * sizes.k + self.time_embedding)
+
 
 class UnitTransformerConfig(Section):
     """The velocity network: a transformer over units, for whole networks (subspace `none`). Its tokens are
@@ -139,6 +144,11 @@ class UnitTransformerConfig(Section):
         what a unit's numbers pass through."""
         return 18 * sum(sizes.layers[:-1]) * self.depth * self.width**2 + 2 * sizes.k * self.width
 
+    @planning
+    def weights_held(self, sizes: Sizes) -> float:
+        """Return how many weights the network has at least: units share them, so there are few."""
+        return 0.0
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> UnitTransformerConfig:
         if self.width % self.heads:
@@ -165,6 +175,11 @@ class RelationalTransformerConfig(Section):
     def weights_used(self, sizes: Sizes) -> float:
         """Return how many products an evaluation for one network takes: what every weight passes through."""
         return 10 * sizes.d * self.depth * self.width**2
+
+    @planning
+    def weights_held(self, sizes: Sizes) -> float:
+        """Return how many weights the network has at least: units share them, so there are few."""
+        return 0.0
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> RelationalTransformerConfig:
@@ -613,6 +628,11 @@ class FlowConfig(GeneratorConfig):
         steps = self.training.steps
         kept = 4 * used * (self.training.validation_networks > 0)
         return Work(28 * used + kept + latents, steps * used * (6 * size + 30), steps)
+
+    @planning
+    def fit_bytes(self, sizes: Sizes) -> float:
+        """The velocity network with its mean, gradients and two moments, and the latents."""
+        return 20 * self.velocity.weights_held(sizes) + 4 * sizes.n * sizes.k
 
     @planning
     def sample_work(self, sizes: Sizes) -> Work:

@@ -50,6 +50,17 @@ class StepSettings(Section):
         """Estimate what the job takes, from the sizes of its problem."""
 
     @staticmethod
+    def disk(sizes: Sizes) -> float:  # noqa: ARG004
+        """Return the bytes of the large files that the job leaves: networks, matrices, predictions."""
+        return 0.0
+
+    @staticmethod
+    def gpu_bytes(sizes: Sizes) -> float:  # noqa: ARG004
+        """Return the bytes that the job cannot do without on a GPU, however little it runs at once; as far as
+        is known."""
+        return 0.0
+
+    @staticmethod
     def uses_gpu(sizes: Sizes) -> bool:  # noqa: ARG004
         """Return whether a job of an accelerated step can use a GPU."""
         return True

@@ -85,3 +85,7 @@ class Canonicalize(StepSettings):
         responses = sizes.unit_responses
         held = 60 * sizes.s * sizes.d + sizes.data + sizes.SCORING + responses.held
         return Work(held, sizes.s * (work / sizes.FLOPS + 2 * responses.seconds))
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.s * sizes.d

@@ -61,6 +61,10 @@ class FitGenerator(StepSettings, OwnNetworks):
     def uses_gpu(sizes: Sizes) -> bool:
         return sizes.generator.accelerated
 
+    @staticmethod
+    def gpu_bytes(sizes: Sizes) -> float:
+        return sizes.generator.fit_bytes(sizes)
+
 
 class SampleGenerator(StepSettings, OwnNetworks):
     """The generator, with its sampling; and what networks respond to, where the generator describes networks
@@ -79,6 +83,10 @@ class SampleGenerator(StepSettings, OwnNetworks):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         return spent(sizes.generator.sample_work(sizes), sizes)
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.g * sizes.k * (sizes.raw or sizes.generator.stores_rows)
 
     @staticmethod
     def uses_gpu(sizes: Sizes) -> bool:
@@ -153,6 +161,10 @@ class MakeNetworks(StepSettings):
         epochs = sizes.generator.epochs_trained(sizes.zoo.training)
         return Work(held + written, seconds * epochs / max(sizes.zoo.training.epochs, 1))
 
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.generated_shard * sizes.d
+
 
 class Decode(StepSettings):
     """Which part of the samples, and the memory that decoded blocks may take (MiB)."""
@@ -181,3 +193,7 @@ class Decode(StepSettings):
         held = 5 * sizes.block + decoded + offsets
         seconds = 2 * sizes.n * shard * sizes.d / sizes.FLOPS
         return Work(held, seconds + (sizes.n * sizes.item + 12 * shard) * sizes.d / sizes.READ)
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.generated_shard * sizes.d

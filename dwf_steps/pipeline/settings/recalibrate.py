@@ -37,6 +37,10 @@ class Recalibrate(StepSettings):
         seconds = networks * sizes.multiplications * sizes.examples_seen / sizes.FLOPS
         return Work(group + sizes.data + sizes.SCORING, seconds + 8 * networks * sizes.d / sizes.READ)
 
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.generated_shard * sizes.d
+
 
 class RecalibrateZoo(Recalibrate):
     """The methods, and which inputs from outside the data's distribution networks are scored on as well."""
@@ -57,3 +61,7 @@ class RecalibrateZoo(Recalibrate):
         group = 10 * sizes.group(sizes.n)
         seconds = sizes.n * sizes.multiplications * (2 * sizes.m + sizes.examples_seen) / sizes.FLOPS
         return Work(group + 4 * sizes.n * sizes.m * sizes.classes + sizes.data + sizes.SCORING, seconds)
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.n * sizes.m * sizes.classes

@@ -50,6 +50,10 @@ class SketchResponses(StepSettings):
         held = 2 * sizes.group(sizes.n) + 2 * sizes.BLOCK + 5 * sizes.response_functions + sizes.data
         return Work(held, 5 * sizes.n * sizes.responding / sizes.responses.jobs)
 
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 2 * sizes.response_functions
+
 
 class SolveResponses(StepSettings):
     """What networks respond to, and how many functions are kept."""
@@ -67,6 +71,10 @@ class SolveResponses(StepSettings):
         """Test matrices, products and functions of every layer, and singular vectors of one."""
         held = 8 * sizes.response_functions + 2 * sizes.BLOCK + 8 * sizes.d + sizes.data
         return Work(held, 10 * sizes.responses.functions * sizes.response_functions / sizes.FLOPS)
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return sizes.response_functions
 
 
 class EncodeResponses(StepSettings):
@@ -91,6 +99,10 @@ class EncodeResponses(StepSettings):
         held = 2 * sizes.group(sizes.n) + coded + 2 * sizes.BLOCK + 2 * sizes.response_functions + sizes.data
         return Work(held, 2 * sizes.n * sizes.responding / sizes.responses.jobs)
 
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.n * sizes.coordinates / sizes.responses.jobs
+
 
 class StackResponses(StepSettings):
     """How the matrix is stored."""
@@ -107,6 +119,10 @@ class StackResponses(StepSettings):
     def work(sizes: Sizes) -> Work:
         held = min(sizes.zoo.matrix.memory_mb * 2**20, 16 * sizes.n * sizes.coordinates)
         return Work(held, 12 * sizes.n * sizes.coordinates / sizes.READ)
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return sizes.n * sizes.coordinates * sizes.item
 
 
 class DecodeResponses(StepSettings):
@@ -139,6 +155,10 @@ class DecodeResponses(StepSettings):
         mixing = 2 * sizes.n * sizes.coordinates / sizes.FLOPS
         seconds = sizes.decoding + candidates * mixing + 8 * sizes.d / sizes.READ
         return Work(held + 2 * sizes.BLOCK + sizes.data, shard * seconds)
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.generated_shard * sizes.d
 
 
 class AssessRepresentation(StepSettings):

@@ -33,6 +33,10 @@ class Score(StepSettings):
     def work(sizes: Sizes) -> Work:
         return sizes.scoring(sizes.generated_shard)
 
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.generated_shard * sizes.m * sizes.classes
+
 
 class ScoreZoo(Score):
     """The same for the zoo's networks."""
@@ -40,3 +44,7 @@ class ScoreZoo(Score):
     @staticmethod
     def work(sizes: Sizes) -> Work:
         return sizes.scoring(sizes.s)
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.s * sizes.m * sizes.classes

@@ -31,6 +31,10 @@ class StackWeights(StepSettings):
         held = min(sizes.zoo.matrix.memory_mb * 2**20, 16 * sizes.n * sizes.d)
         return Work(held, 8 * sizes.n * sizes.d / sizes.READ)
 
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return sizes.n * sizes.d * sizes.item
+
 
 class AccumulateGram(StepSettings):
     """Which part of how many."""

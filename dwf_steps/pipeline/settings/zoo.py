@@ -48,6 +48,14 @@ class TrainZoo(StepSettings):
         all checkpoints, saved and stacked, and their scores."""
         return sizes.training(sizes.trained, sizes.s)
 
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.s * sizes.d
+
+    @staticmethod
+    def gpu_bytes(sizes: Sizes) -> float:
+        return sizes.on_gpu(sizes.trained)
+
 
 class ImportZoo(StepSettings):
     """What the files should hold, and which of the networks in those that match the patterns this shard has:
@@ -80,3 +88,7 @@ class ImportZoo(StepSettings):
             12 * sizes.s * sizes.d + sizes.data + sizes.SCORING,
             8 * sizes.s * sizes.d / sizes.READ + 2 * sizes.s * sizes.multiplications * sizes.m / sizes.FLOPS,
         )
+
+    @staticmethod
+    def disk(sizes: Sizes) -> float:
+        return 4 * sizes.s * sizes.d
