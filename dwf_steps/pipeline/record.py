@@ -29,6 +29,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
         zoo_trainings={name: experiment.n_trainings(name) for name in names["zoos"]},
         samples={name: generator.sampling.samples for name, generator in generators.items()},
         transferred=config.transferred(),
+        autoencoders=[name for name in experiment.autoencoders if name in generators],
         likelihoods=[name for name in experiment.with_likelihood if name in generators],
         other_widths={
             name: list(generators[name].other_sizes)
