@@ -77,7 +77,9 @@ def assess_autoencoder(
         device = given.device
     again = generator.reconstructed(coordinates)
     samples = TrainingNetworks(subspace).samples_at(again)
-    rows = np.concatenate([decode_block(samples, rows_of, block) for block in rows_of.column_blocks()], axis=1)
+    rows = np.concatenate(
+        [decode_block(samples, rows_of, block) for block in rows_of.column_blocks()], axis=1
+    )
     decode, size = _decoder(settings, architecture, rows_of, data, responses, device)
     parts = []
     for start in progress(range(0, len(chosen), size), "group of networks"):
@@ -145,8 +147,8 @@ def _state(found: pd.DataFrame, margin: float, key: str) -> None:
     if lost > margin:
         logger.warning(
             "%s: reconstructing training networks costs %.4f of their %s, more than evaluation.good_margin "
-            "(%g), and networks it generates can hardly do better; raise latent, hidden or training.steps, or "
-            "lower noise and kl",
+            "(%g), and networks that it generates can hardly do better; raise latent, hidden or "
+            "training.steps, or lower noise and kl",
             *(key, lost, metric, margin),
         )
 

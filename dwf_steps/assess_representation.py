@@ -62,7 +62,9 @@ def assess_representation(
         frame = functions_compared(probed.capture.architecture, own, decoded, test)
         frame.insert(0, "held_out", [zoo.rows[row].held_out for row in group])
         frame.insert(0, "network", [zoo.rows[row].name for row in group])
-        frame["weight_error"] = relative_distances(*(_weights(networks, functions) for networks in (decoded, own)))
+        frame["weight_error"] = relative_distances(
+            *(_weights(networks, functions) for networks in (decoded, own))
+        )
         frame["coordinate_error"] = relative_distances(again, coded)
         parts.append(frame)
     found = pd.concat(parts, ignore_index=True)

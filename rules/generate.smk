@@ -1,12 +1,7 @@
 """Generators: fitted where they have a model, sampled, and decoded; or whole networks are made."""
 
-from dwf_steps.pipeline.settings.generate import (
-    AssessAutoencoder,
-    Decode,
-    FitGenerator,
-    MakeNetworks,
-    SampleGenerator,
-)
+from dwf_steps.pipeline.settings.generate import AssessAutoencoder, Decode, FitGenerator
+from dwf_steps.pipeline.settings.generate import MakeNetworks, SampleGenerator
 
 cost_matched_benchmarks = PATHS.zoo_costs
 cost_matched_zoo = PATHS.matched_zoo

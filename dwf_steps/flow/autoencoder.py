@@ -116,5 +116,5 @@ class Reconstruction:
     def backward(self, batch: Noisy) -> Tensor:
         """Add the loss's gradients to the network's; return the loss."""
         loss = self.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.detach()

@@ -25,13 +25,13 @@ REPORTS = 50  # rows of the loss table
 Drawn = TypeVar("Drawn")
 
 
-class Objective(Protocol[Drawn]):
+class Objective(Protocol):
     """The loss of a network on what was drawn."""
 
-    def loss(self, batch: Drawn) -> Tensor:
+    def loss(self, batch: Any) -> Tensor:
         """Return the loss."""
 
-    def backward(self, batch: Drawn) -> Tensor:
+    def backward(self, batch: Any) -> Tensor:
         """Add the loss's gradients to the network's; return the loss, detached."""
 
 
@@ -73,7 +73,7 @@ class Paths(ABC, Generic[Drawn]):
         """Draw from the targets that are fitted, or from those that validate."""
 
     @abstractmethod
-    def field(self, network: nn.Module) -> Objective[Drawn]:
+    def field(self, network: nn.Module) -> Objective:
         """Return what the loss is taken of."""
 
 
@@ -131,7 +131,9 @@ class _Run:
     best: dict[str, Tensor]
 
     @classmethod
-    def start(cls, velocity: nn.Module, paths: Paths[Any], training: FlowTraining, device: torch.device) -> "_Run":
+    def start(
+        cls, velocity: nn.Module, paths: Paths[Any], training: FlowTraining, device: torch.device
+    ) -> "_Run":
         optimizer = torch.optim.AdamW(
             velocity.parameters(),
             lr=training.lr,

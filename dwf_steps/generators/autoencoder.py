@@ -32,7 +32,8 @@ FITTED = "fitted autoencoder"  # what a checkpoint calls the first one's result
 
 
 class Autoencoder(Generator[AutoencoderConfig]):
-    """Encodes the training networks' latents, has another generator draw codes like theirs, and decodes these.
+    """Encodes the training networks' latents, has another generator draw codes like theirs, and decodes
+    these.
 
     To that generator codes are coordinates in a subspace, so that every kind of generator does.
 

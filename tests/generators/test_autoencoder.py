@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from bases import basis_of
 from interrupting import Interrupted, InterruptedCheckpoint
 from pydantic import ValidationError
@@ -96,7 +95,7 @@ def test_a_linear_autoencoder_reaches_the_error_of_principal_components(
 def test_noise_in_what_is_encoded_shrinks_each_axis_as_wiener_does(
     raw: TrainingNetworks, tmp_path: Path
 ) -> None:
-    """The linear denoiser of rank r keeps v / (v + s^2) of each of the r axes with the largest variances v."""
+    """The linear denoiser of rank r keeps v / (v + s^2) of the r axes with the largest variances v."""
     generator = autoencoder(latent=3, hidden=[], noise={"input": 0.7, "latent": 0}, training=LINEAR)
     fitted(generator, raw, tmp_path)
     _, variances = principal(raw)
@@ -174,7 +173,9 @@ def test_a_model_comes_back_from_its_file(kind: str, kl: float, tmp_path: Path) 
     again.load(tmp_path / "model.safetensors", Tools())
     found, expected = (some.sample(training, Tools()) for some in (again, generator))
     np.testing.assert_array_equal(found.latents, expected.latents)
-    np.testing.assert_array_equal(again.reconstructed(training.points), generator.reconstructed(training.points))
+    np.testing.assert_array_equal(
+        again.reconstructed(training.points), generator.reconstructed(training.points)
+    )
     assert len({tuple(row) for row in found.latents}) == 100 and found.coefficients.shape == (100, N)
 
 
@@ -200,7 +201,9 @@ def test_errors_of_networks_that_were_fitted_left_out_and_held_out_are_stated(
 ) -> None:
     caplog.set_level("INFO")
     training = training_of(tmp_path, held_out=10)
-    generator = autoencoder(latent=3, hidden=[64], training={**SHORT, "steps": 300, "validation_networks": 0.2})
+    generator = autoencoder(
+        latent=3, hidden=[64], training={**SHORT, "steps": 300, "validation_networks": 0.2}
+    )
     fitted(generator, training, tmp_path)
     (line,) = [message for message in caplog.messages if "relative error" in message]
     shown = re.fullmatch(
@@ -232,7 +235,10 @@ def test_a_loss_that_is_not_finite_is_refused(phase: str, raw: TrainingNetworks,
         ({"kind": "flow", "source": "kaiming"}, "model.source: 'kaiming' needs networks' own coordinates"),
         ({"kind": "flow", "likelihood": {}}, "model.likelihood needs networks' own coordinates"),
         ({"kind": "diffusion", "denoiser": {"network": "relational_transformer"}}, "model.denoiser.network"),
-        ({"kind": "gaussian", "sampling": {"samples": 7}}, "model.sampling.samples: found 7.* set sampling.s"),
+        (
+            {"kind": "gaussian", "sampling": {"samples": 7}},
+            "model.sampling.samples: found 7.* set sampling.s",
+        ),
         ({"kind": "copy"}, "'copy'"),
     ],
 )

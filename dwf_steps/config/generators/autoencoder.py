@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
@@ -73,7 +74,7 @@ class AutoencoderConfig(GeneratorConfig):
     """Its training."""
     model: ModelOfCodes = FlowConfig(kind="flow")
     """The generator of codes: `flow`, `diffusion`, `gaussian` or `kernel_density`, with its own settings; how
-    many networks are drawn, and from which seed, stands in the autoencoder's `sampling`."""
+    many networks are drawn, and from which seed, stands in the autoencoder's own `sampling`."""
     sampling: Draws = Draws()
     """Number and seed of the draws."""
 
@@ -117,8 +118,8 @@ class AutoencoderConfig(GeneratorConfig):
         for name, field in Draws.model_fields.items():
             if (value := getattr(model.sampling, name)) != field.default:
                 raise ValueError(
-                    f"model.sampling.{name}: found {value}, but the codes drawn are those of the networks that "
-                    f"the autoencoder's own sampling asks for; set sampling.{name} instead"
+                    f"model.sampling.{name}: found {value}, but a code is drawn for each network that the "
+                    f"autoencoder's own sampling asks for; set sampling.{name} instead"
                 )
         return self
 
@@ -141,7 +142,7 @@ class AutoencoderConfig(GeneratorConfig):
     def weights_used(self, sizes: Sizes) -> float:
         """Return how many products encoding and decoding a network take."""
         widths = [sizes.k, *self.hidden, self.latent]
-        return 2.0 * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return 2.0 * sum(a * b for a, b in pairwise(widths))
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:
