@@ -8,10 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dwf_steps.architectures.base import Architecture
 from dwf_steps.datasets.splits import Split
-from dwf_steps.metrics.novelty import wrong_set_iou
-from dwf_steps.metrics.scores import predictions_of
+from dwf_steps.metrics.exactness import functions_compared, relative_distances
 from dwf_steps.pipeline.settings.represent import AssessRepresentation
 from dwf_steps.representation.decoding import Decoder, networks_at_once
 from dwf_steps.representation.loading import Probed, load_basis
@@ -23,7 +21,6 @@ from dwf_steps.storage.arrays import evenly
 from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.tasks import task_of
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +62,10 @@ def assess_representation(
         frame = functions_compared(probed.capture.architecture, own, decoded, test)
         frame.insert(0, "held_out", [zoo.rows[row].held_out for row in group])
         frame.insert(0, "network", [zoo.rows[row].name for row in group])
-        frame["weight_error"] = _relative(*(_weights(networks, functions) for networks in (decoded, own)))
-        frame["coordinate_error"] = _relative(again, coded)
+        frame["weight_error"] = relative_distances(
+            *(_weights(networks, functions) for networks in (decoded, own))
+        )
+        frame["coordinate_error"] = relative_distances(again, coded)
         parts.append(frame)
     found = pd.concat(parts, ignore_index=True)
     write_csv(output, found)
@@ -74,43 +73,9 @@ def assess_representation(
     logger.info("decoded %d networks; the %s of one falls by %.4f", len(found), found.metric[0], loss)
 
 
-def functions_compared(
-    architecture: Architecture, own: StackedNetworks[Tensor], decoded: StackedNetworks[Tensor], test: Split
-) -> pd.DataFrame:
-    """Return what k networks score on the test set before and after, and how alike both are, a row each.
-
-    Parameters
-    ----------
-    own, decoded
-        The networks, parameters (k, *shape), before and after.
-    """
-    task = task_of(test.task, test.tolerance, test.scale)
-    predictions = [predictions_of(architecture, networks, test.inputs, task) for networks in (own, decoded)]
-    scores = [task.scores(some, test.targets) for some in predictions]
-    metric = "spearman" if "spearman" in scores[0] else "accuracy"
-    before, after = (task.choices(some) for some in predictions)
-    mistakes = [task.wrong(some, test.targets) for some in predictions]
-    overlaps = [wrong_set_iou(one[None], other[None]).item() for one, other in zip(*mistakes, strict=True)]
-    return pd.DataFrame(
-        {
-            "metric": metric,
-            "trained": scores[0][metric],
-            "decoded": scores[1][metric],
-            "agreement": (before == after).mean(axis=1),
-            "iou": overlaps,
-        }
-    )
-
-
 def _weights(networks: StackedNetworks[Tensor], basis: ResponseBasis) -> Tensor:
     """Return the parameters of k networks, (k, d)."""
     return torch.cat([networks[name].flatten(1) for name in basis.shapes], dim=1)
-
-
-def _relative(found: Tensor, expected: Tensor) -> np.ndarray:
-    """Return the distances of k rows from expected ones, relative to the norms of these, (k,)."""
-    expected = expected.double()
-    return ((found.double() - expected).norm(dim=1) / expected.norm(dim=1)).cpu().numpy()
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ rule tabulate:
         zoo_measures=PATHS.zoo_evaluated,
         transfers=PATHS.transferred,
         likelihoods=PATHS.likelihoods,
+        reconstructions=PATHS.reconstructions,
         other_widths=PATHS.other_widths,
         representations=PATHS.assessed,
         alignments=PATHS.requested("results/{zoo}/{canon}/alignment.csv"),

@@ -1,10 +1,12 @@
 """Generators: fitted where they have a model, sampled, and decoded; or whole networks are made."""
 
-from dwf_steps.pipeline.settings.generate import Decode, FitGenerator, MakeNetworks, SampleGenerator
+from dwf_steps.pipeline.settings.generate import AssessAutoencoder, Decode, FitGenerator
+from dwf_steps.pipeline.settings.generate import MakeNetworks, SampleGenerator
 
 cost_matched_benchmarks = PATHS.zoo_costs
 cost_matched_zoo = PATHS.matched_zoo
 fit_generator = RUN.step(FitGenerator)
+assess_autoencoder = RUN.step(AssessAutoencoder)
 sample_generator = RUN.step(SampleGenerator)
 make_networks = RUN.step(MakeNetworks)
 decode = RUN.step(Decode)
@@ -41,9 +43,39 @@ rule fit_generator:
         " --key generators.{wildcards.generator} > {log} 2>&1"
 
 
+rule assess_autoencoder:
+    input:
+        model="results/{zoo}/{canon}/{representation}/{subspace}/{generator}/model.safetensors",
+        basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
+        matrix="results/{zoo}/{canon}/{representation}.zarr",
+        weights="results/{zoo}/{canon}/weights.zarr",
+        data="results/{zoo}/data.npz",
+        responses=PATHS.response_basis,
+    output:
+        "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/reconstruction.csv",
+    log:
+        "results/logs/{zoo}/{canon}/{representation}/{subspace}/{generator}/assess_autoencoder.log",
+    wildcard_constraints:
+        generator=one_of(EXPERIMENT.autoencoders),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=assess_autoencoder.mem_mb,
+        runtime=assess_autoencoder.runtime,
+        gpu=assess_autoencoder.gpu,
+    params:
+        settings=assess_autoencoder.settings,
+        code=assess_autoencoder.fit_code,
+    shell:
+        "python -m dwf_steps.assess_autoencoder --settings {params.settings:q} --model {input.model}"
+        " --basis {input.basis} --matrix {input.matrix} --weights {input.weights} --data {input.data}"
+        " --responses {input.responses} --output {output} --key generators.{wildcards.generator} > {log} 2>&1"
+
+
 rule sample_generator:
     input:
         model=PATHS.model,
+        reconstruction=PATHS.reconstruction,
         basis="results/{zoo}/{canon}/{representation}/{subspace}/basis.npz",
         weights=PATHS.weights_if_read,
         data=PATHS.data_if_read,

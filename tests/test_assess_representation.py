@@ -12,14 +12,11 @@ from scipy.stats import spearmanr
 from tiny_zoo import State, flat, log_probabilities
 
 from dwf_steps.architectures import build
-from dwf_steps.assess_representation import (
-    AssessRepresentation,
-    assess_representation,
-    functions_compared,
-)
+from dwf_steps.assess_representation import AssessRepresentation, assess_representation
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.representation import Decoding
 from dwf_steps.datasets.splits import Split
+from dwf_steps.metrics.exactness import functions_compared
 from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.loading import Probed, load_basis
 from dwf_steps.storage.csv_tables import read_csv

@@ -28,6 +28,14 @@ CONTROLS = {
     "untrained": {},
     "distilled": {"probes": 50, "training": {"steps": 8}},
 }
+KINDS = CONTROLS | {
+    "autoencoder": {
+        "latent": 3,
+        "hidden": [16],
+        "training": {"steps": 60},
+        "model": {"kind": "diffusion", "denoiser": {"width": 16}, "training": {"steps": 60}},
+    }
+}
 GEOMETRIES = ("normalized", "geometric", "guided")
 CELL = "results/micro/git_rebasin/weights/pca_4"
 
@@ -36,7 +44,7 @@ CELL = "results/micro/git_rebasin/weights/pca_4"
 def run(new_checkout: Callable[[], Checkout]) -> Checkout:
     checkout = new_checkout()
     config = deepcopy(checkout.config)
-    for kind, settings in CONTROLS.items():
+    for kind, settings in KINDS.items():
         config["generators"][kind] = {"kind": kind, "sampling": SAMPLES} | settings
     config["generators"]["noise"]["sweep"] = {"std": [0.01, 0.5]}
     for geometry in GEOMETRIES:
@@ -51,7 +59,7 @@ def run(new_checkout: Callable[[], Checkout]) -> Checkout:
     config["evaluation"] = {"ensembles": [1, 2, 6]}
     cell = {"zoos": ["micro"], "canonicalizations": ["git_rebasin"], "subspaces": ["pca_4"]}
     config["experiments"] = [
-        cell | {"generators": ["flow", "gaussian", "noise", *CONTROLS]},
+        cell | {"generators": ["flow", "gaussian", "noise", *KINDS]},
         cell | {"generators": ["copy", "held_out"], "recalibrations": ["repaired"]},
         cell | {"subspaces": ["raw"], "generators": [*GEOMETRIES]},
     ]
@@ -66,7 +74,7 @@ def table(run: Checkout, name: str) -> pd.DataFrame:
 
 
 def test_every_generator_is_in_every_table_and_repetitions_are_one_row(run: Checkout) -> None:
-    expected = {"flow", "gaussian", "noise std=0.01", "noise std=0.5", *CONTROLS, *GEOMETRIES}
+    expected = {"flow", "gaussian", "noise std=0.01", "noise std=0.5", *KINDS, *GEOMETRIES}
     for name in ("accuracy", "novelty", "distances", "sets", "ensembles", "cost"):
         assert set(table(run, name).generator) - {"zoo"} == expected, name
     accuracy = table(run, "accuracy").query("metric == 'accuracy' and recalibration == 'none'")
@@ -75,8 +83,16 @@ def test_every_generator_is_in_every_table_and_repetitions_are_one_row(run: Chec
     parts = [pd.read_csv(run.folder / f"{CELL}/flow_seed_{s}/none/metrics.csv").accuracy for s in (0, 1)]
     assert flow.repeats_std == pytest.approx(np.std([part.mean() for part in parts], ddof=1))
     assert flow.generated_mean == pytest.approx(pd.concat(parts).mean())
-    families = {"flow", "gaussian", "noise", *CONTROLS, *GEOMETRIES}
+    families = {"flow", "gaussian", "noise", *KINDS, *GEOMETRIES}
     assert set(table(run, "novelty_accuracy").generator) == families
+
+
+def test_what_an_autoencoder_loses_is_stated_before_it_is_sampled(run: Checkout) -> None:
+    stated = table(run, "reconstruction").set_index("kind")
+    assert dict(stated.n) == {"training": 8, "held_out": 2} and set(stated.generator) == {"autoencoder"}
+    assert stated[["trained_mean", "decoded_mean", "coordinate_error_mean"]].notna().all(axis=None)
+    files = [run.folder / CELL / f"autoencoder/{name}" for name in ("reconstruction.csv", "latents.npz")]
+    assert files[0].stat().st_mtime_ns < files[1].stat().st_mtime_ns
 
 
 def test_a_study_has_its_table_and_figure(run: Checkout) -> None:

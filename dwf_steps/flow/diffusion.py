@@ -25,7 +25,7 @@ def kept_signal(timesteps: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class NoisyPaths(Paths):
+class NoisyPaths(Paths[Batch]):
     """Latents with noise, sqrt(abar) x0 + sqrt(1 - abar) e at time steps drawn evenly (Ho et al. 2020,
     equation 4), and what the network should predict: v = sqrt(abar) e - sqrt(1 - abar) x0 (Salimans & Ho
     2022, arXiv 2202.00512, appendix D).

@@ -1,4 +1,4 @@
-"""Fitting a network to points of probability paths: the loop that flows and diffusion models share."""
+"""Fitting a network to latents: the loop that flows, diffusion models and autoencoders share."""
 
 import copy
 import logging
@@ -7,14 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from dwf_steps.config.generators.flow import FlowTraining
-from dwf_steps.flow.fields import Batch, VelocityField
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -23,10 +22,23 @@ logger = logging.getLogger(__name__)
 
 REPORTS = 50  # rows of the loss table
 
+Drawn = TypeVar("Drawn")
+
+
+class Objective(Protocol):
+    """The loss of a network on what was drawn."""
+
+    def loss(self, batch: Any) -> Tensor:
+        """Return the loss."""
+
+    def backward(self, batch: Any) -> Tensor:
+        """Add the loss's gradients to the network's; return the loss, detached."""
+
 
 @dataclass(frozen=True)
-class Paths(ABC):
-    """What a network is fitted to: points of paths to latents, and what it should say there.
+class Paths(ABC, Generic[Drawn]):
+    """What a network is fitted to: what is drawn of latents, points of paths to them or noisy ones, and what
+    it should say there.
 
     Attributes
     ----------
@@ -57,11 +69,11 @@ class Paths(ABC):
         return every if self.left_out is None else every[self.left_out]
 
     @abstractmethod
-    def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Batch:
-        """Draw points of paths to the targets that are fitted, or to those that validate."""
+    def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Drawn:
+        """Draw from the targets that are fitted, or from those that validate."""
 
     @abstractmethod
-    def field(self, network: nn.Module) -> VelocityField:
+    def field(self, network: nn.Module) -> Objective:
         """Return what the loss is taken of."""
 
 
@@ -76,7 +88,7 @@ class TrainedFlow:
 
 def fit_network(
     build: Callable[[], nn.Module],
-    paths: Paths,
+    paths: Paths[Any],
     training: FlowTraining,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
@@ -104,7 +116,7 @@ class _Run:
     by the caller; batches and validation draws from ``draws``. Where targets are left out, ``best`` are the
     averaged weights with the lowest validation loss so far."""
 
-    paths: Paths
+    paths: Paths[Any]
     training: FlowTraining
     device: torch.device
     velocity: nn.Module
@@ -112,14 +124,16 @@ class _Run:
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     draws: torch.Generator
-    validation: Batch
+    validation: Any
     step: int
     running_loss: Tensor
     rows: list[dict[str, float]]
     best: dict[str, Tensor]
 
     @classmethod
-    def start(cls, velocity: nn.Module, paths: Paths, training: FlowTraining, device: torch.device) -> "_Run":
+    def start(
+        cls, velocity: nn.Module, paths: Paths[Any], training: FlowTraining, device: torch.device
+    ) -> "_Run":
         optimizer = torch.optim.AdamW(
             velocity.parameters(),
             lr=training.lr,
@@ -182,7 +196,7 @@ class _Run:
             logger.info("kept the average of step %d, after %d steps", losses.step[self.kept], self.step)
         return TrainedFlow(self.average, losses)
 
-    def advance(self, batch: Batch) -> None:
+    def advance(self, batch: Any) -> None:
         """Take one optimisation step and move the average after it."""
         loss = self.paths.field(self.velocity).backward(batch)
         if self.training.clip:

@@ -94,7 +94,7 @@ def fit_velocity(
 
 
 @dataclass(frozen=True)
-class FlowPaths(Paths):
+class FlowPaths(Paths[Batch]):
     """Paths from the ``source``, drawn by `draw_batch`, which says what ``condition`` is."""
 
     config: FlowConfig

@@ -70,6 +70,11 @@ class Experiment:
         return [name for name in self.config.generators if name not in self.sampled]
 
     @cached_property
+    def autoencoders(self) -> list[str]:
+        """Generators that encode networks and decode what they draw."""
+        return [name for name, generator in self.config.generators.items() if generator.reconstructs]
+
+    @cached_property
     def with_likelihood(self) -> list[str]:
         """Generators whose networks' log-densities are asked for."""
         return [name for name, generator in self.config.generators.items() if generator.has_likelihood]

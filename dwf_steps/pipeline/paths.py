@@ -22,6 +22,7 @@ CELL = f"{GENERATOR}/{{recalibration}}"
 REPRESENTATION_BENCHMARKS = REPRESENTATION.replace("results/", "results/benchmarks/")
 GENERATOR_BENCHMARKS = GENERATOR.replace("results/", "results/benchmarks/")
 CELL_BENCHMARKS = CELL.replace("results/", "results/benchmarks/")
+RECONSTRUCTION = "reconstruction.csv"
 EVALUATED = ("metrics.csv", "layers.csv", "sets.csv", "ensembles.csv", "items.npz")
 ZOO_EVALUATED = ("metrics.csv", "layers.csv", "ensembles.csv")
 
@@ -139,6 +140,12 @@ class Paths:
     @property
     def likelihoods(self) -> list[str]:
         return self.requested(f"{GENERATOR}/likelihood.csv", self.experiment.with_likelihood)
+
+    @property
+    def reconstructions(self) -> list[str]:
+        """What autoencoders lose of the training networks, of each model once."""
+        asked = self.fitted(f"{GENERATOR}/{RECONSTRUCTION}")
+        return [path for path in asked if Path(path).parent.name in self.experiment.autoencoders]
 
     @property
     def other_widths(self) -> list[str]:
@@ -321,6 +328,13 @@ class Paths:
             return []
         names = _mapping(wildcards) | {"generator": fitted_by[wildcards.generator]}
         return [f"{GENERATOR}/model.safetensors".format(**names)]
+
+    def reconstruction(self, wildcards: Names) -> list[str]:
+        """What its autoencoder loses of the training networks, which is measured before it is sampled; when
+        plays no part."""
+        if wildcards.generator not in self.experiment.autoencoders:
+            return []
+        return [ancient(str(Path(path).with_name(RECONSTRUCTION))) for path in self.model(wildcards)]
 
     def weights_if_read(self, wildcards: Names) -> list[str]:
         """The training networks' weights, or what represents them, for a generator that reads them when it is

@@ -31,6 +31,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
         image_shapes={name: shape for name in experiment.zoos if (shape := image_shape(experiment, name))},
         samples={name: generator.sampling.samples for name, generator in generators.items()},
         transferred=config.transferred(),
+        autoencoders=[name for name in experiment.autoencoders if name in generators],
         likelihoods=[name for name in experiment.with_likelihood if name in generators],
         other_widths={
             name: list(generators[name].other_sizes)

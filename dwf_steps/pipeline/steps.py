@@ -59,7 +59,7 @@ class Step:
             find_plugin(target, f"generators.{wildcards.generator}.{key}").source_file
             for key, target in generator.plugins.items()
         ]
-        return fingerprint(f"dwf_steps.{self.name}", generator.module, files=files)
+        return fingerprint(f"dwf_steps.{self.name}", *generator.modules, files=files)
 
     def threads(self, wildcards: Names) -> int:
         """Return one thread where the problem is small: several jobs then run side by side."""

@@ -51,6 +51,8 @@ class ExperimentRecord(Section):
     """Networks each generator was asked for."""
     transferred: list[tuple[Cell, str]] = Field(default=[])
     """Cells and the transfers they were asked for."""
+    autoencoders: list[str] = Field(default=[])
+    """Generators that encode networks and decode what they draw."""
     likelihoods: list[str] = Field(default=[])
     """Flows whose networks' likelihood was asked for."""
     other_widths: dict[str, list[str]] = Field(default={})

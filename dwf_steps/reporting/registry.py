@@ -240,8 +240,9 @@ Cumulative share of the training networks' total variance over principal compone
         "flow_loss",
         figure="dwf_steps.reporting.figures.fits:loss_curves",
         caption="""
-Flow-matching loss over training steps, latents scaled to unit variance: mean training loss since the
-last point, and validation loss of the averaged network on draws that training never uses.""",
+Loss over training steps, of flow matching or of what else is fitted, latents scaled to unit variance: mean
+training loss since the last point, and validation loss of the averaged network on draws that training
+never uses. Autoencoders are fitted first, their codes' model after them.""",
     ),
     Exhibit(
         "sweep",
@@ -294,6 +295,19 @@ in the ``layer`` where it is smallest. Weights may differ where probes do not te
         caption="""
 Share of squared responses to the probes that each layer's response functions keep, mean over training
 networks, of which the functions were found, and over held-out ones.""",
+    ),
+    Exhibit(
+        "reconstruction",
+        condition=lambda record: bool(record.autoencoders),
+        table="dwf_steps.reporting.tables:reconstruction_table",
+        caption="""
+Networks of the zoo encoded and decoded by each autoencoder, before any is generated: their score on the
+test set before and after, mean and standard deviation over n networks, and the most that one of them
+loses; the share of test items on which both agree, the wrong-set IoU of both, the distance between their
+weights relative to these, and between their coordinates relative to their distance from the training mean
+(1 is as far as the mean itself). What subspace and representation lose is included; batch normalisation
+has statistics of training examples. Held-out networks show how an autoencoder does on networks it was not
+fitted to.""",
     ),
     Exhibit(
         "interpolation_barrier",

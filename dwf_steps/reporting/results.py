@@ -27,6 +27,7 @@ GENERATOR_DEPTH = len(GENERATOR_KEYS)
 BASIS_DEPTH = GENERATOR_DEPTH - 1
 COMPARED = [*ZOO_KEYS, "recalibration"]  # networks are compared with those that share these
 METRICS = "metrics.csv"
+OF_MODELS = ("training.csv", "reconstruction.csv")  # of generators that share a model, beside it once
 ZOO_STAGES = ("train_zoo", "import_zoo")  # make networks of zoos
 
 
@@ -148,6 +149,11 @@ class Collection:
     def losses(self) -> pd.DataFrame:
         """Every flow's losses during training, those of one model once."""
         return self._read("training.csv", GENERATOR_DEPTH)
+
+    @cached_property
+    def reconstructions(self) -> pd.DataFrame:
+        """Networks of zoos that autoencoders encoded and decoded, a row each, those of one model once."""
+        return self._read("reconstruction.csv", GENERATOR_DEPTH)
 
     @cached_property
     def transfers(self) -> pd.DataFrame:
@@ -321,8 +327,10 @@ class Collection:
         for results in self.results:
             for cell in results.prefixes(depth):
                 folder = results.folder(cell, depth)
-                if name == "training.csv":
-                    model = results.record.fitted_by.get(cell.generator)
+                if name in OF_MODELS:
+                    models = results.record.fitted_by
+                    asked = name == "training.csv" or cell.generator in results.record.autoencoders
+                    model = models.get(cell.generator) if asked else None
                     if model is None or (folder := folder.with_name(model)) in read:
                         continue
                     read.add(folder)

@@ -1,6 +1,6 @@
 """The result tables, from everything that was measured of every combination."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -228,13 +228,30 @@ def representation_table(collection: Collection) -> pd.DataFrame:
             if some.empty:
                 continue
             kept = shares.groupby("layer", sort=False)[kind].mean()
-            row: dict[str, object] = labels | {"kind": kind, "n": len(some), "metric": some.metric.iloc[0]}
-            for when in ("trained", "decoded"):
-                row |= {f"{when}_mean": some[when].mean(), f"{when}_std": some[when].std()}
-            row["largest_loss"] = (some.trained - some.decoded).max()
-            row |= {f"{name}_mean": some[name].mean() for name in means}
+            row = labels | {"kind": kind} | _scores_kept(some, means)
             rows.append(row | {"share_kept": kept.min(), "layer": kept.idxmin()})
     return pd.DataFrame(rows)
+
+
+def reconstruction_table(collection: Collection) -> pd.DataFrame:
+    """Return what autoencoders lose of training networks, and of held-out ones: means over ``n`` networks,
+    and the largest loss of score."""
+    rows, means = [], ("agreement", "iou", "weight_error", "coordinate_error")
+    for labels, frame in grouped(collection.reconstructions, GENERATOR_KEYS):
+        for kind, some in (("training", frame[~frame.held_out]), ("held_out", frame[frame.held_out])):
+            if len(some):
+                rows.append(labels | {"kind": kind} | _scores_kept(some, means))
+    return pd.DataFrame(rows)
+
+
+def _scores_kept(some: pd.DataFrame, means: Sequence[str]) -> dict[str, object]:
+    """Return the scores of networks as ``trained`` and as ``decoded``, the most that one of them loses, and
+    means of other columns."""
+    row: dict[str, object] = {"n": len(some), "metric": some.metric.iloc[0]}
+    for when in ("trained", "decoded"):
+        row |= {f"{when}_mean": some[when].mean(), f"{when}_std": some[when].std()}
+    row["largest_loss"] = (some.trained - some.decoded).max()
+    return row | {f"{name}_mean": some[name].mean() for name in means}
 
 
 def representation_layers_table(collection: Collection) -> pd.DataFrame:

@@ -4,9 +4,9 @@ import hashlib
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -98,6 +98,31 @@ class Checkpoint:
     def discard(self) -> None:
         """Remove the state from disk."""
         self.path.unlink(missing_ok=True)
+
+    def phase(self, name: str, finished: Mapping[str, Any] = MappingProxyType({})) -> "Phase":
+        """Return where one phase of a run keeps its state, in this file; what the ``finished`` ones found, by
+        their names, is kept with it."""
+        return Phase(self, name, finished)
+
+
+class Phase(Checkpoint):
+    """The state of one phase of a run, in the file of the ``whole``, which takes care of SIGTERM."""
+
+    def __init__(self, whole: Checkpoint, name: str, finished: Mapping[str, Any]) -> None:
+        super().__init__(whole.path, whole.run, whole.every)
+        self._whole, self._name, self._finished = whole, name, finished
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave SIGTERM to the whole."""
+
+    def load(self) -> dict[str, Any] | None:
+        return (self._whole.load() or {}).get(self._name)
+
+    def save_if_due(self, state: Callable[[], dict[str, Any]]) -> None:
+        self._whole.save_if_due(lambda: {**self._finished, self._name: state()})
 
 
 def _verify(path: Path) -> None:

@@ -52,9 +52,10 @@ def test_a_fitted_kind_has_a_model_and_the_others_have_none(kind: str) -> None:
 @pytest.mark.parametrize("kind", generator_kinds())
 def test_the_code_of_a_kind_is_no_other_kinds(kind: str) -> None:
     config = settings_of(kind)
-    code = _closure(STEPS[config.makes]) | _closure(config.module)
-    others = {settings_of(other).module for other in generator_kinds()} - {config.module}
-    assert config.module in code
+    own = set(config.modules)
+    code = _closure(STEPS[config.makes]).union(*map(_closure, own))
+    others = {module for other in generator_kinds() for module in settings_of(other).modules} - own
+    assert own <= code
     assert code & others == set()
 
 

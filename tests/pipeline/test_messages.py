@@ -98,7 +98,7 @@ def test_no_wrong_value_is_answered_with_internals(path: tuple[Any, ...]) -> Non
         (
             ("generators", "noise", "kind"),
             "nois",
-            "generators.noise.kind: found 'nois'; did you mean 'noise'? expected 'custom', 'flow'",
+            "generators.noise.kind: found 'nois'; did you mean 'noise'? expected 'autoencoder', 'custom'",
         ),
         (
             ("zoos", "iris", "architecture"),

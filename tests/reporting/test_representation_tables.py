@@ -9,7 +9,7 @@ from dwf_steps.config.workflow import Cell
 from dwf_steps.reporting import registry
 from dwf_steps.reporting.record import ExperimentRecord
 from dwf_steps.reporting.results import Collection, Results
-from dwf_steps.reporting.tables import representation_layers_table, representation_table
+from dwf_steps.reporting.tables import reconstruction_table, representation_layers_table, representation_table
 from dwf_steps.storage.csv_tables import write_csv
 
 CELLS = [Cell("mine", "none", name, "raw", "flow", "none") for name in ("weights", "responses")]
@@ -79,3 +79,27 @@ def test_only_representations_besides_weights_have_them() -> None:
     assert tables <= set(registry.names("table", RECORD))
     weights = RECORD.model_copy(update={"cells": CELLS[:1]})
     assert not tables & set(registry.names("table", weights))
+
+
+def test_networks_that_a_shared_autoencoder_reconstructs_are_read_once(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "network": ["seed-0", "seed-1", "seed-2"],
+            "held_out": [False, False, True],
+            "metric": "accuracy",
+            "trained": [0.9, 0.8, 0.7],
+            "decoded": [0.88, 0.81, 0.5],
+        }
+        | ERRORS
+    )
+    cells = [Cell("mine", "none", "weights", "raw", name, "none") for name in ("ae", "colder", "flow")]
+    write_csv(tmp_path / "mine/none/weights/raw/ae/reconstruction.csv", frame)
+    models = {"ae": "ae", "colder": "ae", "flow": "flow"}
+    record = RECORD.model_copy(update={"cells": cells, "autoencoders": ["ae", "colder"], "fitted_by": models})
+    table = reconstruction_table(Collection([Results(tmp_path, record)]))
+    assert table[["generator", "kind", "n"]].to_numpy().tolist() == [
+        ["ae", "training", 2],
+        ["ae", "held_out", 1],
+    ]
+    assert table.decoded_mean.tolist() == pytest.approx([0.845, 0.5])
+    assert table.largest_loss.tolist() == pytest.approx([0.02, 0.2])

@@ -20,9 +20,10 @@ def generator_kinds() -> dict[str, type[GeneratorConfig]]:
     """Return the settings of every kind of generator by its name: first what is no control."""
     found: dict[str, type[GeneratorConfig]] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        content = vars(importlib.import_module(f"{__name__}.{module}"))
-        for value in content.values():
-            if isinstance(value, type) and issubclass(value, GeneratorConfig):
+        content = importlib.import_module(f"{__name__}.{module}")
+        for value in vars(content).values():
+            own = isinstance(value, type) and value.__module__ == content.__name__
+            if own and issubclass(value, GeneratorConfig):
                 for kind in get_args(value.model_fields["kind"].annotation):
                     found[kind] = value
     return dict(sorted(found.items(), key=lambda item: item[1].control))

@@ -158,6 +158,9 @@ class GeneratorConfig(Section):
         Settings that ask for something besides networks, and play no part in these.
     stores_rows
         Whether its samples are described weight by weight, in any subspace.
+    reconstructs
+        Whether it encodes networks, and decodes what it draws: a step of its own then measures what that
+        loses of the training networks, before any is drawn.
     """
 
     implementation: ClassVar[str]
@@ -169,6 +172,7 @@ class GeneratorConfig(Section):
     accelerated: ClassVar[bool] = False
     analyses: ClassVar[tuple[str, ...]] = ()
     stores_rows: ClassVar[bool] = False
+    reconstructs: ClassVar[bool] = False
 
     kind: str
     """Name of the kind."""
@@ -201,9 +205,9 @@ class GeneratorConfig(Section):
         )
 
     @property
-    def module(self) -> str:
-        """Return the module of the implementation."""
-        return self.implementation.partition(":")[0]
+    def modules(self) -> tuple[str, ...]:
+        """Return the module of the implementation, and those of what it runs by name."""
+        return (self.implementation.partition(":")[0],)
 
     @property
     def fitted(self) -> bool:

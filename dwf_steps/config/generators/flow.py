@@ -250,6 +250,28 @@ class FlowTraining(Section):
         many as take 256 MiB, but a batch at least."""
         return min(1024, max(self.batch_size, 2**28 // (4 * dimension)))
 
+    @planning
+    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
+        """Yield a line where too few of the zoo's networks are left to fit a generator at ``where``."""
+        config = context.config.zoos[zoo]
+        trained = len(trajectory_names(config)) - config.held_out
+        if (left := self.left_out(trained)) and trained - left < 2:
+            yield (
+                f"{where}.training.validation_networks: {self.validation_networks:g} leaves {left} "
+                f"of zoo {zoo!r}'s {trained} trainings out and {trained - left} to fit, expected 2 at least; "
+                "lower it"
+            )
+
+    @planning
+    def work(self, used: float, sizes: Sizes) -> Work:
+        """Return what fitting a network of ``used`` weights takes: these with mean, gradients, two moments
+        and as saved, and their best mean; raw latents in float64."""
+        draws = self.batch_size + self.validation_draws(sizes.k)
+        latents = sizes.n * sizes.k * (28 + sizes.item if sizes.raw else 12) + 24 * draws * sizes.k
+        kept = 4 * used * (self.validation_networks > 0)
+        operations = self.steps * used * (6 * self.batch_size + 30)
+        return Work(28 * used + kept + latents, operations, self.steps)
+
 
 class Likelihood(Section):
     """Log-densities under a flow, of training networks, held-out ones and its own samples: a flow that copies
@@ -531,13 +553,7 @@ class FlowConfig(GeneratorConfig):
                 f"{where}.condition.variable: 'epoch' tells checkpoints of a training from each other, but "
                 f"the networks of zoo {zoo!r} are one of each training; {cure}, or use 'accuracy' or 'loss'"
             )
-        trained = trainings - config.held_out
-        if (left := self.training.left_out(trained)) and trained - left < 2:
-            yield (
-                f"{where}.training.validation_networks: {self.training.validation_networks:g} leaves {left} "
-                f"of zoo {zoo!r}'s {trained} trainings out and {trained - left} to fit, expected 2 at least; "
-                "lower it"
-            )
+        yield from self.training.problems_with_zoo(where, zoo, context)
 
     @planning
     def _other_widths_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
@@ -618,16 +634,10 @@ class FlowConfig(GeneratorConfig):
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:
-        """The velocity network with mean, gradients, two moments and as saved, and its best mean; raw latents
-        in float64."""
-        used, size = self.velocity.weights_used(sizes), self.training.batch_size
-        draws = size + self.training.validation_draws(sizes.k)
-        latents = sizes.n * sizes.k * (28 + sizes.item if sizes.raw else 12) + 24 * draws * sizes.k
-        if self.reads_initialisations:
-            latents += 24 * sizes.n * max(sizes.d, sizes.k)
-        steps = self.training.steps
-        kept = 4 * used * (self.training.validation_networks > 0)
-        return Work(28 * used + kept + latents, steps * used * (6 * size + 30), steps)
+        """The velocity network, and networks' first weights."""
+        work = self.training.work(self.velocity.weights_used(sizes), sizes)
+        starts = 24 * sizes.n * max(sizes.d, sizes.k) * self.reads_initialisations
+        return Work(work.held + starts, work.operations, work.steps)
 
     @planning
     def fit_bytes(self, sizes: Sizes) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.generators import AnyGenerator
-from dwf_steps.config.representation import Probing
+from dwf_steps.config.representation import Decoding, Probing
 from dwf_steps.config.section import Section
 from dwf_steps.config.zoo import TrainedZoo, TrainingConfig
 from dwf_steps.pipeline.settings.base import StepSettings, Work
@@ -91,6 +91,51 @@ class SampleGenerator(StepSettings, OwnNetworks):
     @staticmethod
     def uses_gpu(sizes: Sizes) -> bool:
         return sizes.generator.accelerated
+
+
+class AssessAutoencoder(StepSettings):
+    """The generator, how many training networks and held-out ones are reconstructed, from which loss of score
+    on a line warns, and the memory that networks may take that are decoded at a time (MiB); where responses
+    describe them, what they respond to, and how responses are met."""
+
+    accelerated = True
+
+    generator: AnyGenerator
+    architecture: ArchitectureConfig
+    networks: int
+    margin: float
+    memory_mb: int
+    probing: Probing | None = None
+    decoding: Decoding | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        evaluation, described = experiment.config.evaluation, dict[str, Any]()
+        if names.representation in experiment.encoded:
+            responses = experiment.responses(names)
+            described = {"probing": responses.probing, "decoding": responses.decoding}
+        return cls(
+            generator=experiment.generator(names).as_fitted(),
+            architecture=experiment.architecture(names),
+            networks=evaluation.decoded,
+            margin=evaluation.good_margin,
+            memory_mb=experiment.zoo(names).matrix.memory_mb,
+            **described,
+        )
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """The coordinates of all networks where they are weights themselves, what is decoded at a time, and
+        networks before and after with their predictions."""
+        networks = min(2 * sizes.assessed, sizes.n)
+        held = 12 * sizes.n * sizes.k * sizes.raw + sizes.block_with(networks) + sizes.data + sizes.SCORING
+        held += networks * (32 * sizes.d + 24 * sizes.coordinates + 16 * sizes.m * sizes.classes)
+        seconds = 4 * networks * sizes.multiplications * sizes.m / sizes.FLOPS
+        seconds += sizes.n * sizes.item * (sizes.d + sizes.coordinates) / sizes.READ
+        if sizes.encoded:
+            held += sizes.decoded(networks) + sizes.response_functions + 2 * sizes.BLOCK
+            seconds += networks * sizes.decoding
+        return Work(held, seconds)
 
 
 def spent(work: base.Work, sizes: Sizes) -> Work:

@@ -35,20 +35,22 @@ def explained_variance(collection: Collection, path: Path) -> None:
 
 
 def loss_curves(collection: Collection, path: Path) -> None:
-    """Draw training and validation loss of every flow."""
-    losses = collection.losses
+    """Draw training and validation loss of every generator with a model, those of an autoencoder and of its
+    codes' model apart."""
+    losses = collection.losses.reindex(columns=list(dict.fromkeys([*collection.losses, "phase"])))
+    losses = losses.fillna({"phase": ""})
     zoos, canons = names_of(losses.zoo), names_of(losses.canonicalization)
     curves = names_of(losses.generator + losses.representation)
     named = distinct(losses, ["generator", "representation", "subspace"])
     with panels(canons or ["no flow was trained"], zoos or [""]) as (figure, axes):
-        for keys, rows in grouped(losses, [*GENERATOR_KEYS, "run"]):
+        for keys, rows in grouped(losses, [*GENERATOR_KEYS, "run", "phase"]):
             ax = axes[keys["canonicalization"], keys["zoo"]]
             colour = COLOURS[curves.index(keys["generator"] + keys["representation"]) % len(COLOURS)]
-            label = ", ".join(keys[level] for level in named)
+            label = ", ".join(filter(None, [*(keys[level] for level in named), keys["phase"]]))
             ax.plot(rows.step, rows.validation, color=colour, label=f"{label}: validation")
             ax.plot(rows.step, rows.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training")
         for (canon, zoo), ax in axes.items():
-            ax.set(title=f"{zoo}, {canon}", xlabel="step", ylabel="flow-matching loss", yscale="log")
+            ax.set(title=f"{zoo}, {canon}", xlabel="step", ylabel="loss", yscale="log")
         save(figure, path)
 
 
