@@ -73,7 +73,8 @@ def _networks(results: Results, zoo: str) -> Iterator[tuple[str, NetworkState[np
         own = [cell for cell in cells if cell.canon == canon]
         first = pd.concat([read_csv(results.folder(cell) / METRICS)[:1] for cell in own], ignore_index=True)
         matrix = WeightMatrix.open(results.root / zoo / canon / "weights.zarr")
-        nearest = first.loc[first.nn_distance.idxmin(), "nearest"] if first.nn_distance.notna().any() else ""
+        measured = first.dropna(subset=["nn_distance"]).sort_values("nn_distance")
+        nearest = measured.nearest.iloc[0] if len(measured) else ""
         row = next((i for i, row in enumerate(matrix.rows) if row.name == nearest), 0)
         yield f"training network ({canon})", matrix.networks([row]).network(0)
         if matrix.n_training < len(matrix.rows):
