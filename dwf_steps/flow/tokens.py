@@ -137,6 +137,15 @@ class _Blocks(nn.Module):
         return mixed
 
 
+class TokenLoss(VelocityField):
+    """An autoencoder in the place of a velocity field: the loss is that of the networks that it decodes."""
+
+    def residual(self, batch: Batch) -> Tensor:
+        """Return the error of the decoded networks, (b, d)."""
+        decoded: Tensor = self.network(batch.x)
+        return decoded - batch.x1
+
+
 @dataclass(frozen=True)
 class HiddenTokens(Paths):
     """Networks with noise, some of whose tokens are hidden, and the networks themselves, which are to be
@@ -170,14 +179,5 @@ class HiddenTokens(Paths):
         seen = seen.masked_fill(self.sequence.scatter(hidden.expand(-1, -1, width)), torch.nan)
         return Batch(torch.zeros(size, 1, device=device), seen, chosen, chosen)
 
-    def field(self, network: nn.Module) -> VelocityField:
-        return Reconstruction(network)
-
-
-class Reconstruction(VelocityField):
-    """An autoencoder in the place of a velocity field: its loss is that of the networks it decodes."""
-
-    def residual(self, batch: Batch) -> Tensor:
-        """Return the error of the decoded networks, (b, d)."""
-        decoded: Tensor = self.network(batch.x)
-        return decoded - batch.x1
+    def field(self, network: nn.Module) -> TokenLoss:
+        return TokenLoss(network)
