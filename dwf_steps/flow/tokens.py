@@ -1,6 +1,7 @@
 """Networks as sequences of tokens, and a transformer that finds latents of tokens and decodes them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -54,8 +55,12 @@ class TokenSequence:
 
     def scatter(self, tokens: Tensor) -> Tensor:
         """Return the rows (b, d) of tokens (b, T, size)."""
-        places = np.argsort(self.columns, axis=None, kind="stable")[: self.dimension]
-        return tokens.flatten(1)[:, torch.from_numpy(places).to(tokens.device)]
+        return tokens.flatten(1)[:, torch.from_numpy(self._places).to(tokens.device)]
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where each coordinate is among the tokens', (d,)."""
+        return np.argsort(self.columns, axis=None, kind="stable")[: self.dimension]
 
 
 class TokenAutoencoder(nn.Module):
