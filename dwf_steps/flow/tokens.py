@@ -1,6 +1,7 @@
 """Networks as sequences of tokens, and a transformer that finds latents of tokens and decodes them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -54,8 +55,12 @@ class TokenSequence:
 
     def scatter(self, tokens: Tensor) -> Tensor:
         """Return the rows (b, d) of tokens (b, T, size)."""
-        places = np.argsort(self.columns, axis=None, kind="stable")[: self.dimension]
-        return tokens.flatten(1)[:, torch.from_numpy(places).to(tokens.device)]
+        return tokens.flatten(1)[:, torch.from_numpy(self._places).to(tokens.device)]
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where each coordinate is among the tokens', (d,)."""
+        return np.argsort(self.columns, axis=None, kind="stable")[: self.dimension]
 
 
 class TokenAutoencoder(nn.Module):
@@ -137,6 +142,15 @@ class _Blocks(nn.Module):
         return mixed
 
 
+class TokenLoss(VelocityField):
+    """An autoencoder in the place of a velocity field: the loss is that of the networks that it decodes."""
+
+    def residual(self, batch: Batch) -> Tensor:
+        """Return the error of the decoded networks, (b, d)."""
+        decoded: Tensor = self.network(batch.x)
+        return decoded - batch.x1
+
+
 @dataclass(frozen=True)
 class HiddenTokens(Paths):
     """Networks with noise, some of whose tokens are hidden, and the networks themselves, which are to be
@@ -170,14 +184,5 @@ class HiddenTokens(Paths):
         seen = seen.masked_fill(self.sequence.scatter(hidden.expand(-1, -1, width)), torch.nan)
         return Batch(torch.zeros(size, 1, device=device), seen, chosen, chosen)
 
-    def field(self, network: nn.Module) -> VelocityField:
-        return Reconstruction(network)
-
-
-class Reconstruction(VelocityField):
-    """An autoencoder in the place of a velocity field: its loss is that of the networks it decodes."""
-
-    def residual(self, batch: Batch) -> Tensor:
-        """Return the error of the decoded networks, (b, d)."""
-        decoded: Tensor = self.network(batch.x)
-        return decoded - batch.x1
+    def field(self, network: nn.Module) -> TokenLoss:
+        return TokenLoss(network)

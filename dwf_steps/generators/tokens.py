@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,13 +50,14 @@ class Tokens(Generator[TokensConfig]):
         fit = fit_network(build, paths, config.training, tools.device, tools.checkpoint)
         assert isinstance(fit.velocity, TokenAutoencoder)
         self.network = fit.velocity
-        self.latents = self._in_chunks(self.network.encode, targets)
+        self.latents = self.encoded(rows)
         kept = fit.losses.kept.idxmax() if "kept" in fit.losses else fit.losses.index[-1]
         seen = {"reconstruction": paths.fitted}
         if left_out is not None:
             seen["reconstruction_left_out"] = paths.validated
         for name, chosen in seen.items():
-            error = self._reconstruction_error(rows[chosen.numpy()], self.latents[chosen.numpy()], tools)
+            some = rows[chosen.numpy()]
+            error = float(np.linalg.norm(self.reconstructed(some) - some) / np.linalg.norm(some))
             fit.losses.loc[kept, name] = error
             logger.info("%s: a relative error of %.3f over %d networks", name, error, len(chosen))
         return fit.losses
@@ -71,30 +73,38 @@ class Tokens(Generator[TokensConfig]):
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         self.scale, self.latents = state["scale"], state["latents"]
         self.sequence = TokenSequence(state["columns"], state["positions"], len(self.scale))
-        self.network = TokenAutoencoder(self.sequence, self.config).eval()
+        self.network = TokenAutoencoder(self.sequence, self.config)
         weights = {name: value for name, value in state.items() if name.startswith(NETWORK)}
         self.network.load_state_dict(
             {name.removeprefix(NETWORK): torch.from_numpy(value) for name, value in weights.items()}
         )
 
+    def load(self, path: Path, tools: Tools) -> None:
+        super().load(path, tools)
+        self.network.to(tools.device).eval()
+
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         latents = draw_latents(self.latents, self.config.sampling, self.draws())
-        return training.samples_at(self._decoded(latents, tools), evaluations=1)
+        return training.samples_at(self.decoded(latents), evaluations=1)
 
-    def _decoded(self, latents: np.ndarray, tools: Tools) -> np.ndarray:
-        """Return the coordinates (s, d) that latents (s, T, latent) stand for."""
-        given = torch.from_numpy(latents.astype(np.float32)).to(tools.device)
-        return self._in_chunks(self.network.to(tools.device).decode, given).astype(np.float64) * self.scale
+    def encoded(self, rows: np.ndarray) -> np.ndarray:
+        """Return the latents (s, T, latent) float32 of rows (s, d), relative to the training networks'
+        mean."""
+        return self._in_chunks(self.network.encode, rows / self.scale)
 
-    def _reconstruction_error(self, rows: np.ndarray, latents: np.ndarray, tools: Tools) -> float:
-        """Return the norm of what decoding ``latents`` (s, T, latent) misses of ``rows`` (s, d), relative to
-        their norm."""
-        return float(np.linalg.norm(self._decoded(latents, tools) - rows) / np.linalg.norm(rows))
+    def decoded(self, latents: np.ndarray) -> np.ndarray:
+        """Return the rows (s, d), relative to the training networks' mean, of latents (s, T, latent)."""
+        return self._in_chunks(self.network.decode, latents) * self.scale
+
+    def reconstructed(self, coordinates: np.ndarray) -> np.ndarray:
+        """Return rows (s, d), relative to the training networks' mean, after both encoding and decoding."""
+        return self.decoded(self.encoded(coordinates))
 
     @torch.no_grad()
-    def _in_chunks(self, function: Callable[[Tensor], Tensor], values: Tensor) -> np.ndarray:
-        parts = [function(some).cpu() for some in values.split(self.network.chunk_size)]
-        return torch.cat(parts).numpy()
+    def _in_chunks(self, function: Callable[[Tensor], Tensor], values: np.ndarray) -> np.ndarray:
+        device, size = next(self.network.parameters()).device, self.network.chunk_size
+        parts = torch.from_numpy(values.astype(np.float32)).split(size)
+        return torch.cat([function(some.to(device)).cpu() for some in parts]).numpy()
 
 
 def layer_deviations(rows: np.ndarray, layers: np.ndarray) -> np.ndarray:

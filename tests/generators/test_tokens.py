@@ -182,6 +182,7 @@ def decoded_training(generator: Tokens) -> np.ndarray:
     with torch.no_grad():
         rows = generator.network.decode(torch.from_numpy(generator.latents))
     decoded: np.ndarray = rows.numpy() * generator.scale
+    np.testing.assert_allclose(generator.decoded(generator.latents), decoded, rtol=1e-5, atol=1e-5)
     return decoded
 
 
