@@ -36,6 +36,13 @@ logger = logging.getLogger(__name__)
 Decode = Callable[[Tensor, StackedNetworks[Tensor]], StackedNetworks[Tensor]]
 """From rows (k, d) of a representation's matrix, and buffers, to networks."""
 
+MEANINGS = {
+    "training": "networks that it generates can hardly do better; raise latent, hidden or training.steps, "
+    "or lower noise and kl",
+    "held-out": "it knows the networks that it was fitted to rather than networks; raise noise or kl, lower "
+    "hidden or training.steps, or set training.validation_networks",
+}
+
 
 def assess_autoencoder(
     settings: AssessAutoencoder,
@@ -53,8 +60,8 @@ def assess_autoencoder(
 
     Columns are those of `assess_representation`; ``coordinate_error`` is relative to the distance from the
     training mean, in the subspace. What subspace and representation lose is part of the loss. Running
-    statistics of batch normalisation are those of training examples. A line warns where training networks
-    lose more than the settings' margin on average.
+    statistics of batch normalisation are those of training examples. A line warns where training
+    networks, or held-out ones, lose more than the settings' margin on average.
 
     Parameters
     ----------
@@ -136,21 +143,19 @@ def _state(found: pd.DataFrame, margin: float, key: str) -> None:
     """Log what is lost on average, with a warning where it is more than the margin."""
     metric = found.metric.iloc[0]
     for kind, some in (("training", found[~found.held_out]), ("held-out", found[found.held_out])):
-        if len(some):
-            logger.info(
-                "%s: %d %s networks score %.4f (%s), reconstructed %.4f; relative error of coordinates %.3f",
-                *(key, len(some), kind, some.trained.mean(), metric, some.decoded.mean()),
-                some.coordinate_error.mean(),
-            )
-    training = found[~found.held_out]
-    lost = training.trained.mean() - training.decoded.mean()
-    if lost > margin:
-        logger.warning(
-            "%s: reconstructing training networks costs %.4f of their %s, more than evaluation.good_margin "
-            "(%g), and networks that it generates can hardly do better; raise latent, hidden or "
-            "training.steps, or lower noise and kl",
-            *(key, lost, metric, margin),
+        if some.empty:
+            continue
+        logger.info(
+            "%s: %d %s networks score %.4f (%s), reconstructed %.4f; relative error of coordinates %.3f",
+            *(key, len(some), kind, some.trained.mean(), metric, some.decoded.mean()),
+            some.coordinate_error.mean(),
         )
+        if (lost := some.trained.mean() - some.decoded.mean()) > margin:
+            logger.warning(
+                "%s: reconstructing %s networks costs %.4f of their %s, more than "
+                "evaluation.good_margin (%g): %s",
+                *(key, kind, lost, metric, margin, MEANINGS[kind]),
+            )
 
 
 def main() -> None:

@@ -33,12 +33,13 @@ class EvaluationConfig(MeasurementConfig):
 
     decoded: Annotated[int, Field(ge=1)] = 20
     """Training networks, evenly spaced, and as many held-out ones, that are decoded from their own
-    coordinates in every representation of kind `responses`: tables `representation` and
-    `representation_layers`."""
+    coordinates in every representation of kind `responses`, and reconstructed by every autoencoder: tables
+    `representation`, `representation_layers` and `reconstruction`."""
 
     good_margin: Annotated[float, Field(ge=0)] = 0.02
     """How far below the mean of the zoo's training networks a network may score to count as good: in test
-    accuracy, or in Spearman's rank correlation where numbers are predicted."""
+    accuracy, or in Spearman's rank correlation where numbers are predicted. An autoencoder that costs its
+    training networks more is warned of."""
     novelty_factors: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (
         *(0.5, 0.75, 0.95, 1.0, 1.5),
         *(2.0, 3.0, 4.0, 6.0),

@@ -37,8 +37,8 @@ def explained_variance(collection: Collection, path: Path) -> None:
 def loss_curves(collection: Collection, path: Path) -> None:
     """Draw training and validation loss of every generator with a model, those of an autoencoder and of its
     codes' model apart."""
-    losses = collection.losses.reindex(columns=list(dict.fromkeys([*collection.losses, "phase"])))
-    losses = losses.fillna({"phase": ""})
+    losses = collection.losses
+    losses = losses.assign(phase=losses["phase"].fillna("") if "phase" in losses else "")
     zoos, canons = names_of(losses.zoo), names_of(losses.canonicalization)
     curves = names_of(losses.generator + losses.representation)
     named = distinct(losses, ["generator", "representation", "subspace"])
