@@ -13,8 +13,6 @@ from dwf_steps.runtime.progress import progress
 from dwf_steps.storage.foreign import ForeignNetwork, ForeignNetworks
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
-LISTED = 20  # problems named in one error message
-
 
 def import_networks(
     paths: Sequence[Path],
@@ -62,9 +60,7 @@ def import_networks(
     if not problems:
         problems = _duplicates(states)
     if problems:
-        more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-        listing = "\n".join(f"  - {problem}" for problem in problems[:LISTED])
-        raise InputError(f"the zoo cannot be imported as it is; nothing was written:\n{listing}{more}")
+        raise InputError.of("the zoo cannot be imported as it is; nothing was written", problems)
     return StackedNetworks.stack([state for _, state in states], np.stack)
 
 
