@@ -102,7 +102,7 @@ def test_entries_of_a_reshape_that_are_taken_apart_have_units_of_their_own() -> 
 
 def test_a_reshape_of_which_nothing_is_taken_apart_repeats_its_units() -> None:
     gates = fresh(18)
-    three, units = reshape(gates, [3, 6])
+    _, units = reshape(gates, [3, 6])
     unify(units, fresh(6))
     assert sizes(gates) == [[3, 6]]
 
