@@ -138,7 +138,8 @@ def forbid_scales(axis: Dimension) -> None:
     for part in axis:
         for units in map(root, part):
             units.scaled = False
-            for inner in (units.made_of, units.split.axis if units.split else None):
+            divided = units.split.axis if units.split is not None and not units.split.done else None
+            for inner in (units.made_of, divided):
                 if inner is not None:
                     forbid_scales(inner)
 

@@ -112,6 +112,7 @@ POOLINGS = {
         ("adaptive_avg_pool", ""),
         ("adaptive_max_pool", ""),
         ("upsample_nearest", ""),
+        ("upsample_nearest_exact", ""),
         ("upsample_bilinear", ""),
         ("reflection_pad", ""),
         ("replication_pad", ""),
@@ -607,7 +608,7 @@ def _largest(step: Step) -> list[Dimensions]:
 
 def _pool(step: Step) -> list[Dimensions]:
     axes = step.tracer.of(step.given["self" if "self" in step.given else "input"])
-    pixels = POOLINGS[step.name.removesuffix("_vec")]
+    pixels = POOLINGS[step.name]
     for axis in axes[-pixels:]:
         fix(axis)
     return [[*axes[:-pixels], *(fixed(size) for size in value.shape[-pixels:])] for value in step.results]
@@ -668,7 +669,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("cat", "stack"), _cat),
     **dict.fromkeys(("index", "index_select"), _index),
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot"), _matrix_product),
-    **dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "native_batch_norm_legit"), _batch_norm),
+    **dict.fromkeys(
+        ("native_batch_norm", "native_batch_norm_legit", "native_batch_norm_legit_no_training"), _batch_norm
+    ),
     **dict.fromkeys(REDUCTIONS, _reduce),
     **dict.fromkeys(("max", "min"), _largest),
     **dict.fromkeys(POOLINGS, _pool),
