@@ -83,6 +83,7 @@ rule canonicalize:
     resources:
         mem_mb=canonicalize.mem_mb,
         runtime=canonicalize.runtime,
+        gpu=canonicalize.gpu,
     params:
         settings=canonicalize.settings,
         code=canonicalize.code,

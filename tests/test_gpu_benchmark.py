@@ -66,7 +66,8 @@ def test_a_part_that_was_interrupted_is_measured_again(
             gpu.add(path, row)
     run(gpu, "--tiny", "--output", path, "--parts", "flow_sampling")
     found = gpu.read(path)
-    assert [row for row in found if row.part == "mlp_zoo"] == [row for row in rows if row.part == "mlp_zoo"]
+    kept, before = ([str(row) for row in some if row.part == "mlp_zoo"] for some in (found, rows))
+    assert kept == before
     ways = [(row.case, row.way) for row in found if row.part == "flow_sampling"]
     assert ways == [(row.case, row.way) for row in rows if row.part == "flow_sampling"]
 

@@ -8,6 +8,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.scores import score_split
+from dwf_steps.runtime.device import select_device
 from dwf_steps.storage.stacked import StackedNetworks
 
 BARRIER_EXAMPLES = 2000  # training examples on which barriers are measured
@@ -27,9 +28,11 @@ def midpoint_barrier(
     There batch normalisation has the statistics that it sees on the split (Jordan et al. 2023); the mean of
     the ends' would be no network's.
     """
-    ends, other = (some.tensors().map(Tensor.float) for some in (networks, reference))
+    device = select_device()
+    ends, other = (some.tensors(device).map(Tensor.float) for some in (networks, reference))
     middle = StackedNetworks({name: (array + other[name]) / 2 for name, array in ends.items()})
-    middle = recompute_statistics(architecture, middle, torch.from_numpy(split.inputs), BATCH_SIZE)
+    inputs = torch.from_numpy(split.inputs).to(device)
+    middle = recompute_statistics(architecture, middle, inputs, BATCH_SIZE)
     at_ends = score_split(architecture, ends, split).loss
     at_other = score_split(architecture, other, split).loss
     return score_split(architecture, middle, split).loss - (at_ends + at_other) / 2

@@ -96,7 +96,7 @@ def memory_problems(experiment: Experiment, card: Card) -> Iterator[str]:
             remedy = f"lower it to {most}" if most > 0 else "lower training.batch_size"
             yield _problem(
                 f"zoos.{name}.shard_size",
-                f"{sizes.trained} networks",
+                f"training {sizes.trained} networks at once",
                 sizes.on_gpu(sizes.trained),
                 card,
                 remedy,
@@ -106,7 +106,7 @@ def memory_problems(experiment: Experiment, card: Card) -> Iterator[str]:
             needed = FitGenerator.gpu_bytes(Sizes(experiment, cell))
             remedy = "lower its network's width, or use a subspace of fewer components"
             yield _problem(
-                f"generators.{cell.generator}", f"a fit to subspace {cell.subspace!r}", needed, card, remedy
+                f"generators.{cell.generator}", f"the fit to subspace {cell.subspace!r}", needed, card, remedy
             )
 
 
@@ -121,7 +121,7 @@ def _excess(
 
 def _problem(key: str, what: str, needed: float, card: Card, remedy: str) -> str:
     return (
-        f"{key}: {what} at once take {needed / 2**30:.1f} GiB of a GPU's memory at least, and "
+        f"{key}: {what} takes {needed / 2**30:.1f} GiB of a GPU's memory at least, and "
         f"{gpu.WORKING_MB / 1024:.0f} GiB is CUDA's own; found {card.memory_mb / 1024:.1f} GiB "
         f"({card.source}); {remedy}, or use a larger GPU (or none: --resources gpu=0)"
     )

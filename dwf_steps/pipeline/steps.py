@@ -83,11 +83,13 @@ class Step:
 
     def seconds(self, wildcards: Names) -> float:
         """Return the seconds that the job is estimated to take."""
-        sizes, speed = Sizes(self._experiment, wildcards), 1
-        if self.gpu(wildcards):
-            small = self._settings.small_operations or sizes.multiplications < gpu.LARGE_NETWORK
-            speed = gpu.SPEED if small else gpu.SPEED_LARGE
-        return self._settings.work(sizes).seconds / speed
+        sizes = Sizes(self._experiment, wildcards)
+        seconds = self._settings.work(sizes).seconds
+        if not self.gpu(wildcards):
+            return seconds
+        small = self._settings.small_operations or sizes.multiplications < gpu.LARGE_NETWORK
+        rest = self._settings.seconds_without_gpu(sizes)
+        return rest + (seconds - rest) / (gpu.SPEED if small else gpu.SPEED_LARGE)
 
     def disk(self, wildcards: Names) -> float:
         """Return the bytes that the job leaves, but for small files."""

@@ -41,9 +41,7 @@ def register() -> torch.device:
         "empty_strided": lambda size, stride, **more: _held(
             torch.empty_strided(size, stride, dtype=more.get("dtype"))
         ),
-        "arange.start_step": lambda start, end, step=1, **more: _held(
-            torch.arange(start, end, step, dtype=more.get("dtype"))
-        ),
+        "constant_pad_nd": lambda values, *how: _held(torch.constant_pad_nd(_values(values), *how)),
         "_copy_from": _copied,
         "convolution_overrideable": lambda *given: _held(torch.convolution(*map(_values, given))),
         "convolution_backward_overrideable": _convolution_backward,
@@ -51,6 +49,11 @@ def register() -> torch.device:
     }.items():
         aten.impl(name, operation, "PrivateUse1")
     _KEPT.extend([every, aten])
+    # What a tensor's storage holds is not its values.
+    copied = Tensor.__deepcopy__
+    Tensor.__deepcopy__ = lambda self, memo: (  # type: ignore[method-assign]
+        memo.setdefault(id(self), self.detach().clone()) if _is_held(self) else copied(self, memo)
+    )
     return torch.device(NAME)
 
 
@@ -92,7 +95,8 @@ def _on_device(operation: Any, *args: Any, **kwargs: Any) -> Any:
     if strangers and name not in MAY_MIX:
         raise RuntimeError(f"{name}: tensors on two devices, {NAME} and {strangers[0].device}")
     # Kernels of optimisers take it for granted that a gradient lies in memory as its parameter does.
-    own, more = pytree.tree_unflatten([_values(value) for value in flat], spec)
+    values = [_values(value) for value in flat]
+    own, more = pytree.tree_unflatten(values, spec)
     if name.startswith("aten::_fused_"):
         own = pytree.tree_map(lambda value: value.contiguous() if isinstance(value, Tensor) else value, own)
     to_cpu = more.get("device") is not None and torch.device(more["device"]).type == "cpu"
@@ -105,7 +109,10 @@ def _on_device(operation: Any, *args: Any, **kwargs: Any) -> Any:
         found = own[0].reshape(own[1]) if name in RESHAPING else operation(*own, **more)
     if to_cpu:
         return found
-    changed = {id(_values(value)): value for value in tensors if _is_held(value)}
+    changed = {id(raw): value for raw, value in zip(values, flat, strict=True) if _is_held(value)}
+    for raw, value in zip(values, flat, strict=True):
+        if _is_held(value) and raw.shape != value.shape:  # where results were written, resized
+            value.data = _held(raw)
     return pytree.tree_map(
         lambda value: changed.get(id(value), _held(value)) if isinstance(value, Tensor) else value, found
     )

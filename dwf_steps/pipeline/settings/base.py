@@ -50,6 +50,11 @@ class StepSettings(Section):
         """Estimate what the job takes, from the sizes of its problem."""
 
     @staticmethod
+    def seconds_without_gpu(sizes: Sizes) -> float:  # noqa: ARG004
+        """Return, of the seconds that the job takes, those that a GPU would not shorten."""
+        return 0.0
+
+    @staticmethod
     def disk(sizes: Sizes) -> float:  # noqa: ARG004
         """Return the bytes of the large files that the job leaves: networks, matrices, predictions."""
         return 0.0

@@ -67,7 +67,10 @@ class FindBarycentre(StepSettings):
 
 
 class Canonicalize(StepSettings):
-    """The methods, and what they are applied to."""
+    """The methods, and what they are applied to. A GPU is of use to the networks that barriers are measured
+    of."""
+
+    accelerated = True
 
     methods: Canonicalization
     architecture: ArchitectureConfig
@@ -79,12 +82,20 @@ class Canonicalize(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Networks before and after in both precisions, permuted, and at midpoints; ten sweeps, and
-        barriers."""
-        work = 40 * sizes.d * sizes.most_units + 30_000 * sizes.multiplications
-        responses = sizes.unit_responses
-        held = 60 * sizes.s * sizes.d + sizes.data + sizes.SCORING + responses.held
-        return Work(held, sizes.s * (work / sizes.FLOPS + 2 * responses.seconds))
+        """Networks before and after in both precisions, permuted, and at midpoints; sweeps, and barriers."""
+        held = 60 * sizes.s * sizes.d + sizes.data + sizes.SCORING + sizes.unit_responses.held
+        barriers = sizes.s * 30_000 * sizes.multiplications / sizes.FLOPS
+        return Work(held, Canonicalize.seconds_without_gpu(sizes) + barriers)
+
+    @staticmethod
+    def seconds_without_gpu(sizes: Sizes) -> float:
+        matching = 4 * sizes.sweeps * sizes.d * sizes.most_units / sizes.FLOPS
+        return sizes.s * (matching + 2 * sizes.unit_responses.seconds)
+
+    @staticmethod
+    def uses_gpu(sizes: Sizes) -> bool:
+        """Where networks are run for longer than they are matched."""
+        return Canonicalize.work(sizes).seconds > 2 * Canonicalize.seconds_without_gpu(sizes)
 
     @staticmethod
     def disk(sizes: Sizes) -> float:

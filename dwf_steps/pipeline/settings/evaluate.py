@@ -32,7 +32,7 @@ class EvaluateZoo(StepSettings):
         values of some networks with all others."""
         predictions = 12 * sizes.n * sizes.m * sizes.classes
         seconds = 2 * sizes.n**2 * sizes.m * sizes.classes / sizes.FLOPS + sizes.realigning
-        return Work(20 * sizes.n**2 + predictions + 1600 * sizes.d + 8 * sizes.BLOCK, seconds)
+        return Work(20 * sizes.n**2 + predictions + 16 * sizes.d * sizes.compared + 8 * sizes.BLOCK, seconds)
 
 
 class FindNeighbours(StepSettings):
@@ -71,7 +71,15 @@ class Evaluate(EvaluateZoo):
         representation than weights the generated networks' coordinates, and all pairs once more."""
         predictions = 12 * (sizes.n + sizes.g) * sizes.m * sizes.classes
         pairs = (24 * sizes.n**2 + 64 * sizes.g * (sizes.n + sizes.g)) * (1 + sizes.encoded)
-        held = sizes.block + predictions + 1600 * sizes.d + sizes.BLOCK + sizes.data + sizes.SCORING + pairs
+        held = (
+            sizes.block
+            + predictions
+            + 16 * sizes.d * sizes.compared
+            + sizes.BLOCK
+            + sizes.data
+            + sizes.SCORING
+            + pairs
+        )
         each = sizes.m * sizes.classes + sizes.d
         seconds = sizes.realigning
         if sizes.encoded:
