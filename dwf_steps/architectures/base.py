@@ -36,7 +36,7 @@ class Architecture(ABC):
     layers
         How many values each layer says of one input.
     symmetries
-        Which of `config.architectures.base.SYMMETRIES` it states.
+        Which of `config.architectures.base.SYMMETRIES` it states, or tracing finds.
     """
 
     config: ArchitectureConfig

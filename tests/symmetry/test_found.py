@@ -29,6 +29,7 @@ from dwf_steps.symmetry.found import FoundSymmetries, find_symmetries
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.operations import RULES
 from dwf_steps.symmetry.permutation import permute
+from dwf_steps.symmetry.rescaling import normalize_incoming
 from dwf_steps.symmetry.spec import (
     Attention,
     Axis,
@@ -199,8 +200,8 @@ FULL: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
 
 
 def check_model(make: Callable[[], nn.Module], numbers: tuple[int, int, int], shape: tuple[int, ...]) -> None:
-    """Check how many symmetries are found, that permutations keep the function, and that matching undoes
-    them."""
+    """Check how many symmetries are found, that permutations and scales keep the function, and that matching
+    undoes permutations."""
     torch.manual_seed(0)
     module = make().double().eval()
     found = found_of(module, shape)
@@ -216,12 +217,16 @@ def check_model(make: Callable[[], nn.Module], numbers: tuple[int, int, int], sh
     ).numpy()
     orders = {p: draws.permutation(units)[None] for p, units in counts.items()}
     moved = permute(network, found.permutations, orders)
+    scaled = normalize_incoming(network, found.rescalings)
     with torch.no_grad():
-        before, after = (
-            functional_call(module, some.tensors().network(0), (inputs,)) for some in (network, moved)
+        before, *others = (
+            functional_call(module, some.tensors().network(0), (inputs,)) for some in (network, moved, scaled)
         )
     assert before.std(0).max() > 0
-    torch.testing.assert_close(after, before, rtol=1e-9, atol=1e-9 * before.abs().max().item())
+    for after in others:
+        torch.testing.assert_close(after, before, rtol=1e-8, atol=1e-8 * before.abs().max().item())
+    for units in found.rescalings:
+        assert not np.array_equal(network[units.incoming[0]], scaled[units.incoming[0]])
     for key, axes in found.permutations.items():
         assert any(map(named_in, axes)) != np.array_equal(network[key], moved[key])
     parameters = [key for key, _ in module.named_parameters()]
