@@ -53,7 +53,7 @@ def fit_generator(
     generator: Generator[Any] = implementation_of(settings.generator, Generator)
     generator.key = key
     logger.info("%d networks, %d coordinates", *training.shape)
-    with Tools(checkpoint) as given:
+    with Tools(checkpoint, folder=output.parent) as given:
         found = generator.fit(training, given)
     write_csv(losses, found)
     generator.save(output)

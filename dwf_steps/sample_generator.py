@@ -42,7 +42,7 @@ def sample_generator(
         settings.generator.model_copy(update={"sampling": every}), Generator
     )
     generator.key = key
-    with Tools(data=data) as given:
+    with Tools(data=data, folder=output.parent) as given:
         if settings.generator.fitted:
             if model is None:
                 raise InputError(f"--model is missing: a {settings.generator.kind} is fitted; name its model")

@@ -1,4 +1,4 @@
-"""Generators as a user would bring them; all but the first three with a mistake."""
+"""Generators as a user would bring them; all but the first few with a mistake."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -86,6 +86,24 @@ class OwnFormat(WithoutModel):
 
     def load(self, path: Path, tools: Tools) -> None:  # noqa: ARG002
         self.layout = path.read_text(encoding="utf-8").split()
+
+
+class Writes(WithoutModel):
+    """Writes a file, wherever ``kwargs`` say, or into its folder."""
+
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
+        path = Path(self.config.kwargs.get("path", tools.folder / "noted.txt"))
+        path.write_text(f"{training.shape}", encoding="utf-8")
+        return super().sample(training, tools)
+
+
+class Known(WithoutModel):
+    """Samples the networks with the highest accuracy."""
+
+    def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:  # noqa: ARG002
+        accuracies = [facts.validation_accuracy or 0.0 for facts in training.facts]
+        best = np.argsort(accuracies)[::-1][: self.config.sampling.samples]
+        return training.samples_at(training.points[best])
 
 
 class Unmade(WithoutModel):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import numpy as np
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dwf_steps.storage.checkpoint import Checkpoint
     from dwf_steps.storage.layout import Layout
     from dwf_steps.storage.matrix import WeightMatrix
+    from dwf_steps.storage.row_facts import RowFacts
     from dwf_steps.storage.stacked import StackedNetworks
 
 Config = TypeVar("Config", bound=GeneratorConfig)
@@ -103,6 +105,14 @@ class TrainingNetworks:
         """What training each network is of: networks of one name are checkpoints of one trajectory."""
         return [row.trajectory or row.name for row in self.matrix.rows[: self.basis.n_training]]
 
+    @property
+    def facts(self) -> Sequence[RowFacts]:
+        """What the zoo knows of each network besides its weights: `validation_accuracy`, `train_loss` and of
+        checkpoints `epochs`, each None where it is not known."""
+        from dwf_steps.storage.row_facts import read_facts
+
+        return read_facts(self.matrix)[: self.basis.n_training]
+
     def encode(self, networks: StackedNetworks[np.ndarray]) -> np.ndarray:
         """Return the rows (s, d) float32 of other networks, as the matrix holds the training networks."""
         if self.encoder is not None:
@@ -124,10 +134,14 @@ class Tools:
         Only where something is fitted or trained.
     data
         The data set, where the settings' ``reads_data`` is true.
+    folder
+        The generator's own.
     """
 
-    def __init__(self, checkpoint: Checkpoint | None = None, data: Path | None = None) -> None:
-        self._checkpoint, self._data = checkpoint, data
+    def __init__(
+        self, checkpoint: Checkpoint | None = None, data: Path | None = None, folder: Path | None = None
+    ) -> None:
+        self._checkpoint, self._data, self._folder = checkpoint, data, folder
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -161,6 +175,12 @@ class Tools:
         if self._data is None:
             raise InputError("--data is missing; the generator's settings say that it reads data")
         return self._data
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the generator's files lie, and others that it writes may; a temporary one where a step has
+        none."""
+        return self._folder or Path(self._open.enter_context(TemporaryDirectory()))
 
     def progress(self, unit: str, total: int, done: int = 0) -> Progress:
         """Return a reporter, to be used as a context manager and told of each step by `advance`."""
@@ -243,9 +263,10 @@ class Generator(ABC, Generic[Config]):
             raise damaged_model(path, "its arrays' SHA-256 is not the one it was written with")
         self.load_state(state)
 
-    def draws(self) -> np.random.Generator:
-        """Return the generator of random numbers that sampling draws from, seeded by kind and seed."""
-        return numpy_generator(f"sample {self.config.kind}", self.config.sampling.seed)
+    def draws(self, purpose: str = "sample") -> np.random.Generator:
+        """Return the generator of random numbers that sampling draws from, or that of another ``purpose``,
+        seeded by purpose, kind and seed; a fit's seed is that of the settings' defaults."""
+        return numpy_generator(f"{purpose} {self.config.kind}", self.config.sampling.seed)
 
 
 def _digest(state: Mapping[str, np.ndarray]) -> str:

@@ -12,6 +12,7 @@ from dwf_steps.config.generators.custom import CustomConfig
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.samples import Samples
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.own_folder import writing_below
 from dwf_steps.runtime.plugins import describe, find_callable
 
 if TYPE_CHECKING:
@@ -52,13 +53,15 @@ def generator_class(target: str, where: str, fitted: bool) -> type[Generator[Any
 
 
 class Custom(Generator[CustomConfig]):
-    """Runs a class of the user's own.
+    """Runs a class of the user's own, which may write into the generator's folder alone.
 
     Raises
     ------
     InputError
         From every method: if that of the user's class fails, or returns what cannot be used.
     """
+
+    _folder: Path
 
     @cached_property
     def _own(self) -> Generator[Any]:
@@ -70,6 +73,7 @@ class Custom(Generator[CustomConfig]):
     def fit(self, training: TrainingNetworks, tools: Tools) -> "pd.DataFrame":
         import pandas as pd
 
+        self._folder = tools.folder
         losses = self._try("fit", self._own.fit, training, tools)
         expected = f"a pandas.DataFrame with numbers in columns {', '.join(LOSSES)}, a row at least"
         if not isinstance(losses, pd.DataFrame):
@@ -83,6 +87,7 @@ class Custom(Generator[CustomConfig]):
         return losses
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
+        self._folder = tools.folder
         samples = self._try("sample", self._own.sample, training, tools)
         if not isinstance(samples, Samples):
             expected = "Samples, as training.samples_at(points) makes them"
@@ -128,6 +133,7 @@ class Custom(Generator[CustomConfig]):
             raise self._returned("save", f"without writing {path}", "a file of that name")
 
     def load(self, path: Path, tools: Tools) -> None:
+        self._folder = tools.folder
         if type(self._own).load is Generator.load:
             super().load(path, tools)
             return
@@ -135,7 +141,8 @@ class Custom(Generator[CustomConfig]):
 
     def _try(self, method: str, call: Callable[..., Any], *given: Any) -> Any:
         try:
-            return call(*given)
+            with writing_below(self._folder):
+                return call(*given)
         except Exception as error:  # whatever the user's code raises
             raise InputError(
                 f"{self.key}.import: {self.config.target}: {method} failed ({describe(error)}); correct it"

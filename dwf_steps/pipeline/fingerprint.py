@@ -9,8 +9,11 @@ import ast
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+from dwf_steps.runtime.plugins import is_installed
 
 PACKAGE = "dwf_steps"
 # What a step says of its progress has no part in its result.
@@ -52,9 +55,45 @@ def _fingerprint(modules: tuple[str, ...], others: tuple[str, ...]) -> str:
 
 @cache
 def file_fingerprint(path: Path) -> str:
-    """Return 16 hex digits that identify the code in one file, wherever it lies."""
-    tree = _Strip().visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    """Return 16 hex digits that identify the code in one file, wherever it lies, and in those that it imports
+    from its own folder or package. Of an installed package the file alone counts."""
+    files = [path] if is_installed(path) else _own_files(path)
+    return hashlib.sha256("\n".join(ast.dump(_stripped(file)) for file in files).encode()).hexdigest()[:16]
+
+
+def _own_files(path: Path) -> list[Path]:
+    """Return a file of the user's, and all that it and they import from where they lie."""
+    found = [path]
+    for file in found:
+        found.extend(imported for imported in sorted(_imported_files(file)) if imported not in found)
+    return found
+
+
+def _imported_files(file: Path) -> set[Path]:
+    package = file.parent
+    while (package / "__init__.py").is_file():
+        package = package.parent
+    found = set[Path]()
+    for node in _statements(_stripped(file)):
+        if isinstance(node, ast.Import):
+            names, folders = [alias.name for alias in node.names], [file.parent, package]
+        elif isinstance(node, ast.ImportFrom):
+            stated = [node.module] if node.module else []
+            names = [".".join([*stated, alias.name]) for alias in node.names]
+            folders = [file.parents[node.level - 1]] if node.level else [file.parent, package]
+        else:
+            continue
+        for name, folder in product(names, folders):
+            parts = name.split(".")
+            bases = [folder.joinpath(*parts[: i + 1]) for i in range(len(parts))]
+            found.update(base.with_name(f"{base.name}.py") for base in bases)
+            found.update(base / "__init__.py" for base in (folder, *bases))
+    return {path for path in found if path.is_file()} - {file}
+
+
+def _stripped(file: Path) -> ast.Module:
+    tree: ast.Module = _Strip().visit(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)))
+    return tree
 
 
 def _file(module: str) -> Path | None:
@@ -91,7 +130,7 @@ def _tree(module: str) -> ast.Module:
     path = _file(module)
     if path is None:
         raise ModuleNotFoundError(module)
-    return _Strip().visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+    return _stripped(path)
 
 
 @cache

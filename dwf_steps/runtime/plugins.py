@@ -167,15 +167,15 @@ def _is_module_class(found: Any) -> bool:
 
 def _is_standard(file: Path) -> bool:
     library = Path(sysconfig.get_path("stdlib")).resolve()
-    return file.resolve().is_relative_to(library) and not _is_installed(file)
+    return file.resolve().is_relative_to(library) and not is_installed(file)
 
 
 def _is_foreign(file: Path) -> bool:
     """Whether a file is none of the user's."""
-    return _is_standard(file) or _is_installed(file)
+    return _is_standard(file) or is_installed(file)
 
 
-def _is_installed(file: Path) -> bool:
+def is_installed(file: Path) -> bool:
     """Whether a file is of a package that was installed, or of this one."""
     places = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
     places.add(Path(__file__).resolve().parents[1])

@@ -6,19 +6,24 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import own_generators
 import pytest
+import yaml
+import zarr
 from bases import basis_of
 from checkout import ROOT
+from interrupting import InterruptedCheckpoint
 from small_config import small_config
 
 from dwf_steps.config.generators.custom import CustomConfig
 from dwf_steps.decode import Decode, decode
 from dwf_steps.fit_generator import FitGenerator, fit_generator
-from dwf_steps.generators.base import TrainingNetworks
+from dwf_steps.generators.base import Tools, TrainingNetworks
+from dwf_steps.generators.custom import Custom
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.experiment import Experiment
 from dwf_steps.pipeline.fingerprint import file_fingerprint
@@ -28,9 +33,11 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import Plugin
 from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.sample_generator import SampleGenerator, sample_generator
+from dwf_steps.storage.checkpoint import Checkpoint
 from dwf_steps.storage.layout import Layout
-from dwf_steps.storage.manifest import Manifest
+from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.row_facts import write_facts
 
 N, D, SAMPLES = 5, 6, 4
 LINES = Path(own_generators.__file__).read_text(encoding="utf-8").splitlines()
@@ -210,6 +217,105 @@ def test_a_class_that_cannot_be_made_is_told_with_its_line(tmp_path: Path) -> No
         sample(tmp_path, settings("Unmade", fitted=False, scale=2))
     where = f"own_generators.py line {line_of('raise KeyError')}"
     assert told(caught).endswith(f"own_generators:Unmade: __init__ failed (KeyError: 2, {where}); correct it")
+
+
+@pytest.mark.usefixtures("training")
+def test_it_writes_into_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    sample(tmp_path, settings("Writes", fitted=False))
+    assert (tmp_path / "noted.txt").read_text().startswith("(5, ")
+    with TemporaryDirectory() as outside:
+        sample(tmp_path, settings("Writes", fitted=False, path=str(Path(outside) / "cache.txt")))
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_it_cannot_write_elsewhere_in_the_working_directory(
+    tmp_path: Path, training: TrainingNetworks, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (folder := tmp_path / "mine").mkdir()
+    training.basis.save(folder / "basis.npz")
+    (folder / "weights.zarr").symlink_to(tmp_path / "weights.zarr", target_is_directory=True)
+    (other := tmp_path / "other.csv").write_text("kept")
+    path = str(other) if absolute else "other.csv"
+    with pytest.raises(InputError) as caught:
+        sample(folder, settings("Writes", fitted=False, path=path))
+    line = line_of('path.write_text(f"{training')
+    assert "own_generators:Writes: sample failed (PermissionError: writes other.csv, which is " in told(
+        caught
+    )
+    assert told(caught).endswith(f"tools.folder, here mine, own_generators.py line {line}); correct it")
+    assert other.read_text() == "kept"
+
+
+def test_it_knows_what_the_zoo_knows(tmp_path: Path, training: TrainingNetworks) -> None:
+    names = [row.name for row in training.matrix.rows]
+    accuracies = [0.5, 0.9, 0.7, 0.8, 0.6, 0.99]
+    records = {
+        name: Record(name, "", {"validation_accuracy": accuracy, "train_loss": 1 - accuracy})
+        for name, accuracy in zip(names, accuracies, strict=True)
+    }
+    matrix = zarr.open_array(training.matrix.path, mode="r+")
+    write_facts(WeightMatrix(matrix, training.matrix.path), records)
+    assert [known.train_loss for known in training_again(tmp_path, training).facts] == pytest.approx(
+        [0.5, 0.1, 0.3, 0.2, 0.4]
+    )
+    samples = sample(tmp_path, settings("Known", fitted=False))
+    expected = training.samples_at(training.points[[1, 3, 2, 4]])
+    np.testing.assert_allclose(samples.coefficients, expected.coefficients)
+
+
+def training_again(folder: Path, training: TrainingNetworks) -> TrainingNetworks:
+    """Return the same networks, read anew."""
+    return TrainingNetworks(training.basis, folder / "weights.zarr")
+
+
+@pytest.fixture
+def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CustomConfig:
+    """Return the settings of the documented diffusion model, whose file lies where Python finds it."""
+    page = (ROOT / "docs/own_generator.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n# (my_diffusion.py)\n(.*?)```\n\n```yaml\n(.*?)```", page, re.S)
+    assert found
+    (tmp_path / found[1]).write_text(found[2], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return CustomConfig.model_validate(yaml.safe_load(found[3])["generators"]["diffusion"])
+
+
+def test_the_documented_diffusion_model_learns_two_modes_and_resumes_bit_for_bit(
+    tmp_path: Path, documented: CustomConfig
+) -> None:
+    draws = np.random.default_rng(0)
+    rows = 0.2 * draws.normal(size=(300, 2)) + [2, 0] * draws.choice([-1, 1], size=(300, 1))
+    names = [Row(f"seed-{i}", "", False, f"seed-{i}") for i in range(len(rows))]
+    matrix = WeightMatrix.create(tmp_path / "weights.zarr", Layout.of({"weight": (2,)}), names, {})
+    matrix.array[:] = rows.astype(np.float32)
+    training = TrainingNetworks(basis_of(rows, None), tmp_path / "weights.zarr")
+
+    def fitted(checkpoint: Checkpoint) -> Custom:
+        made = Custom(documented)
+        with Tools(checkpoint, folder=tmp_path) as tools:
+            losses = made.fit(training, tools)
+        assert len(losses) == documented.kwargs["steps"]
+        assert losses.train[-200:].mean() < 0.95 * losses.train[:20].mean()
+        return made
+
+    whole, path = fitted(Checkpoint(tmp_path / "whole", "run", every=1e9)), tmp_path / "stopped"
+    with pytest.raises(InputError, match="Diffusion: fit failed"):
+        fitted(InterruptedCheckpoint(path, "run", saves=30))
+    resumed = fitted(Checkpoint(path, "run", every=1e9))
+    for name, array in whole.state().items():
+        np.testing.assert_array_equal(resumed.state()[name], array)
+    many = documented.sampling.model_copy(update={"samples": 400})
+    reader = Custom(documented.model_copy(update={"sampling": many}))
+    whole.save(tmp_path / "model.safetensors")
+    with Tools(folder=tmp_path) as tools:
+        reader.load(tmp_path / "model.safetensors", tools)
+        points = reader.sample(training, tools).offsets
+    assert points.shape == (400, 2)
+    assert 0.4 < (points[:, 0] > 0).mean() < 0.6
+    assert (abs(abs(points[:, 0]) - 2) < 0.8).mean() > 0.9
+    assert points[:, 1].std() == pytest.approx(0.2, rel=0.3)
 
 
 def configured(target: str, fitted: bool = False) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The fingerprint of a step: moved by what runs, and by nothing else."""
 
+import ast
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,3 +139,51 @@ def test_the_code_of_two_modules_and_of_other_files_counts_together(package: Pat
 def test_an_unknown_module_is_an_error() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_step"):
         module.fingerprint("dwf_steps.no_such_step")
+
+
+OWN = {
+    "alone/mine.py": "import json\nfrom helpers import scale\n\n\ndef f(x):\n    return scale(x)\n",
+    "alone/helpers.py": "def scale(x):\n    import constants\n\n    return constants.FACTOR * x\n",
+    "alone/constants.py": "FACTOR = 2\n",
+    "alone/unused.py": "FACTOR = 3\n",
+    "whole/__init__.py": "",
+    "whole/mine.py": "from . import near\nfrom .inner.deep import g\nfrom whole.absolute import h\n",
+    "whole/near.py": "N = 1\n",
+    "whole/absolute.py": "def h():\n    return 1\n",
+    "whole/inner/__init__.py": "I = 1\n",
+    "whole/inner/deep.py": "from ..above import A\n\n\ndef g():\n    return A\n",
+    "whole/above.py": "A = 1\n",
+    "whole/other.py": "O = 1\n",
+}
+
+
+@pytest.mark.parametrize("folder", ["alone", "whole"])
+def test_files_of_the_same_folder_or_package_count_where_they_are_imported(
+    tmp_path: Path, folder: str
+) -> None:
+    for name, text in OWN.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    mine = tmp_path / folder / "mine.py"
+
+    def found() -> str:
+        module.file_fingerprint.cache_clear()
+        return module.file_fingerprint(mine)
+
+    before, counted = found(), set[str]()
+    for name, text in OWN.items():
+        (tmp_path / name).write_text(f"{text}# a remark\n")
+        assert found() == before
+        (tmp_path / name).write_text(f"{text}MORE = 1\n")
+        counted |= {name} if found() != before else set()
+        (tmp_path / name).write_text(text)
+    unused = {"alone": "alone/unused.py", "whole": "whole/other.py"}[folder]
+    assert counted == {name for name in OWN if name.startswith(f"{folder}/")} - {unused}
+
+
+def test_of_an_installed_package_the_file_alone_counts() -> None:
+    import yaml
+
+    file = Path(yaml.__file__)
+    digest = hashlib.sha256(ast.dump(module._stripped(file)).encode()).hexdigest()
+    assert module.file_fingerprint(file) == digest[:16]
