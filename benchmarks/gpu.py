@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -171,7 +171,7 @@ class Run:
     def write(self, case: str, way: str, unit: str = "", **values: Any) -> None:
         """Add a row to the table."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        row = Result(self.part, case, way, unit, **values, card=self.card, date=now)
+        row = replace(Result(self.part, case, way, unit, card=self.card, date=now), **values)
         add(self.output, row)
         print(as_line(row), flush=True)
 
@@ -224,10 +224,9 @@ def read(path: Path) -> list[Result]:
     with path.open(newline="", encoding="utf-8") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     kinds = {column.name: column.type for column in fields(Result)}
-    return [
-        Result(**{name: float(text) if kinds[name] is float else text for name, text in row.items()})
-        for row in rows
-    ]
+    for row in rows:
+        row |= {name: float(text) for name, text in row.items() if kinds[name] is float}
+    return [Result(**row) for row in rows]
 
 
 def as_line(row: Result) -> str:
@@ -276,7 +275,7 @@ def plain_steps(run: Run, case: str, config: Any, batch: int, adam: bool) -> Non
     inputs = inputs_for(config, batch).to(device)
     regression = config.classes == 1
     targets = torch.zeros(batch, dtype=torch.float32 if regression else torch.long, device=device)
-    operations = 6.0 * architecture.config.multiplications * batch
+    operations = 6.0 * config.multiplications * batch
 
     def loss(network: nn.Module, images: Tensor) -> Tensor:
         # What BERT does with its inputs (numbers of tokens, a mask) is the package's.
@@ -367,7 +366,7 @@ def our_steps(
         steps = make_optimizer(trained, training)
         return lambda: take_step(architecture, networks, steps, inputs, targets, training, losses)
 
-    low = [
+    low: list[dict[str, Any]] = [
         {},
         {"precision": "bfloat16"},
         *([{"precision": "bfloat16", "channels_last": True}] if images else []),
@@ -378,7 +377,7 @@ def our_steps(
             if n > 1 and "channels_last" in settings:
                 continue  # which many at once do not have
             with groups_of(run, n * architecture.multiplications + 1):
-                operations = 6.0 * architecture.config.multiplications * batch * n
+                operations = 6.0 * config.multiplications * batch * n
                 prepared = Prepared(partial(step_of, n, **settings))
                 run.measure(case, f"{n} at once{name}", "network steps", n, prepared, operations)
 
@@ -407,11 +406,8 @@ def mlp_zoo(run: Run) -> None:
 
     run.measure("784-32-32-10", PLAIN, "network steps", steps, plain, operations * steps)
     for n in (run.size(100, 3), run.size(1000, 6)):
-        train = partial(
-            *(train_networks, architecture, dataset, plans_of(range(n), ["default"])),
-            *(TrainingConfig(batch_size=64), device),
-            steps=steps,
-        )
+        plans, training = plans_of(range(n), ["default"]), TrainingConfig(batch_size=64)
+        train = partial(train_networks, architecture, dataset, plans, training, device, steps=steps)
         run.measure(
             "784-32-32-10",
             f"{n} at once",
@@ -543,14 +539,15 @@ def symmetry(run: Run) -> None:
         )
         run.measure(
             *(f"TransFusion, {name}", "remove_symmetries (CPU)", "networks", 1),
-            *(
-                partial(
-                    *(remove_symmetries, transformer.symmetry_spec(), pair.select(slice(1, 2))),
-                    *(pair.network(0), [Transfusion(method="transfusion")]),
-                ),
-            ),
+            *(partial(transfusion, transformer, pair),),
             once=True,
         )
+
+
+def transfusion(architecture: Architecture, pair: StackedNetworks[np.ndarray]) -> None:
+    """Match the second network to the first."""
+    other, reference = pair.select(slice(1, 2)), pair.network(0)
+    remove_symmetries(architecture.symmetry_spec(), other, reference, [Transfusion()])
 
 
 def heads_one_by_one(architecture: Architecture, pair: StackedNetworks[np.ndarray]) -> None:
@@ -575,11 +572,11 @@ def heads_one_by_one(architecture: Architecture, pair: StackedNetworks[np.ndarra
             for i in range(len(a)):
                 for j in range(len(b)):
                     spectra = (np.linalg.svd(head, compute_uv=False) for head in (a[i], b[j]))
-                    cost[i, j] += np.linalg.norm(np.subtract(*spectra))
-        for i, j in zip(*linear_sum_assignment(cost), strict=True):
-            scores = wanted[0][i] @ found[0][j].T + wanted[1][i] @ found[1][j].T
-            linear_sum_assignment(scores, maximize=True)
-            linear_sum_assignment(wanted[2][i] @ found[2][j].T, maximize=True)
+                    cost[i, j] += float(np.linalg.norm(np.subtract(*spectra)))
+        for first, second in zip(*linear_sum_assignment(cost), strict=True):
+            scores = [a[first] @ b[second].T for a, b in zip(wanted, found, strict=True)]
+            linear_sum_assignment(scores[0] + scores[1], maximize=True)
+            linear_sum_assignment(scores[2], maximize=True)
     for name, axes in architecture.permutation_spec().items():
         if axes[0] is not None and len(axes) > 1:
             linear_sum_assignment(one[name] @ other[name].T, maximize=True)
@@ -690,7 +687,8 @@ def running(run: Run) -> None:
     def plain() -> None:
         network.eval()
         targets = torch.from_numpy(split.targets).to(device).split(batch)
-        sum((network(seen).argmax(1) == own).sum() for seen, own in zip(batches, targets, strict=True)).item()  # type: ignore[union-attr]
+        for seen, own in zip(batches, targets, strict=True):
+            (network(seen).argmax(1) == own).sum().item()
 
     run.measure("scoring, ResNet-18", PLAIN, "networks", 1, plain, operations)
     run.measure(
