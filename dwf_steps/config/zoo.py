@@ -13,6 +13,7 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.dataset import Shift, SplitsConfig, TableFile
 from dwf_steps.config.matrix import MatrixConfig
+from dwf_steps.config.packed import with_networks_of_shards
 from dwf_steps.config.section import Name, Section
 from dwf_steps.runtime.errors import InputError
 
@@ -210,7 +211,8 @@ class ImportedZoo(ZooBase):
     """A zoo of one's own: existing state dicts."""
 
     files: Annotated[str | list[str], Field(alias="import")]
-    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts."""
+    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts, or what `dwf export`
+    wrote."""
     keys: dict[str, str] = Field(default_factory=dict)
     """Renames the beginnings of the files' keys: `{fc1: layers.0, fc2: layers.1}`; an empty text strips
     one: `{module: ""}`."""
@@ -234,7 +236,7 @@ class ImportedZoo(ZooBase):
 
 def matching_files(patterns: str | list[str]) -> list[Path]:
     """Return the network files that folders or glob patterns stand for, by name in order; hidden ones only
-    where they are named in full."""
+    where they are named in full. Packed shards stand for their networks."""
     found: set[Path] = set()
     named: set[Path] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
@@ -248,7 +250,7 @@ def matching_files(patterns: str | list[str]) -> list[Path]:
             with suppress(ValueError):  # no pattern, so nothing matches it
                 found |= set(anchor.glob(str(path.relative_to(path.anchor))))
     seen = {path for path in found if not path.name.startswith(".")}
-    return sorted(seen | named, key=lambda p: (p.stem, str(p)))
+    return sorted(with_networks_of_shards(seen | named), key=lambda p: (p.stem, str(p)))
 
 
 def _zoo_kind(value: Any) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dwf_steps.config.generators.networks import NetworksConfig
+from dwf_steps.config.packed import files_of
 from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.network_maker import MadeNetworks, NetworkMaker, Request
 from dwf_steps.generators.samples import sample_names
@@ -28,7 +29,10 @@ class Networks(NetworkMaker[NetworksConfig]):
         )
         if self.config.aligned:
             networks = self._aligned(networks, request)
-        facts = [{"file": str(path), "file_sha256": sha256(path)} for path in paths]
+        digests = {file: sha256(file) for file in files_of(paths)}
+        facts = [
+            {"file": str(path), "file_sha256": digests[file]} for path in paths for file in files_of([path])
+        ]
         return MadeNetworks(networks.tensors(), 0, facts)
 
     def _aligned(

@@ -11,6 +11,7 @@ from typing import Any
 from snakemake.io import ancient
 
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
+from dwf_steps.config.packed import files_of
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.pipeline.experiment import Experiment, Names
@@ -204,7 +205,7 @@ class Paths:
 
     def _made_files(self, wildcards: Names) -> list[Path]:
         sources, shard = self.experiment.generator(wildcards).sources, self.experiment.made_shard(wildcards)
-        return list(sources[shard.start : shard.stop])
+        return files_of(sources[shard.start : shard.stop])
 
     # The zoo and its canonicalization.
 
@@ -221,7 +222,7 @@ class Paths:
 
     def _imported_files(self, wildcards: Names) -> list[Path]:
         shard = self.experiment.imported_shard(wildcards)
-        return self.experiment.imported_files(wildcards.zoo)[shard.start : shard.stop]
+        return files_of(self.experiment.imported_files(wildcards.zoo)[shard.start : shard.stop])
 
     @property
     def reference_shards(self) -> Numbered:

@@ -10,11 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.packed import shard_of
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.networks import unreadable
+from dwf_steps.storage.packed import read_packed
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.storage.torch_files import load_tensors
 
@@ -123,6 +125,8 @@ def _array(value: torch.Tensor) -> np.ndarray:
 
 
 def _read_safetensors(path: Path) -> NetworkState[torch.Tensor]:
+    if shard_of(path):
+        return StackedNetworks(read_packed(path)).tensors()
     try:
         return load_file(path)
     except (SafetensorError, FileNotFoundError) as error:

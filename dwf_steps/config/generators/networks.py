@@ -26,8 +26,8 @@ class NetworksConfig(GeneratorConfig):
     kind: Literal["networks"]
     """Marks the generator as networks from files."""
     files: str | list[str]
-    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts. All that match are
-    judged, by name in order, as `sample-0`, `sample-1`, ..."""
+    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts, or what `dwf export`
+    wrote. All networks that match are judged, by name in order, as `sample-0`, `sample-1`, ..."""
     keys: dict[str, str] = Field(default_factory=dict)
     """Renames the beginnings of the files' keys, as a zoo's `keys` do."""
     aligned: bool = False

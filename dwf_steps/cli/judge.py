@@ -1,0 +1,464 @@
+"""Judge networks that any generator made: how accurate, and how new beside the zoo it learned from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.architectures import build
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.cli.options import (
+    add_data_options,
+    add_network_options,
+    alignment_methods,
+    architecture_of,
+    available_cores,
+    command_parser,
+    validated,
+    yaml_value,
+)
+from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.dataset import BUILT_IN, SplitsConfig, TableFile
+from dwf_steps.config.evaluation import MeasurementConfig
+from dwf_steps.datasets.loading import load_dataset
+from dwf_steps.datasets.splits import Dataset
+from dwf_steps.evaluate import evaluate
+from dwf_steps.evaluate_zoo import evaluate_zoo
+from dwf_steps.fetch_data import fetch_data
+from dwf_steps.generators.samples import sample_names
+from dwf_steps.pipeline.settings.evaluate import Evaluate, EvaluateZoo
+from dwf_steps.pipeline.settings.score import Score
+from dwf_steps.pipeline.settings.subspace import StackWeights
+from dwf_steps.reporting.summary import verdict
+from dwf_steps.runtime.command_line import run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.score import score
+from dwf_steps.stack_weights import stack_weights
+from dwf_steps.storage.csv_tables import read_csv, write_csv
+from dwf_steps.storage.manifest import TRAJECTORY, Network, write_shard
+from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.networks import network_groups
+from dwf_steps.storage.stacked import StackedNetworks
+from dwf_steps.subspace.basis import raw_basis
+from dwf_steps.subspace.gram import accumulate
+from dwf_steps.zoo.canonicalizing import canonicalized
+from dwf_steps.zoo.importing import expected_state, import_networks, usable
+from dwf_steps.zoo.stored import Place, StoredNetwork, find_networks
+
+MEASURES = ("accuracy", "loss", "max_iou", "mean_iou", "disagreement", "realigned_distance", "nn_distance")
+"""Of single networks, whose means the table states."""
+SET = "networks"
+GENERATED, ZOO, HELD_OUT = "generated", "zoo", "held-out"
+UNMEASURED = {"barriers": 0, "ensembles": ()}
+LEGEND = """\
+zoo: each training network beside all others; held-out: networks that the generator has not seen
+max IoU: overlap of mistakes with the most similar training network (1: the same mistakes)
+realigned: distance to the nearest training network after matching units to it; nearest: before
+layer: that distance in the layer where it is least, relative to held-out networks', or the zoo's (0: copied)
+dispersion: mean distance between two networks, relative to the zoo's (0: all the same)"""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is known of generated networks beside the zoo's.
+
+    Attributes
+    ----------
+    table
+        A row for the generated networks, one for the zoo's training networks, each beside all others, and one
+        for held-out networks if there are any: ``networks``, how many there are and ``failed``, and mean and
+        standard deviation of each measure; of the set ``layer``, ``dispersion`` and ``data_copying``.
+    networks
+        A row for each network: whose it is (``networks``), its ``file``, and all measures.
+    verdict
+        Whether the generated networks are copies, in a sentence.
+    """
+
+    table: pd.DataFrame
+    networks: pd.DataFrame
+    verdict: str
+
+
+def judge(
+    generated: Place,
+    zoo: Place,
+    data: str | Path | Mapping[str, Any],
+    architecture: Mapping[str, Any] | ArchitectureConfig | None = None,
+    *,
+    held_out: int | Place = 0,
+    keys: Mapping[str, str] | None = None,
+    canonicalization: Any = None,
+    data_dir: str | Path = "data",
+    splits: Mapping[str, Any] | None = None,
+    realigned: int = 100,
+    threads: int = 1,
+) -> Judgement:
+    """Judge networks beside the zoo that they are meant to be new members of.
+
+    Zoo, held-out and generated networks are aligned to the zoo's first network, scored on the test set and
+    compared with the zoo's training networks, by the functions that the workflow's tables come from.
+
+    Parameters
+    ----------
+    generated, zoo
+        Folders or glob patterns of state dicts, a folder of results, or what `dwf export` wrote.
+    data
+        A built-in data set's name, a table as ``{"file": "my.csv", "target": "species"}``, or a file
+        `data.npz` that the workflow divided.
+    architecture
+        As a configuration has it: ``{"widths": [784, 10, 10]}``. Without one the zoo's first file names it.
+    held_out
+        Networks that the generator has not seen: the last ones of the zoo, as many as this, or a folder.
+    keys
+        Renames the beginnings of all files' keys to the architecture's.
+    canonicalization
+        How networks are aligned, as a configuration has it; by default ``["git_rebasin"]``, of transformers
+        ``["transfusion"]``, where the architecture states such symmetries.
+    data_dir
+        Where a built-in data set lies that no dependency ships; it is downloaded if it is not there.
+    splits
+        How the data are divided, as a configuration has it: as the zoo's were, so that no test example was
+        trained on.
+    realigned
+        Generated networks, and as many training and held-out ones, that are matched to every training
+        network. 0 leaves this out.
+    threads
+        That networks are realigned by.
+
+    Raises
+    ------
+    InputError
+        If something cannot be read or does not fit; all files that do not fit are named.
+    """
+    config = architecture_of(architecture, zoo)
+    with TemporaryDirectory(prefix="dwf-judge-") as folder:
+        divided = _divided(
+            data, Path(data_dir), validated(SplitsConfig, "splits", splits or {}), Path(folder)
+        )
+        dataset = Dataset.load(divided)
+        dataset.check_fits(config)
+        workplace = _Workplace(Path(folder), divided, dataset, config, dict(keys or {}), canonicalization)
+        evaluation = validated(MeasurementConfig, "realigned", {"realigned": realigned} | UNMEASURED)
+        return workplace.judge(generated, zoo, held_out, evaluation, threads)
+
+
+def _divided(
+    data: str | Path | Mapping[str, Any], data_dir: Path, splits: SplitsConfig, folder: Path
+) -> Path:
+    """Return the file of a data set that is divided, now or earlier."""
+    if isinstance(data, str | Path) and Path(data).suffix == ".npz":
+        if not Path(data).is_file():
+            raise InputError(f"{data}: no such file; expected a data.npz of the workflow's, or a name")
+        return Path(data)
+    place = folder / "data"
+    if isinstance(data, Mapping):
+        dataset = load_dataset(validated(TableFile, "data", data), splits, None)
+    elif str(data) not in BUILT_IN:
+        raise InputError(
+            f"data: {str(data)!r} is no data set; expected one of {', '.join(BUILT_IN)}, a table as {{file: "
+            "my.csv, target: species}, or a data.npz of the workflow's"
+        )
+    else:
+        if BUILT_IN[str(data)].files:
+            fetch_data(str(data), data_dir, place)
+        dataset = load_dataset(str(data), splits, place)  # type: ignore[arg-type]
+    path = folder / "data.npz"
+    dataset.save(path)
+    return path
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What is known of ``generated`` networks and of the ``zoo``'s, a row each, of both in single layers, and
+    of the generated ones as a set."""
+
+    generated: pd.DataFrame
+    zoo: pd.DataFrame
+    layers: pd.DataFrame
+    zoo_layers: pd.DataFrame
+    of_set: pd.Series
+
+
+class _Workplace:
+    """A folder in which networks are brought into the form that evaluation takes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        dataset: Dataset,
+        config: ArchitectureConfig,
+        keys: dict[str, str],
+        canonicalization: Any,
+    ) -> None:
+        self._folder, self._data, self._dataset, self._config, self._keys = (
+            folder,
+            data,
+            dataset,
+            config,
+            keys,
+        )
+        self._architecture: Architecture = build(config)
+        self._expected = expected_state(self._architecture)
+        self._methods = alignment_methods(canonicalization, self._architecture)
+        self._reference: StackedNetworks[np.ndarray] | None = None
+
+    def judge(
+        self,
+        generated: Place,
+        zoo: Place,
+        held_out: int | Place,
+        evaluation: MeasurementConfig,
+        threads: int,
+    ) -> Judgement:
+        training = list(find_networks(zoo).networks)
+        count = _last_trainings(training, held_out) if isinstance(held_out, int) else 0
+        if not isinstance(held_out, int):
+            others = [_renamed(network) for network in find_networks(held_out).networks]
+            count = len({network.trajectory for network in others})
+            training += others
+        if (left := len({network.trajectory for network in training}) - count) < 2:
+            raise InputError(
+                f"{zoo}: {left} networks that are not held out, expected 2 at least; a zoo's networks are "
+                "compared with each other"
+            )
+        manifests = self._written(training, "zoo", training)
+        found = find_networks(generated)
+        names = sample_names(len(found) + found.failed)
+        own = [
+            StoredNetwork(name, network.path) for name, network in zip(names, found.networks, strict=False)
+        ]
+        files = {network.name: network.path for network in [*training, *own]}
+        made = self._written(own, "generated", [], names[len(found) :])
+        evaluated = self._evaluated(manifests, made, count, evaluation, threads)
+        return _judgement(evaluated, files)
+
+    def _written(
+        self,
+        networks: Sequence[StoredNetwork],
+        name: str,
+        strict: Sequence[StoredNetwork],
+        failed: Sequence[str] = (),
+    ) -> list[Path]:
+        """Align networks, as many at a time as fit, and return the manifests of their shards. Those of the
+        zoo are ``strict``: each must be finite, and there but once."""
+        manifests = []
+        groups = network_groups(list(networks), 4 * self._architecture.layout.size)
+        for number, group in enumerate(groups):
+            arrays = import_networks(
+                [network.path for network in group],
+                self._expected,
+                self._keys,
+                self._architecture.tied,
+                generated=not strict,
+            )
+            rows = np.flatnonzero(usable(arrays))
+            broken = [network.name for row, network in enumerate(group) if row not in rows]
+            kept = [group[row] for row in rows]
+            aligned = self._aligned(arrays.select(rows), kept) if kept else arrays
+            manifest = self._folder / f"{name}-{number}.json"
+            write_shard(
+                manifest.with_suffix(""),
+                manifest,
+                [Network(one.name, aligned.network(i), _trajectory(one)) for i, one in enumerate(kept)],
+                self._config.model_dump(),
+                [*broken, *(failed if number == 0 else [])],
+                buffers=self._architecture.buffers,
+            )
+            manifests.append(manifest)
+        return manifests
+
+    def _aligned(
+        self, networks: StackedNetworks[np.ndarray], known: Sequence[StoredNetwork]
+    ) -> StackedNetworks[np.ndarray]:
+        """Align networks to the first of the zoo, which comes first."""
+        if self._reference is None:
+            self._reference = networks.select(slice(1))
+        names = [str(network.path) for network in known]
+        reference, train = self._reference, self._dataset.train
+        return canonicalized(self._architecture, names, networks, self._methods, reference, train).networks
+
+    def _evaluated(
+        self,
+        zoo: list[Path],
+        generated: list[Path],
+        held_out: int,
+        evaluation: MeasurementConfig,
+        threads: int,
+    ) -> "_Evaluated":
+        folder, weights = self._folder, self._folder / "weights.zarr"
+        stack_weights(StackWeights(held_out=held_out, dtype="float32", memory_mb=512), zoo, weights)
+        gram = accumulate(WeightMatrix.open(weights), threads=threads)
+        gram.save(folder / "gram.npz")
+        raw_basis(gram.products, gram.n_training).save(folder / "basis.npz")
+        zoo_outputs, outputs = self._scored(zoo), self._scored(generated)
+        of_zoo = {"output": "zoo.csv", "layers": "zoo_layers.csv", "ensembles": "zoo_ensembles.csv"}
+        settings = EvaluateZoo(architecture=self._config, evaluation=evaluation)
+        paths = {name: folder / file for name, file in of_zoo.items()}
+        evaluate_zoo(settings, zoo_outputs, weights, [folder / "gram.npz"], **paths, threads=threads)
+        evaluate(
+            Evaluate(architecture=self._config, evaluation=evaluation),
+            self._data,
+            generated,
+            outputs,
+            weights,
+            [folder / "gram.npz"],
+            folder / "basis.npz",
+            zoo_outputs,
+            paths["output"],
+            folder / "judged",
+            threads,
+        )
+        judged = (read_csv(folder / f"judged/{name}.csv") for name in ("metrics", "layers", "sets"))
+        generated_networks, layers, sets = judged
+        zoo_networks, zoo_layers = read_csv(paths["output"]), read_csv(paths["layers"])
+        return _Evaluated(generated_networks, zoo_networks, layers, zoo_layers, sets.iloc[0])
+
+    def _scored(self, manifests: list[Path]) -> list[Path]:
+        outputs = [manifest.with_suffix(".npz") for manifest in manifests]
+        for manifest, output in zip(manifests, outputs, strict=True):
+            score(Score(architecture=self._config), self._data, None, manifest, output)
+        return outputs
+
+
+def _last_trainings(networks: Sequence[StoredNetwork], count: int) -> int:
+    trainings = len({network.trajectory for network in networks})
+    if not 0 <= count < trainings:
+        raise InputError(f"held_out: found {count}, but the zoo has {trainings} networks; hold out fewer")
+    return count
+
+
+def _renamed(network: StoredNetwork) -> StoredNetwork:
+    """Return a network of another folder, whose name may be one of the zoo's as well."""
+    name, trajectory = (f"{HELD_OUT}-{text}" for text in (network.name, network.trajectory))
+    return replace(network, name=name, facts={TRAJECTORY: trajectory})
+
+
+def _trajectory(network: StoredNetwork) -> dict[str, Any]:
+    return {TRAJECTORY: network.trajectory} if TRAJECTORY in network.facts else {}
+
+
+def _judgement(evaluated: _Evaluated, files: Mapping[str, Path]) -> Judgement:
+    generated, zoo = evaluated.generated, evaluated.zoo
+    sets = {ZOO: zoo[~zoo.held_out], HELD_OUT: zoo[zoo.held_out]}
+    frames = {GENERATED: generated} | {name: frame for name, frame in sets.items() if len(frame)}
+    frames = {name: frame.reindex(columns=["network", "failed", *MEASURES]) for name, frame in frames.items()}
+    of_set = evaluated.of_set
+    known = {
+        "layer": _nearest_layer(evaluated.layers, evaluated.zoo_layers),
+        "dispersion": of_set.get("dispersion_ratio", np.nan),
+        "data_copying": of_set.get("data_copying_weights", np.nan),
+    }
+    beside = {GENERATED: known, ZOO: {"dispersion": 1.0}}
+    table = pd.DataFrame([_row(name, frame) | beside.get(name, {}) for name, frame in frames.items()])
+    networks = pd.concat([frame.assign(**{SET: name}) for name, frame in frames.items()], ignore_index=True)
+    networks["file"] = networks.network.map(lambda name: str(files.get(name, "")))
+    networks["failed"] = networks.failed.eq(True)
+    return Judgement(table, networks[[SET, "network", "file", "failed", *MEASURES]], _verdict(table))
+
+
+def _row(name: str, frame: pd.DataFrame) -> dict[str, Any]:
+    row: dict[str, Any] = {SET: name, "count": len(frame), "failed": int(frame.failed.eq(True).sum())}
+    for measure in MEASURES:
+        row |= {f"{measure}_mean": frame[measure].mean(), f"{measure}_std": frame[measure].std()}
+    return row
+
+
+def _nearest_layer(generated: pd.DataFrame, zoo: pd.DataFrame) -> float:
+    """Return the generated networks' mean distance in the layer where it is least, relative to that of
+    held-out networks; to that of training networks where none are held out."""
+    others = zoo[zoo.held_out] if zoo.held_out.any() else zoo
+    units = others.groupby("layer").distance.mean()
+    return float((generated.groupby("layer").distance.mean() / units.where(units > 0)).min())
+
+
+def _verdict(table: pd.DataFrame) -> str:
+    rows = table.set_index(SET)
+    own = rows.loc[GENERATED]
+    if own["count"] == own.failed:
+        return "None of the generated networks works."
+    values = {
+        f"{whose}{measure}_mean": rows[f"{measure}_mean"].get(name, np.nan)
+        for whose, name in {"": GENERATED, "zoo_": ZOO, "held_out_": HELD_OUT}.items()
+        for measure in ("max_iou", "realigned_distance")
+    }
+    return f"The generator scores {100 * own.accuracy_mean:.1f} % {verdict(values)}."
+
+
+def shown(judgement: Judgement) -> str:
+    """Return the table as people read it, what its columns mean, and the verdict."""
+    table = judgement.table
+
+    def spread(name: str, factor: float, digits: int) -> list[str]:
+        pairs = zip(factor * table[f"{name}_mean"], factor * table[f"{name}_std"], strict=True)
+        return [f"{mean:.{digits}f} ± {std:.{digits}f}" for mean, std in pairs]
+
+    columns = {
+        "": table[SET],
+        "networks": table["count"],
+        "failed": table.failed,
+        "accuracy %": spread("accuracy", 100, 2),
+        "max IoU": spread("max_iou", 1, 3),
+        "realigned": spread("realigned_distance", 1, 2),
+        "nearest": spread("nn_distance", 1, 2),
+        "layer": table.layer,
+        "dispersion": table.dispersion,
+    }
+    text = pd.DataFrame(columns).map(lambda value: f"{value:.2f}" if isinstance(value, float) else str(value))
+    text = text.map(lambda value: "" if "nan" in value.split() else value.removesuffix(" ± nan"))
+    listing = text.to_markdown(index=False, tablefmt="simple", disable_numparse=True)
+    return f"{listing}\n\n{LEGEND}\n\n{judgement.verdict}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = command_parser("judge", __doc__)
+    options.add_argument("generated", nargs="+", help="folders or patterns of networks")
+    options.add_argument("--zoo", required=True, nargs="+", help="the same, of the networks learned from")
+    options.add_argument(
+        "--data",
+        required=True,
+        type=yaml_value,
+        help="a built-in data set, '{file: my.csv, target: species}', or a data.npz of the workflow's",
+    )
+    add_network_options(options)
+    options.add_argument(
+        "--held-out",
+        type=yaml_value,
+        default=0,
+        help="how many of the zoo's, the last, or a folder of others",
+    )
+    options.add_argument(
+        "--canonicalization", type=yaml_value, help="how networks are aligned; by default git_rebasin"
+    )
+    add_data_options(options)
+    options.add_argument(
+        "--realigned", type=int, default=100, help="networks that are matched to all of the zoo"
+    )
+    options.add_argument("--csv", type=Path, help="where the table is written")
+    options.add_argument("--networks", type=Path, help="where a row for each network is written")
+    args = options.parse_args(arguments)
+    judgement = judge(
+        args.generated,
+        args.zoo,
+        args.data,
+        args.architecture,
+        held_out=args.held_out,
+        keys=args.keys,
+        canonicalization=args.canonicalization,
+        data_dir=args.data_dir,
+        splits=args.splits,
+        realigned=args.realigned,
+        threads=available_cores(),
+    )
+    for path, frame in ((args.csv, judgement.table), (args.networks, judgement.networks)):
+        if path is not None:
+            write_csv(path, frame)
+    print(shown(judgement))
+
+
+if __name__ == "__main__":
+    run(main)
