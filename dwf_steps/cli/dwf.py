@@ -20,9 +20,9 @@ def usage() -> str:
     return "\n".join(["Commands, each with --help:", *lines])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def dispatch(arguments: Sequence[str]) -> None:
     """Run a command; without one, or with ``--help``, print which there are."""
-    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         sys.stdout.write(f"{usage()}\n")
         return
@@ -30,8 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"dwf: there is no command {name!r}\n{usage()}\n")
         raise SystemExit(USAGE_ERROR)
     # Imported here: what is not asked for need not be waited for.
-    command = importlib.import_module(f"dwf_steps.cli.{name}")
-    run(lambda: command.main(rest))
+    importlib.import_module(f"dwf_steps.cli.{name}").main(rest)
+
+
+def main() -> None:
+    run(lambda: dispatch(sys.argv[1:]))
 
 
 if __name__ == "__main__":

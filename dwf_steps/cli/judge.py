@@ -19,6 +19,7 @@ from dwf_steps.cli.options import (
     available_cores,
     command_parser,
     validated,
+    write_table,
     yaml_value,
 )
 from dwf_steps.config.architecture import ArchitectureConfig
@@ -38,7 +39,7 @@ from dwf_steps.runtime.command_line import run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.score import score
 from dwf_steps.stack_weights import stack_weights
-from dwf_steps.storage.csv_tables import read_csv, write_csv
+from dwf_steps.storage.csv_tables import read_csv
 from dwf_steps.storage.manifest import TRAJECTORY, Network, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import network_groups
@@ -456,7 +457,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     for path, frame in ((args.csv, judgement.table), (args.networks, judgement.networks)):
         if path is not None:
-            write_csv(path, frame)
+            write_table(path, frame)
     print(shown(judgement))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +15,7 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import Canonicalization, Method
 from dwf_steps.pipeline.load import described
 from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.atomic import replacing
 from dwf_steps.zoo.stored import Place, find_networks
 
 
@@ -103,6 +105,12 @@ def add_data_options(options: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--splits", type=yaml_mapping, default={}, help="how the data are divided, '{test: 0.2, seed: 0}'"
     )
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a csv file for people and other programs, atomically."""
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False)
 
 
 def available_cores() -> int:

@@ -11,11 +11,11 @@ import pandas as pd
 from dwf_steps.config.packed import shard_of
 from dwf_steps.config.zoo import matching_files
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.storage.csv_tables import read_csv
 from dwf_steps.storage.manifest import TRAJECTORY, Manifest
 from dwf_steps.storage.networks import ARCHITECTURE, read_metadata
 
 TABLE = "networks.csv"  # what is known of exported networks, a row each
+NAMES = ("network", TRAJECTORY)  # of its columns, those that are text whatever it looks like
 
 Place = str | Path | Sequence[str | Path]
 """A folder, a glob pattern, or several of them."""
@@ -113,10 +113,8 @@ def _exported_facts(table: Path) -> dict[str, dict[str, Any]]:
     """Return what an exported folder's table tells of its networks, by name; nothing where there is none."""
     if not table.is_file():
         return {}
-    rows = read_csv(table).to_dict("records")
-    if not rows or "network" not in rows[0]:
+    frame = pd.read_csv(table, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
+    if "network" not in frame:
         return {}
-    return {
-        row.pop("network"): {str(name): value for name, value in row.items() if pd.notna(value)}
-        for row in rows
-    }
+    known = frame.set_index("network").drop(columns="shard", errors="ignore")
+    return {str(name): row.dropna().to_dict() for name, row in known.iterrows()}
