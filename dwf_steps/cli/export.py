@@ -25,7 +25,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.packed import write_shard_file
 from dwf_steps.zoo.importing import expected_state, import_networks, usable
-from dwf_steps.zoo.stored import TABLE, Place, StoredNetwork, find_networks
+from dwf_steps.zoo.stored import TABLE, Place, StoredNetwork, facts_by_name, find_networks
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ MEASURED = (
 )  # of generated ones
 SCORES = ("accuracy", "train_accuracy", "validation_accuracy", "test_accuracy")
 TAGS = ["neural-network-weights", "model-zoo", "weight-space-learning", "safetensors"]
-SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", math.inf: "n>1M"}  # the hub's
+SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", math.inf: "1M<n<10M"}  # the hub's
 
 CARD = """\
 ---
@@ -145,7 +145,10 @@ def export(
         for number, group in enumerate(groups):
             name = shard_name(number, len(groups))
             _write(partial / name, group, config, built, dict(keys or {}))
-            rows += [{"network": n.name, "shard": name} | n.facts | measured.get(n.name, {}) for n in group]
+            rows += [
+                {"network": one.name, "shard": name, **one.facts, **measured.get(one.name, {})}
+                for one in group
+            ]
         table = _ordered(pd.DataFrame(rows))
         write_table(partial / TABLE, table)
         text = Path(recipe).read_text(encoding="utf-8") if recipe is not None else None
@@ -178,9 +181,8 @@ def _measured(networks: Place) -> dict[str, dict[str, Any]]:
     above = Path(networks).parent
     for path in (above / "metrics.csv", above / "none/metrics.csv"):
         if path.is_file():
-            frame = pd.read_csv(path, dtype={"network": str, "nearest": str}).set_index("network")
-            known = frame[[name for name in MEASURED if name in frame]]
-            return {str(name): row.dropna().to_dict() for name, row in known.iterrows()}
+            frame = pd.read_csv(path, dtype={"network": str, "nearest": str})
+            return facts_by_name(frame[["network", *(name for name in MEASURED if name in frame)]])
     return {}
 
 

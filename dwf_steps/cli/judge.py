@@ -257,7 +257,7 @@ class _Workplace:
                 self._architecture.tied,
                 generated=not strict,
             )
-            rows = np.flatnonzero(usable(arrays))
+            rows = np.flatnonzero(usable(arrays)).tolist()
             broken = [network.name for row, network in enumerate(group) if row not in rows]
             kept = [group[row] for row in rows]
             aligned = self._aligned(arrays.select(rows), kept) if kept else arrays

@@ -116,5 +116,13 @@ def _exported_facts(table: Path) -> dict[str, dict[str, Any]]:
     frame = pd.read_csv(table, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
     if "network" not in frame:
         return {}
-    known = frame.set_index("network").drop(columns="shard", errors="ignore")
-    return {str(name): row.dropna().to_dict() for name, row in known.iterrows()}
+    return facts_by_name(frame.drop(columns="shard", errors="ignore"))
+
+
+def facts_by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return what a table tells of each ``network``, its other columns, without empty fields."""
+    rows = frame.to_dict("records")
+    return {
+        str(row["network"]): {str(k): v for k, v in row.items() if k != "network" and pd.notna(v)}
+        for row in rows
+    }

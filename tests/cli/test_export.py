@@ -11,7 +11,9 @@ from tiny_zoo import ARCHITECTURE, iris, random_networks, write_networks
 
 from dwf_steps.cli.export import export, main
 from dwf_steps.cli.judge import judge
-from dwf_steps.config.zoo import ImportedZoo
+from dwf_steps.config.generators.networks import NetworksConfig
+from dwf_steps.config.packed import files_of
+from dwf_steps.config.zoo import ImportedZoo, matching_files
 from dwf_steps.import_zoo import ImportZoo, import_zoo
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Record
@@ -144,3 +146,17 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
         InputError, match=r"networks-00000-of-00001\.safetensors: not a readable network file"
     ):
         judge(tmp_path / "exported", tmp_path / "exported", "iris", ARCHITECTURE)
+
+
+def test_rules_read_shards_whatever_networks_they_ask_for(tmp_path: Path) -> None:
+    export(results(tmp_path), tmp_path / "exported", per_shard=2)
+    networks = [
+        tmp_path / f"exported/networks-0000{i // 2}-of-00003.safetensors/net-{i}.safetensors"
+        for i in range(5)
+    ]
+    assert matching_files(str(tmp_path / "exported")) == networks
+    shards = sorted((tmp_path / "exported").glob("*.safetensors"))
+    assert files_of(networks) == shards
+    assert files_of(networks[1:3]) == shards[:2]
+    theirs = NetworksConfig(kind="networks", files=str(tmp_path / "exported"))
+    assert (theirs.count, files_of(theirs.sources)) == (5, shards)
