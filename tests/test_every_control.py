@@ -13,6 +13,7 @@ from checkout import Checkout, executed
 from safetensors.numpy import load_file
 from torch import nn
 
+from dwf_steps.cli.judge import judge
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.tabulate import main as tabulate
 
@@ -201,6 +202,21 @@ def test_networks_made_elsewhere_are_judged_and_their_cost_is_not_known(run: Che
         "elsewhere (5 networks made elsewhere)"
         in json.loads((run.folder / "results/tables/experiment.json").read_text())["scope"]
     )
+
+
+def test_judging_without_the_workflow_finds_what_it_found(run: Checkout) -> None:
+    found = judge(
+        run.folder / f"{CELL}/gaussian/networks",
+        run.folder / "results/micro/zoo",
+        run.folder / "results/micro/data.npz",
+        held_out=2,
+    ).networks
+    zoo = pd.read_csv(run.folder / "results/micro/git_rebasin/zoo_metrics/none/metrics.csv")
+    generated = pd.read_csv(run.folder / f"{CELL}/gaussian/none/metrics.csv")
+    measures = ["accuracy", "max_iou", "mean_iou", "disagreement", "nn_distance", "realigned_distance"]
+    np.testing.assert_allclose(found[found.networks != "generated"][measures], zoo[measures], rtol=1e-4)
+    again = found[found.networks == "generated"]
+    np.testing.assert_allclose(again[measures[:4]], generated[measures[:4]], rtol=1e-4)
 
 
 def test_nothing_is_left_to_do_but_what_reads_a_changed_file(run: Checkout) -> None:

@@ -1,6 +1,7 @@
 """The command `dwf`: networks judged, aligned and exported without the workflow."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ def dispatch(arguments: Sequence[str]) -> None:
 
 
 def main() -> None:
+    # Before PyTorch is imported: threads that spin for each other slow down a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     run(lambda: dispatch(sys.argv[1:]))
 
 
