@@ -23,15 +23,16 @@ from dwf_steps.cli.options import (
     yaml_value,
 )
 from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.canonicalization import Method
 from dwf_steps.config.dataset import BUILT_IN, SplitsConfig, TableFile
 from dwf_steps.config.evaluation import MeasurementConfig
 from dwf_steps.datasets.loading import load_dataset
-from dwf_steps.datasets.splits import Dataset
+from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.evaluate import evaluate
 from dwf_steps.evaluate_zoo import evaluate_zoo
 from dwf_steps.fetch_data import fetch_data
 from dwf_steps.generators.samples import sample_names
-from dwf_steps.pipeline.settings.evaluate import Evaluate, EvaluateZoo
+from dwf_steps.pipeline.settings.evaluate import Evaluate
 from dwf_steps.pipeline.settings.score import Score
 from dwf_steps.pipeline.settings.subspace import StackWeights
 from dwf_steps.reporting.summary import verdict
@@ -40,7 +41,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.score import score
 from dwf_steps.stack_weights import stack_weights
 from dwf_steps.storage.csv_tables import read_csv
-from dwf_steps.storage.manifest import TRAJECTORY, Network, write_shard
+from dwf_steps.storage.manifest import TRAJECTORY, Manifest, Network, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import network_groups
 from dwf_steps.storage.stacked import StackedNetworks
@@ -55,6 +56,7 @@ MEASURES = ("accuracy", "loss", "max_iou", "mean_iou", "disagreement", "realigne
 SET = "networks"
 GENERATED, ZOO, HELD_OUT = "generated", "zoo", "held-out"
 UNMEASURED = {"barriers": 0, "ensembles": ()}
+MEMORY_MB = 512  # of column blocks while weights are stacked
 LEGEND = """\
 zoo: each training network beside all others; held-out: networks that the generator has not seen
 max IoU: overlap of mistakes with the most similar training network (1: the same mistakes)
@@ -135,16 +137,35 @@ def judge(
     InputError
         If something cannot be read or does not fit; all files that do not fit are named.
     """
-    config = architecture_of(architecture, zoo)
-    with TemporaryDirectory(prefix="dwf-judge-") as folder:
-        divided = _divided(
-            data, Path(data_dir), validated(SplitsConfig, "splits", splits or {}), Path(folder)
+    built = build(architecture_of(architecture, zoo))
+    methods = alignment_methods(canonicalization, built)
+    evaluation = validated(MeasurementConfig, "realigned", {"realigned": realigned} | UNMEASURED)
+    known, found = list(find_networks(zoo).networks), find_networks(generated)
+    count = held_out if isinstance(held_out, int) else 0
+    if not isinstance(held_out, int):
+        others = [_renamed(network) for network in find_networks(held_out).networks]
+        count, known = len({network.trajectory for network in others}), known + others
+    if (left := len({network.trajectory for network in known}) - count) < 2 or count < 0:
+        raise InputError(
+            f"held_out: found {count}, which leaves {left} of the zoo's networks, expected 2 at least; they "
+            "are compared with each other"
         )
+    names = sample_names(len(found))
+    own = [StoredNetwork(name, one.path) for name, one in zip(names, found.networks, strict=True)]
+    with TemporaryDirectory(prefix="dwf-judge-") as name:
+        folder = Path(name)
+        divided = _divided(data, Path(data_dir), validated(SplitsConfig, "splits", splits or {}), folder)
         dataset = Dataset.load(divided)
-        dataset.check_fits(config)
-        workplace = _Workplace(Path(folder), divided, dataset, config, dict(keys or {}), canonicalization)
-        evaluation = validated(MeasurementConfig, "realigned", {"realigned": realigned} | UNMEASURED)
-        return workplace.judge(generated, zoo, held_out, evaluation, threads)
+        dataset.check_fits(built.config)
+        reader = _Reader(built, dict(keys or {}), methods, dataset.train, known[0].path)
+        of_zoo = reader.write(known, folder / "zoo", strict=True)
+        made = reader.write(own, folder / "generated", strict=False)
+        if found.failed:
+            last = Manifest.read(made[-1])
+            replace(last, failed=(*last.failed, *sample_names(found.failed, len(own)))).write()
+        evaluated = _evaluated(built.config, folder, divided, of_zoo, made, count, evaluation, threads)
+    files = {ZOO: known, HELD_OUT: known, GENERATED: own}
+    return _judgement(evaluated, {of: {one.name: one.path for one in some} for of, some in files.items()})
 
 
 def _divided(
@@ -184,153 +205,85 @@ class _Evaluated:
     of_set: pd.Series
 
 
-class _Workplace:
-    """A folder in which networks are brought into the form that evaluation takes."""
+@dataclass(frozen=True)
+class _Reader:
+    """Reads networks and aligns them to a zoo's first, which lies at ``reference``."""
 
-    def __init__(
-        self,
-        folder: Path,
-        data: Path,
-        dataset: Dataset,
-        config: ArchitectureConfig,
-        keys: dict[str, str],
-        canonicalization: Any,
-    ) -> None:
-        self._folder, self._data, self._dataset, self._config, self._keys = (
-            folder,
-            data,
-            dataset,
-            config,
-            keys,
-        )
-        self._architecture: Architecture = build(config)
-        self._expected = expected_state(self._architecture)
-        self._methods = alignment_methods(canonicalization, self._architecture)
-        self._reference: StackedNetworks[np.ndarray] | None = None
+    architecture: Architecture
+    keys: dict[str, str]
+    methods: list[Method]
+    train: Split
+    reference: Path
 
-    def judge(
-        self,
-        generated: Place,
-        zoo: Place,
-        held_out: int | Place,
-        evaluation: MeasurementConfig,
-        threads: int,
-    ) -> Judgement:
-        training = list(find_networks(zoo).networks)
-        count = _last_trainings(training, held_out) if isinstance(held_out, int) else 0
-        if not isinstance(held_out, int):
-            others = [_renamed(network) for network in find_networks(held_out).networks]
-            count = len({network.trajectory for network in others})
-            training += others
-        if (left := len({network.trajectory for network in training}) - count) < 2:
-            raise InputError(
-                f"{zoo}: {left} networks that are not held out, expected 2 at least; a zoo's networks are "
-                "compared with each other"
-            )
-        manifests = self._written(training, "zoo", training)
-        found = find_networks(generated)
-        names = sample_names(len(found) + found.failed)
-        own = [
-            StoredNetwork(name, network.path) for name, network in zip(names, found.networks, strict=False)
-        ]
-        files = {network.name: network.path for network in [*training, *own]}
-        made = self._written(own, "generated", [], names[len(found) :])
-        evaluated = self._evaluated(manifests, made, count, evaluation, threads)
-        return _judgement(evaluated, files)
-
-    def _written(
-        self,
-        networks: Sequence[StoredNetwork],
-        name: str,
-        strict: Sequence[StoredNetwork],
-        failed: Sequence[str] = (),
-    ) -> list[Path]:
-        """Align networks, as many at a time as fit, and return the manifests of their shards. Those of the
-        zoo are ``strict``: each must be finite, and there but once."""
+    def write(self, networks: Sequence[StoredNetwork], folder: Path, strict: bool) -> list[Path]:
+        """Write networks as shards, as many at a time as fit, and return their manifests. ``strict``: each
+        must be finite, and be there but once."""
         manifests = []
-        groups = network_groups(list(networks), 4 * self._architecture.layout.size)
-        for number, group in enumerate(groups):
-            arrays = import_networks(
-                [network.path for network in group],
-                self._expected,
-                self._keys,
-                self._architecture.tied,
-                generated=not strict,
-            )
+        reference = self._read([self.reference], strict=True)
+        for number, group in enumerate(network_groups(networks, 4 * self.architecture.layout.size)):
+            arrays = self._read([network.path for network in group], strict)
             rows = np.flatnonzero(usable(arrays)).tolist()
-            broken = [network.name for row, network in enumerate(group) if row not in rows]
-            kept = [group[row] for row in rows]
-            aligned = self._aligned(arrays.select(rows), kept) if kept else arrays
-            manifest = self._folder / f"{name}-{number}.json"
+            kept, names = [group[row] for row in rows], [str(group[row].path) for row in rows]
+            if kept:
+                arrays = canonicalized(
+                    self.architecture, names, arrays.select(rows), self.methods, reference, self.train
+                ).networks
+            manifests.append(folder / f"shard-{number}.json")
             write_shard(
-                manifest.with_suffix(""),
-                manifest,
-                [Network(one.name, aligned.network(i), _trajectory(one)) for i, one in enumerate(kept)],
-                self._config.model_dump(),
-                [*broken, *(failed if number == 0 else [])],
-                buffers=self._architecture.buffers,
+                manifests[-1].with_suffix(""),
+                manifests[-1],
+                [Network(one.name, arrays.network(i), _trajectory(one)) for i, one in enumerate(kept)],
+                self.architecture.config.model_dump(),
+                [network.name for row, network in enumerate(group) if row not in rows],
+                buffers=self.architecture.buffers,
             )
-            manifests.append(manifest)
         return manifests
 
-    def _aligned(
-        self, networks: StackedNetworks[np.ndarray], known: Sequence[StoredNetwork]
-    ) -> StackedNetworks[np.ndarray]:
-        """Align networks to the first of the zoo, which comes first."""
-        if self._reference is None:
-            self._reference = networks.select(slice(1))
-        names = [str(network.path) for network in known]
-        reference, train = self._reference, self._dataset.train
-        return canonicalized(self._architecture, names, networks, self._methods, reference, train).networks
-
-    def _evaluated(
-        self,
-        zoo: list[Path],
-        generated: list[Path],
-        held_out: int,
-        evaluation: MeasurementConfig,
-        threads: int,
-    ) -> "_Evaluated":
-        folder, weights = self._folder, self._folder / "weights.zarr"
-        stack_weights(StackWeights(held_out=held_out, dtype="float32", memory_mb=512), zoo, weights)
-        gram = accumulate(WeightMatrix.open(weights), threads=threads)
-        gram.save(folder / "gram.npz")
-        raw_basis(gram.products, gram.n_training).save(folder / "basis.npz")
-        zoo_outputs, outputs = self._scored(zoo), self._scored(generated)
-        of_zoo = {"output": "zoo.csv", "layers": "zoo_layers.csv", "ensembles": "zoo_ensembles.csv"}
-        settings = EvaluateZoo(architecture=self._config, evaluation=evaluation)
-        paths = {name: folder / file for name, file in of_zoo.items()}
-        evaluate_zoo(settings, zoo_outputs, weights, [folder / "gram.npz"], **paths, threads=threads)
-        evaluate(
-            Evaluate(architecture=self._config, evaluation=evaluation),
-            self._data,
-            generated,
-            outputs,
-            weights,
-            [folder / "gram.npz"],
-            folder / "basis.npz",
-            zoo_outputs,
-            paths["output"],
-            folder / "judged",
-            threads,
-        )
-        judged = (read_csv(folder / f"judged/{name}.csv") for name in ("metrics", "layers", "sets"))
-        generated_networks, layers, sets = judged
-        zoo_networks, zoo_layers = read_csv(paths["output"]), read_csv(paths["layers"])
-        return _Evaluated(generated_networks, zoo_networks, layers, zoo_layers, sets.iloc[0])
-
-    def _scored(self, manifests: list[Path]) -> list[Path]:
-        outputs = [manifest.with_suffix(".npz") for manifest in manifests]
-        for manifest, output in zip(manifests, outputs, strict=True):
-            score(Score(architecture=self._config), self._data, None, manifest, output)
-        return outputs
+    def _read(self, paths: list[Path], strict: bool) -> StackedNetworks[np.ndarray]:
+        expected, tied = expected_state(self.architecture), self.architecture.tied
+        return import_networks(paths, expected, self.keys, tied, generated=not strict)
 
 
-def _last_trainings(networks: Sequence[StoredNetwork], count: int) -> int:
-    trainings = len({network.trajectory for network in networks})
-    if not 0 <= count < trainings:
-        raise InputError(f"held_out: found {count}, but the zoo has {trainings} networks; hold out fewer")
-    return count
+def _evaluated(
+    config: ArchitectureConfig,
+    folder: Path,
+    data: Path,
+    zoo: list[Path],
+    generated: list[Path],
+    held_out: int,
+    evaluation: MeasurementConfig,
+    threads: int,
+) -> _Evaluated:
+    """Do what the workflow's rules do from aligned networks on, by the same functions."""
+    weights, gram, basis = (folder / name for name in ("weights.zarr", "gram.npz", "basis.npz"))
+    stack_weights(StackWeights(held_out=held_out, dtype="float32", memory_mb=MEMORY_MB), zoo, weights)
+    products = accumulate(WeightMatrix.open(weights), threads=threads)
+    products.save(gram)
+    raw_basis(products.products, products.n_training).save(basis)
+    outputs = {manifest: manifest.with_suffix(".npz") for manifest in (*zoo, *generated)}
+    for manifest, output in outputs.items():
+        score(Score(architecture=config), data, None, manifest, output)
+    zoo_outputs, own_outputs = ([outputs[manifest] for manifest in some] for some in (zoo, generated))
+    zoo_metrics, zoo_layers, ensembles = (
+        folder / f"zoo_{name}.csv" for name in ("metrics", "layers", "sizes")
+    )
+    settings = Evaluate(architecture=config, evaluation=evaluation)
+    evaluate_zoo(settings, zoo_outputs, weights, [gram], zoo_metrics, zoo_layers, ensembles, threads)
+    evaluate(
+        settings,
+        data,
+        generated,
+        own_outputs,
+        weights,
+        [gram],
+        basis,
+        zoo_outputs,
+        zoo_metrics,
+        folder,
+        threads,
+    )
+    metrics, layers, sets = (read_csv(folder / f"{name}.csv") for name in ("metrics", "layers", "sets"))
+    return _Evaluated(metrics, read_csv(zoo_metrics), layers, read_csv(zoo_layers), sets.iloc[0])
 
 
 def _renamed(network: StoredNetwork) -> StoredNetwork:
@@ -343,7 +296,7 @@ def _trajectory(network: StoredNetwork) -> dict[str, Any]:
     return {TRAJECTORY: network.trajectory} if TRAJECTORY in network.facts else {}
 
 
-def _judgement(evaluated: _Evaluated, files: Mapping[str, Path]) -> Judgement:
+def _judgement(evaluated: _Evaluated, files: Mapping[str, Mapping[str, Path]]) -> Judgement:
     generated, zoo = evaluated.generated, evaluated.zoo
     sets = {ZOO: zoo[~zoo.held_out], HELD_OUT: zoo[zoo.held_out]}
     frames = {GENERATED: generated} | {name: frame for name, frame in sets.items() if len(frame)}
@@ -357,7 +310,8 @@ def _judgement(evaluated: _Evaluated, files: Mapping[str, Path]) -> Judgement:
     beside = {GENERATED: known, ZOO: {"dispersion": 1.0}}
     table = pd.DataFrame([_row(name, frame) | beside.get(name, {}) for name, frame in frames.items()])
     networks = pd.concat([frame.assign(**{SET: name}) for name, frame in frames.items()], ignore_index=True)
-    networks["file"] = networks.network.map(lambda name: str(files.get(name, "")))
+    pairs = zip(networks[SET], networks.network, strict=True)
+    networks["file"] = [str(files[whose].get(name, "")) for whose, name in pairs]
     networks["failed"] = networks.failed.eq(True)
     return Judgement(table, networks[[SET, "network", "file", "failed", *MEASURES]], _verdict(table))
 

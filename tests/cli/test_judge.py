@@ -135,6 +135,14 @@ def test_the_command_prints_the_table_and_writes_it(
     assert "nan" not in printed
 
 
+def test_networks_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    zoo = {f"sample-{i}": state for i, state in enumerate(ZOO.values())}
+    paths = [save(tmp_path / name, some) for name, some in (("zoo", zoo), ("made", random_networks(2, 1)))]
+    files = judge(paths[1], paths[0], "iris", ARCHITECTURE).networks.set_index(["networks", "network"]).file
+    assert files["zoo", "sample-1"] == str(tmp_path / "zoo/sample-1.pt")
+    assert files["generated", "sample-1"] == str(tmp_path / "made/net-1.pt")
+
+
 def test_one_network_has_no_spread(tmp_path: Path) -> None:
     found = judged(tmp_path, random_networks(1, seed=1))
     assert "nan" not in shown(found)
@@ -148,7 +156,7 @@ def test_one_network_has_no_spread(tmp_path: Path) -> None:
         ({"architecture": None}, "names no architecture"),
         ({"data": "irises"}, "'irises' is no data set"),
         ({"data": "wine"}, "the data have 13 features"),
-        ({"held_out": 7}, "1 networks that are not held out, expected 2 at least"),
+        ({"held_out": 7}, "held_out: found 7, which leaves 1 of the zoo's networks, expected 2 at least"),
         ({"generated": "nothing/*.pt"}, "nothing/.*: no networks there"),
         ({"canonicalization": ["git_rebasing"]}, "canonicalization.0.method: found 'git_rebasing'"),
     ],
