@@ -12,6 +12,7 @@ from pathlib import Path
 SHARD = re.compile(r"networks-\d{5}-of-\d{5}\.safetensors")
 SUFFIX = ".safetensors"
 SEPARATOR = "/"
+NETWORKS = "networks"  # the entry of a shard's metadata with its networks' names in order
 
 
 def shard_name(number: int, count: int) -> str:
@@ -27,14 +28,16 @@ def with_networks_of_shards(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def networks_of(shard: Path) -> list[str]:
-    """Return the names of a shard's networks, in order; none where it cannot be read."""
+    """Return the names of a shard's networks, in the order in which its metadata list them; none where it
+    cannot be read. Tensors themselves stand in an order of safetensors' own."""
     try:
         with shard.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    except (OSError, ValueError):
+        listed = json.loads(header.get("__metadata__", {}).get(NETWORKS, "[]"))
+    except (OSError, ValueError, AttributeError):
         return []
-    keys = [key.rpartition(SEPARATOR)[0] for key in header if SEPARATOR in key]
-    return list(dict.fromkeys(keys))
+    names = [key.rpartition(SEPARATOR)[0] for key in header if SEPARATOR in key]
+    return list(dict.fromkeys([*listed, *names]))
 
 
 def shard_of(path: Path) -> Path | None:

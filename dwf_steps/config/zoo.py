@@ -236,7 +236,8 @@ class ImportedZoo(ZooBase):
 
 def matching_files(patterns: str | list[str]) -> list[Path]:
     """Return the network files that folders or glob patterns stand for, by name in order; hidden ones only
-    where they are named in full. Packed shards stand for their networks."""
+    where they are named in full. Packed shards stand for their networks, in the order in which these were
+    exported."""
     found: set[Path] = set()
     named: set[Path] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
@@ -250,7 +251,7 @@ def matching_files(patterns: str | list[str]) -> list[Path]:
             with suppress(ValueError):  # no pattern, so nothing matches it
                 found |= set(anchor.glob(str(path.relative_to(path.anchor))))
     seen = {path for path in found if not path.name.startswith(".")}
-    return sorted(with_networks_of_shards(seen | named), key=lambda p: (p.stem, str(p)))
+    return list(with_networks_of_shards(sorted(seen | named, key=lambda p: (p.stem, str(p)))))
 
 
 def _zoo_kind(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from dwf_steps.config.packed import SEPARATOR, SUFFIX, shard_of
+from dwf_steps.config.packed import NETWORKS, SEPARATOR, SUFFIX, shard_of
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.networks import ARCHITECTURE, BUFFERS, unreadable
@@ -30,6 +30,7 @@ def write_shard_file(
         for key, array in state.items()
     }
     metadata = {"format": "pt", ARCHITECTURE: json.dumps(architecture, sort_keys=True)}
+    metadata |= {NETWORKS: json.dumps(list(networks))}
     metadata |= {BUFFERS: json.dumps(list(buffers))} if buffers else {}
     with replacing(path) as partial:
         save_file(arrays, partial, metadata=metadata)

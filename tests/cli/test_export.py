@@ -52,6 +52,14 @@ def test_an_exported_zoo_is_imported_to_the_last_bit(tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, NETWORKS[record.name][key])
 
 
+def test_networks_are_imported_in_the_order_in_which_they_were_exported(tmp_path: Path) -> None:
+    """By name `net-10` would come before `net-2`, and others would be held out."""
+    names = [f"net-{i}" for i in range(12)]
+    write_networks(tmp_path / "zoo/shard-0.json", dict(zip(names, random_networks(12).values(), strict=True)))
+    export(tmp_path / "zoo", tmp_path / "exported", per_shard=5)
+    assert [path.stem for path in matching_files(str(tmp_path / "exported"))] == names
+
+
 def test_what_is_known_of_networks_is_in_the_table_and_read_back(tmp_path: Path) -> None:
     export(results(tmp_path, trajectories=True), tmp_path / "exported", per_shard=3)
     table = pd.read_csv(tmp_path / "exported/networks.csv")
