@@ -30,7 +30,7 @@ def imported(folder: Path, networks: dict[str, State], first: int = 0, count: in
     settings = {
         "architecture": ARCHITECTURE,
         "files": str(folder / "mine"),
-        "keys": {"fc0": "layers.0", "fc1": "layers.1"},
+        "contents": {"keys": {"fc0": "layers.0", "fc1": "layers.1"}},
     }
     chosen = ImportZoo.model_validate(settings | {"first": first, "count": count})
     import_zoo(chosen, iris(folder), folder / f"shard-{first}", folder / f"shard-{first}.json")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,7 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.dataset import Shift, SplitsConfig, TableFile
 from dwf_steps.config.matrix import MatrixConfig
-from dwf_steps.config.packed import with_networks_of_shards
+from dwf_steps.config.network_files import NetworkFiles, matching_files
 from dwf_steps.config.section import Name, Section
 from dwf_steps.runtime.errors import InputError
 
@@ -207,15 +206,11 @@ def checkpoint_names(trained: str, checkpoints: int) -> list[str]:
     return [f"{trained}-checkpoint-{k}" for k in range(checkpoints)]
 
 
-class ImportedZoo(ZooBase):
+class ImportedZoo(NetworkFiles, ZooBase):
     """A zoo of one's own: existing state dicts."""
 
     files: Annotated[str | list[str], Field(alias="import")]
-    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts, or what `dwf export`
-    wrote."""
-    keys: dict[str, str] = Field(default_factory=dict)
-    """Renames the beginnings of the files' keys: `{fc1: layers.0, fc2: layers.1}`; an empty text strips
-    one: `{module: ""}`."""
+    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts."""
     shard_size: Annotated[int, Field(ge=1)] = 1000
     """Files that one job imports."""
 
@@ -232,26 +227,6 @@ class ImportedZoo(ZooBase):
     def names(self) -> list[str]:
         """Return the networks' names, in row order."""
         return [path.stem for path in self.paths]
-
-
-def matching_files(patterns: str | list[str]) -> list[Path]:
-    """Return the network files that folders or glob patterns stand for, by name in order; hidden ones only
-    where they are named in full. Packed shards stand for their networks, in the order in which these were
-    exported."""
-    found: set[Path] = set()
-    named: set[Path] = set()
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            found |= {p for p in path.iterdir() if p.suffix in {".safetensors", ".pt", ".pth"}}
-        elif path.is_file():
-            named.add(path)
-        else:
-            anchor = Path(path.anchor) if path.is_absolute() else Path()
-            with suppress(ValueError):  # no pattern, so nothing matches it
-                found |= set(anchor.glob(str(path.relative_to(path.anchor))))
-    seen = {path for path in found if not path.name.startswith(".")}
-    return list(with_networks_of_shards(sorted(seen | named, key=lambda p: (p.stem, str(p)))))
 
 
 def _zoo_kind(value: Any) -> str:

@@ -264,10 +264,9 @@ def test_an_empty_state_dict_is_named(tmp_path: Path, suffix: str) -> None:
     [
         (torch.zeros(3), "Tensor"),
         ([torch.zeros(3)], "list"),
-        ({"state_dict": {"a": torch.zeros(3)}}, "dict"),
         ({"epoch": 3}, "dict"),
     ],
-    ids=["tensor", "list", "nested", "number"],
+    ids=["tensor", "list", "number"],
 )
 def test_a_file_without_a_state_dict_is_named(tmp_path: Path, content: object, kind: str) -> None:
     path = tmp_path / "a.pt"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
+from dwf_steps.config.network_files import NetworkFiles
 from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, TrainingConfig, Trajectory
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 
@@ -54,7 +55,7 @@ class ImportZoo(StepSettings):
 
     architecture: ArchitectureConfig
     files: str | list[str]
-    keys: dict[str, str]
+    contents: NetworkFiles = NetworkFiles()
     first: int
     count: int
 
@@ -66,7 +67,7 @@ class ImportZoo(StepSettings):
         return cls(
             architecture=experiment.architecture(names),
             files=zoo.files,
-            keys=zoo.keys,
+            contents=zoo.contents,
             first=files.start,
             count=len(files),
         )

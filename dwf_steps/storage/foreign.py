@@ -1,0 +1,425 @@
+"""Networks in others' files: what a file holds becomes state dicts of an architecture, or named problems.
+
+Nothing but tensors and plain containers is ever unpickled.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from dwf_steps.config.network_files import INDEX, NetworkFiles
+from dwf_steps.config.patterns import expression, filled_in
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.storage.magnitude import excess
+from dwf_steps.storage.networks import unreadable
+from dwf_steps.storage.stacked import NetworkState
+from dwf_steps.storage.torch_files import load_tensors
+
+EXPECTED, REMEDY = "a state dict (name -> tensor)", "save it with torch.save(model.state_dict(), ...)"
+USUAL_KEY = "state_dict"  # PyTorch Lightning's, and of the ImageNet example of PyTorch
+SHOWN = 10  # keys that a message names
+
+# What wrappers put before all keys of a state dict: DistributedDataParallel and AveragedModel; Lightning
+# modules, which by custom keep their network as `self.model`.
+PREFIXES = ("module.", "model.")
+# What wrappers of a part of a network put inside its keys: torch.compile, FullyShardedDataParallel, and
+# activation checkpointing. Nobody's own modules are called so.
+INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ForeignNetwork:
+    """A network of a file: ``where`` it was found, and its ``state``, keys and types the architecture's; None
+    where it has ``problems``, each a sentence that begins with where."""
+
+    where: str
+    state: NetworkState[np.ndarray] | None
+    problems: tuple[str, ...] = ()
+
+
+class ForeignNetworks:
+    """Reads others' files as networks of one architecture.
+
+    What is done to all files alike, as stripping a prefix, is logged once.
+
+    Parameters
+    ----------
+    files
+        How networks lie in their files.
+    expected
+        A network of the architecture: its keys, shapes and types, in the order of its `state_dict()`.
+    tied
+        Further names of parameters, each with the one that counts; files may have either, or both.
+    """
+
+    def __init__(
+        self,
+        files: NetworkFiles,
+        expected: NetworkState[np.ndarray],
+        tied: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.files, self.expected, self.tied = files, expected, tied
+        self._keep = [expression(pattern) for pattern in files.keep]
+        self._drop = [expression(pattern) for pattern in files.drop]
+        self._rename = [(expression(old), new) for old, new in files.rename.items()]
+        self._names: dict[tuple[str, ...], _Names] = {}
+        self._logged: set[str] = set()
+
+    def read(self, path: Path) -> list[ForeignNetwork]:
+        """Return the networks of a file, in order: one, or as many as ``files.networks_per_file`` states.
+
+        Parameters
+        ----------
+        path
+            `.safetensors`, the index of a network divided over several such files
+            (`model.safetensors.index.json`), or what `torch.save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or has another number of networks. What is wrong with one of its
+            networks is among that network's problems instead.
+        """
+        content, count = _load(path), self.files.networks_per_file
+        if count is None:
+            return [self._network(str(path), content)]
+        found = _several(path, self._inside(str(path), content, outer=True), count, self.files.flat)
+        return [self._network(f"{path}, network {i}", item) for i, item in enumerate(found)]
+
+    def _network(self, where: str, content: Any) -> ForeignNetwork:
+        called: dict[str, str] = {}
+        try:
+            if self.files.flat:
+                state = self._divided(where, content)
+            else:
+                state, called = self._named(where, content)
+        except InputError as error:
+            return ForeignNetwork(where, None, (str(error),))
+        found = [*_untie(state, self.tied), *_differences(state, self.expected, called)]
+        if found:
+            return ForeignNetwork(where, None, tuple(f"{where}: {problem}" for problem in found))
+        with np.errstate(over="ignore"):
+            return ForeignNetwork(
+                where, {name: state[name].astype(own.dtype) for name, own in self.expected.items()}
+            )
+
+    # Where a network lies in what was read.
+
+    def _inside(self, where: str, content: Any, outer: bool = False) -> Any:
+        """Return the state dict, the vector or the networks under the keys that are stated, or found."""
+        stated = self.files.state_dict
+        if stated is None:
+            return content if outer or self.files.flat else self._unwrapped(where, content)
+        for key in [stated] if isinstance(stated, str) else stated:
+            if outer and not (isinstance(content, dict) and key in content):
+                return content  # the key is one of each network
+            if not isinstance(content, dict) or key not in content:
+                if self.files.networks_per_file:  # the key was one of all networks together
+                    return content
+                found = _listed(content) if isinstance(content, dict) else type(content).__name__
+                raise InputError(
+                    f"{where}: nothing under {key!r}, found {found}; correct `state_dict`, the key under "
+                    "which the state dict lies"
+                )
+            content = content[key]
+        return content
+
+    def _unwrapped(self, where: str, content: Any) -> Any:
+        """Return the only state dict in a checkpoint that holds other things too."""
+        if not isinstance(content, dict) or _has_tensors(content):
+            return content
+        inside = [key for key, value in content.items() if isinstance(value, dict) and _has_tensors(value)]
+        if not inside:
+            return content
+        if USUAL_KEY not in inside and len(inside) > 1:
+            raise InputError(
+                f"{where}: found several state dicts, under {', '.join(map(repr, inside))}; state with "
+                "`state_dict` which one is the network"
+            )
+        chosen = USUAL_KEY if USUAL_KEY in inside else inside[0]
+        others = [key for key in inside if key != chosen]
+        self._log(
+            f"files are checkpoints: the state dict under {chosen!r} is read"
+            + (f", not those under {', '.join(map(repr, others))}" if others else "")
+        )
+        return content[chosen]
+
+    # What its keys are called.
+
+    def _named(self, where: str, content: Any) -> tuple[NetworkState[np.ndarray], dict[str, str]]:
+        """Return a state dict's arrays by the architecture's names, and what these are called in the file."""
+        state = self._inside(where, content)
+        if not isinstance(state, dict):
+            raise InputError(f"{where}: expected {EXPECTED}, found {type(state).__name__}; {REMEDY}")
+        for key in state:
+            if not isinstance(key, str):
+                raise InputError(f"{where}: expected {EXPECTED}, found {_entry(state, key)}; {REMEDY}")
+        names = self._names_of(where, tuple(state))
+        for key in names.new:
+            _require_array(where, key, state)
+        arrays = {new: _array(state[key]) for key, new in names.new.items()}
+        return arrays, {new: key for key, new in names.new.items()}
+
+    def _names_of(self, where: str, keys: tuple[str, ...]) -> "_Names":
+        """Return the architecture's names of a file's keys; found once for all files with the same keys."""
+        if keys not in self._names:
+            self._names[keys] = self._best(where, keys)
+        names = self._names[keys]
+        for prefix in names.stripped:
+            self._log(f"keys of files have {prefix!r}, which a wrapper put there; it is stripped")
+        return names
+
+    def _best(self, where: str, keys: tuple[str, ...]) -> "_Names":
+        """Return the names that fit the architecture, or else those that fit it best, stripping as little as
+        possible."""
+        candidates: list[_Names] = []
+        error: InputError | None = None
+        for stripped, known in self._stripped(keys):
+            try:
+                candidates.append(_Names(self._renamed(where, known), stripped))
+            except InputError as clash:
+                error = error or clash
+        if not candidates:
+            assert error is not None
+            raise error
+        return min(candidates, key=self._misfits)
+
+    def _misfits(self, names: "_Names") -> int:
+        found = {self.tied.get(name, name) for name in names.new.values()}
+        return len(found ^ self.expected.keys())
+
+    def _stripped(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
+        """Yield the wanted keys without any prefix, without one, ...: what was stripped, and by the file's
+        keys what remains of them."""
+        current: dict[str, str] = {key: key for key in keys}
+        stripped: tuple[str, ...] = ()
+        while True:
+            wanted = {key: now for key, now in current.items() if self._wanted(key, now)}
+            yield stripped, wanted
+            current = wanted or current
+            values = current.values()
+            if inside := next((text for text in INSIDE if any(text in now for now in values)), None):
+                current = {key: now.replace(inside, "") for key, now in current.items()}
+            elif before := next(
+                (p for p in PREFIXES if values and all(v.startswith(p) for v in values)), None
+            ):
+                current = {key: now.removeprefix(before) for key, now in current.items()}
+            else:
+                return
+            stripped = (*stripped, inside or str(before))
+
+    def _wanted(self, *names: str) -> bool:
+        """Return whether a key, with any of its names, is kept and not dropped."""
+        kept = not self._keep or any(one.fullmatch(name) for one in self._keep for name in names)
+        return kept and not any(one.fullmatch(name) for one in self._drop for name in names)
+
+    def _renamed(self, where: str, known: dict[str, str]) -> dict[str, str]:
+        result: dict[str, str] = {}
+        first: dict[str, str] = {}
+        for key, now in known.items():
+            new = _with_new_beginning(now, self.files.keys)
+            for old, pattern in self._rename:
+                if found := old.fullmatch(new):
+                    new = filled_in(pattern, found.groupdict())
+            if (other := first.setdefault(new, key)) != key:
+                raise InputError(
+                    f"{where}: two keys become {new!r} ({other!r} and {key!r}); correct `keys` or `rename`"
+                )
+            result[key] = new
+        return result
+
+    # Vectors.
+
+    def _divided(self, where: str, content: Any) -> NetworkState[np.ndarray]:
+        """Return the arrays of a network that is one vector."""
+        vector = self._inside(where, content)
+        size = sum(own.size for own in self.expected.values())
+        if not isinstance(vector, torch.Tensor) or tuple(vector.shape) != (size,):
+            found = (
+                f"shape {tuple(vector.shape)}" if isinstance(vector, torch.Tensor) else type(vector).__name__
+            )
+            raise InputError(
+                f"{where}: expected one vector of the architecture's {size:,} parameters and buffers, found "
+                f"{found}; correct the architecture, or leave `flat` out"
+            )
+        _require_array(where, "the vector", {"the vector": vector})
+        ends = np.cumsum([own.size for own in self.expected.values()])[:-1]
+        parts = np.split(_array(vector), ends)
+        return {
+            name: part.reshape(own.shape).astype(own.dtype)
+            if own.dtype.kind != "f"
+            else part.reshape(own.shape)
+            for (name, own), part in zip(self.expected.items(), parts, strict=True)
+        }
+
+    def _log(self, line: str) -> None:
+        if line not in self._logged:
+            self._logged.add(line)
+            logger.info("%s", line)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The architecture's names of a file's keys that are read, and what was ``stripped`` of these."""
+
+    new: dict[str, str]
+    stripped: tuple[str, ...]
+
+
+def _with_new_beginning(key: str, keys: Mapping[str, str]) -> str:
+    old = next((old for old in keys if key == old or key.startswith(f"{old}.")), "")
+    return f"{keys.get(old, '')}.{key[len(old) :].lstrip('.')}".strip(".")
+
+
+def _load(path: Path) -> Any:
+    if path.name.endswith(INDEX):
+        return _load_divided(path)
+    return _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
+
+
+def _load_divided(path: Path) -> dict[str, Any]:
+    """Return the tensors that an index names, from the files beside it."""
+    try:
+        places: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        names = list(dict.fromkeys(places.values()))
+    except FileNotFoundError as error:
+        raise unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not an index of a network in several files ({error!r}), expected JSON with "
+            "'weight_map', key -> file; write or copy it again"
+        ) from error
+    state: dict[str, Any] = {}
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name:
+            raise InputError(f"{path}: names the file {name!r}, expected files beside it; write it again")
+        part = _load(path.with_name(name))
+        state |= {key: value for key, value in part.items() if places.get(key) == name}
+    if missing := [key for key in places if key not in state]:
+        raise InputError(
+            f"{path}: names {len(missing)} keys that its files do not have, as {missing[0]!r} in "
+            f"{places[missing[0]]}; copy all of its files again"
+        )
+    return state
+
+
+def _read_safetensors(path: Path) -> NetworkState[torch.Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, FileNotFoundError) as error:
+        raise unreadable(path, error) from error
+
+
+def _several(path: Path, content: Any, count: int, flat: bool) -> Sequence[Any]:
+    """Return the networks that one file holds."""
+    if isinstance(content, dict) and _has_tensors(content) and not flat:
+        sizes = {key: value.shape[:1] for key, value in content.items() if isinstance(value, torch.Tensor)}
+        if other := next((key for key, size in sizes.items() if size != (count,)), None):
+            raise InputError(
+                f"{path}: found one state dict, in which {other} has shape {tuple(content[other].shape)}, "
+                f"expected {count} networks stacked along the first axis; correct `networks_per_file`, or "
+                "leave it out"
+            )
+        return [
+            {key: value[i] if isinstance(value, torch.Tensor) else value for key, value in content.items()}
+            for i in range(count)
+        ]
+    items = list(content.values()) if isinstance(content, dict) else content
+    if not isinstance(items, list | tuple | torch.Tensor):
+        raise InputError(
+            f"{path}: expected a list of {count} networks, found {type(content).__name__}; correct "
+            "`networks_per_file`, or leave it out"
+        )
+    if len(items) != count:
+        raise InputError(
+            f"{path}: found {len(items)} networks, expected {count} as `networks_per_file` states; correct it"
+        )
+    return list(items)
+
+
+def _has_tensors(content: dict[Any, Any]) -> bool:
+    """Return whether some entries are arrays; single numbers are often statistics of a training."""
+    return any(isinstance(value, torch.Tensor) and value.ndim > 0 for value in content.values())
+
+
+def _require_array(where: str, key: str, state: Mapping[str, Any]) -> None:
+    value = state[key]
+    if not isinstance(value, torch.Tensor):
+        raise InputError(
+            f"{where}: expected {EXPECTED}, found {_entry(state, key)}; {REMEDY}, or name the key in `drop`"
+        )
+    if kind := _unusable(value):
+        raise InputError(f"{where}: {key} is {kind}, expected a dense tensor of real numbers; {REMEDY}")
+
+
+def _entry(state: Mapping[Any, Any], key: Any) -> str:
+    return f"{type(state).__name__} with {key!r} -> {type(state[key]).__name__}"
+
+
+def _listed(content: dict[Any, Any]) -> str:
+    keys = [repr(key) for key in content]
+    return ", ".join(keys[:SHOWN]) + (", ..." if len(keys) > SHOWN else "") if keys else "an empty dict"
+
+
+def _unusable(value: torch.Tensor) -> str | None:
+    """Return what kind of tensor it is if NumPy has no such array."""
+    if value.layout != torch.strided or value.is_nested:
+        return f"a {str(value.layout).removeprefix('torch.')} tensor"
+    if value.is_quantized:
+        return f"a quantized tensor ({value.dtype})"
+    if value.is_meta:
+        return "a tensor without values (device meta)"
+    return f"a complex tensor ({value.dtype})" if value.is_complex() else None
+
+
+def _array(value: torch.Tensor) -> np.ndarray:
+    """Return integers and truth values as they are, all others as float32, which NumPy knows."""
+    value = value.detach()
+    array: np.ndarray = (value.float() if value.is_floating_point() else value).numpy()
+    return array
+
+
+def _untie(state: NetworkState[np.ndarray], tied: Mapping[str, str]) -> Iterator[str]:
+    """Keep tied parameters under one name; yield a line for those that differ."""
+    for name, kept in tied.items():
+        if name in state and not np.array_equal(state.setdefault(kept, other := state.pop(name)), other):
+            yield f"{name} and {kept} are tied in the architecture, but differ"
+
+
+def _differences(
+    state: NetworkState[np.ndarray], expected: NetworkState[np.ndarray], called: Mapping[str, str]
+) -> list[str]:
+    """Return what is wrong with a network whose arrays are ``called`` otherwise in their file."""
+    missing = sorted(expected.keys() - state.keys())
+    if (extra := sorted(called.get(name, name) for name in state.keys() - expected.keys())) or missing:
+        return [
+            f"keys do not fit the architecture: missing {missing}, extra {extra}; rename them with `keys` or "
+            "`rename`, leave others out with `drop`, or correct the architecture"
+        ]
+    problems = []
+    for name, own in expected.items():
+        array = state[name]
+        if array.shape != own.shape:
+            problems.append(f"{name} has shape {array.shape}, the architecture expects {own.shape}")
+        elif own.dtype.kind == "f" and array.dtype.kind != "f":
+            problems.append(
+                f"{name} is {array.dtype}, the architecture expects {own.dtype}; save the network in the "
+                "architecture's types"
+            )
+        elif not np.isfinite(array).all():
+            bad = int((~np.isfinite(array)).sum())
+            problems.append(f"{name} has {bad} weights that are NaN or infinite; leave this network out")
+        elif too_large := excess(array):
+            problems.append(f"{name} {too_large}; leave this network out")
+    return problems
