@@ -1,7 +1,7 @@
 """Remove the symmetries of a shard's networks, and prove that their functions stayed."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def canonicalize(
     mean = read_goal(barycentre) if barycentre else None
     canonical = canonicalized(architecture, names, before, settings.methods, target, train, mean)
     after, target_after, change = canonical.networks, canonical.reference, canonical.function_change
-    apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)
+    pairs = _pairs([record.trajectory for record in shard.networks])
     distances = partial(_distances, architecture)
     barrier = partial(midpoint_barrier, architecture, split=some)
     frame = pd.DataFrame(
@@ -60,10 +60,10 @@ def canonicalize(
             "distance_after": distances(after, target_after),
             "barrier_before": barrier(before, target),
             "barrier_after": barrier(after, target_after),
-            "pair_distance_before": _to_next(before, apart, distances),
-            "pair_distance_after": _to_next(after, apart, distances),
-            "pair_barrier_before": _to_next(before, apart, barrier),
-            "pair_barrier_after": _to_next(after, apart, barrier),
+            "pair_distance_before": _to_next(before, pairs, distances),
+            "pair_distance_after": _to_next(after, pairs, distances),
+            "pair_barrier_before": _to_next(before, pairs, barrier),
+            "pair_barrier_after": _to_next(after, pairs, barrier),
             "function_change": change,
             "sweeps": canonical.sweeps,
         }
@@ -75,15 +75,31 @@ def canonicalize(
     write_csv(table, frame)
 
 
+def _pairs(trajectories: Sequence[str]) -> list[tuple[slice, slice]]:
+    """Return which rows are paired with which: each network with the next one, and of checkpoints each with
+    the one at the same place on the next trajectory, if there is one."""
+    starts = [row for row, name in enumerate(trajectories) if row == 0 or name != trajectories[row - 1]]
+    pairs: list[tuple[slice, slice]] = []
+    for first, second, end in zip(starts, starts[1:], [*starts[2:], len(trajectories)], strict=False):
+        count = min(second - first, end - second)
+        if pairs and pairs[-1][0].stop == first and pairs[-1][1].stop == second:  # equally far apart
+            pairs[-1] = slice(pairs[-1][0].start, first + count), slice(pairs[-1][1].start, second + count)
+        else:
+            pairs.append((slice(first, first + count), slice(second, second + count)))
+    return pairs
+
+
 def _to_next(
     networks: StackedNetworks[np.ndarray],
-    apart: int,
+    pairs: Sequence[tuple[slice, slice]],
     measure: Callable[[StackedNetworks[np.ndarray], StackedNetworks[np.ndarray]], np.ndarray],
 ) -> np.ndarray:
-    """Return what is measured between each network and the one so far ``apart``, (n,), NaN for the last."""
-    parts = slice(-apart), slice(apart, None)
-    first, second = (networks.select(rows) for rows in parts)
-    return np.append(measure(first, second) if networks.count > apart else [], np.full(apart, np.nan))
+    """Return what is measured between each network and the one it is paired with, (n,), NaN where there is
+    none."""
+    values = np.full(networks.count, np.nan)
+    for first, second in pairs:
+        values[first] = measure(networks.select(first), networks.select(second))
+    return values
 
 
 def _distances(

@@ -1,14 +1,18 @@
 """Bring existing networks into the workflow as a zoo."""
 
 from pathlib import Path
+from typing import Any
 
 from dwf_steps.architectures import build
-from dwf_steps.config.network_files import matching_files
+from dwf_steps.config.imported_networks import ImportedNetwork, files_in_order, imported_networks
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.pipeline.settings.zoo import ImportZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
+from dwf_steps.storage.manifest import TRAJECTORY, Manifest
 from dwf_steps.zoo.importing import import_networks
+from dwf_steps.zoo.recorded import RECORDED, compare, recorded_facts
 from dwf_steps.zoo.shards import write_scored_shard
 
 
@@ -18,22 +22,54 @@ def import_zoo(
     output: Path,
     manifest: Path,
 ) -> None:
-    """Check, score and copy the shard's networks, by name in order."""
-    files = matching_files(settings.files)[settings.first : settings.first + settings.count]
+    """Check, score and copy the shard's networks, in row order."""
+    everything = imported_networks(settings.files, settings.contents.networks_per_file)
+    networks = everything[settings.first : settings.first + settings.count]
+    if len(networks) < settings.count:
+        raise InputError(
+            f"found {len(everything)} networks in {settings.files!r}, expected "
+            f"{settings.first + settings.count} at least, as before this run; files were removed, run again"
+        )
+    facts = [_facts(network) for network in networks]
+    if settings.recorded is not None:
+        facts = [
+            known | found
+            for known, found in zip(facts, recorded_facts(settings.recorded, networks), strict=True)
+        ]
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
     state = architecture.initial_state("default", torch_generator("keys and shapes"))
     expected = {name: value.numpy() for name, value in state.items()}
-    arrays = import_networks(files, expected, settings.contents, architecture.tied)
+    skipped = networks[0].number or 0
+    arrays = import_networks(
+        files_in_order(networks),
+        expected,
+        settings.contents,
+        architecture.tied,
+        slice(skipped, skipped + len(networks)),
+    )
     write_scored_shard(
         architecture,
         dataset,
         arrays.tensors(),
-        [path.stem for path in files],
-        [{"file": str(path)} for path in files],
+        [network.name for network in networks],
+        facts,
         output,
         manifest,
+    )
+    found = [record.facts for record in Manifest.read(manifest).networks if RECORDED in record.facts]
+    compare([known[RECORDED] for known in found], [known["test_accuracy"] for known in found])
+
+
+def _facts(network: ImportedNetwork) -> dict[str, Any]:
+    """Return what the paths of a network tell of it."""
+    texts, facts = network.texts, {"file": network.where}
+    return (
+        facts
+        | ({TRAJECTORY: network.trajectory} if texts else {})
+        | {name: int(texts[name]) for name in ("seed", "step") if name in texts}
+        | ({"epochs": float(texts["epoch"])} if "epoch" in texts else {})
     )
 
 

@@ -3,14 +3,14 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from dwf_steps.config.patterns import groups_of
+from dwf_steps.config.patterns import WITHIN_FOLDER, expression, glob_of, groups_of
 from dwf_steps.config.section import Section
 
 INDEX = ".index.json"  # of networks that are divided over several files
@@ -87,30 +87,41 @@ LISTED = (".safetensors", ".pt", ".pth", ".ckpt", f".safetensors{INDEX}")  # end
 TRAINER = re.compile(r"(optimizer|scheduler|scaler|rng_state(_\d+)?)\.(pt|pth)")  # transformers' Trainer
 
 
-def matching_files(patterns: str | list[str]) -> list[Path]:
-    """Return the network files that folders or glob patterns stand for, by name in order; hidden ones only
-    where they are named in full.
+# What names in braces may be that are numbers; the texts of all others have one character or more.
+NUMBERS = {"seed": r"\d+", "epoch": r"\d+(?:\.\d+)?", "step": r"\d+"}
+
+
+def found_files(patterns: str | list[str]) -> dict[Path, dict[str, str]]:
+    """Return the network files that folders or glob patterns stand for, in no order, each with the texts of
+    the pattern's names in braces; hidden ones only where they are named in full.
 
     A folder stands for the network files in it, a folder that `save_pretrained` or a download from the hub
     left for its network, and a folder of such folders for theirs. Networks that are divided over several
     files stand for them by their index.
     """
-    found: set[Path] = set()
-    named: set[Path] = set()
+    found: dict[Path, dict[str, str]] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         path = Path(pattern)
         if path.is_dir():
-            found |= set(_in_folder(path))
+            found |= {file: {} for file in _seen(_in_folder(path))}
         elif path.is_file():
-            named.add(path)
+            found[path] = {}
         else:
-            for match in _globbed(path):
-                if not _hidden(match):
-                    found |= set(_in_folder(match)) if match.is_dir() else {match}
-    seen = {path for path in found if not _hidden(path)} | named
-    indices = [path for path in seen if path.name.endswith(INDEX)]
-    parts = {part for index in indices for part in parts_of(index)[1:]}
-    return sorted(seen - parts, key=lambda p: (p.stem, str(p)))
+            fits = expression(str(path), WITHIN_FOLDER, NUMBERS) if groups_of(pattern) else None
+            for match in _seen(_globbed(Path(glob_of(pattern)) if fits else path)):
+                fit = fits.fullmatch(str(match)) if fits else None
+                if fit or not fits:
+                    files = _seen(_in_folder(match)) if match.is_dir() else [match]
+                    found |= {file: fit.groupdict() if fit else {} for file in files}
+    indices = [path for path in found if path.name.endswith(INDEX)]
+    for part in {part for index in indices for part in parts_of(index)[1:]}:
+        found.pop(part, None)
+    return found
+
+
+def matching_files(patterns: str | list[str]) -> list[Path]:
+    """Return the files that `found_files` finds, by name in order."""
+    return sorted(found_files(patterns), key=lambda path: (path.stem, str(path)))
 
 
 def _globbed(pattern: Path) -> Iterator[Path]:
@@ -146,5 +157,5 @@ def _pretrained(folder: Path) -> list[Path]:
     return [folder / name for name in PRETRAINED if (folder / name).is_file()][:1]
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".")
+def _seen(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if not path.name.startswith(".")]

@@ -17,7 +17,8 @@ def expression(
 ) -> re.Pattern[str]:
     """Return the regular expression of a whole text that fits a pattern.
 
-    A name that stands twice has the same text in both places. Everything but `*` and names is literal.
+    A name that stands twice has the same text in both places. `**/` stands for any folders. All else is
+    literal.
 
     Parameters
     ----------
@@ -36,10 +37,20 @@ def expression(
 
     literal_or_name = GROUP.split(pattern)  # literals at even places, names between them
     parts = [
-        of_name(part) if place % 2 else re.escape(part).replace(r"\*", f"{character}*")
+        of_name(part) if place % 2 else _literal(part, character)
         for place, part in enumerate(literal_or_name)
     ]
     return re.compile("".join(parts), re.DOTALL)
+
+
+def _literal(text: str, character: str) -> str:
+    return re.escape(text).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", f"{character}*")
+
+
+def glob_of(pattern: str) -> str:
+    """Return a glob pattern, in which names are `*`."""
+    folders = GROUP.sub("*", pattern).split("/")
+    return "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in folders)
 
 
 def filled_in(pattern: str, texts: Mapping[str, str]) -> str:

@@ -11,8 +11,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.dataset import Shift, SplitsConfig, TableFile
+from dwf_steps.config.imported_networks import ImportedNetwork, imported_networks, trajectory_sizes
 from dwf_steps.config.matrix import MatrixConfig
-from dwf_steps.config.network_files import NetworkFiles, matching_files
+from dwf_steps.config.network_files import NetworkFiles
+from dwf_steps.config.patterns import filled_in, groups_of
 from dwf_steps.config.section import Name, Section
 from dwf_steps.runtime.errors import InputError
 
@@ -141,6 +143,10 @@ class TrainedZoo(ZooBase):
         """Return the names of all trainings, in row order."""
         return [training_name(seed) for seed in range(self.seeds)]
 
+    def trajectory_sizes(self) -> dict[str, int]:
+        """Return how many networks each trajectory has, in row order."""
+        return dict.fromkeys(self.trajectories(), self.checkpoints)
+
     def names(self) -> list[str]:
         """Return the names of all networks kept, in row order."""
         names = self.trajectories()
@@ -206,27 +212,79 @@ def checkpoint_names(trained: str, checkpoints: int) -> list[str]:
     return [f"{trained}-checkpoint-{k}" for k in range(checkpoints)]
 
 
+class RecordedValues(Section):
+    """What is known of networks of others' files besides their weights, from tables beside them."""
+
+    file: str
+    """A csv file, or a JSON file of rows: a list, one row a line, one mapping for each network by its name,
+    or a single row. With names in braces of the zoo's `import` it is one for each training or network:
+    `runs/{run}/result.json`."""
+    rows: str | None = None
+    """The key of a JSON file under which the rows lie, if they do not make up all of it."""
+    match: dict[str, str] = Field(default_factory=dict)
+    """Which columns tell the network that a row is of: names in braces of `import`, or `file` for the
+    network's file, each with a column: `{epoch: training_iteration}`. By default columns that have such a
+    name."""
+    accuracy: str | None = None
+    """The column of accuracies. They are compared with those measured on the test set."""
+    accuracy_in: Literal["shares", "percent", "wrong_shares", "wrong_percent"] = "shares"
+    """Whether that column has shares from 0 to 1 or per cent, of right answers or of wrong ones."""
+    epochs: str | None = None
+    """The column of epochs after which checkpoints were taken, where `import` has no `{epoch}`."""
+
+    def path(self, network: ImportedNetwork) -> Path:
+        """Return the file in which a network's row is."""
+        return Path(filled_in(self.file, network.texts))
+
+
 class ImportedZoo(NetworkFiles, ZooBase):
     """A zoo of one's own: existing state dicts."""
 
     files: Annotated[str | list[str], Field(alias="import")]
-    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts."""
+    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts. A folder in which
+    `save_pretrained` or the hub's client left a network, or a folder of such folders, will do as well. Names
+    in braces are read from the path: `runs/{seed}/epoch_{epoch}.pt`. `seed`, `epoch` and `step` are numbers,
+    all others any text. Networks that differ in `epoch` and `step` alone are checkpoints of one training."""
+    recorded: RecordedValues | None = None
+    """Accuracies and epochs that were recorded beside the networks."""
     shard_size: Annotated[int, Field(ge=1)] = 1000
-    """Files that one job imports."""
+    """Networks that one job imports."""
 
     @cached_property
-    def paths(self) -> list[Path]:
-        """The files in row order (by name), as they were when first asked for."""
-        return matching_files(self.files)
-
-    @property
-    def checkpoints(self) -> int:
-        """Return the number of networks of one training: each is taken for one of its own."""
-        return 1
+    def networks(self) -> list[ImportedNetwork]:
+        """The networks in row order, as their files were when first asked for."""
+        return imported_networks(self.files, self.networks_per_file)
 
     def names(self) -> list[str]:
         """Return the networks' names, in row order."""
-        return [path.stem for path in self.paths]
+        return [network.name for network in self.networks]
+
+    def trajectory_sizes(self) -> dict[str, int]:
+        """Return how many networks each trajectory has, in row order."""
+        return self._sizes
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        return trajectory_sizes(self.networks)
+
+    @model_validator(mode="after")
+    def _names_in_braces(self) -> "ImportedZoo":
+        patterns = [self.files] if isinstance(self.files, str) else self.files
+        for pattern in patterns:
+            if groups_of(pattern) and not Path(pattern).exists() and set(pattern) & set("?["):
+                raise ValueError(
+                    f"import: {pattern!r} has names in braces; beside these `*` and `**/` alone stand for "
+                    "other text, found '?' or '['; replace it by `*`"
+                )
+        if self.recorded is not None and patterns:
+            known = set.intersection(*(set(groups_of(pattern)) for pattern in patterns))
+            asked = {*groups_of(self.recorded.file), *self.recorded.match} - {"file"}
+            if unknown := sorted(asked - known):
+                raise ValueError(
+                    f"recorded: found the name {unknown[0]!r}, which `import` has not in braces; it has "
+                    f"{', '.join(sorted(known)) or 'none'}"
+                )
+        return self
 
 
 def _zoo_kind(value: Any) -> str:
@@ -248,12 +306,13 @@ def network_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
 def trajectory_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
     """Return what networks are called that do not descend from each other, in row order: the trajectories of
     checkpoints, else all networks."""
-    return zoo.names() if isinstance(zoo, ImportedZoo) else zoo.trajectories()
+    return list(zoo.trajectory_sizes())
 
 
 def n_held_out(zoo: TrainedZoo | ImportedZoo) -> int:
     """Return the number of held-out networks."""
-    return zoo.held_out * zoo.checkpoints
+    sizes = list(zoo.trajectory_sizes().values())
+    return sum(sizes[max(0, len(sizes) - zoo.held_out) :])
 
 
 def n_training(zoo: TrainedZoo | ImportedZoo) -> int:
@@ -266,4 +325,5 @@ def reference_name(zoo: TrainedZoo | ImportedZoo, reference: int | str) -> str:
     (`medoid` and names stay as they are)."""
     if isinstance(reference, str):
         return reference
-    return network_names(zoo)[zoo.checkpoints * (reference + 1) - 1]
+    sizes = list(zoo.trajectory_sizes().values())
+    return network_names(zoo)[sum(sizes[: reference + 1]) - 1]

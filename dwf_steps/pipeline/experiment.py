@@ -10,6 +10,8 @@ from typing import Any
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import reference_of, until_barycentre
 from dwf_steps.config.generators.base import GeneratorConfig
+from dwf_steps.config.imported_networks import files_in_order
+from dwf_steps.config.network_files import parts_of
 from dwf_steps.config.representation import ResponsesRepresentation
 from dwf_steps.config.workflow import Cell, WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -125,11 +127,14 @@ class Experiment:
             self._networks[zoo] = network_names(self.config.zoos[zoo])
         return self._networks[zoo]
 
-    def imported_files(self, zoo: str) -> list[Path]:
-        """Return the files of an imported zoo, in row order."""
-        config = self.config.zoos[zoo]
-        assert isinstance(config, ImportedZoo)
-        return config.paths
+    def imported_files(self, names: Names) -> list[Path]:
+        """Return the files that one job reads of an imported zoo, each once."""
+        zoo, shard = self.zoo(names), self.imported_shard(names)
+        assert isinstance(zoo, ImportedZoo)
+        networks = zoo.networks[shard.start : shard.stop]
+        recorded = [] if zoo.recorded is None else [zoo.recorded.path(network) for network in networks]
+        files = [part for path in files_in_order(networks) for part in parts_of(path)]
+        return list(dict.fromkeys([*files, *recorded]))
 
     def n_networks(self, zoo: str) -> int:
         return len(self.network_names(zoo))
@@ -159,7 +164,7 @@ class Experiment:
         return config.n_shards
 
     def imported_shard(self, names: Names) -> range:
-        """Return which of an imported zoo's files one job reads, counted in row order."""
+        """Return which of an imported zoo's networks one job reads, counted in row order."""
         zoo = self.zoo(names)
         first = zoo.shard_size * int(names.shard)
         return range(first, min(first + zoo.shard_size, self.n_networks(names.zoo)))

@@ -214,15 +214,11 @@ class Paths:
         return Numbered(filled(pattern), lambda names: self.experiment.n_shards(names.zoo))
 
     def imported_files(self, wildcards: Names) -> list[str]:
-        return input_files(self._imported_files(wildcards))
+        return input_files(self.experiment.imported_files(wildcards))
 
     def imported_stamps(self, wildcards: Names) -> list[str]:
         """Size and time of those files that cannot be inputs."""
-        return stamps(self._imported_files(wildcards))
-
-    def _imported_files(self, wildcards: Names) -> list[Path]:
-        shard = self.experiment.imported_shard(wildcards)
-        return files_of(self.experiment.imported_files(wildcards.zoo)[shard.start : shard.stop])
+        return stamps(self.experiment.imported_files(wildcards))
 
     @property
     def reference_shards(self) -> Numbered:
@@ -243,7 +239,7 @@ class Paths:
         if reference == "medoid":
             return None
         place = self.experiment.network_names(wildcards.zoo).index(reference)
-        return place // (zoo.shard_size * zoo.checkpoints)
+        return place // (zoo.shard_size * (1 if isinstance(zoo, ImportedZoo) else zoo.checkpoints))
 
     def barycentre(self, wildcards: Names) -> list[str]:
         """The manifest of the mean that networks are aligned to, if they are."""

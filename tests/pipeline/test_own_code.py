@@ -106,7 +106,7 @@ def test_one_imported_network_is_not_blamed_on_what_is_held_out(tmp_path: Path) 
 def test_names_that_a_copy_cannot_have_are_refused_with_the_key(tmp_path: Path) -> None:
     (tmp_path / f"{'é' * 122}.pt").touch()
     told = complaint(imported(config(), str(tmp_path)))
-    assert "zoos.iris.import: the name " in told and "has 244 bytes before its ending, at most 243" in told
+    assert "zoos.iris.import: the name " in told and "has 244 bytes, at most 243" in told
 
 
 def test_names_that_are_not_utf_8_are_refused_with_the_key(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from dwf_steps.config.generators.base import (
 )
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, Seed, planning, unknown
-from dwf_steps.config.zoo import TrainedZoo
+from dwf_steps.config.zoo import TrainedZoo, network_names, trajectory_names
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
@@ -507,13 +507,16 @@ class FlowConfig(GeneratorConfig):
     @planning
     def _training_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
         config = context.config.zoos[zoo]
-        if self.condition is not None and self.condition.variable == "epoch" and config.checkpoints == 1:
+        trainings = len(trajectory_names(config))
+        told_apart = trainings < len(network_names(config))
+        if self.condition is not None and self.condition.variable == "epoch" and not told_apart:
+            trained_here = isinstance(config, TrainedZoo)
+            cure = f"set zoos.{zoo}.trajectory" if trained_here else f"name {{epoch}} in zoos.{zoo}.import"
             yield (
                 f"{where}.condition.variable: 'epoch' tells checkpoints of a training from each other, but "
-                f"the networks of zoo {zoo!r} are one of each training; set zoos.{zoo}.trajectory, or use "
-                "'accuracy' or 'loss'"
+                f"the networks of zoo {zoo!r} are one of each training; {cure}, or use 'accuracy' or 'loss'"
             )
-        trained = len(config.names()) // config.checkpoints - config.held_out
+        trained = trainings - config.held_out
         if (left := self.training.left_out(trained)) and trained - left < 2:
             yield (
                 f"{where}.training.validation_networks: {self.training.validation_networks:g} leaves {left} "

@@ -55,13 +55,18 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             return
         repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
-            yield f"{where}.import: several files share a name: {', '.join(repeated)}; rename them"
+            yield (
+                f"{where}.import: several files share a name, even with the folders in which their paths "
+                f"differ: {', '.join(repeated)}; rename them"
+            )
         yield from _file_name_problems(zoo, where)
+        yield from _unrecorded(zoo, where)
     trained = len(trajectory_names(zoo))
     if trained < 2:
+        what = f"network ({names[0]!r})" if len(names) == 1 else f"training, of {len(names)} networks"
         yield (
-            f"{where}.import: found {trained} network ({names[0]!r}), expected 2 at least; a zoo's networks "
-            "are compared with each other"
+            f"{where}.import: found {trained} {what}, expected 2 at least; a zoo's networks are compared "
+            "with each other"
         )
     elif trained - zoo.held_out < 2:
         what = "networks" if trained == len(names) else "trajectories"
@@ -73,17 +78,29 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
     """Names that the files' copies cannot have, or that texts cannot hold."""
-    for path in zoo.paths:
-        name = os.fsencode(path.stem)
+    for network in zoo.networks:
+        name = os.fsencode(network.name)
         if len(name) + len(COPY_SUFFIX) > LONGEST_FILE_NAME:
             yield (
-                f"{where}.import: the name {path.name!r} has {len(name)} bytes before its ending, at most "
+                f"{where}.import: the name {network.name!r} has {len(name)} bytes, at most "
                 f"{LONGEST_FILE_NAME - len(COPY_SUFFIX)} are possible; rename the file"
             )
         try:
-            str(path).encode()
+            str(network.path).encode()
         except UnicodeEncodeError:
-            yield f"{where}.import: the path {str(path)!r} is not UTF-8; rename the file"
+            yield f"{where}.import: the path {str(network.path)!r} is not UTF-8; rename the file"
+
+
+def _unrecorded(zoo: ImportedZoo, where: str) -> Iterator[str]:
+    """Files of recorded values that are not there."""
+    if zoo.recorded is None:
+        return
+    paths = dict.fromkeys(zoo.recorded.path(network) for network in zoo.networks)
+    if missing := [path for path in paths if not path.is_file()]:
+        yield (
+            f"{where}.recorded.file: there is no file {missing[0]} (relative to {Path.cwd()})"
+            f"{f', nor {len(missing) - 1} others' if len(missing) > 1 else ''}; correct the path"
+        )
 
 
 def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
 from dwf_steps.config.network_files import NetworkFiles
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, TrainingConfig, Trajectory
+from dwf_steps.config.zoo import ImportedZoo, RecordedValues, TrainedZoo, TrainingConfig, Trajectory
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 
 if TYPE_CHECKING:
@@ -50,12 +50,13 @@ class TrainZoo(StepSettings):
 
 
 class ImportZoo(StepSettings):
-    """What the files should hold, and which of those that match the patterns this shard has: ``count`` from
-    the ``first`` on, by name."""
+    """What the files should hold, and which of the networks in those that match the patterns this shard has:
+    ``count`` from the ``first`` on, in row order."""
 
     architecture: ArchitectureConfig
     files: str | list[str]
     contents: NetworkFiles = NetworkFiles()
+    recorded: RecordedValues | None = None
     first: int
     count: int
 
@@ -63,13 +64,14 @@ class ImportZoo(StepSettings):
     def of(cls, experiment: Experiment, names: Names) -> Self:
         zoo = experiment.zoo(names)
         assert isinstance(zoo, ImportedZoo)
-        files = experiment.imported_shard(names)
+        shard = experiment.imported_shard(names)
         return cls(
             architecture=experiment.architecture(names),
             files=zoo.files,
             contents=zoo.contents,
-            first=files.start,
-            count=len(files),
+            recorded=zoo.recorded,
+            first=shard.start,
+            count=len(shard),
         )
 
     @staticmethod

@@ -1,0 +1,120 @@
+"""Which networks a zoo of others' files has: their names, their order, and the trainings they are of."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from dwf_steps.config.network_files import INDEX, found_files
+
+ALONG = ("epoch", "step")  # names in braces that tell checkpoints of one training from each other
+ENDINGS = (f".safetensors{INDEX}", f".bin{INDEX}", ".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+
+
+@dataclass(frozen=True)
+class ImportedNetwork:
+    """One network of a zoo of others' files.
+
+    Attributes
+    ----------
+    name
+        Its file's name, or what differs in the files' paths where names repeat.
+    path, number
+        Its file, and its place in that file, None where it is the only one.
+    texts
+        What stands in the path for the names in braces of `import`.
+    """
+
+    name: str
+    path: Path
+    number: int | None
+    texts: Mapping[str, str]
+
+    @property
+    def trajectory(self) -> str:
+        """The training that it is a checkpoint of: all networks with the same texts but for `epoch` and
+        `step` are of one. Its own name where its path tells nothing."""
+        return _training(self.texts) or self.name
+
+    @property
+    def where(self) -> str:
+        """Where it was found, for messages and manifests."""
+        return str(self.path) if self.number is None else f"{self.path}, network {self.number}"
+
+
+def imported_networks(patterns: str | list[str], networks_per_file: int | None) -> list[ImportedNetwork]:
+    """Return the networks of files in row order: by name, or by training and epoch where paths tell these."""
+    found = found_files(patterns)
+    paths = sorted(found, key=lambda path: (base_name(path), str(path)))
+    if any(found.values()):
+        paths.sort(key=lambda path: _place(path, found[path]))
+    networks = []
+    for path, name in zip(paths, names_of(paths), strict=True):
+        if networks_per_file is None:
+            networks.append(ImportedNetwork(name, path, None, found[path]))
+        else:
+            networks += [
+                ImportedNetwork(f"{name}-{number}", path, number, found[path])
+                for number in range(networks_per_file)
+            ]
+    return networks
+
+
+def trajectory_sizes(networks: Sequence[ImportedNetwork]) -> dict[str, int]:
+    """Return how many networks each training has, in row order."""
+    return dict(Counter(network.trajectory for network in networks))
+
+
+def files_in_order(networks: Sequence[ImportedNetwork]) -> list[Path]:
+    """Return the files of networks in row order, each once."""
+    return [path for path, _ in groupby(network.path for network in networks)]
+
+
+def base_name(path: Path) -> str:
+    """Return a network file's name without its ending."""
+    ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), path.suffix)
+    return path.name.removesuffix(ending) or path.name
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return the names of files: their own, or, where these repeat, what differs in their paths."""
+    own = [base_name(path) for path in paths]
+    if len(set(own)) == len(own):
+        return own
+    parts = [(*path.parent.parts, name) for path, name in zip(paths, own, strict=True)]
+    if len({len(levels) for levels in parts}) == 1:
+        differ = [len(set(level)) > 1 for level in zip(*parts, strict=True)]
+        kept = [[part for part, differs in zip(levels, differ, strict=True) if differs] for levels in parts]
+    else:
+        first, last = _common(parts), _common([levels[::-1] for levels in parts])
+        kept = [list(levels[first : len(levels) - last] or levels[first:]) for levels in parts]
+    return ["-".join(levels) or name for levels, name in zip(kept, own, strict=True)]
+
+
+def _common(parts: Sequence[Sequence[str]]) -> int:
+    """Return with how many equal parts all begin."""
+    common = 0
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        common += 1
+    return common
+
+
+def _training(texts: Mapping[str, str]) -> str:
+    """Return the name of the training that a path tells of; nothing where it tells of none."""
+    told = [f"{name}-{text}" for name, text in texts.items() if name not in ALONG]
+    return "-".join(told) or ("training" if texts else "")
+
+
+def _place(path: Path, texts: Mapping[str, str]) -> tuple[Any, ...]:
+    training = _training(texts) or base_name(path)
+    return _natural(training), training, [float(texts.get(name, 0)) for name in ALONG], _natural(str(path))
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    """Return a key by which numbers in texts are in their order."""
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text)]
