@@ -21,7 +21,7 @@ class ImportedNetwork:
     Attributes
     ----------
     name
-        Its file's name, or what differs in the files' paths where names repeat.
+        Its file's name, or what differs in the files' paths where names repeat or paths tell trainings.
     path, number
         Its file, and its place in that file, None where it is the only one.
     texts
@@ -49,10 +49,11 @@ def imported_networks(patterns: str | list[str], networks_per_file: int | None) 
     """Return the networks of files in row order: by name, or by training and epoch where paths tell these."""
     found = found_files(patterns)
     paths = sorted(found, key=lambda path: (base_name(path), str(path)))
-    if any(found.values()):
+    told = any(found.values())
+    if told:
         paths.sort(key=lambda path: _place(path, found[path]))
     networks = []
-    for path, name in zip(paths, names_of(paths), strict=True):
+    for path, name in zip(paths, names_of(paths, by_path=told), strict=True):
         if networks_per_file is None:
             networks.append(ImportedNetwork(name, path, None, found[path]))
         else:
@@ -79,10 +80,11 @@ def base_name(path: Path) -> str:
     return path.name.removesuffix(ending) or path.name
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """Return the names of files: their own, or, where these repeat, what differs in their paths."""
+def names_of(paths: Sequence[Path], by_path: bool = False) -> list[str]:
+    """Return the names of files: their own, or, where these repeat or it is asked for, what differs in their
+    paths."""
     own = [base_name(path) for path in paths]
-    if len(set(own)) == len(own):
+    if len(set(own)) == len(own) and not by_path:
         return own
     parts = [(*path.parent.parts, name) for path, name in zip(paths, own, strict=True)]
     if len({len(levels) for levels in parts}) == 1:

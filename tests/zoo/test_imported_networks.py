@@ -63,6 +63,10 @@ def test_trainings_may_have_different_numbers_of_checkpoints(tmp_path: Path) -> 
     assert found.trajectory_sizes() == {"run-a": 3, "run-b": 1, "run-c": 2}
     assert (n_held_out(found), n_training(found)) == (3, 3)
     assert [reference_name(found, k) for k in range(3)] == ["a-3", "b-1", "c-2"]
+    (tmp_path / "b/1.pt").rename(tmp_path / "b/4.pt")
+    (tmp_path / "c/1.pt").rename(tmp_path / "c/5.pt")
+    (tmp_path / "c/2.pt").rename(tmp_path / "c/6.pt")
+    assert zoo(f"{tmp_path}/{{run}}/{{step}}.pt").names() == ["a-1", "a-2", "a-3", "b-4", "c-5", "c-6"]
 
 
 def test_everything_but_epoch_and_step_tells_trainings_apart(tmp_path: Path) -> None:
@@ -132,7 +136,7 @@ def test_recorded_values_are_told_apart_by_names_of_the_path() -> None:
         ValidationError, match="found the name 'run', which `import` has not in braces; it has epoch, seed"
     ):
         zoo("{seed}/{epoch}.pt", recorded={"file": "{run}.json"})
-    with pytest.raises(ValidationError, match="found the name 'step', .* it has none"):
+    with pytest.raises(ValidationError, match=r"found the name 'step', .* it has none"):
         zoo("a/*.pt", recorded={"file": "a.json", "match": {"step": "iteration"}})
 
 

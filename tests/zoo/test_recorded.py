@@ -71,25 +71,21 @@ def test_every_network_may_have_a_file(tmp_path: Path, networks: list[ImportedNe
     assert found(networks, tmp_path / "{run}/ep{epoch}.json") == EXPECTED
 
 
-@pytest.mark.parametrize(
-    "name", ["ep{epoch:03d}.pt", "{run}/ep{epoch:03d}.pt", "{run}/ep{epoch:03d}", "{run}-ep{epoch:03d}"]
-)
-def test_rows_may_name_files(tmp_path: Path, networks: list[ImportedNetwork], name: str) -> None:
-    rows = {name.format(**row): {"wrong": 100 * (1 - row["acc"])} for row in ROWS}  # type: ignore[arg-type]
+@pytest.mark.parametrize("file", ["{run}/runs.json", "runs.json"])
+@pytest.mark.parametrize("name", ["{run}/ep{epoch:03d}.pt", "{run}/ep{epoch:03d}", "{run}-ep{epoch:03d}"])
+def test_rows_may_name_files(tmp_path: Path, networks: list[ImportedNetwork], file: str, name: str) -> None:
+    rows = {name.format(**row): {"wrong": 100 * (1 - accuracy(row["run"], row["epoch"]))} for row in ROWS}
     for run in RUNS:
-        some = {
-            key: value
-            for key, value in rows.items()
-            if "{run}" not in name or run in key.split("/")[0].split("-")[0]
-        }
-        (tmp_path / run / "runs.json").write_text(json.dumps({"checkpoints": some}))
-    file = tmp_path / "{run}" / "runs.json"
-    if "{run}" in name:
-        values = found(networks, file, rows="checkpoints", accuracy="wrong", accuracy_in="wrong_percent")
-        assert values == pytest.approx(EXPECTED)
-    else:  # the last of two files' networks with the same name
-        values = found(networks[3:], file, rows="checkpoints", accuracy="wrong", accuracy_in="wrong_percent")
-        assert values == pytest.approx(EXPECTED[:3]) or values == pytest.approx(EXPECTED[3:])
+        (tmp_path / file.format(run=run)).write_text(json.dumps({"checkpoints": rows, "metadata": {}}))
+    settings = {"rows": "checkpoints", "accuracy": "wrong", "accuracy_in": "wrong_percent"}
+    assert found(networks, tmp_path / file, **settings) == pytest.approx(EXPECTED)
+
+
+def test_rows_of_a_training_may_name_files_alone(tmp_path: Path, networks: list[ImportedNetwork]) -> None:
+    for run in RUNS:
+        rows = [{"file": f"ep{epoch:03d}.pt", "acc": accuracy(run, epoch)} for epoch in EPOCHS]
+        pd.DataFrame(rows).to_csv(tmp_path / run / "log.csv", index=False)
+    assert found(networks, tmp_path / "{run}/log.csv") == EXPECTED
 
 
 def test_epochs_may_be_recorded_instead_of_accuracies(tmp_path: Path) -> None:
