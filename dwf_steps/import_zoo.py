@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from dwf_steps.architectures import build
-from dwf_steps.config.imported_networks import ImportedNetwork, files_in_order, imported_networks
+from dwf_steps.config.imported_networks import ImportedNetwork, imported_networks
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.pipeline.settings.zoo import ImportZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.manifest import TRAJECTORY, Manifest
-from dwf_steps.zoo.importing import import_networks
+from dwf_steps.zoo.importing import read_networks
 from dwf_steps.zoo.recorded import RECORDED, compare, recorded_facts
 from dwf_steps.zoo.shards import write_scored_shard
 
@@ -39,16 +38,7 @@ def import_zoo(
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
-    state = architecture.initial_state("default", torch_generator("keys and shapes"))
-    expected = {name: value.numpy() for name, value in state.items()}
-    skipped = networks[0].number or 0
-    arrays = import_networks(
-        files_in_order(networks),
-        expected,
-        settings.contents,
-        architecture.tied,
-        slice(skipped, skipped + len(networks)),
-    )
+    arrays = read_networks(networks, architecture, settings.contents)
     write_scored_shard(
         architecture,
         dataset,

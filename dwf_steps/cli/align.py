@@ -15,9 +15,13 @@ from dwf_steps.cli.options import (
     alignment_methods,
     architecture_of,
     command_parser,
+    files_of,
+    validated,
     yaml_value,
 )
 from dwf_steps.config.architecture import ArchitectureConfig
+from dwf_steps.config.imported_networks import ImportedNetwork
+from dwf_steps.config.network_files import NetworkFiles
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.runtime.command_line import run
 from dwf_steps.runtime.errors import InputError
@@ -27,7 +31,7 @@ from dwf_steps.storage.networks import save_network
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.git_rebasin import squared_norms
 from dwf_steps.zoo.canonicalizing import canonicalized
-from dwf_steps.zoo.importing import expected_state, import_networks
+from dwf_steps.zoo.importing import read_networks
 
 PROBES = 256  # random inputs on which functions are compared where there are no data
 
@@ -58,7 +62,7 @@ def align(
     architecture: Mapping[str, Any] | ArchitectureConfig | None = None,
     output: str | Path | None = None,
     *,
-    keys: Mapping[str, str] | None = None,
+    files: Mapping[str, Any] | None = None,
     canonicalization: Any = None,
     data: str | Path | None = None,
 ) -> Alignment:
@@ -72,8 +76,8 @@ def align(
         As a configuration has it: ``{"widths": [784, 10, 10]}``. Without one the reference's file names it.
     output
         Where the aligned network is written, as `.safetensors`.
-    keys
-        Renames the beginnings of both files' keys to the architecture's.
+    files
+        How networks lie in their files, as a zoo has it: ``{"keys": {"fc1": "layers.0"}}``, ...
     canonicalization
         How it is aligned, as a configuration has it; by default ``["git_rebasin"]``, of transformers
         ``["transfusion"]``.
@@ -95,10 +99,9 @@ def align(
         raise InputError(
             f"{config.called}: states no symmetry by which networks could be aligned (`permutation_spec`)"
         )
-    read = [
-        import_networks([Path(path)], expected_state(built), dict(keys or {}), built.tied)
-        for path in (reference, network)
-    ]
+    contents: NetworkFiles = validated(NetworkFiles, "files", files or {})
+    sources = [ImportedNetwork(Path(path).stem, Path(path), None, {}) for path in (reference, network)]
+    read = [read_networks([source], built, contents) for source in sources]
     train = Dataset.load(Path(data)).train if data is not None else _random_inputs(built)
     aligned = canonicalized(built, [str(network)], read[1], methods, read[0], train)
     state = aligned.networks.network(0)
@@ -150,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args.network,
         args.architecture,
         args.output,
-        keys=args.keys,
+        files=files_of(args),
         canonicalization=args.canonicalization,
         data=args.data,
     )

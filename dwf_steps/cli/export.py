@@ -16,16 +16,19 @@ from dwf_steps.cli.options import (
     add_network_options,
     architecture_of,
     command_parser,
+    files_of,
+    validated,
     write_table,
 )
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.packed import shard_name
+from dwf_steps.config.network_files import NetworkFiles
+from dwf_steps.config.packed import TABLE, shard_name
 from dwf_steps.runtime.command_line import run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.packed import write_shard_file
-from dwf_steps.zoo.importing import expected_state, import_networks, usable
-from dwf_steps.zoo.stored import TABLE, Place, StoredNetwork, facts_by_name, find_networks
+from dwf_steps.storage.packed import write_packed
+from dwf_steps.zoo.importing import read_networks, usable
+from dwf_steps.zoo.stored import Place, StoredNetwork, facts_by_name, find_networks
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +96,7 @@ def export(
     output: str | Path,
     architecture: Mapping[str, Any] | ArchitectureConfig | None = None,
     *,
-    keys: Mapping[str, str] | None = None,
+    files: Mapping[str, Any] | None = None,
     title: str | None = None,
     licence: str = "unknown",
     recipe: str | Path | None = None,
@@ -110,8 +113,8 @@ def export(
         The folder to be written; there must be none yet.
     architecture
         As a configuration has it. Without one the first network's file names it.
-    keys
-        Renames the beginnings of the files' keys to the architecture's.
+    files
+        How networks lie in their files, as a zoo has it: ``{"keys": {"fc1": "layers.0"}}``, ...
     title
         Of the card; by default the folder's name.
     licence
@@ -136,7 +139,8 @@ def export(
     if per_shard < 1:
         raise InputError(f"per_shard: found {per_shard}, expected 1 at least")
     config = architecture_of(architecture, networks)
-    built, found = build(config), find_networks(networks)
+    contents: NetworkFiles = validated(NetworkFiles, "files", files or {})
+    built, found = build(config), find_networks(networks, contents.networks_per_file)
     measured = _measured(networks)
     groups = [found.networks[at : at + per_shard] for at in range(0, len(found), per_shard)]
     rows: list[dict[str, Any]] = []
@@ -144,7 +148,7 @@ def export(
         partial.mkdir()
         for number, group in enumerate(groups):
             name = shard_name(number, len(groups))
-            _write(partial / name, group, config, built, dict(keys or {}))
+            _write(partial / name, group, config, built, contents)
             rows += [
                 {"network": one.name, "shard": name, **one.facts, **measured.get(one.name, {})}
                 for one in group
@@ -163,15 +167,14 @@ def _write(
     group: Sequence[StoredNetwork],
     config: ArchitectureConfig,
     architecture: Architecture,
-    keys: dict[str, str],
+    files: NetworkFiles,
 ) -> None:
-    paths = [network.path for network in group]
-    arrays = import_networks(paths, expected_state(architecture), keys, architecture.tied, generated=True)
+    arrays = read_networks([one.source for one in group], architecture, files, generated=True)
     if len(broken := np.flatnonzero(~usable(arrays))):
-        names = ", ".join(str(paths[row]) for row in broken)
+        names = ", ".join(group[row].source.where for row in broken)
         raise InputError(f"{names}: weights that are NaN, infinite or beyond all use; leave these out")
     states = {network.name: arrays.network(row) for row, network in enumerate(group)}
-    write_shard_file(path, states, config.model_dump(), architecture.buffers)
+    write_packed(path, states, config.model_dump(), architecture.buffers)
 
 
 def _measured(networks: Place) -> dict[str, dict[str, Any]]:
@@ -302,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args.networks[0] if len(args.networks) == 1 else args.networks,
         args.output,
         args.architecture,
-        keys=args.keys,
+        files=files_of(args),
         title=args.title,
         licence=args.licence,
         recipe=args.recipe,

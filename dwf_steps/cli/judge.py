@@ -18,6 +18,7 @@ from dwf_steps.cli.options import (
     architecture_of,
     available_cores,
     command_parser,
+    files_of,
     validated,
     write_table,
     yaml_value,
@@ -26,6 +27,7 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import Method
 from dwf_steps.config.dataset import BUILT_IN, SplitsConfig, TableFile
 from dwf_steps.config.evaluation import MeasurementConfig
+from dwf_steps.config.network_files import NetworkFiles
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.evaluate import evaluate
@@ -48,7 +50,7 @@ from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.basis import raw_basis
 from dwf_steps.subspace.gram import accumulate
 from dwf_steps.zoo.canonicalizing import canonicalized
-from dwf_steps.zoo.importing import expected_state, import_networks, usable
+from dwf_steps.zoo.importing import read_networks, usable
 from dwf_steps.zoo.stored import Place, StoredNetwork, find_networks
 
 MEASURES = ("accuracy", "loss", "max_iou", "mean_iou", "disagreement", "realigned_distance", "nn_distance")
@@ -93,7 +95,7 @@ def judge(
     architecture: Mapping[str, Any] | ArchitectureConfig | None = None,
     *,
     held_out: int | Place = 0,
-    keys: Mapping[str, str] | None = None,
+    files: Mapping[str, Any] | None = None,
     canonicalization: Any = None,
     data_dir: str | Path = "data",
     splits: Mapping[str, Any] | None = None,
@@ -116,8 +118,9 @@ def judge(
         As a configuration has it: ``{"widths": [784, 10, 10]}``. Without one the zoo's first file names it.
     held_out
         Networks that the generator has not seen: the last ones of the zoo, as many as this, or a folder.
-    keys
-        Renames the beginnings of all files' keys to the architecture's.
+    files
+        How networks lie in their files, zoo and generated alike, as a zoo has it: ``{"keys": {"fc1":
+        "layers.0"}}``, ...
     canonicalization
         How networks are aligned, as a configuration has it; by default ``["git_rebasin"]``, of transformers
         ``["transfusion"]``, where the architecture states such symmetries.
@@ -140,32 +143,37 @@ def judge(
     built = build(architecture_of(architecture, zoo))
     methods = alignment_methods(canonicalization, built)
     evaluation = validated(MeasurementConfig, "realigned", {"realigned": realigned} | UNMEASURED)
-    known, found = list(find_networks(zoo).networks), find_networks(generated)
+    contents: NetworkFiles = validated(NetworkFiles, "files", files or {})
+    known, found = (find_networks(place, contents.networks_per_file) for place in (zoo, generated))
+    training = list(known.networks)
     count = held_out if isinstance(held_out, int) else 0
     if not isinstance(held_out, int):
-        others = [_renamed(network) for network in find_networks(held_out).networks]
-        count, known = len({network.trajectory for network in others}), known + others
-    if (left := len({network.trajectory for network in known}) - count) < 2 or count < 0:
+        others = [_renamed(one) for one in find_networks(held_out, contents.networks_per_file).networks]
+        count, training = len({network.trajectory for network in others}), training + others
+    if (left := len({network.trajectory for network in training}) - count) < 2 or count < 0:
         raise InputError(
             f"held_out: found {count}, which leaves {left} of the zoo's networks, expected 2 at least; they "
             "are compared with each other"
         )
     names = sample_names(len(found))
-    own = [StoredNetwork(name, one.path) for name, one in zip(names, found.networks, strict=True)]
+    own = [StoredNetwork(name, one.source) for name, one in zip(names, found.networks, strict=True)]
     with TemporaryDirectory(prefix="dwf-judge-") as name:
         folder = Path(name)
         divided = _divided(data, Path(data_dir), validated(SplitsConfig, "splits", splits or {}), folder)
         dataset = Dataset.load(divided)
         dataset.check_fits(built.config)
-        reader = _Reader(built, dict(keys or {}), methods, dataset.train, known[0].path)
-        of_zoo = reader.write(known, folder / "zoo", strict=True)
+        reader = _Reader(built, contents, methods, dataset.train, training[0])
+        of_zoo = reader.write(training, folder / "zoo", strict=True)
         made = reader.write(own, folder / "generated", strict=False)
         if found.failed:
             last = Manifest.read(made[-1])
             replace(last, failed=(*last.failed, *sample_names(found.failed, len(own)))).write()
         evaluated = _evaluated(built.config, folder, divided, of_zoo, made, count, evaluation, threads)
-    files = {ZOO: known, HELD_OUT: known, GENERATED: own}
-    return _judgement(evaluated, {of: {one.name: one.path for one in some} for of, some in files.items()})
+    places = {one.name: one.source.where for one in training}
+    return _judgement(
+        evaluated,
+        {ZOO: places, HELD_OUT: places, GENERATED: {one.name: one.source.where for one in own}},
+    )
 
 
 def _divided(
@@ -207,13 +215,13 @@ class _Evaluated:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads networks and aligns them to a zoo's first, which lies at ``reference``."""
+    """Reads networks and aligns them to the ``reference``, a zoo's first."""
 
     architecture: Architecture
-    keys: dict[str, str]
+    files: NetworkFiles
     methods: list[Method]
     train: Split
-    reference: Path
+    reference: StoredNetwork
 
     def write(self, networks: Sequence[StoredNetwork], folder: Path, strict: bool) -> list[Path]:
         """Write networks as shards, as many at a time as fit, and return their manifests. ``strict``: each
@@ -221,9 +229,9 @@ class _Reader:
         manifests = []
         reference = self._read([self.reference], strict=True)
         for number, group in enumerate(network_groups(networks, 4 * self.architecture.layout.size)):
-            arrays = self._read([network.path for network in group], strict)
+            arrays = self._read(group, strict)
             rows = np.flatnonzero(usable(arrays)).tolist()
-            kept, names = [group[row] for row in rows], [str(group[row].path) for row in rows]
+            kept, names = [group[row] for row in rows], [group[row].source.where for row in rows]
             if kept:
                 arrays = canonicalized(
                     self.architecture, names, arrays.select(rows), self.methods, reference, self.train
@@ -239,9 +247,9 @@ class _Reader:
             )
         return manifests
 
-    def _read(self, paths: list[Path], strict: bool) -> StackedNetworks[np.ndarray]:
-        expected, tied = expected_state(self.architecture), self.architecture.tied
-        return import_networks(paths, expected, self.keys, tied, generated=not strict)
+    def _read(self, networks: Sequence[StoredNetwork], strict: bool) -> StackedNetworks[np.ndarray]:
+        sources = [network.source for network in networks]
+        return read_networks(sources, self.architecture, self.files, generated=not strict)
 
 
 def _evaluated(
@@ -296,7 +304,7 @@ def _trajectory(network: StoredNetwork) -> dict[str, Any]:
     return {TRAJECTORY: network.trajectory} if TRAJECTORY in network.facts else {}
 
 
-def _judgement(evaluated: _Evaluated, files: Mapping[str, Mapping[str, Path]]) -> Judgement:
+def _judgement(evaluated: _Evaluated, files: Mapping[str, Mapping[str, str]]) -> Judgement:
     generated, zoo = evaluated.generated, evaluated.zoo
     sets = {ZOO: zoo[~zoo.held_out], HELD_OUT: zoo[zoo.held_out]}
     frames = {GENERATED: generated} | {name: frame for name, frame in sets.items() if len(frame)}
@@ -311,7 +319,7 @@ def _judgement(evaluated: _Evaluated, files: Mapping[str, Mapping[str, Path]]) -
     table = pd.DataFrame([_row(name, frame) | beside.get(name, {}) for name, frame in frames.items()])
     networks = pd.concat([frame.assign(**{SET: name}) for name, frame in frames.items()], ignore_index=True)
     pairs = zip(networks[SET], networks.network, strict=True)
-    networks["file"] = [str(files[whose].get(name, "")) for whose, name in pairs]
+    networks["file"] = [files[whose].get(name, "") for whose, name in pairs]
     networks["failed"] = networks.failed.eq(True)
     return Judgement(table, networks[[SET, "network", "file", "failed", *MEASURES]], _verdict(table))
 
@@ -402,7 +410,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args.data,
         args.architecture,
         held_out=args.held_out,
-        keys=args.keys,
+        files=files_of(args),
         canonicalization=args.canonicalization,
         data_dir=args.data_dir,
         splits=args.splits,

@@ -95,6 +95,17 @@ def add_network_options(options: argparse.ArgumentParser) -> None:
         default={},
         help="renames the beginnings of the files' keys, '{fc1: layers.0, fc2: layers.1}'",
     )
+    options.add_argument(
+        "--files",
+        type=yaml_mapping,
+        default={},
+        help="what else a zoo says of its files, '{state_dict: model, drop: [\"*.position_ids\"]}'",
+    )
+
+
+def files_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options say of how networks lie in their files."""
+    return args.files | ({"keys": args.keys} if args.keys else {})
 
 
 def add_data_options(options: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dwf_steps.config.generators.networks import NetworksConfig
-from dwf_steps.config.packed import files_of
+from dwf_steps.config.imported_networks import files_in_order
 from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.network_maker import MadeNetworks, NetworkMaker, Request
 from dwf_steps.generators.samples import sample_names
@@ -11,7 +11,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import sha256
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.zoo.canonicalizing import canonicalized, read_goal
-from dwf_steps.zoo.importing import expected_state, import_networks, usable
+from dwf_steps.zoo.importing import read_networks, usable
 
 
 class Networks(NetworkMaker[NetworksConfig]):
@@ -19,20 +19,12 @@ class Networks(NetworkMaker[NetworksConfig]):
     weights that nothing can be computed with are left as they are."""
 
     def make(self, request: Request) -> MadeNetworks:
-        paths = self.config.paths[request.first : request.first + len(request.plans)]
-        networks = import_networks(
-            paths,
-            expected_state(request.architecture),
-            self.config.keys,
-            request.architecture.tied,
-            generated=True,
-        )
+        found = self.config.found[request.first : request.first + len(request.plans)]
+        networks = read_networks(found, request.architecture, self.config.contents, generated=True)
         if self.config.aligned:
             networks = self._aligned(networks, request)
-        digests = {file: sha256(file) for file in files_of(paths)}
-        facts = [
-            {"file": str(path), "file_sha256": digests[file]} for path in paths for file in files_of([path])
-        ]
+        digests = {path: sha256(path) for path in files_in_order(found)}
+        facts = [{"file": one.where, "file_sha256": digests[one.path]} for one in found]
         return MadeNetworks(networks.tensors(), 0, facts)
 
     def _aligned(

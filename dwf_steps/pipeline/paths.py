@@ -11,7 +11,7 @@ from typing import Any
 from snakemake.io import ancient
 
 from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
-from dwf_steps.config.packed import files_of
+from dwf_steps.config.network_files import parts_of
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.pipeline.experiment import Experiment, Names
@@ -205,7 +205,8 @@ class Paths:
 
     def _made_files(self, wildcards: Names) -> list[Path]:
         sources, shard = self.experiment.generator(wildcards).sources, self.experiment.made_shard(wildcards)
-        return files_of(sources[shard.start : shard.stop])
+        files = dict.fromkeys(sources[shard.start : shard.stop])
+        return [part for path in files for part in parts_of(path)]
 
     # The zoo and its canonicalization.
 

@@ -1,22 +1,20 @@
 """Reading and writing packed shards of networks."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from dwf_steps.config.packed import NETWORKS, SEPARATOR, SUFFIX, shard_of
-from dwf_steps.runtime.errors import InputError
+from dwf_steps.config.packed import NETWORKS, SEPARATOR
 from dwf_steps.storage.atomic import replacing
-from dwf_steps.storage.networks import ARCHITECTURE, BUFFERS, unreadable
-from dwf_steps.storage.stacked import NetworkState
+from dwf_steps.storage.networks import ARCHITECTURE, BUFFERS
+from dwf_steps.storage.stacked import Array, NetworkState
 
 
-def write_shard_file(
+def write_packed(
     path: Path,
     networks: Mapping[str, NetworkState[np.ndarray]],
     architecture: Mapping[str, Any],
@@ -36,22 +34,10 @@ def write_shard_file(
         save_file(arrays, partial, metadata=metadata)
 
 
-def read_packed(path: Path) -> NetworkState[np.ndarray]:
-    """Read one network of a packed shard, named by its path.
-
-    Raises
-    ------
-    InputError
-        If the shard cannot be read or has no such network.
-    """
-    shard, name = shard_of(path), path.name.removesuffix(SUFFIX)
-    assert shard is not None, f"{path} lies in no packed shard"
-    try:
-        with safe_open(shard, framework="np") as file:
-            keys = [key for key in file.keys() if key.rpartition(SEPARATOR)[0] == name]  # noqa: SIM118
-            state = {key.rpartition(SEPARATOR)[2]: file.get_tensor(key) for key in keys}
-    except (SafetensorError, FileNotFoundError) as error:
-        raise unreadable(shard, error) from error
-    if not state:
-        raise InputError(f"{shard}: has no network {name!r}; copy or export it again")
-    return state
+def unpacked(arrays: Mapping[str, Array], names: Sequence[str]) -> list[NetworkState[Array]]:
+    """Return the networks of a packed shard that was read, in the order of their ``names``."""
+    states: dict[str, NetworkState[Array]] = {name: {} for name in names}
+    for key, array in arrays.items():
+        network, _, parameter = key.rpartition(SEPARATOR)
+        states[network][parameter] = array
+    return list(states.values())

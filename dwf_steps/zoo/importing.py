@@ -7,10 +7,15 @@ from types import MappingProxyType
 
 import numpy as np
 
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.imported_networks import ImportedNetwork, files_in_order
 from dwf_steps.config.network_files import NetworkFiles
+from dwf_steps.config.packed import networks_of
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.foreign import ForeignNetwork, ForeignNetworks
+from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
 LISTED = 20  # problems named in one error message
@@ -22,6 +27,7 @@ def import_networks(
     files: NetworkFiles | Mapping[str, str],
     tied: Mapping[str, str] = MappingProxyType({}),
     wanted: slice = slice(None),
+    generated: bool = False,
 ) -> StackedNetworks[np.ndarray]:
     """Read the networks of files and stack them.
 
@@ -37,6 +43,9 @@ def import_networks(
         Further names of parameters, each with the one that counts; files may have either, or both.
     wanted
         Which of the files' networks, counted over all files, are meant.
+    generated
+        Whether a generator made them: that networks are equal, or not finite, is then a result, to be
+        counted, and no reason to refuse them.
 
     Raises
     ------
@@ -46,7 +55,7 @@ def import_networks(
     """
     networks: list[ForeignNetwork] = []
     known = files if isinstance(files, NetworkFiles) else NetworkFiles(keys=dict(files))
-    reader = ForeignNetworks(known, expected, tied)
+    reader = ForeignNetworks(known, expected, tied, generated)
     for path in progress(paths, "file"):
         try:
             networks += reader.read(path)
@@ -54,18 +63,49 @@ def import_networks(
             unread = ForeignNetwork(str(path), None)
             networks += [
                 replace(unread, problems=(str(error),)),
-                *[unread] * ((known.networks_per_file or 1) - 1),
+                *[unread] * ((len(networks_of(path)) or known.networks_per_file or 1) - 1),
             ]
     networks = networks[wanted]
     problems = [problem for network in networks for problem in network.problems]
     states = [(network.where, network.state) for network in networks if network.state is not None]
-    if not problems:
+    if not (problems or generated):
         problems = _duplicates(states)
     if problems:
         more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
         listing = "\n".join(f"  - {problem}" for problem in problems[:LISTED])
-        raise InputError(f"the zoo cannot be imported as it is; nothing was written:\n{listing}{more}")
+        what = "the networks" if generated else "the zoo"
+        raise InputError(f"{what} cannot be imported as it is; nothing was written:\n{listing}{more}")
     return StackedNetworks.stack([state for _, state in states], np.stack)
+
+
+def read_networks(
+    networks: Sequence[ImportedNetwork],
+    architecture: Architecture,
+    files: NetworkFiles,
+    generated: bool = False,
+) -> StackedNetworks[np.ndarray]:
+    """Read networks, at least one, that follow one another in row order, as `import_networks` does."""
+    state = architecture.initial_state("default", torch_generator("keys and shapes"))
+    skipped = networks[0].number or 0
+    return import_networks(
+        files_in_order(networks),
+        {name: value.numpy() for name, value in state.items()},
+        files,
+        architecture.tied,
+        slice(skipped, skipped + len(networks)),
+        generated,
+    )
+
+
+def usable(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
+    """Return which of n networks have weights that can be computed with, all finite and not beyond all use,
+    (n,)."""
+    rows = range(networks.count)
+    return np.array([all(map(_usable_values, networks.network(row).values())) for row in rows], bool)
+
+
+def _usable_values(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all()) and excess(array) is None
 
 
 def _duplicates(states: Sequence[tuple[str, NetworkState[np.ndarray]]]) -> list[str]:

@@ -8,14 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from dwf_steps.config.packed import shard_of
-from dwf_steps.config.zoo import matching_files
+from dwf_steps.config.imported_networks import ImportedNetwork, imported_networks
+from dwf_steps.config.packed import TABLE
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import TRAJECTORY, Manifest
 from dwf_steps.storage.networks import ARCHITECTURE, read_metadata
 
-TABLE = "networks.csv"  # what is known of exported networks, a row each
-NAMES = ("network", TRAJECTORY)  # of its columns, those that are text whatever it looks like
+NAMES = ("network", TRAJECTORY)  # columns of an exported table that are text whatever it looks like
 
 Place = str | Path | Sequence[str | Path]
 """A folder, a glob pattern, or several of them."""
@@ -23,10 +22,10 @@ Place = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class StoredNetwork:
-    """A network's ``name``, where it lies, and the ``facts`` that are kept with it."""
+    """A network's ``name``, its ``source``, and the ``facts`` that are kept with it."""
 
     name: str
-    path: Path
+    source: ImportedNetwork
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -53,8 +52,7 @@ class StoredNetworks:
         InputError
             If it names none.
         """
-        path = self.networks[0].path
-        file = shard_of(path) or path
+        file = self.networks[0].source.path
         stated = read_metadata(file).get(ARCHITECTURE) if file.suffix == ".safetensors" else None
         if stated is None:
             raise InputError(
@@ -65,8 +63,8 @@ class StoredNetworks:
         return description
 
 
-def find_networks(where: Place) -> StoredNetworks:
-    """Return the networks in a folder, or in all files that match patterns.
+def find_networks(where: Place, networks_per_file: int | None = None) -> StoredNetworks:
+    """Return the networks in a folder, or in all files that match patterns, as a zoo's `import` has them.
 
     Of a folder of results (`results/{zoo}/zoo`, `.../networks`) and of an exported one, facts of each network
     are known; files of results are compared with their digests.
@@ -83,14 +81,16 @@ def find_networks(where: Place) -> StoredNetworks:
         manifests = sorted(place.glob("shard-*.json"), key=_shard_number)
         for manifest in map(Manifest.read, manifests):
             found += [
-                StoredNetwork(record.name, manifest.verified_file(record), record.facts)
+                StoredNetwork(
+                    record.name, _own_file(record.name, manifest.verified_file(record)), record.facts
+                )
                 for record in manifest.networks
             ]
             failed += len(manifest.failed)
         if not manifests:
             facts = _exported_facts(place / TABLE)
-            paths = matching_files(str(place))
-            found += [StoredNetwork(path.stem, path, facts.get(path.stem, {})) for path in paths]
+            networks = imported_networks(str(place), networks_per_file)
+            found += [StoredNetwork(one.name, one, _told(one) | facts.get(one.name, {})) for one in networks]
     if not found:
         raise InputError(
             f"{', '.join(map(str, places))}: no networks there (relative to {Path.cwd()}); expected a folder "
@@ -102,6 +102,15 @@ def find_networks(where: Place) -> StoredNetworks:
             f"{', '.join(map(str, places))}: several networks are called {repeated[0]}; rename their files"
         )
     return StoredNetworks(tuple(found), failed)
+
+
+def _own_file(name: str, path: Path) -> ImportedNetwork:
+    return ImportedNetwork(name, path, None, {})
+
+
+def _told(network: ImportedNetwork) -> dict[str, Any]:
+    """Return what the path of a network tells of it."""
+    return {TRAJECTORY: network.trajectory} if network.texts else {}
 
 
 def _shard_number(manifest: Path) -> int:

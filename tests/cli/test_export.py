@@ -12,8 +12,8 @@ from tiny_zoo import ARCHITECTURE, iris, random_networks, write_networks
 from dwf_steps.cli.export import export, main
 from dwf_steps.cli.judge import judge
 from dwf_steps.config.generators.networks import NetworksConfig
-from dwf_steps.config.packed import files_of
-from dwf_steps.config.zoo import ImportedZoo, matching_files
+from dwf_steps.config.imported_networks import files_in_order, imported_networks
+from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.import_zoo import ImportZoo, import_zoo
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Record
@@ -42,7 +42,7 @@ def test_an_exported_zoo_is_imported_to_the_last_bit(tmp_path: Path) -> None:
     )
     assert zoo.names() == list(NETWORKS)
     shard = ImportZoo.model_validate(
-        {"architecture": ARCHITECTURE, "files": str(exported), "keys": {}, "first": 1, "count": 3}
+        {"architecture": ARCHITECTURE, "files": str(exported), "first": 1, "count": 3}
     )
     import_zoo(shard, iris(tmp_path), tmp_path / "shard-0", tmp_path / "shard-0.json")
     manifest = Manifest.read(tmp_path / "shard-0.json")
@@ -57,7 +57,7 @@ def test_networks_are_imported_in_the_order_in_which_they_were_exported(tmp_path
     names = [f"net-{i}" for i in range(12)]
     write_networks(tmp_path / "zoo/shard-0.json", dict(zip(names, random_networks(12).values(), strict=True)))
     export(tmp_path / "zoo", tmp_path / "exported", per_shard=5)
-    assert [path.stem for path in matching_files(str(tmp_path / "exported"))] == names
+    assert [network.name for network in imported_networks(str(tmp_path / "exported"), None)] == names
 
 
 def test_what_is_known_of_networks_is_in_the_table_and_read_back(tmp_path: Path) -> None:
@@ -156,15 +156,27 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
         judge(tmp_path / "exported", tmp_path / "exported", "iris", ARCHITECTURE)
 
 
-def test_rules_read_shards_whatever_networks_they_ask_for(tmp_path: Path) -> None:
+def test_rules_read_each_shard_once(tmp_path: Path) -> None:
     export(results(tmp_path), tmp_path / "exported", per_shard=2)
-    networks = [
-        tmp_path / f"exported/networks-0000{i // 2}-of-00003.safetensors/net-{i}.safetensors"
-        for i in range(5)
-    ]
-    assert matching_files(str(tmp_path / "exported")) == networks
     shards = sorted((tmp_path / "exported").glob("*.safetensors"))
-    assert files_of(networks) == shards
-    assert files_of(networks[1:3]) == shards[:2]
+    networks = imported_networks(str(tmp_path / "exported"), None)
+    assert files_in_order(networks) == shards
+    assert files_in_order(networks[1:3]) == shards[:2]
     theirs = NetworksConfig(kind="networks", files=str(tmp_path / "exported"))
-    assert (theirs.count, files_of(theirs.sources)) == (5, shards)
+    assert theirs.count == 5
+    assert list(dict.fromkeys(theirs.sources)) == shards
+
+
+def test_checkpoints_are_imported_as_those_of_their_trainings(tmp_path: Path) -> None:
+    export(results(tmp_path, trajectories=True), tmp_path / "exported", per_shard=2)
+    zoo = ImportedZoo.model_validate(
+        {"import": str(tmp_path / "exported"), "dataset": "iris", "architecture": ARCHITECTURE}
+    )
+    assert zoo.trajectory_sizes() == {"seed-0": 2, "seed-1": 2, "seed-2": 1}
+    shard = ImportZoo.model_validate(
+        {"architecture": ARCHITECTURE, "files": str(tmp_path / "exported"), "first": 2, "count": 3}
+    )
+    import_zoo(shard, iris(tmp_path), tmp_path / "shard-0", tmp_path / "shard-0.json")
+    known = [record.facts for record in Manifest.read(tmp_path / "shard-0.json").networks]
+    assert [facts["trajectory"] for facts in known] == ["seed-1", "seed-1", "seed-2"]
+    assert [(facts["seed"], facts["epochs"]) for facts in known] == [(1, 5.5), (1, 5.5), (2, 5.5)]

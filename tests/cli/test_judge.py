@@ -135,6 +135,23 @@ def test_the_command_prints_the_table_and_writes_it(
     assert "nan" not in printed
 
 
+def test_networks_may_lie_in_lists_and_checkpoints(tmp_path: Path) -> None:
+    """What a zoo's `import` reads, judging reads."""
+    for name, networks in (("zoo", ZOO), ("made", random_networks(4, seed=1))):
+        states = [{f"net.{key}": torch.from_numpy(v) for key, v in one.items()} for one in networks.values()]
+        (tmp_path / name).mkdir()
+        for part in range(len(states) // 2):
+            torch.save(
+                [{"model": one} for one in states[2 * part : 2 * part + 2]], tmp_path / f"{name}/{part}.pt"
+            )
+    files = {"state_dict": "model", "networks_per_file": 2, "keys": {"net": ""}}
+    wrapped = judge(tmp_path / "made", tmp_path / "zoo", "iris", ARCHITECTURE, files=files)
+    (tmp_path / "plain").mkdir()
+    plain = judged(tmp_path / "plain", random_networks(4, seed=1))
+    pd.testing.assert_frame_equal(wrapped.table, plain.table)
+    assert wrapped.networks.file[1] == f"{tmp_path}/made/0.pt, network 1"
+
+
 def test_networks_of_one_name_are_told_apart(tmp_path: Path) -> None:
     zoo = {f"sample-{i}": state for i, state in enumerate(ZOO.values())}
     paths = [save(tmp_path / name, some) for name, some in (("zoo", zoo), ("made", random_networks(2, 1)))]

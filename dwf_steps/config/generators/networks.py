@@ -7,16 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Sizes, Work
+from dwf_steps.config.imported_networks import ImportedNetwork, imported_networks
+from dwf_steps.config.network_files import NetworkFiles
 from dwf_steps.config.section import planning
-from dwf_steps.config.zoo import matching_files
 
 
-class NetworksConfig(GeneratorConfig):
-    """Networks that another tool made, each in a file of its own; judged like all others. What making them
-    cost is not known, and tables leave it empty."""
+class NetworksConfig(NetworkFiles, GeneratorConfig):
+    """Networks that another tool made, judged like all others. What making them cost is not known, and tables
+    leave it empty."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.networks:Networks"
     control: ClassVar[bool] = False
@@ -26,10 +27,8 @@ class NetworksConfig(GeneratorConfig):
     kind: Literal["networks"]
     """Marks the generator as networks from files."""
     files: str | list[str]
-    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts, or what `dwf export`
-    wrote. All networks that match are judged, by name in order, as `sample-0`, `sample-1`, ..."""
-    keys: dict[str, str] = Field(default_factory=dict)
-    """Renames the beginnings of the files' keys, as a zoo's `keys` do."""
+    """A folder, a glob pattern, or a list of them, as a zoo's `import`: state dicts, or what `dwf export`
+    wrote. All networks that match are judged, in order, as `sample-0`, `sample-1`, ..."""
     aligned: bool = False
     """Whether the networks are first brought into the form of the zoo's by the experiment's
     canonicalization. Without it read their distances after realigning."""
@@ -41,17 +40,17 @@ class NetworksConfig(GeneratorConfig):
         return self
 
     @cached_property
-    def paths(self) -> list[Path]:
-        """The files in order, as they were when first asked for."""
-        return matching_files(self.files)
+    def found(self) -> list[ImportedNetwork]:
+        """The networks in order, as their files were when first asked for."""
+        return imported_networks(self.files, self.networks_per_file)
 
     @property
     def count(self) -> int:
-        return len(self.paths)
+        return len(self.found)
 
     @property
     def sources(self) -> list[Path]:
-        return self.paths
+        return [network.path for network in self.found]
 
     @property
     def canonicalized(self) -> bool:
@@ -59,7 +58,7 @@ class NetworksConfig(GeneratorConfig):
 
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        if not self.paths:
+        if not self.found:
             yield (
                 f"{where}.files: no .safetensors or .pt file matches {self.files!r} (relative to "
                 f"{Path.cwd()}); there is nothing to judge"
