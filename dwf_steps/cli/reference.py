@@ -51,6 +51,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
     "`zoos`": [
         zoo.TrainedZoo,
         zoo.ImportedZoo,
+        zoo.RecordedValues,
         dataset.SplitsConfig,
         dataset.TableFile,
         mlp.MLPConfig,

@@ -221,6 +221,8 @@ class RecordedValues(Section):
     `runs/{run}/result.json`."""
     rows: str | None = None
     """The key of a JSON file under which the rows lie, if they do not make up all of it."""
+    where: dict[str, str | float] = Field(default_factory=dict)
+    """The rows that count, by the values of columns: `{training_iteration: 50}`; by default all."""
     match: dict[str, str] = Field(default_factory=dict)
     """Which columns tell the network that a row is of: names in braces of `import`, or `file` for the
     network's file, each with a column: `{epoch: training_iteration}`. By default columns that have such a

@@ -1,6 +1,6 @@
 """Networks in others' files: what a file holds becomes state dicts of an architecture, or named problems.
 
-Nothing but tensors and plain containers is ever unpickled.
+Nothing but tensors and plain containers is ever unpickled; other objects beside them are left out.
 """
 
 import json
@@ -294,7 +294,7 @@ def _with_new_beginning(key: str, keys: Mapping[str, str]) -> str:
 def _load(path: Path) -> Any:
     if path.name.endswith(INDEX):
         return _load_divided(path)
-    return _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
+    return _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path, leave_out=True)
 
 
 def _load_divided(path: Path) -> dict[str, Any]:

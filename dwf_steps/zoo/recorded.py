@@ -75,10 +75,14 @@ class _Table:
 
     def __init__(self, path: Path, recorded: RecordedValues, network: ImportedNetwork) -> None:
         self.path = path
-        self._rows = _rows(path, recorded.rows)
-        columns = {column for row in self._rows for column in row}
+        rows = _rows(path, recorded.rows)
+        columns = {column for row in rows for column in row}
+        wanted = {column: _text(value, column) for column, value in recorded.where.items()}
+        self._rows = [
+            row for row in rows if all(_text(row.get(c), c) == value for c, value in wanted.items())
+        ]
         self._columns = recorded.match or self._default(columns, recorded, network)
-        for name in (*self._columns.values(), recorded.accuracy, recorded.epochs):
+        for name in (*recorded.where, *self._columns.values(), recorded.accuracy, recorded.epochs):
             if name is not None and name not in columns:
                 raise InputError(
                     f"{path}: no column {name!r}, found {', '.join(sorted(columns))}; correct `recorded`"

@@ -2,7 +2,9 @@
 
 import json
 import logging
+from argparse import Namespace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -121,6 +123,35 @@ def test_lightning_checkpoints_are_read_without_a_setting(tmp_path: Path) -> Non
         "hyper_parameters": {"lr": 0.1},
     }
     assert_networks(read(saved(tmp_path / "epoch=4-step=400.ckpt", checkpoint)), 0)
+
+
+class Settings:
+    """An object that leaves a file behind when it is made, or made again."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        state["target"].touch()
+
+
+def test_objects_beside_the_state_dict_are_left_out_and_never_made(tmp_path: Path) -> None:
+    others = {"args": Settings(tmp_path / "made"), "namespace": Namespace(lr=0.1), "score": np.float64(0.5)}
+    path = saved(tmp_path / "a.ckpt", others | {"state_dict": random_state()})
+    with pytest.raises(UnpicklingError):
+        torch.load(path, weights_only=True)
+    assert_networks(read(path), 0)
+    torch.load(path, weights_only=False)
+    (tmp_path / "made").unlink()  # it would have been made
+    assert_networks(read(saved(path, random_state() | others), drop=list(others)), 0)
+    assert "found dict with 'args' -> LeftOut; " in problem(path)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("beside", [{}, {"epoch": 3, "lr": torch.tensor(0.1)}])
+def test_networks_inside_objects_are_not_read(tmp_path: Path, beside: dict[str, Any]) -> None:
+    path = saved(tmp_path / "a.pt", {"net": build(MLPConfig(widths=[3, 4, 2])).module()} | beside)
+    assert problem(path).startswith(f"{path}: holds objects other than tensors, which are never unpickled")
 
 
 def test_of_several_state_dicts_the_key_must_be_stated(tmp_path: Path) -> None:

@@ -64,6 +64,18 @@ def test_every_training_may_have_a_file(tmp_path: Path, networks: list[ImportedN
     assert found(networks, file, match={"epoch": "training_iteration"}) == EXPECTED
 
 
+@pytest.mark.usefixtures("networks")
+def test_of_many_rows_those_of_one_epoch_may_count(tmp_path: Path) -> None:
+    for run in RUNS:
+        rows = [{"iteration": e, "acc": accuracy(run, e)} for e in range(11)]
+        (tmp_path / run / "result.json").write_text("\n".join(map(json.dumps, rows)))
+    last = imported_networks(f"{tmp_path}/{{run}}/ep010.pt", None)
+    assert found(last, tmp_path / "{run}/result.json", where={"iteration": 10}) == EXPECTED[2::3]
+    assert "no column 'epoch', found acc, iteration" in complaint(
+        last, tmp_path / "{run}/result.json", where={"epoch": 10}, match={"run": "iteration"}
+    )
+
+
 def test_every_network_may_have_a_file(tmp_path: Path, networks: list[ImportedNetwork]) -> None:
     for run in RUNS:
         for epoch in EPOCHS:
