@@ -33,6 +33,7 @@ from dwf_steps.zoo.stored import Place, StoredNetwork, facts_by_name, find_netwo
 logger = logging.getLogger(__name__)
 
 PER_SHARD = 100
+LOCAL = ["file"]  # what is known of networks but is nobody else's business: paths on this machine
 FIRST_COLUMNS = ("seed", "trajectory", "epochs", "accuracy", "test_accuracy")
 MEASURED = (
     "accuracy",
@@ -153,7 +154,7 @@ def export(
                 {"network": one.name, "shard": name, **one.facts, **measured.get(one.name, {})}
                 for one in group
             ]
-        table = _ordered(pd.DataFrame(rows))
+        table = _ordered(pd.DataFrame(rows).drop(columns=LOCAL, errors="ignore"))
         write_table(partial / TABLE, table)
         text = Path(recipe).read_text(encoding="utf-8") if recipe is not None else None
         card = _card(table, config, built, title or target.name, licence, text, per_shard, found.failed)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from dwf_steps.runtime.progress import progress
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.foreign import ForeignNetwork, ForeignNetworks
 from dwf_steps.storage.magnitude import excess
+from dwf_steps.storage.manifest import TRAJECTORY
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
 LISTED = 20  # problems named in one error message
@@ -94,6 +96,17 @@ def read_networks(
         architecture.tied,
         slice(skipped, skipped + len(networks)),
         generated,
+    )
+
+
+def told_by_path(network: ImportedNetwork) -> dict[str, Any]:
+    """Return what the paths of a network tell of it."""
+    texts, facts = network.texts, {"file": network.where}
+    return (
+        facts
+        | ({TRAJECTORY: network.trajectory} if texts else {})
+        | {name: int(texts[name]) for name in ("seed", "step") if name in texts}
+        | ({"epochs": float(texts["epoch"])} if "epoch" in texts else {})
     )
 
 

@@ -13,6 +13,7 @@ from dwf_steps.config.packed import TABLE
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import TRAJECTORY, Manifest
 from dwf_steps.storage.networks import ARCHITECTURE, read_metadata
+from dwf_steps.zoo.importing import told_by_path
 
 NAMES = ("network", TRAJECTORY)  # columns of an exported table that are text whatever it looks like
 
@@ -90,7 +91,9 @@ def find_networks(where: Place, networks_per_file: int | None = None) -> StoredN
         if not manifests:
             facts = _exported_facts(place / TABLE)
             networks = imported_networks(str(place), networks_per_file)
-            found += [StoredNetwork(one.name, one, _told(one) | facts.get(one.name, {})) for one in networks]
+            found += [
+                StoredNetwork(one.name, one, told_by_path(one) | facts.get(one.name, {})) for one in networks
+            ]
     if not found:
         raise InputError(
             f"{', '.join(map(str, places))}: no networks there (relative to {Path.cwd()}); expected a folder "
@@ -106,11 +109,6 @@ def find_networks(where: Place, networks_per_file: int | None = None) -> StoredN
 
 def _own_file(name: str, path: Path) -> ImportedNetwork:
     return ImportedNetwork(name, path, None, {})
-
-
-def _told(network: ImportedNetwork) -> dict[str, Any]:
-    """Return what the path of a network tells of it."""
-    return {TRAJECTORY: network.trajectory} if network.texts else {}
 
 
 def _shard_number(manifest: Path) -> int:

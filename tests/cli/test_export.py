@@ -17,7 +17,7 @@ from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.import_zoo import ImportZoo, import_zoo
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Record
-from dwf_steps.storage.networks import load_state
+from dwf_steps.storage.networks import load_state, save_network
 from dwf_steps.zoo.stored import find_networks
 
 NETWORKS = random_networks(5)
@@ -144,6 +144,20 @@ def test_nothing_is_overwritten_and_broken_networks_are_named(
     with pytest.raises(InputError, match=r"net-1\.safetensors: weights that are NaN"):
         export(tmp_path / "broken", tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_paths_tell_seeds_and_epochs_and_are_not_published(tmp_path: Path) -> None:
+    for seed in (3, 4):
+        for epoch in (1, 2):
+            path = tmp_path / f"runs/{seed}/{epoch}.safetensors"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_network(path, NETWORKS[f"net-{2 * (seed - 3) + epoch - 1}"], {"widths": [4, 5, 3]})
+    table = export(str(tmp_path / "runs/{seed}/{epoch}.safetensors"), tmp_path / "exported")
+    assert table[["seed", "trajectory", "epochs"]].to_numpy().tolist() == [
+        [seed, f"seed-{seed}", epoch] for seed in (3, 4) for epoch in (1, 2)
+    ]
+    assert "file" not in table
+    assert "checkpoints of 2 trainings" in (tmp_path / "exported/README.md").read_text()
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
