@@ -1,15 +1,22 @@
 """Networks that another tool made are judged as they are in their files, or every problem is named."""
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_config import small_config
 from tiny_zoo import ARCHITECTURE, State, iris, random_networks, write_networks
 
 from dwf_steps.config.generators.networks import NetworksConfig
 from dwf_steps.make_networks import MakeNetworks, make_networks
+from dwf_steps.pipeline.experiment import Experiment
+from dwf_steps.pipeline.load import load_config
+from dwf_steps.pipeline.paths import Paths
+from dwf_steps.pipeline.sizes import Sizes
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, sha256
 from dwf_steps.storage.networks import load_state
@@ -105,3 +112,38 @@ def test_networks_are_aligned_on_request_as_the_zoo_is(tmp_path: Path, aligned: 
     found = load_state(manifest.verified_files()[0])
     for key, array in (original if aligned else shuffled).items():
         np.testing.assert_array_equal(found[key], array)
+
+
+@pytest.mark.parametrize(
+    ("settings_of_theirs", "message"),
+    [
+        ({"files": "nowhere/*.pt"}, "generators.theirs.files: no network file matches 'nowhere/*.pt'"),
+        ({"files": "x", "sampling": {"samples": 5}}, "generators.theirs: sampling: nothing is drawn"),
+        ({"files": "x", "key": {}}, "generators.theirs: unknown key 'key'; did you mean 'keys'?"),
+        (
+            {"files": "x", "rename": {"a": "{b}"}},
+            "generators.theirs.rename: '{b}' has {b}, which 'a' has not",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_any_work(
+    settings_of_theirs: dict[str, Any], message: str
+) -> None:
+    raw = small_config()
+    raw["generators"]["theirs"] = {"kind": "networks"} | settings_of_theirs
+    raw["experiments"][0]["generators"] = ["theirs"]
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_config(raw)
+
+
+def test_jobs_share_out_the_files_that_they_read(tmp_path: Path) -> None:
+    raw = small_config()
+    raw["generators"]["theirs"] = {"kind": "networks", "files": save(tmp_path / "theirs", NETWORKS)}
+    raw["experiments"][0]["generators"] = ["theirs"]
+    experiment = Experiment(load_config(raw))
+    paths, jobs = Paths(experiment), experiment.n_generated_shards(experiment.cells[0])
+    wildcards = [SimpleNamespace(**experiment.cells[0]._asdict(), shard=str(job)) for job in range(jobs)]
+    files = [file for names in wildcards for file in paths.made_files(names)]
+    assert files == [str(tmp_path / f"theirs/{name}.pt") for name in NETWORKS]
+    assert sum(MakeNetworks.of(experiment, names).count for names in wildcards) == 5
+    assert all(MakeNetworks.work(Sizes(experiment, names)).held > 0 for names in wildcards)

@@ -60,7 +60,7 @@ class NetworksConfig(NetworkFiles, GeneratorConfig):
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
         if not self.found:
             yield (
-                f"{where}.files: no .safetensors or .pt file matches {self.files!r} (relative to "
+                f"{where}.files: no network file matches {self.files!r} (relative to "
                 f"{Path.cwd()}); there is nothing to judge"
             )
 
