@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,8 @@ def imported_networks(patterns: str | list[str], networks_per_file: int | None) 
     packed shards in the order in which they were exported."""
     found = found_files(patterns)
     trainings = {path.parent: trainings_of(path.parent) for path in found if SHARD.fullmatch(path.name)}
-    paths = sorted(found, key=lambda path: (base_name(path), str(path)))
     told = any(found.values())
-    if told:
-        paths.sort(key=lambda path: _place(path, found[path]))
+    paths = sorted(found, key=(lambda path: _place(path, found[path])) if told else _by_name)
     networks = []
     for path, name in zip(paths, names_of(paths, by_path=told), strict=True):
         if packed := networks_of(path):
@@ -84,8 +83,11 @@ def files_in_order(networks: Sequence[ImportedNetwork]) -> list[Path]:
 
 def base_name(path: Path) -> str:
     """Return a network file's name without its ending."""
-    ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), path.suffix)
-    return path.name.removesuffix(ending) or path.name
+    name = path.name
+    if name.endswith(ENDINGS):
+        ending = next(ending for ending in ENDINGS if name.endswith(ending))
+        return name.removesuffix(ending) or name
+    return path.stem
 
 
 def names_of(paths: Sequence[Path], by_path: bool = False) -> list[str]:
@@ -114,6 +116,10 @@ def _common(parts: Sequence[Sequence[str]]) -> int:
     return common
 
 
+def _by_name(path: Path) -> tuple[str, str]:
+    return base_name(path), str(path)
+
+
 def _training(texts: Mapping[str, str]) -> str:
     """Return the name of the training that a path tells of; nothing where it tells of none."""
     told = [f"{name}-{text}" for name, text in texts.items() if name not in ALONG]
@@ -121,10 +127,14 @@ def _training(texts: Mapping[str, str]) -> str:
 
 
 def _place(path: Path, texts: Mapping[str, str]) -> tuple[Any, ...]:
-    training = _training(texts) or base_name(path)
-    return _natural(training), training, [float(texts.get(name, 0)) for name in ALONG], _natural(str(path))
+    training, text = _training(texts) or base_name(path), str(path)
+    along = [float(texts.get(name, 0)) for name in ALONG]
+    others = () if any(name in texts for name in ALONG) else _natural(text)
+    return _natural(training), training, along, others, text
 
 
-def _natural(text: str) -> list[tuple[int, int, str]]:
+@lru_cache(maxsize=1000)
+def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
     """Return a key by which numbers in texts are in their order."""
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text)]
+    parts = re.split(r"(\d+)", text)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)

@@ -111,7 +111,8 @@ def found_files(patterns: str | list[str]) -> dict[Path, dict[str, str]]:
             for match in _seen(_globbed(Path(glob_of(pattern)) if fits else path)):
                 fit = fits.fullmatch(str(match)) if fits else None
                 if fit or not fits:
-                    files = _seen(_in_folder(match)) if match.is_dir() else [match]
+                    known = match.suffix in LISTED  # asking the disk of each of 100,000 files takes seconds
+                    files = _seen(_in_folder(match)) if not known and match.is_dir() else [match]
                     found |= {file: fit.groupdict() if fit else {} for file in files}
     indices = [path for path in found if path.name.endswith(INDEX)]
     for part in {part for index in indices for part in parts_of(index)[1:]}:

@@ -48,9 +48,10 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     names = network_names(zoo)
     if isinstance(zoo, ImportedZoo):
         if not names:
+            numbers = ", {seed}, {epoch} and {step} being numbers" if "{" in str(zoo.files) else ""
             yield (
                 f"{where}.import: no .safetensors or .pt file matches {zoo.files!r} (relative to "
-                f"{Path.cwd()}); the zoo is empty"
+                f"{Path.cwd()}{numbers}); the zoo is empty"
             )
             return
         repeated = sorted(name for name, count in Counter(names).items() if count > 1)

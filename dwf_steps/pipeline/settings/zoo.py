@@ -76,7 +76,10 @@ class ImportZoo(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
+        """The networks as read, stacked and as tensors; all others of the first and the last file; scores."""
+        assert isinstance(sizes.zoo, ImportedZoo)
+        others = 2 * (sizes.zoo.networks_per_file or 0)
         return Work(
-            12 * sizes.s * sizes.d + sizes.data + sizes.SCORING,
+            (12 * sizes.s + 8 * others) * sizes.d + sizes.data + sizes.SCORING,
             8 * sizes.s * sizes.d / sizes.READ + 2 * sizes.s * sizes.multiplications * sizes.m / sizes.FLOPS,
         )
