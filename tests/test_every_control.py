@@ -214,8 +214,8 @@ def test_judging_without_the_workflow_finds_what_it_found(run: Checkout) -> None
     zoo = pd.read_csv(run.folder / "results/micro/git_rebasin/zoo_metrics/none/metrics.csv")
     generated = pd.read_csv(run.folder / f"{CELL}/gaussian/none/metrics.csv")
     measures = ["accuracy", "max_iou", "mean_iou", "disagreement", "nn_distance", "realigned_distance"]
-    np.testing.assert_allclose(found[found.networks != "generated"][measures], zoo[measures], rtol=1e-4)
-    again = found[found.networks == "generated"]
+    np.testing.assert_allclose(found[found.group != "generated"][measures], zoo[measures], rtol=1e-4)
+    again = found[found.group == "generated"]
     np.testing.assert_allclose(again[measures[:4]], generated[measures[:4]], rtol=1e-4)
 
 

@@ -55,7 +55,7 @@ from dwf_steps.zoo.stored import Place, StoredNetwork, find_networks
 
 MEASURES = ("accuracy", "loss", "max_iou", "mean_iou", "disagreement", "realigned_distance", "nn_distance")
 """Of single networks, whose means the table states."""
-SET = "networks"
+SET = "group"
 GENERATED, ZOO, HELD_OUT = "generated", "zoo", "held-out"
 UNMEASURED = {"barriers": 0, "ensembles": ()}
 MEMORY_MB = 512  # of column blocks while weights are stacked
@@ -75,10 +75,10 @@ class Judgement:
     ----------
     table
         A row for the generated networks, one for the zoo's training networks, each beside all others, and one
-        for held-out networks if there are any: ``networks``, how many there are and ``failed``, and mean and
-        standard deviation of each measure; of the set ``layer``, ``dispersion`` and ``data_copying``.
+        for held-out networks if there are any: ``group``, ``count`` and ``failed``, mean and standard
+        deviation of each measure; of the set ``layer``, ``dispersion`` and ``data_copying``.
     networks
-        A row for each network: whose it is (``networks``), its ``file``, and all measures.
+        A row for each network: its ``group``, its ``file``, and all measures.
     verdict
         Whether the generated networks are copies, in a sentence.
     """

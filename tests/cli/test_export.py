@@ -69,7 +69,7 @@ def test_what_is_known_of_networks_is_in_the_table_and_read_back(tmp_path: Path)
     found = find_networks(tmp_path / "exported").networks
     assert [network.trajectory for network in found] == ["seed-0", "seed-0", "seed-1", "seed-1", "seed-2"]
     made = judge(tmp_path / "exported", tmp_path / "exported", "iris", realigned=5).networks
-    zoo = made[made.networks == "zoo"].set_index("network")
+    zoo = made[made.group == "zoo"].set_index("network")
     rows = {
         name: np.concatenate([state[key].ravel() for key in sorted(state)])
         for name, state in NETWORKS.items()
@@ -77,7 +77,7 @@ def test_what_is_known_of_networks_is_in_the_table_and_read_back(tmp_path: Path)
     assert zoo.realigned_distance["net-0"] <= min(
         np.linalg.norm(rows["net-0"] - rows[f"net-{other}"]) for other in (2, 3, 4)
     )
-    assert (made[made.networks == "generated"].realigned_distance < 1e-5).all()
+    assert (made[made.group == "generated"].realigned_distance < 1e-5).all()
 
 
 def test_the_card_has_the_hubs_front_matter_and_says_what_the_networks_are(tmp_path: Path) -> None:

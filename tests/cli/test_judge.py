@@ -44,7 +44,7 @@ def distance(one: State, other: State) -> float:
 def test_copies_in_another_order_are_found_to_be_copies(tmp_path: Path) -> None:
     copies = {f"copy-{i}": shuffled(state, i) for i, state in enumerate(list(ZOO.values())[:3])}
     found = judged(tmp_path, copies)
-    rows = found.table.set_index("networks")
+    rows = found.table.set_index("group")
     assert list(rows.index) == ["generated", "zoo"]
     assert rows.loc["generated", "realigned_distance_mean"] == pytest.approx(0, abs=1e-5)
     assert rows.loc["generated", "max_iou_mean"] == pytest.approx(1)
@@ -60,7 +60,7 @@ def test_accuracy_and_overlap_of_mistakes_are_those_computed_by_hand(tmp_path: P
         name: log_probabilities(state, test.inputs).argmax(axis=1) == test.targets
         for name, state in (generated | {f"zoo-{name}": state for name, state in ZOO.items()}).items()
     }
-    own = found.networks[found.networks.networks == "generated"]
+    own = found.networks[found.networks.group == "generated"]
     assert list(own.file) == [str(tmp_path / f"generated/{name}.pt") for name in generated]
     np.testing.assert_allclose(own.accuracy, [right[name].mean() for name in generated])
     overlaps = [
@@ -76,11 +76,11 @@ def test_accuracy_and_overlap_of_mistakes_are_those_computed_by_hand(tmp_path: P
 
 def test_the_zoo_is_judged_with_each_network_left_out(tmp_path: Path) -> None:
     found = judged(tmp_path, random_networks(2, seed=1), canonicalization=[])
-    zoo = found.networks[found.networks.networks == "zoo"].set_index("network")
+    zoo = found.networks[found.networks.group == "zoo"].set_index("network")
     for name, state in ZOO.items():
         others = [distance(state, other) for key, other in ZOO.items() if key != name]
         assert zoo.nn_distance[name] == pytest.approx(min(others), rel=1e-5)
-    assert found.table.set_index("networks").dispersion["zoo"] == 1
+    assert found.table.set_index("group").dispersion["zoo"] == 1
 
 
 @pytest.mark.parametrize("in_a_folder", [True, False])
@@ -90,9 +90,9 @@ def test_held_out_networks_are_the_last_or_those_of_a_folder(tmp_path: Path, in_
     if in_a_folder:
         held_out = save(tmp_path / "others", random_networks(2, seed=2))
     found = judged(tmp_path, random_networks(2, seed=1), held_out=held_out)
-    counts = found.table.set_index("networks")["count"]
+    counts = found.table.set_index("group")["count"]
     assert counts.to_dict() == {"generated": 2, "zoo": 8 if in_a_folder else 6, "held-out": 2}
-    names = found.networks[found.networks.networks == "held-out"].network
+    names = found.networks[found.networks.group == "held-out"].network
     assert list(names) == (["held-out-net-0", "held-out-net-1"] if in_a_folder else ["net-6", "net-7"])
 
 
@@ -101,7 +101,7 @@ def test_networks_that_are_not_finite_are_counted(tmp_path: Path) -> None:
     generated["net-1"]["layers.1.bias"][0] = np.inf
     found = judged(tmp_path, generated)
     assert found.table.failed.tolist() == [1, 0]
-    own = found.networks[found.networks.networks == "generated"]
+    own = found.networks[found.networks.group == "generated"]
     assert own.failed.tolist() == [False, True, False]
     assert found.table.accuracy_mean.notna().all()
 
@@ -127,7 +127,7 @@ def test_the_command_prints_the_table_and_writes_it(
     )
     printed = capsys.readouterr().out
     table = pd.read_csv(csv)
-    assert table.networks.tolist() == ["generated", "zoo", "held-out"]
+    assert table.group.tolist() == ["generated", "zoo", "held-out"]
     assert len(pd.read_csv(rows)) == 11
     for mean in table.accuracy_mean:
         assert f"{100 * mean:.2f} ±" in printed
@@ -155,7 +155,7 @@ def test_networks_may_lie_in_lists_and_checkpoints(tmp_path: Path) -> None:
 def test_networks_of_one_name_are_told_apart(tmp_path: Path) -> None:
     zoo = {f"sample-{i}": state for i, state in enumerate(ZOO.values())}
     paths = [save(tmp_path / name, some) for name, some in (("zoo", zoo), ("made", random_networks(2, 1)))]
-    files = judge(paths[1], paths[0], "iris", ARCHITECTURE).networks.set_index(["networks", "network"]).file
+    files = judge(paths[1], paths[0], "iris", ARCHITECTURE).networks.set_index(["group", "network"]).file
     assert files["zoo", "sample-1"] == str(tmp_path / "zoo/sample-1.pt")
     assert files["generated", "sample-1"] == str(tmp_path / "made/net-1.pt")
 

@@ -42,7 +42,7 @@ def test_every_command_of_the_page_works(folder: Path, capsys: pytest.CaptureFix
         dispatch(arguments)
     printed = capsys.readouterr().out
     assert re.search(r"^ +networks +failed +accuracy % +max IoU +realigned", printed, re.M)
-    assert pd.read_csv(folder / "judged.csv").networks.tolist() == ["generated", "zoo", "held-out"]
+    assert pd.read_csv(folder / "judged.csv").group.tolist() == ["generated", "zoo", "held-out"]
     assert (folder / "exported/README.md").is_file()
 
 
