@@ -120,3 +120,31 @@ def test_names_that_are_not_utf_8_are_refused_with_the_key(tmp_path: Path) -> No
 def test_what_is_no_pattern_matches_nothing(pattern: str) -> None:
     told = complaint(imported(config(), pattern))
     assert f"zoos.iris.import: no .safetensors or .pt file matches {pattern!r}" in told
+
+
+def test_imported_checkpoints_of_one_training_are_no_zoo(tmp_path: Path) -> None:
+    for epoch in range(3):
+        (tmp_path / f"epoch_{epoch}.pt").touch()
+    told = complaint(imported(config(), f"{tmp_path}/epoch_{{epoch}}.pt"))
+    assert "zoos.iris.import: found 1 training, of 3 networks, expected 2 at least" in told
+    told = complaint(imported(config(), f"{tmp_path}/{{name}}_{{seed}}_{{epoch}}.pt"))
+    assert "_{epoch}.pt' (relative to " in told and ", {seed}, {epoch} and {step} being numbers)" in told
+
+
+def test_recorded_values_that_are_not_there_are_named_before_any_work(tmp_path: Path) -> None:
+    for run in "abc":
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "last.pt").touch()
+    (tmp_path / "b/log.csv").touch()
+    recorded = {"file": f"{tmp_path}/{{run}}/log.csv", "accuracy": "acc"}
+    told = complaint(imported(config(), f"{tmp_path}/{{run}}/last.pt", recorded=recorded))
+    assert f"zoos.iris.recorded.file: there is no file {tmp_path}/a/log.csv (relative to " in told
+    assert "), nor 1 other; correct the path" in told
+
+
+def test_files_that_differ_in_their_ending_alone_share_a_name(tmp_path: Path) -> None:
+    for name in ("a.pt", "a.safetensors", "b.pt"):
+        (tmp_path / name).touch()
+    told = complaint(imported(config(), str(tmp_path)))
+    assert "zoos.iris.import: several files share a name, even with the folders " in told
+    assert told.count("differ: a; rename them") == 1

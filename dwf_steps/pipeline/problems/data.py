@@ -98,9 +98,11 @@ def _unrecorded(zoo: ImportedZoo, where: str) -> Iterator[str]:
         return
     paths = dict.fromkeys(zoo.recorded.path(network) for network in zoo.networks)
     if missing := [path for path in paths if not path.is_file()]:
+        others = len(missing) - 1
+        more = f", nor {others} {'other' if others == 1 else 'others'}" if others else ""
         yield (
-            f"{where}.recorded.file: there is no file {missing[0]} (relative to {Path.cwd()})"
-            f"{f', nor {len(missing) - 1} others' if len(missing) > 1 else ''}; correct the path"
+            f"{where}.recorded.file: there is no file {missing[0]} (relative to {Path.cwd()}){more}; correct "
+            "the path"
         )
 
 
