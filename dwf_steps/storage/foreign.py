@@ -177,6 +177,8 @@ class ForeignNetworks:
         names = self._names_of(where, tuple(state))
         for key in names.new:
             _require_array(where, key, state)
+            if state[key].is_floating_point() and state[key].dtype != torch.float32:
+                self._log(f"files have weights of {state[key].dtype}, which are stored as torch.float32")
         arrays = {new: _array(state[key]) for key, new in names.new.items()}
         return arrays, {new: key for key, new in names.new.items()}
 

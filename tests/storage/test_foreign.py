@@ -281,9 +281,13 @@ def test_a_vector_of_another_length_is_a_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precisions_are_read_from_checkpoints_and_lists(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_other_precisions_are_read_from_checkpoints_and_lists(
+    tmp_path: Path, dtype: torch.dtype, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     states = [{name: value.to(dtype) for name, value in random_state(seed).items()} for seed in range(2)]
     networks = read(saved(tmp_path / "a.pt", states), networks_per_file=2)
+    assert caplog.messages == [f"files have weights of {dtype}, which are stored as torch.float32"]
     for network, state in zip(networks, states, strict=True):
         assert network.state is not None
         for name, value in state.items():

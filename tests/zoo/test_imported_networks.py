@@ -1,14 +1,19 @@
 """The names, the order and the trainings of others' networks follow from their paths."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from small_config import small_config
 
 from dwf_steps.canonicalize import _pairs
 from dwf_steps.config.imported_networks import imported_networks, names_of
 from dwf_steps.config.zoo import ImportedZoo, n_held_out, n_training, reference_name, trajectory_names
+from dwf_steps.pipeline.experiment import Experiment
+from dwf_steps.pipeline.load import load_config
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -138,6 +143,29 @@ def test_recorded_values_are_told_apart_by_names_of_the_path() -> None:
         zoo("{seed}/{epoch}.pt", recorded={"file": "{run}.json"})
     with pytest.raises(ValidationError, match=r"found the name 'step', .* it has none"):
         zoo("a/*.pt", recorded={"file": "a.json", "match": {"step": "iteration"}})
+
+
+def test_a_shard_depends_on_its_networks_their_parts_and_their_tables(tmp_path: Path) -> None:
+    for run in "abc":
+        (tmp_path / run).mkdir()
+        weights = {"layers.0.weight": "model-1.safetensors", "layers.0.bias": "model-2.safetensors"}
+        (tmp_path / run / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
+        for name in (*weights.values(), "log.csv"):
+            (tmp_path / run / name).touch()
+    recorded = {"file": f"{tmp_path}/{{run}}/log.csv", "accuracy": "acc"}
+    raw = small_config()
+    described = {"import": f"{tmp_path}/{{run}}", "recorded": recorded, "shard_size": 2}
+    raw["zoos"]["iris"] = described | {"dataset": "iris", "architecture": {"widths": [4, 2, 3]}}
+    experiment = Experiment(load_config(raw))
+    read = [experiment.imported_files(SimpleNamespace(zoo="iris", shard=str(shard))) for shard in range(2)]
+    files = ("model.safetensors.index.json", "model-1.safetensors", "model-2.safetensors")
+    assert read == [
+        [tmp_path / run / file for run in runs for file in files]
+        + [tmp_path / run / "log.csv" for run in runs]
+        for runs in ("ab", "c")
+    ]
+    assert experiment.n_shards("iris") == 2
+    assert experiment.network_names("iris") == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("trajectories", ["abcd", "aabbcc", "aaabbccc", "a", "aabbc", "aaa"])
