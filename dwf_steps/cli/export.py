@@ -171,7 +171,7 @@ def _write(
     files: NetworkFiles,
 ) -> None:
     arrays = read_networks([one.source for one in group], architecture, files, generated=True)
-    if len(broken := np.flatnonzero(~usable(arrays))):
+    if broken := np.flatnonzero(~usable(arrays)).tolist():
         names = ", ".join(group[row].source.where for row in broken)
         raise InputError(f"{names}: weights that are NaN, infinite or beyond all use; leave these out")
     states = {network.name: arrays.network(row) for row, network in enumerate(group)}
