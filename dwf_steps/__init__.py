@@ -8,15 +8,25 @@ from dwf_steps.runtime.parent import end_with_parent
 
 if TYPE_CHECKING:
     from dwf_steps.architectures.loading import load_network
+    from dwf_steps.cli.align import align
+    from dwf_steps.cli.export import export
+    from dwf_steps.cli.judge import judge
 
-__all__ = ["load_network"]
+__all__ = ["align", "export", "judge", "load_network"]
+
+# Lazy, so that steps that need no PyTorch do not pay for its import.
+_HOMES = {
+    "align": "dwf_steps.cli.align",
+    "export": "dwf_steps.cli.export",
+    "judge": "dwf_steps.cli.judge",
+    "load_network": "dwf_steps.architectures.loading",
+}
 
 if sys.argv[:1] == ["-m"]:  # Python is about to run one of the modules here: `python -m dwf_steps.train_zoo`
     end_with_parent()
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that steps that need no PyTorch do not pay for its import.
-    if name == "load_network":
-        return importlib.import_module("dwf_steps.architectures.loading").load_network
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,15 @@
 """Bring existing networks into the workflow as a zoo."""
 
 from pathlib import Path
-from typing import Any
 
 from dwf_steps.architectures import build
-from dwf_steps.config.imported_networks import ImportedNetwork, files_in_order, imported_networks
+from dwf_steps.config.imported_networks import imported_networks
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.pipeline.settings.zoo import ImportZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.storage.manifest import TRAJECTORY, Manifest
-from dwf_steps.zoo.importing import import_networks
+from dwf_steps.storage.manifest import Manifest
+from dwf_steps.zoo.importing import read_networks, told_by_path
 from dwf_steps.zoo.recorded import RECORDED, compare, recorded_facts
 from dwf_steps.zoo.shards import write_scored_shard
 
@@ -30,7 +28,7 @@ def import_zoo(
             f"found {len(everything)} networks in {settings.files!r}, expected "
             f"{settings.first + settings.count} at least, as before this run; files were removed, run again"
         )
-    facts = [_facts(network) for network in networks]
+    facts = [told_by_path(network) for network in networks]
     if settings.recorded is not None:
         facts = [
             known | found
@@ -39,16 +37,7 @@ def import_zoo(
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
-    state = architecture.initial_state("default", torch_generator("keys and shapes"))
-    expected = {name: value.numpy() for name, value in state.items()}
-    skipped = networks[0].number or 0
-    arrays = import_networks(
-        files_in_order(networks),
-        expected,
-        settings.contents,
-        architecture.tied,
-        slice(skipped, skipped + len(networks)),
-    )
+    arrays = read_networks(networks, architecture, settings.contents)
     write_scored_shard(
         architecture,
         dataset,
@@ -60,17 +49,6 @@ def import_zoo(
     )
     found = [record.facts for record in Manifest.read(manifest).networks if RECORDED in record.facts]
     compare([known[RECORDED] for known in found], [known["test_accuracy"] for known in found])
-
-
-def _facts(network: ImportedNetwork) -> dict[str, Any]:
-    """Return what the paths of a network tell of it."""
-    texts, facts = network.texts, {"file": network.where}
-    return (
-        facts
-        | ({TRAJECTORY: network.trajectory} if texts else {})
-        | {name: int(texts[name]) for name in ("seed", "step") if name in texts}
-        | ({"epochs": float(texts["epoch"])} if "epoch" in texts else {})
-    )
 
 
 def main() -> None:

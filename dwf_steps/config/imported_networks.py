@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dwf_steps.config.network_files import INDEX, found_files
+from dwf_steps.config.packed import SHARD, networks_of, trainings_of
 
 ALONG = ("epoch", "step")  # names in braces that tell checkpoints of one training from each other
 ENDINGS = (f".safetensors{INDEX}", f".bin{INDEX}", ".safetensors", ".pt", ".pth", ".ckpt", ".bin")
@@ -47,13 +48,20 @@ class ImportedNetwork:
 
 
 def imported_networks(patterns: str | list[str], networks_per_file: int | None) -> list[ImportedNetwork]:
-    """Return the networks of files in row order: by name, or by training and epoch where paths tell these."""
+    """Return the networks of files in row order: by name, or by training and epoch where paths tell these; of
+    packed shards in the order in which they were exported."""
     found = found_files(patterns)
+    trainings = {path.parent: trainings_of(path.parent) for path in found if SHARD.fullmatch(path.name)}
     told = any(found.values())
     paths = sorted(found, key=(lambda path: _place(path, found[path])) if told else _by_name)
     networks = []
     for path, name in zip(paths, names_of(paths, by_path=told), strict=True):
-        if networks_per_file is None:
+        if packed := networks_of(path):
+            networks += [
+                ImportedNetwork(one, path, number, trainings[path.parent].get(one, {}))
+                for number, one in enumerate(packed)
+            ]
+        elif networks_per_file is None:
             networks.append(ImportedNetwork(name, path, None, found[path]))
         else:
             networks += [

@@ -46,7 +46,7 @@ def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> Wor
     try:
         config = WorkflowConfig.model_validate(expanded)
     except ValidationError as error:
-        raise InputError(listing([_describe(e, expanded) for e in error.errors()])) from error
+        raise InputError(listing([described(e, expanded) for e in error.errors()])) from error
     config._members.update(members)
     problems = list(dict.fromkeys(problems_of(config)))
     if problems:
@@ -54,7 +54,7 @@ def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> Wor
     return config
 
 
-def _describe(error: Any, raw: Any) -> str:
+def described(error: Any, raw: Any) -> str:
     """Return one line for a pydantic error: the path as the user wrote it, found, expected."""
     path = ".".join(_path(error["loc"], raw, error["type"] == "missing")) or "the configuration"
     if error["loc"] and error["loc"][-1] == "[key]":

@@ -74,7 +74,7 @@ def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> It
     of_zoos = [(keys["zoo"], rows) for keys, rows in grouped(both, ["zoo"])]
     room = LINES - 1 if len(of_zoos) < LINES else LINES - 2
     for zoo, rows in of_zoos[:room]:
-        parts = [f"the zoo scores {_percent(rows.zoo_mean.iloc[0])}", *_most_accurate_flow(rows)]
+        parts = [f"the zoo scores {_percent(rows.zoo_mean.iloc[0])}", *_most_accurate(rows)]
         at_novelty = (
             tables["novelty_accuracy"]
             .query("zoo == @zoo")
@@ -94,11 +94,11 @@ def _any_tells_apart(measure: ClosenessMeasure, rows: pd.DataFrame) -> bool:
     return any(measure.tells_apart(row) for row in rows.to_dict("records"))
 
 
-def _most_accurate_flow(rows: pd.DataFrame) -> Iterator[str]:
-    flows = rows[~rows.control]
-    if len(flows):
-        best = flows.sort_values("generated_mean").iloc[-1]
-        scores = f"the most accurate flow ({_named(best)}) scores {_percent(best.generated_mean)}"
+def _most_accurate(rows: pd.DataFrame) -> Iterator[str]:
+    generators = rows[~rows.control]
+    if len(generators):
+        best = generators.sort_values("generated_mean").iloc[-1]
+        scores = f"the most accurate generator ({_named(best)}) scores {_percent(best.generated_mean)}"
         yield f"{scores} {verdict(best.to_dict())}"
 
 
@@ -121,12 +121,12 @@ def verdict(row: Mapping[Any, float]) -> str:
 
 
 def _at_novelty(rows: pd.DataFrame, measure: str) -> str:
-    """Say what the best flow and the best control score where they are as new as the zoo's networks."""
+    """Say what the best generator and the best control score where they are as new as the zoo's networks."""
     known = rows.held_out_novelty.notna().any()
     whose, column = ("held-out", "accuracy_at_held_out") if known else ("zoo's own", "accuracy_at_zoo")
     reached = rows[rows[column].notna() & ~rows.shows_training]
     parts = []
-    for name, group in (("flow", reached[~reached.control]), ("control", reached[reached.control])):
+    for name, group in (("generator", reached[~reached.control]), ("control", reached[reached.control])):
         if len(group):
             best = group.sort_values(column).iloc[-1]
             parts.append(f"the best {name} scores {_percent(best[column])} ({_named(best)})")

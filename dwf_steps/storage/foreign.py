@@ -17,10 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from dwf_steps.config.network_files import INDEX, NetworkFiles
+from dwf_steps.config.packed import networks_of
 from dwf_steps.config.patterns import expression, filled_in
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.networks import unreadable
+from dwf_steps.storage.packed import unpacked
 from dwf_steps.storage.stacked import NetworkState
 from dwf_steps.storage.torch_files import load_tensors
 
@@ -61,6 +63,8 @@ class ForeignNetworks:
         A network of the architecture: its keys, shapes and types, in the order of its `state_dict()`.
     tied
         Further names of parameters, each with the one that counts; files may have either, or both.
+    generated
+        Whether a generator made them: weights that nothing can be computed with are then no problem.
     """
 
     def __init__(
@@ -68,8 +72,9 @@ class ForeignNetworks:
         files: NetworkFiles,
         expected: NetworkState[np.ndarray],
         tied: Mapping[str, str] = MappingProxyType({}),
+        generated: bool = False,
     ) -> None:
-        self.files, self.expected, self.tied = files, expected, tied
+        self.files, self.expected, self.tied, self.generated = files, expected, tied, generated
         self._keep = [expression(pattern) for pattern in files.keep]
         self._drop = [expression(pattern) for pattern in files.drop]
         self._rename = [(expression(old), new) for old, new in files.rename.items()]
@@ -94,6 +99,10 @@ class ForeignNetworks:
             networks is among that network's problems instead.
         """
         content, count = _load(path), self.files.networks_per_file
+        if packed := networks_of(path):
+            states = unpacked(content, packed)
+            pairs = zip(packed, states, strict=True)
+            return [self._network(f"{path}, network {name}", state) for name, state in pairs]
         if count is None:
             return [self._network(str(path), content, self._keys)]
         together, rest = _under(content, self._keys)
@@ -111,7 +120,7 @@ class ForeignNetworks:
                 state, called = self._named(where, chosen)
         except InputError as error:
             return ForeignNetwork(where, None, (str(error),))
-        found = [*_untie(state, self.tied), *_differences(state, self.expected, called)]
+        found = [*_untie(state, self.tied), *_differences(state, self.expected, called, self.generated)]
         if found:
             return ForeignNetwork(where, None, tuple(f"{where}: {problem}" for problem in found))
         with np.errstate(over="ignore"):
@@ -402,7 +411,10 @@ def _untie(state: NetworkState[np.ndarray], tied: Mapping[str, str]) -> Iterator
 
 
 def _differences(
-    state: NetworkState[np.ndarray], expected: NetworkState[np.ndarray], called: Mapping[str, str]
+    state: NetworkState[np.ndarray],
+    expected: NetworkState[np.ndarray],
+    called: Mapping[str, str],
+    generated: bool,
 ) -> list[str]:
     """Return what is wrong with a network whose arrays are ``called`` otherwise in their file."""
     missing = sorted(expected.keys() - state.keys())
@@ -421,6 +433,8 @@ def _differences(
                 f"{name} is {array.dtype}, the architecture expects {own.dtype}; save the network in the "
                 "architecture's types"
             )
+        elif generated:
+            continue
         elif not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             problems.append(f"{name} has {bad} weights that are NaN or infinite; leave this network out")

@@ -4,13 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
+from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.imported_networks import ImportedNetwork, files_in_order
 from dwf_steps.config.network_files import NetworkFiles
+from dwf_steps.config.packed import networks_of
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.foreign import ForeignNetwork, ForeignNetworks
+from dwf_steps.storage.magnitude import excess
+from dwf_steps.storage.manifest import TRAJECTORY
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
 
@@ -20,6 +27,7 @@ def import_networks(
     files: NetworkFiles | Mapping[str, str],
     tied: Mapping[str, str] = MappingProxyType({}),
     wanted: slice = slice(None),
+    generated: bool = False,
 ) -> StackedNetworks[np.ndarray]:
     """Read the networks of files and stack them.
 
@@ -35,6 +43,9 @@ def import_networks(
         Further names of parameters, each with the one that counts; files may have either, or both.
     wanted
         Which of the files' networks, counted over all files, are meant.
+    generated
+        Whether a generator made them: that networks are equal, or not finite, is then a result, to be
+        counted, and no reason to refuse them.
 
     Raises
     ------
@@ -44,7 +55,7 @@ def import_networks(
     """
     networks: list[ForeignNetwork] = []
     known = files if isinstance(files, NetworkFiles) else NetworkFiles(keys=dict(files))
-    reader = ForeignNetworks(known, expected, tied)
+    reader = ForeignNetworks(known, expected, tied, generated)
     for path in progress(paths, "file"):
         try:
             networks += reader.read(path)
@@ -52,16 +63,58 @@ def import_networks(
             unread = ForeignNetwork(str(path), None)
             networks += [
                 replace(unread, problems=(str(error),)),
-                *[unread] * ((known.networks_per_file or 1) - 1),
+                *[unread] * ((len(networks_of(path)) or known.networks_per_file or 1) - 1),
             ]
     networks = networks[wanted]
     problems = [problem for network in networks for problem in network.problems]
     states = [(network.where, network.state) for network in networks if network.state is not None]
-    if not problems:
+    if not (problems or generated):
         problems = _duplicates(states)
     if problems:
-        raise InputError.of("the zoo cannot be imported as it is; nothing was written", problems)
+        what = "the networks cannot be read as they are" if generated else "the zoo cannot be imported as it is"
+        raise InputError.of(f"{what}; nothing was written", problems)
     return StackedNetworks.stack([state for _, state in states], np.stack)
+
+
+def read_networks(
+    networks: Sequence[ImportedNetwork],
+    architecture: Architecture,
+    files: NetworkFiles,
+    generated: bool = False,
+) -> StackedNetworks[np.ndarray]:
+    """Read networks, at least one, that follow one another in row order, as `import_networks` does."""
+    state = architecture.initial_state("default", torch_generator("keys and shapes"))
+    skipped = networks[0].number or 0
+    return import_networks(
+        files_in_order(networks),
+        {name: value.numpy() for name, value in state.items()},
+        files,
+        architecture.tied,
+        slice(skipped, skipped + len(networks)),
+        generated,
+    )
+
+
+def told_by_path(network: ImportedNetwork) -> dict[str, Any]:
+    """Return what the paths of a network tell of it."""
+    texts, facts = network.texts, {"file": network.where}
+    return (
+        facts
+        | ({TRAJECTORY: network.trajectory} if texts else {})
+        | {name: int(texts[name]) for name in ("seed", "step") if name in texts}
+        | ({"epochs": float(texts["epoch"])} if "epoch" in texts else {})
+    )
+
+
+def usable(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
+    """Return which of n networks have weights that can be computed with, all finite and not beyond all use,
+    (n,)."""
+    rows = range(networks.count)
+    return np.array([all(map(_usable_values, networks.network(row).values())) for row in rows], bool)
+
+
+def _usable_values(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all()) and excess(array) is None
 
 
 def _duplicates(states: Sequence[tuple[str, NetworkState[np.ndarray]]]) -> list[str]:

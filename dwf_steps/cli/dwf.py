@@ -1,0 +1,44 @@
+"""The command `dwf`: networks judged, aligned and exported without the workflow."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from dwf_steps.runtime.command_line import run
+
+COMMANDS = {
+    "judge": "how accurate generated networks are, and how new beside the zoo",
+    "align": "reorder a network's units to match another's; its function stays",
+    "export": "write a zoo or generated networks as packed shards with a dataset card",
+}
+USAGE_ERROR = 2  # as argparse's
+
+
+def usage() -> str:
+    """Return what there is to type."""
+    lines = [f"  dwf {name:8} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(["Commands, each with --help:", *lines])
+
+
+def dispatch(arguments: Sequence[str]) -> None:
+    """Run a command; without one, or with ``--help``, print which there are."""
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        sys.stdout.write(f"{usage()}\n")
+        return
+    if name not in COMMANDS:
+        sys.stderr.write(f"dwf: there is no command {name!r}\n{usage()}\n")
+        raise SystemExit(USAGE_ERROR)
+    # Imported here: what is not asked for need not be waited for.
+    importlib.import_module(f"dwf_steps.cli.{name}").main(rest)
+
+
+def main() -> None:
+    # Before PyTorch is imported: threads that spin for each other slow down a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    run(lambda: dispatch(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
