@@ -57,7 +57,7 @@ def test_every_shipped_configuration_is_valid(
 ) -> None:
     config = merged(path)
     for images in config.get("datasets", {}).values():
-        for name in (images["train"], images["test"]):
+        for name in (images[part] for part in ("train", "test") if part in images):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             pd.DataFrame({"img": [b""], "label": [0]}).to_parquet(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -655,6 +655,42 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "give its module a method `permutation_spec`",
             "canonicalizations.git_rebasin: 'transfusion' removes a symmetry that zoos.digits",
         ],
+    ),
+    "data derived from what they cannot be": (
+        lambda c: (
+            c.update(
+                datasets={
+                    "small": {"of": "iris", "size": 4, "change": "rotated"},
+                    "named": {"of": "digits", "classes": [1, 0, None]},
+                    "chained": {"of": "named", "size": 4},
+                    "moved": {"of": "dgits", "size": 4},
+                }
+            ),
+            c["zoos"]["iris"].update(dataset="small"),
+            c["zoos"]["digits"].update(dataset="named"),
+            c["zoos"].update(
+                {name: c["zoos"]["digits"] | {"dataset": name} for name in ("chained", "moved")}
+            ),
+            c["experiments"].append(c["experiments"][0] | {"zoos": ["chained", "moved"]}),
+        ),
+        [
+            "datasets.small.size: iris has no images to scale; leave it out",
+            "datasets.small.change: 'rotated' needs square images, but iris has none; leave it out",
+            "datasets.named.classes: found 3, but digits has 10 classes",
+            "datasets.chained.of: 'named' is derived itself; name what it is derived from, 'digits', and",
+            "datasets.moved.of: 'dgits' is not defined; did you mean 'digits'?",
+        ],
+    ),
+    "a transfer to derived data": (
+        lambda c: (
+            c.update(datasets={"same": {"of": "digits", "size": 8}}, transfers={"away": {"dataset": "same"}}),
+            c["experiments"].append(c["experiments"][0] | {"zoos": ["digits"], "transfers": ["away"]}),
+        ),
+        ["transfers.away.dataset: 'same' is derived from 'digits'; name that one, and set transfers."],
+    ),
+    "derived data in which nothing is changed": (
+        lambda c: c.update(datasets={"same": {"of": "digits"}}),
+        ["datasets.same: found nothing that is changed; set size, change or classes"],
     ),
     "images missing": (
         lambda c: (

@@ -10,7 +10,14 @@ from typing import Annotated, NamedTuple, cast
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from dwf_steps.config.canonicalization import Canonicalization
-from dwf_steps.config.dataset import BuiltInName, DatasetConfig, OwnFiles
+from dwf_steps.config.dataset import (
+    BuiltInName,
+    DatasetConfig,
+    DatasetFacts,
+    DerivedData,
+    NamedData,
+    facts_of,
+)
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.recalibration import Recalibration
@@ -80,8 +87,8 @@ class WorkflowConfig(Section):
     keep_aligned: bool = True
     """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
     about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
-    datasets: dict[Name, OwnFiles] = Field(default_factory=dict)
-    """Image sets and texts of one's own."""
+    datasets: dict[Name, NamedData] = Field(default_factory=dict)
+    """Image sets and texts of one's own, and data sets derived from these or from built-in ones."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]
@@ -107,10 +114,23 @@ class WorkflowConfig(Section):
     _members: Members = PrivateAttr(default_factory=dict)
 
     def dataset(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetConfig:
-        """Return what networks are trained on, or taken to: a built-in data set's name, or its files."""
-        if isinstance(of.dataset, str):
-            return self.datasets.get(of.dataset, cast(BuiltInName, of.dataset))
-        return of.dataset
+        """Return what networks are trained on, or taken to: a built-in data set's name, or its files; of
+        derived data what these are derived from."""
+        derived = self.derived(of)
+        name = of.dataset if derived is None else derived.of
+        if isinstance(name, str):
+            return cast(DatasetConfig, self.datasets.get(name, cast(BuiltInName, name)))
+        return name
+
+    def derived(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DerivedData | None:
+        """Return how the data of `dataset` are changed, if they are."""
+        found = self.datasets.get(of.dataset) if isinstance(of.dataset, str) else None
+        return found if isinstance(found, DerivedData) else None
+
+    def dataset_facts(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetFacts:
+        """Return what is known of these data, if they are no table, before they are loaded."""
+        facts, derived = facts_of(self.dataset(of)), self.derived(of)
+        return facts if derived is None else derived.facts(facts)
 
     @property
     def members(self) -> Members:

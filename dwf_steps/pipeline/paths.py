@@ -10,7 +10,7 @@ from typing import Any
 
 from snakemake.io import ancient
 
-from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
+from dwf_steps.config.dataset import FETCHED, DerivedData, ImageFiles, TableFile, TextFiles
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.pipeline.experiment import Experiment, Names
@@ -60,7 +60,9 @@ class Paths:
         self.texts = [
             name for name, files in experiment.config.datasets.items() if isinstance(files, TextFiles)
         ]
-        self.images = [name for name in experiment.config.datasets if name not in self.texts]
+        self.images = [
+            name for name, files in experiment.config.datasets.items() if isinstance(files, ImageFiles)
+        ]
 
     # What experiments ask for.
 
@@ -156,8 +158,9 @@ class Paths:
         zoos = [config.zoos[name] for name in self.experiment.zoos]
         asked = [name for zoo in zoos for name in (zoo.dataset, zoo.out_of_distribution)]
         asked += [config.transfers[name].dataset for _, name in config.transferred()]
-        made = [*FETCHED, *config.datasets]
-        return [f"results/data/{name}" for name in dict.fromkeys(map(str, asked)) if name in made]
+        made = [*FETCHED, *self.images, *self.texts]
+        sources = dict.fromkeys(self._source(name) for name in asked)
+        return [f"results/data/{name}" for name in sources if name in made]
 
     # Data.
 
@@ -174,6 +177,7 @@ class Paths:
             dataset = self.experiment.zoo(wildcards).dataset
             return [dataset.file] if isinstance(dataset, TableFile) else []
         files = self.experiment.config.datasets[wildcards.dataset]
+        assert isinstance(files, ImageFiles | TextFiles)
         return [files.train, files.test, getattr(files, "tokenizer", None)]
 
     def zoo_data(self, wildcards: Names) -> Any:
@@ -190,9 +194,15 @@ class Paths:
 
     def _data_folder(self, dataset: Any) -> Any:
         """Where a data set lies, if it is fetched or decoded; fetched ones hold the same whenever written."""
-        if dataset in self.experiment.config.datasets:
-            return f"results/data/{dataset}"
-        return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
+        source = self._source(dataset)
+        if source in (*self.images, *self.texts):
+            return f"results/data/{source}"
+        return ancient(f"results/data/{source}") if source in FETCHED else []
+
+    def _source(self, dataset: Any) -> str:
+        """Return the name of a data set, or of the one that it is derived from."""
+        derived = self.experiment.config.datasets.get(str(dataset))
+        return derived.of if isinstance(derived, DerivedData) else str(dataset)
 
     # The zoo and its canonicalization.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import UnitMatching, activation_matching_of, until_barycentre
-from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, TableFile, facts_of
+from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, ImageFiles, TableFile, TextFiles, facts_of
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.transfer import TransferConfig
@@ -49,7 +49,9 @@ class Sizes:
         config = self._experiment.config
         if "transfer" in self._names.keys():  # noqa: SIM118
             return facts_of(config.dataset(config.transfers[self._names.transfer]))
-        return facts_of(config.datasets[self._names.dataset])
+        named = config.datasets[self._names.dataset]
+        assert isinstance(named, ImageFiles | TextFiles)
+        return facts_of(named)
 
     @property
     def n(self) -> int:

@@ -69,9 +69,10 @@ def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
     """Return how many training examples a built-in data set leaves; None of others, whose sizes are only
     known roughly before they are read."""
     zoo = config.zoos[zoo_name]
-    if not (isinstance(zoo.dataset, str) and zoo.dataset in BUILT_IN):
+    name, derived = config.dataset(zoo), config.derived(zoo)
+    if not (isinstance(name, str) and name in BUILT_IN) or (derived and None in (derived.classes or ())):
         return None
-    facts, splits = BUILT_IN[zoo.dataset], zoo.splits
+    facts, splits = BUILT_IN[name], zoo.splits
     examples = facts.examples
     if not facts.files:  # else it brings its own test set
         examples -= math.ceil(splits.test * examples)
