@@ -10,21 +10,16 @@ import pandas as pd
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
-from dwf_steps.config.canonicalization import activation_matching_of
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
-from dwf_steps.metrics.function_change import function_change, require_same_function
 from dwf_steps.pipeline.settings.canonicalize import Canonicalize
-from dwf_steps.representation.activations import UnitResponses
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.manifest import Manifest, unstack, write_shard
 from dwf_steps.storage.networks import stack_states
 from dwf_steps.storage.stacked import StackedNetworks
-from dwf_steps.symmetry.canonical import remove_symmetries, require_moderate_weights
 from dwf_steps.symmetry.git_rebasin import squared_norms
-
-PROBE_EXAMPLES = 256
+from dwf_steps.zoo.canonicalizing import canonicalized, read_goal
 
 logger = logging.getLogger(__name__)
 
@@ -51,22 +46,11 @@ def canonicalize(
     architecture = build(settings.architecture)
     shard = Manifest.read(source)
     names = [record.name for record in shard.networks]
-    before, target = (stack_states(source.verified_files()) for source in (shard, Manifest.read(reference)))
-    require_moderate_weights(architecture.layout, names, before)
-    mean = stack_states(Manifest.read(barycentre).verified_files()).network(0) if barycentre else None
-    spec, matching = architecture.symmetry_spec(), activation_matching_of(settings.methods)
-    responding = UnitResponses(architecture, matching, train) if matching else None
-    canonical = remove_symmetries(spec, before, target.network(0), settings.methods, mean, responding)
-    change = function_change(architecture, before, canonical.networks, some.inputs[:PROBE_EXAMPLES])
-    require_same_function(names, change)
+    before, target = stack_states(shard.verified_files()), read_goal(reference)
+    mean = read_goal(barycentre) if barycentre else None
+    canonical = canonicalized(architecture, names, before, settings.methods, target, train, mean)
+    after, target_after, change = canonical.networks, canonical.reference, canonical.function_change
     apart = sum(record.trajectory == shard.networks[0].trajectory for record in shard.networks)
-    after, target_after = (
-        _stored_as(now, then)
-        for now, then in (
-            (canonical.networks, before),
-            (StackedNetworks.of_one(canonical.reference), target),
-        )
-    )
     distances = partial(_distances, architecture)
     barrier = partial(midpoint_barrier, architecture, split=some)
     frame = pd.DataFrame(
@@ -89,13 +73,6 @@ def canonicalize(
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
     write_csv(table, frame)
-
-
-def _stored_as(
-    networks: StackedNetworks[np.ndarray], stored: StackedNetworks[np.ndarray]
-) -> StackedNetworks[np.ndarray]:
-    """Return networks in the types in which they are stored."""
-    return StackedNetworks({name: array.astype(stored[name].dtype) for name, array in networks.items()})
 
 
 def _to_next(

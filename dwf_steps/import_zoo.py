@@ -7,8 +7,7 @@ from dwf_steps.config.zoo import matching_files
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.pipeline.settings.zoo import ImportZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
-from dwf_steps.runtime.randomness import torch_generator
-from dwf_steps.zoo.importing import import_networks
+from dwf_steps.zoo.importing import expected_state, import_networks
 from dwf_steps.zoo.shards import write_scored_shard
 
 
@@ -23,9 +22,7 @@ def import_zoo(
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     architecture = build(settings.architecture)
-    state = architecture.initial_state("default", torch_generator("keys and shapes"))
-    expected = {name: value.numpy() for name, value in state.items()}
-    arrays = import_networks(files, expected, settings.keys, architecture.tied)
+    arrays = import_networks(files, expected_state(architecture), settings.keys, architecture.tied)
     write_scored_shard(
         architecture,
         dataset,

@@ -1,5 +1,6 @@
-"""Make whole networks: untrained, trained from scratch, or snapshots of one training."""
+"""Make whole networks: untrained, trained from scratch, snapshots of one training, or read from files."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from dwf_steps.generators.samples import sample_names
 from dwf_steps.pipeline.settings.generate import CostMatched, MakeNetworks
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.storage.checkpoint import Checkpoint, identity
-from dwf_steps.storage.manifest import Manifest, sha256, unstack, write_shard
+from dwf_steps.storage.manifest import Manifest, finite, sha256, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
+
+logger = logging.getLogger(__name__)
 
 
 def make_networks(
@@ -29,8 +32,10 @@ def make_networks(
     zoo: list[Path] | None = None,
     code: str = "",
     weights: Path | None = None,
+    reference: Path | None = None,
+    barycentre: Path | None = None,
 ) -> None:
-    """Make the networks of one shard.
+    """Make the networks of one shard; those with weights that are not finite count as failed.
 
     Parameters
     ----------
@@ -42,6 +47,8 @@ def make_networks(
         The zoo's manifests.
     weights
         The training networks' weights, where the generator's settings say that it reads them.
+    reference, barycentre
+        Manifests of what the zoo was matched to, where networks are canonicalized.
     """
     cost = epochs = None
     if settings.cost_matched is not None and settings.training is not None:
@@ -60,18 +67,33 @@ def make_networks(
     architecture = build(settings.architecture)
     maker: NetworkMaker[Any] = implementation_of(settings.generator, NetworkMaker)
     with Tools(checkpoint, data) as given:
-        request = Request(architecture, plans(settings), settings.training, given, cost, epochs, weights)
+        request = Request(
+            architecture,
+            plans(settings),
+            settings.training,
+            given,
+            cost,
+            epochs,
+            weights,
+            settings.first,
+            settings.methods,
+            reference,
+            barycentre,
+        )
         made = maker.make(request)
     checkpoint.discard()
-    names = sample_names(settings.count, settings.first)
+    names, failed = sample_names(settings.count, settings.first), list[str]()
     write_shard(
         output,
         manifest,
-        unstack(names, made.networks.numpy()),
+        finite(unstack(names, made.networks.numpy(), made.facts), failed),
         settings.architecture.model_dump(),
-        facts={"steps": made.steps},
-        buffers=architecture.buffers,
+        failed,
+        {"steps": made.steps},
+        architecture.buffers,
     )
+    if failed:
+        logger.warning("%d of %d networks have weights that are not finite", len(failed), len(names))
 
 
 def plans(settings: MakeNetworks) -> list[NetworkPlan]:
@@ -103,6 +125,8 @@ def main() -> None:
     options = parser(__doc__, "output", "manifest", several=["training", "zoo"])
     options.add_argument("--data", type=Path, nargs="?", help="where the generator reads data")
     options.add_argument("--weights", type=Path, nargs="?", help="where the generator reads weights")
+    options.add_argument("--reference", type=Path, nargs="?", help="where networks are canonicalized")
+    options.add_argument("--barycentre", type=Path, nargs="?", help="where they are matched to it")
     options.add_argument("--generating", nargs="*", default=[], type=Path)
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
@@ -119,6 +143,8 @@ def main() -> None:
         args.zoo,
         args.code,
         args.weights,
+        args.reference,
+        args.barycentre,
     )
 
 

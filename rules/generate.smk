@@ -78,6 +78,9 @@ rule make_networks:
         generating=PATHS.generator_costs,
         training=cost_matched_benchmarks,
         zoo=cost_matched_zoo,
+        files=PATHS.made_files,
+        reference=PATHS.reference_if_canonicalizing,
+        barycentre=PATHS.barycentre_if_canonicalizing,
     output:
         networks=directory(
             "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}"
@@ -100,11 +103,13 @@ rule make_networks:
         settings=make_networks.settings,
         training=cost_matched_benchmarks.argument,
         zoo=cost_matched_zoo.argument,
+        stamps=PATHS.made_stamps,
         code=make_networks.sampling_code,
     shell:
         "python -m dwf_steps.make_networks --settings {params.settings:q} --code {params.code}"
         " --data {input.data} --weights {input.weights} --generating {input.generating}"
         " --training {params.training:q} --zoo {params.zoo:q}"
+        " --reference {input.reference} --barycentre {input.barycentre}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
 

@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Generic
+from typing import Any, Generic
 
 import torch
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.config.canonicalization import Method
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.generators.base import Config, Tools
@@ -39,6 +40,11 @@ class Request:
         For how many epochs the zoo's networks were trained, on average; only with ``cost``.
     weights
         Where the weight matrix lies, where the settings' ``reads_weights`` is true.
+    first
+        The number of the first of the networks among all that the generator makes.
+    methods, reference, barycentre
+        How the zoo was canonicalized and the manifests of what it was matched to, where the settings'
+        ``canonicalized`` is true; the second where it was.
     """
 
     architecture: Architecture
@@ -48,6 +54,10 @@ class Request:
     cost: float | None = None
     epochs: float | None = None
     weights: Path | None = None
+    first: int = 0
+    methods: list[Method] = field(default_factory=list)
+    reference: Path | None = None
+    barycentre: Path | None = None
 
     @cached_property
     def matrix(self) -> WeightMatrix:
@@ -77,10 +87,11 @@ class Request:
 
 @dataclass(frozen=True)
 class MadeNetworks:
-    """``networks`` and the optimisation ``steps`` that they took."""
+    """``networks``, the optimisation ``steps`` that they took, and ``facts`` of each, if there are any."""
 
     networks: StackedNetworks[torch.Tensor]
     steps: int
+    facts: Sequence[dict[str, Any]] | None = None
 
 
 class NetworkMaker(ABC, Generic[Config]):

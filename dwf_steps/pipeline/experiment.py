@@ -164,6 +164,11 @@ class Experiment:
         first = zoo.shard_size * int(names.shard)
         return range(first, min(first + zoo.shard_size, self.n_networks(names.zoo)))
 
+    def made_shard(self, names: Names) -> range:
+        """Return which of a generator's networks one job makes."""
+        parts, count, part = self.n_generated_shards(names), self.generator(names).count, int(names.shard)
+        return range(count * part // parts, count * (part + 1) // parts)
+
     def n_encoding_jobs(self, names: Names) -> int:
         """Return the number of jobs over which networks are divided when their responses are encoded."""
         return min(self.responses(names).jobs, self.n_networks(names.zoo) - n_held_out(self.zoo(names)))
@@ -173,4 +178,4 @@ class Experiment:
         generator = self.generator(names)
         if generator.in_one_job:
             return 1
-        return min(self.zoo(names).matrix.decode_jobs, generator.sampling.samples)
+        return min(self.zoo(names).matrix.decode_jobs, generator.count)

@@ -204,6 +204,18 @@ class Paths:
         derived = self.experiment.config.datasets.get(str(dataset))
         return derived.of if isinstance(derived, DerivedData) else str(dataset)
 
+    def made_files(self, wildcards: Names) -> list[str]:
+        """The files of the user's own that a generator's networks are read from."""
+        return input_files(self._made_files(wildcards))
+
+    def made_stamps(self, wildcards: Names) -> list[str]:
+        """Size and time of those of them that cannot be inputs."""
+        return stamps(self._made_files(wildcards))
+
+    def _made_files(self, wildcards: Names) -> list[Path]:
+        sources, shard = self.experiment.generator(wildcards).sources, self.experiment.made_shard(wildcards)
+        return list(sources[shard.start : shard.stop])
+
     # The zoo and its canonicalization.
 
     def zoo_shards(self, pattern: str) -> Numbered:
@@ -247,6 +259,15 @@ class Paths:
         if wildcards.canon not in self.experiment.to_barycentre:
             return []
         return [f"results/{wildcards.zoo}/{wildcards.canon}/barycentre.json"]
+
+    def reference_if_canonicalizing(self, wildcards: Names) -> list[str]:
+        """The manifest of the reference, for a generator whose networks are canonicalized."""
+        canonicalized = self.experiment.generator(wildcards).canonicalized
+        return [f"results/{wildcards.zoo}/{wildcards.canon}/reference.json"] if canonicalized else []
+
+    def barycentre_if_canonicalizing(self, wildcards: Names) -> list[str]:
+        """The manifest of the mean that these are aligned to, if they are."""
+        return self.barycentre(wildcards) if self.reference_if_canonicalizing(wildcards) else []
 
     @property
     def distinct_shards(self) -> Numbered:
@@ -363,8 +384,10 @@ class Paths:
         return [f"results/{wildcards.zoo}/data.npz"] if self.basis_if_fitting_encodes(wildcards) else []
 
     def data_if_read(self, wildcards: Names) -> list[str]:
-        """The data, for a generator that reads them or encodes networks by their responses."""
-        reads = self.experiment.generator(wildcards).reads_data or self.basis_if_encoding(wildcards)
+        """The data, for a generator that reads them, encodes networks by their responses, or has networks
+        canonicalized."""
+        generator = self.experiment.generator(wildcards)
+        reads = generator.reads_data or generator.canonicalized or self.basis_if_encoding(wildcards)
         return [self.generator_data(wildcards)] if reads else []
 
     def generator_data(self, wildcards: Names) -> str:

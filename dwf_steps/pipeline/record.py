@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.zoo import n_held_out
 from dwf_steps.pipeline.experiment import Experiment
@@ -27,7 +28,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
         fitted_by={name: by for name, by in experiment.fitted_by.items() if name in generators},
         zoo_networks={name: experiment.n_networks(name) for name in names["zoos"]},
         zoo_trainings={name: experiment.n_trainings(name) for name in names["zoos"]},
-        samples={name: generator.sampling.samples for name, generator in generators.items()},
+        samples={name: generator.count for name, generator in generators.items()},
         transferred=config.transferred(),
         likelihoods=[name for name in experiment.with_likelihood if name in generators],
         other_widths={
@@ -48,6 +49,12 @@ def scope_of(experiment: Experiment) -> str:
     for name in experiment.zoos:
         held_out = n_held_out(experiment.config.zoos[name])
         zoos.append(f"{name} ({experiment.n_networks(name)} networks, {held_out} held out)")
-    draws = {cell.generator: experiment.generator(cell).sampling for cell in experiment.cells}
-    generators = [f"{name} ({draw.samples} samples, seed {draw.seed})" for name, draw in draws.items()]
+    drawn = {cell.generator: experiment.generator(cell) for cell in experiment.cells}
+    generators = [f"{name} ({_drawn(generator)})" for name, generator in drawn.items()]
     return f"Zoos: {', '.join(zoos)}. Generators: {', '.join(generators)}."
+
+
+def _drawn(generator: GeneratorConfig) -> str:
+    if generator.made_elsewhere:
+        return f"{generator.count} networks made elsewhere"
+    return f"{generator.count} samples, seed {generator.sampling.seed}"

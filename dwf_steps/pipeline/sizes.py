@@ -227,12 +227,12 @@ class Sizes:
     @property
     def g(self) -> int:
         """Networks that a generator draws, candidates included."""
-        return self.generator.sampling.rows
+        return self.generator.count * self.generator.sampling.candidates
 
     @property
     def generated_shard(self) -> int:
         """Networks of a shard of them."""
-        return math.ceil(self.generator.sampling.samples / self.zoo.matrix.decode_jobs)
+        return math.ceil(self.generator.count / self.zoo.matrix.decode_jobs)
 
     @property
     def block(self) -> int:

@@ -22,17 +22,19 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     trained one (of checkpoints for each training); held-out networks were trained. ``break_even`` is the
     number of networks from which on generating is cheaper with the zoo already trained and prepared,
     ``break_even_prepared`` the same with preparation to be paid; infinite where a generated network takes as
-    long as a trained one.
+    long as a trained one. What networks cost that another tool made is not known: NaN.
     """
-    jobs, trained = collection.benchmarks, collection.generators.set_index("generator").costs_training
+    jobs, facts = collection.benchmarks, collection.generators.set_index("generator")
     rows = []
     for labels, _ in grouped(collection.networks, KEYS):
         own = jobs[_above(jobs, labels)]
         training = _per_network(own[own.stage.isin(ZOO_STAGES)])
         generating = _per_network(own[own.stage.isin(GENERATED)])
-        if trained[labels["generator"]]:
+        if facts.costs_training[labels["generator"]]:
             generating += training
         fit, prepare = (_once(own[own.stage.isin(stages)]) for stages in (FITTED, PREPARED))
+        if facts.made_elsewhere[labels["generator"]]:
+            fit = generating = np.nan
         gained = training - generating
         rows.append(
             labels
@@ -41,8 +43,8 @@ def cost_table(collection: Collection) -> pd.DataFrame:
                 "fit_seconds": fit,
                 "seconds_per_network": generating,
                 "training_seconds_per_network": training,
-                "break_even": fit / gained if gained > 0 else np.inf,
-                "break_even_prepared": (prepare + fit) / gained if gained > 0 else np.inf,
+                "break_even": np.inf if gained <= 0 else fit / gained,
+                "break_even_prepared": np.inf if gained <= 0 else (prepare + fit) / gained,
                 "peak_memory_mb": own.peak_memory_mb.max(),
             }
         )

@@ -9,8 +9,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from dwf_steps.architectures.base import Architecture
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
+from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.networks import unreadable
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
@@ -25,6 +27,7 @@ def import_networks(
     expected: NetworkState[np.ndarray],
     keys: Mapping[str, str],
     tied: Mapping[str, str] = MappingProxyType({}),
+    generated: bool = False,
 ) -> StackedNetworks[np.ndarray]:
     """Read one state dict a file and stack them.
 
@@ -38,6 +41,9 @@ def import_networks(
         Renames the beginnings of keys.
     tied
         Further names of parameters, each with the one that counts; files may have either, or both.
+    generated
+        Whether a generator made them: that networks are equal, or not finite, is then a result, to be
+        counted, and no reason to refuse them.
 
     Raises
     ------
@@ -53,17 +59,35 @@ def import_networks(
         except InputError as error:
             problems.append(str(error))
             continue
-        found = [*_untie(state, tied), *_differences(state, expected)]
+        found = [*_untie(state, tied), *_differences(state, expected, generated)]
         problems += [f"{path}: {problem}" for problem in found]
         if not found:
             states.append({name: state[name].astype(own.dtype) for name, own in expected.items()})
-    if not problems:
+    if not (problems or generated):
         problems = _duplicates(paths, states)
     if problems:
         more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
         listing = "\n".join(f"  - {problem}" for problem in problems[:LISTED])
-        raise InputError(f"the zoo cannot be imported as it is; nothing was written:\n{listing}{more}")
+        what = "the networks" if generated else "the zoo"
+        raise InputError(f"{what} cannot be imported as it is; nothing was written:\n{listing}{more}")
     return StackedNetworks.stack(states, np.stack)
+
+
+def expected_state(architecture: Architecture) -> NetworkState[np.ndarray]:
+    """Return a network of an architecture, for its keys, shapes and types."""
+    state = architecture.initial_state("default", torch_generator("keys and shapes"))
+    return {name: value.numpy() for name, value in state.items()}
+
+
+def usable(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
+    """Return which of n networks have weights that can be computed with, all finite and not beyond all use,
+    (n,)."""
+    rows = range(networks.count)
+    return np.array([all(_usable_values(a) for a in networks.network(row).values()) for row in rows], bool)
+
+
+def _usable_values(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all()) and excess(array) is None
 
 
 def _read(path: Path) -> NetworkState[np.ndarray]:
@@ -123,7 +147,9 @@ def _untie(state: NetworkState[np.ndarray], tied: Mapping[str, str]) -> Iterator
             yield f"{name} and {kept} are tied in the architecture, but differ"
 
 
-def _differences(state: NetworkState[np.ndarray], expected: NetworkState[np.ndarray]) -> list[str]:
+def _differences(
+    state: NetworkState[np.ndarray], expected: NetworkState[np.ndarray], generated: bool
+) -> list[str]:
     missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
         return [
@@ -140,6 +166,8 @@ def _differences(state: NetworkState[np.ndarray], expected: NetworkState[np.ndar
                 f"{name} is {array.dtype}, the architecture expects {own.dtype}; save the network in the "
                 "architecture's types"
             )
+        elif generated:
+            continue
         elif not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             problems.append(f"{name} has {bad} weights that are NaN or infinite; leave this network out")

@@ -23,6 +23,7 @@ from dwf_steps.storage.matrix import Row, WeightMatrix
 
 NEEDED: dict[str, dict[str, Any]] = {
     "custom": {"import": "own_generators:Axes", "fitted": True},
+    "networks": {"files": "theirs"},
     "retrained": {"epochs": 1},
 }
 STEPS = {"samples": "dwf_steps.sample_generator", "networks": "dwf_steps.make_networks"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
@@ -130,6 +131,8 @@ class GeneratorFacts(Section):
     """Whether each of its networks cost the zoo a training."""
     makes: Literal["samples", "networks"] = "samples"
     """Whether it draws in the coordinates of a representation, or makes networks without any."""
+    made_elsewhere: bool = False
+    """Whether another tool made its networks, so that their cost is not known."""
 
 
 class GeneratorConfig(Section):
@@ -152,6 +155,8 @@ class GeneratorConfig(Section):
         Whether its networks show what training gives, not what generating does.
     costs_training
         Whether each of its networks cost the zoo a training.
+    made_elsewhere
+        Whether another tool made its networks, so that their cost is not known.
     accelerated
         Whether fitting and sampling run on a GPU where there is one.
     analyses
@@ -166,6 +171,7 @@ class GeneratorConfig(Section):
     in_one_job: ClassVar[bool] = False
     shows_training: ClassVar[bool] = False
     costs_training: ClassVar[bool] = False
+    made_elsewhere: ClassVar[bool] = False
     accelerated: ClassVar[bool] = False
     analyses: ClassVar[tuple[str, ...]] = ()
     stores_rows: ClassVar[bool] = False
@@ -198,7 +204,24 @@ class GeneratorConfig(Section):
             shows_training=self.shows_training,
             costs_training=self.costs_training,
             makes=self.makes,
+            made_elsewhere=self.made_elsewhere,
         )
+
+    @property
+    def count(self) -> int:
+        """The number of networks that it makes."""
+        return self.sampling.samples
+
+    @property
+    def sources(self) -> Sequence[Path]:
+        """The user's own files that its networks are read from, one for each in order; none where it makes
+        them itself."""
+        return ()
+
+    @property
+    def canonicalized(self) -> bool:
+        """Whether networks that it makes whole are canonicalized as the zoo's are."""
+        return False
 
     @property
     def module(self) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import Field
+
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
+from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.representation import Probing
 from dwf_steps.config.section import Section
@@ -113,17 +116,18 @@ class MakeNetworks(StepSettings):
     first: int
     count: int
     cost_matched: CostMatched | None = None
+    methods: Canonicalization = Field(default_factory=list)
+    """By which the networks are canonicalized, where the generator asks for it."""
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
         zoo, generator = experiment.zoo(names), experiment.generator(names)
-        parts, samples = experiment.n_generated_shards(names), generator.sampling.samples
-        first, last = (samples * part // parts for part in (int(names.shard), int(names.shard) + 1))
+        networks = experiment.made_shard(names)
         training = zoo.training if isinstance(zoo, TrainedZoo) else None
         of_zoo = zoo.initialisations if isinstance(zoo, TrainedZoo) else ("default",)
         matched = generator.cost_matched
         costs = matched and {
-            "samples": experiment.config.generators[matched].sampling.samples,
+            "samples": experiment.config.generators[matched].count,
             "trainings": experiment.n_trainings(names.zoo),
         }
         return cls.model_validate(
@@ -132,9 +136,12 @@ class MakeNetworks(StepSettings):
                 "architecture": experiment.architecture(names),
                 "training": training,
                 "initialisations": generator.initialisations(of_zoo),
-                "first": first,
-                "count": last - first,
+                "first": networks.start,
+                "count": len(networks),
                 "cost_matched": costs,
+                "methods": experiment.config.canonicalizations[names.canon]
+                if generator.canonicalized
+                else [],
             }
         )
 

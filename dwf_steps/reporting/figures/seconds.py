@@ -37,10 +37,11 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
     """Draw every generator's mean accuracy against the seconds that a network took, its settings joined by a
     line; open marks, where something is fitted, count the fit too.
 
-    Held-out networks cost a training and are the zoo's: a star stands for them.
+    Held-out networks cost a training and are the zoo's: a star stands for them. Networks whose seconds are
+    not known are left out.
     """
     points = seconds_points(collection, table)
-    points = points[points.kind != "held_out"]
+    points = points[(points.kind != "held_out") & points.seconds.notna()]
     points = points.assign(arm=arms_of(points, ["representation", "subspace"]))
     arms, accuracies = names_of(points.arm), list(points.accuracy.dropna())
     rows, columns = names_of(points.recalibration), names_of(points.zoo + ", " + points.canonicalization)
@@ -86,7 +87,7 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
     """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
     right. Of each generator only the setting whose largest ensemble scores best is shown."""
     columns = table.zoo + ", " + table.canonicalization
-    facts = collection.generators.set_index("generator")
+    facts, table = collection.generators.set_index("generator"), table[table.seconds.notna()]
     table = table.assign(
         family=table.generator.map(facts.family).fillna("zoo"),
         makes=table.generator.map(facts.makes).fillna("networks"),
