@@ -56,6 +56,7 @@ CHAPTERS: dict[str, list[type[Section]]] = {
     "`zoos`": [
         zoo.TrainedZoo,
         zoo.ImportedZoo,
+        zoo.JointZoo,
         dataset.SplitsConfig,
         dataset.TableFile,
         mlp.MLPConfig,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, NamedTuple, cast
+from typing import Annotated, NamedTuple, Self, cast
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from dwf_steps.config.canonicalization import Canonicalization
 from dwf_steps.config.dataset import (
@@ -26,7 +26,7 @@ from dwf_steps.config.section import Name, Section
 from dwf_steps.config.subspace import SubspaceConfig
 from dwf_steps.config.sweep import SECTIONS, Members
 from dwf_steps.config.transfer import TransferConfig
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, ZooConfig
+from dwf_steps.config.zoo import ImportedZoo, JointZoo, TrainedZoo, ZooConfig
 
 
 class Cell(NamedTuple):
@@ -113,6 +113,18 @@ class WorkflowConfig(Section):
     members."""
     _members: Members = PrivateAttr(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _joint_zoos_know_their_members(self) -> Self:
+        for zoo in self.zoos.values():
+            if isinstance(zoo, JointZoo):
+                members = {name: self.zoos.get(name) for name in zoo.zoos}
+                zoo._members = {
+                    name: member
+                    for name, member in members.items()
+                    if isinstance(member, TrainedZoo | ImportedZoo)
+                }
+        return self
+
     def dataset(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetConfig:
         """Return what networks are trained on, or taken to: a built-in data set's name, or its files; of
         derived data what these are derived from."""
@@ -140,6 +152,16 @@ class WorkflowConfig(Section):
     def cells(self) -> list[Cell]:
         """Return every combination the experiments ask for, once, in order."""
         return list(dict.fromkeys(cell for experiment in self.experiments for cell in experiment.cells()))
+
+    def cells_made(self) -> list[Cell]:
+        """Return these and, in zoos of several, those that their generators take networks from."""
+        cells = self.cells()
+        return list(dict.fromkeys([*cells, *filter(None, map(self.drawn_in, cells))]))
+
+    def drawn_in(self, cell: Cell) -> Cell | None:
+        """Return where the networks of a combination are made, if that is in a zoo of several."""
+        place = self.generators[cell.generator].drawn_in
+        return place and cell._replace(zoo=place[0], generator=place[1], recalibration="")
 
     def transferred(self) -> list[tuple[Cell, str]]:
         """Return every combination that a transfer is asked for, with the transfer, once, in order."""

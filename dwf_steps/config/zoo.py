@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
@@ -251,39 +251,119 @@ def matching_files(patterns: str | list[str]) -> list[Path]:
     return sorted(seen | named, key=lambda p: (p.stem, str(p)))
 
 
+class JointZoo(Section):
+    """The networks of several zoos as one training set, for generators that are told each network's zoo
+    (`condition: {variable: zoo}`). Its data are its members' own, each divided and standardised by itself.
+    Generators of kind `joint` take what is made here back to the members, where it is judged."""
+
+    zoos: Annotated[list[Name], Field(min_length=2)]
+    """Zoos of one architecture by name. Their held-out networks are held out here too."""
+    matrix: MatrixConfig = MatrixConfig()
+    """How the weight matrix is stored and streamed."""
+    shard_size: Annotated[int, Field(ge=1)] = 1000
+    """Networks (of checkpoints trajectories) that one job aligns."""
+    _members: "dict[str, TrainedZoo | ImportedZoo]" = PrivateAttr(default_factory=dict)
+
+    @property
+    def members(self) -> "dict[str, TrainedZoo | ImportedZoo]":
+        """The zoos by name, which the whole configuration tells."""
+        return self._members
+
+    @property
+    def architecture(self) -> ArchitectureConfig:
+        """The architecture that all share."""
+        return next(iter(self.members.values())).architecture
+
+    @property
+    def checkpoints(self) -> int:
+        """Return the number of networks of one training, which is the same in all zoos."""
+        return next(iter(self.members.values())).checkpoints
+
+    @property
+    def held_out(self) -> int:
+        """Return how many networks, of checkpoints trajectories, the zoos hold out together."""
+        return sum(zoo.held_out for zoo in self.members.values())
+
+    @property
+    def out_of_distribution(self) -> None:
+        """Nothing is scored here."""
+
+    @property
+    def n_shards(self) -> int:
+        """Return the number of jobs over which networks are divided."""
+        return math.ceil(len(self.trajectories()) / self.shard_size)
+
+    def shard(self, index: int) -> range:
+        """Return which trajectories one job takes, counted in row order."""
+        first = self.shard_size * index
+        return range(len(self.trajectories()))[first : first + self.shard_size]
+
+    def trajectories(self) -> list[str]:
+        """Return the names of all trajectories, in row order: those held out after all others."""
+        kept, held_out = list[str](), list[str]()
+        for name, zoo in self.members.items():
+            names = [joint_name(name, trajectory) for trajectory in trajectory_names(zoo)]
+            count = len(names) - zoo.held_out
+            kept, held_out = kept + names[:count], held_out + names[count:]
+        return kept + held_out
+
+    def names(self) -> list[str]:
+        """Return the names of all networks, in row order."""
+        kept, held_out = list[str](), list[str]()
+        for name, zoo in self.members.items():
+            names = [joint_name(name, network) for network in zoo.names()]
+            kept, held_out = kept + names[: n_training(zoo)], held_out + names[n_training(zoo) :]
+        return kept + held_out
+
+
+def joint_name(zoo: str, network: str) -> str:
+    """Return what a zoo's network, or trajectory, is called among those of several zoos."""
+    return f"{zoo}.{network}"
+
+
+AnyZoo = TrainedZoo | ImportedZoo | JointZoo
+
+
 def _zoo_kind(value: Any) -> str:
     if isinstance(value, dict):
+        if "zoos" in value:
+            return "joint"
         return "imported" if "import" in value or "files" in value else "trained"
+    if isinstance(value, JointZoo):
+        return "joint"
     return "imported" if isinstance(value, ImportedZoo) else "trained"
 
 
 ZooConfig = Annotated[
-    Annotated[TrainedZoo, Tag("trained")] | Annotated[ImportedZoo, Tag("imported")], Discriminator(_zoo_kind)
+    Annotated[TrainedZoo, Tag("trained")]
+    | Annotated[ImportedZoo, Tag("imported")]
+    | Annotated[JointZoo, Tag("joint")],
+    Discriminator(_zoo_kind),
 ]
 
 
-def network_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
+def network_names(zoo: AnyZoo) -> list[str]:
     """Return the names of all networks of a zoo, in row order."""
     return zoo.names()
 
 
-def trajectory_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
+def trajectory_names(zoo: AnyZoo) -> list[str]:
     """Return what networks are called that do not descend from each other, in row order: the trajectories of
     checkpoints, else all networks."""
     return zoo.names() if isinstance(zoo, ImportedZoo) else zoo.trajectories()
 
 
-def n_held_out(zoo: TrainedZoo | ImportedZoo) -> int:
+def n_held_out(zoo: AnyZoo) -> int:
     """Return the number of held-out networks."""
     return zoo.held_out * zoo.checkpoints
 
 
-def n_training(zoo: TrainedZoo | ImportedZoo) -> int:
+def n_training(zoo: AnyZoo) -> int:
     """Return the number of networks that are not held out."""
     return len(network_names(zoo)) - n_held_out(zoo)
 
 
-def reference_name(zoo: TrainedZoo | ImportedZoo, reference: int | str) -> str:
+def reference_name(zoo: AnyZoo, reference: int | str) -> str:
     """Return the name of the network that ``reference`` stands for: a seed the last of its checkpoints
     (`medoid` and names stay as they are)."""
     if isinstance(reference, str):

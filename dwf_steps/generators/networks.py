@@ -27,29 +27,38 @@ class Networks(NetworkMaker[NetworksConfig]):
             generated=True,
         )
         if self.config.aligned:
-            networks = self._aligned(networks, request)
+            networks = aligned_as_zoo(networks, request)
         facts = [{"file": str(path), "file_sha256": sha256(path)} for path in paths]
         return MadeNetworks(networks.tensors(), 0, facts)
 
-    def _aligned(
-        self, networks: StackedNetworks[np.ndarray], request: Request
-    ) -> StackedNetworks[np.ndarray]:
-        if request.reference is None:
-            raise InputError("--reference is missing; the generator's settings say that networks are aligned")
-        rows = np.flatnonzero(usable(networks))
-        if not len(rows):
-            return networks
-        names = sample_names(networks.count, request.first)
-        aligned = canonicalized(
-            request.architecture,
-            [names[row] for row in rows],
-            networks.select(rows),
-            request.methods,
-            read_goal(request.reference),
-            Split.load(request.tools.data, "train"),
-            read_goal(request.barycentre) if request.barycentre else None,
-        )
-        result = networks.map(np.copy)
-        for name, array in aligned.networks.items():
-            result[name][rows] = array
-        return result
+
+def aligned_as_zoo(networks: StackedNetworks[np.ndarray], request: Request) -> StackedNetworks[np.ndarray]:
+    """Return n networks in the form that a zoo's have, which was canonicalized so; those with weights that
+    nothing can be computed with as they are.
+
+    Raises
+    ------
+    InputError
+        If the request does not say what the zoo's networks were matched to.
+    ArithmeticError
+        If a network's function changed.
+    """
+    if request.reference is None:
+        raise InputError("--reference is missing; the generator's settings say that networks are aligned")
+    rows = np.flatnonzero(usable(networks))
+    if not len(rows):
+        return networks
+    names = sample_names(networks.count, request.first)
+    aligned = canonicalized(
+        request.architecture,
+        [names[row] for row in rows],
+        networks.select(rows),
+        request.methods,
+        read_goal(request.reference),
+        Split.load(request.tools.data, "train"),
+        read_goal(request.barycentre) if request.barycentre else None,
+    )
+    result = networks.map(np.copy)
+    for name, array in aligned.networks.items():
+        result[name][rows] = array
+    return result

@@ -155,7 +155,7 @@ class Paths:
     def datasets(self) -> list[str]:
         """The folders of all data sets that have to be fetched or decoded."""
         config = self.experiment.config
-        zoos = [config.zoos[name] for name in self.experiment.zoos]
+        zoos = self.experiment.zoos_with_data
         asked = [name for zoo in zoos for name in (zoo.dataset, zoo.out_of_distribution)]
         asked += [config.transfers[name].dataset for _, name in config.transferred()]
         made = [*FETCHED, *self.images, *self.texts]
@@ -174,14 +174,14 @@ class Paths:
 
     def _own_files(self, wildcards: Names) -> list[Path | None]:
         if "zoo" in wildcards.keys():  # noqa: SIM118
-            dataset = self.experiment.zoo(wildcards).dataset
+            dataset = self.experiment.single_zoo(wildcards).dataset
             return [dataset.file] if isinstance(dataset, TableFile) else []
         files = self.experiment.config.datasets[wildcards.dataset]
         assert isinstance(files, ImageFiles | TextFiles)
         return [files.train, files.test, getattr(files, "tokenizer", None)]
 
     def zoo_data(self, wildcards: Names) -> Any:
-        return self._data_folder(self.experiment.zoo(wildcards).dataset)
+        return self._data_folder(self.experiment.single_zoo(wildcards).dataset)
 
     def transfer_data(self, wildcards: Names) -> Any:
         return self._data_folder(self.experiment.config.transfers[wildcards.transfer].dataset)
@@ -191,6 +191,10 @@ class Paths:
         fetched."""
         shift = self.experiment.zoo(wildcards).out_of_distribution
         return ancient(f"results/data/{shift}") if shift in FETCHED else []
+
+    def member_data(self, wildcards: Names) -> list[str]:
+        """The data of all zoos that a joint one has the networks of."""
+        return [f"results/{name}/data.npz" for name in self.experiment.joint_zoo(wildcards).members]
 
     def _data_folder(self, dataset: Any) -> Any:
         """Where a data set lies, if it is fetched or decoded; fetched ones hold the same whenever written."""
@@ -221,6 +225,21 @@ class Paths:
     def zoo_shards(self, pattern: str) -> Numbered:
         """Return the paths of a pattern, a ``*`` for the number, over all shards of the zoo."""
         return Numbered(filled(pattern), lambda names: self.experiment.n_shards(names.zoo))
+
+    def member_manifests(self, wildcards: Names) -> list[str]:
+        """The manifests of all zoos that a joint one has the networks of."""
+        return [path for shards in self._members(wildcards) for path in shards(wildcards)]
+
+    def member_arguments(self, wildcards: Names) -> list[str]:
+        """The same, an argument for each zoo."""
+        return [shards.argument(wildcards) for shards in self._members(wildcards)]
+
+    def _members(self, wildcards: Names) -> list[Numbered]:
+        return [self._manifests(name) for name in self.experiment.joint_zoo(wildcards).members]
+
+    def _manifests(self, zoo: str) -> Numbered:
+        count = self.experiment.n_shards(zoo)
+        return Numbered(lambda _: f"results/{zoo}/zoo/shard-*.json", lambda _: count)
 
     def imported_files(self, wildcards: Names) -> list[str]:
         return input_files(self._imported_files(wildcards))
@@ -330,6 +349,20 @@ class Paths:
         """Return the paths of a pattern, a ``*`` for the number, over all shards of a generator's
         networks."""
         return Numbered(filled(pattern), self.experiment.n_generated_shards)
+
+    @property
+    def made_in_joint_zoo(self) -> Numbered:
+        """The manifests of networks made in a zoo of several, for a generator that takes them from there."""
+
+        def pattern(wildcards: Names) -> str:
+            names = self.experiment.drawn_in(wildcards)
+            return f"{GENERATOR}/networks/shard-*.json".format(**names._asdict()) if names else ""
+
+        def count(wildcards: Names) -> int:
+            names = self.experiment.drawn_in(wildcards)
+            return self.experiment.n_generated_shards(names) if names else 0
+
+        return Numbered(pattern, count)
 
     def recalibrated_shards(self, ending: str) -> Numbered:
         """Return the shards of networks after recalibration, or their manifests, by their ``ending``."""

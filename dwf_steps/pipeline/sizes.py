@@ -12,7 +12,7 @@ from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, ImageFiles, Ta
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.transfer import TransferConfig
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
+from dwf_steps.config.zoo import AnyZoo, ImportedZoo, JointZoo, TrainedZoo
 from dwf_steps.pipeline.network_facts import NetworkFacts, coordinates
 from dwf_steps.pipeline.settings.base import Work
 
@@ -40,7 +40,7 @@ class Sizes:
         self._experiment, self._names = experiment, names
 
     @property
-    def zoo(self) -> TrainedZoo | ImportedZoo:
+    def zoo(self) -> AnyZoo:
         return self._experiment.zoo(self._names)
 
     @property
@@ -68,6 +68,8 @@ class Sizes:
         """Networks of a shard of the zoo."""
         if isinstance(self.zoo, ImportedZoo):
             return min(self.n, self.zoo.shard_size)
+        if isinstance(self.zoo, JointZoo):
+            return min(self.n, self.zoo.shard_size * self.zoo.checkpoints)
         return self.trained * self.zoo.checkpoints
 
     @property

@@ -9,16 +9,19 @@ from dwf_steps.storage.manifest import TRAJECTORY, Record
 from dwf_steps.storage.matrix import WeightMatrix
 
 ATTRIBUTE = "facts"
+ZOO = "zoo"  # the fact of networks of several zoos that says which zoo each is of
 
 
 @dataclass(frozen=True)
 class RowFacts:
-    """A network's accuracy on the validation examples, its mean loss on the training examples, and of a
-    checkpoint how many epochs it was trained; None where that is unknown or not finite."""
+    """A network's accuracy on the validation examples, its mean loss on the training examples, of a
+    checkpoint how many epochs it was trained, and of a zoo of several which one it is of; None where that is
+    unknown or not finite."""
 
     validation_accuracy: float | None = None
     train_loss: float | None = None
     epochs: float | None = None
+    zoo: str | None = None
 
     @classmethod
     def of(cls, record: Record | None) -> "RowFacts":
@@ -27,7 +30,8 @@ class RowFacts:
             return cls()
         names = ["validation_accuracy", "train_loss", *(["epochs"] if TRAJECTORY in record.facts else [])]
         stated = {name: record.facts.get(name, math.nan) for name in names}
-        return cls(**{name: value for name, value in stated.items() if math.isfinite(value)})
+        finite = {name: value for name, value in stated.items() if math.isfinite(value)}
+        return cls(**finite, zoo=record.facts.get(ZOO))
 
 
 def write_facts(matrix: WeightMatrix, records: Mapping[str, Record]) -> None:

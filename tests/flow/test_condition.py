@@ -136,7 +136,7 @@ VELOCITIES: list[AnyVelocity] = [
 @pytest.mark.parametrize("prediction", ["velocity", "endpoint"])
 def test_guided_velocities_are_the_stated_combination(config: AnyVelocity, prediction: Any) -> None:
     d = NETWORK.layout.size
-    network = filled(build_velocity(d, config, NetworkSpec(NETWORK.layout, NETWORK), conditional=True))
+    network = filled(build_velocity(d, config, NetworkSpec(NETWORK.layout, NETWORK), embedding=ConditionEmbedding))
     t, x = torch.rand(6, 1, generator=draws()), torch.randn(6, d, generator=draws(1))
     asked, weight = torch.linspace(-1, 2, 6).unsqueeze(1), 1.5
     with torch.no_grad():
@@ -154,7 +154,7 @@ def test_guided_velocities_are_the_stated_combination(config: AnyVelocity, predi
 
 def test_a_relational_transformer_splits_conditions_as_it_does_times() -> None:
     spec = NetworkSpec(NETWORK.layout, NETWORK)
-    network = filled(build_velocity(NETWORK.layout.size, VELOCITIES[2], spec, conditional=True))
+    network = filled(build_velocity(NETWORK.layout.size, VELOCITIES[2], spec, embedding=ConditionEmbedding))
     assert isinstance(network, RelationalTransformer)
     t, x = torch.rand(7, 2, generator=draws()), torch.randn(7, NETWORK.layout.size, generator=draws(1))
     with torch.no_grad():

@@ -23,6 +23,7 @@ from dwf_steps.config.section import unknown
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
     ImportedZoo,
+    JointZoo,
     TrainedZoo,
     TrainingConfig,
     network_names,
@@ -35,6 +36,9 @@ COPY_SUFFIX = ".safetensors"  # of the copy that the workflow makes of an import
 
 def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     zoo, where = config.zoos[name], f"zoos.{name}"
+    if isinstance(zoo, JointZoo):
+        yield from _joint_problems(config, name, zoo)
+        return
     if isinstance(zoo.dataset, TableFile):
         if not zoo.dataset.file.is_file():
             yield (
@@ -71,6 +75,23 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
             f"{where}.held_out: {zoo.held_out} of {trained} {what} held out leaves "
             f"{trained - zoo.held_out} to work with; at least 2 are needed"
         )
+
+
+def _joint_problems(config: WorkflowConfig, name: str, joint: JointZoo) -> Iterator[str]:
+    """Zoos whose networks are not of one kind, and what is wrong with each."""
+    first, *others = joint.members.items()
+    for member in joint.members:
+        yield from zoo_problems(config, member)
+    for member, zoo in others:
+        for what, own, found in (
+            ("architecture", first[1].architecture, zoo.architecture),
+            ("trajectory.checkpoints", first[1].checkpoints, zoo.checkpoints),
+        ):
+            if own != found:
+                yield (
+                    f"zoos.{name}.zoos: zoos.{first[0]}.{what} and zoos.{member}.{what} differ ({own!r} and "
+                    f"{found!r}), but networks of one training set share it; leave one of them out"
+                )
 
 
 def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
@@ -143,6 +164,7 @@ def _derived_problems(config: WorkflowConfig, name: str, derived: DerivedData) -
 def _data_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     """Files that are not there, and sizes that do not fit, of a data set with a name."""
     zoo, where = config.zoos[name], f"zoos.{name}"
+    assert not isinstance(zoo, JointZoo)
     if derived := config.derived(zoo):
         wrong = list(_derived_problems(config, str(zoo.dataset), derived))
         yield from wrong

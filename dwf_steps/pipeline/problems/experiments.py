@@ -8,6 +8,7 @@ from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import unknown
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.config.zoo import JointZoo
 from dwf_steps.pipeline.network_facts import NetworkFacts, network_facts
 from dwf_steps.pipeline.problems.data import transfer_problems, zoo_problems
 from dwf_steps.pipeline.problems.methods import (
@@ -72,7 +73,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     yield from undefined
     if undefined:
         return
-    cells, context = config.cells(), _Context(config)
+    cells, context = config.cells_made(), _Context(config)
     buildable, usable = {}, {}
     for name in dict.fromkeys(cell.zoo for cell in cells):
         broken = list(unbuildable(config, name))
@@ -135,3 +136,28 @@ def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
             for name in getattr(experiment, section):
                 if name not in defined:
                     yield f"experiments.{i}.{section}: {unknown(name, defined)}"
+        for name in experiment.zoos:
+            if isinstance(config.zoos.get(name), JointZoo):
+                yield (
+                    f"experiments.{i}.zoos: {name!r} has the networks of several zoos and no data that they "
+                    "are all judged on; name these zoos, and generators of kind 'joint'"
+                )
+    for name, zoo in config.zoos.items():
+        if isinstance(zoo, JointZoo):
+            yield from _undefined_members(config, name, zoo)
+    for name, generator in config.generators.items():
+        for section, asked in zip(("zoos", "generators"), generator.drawn_in or (), strict=False):
+            if asked not in getattr(config, section):
+                key = section.removesuffix("s")
+                yield f"generators.{name}.{key}: {unknown(asked, list(getattr(config, section)))}"
+
+
+def _undefined_members(config: WorkflowConfig, name: str, zoo: JointZoo) -> Iterator[str]:
+    single = [other for other, found in config.zoos.items() if not isinstance(found, JointZoo)]
+    for member in zoo.zoos:
+        if isinstance(config.zoos.get(member), JointZoo):
+            yield f"zoos.{name}.zoos: {member!r} has the networks of several zoos itself; name these"
+        elif member not in single:
+            yield f"zoos.{name}.zoos: {unknown(member, single)}"
+    for member in sorted({member for member in zoo.zoos if zoo.zoos.count(member) > 1}):
+        yield f"zoos.{name}.zoos: {member!r} is named more than once; once is enough"

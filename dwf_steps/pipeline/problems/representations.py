@@ -8,6 +8,7 @@ from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.dataset import BUILT_IN
 from dwf_steps.config.representation import WEIGHTS, ResponsesRepresentation
 from dwf_steps.config.workflow import Cell, WorkflowConfig
+from dwf_steps.config.zoo import JointZoo
 from dwf_steps.runtime.errors import InputError
 
 
@@ -69,6 +70,9 @@ def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
     """Return how many training examples a built-in data set leaves; None of others, whose sizes are only
     known roughly before they are read."""
     zoo = config.zoos[zoo_name]
+    if isinstance(zoo, JointZoo):
+        of_members = [training_examples(config, member) for member in zoo.members]
+        return None if None in of_members else sum(filter(None, of_members))
     name, derived = config.dataset(zoo), config.derived(zoo)
     if not (isinstance(name, str) and name in BUILT_IN) or (derived and None in (derived.classes or ())):
         return None

@@ -59,7 +59,7 @@ class DivideData(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        zoo = experiment.zoo(names)
+        zoo = experiment.single_zoo(names)
         derived = experiment.config.derived(zoo)
         changes = {} if derived is None else derived.model_dump(exclude={"of"})
         return cls(dataset=experiment.config.dataset(zoo), splits=zoo.splits, **changes)
@@ -87,3 +87,18 @@ class DivideTransferData(DivideData):
         facts = sizes.dataset
         values = facts.examples * facts.features
         return Work(28 * values, 60 + 1e-7 * values)
+
+
+class JoinData(StepSettings):
+    """The zoos whose data are taken together."""
+
+    zoos: list[str]
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(zoos=list(experiment.joint_zoo(names).members))
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """All data, twice."""
+        return Work(8 * sizes.m * sizes.features, 8 * sizes.m * sizes.features / sizes.READ)
