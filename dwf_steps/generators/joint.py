@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.config.generators.joint import JointConfig
+from dwf_steps.generators.aligning import aligned_as_zoo
 from dwf_steps.generators.network_maker import MadeNetworks, NetworkMaker, Request
-from dwf_steps.generators.networks import aligned_as_zoo
 from dwf_steps.generators.samples import ZOOS
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest
