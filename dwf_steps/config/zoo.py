@@ -300,19 +300,18 @@ class JointZoo(Section):
 
     def trajectories(self) -> list[str]:
         """Return the names of all trajectories, in row order: those held out after all others."""
-        kept, held_out = list[str](), list[str]()
-        for name, zoo in self.members.items():
-            names = [joint_name(name, trajectory) for trajectory in trajectory_names(zoo)]
-            count = len(names) - zoo.held_out
-            kept, held_out = kept + names[:count], held_out + names[count:]
-        return kept + held_out
+        return self._ordered({name: (trajectory_names(z), z.held_out) for name, z in self.members.items()})
 
     def names(self) -> list[str]:
         """Return the names of all networks, in row order."""
+        return self._ordered({name: (z.names(), n_held_out(z)) for name, z in self.members.items()})
+
+    def _ordered(self, of_members: dict[str, tuple[list[str], int]]) -> list[str]:
+        """Return names of all members, given each one's and how many of these, the last, are held out."""
         kept, held_out = list[str](), list[str]()
-        for name, zoo in self.members.items():
-            names = [joint_name(name, network) for network in zoo.names()]
-            kept, held_out = kept + names[: n_training(zoo)], held_out + names[n_training(zoo) :]
+        for zoo, (own, count) in of_members.items():
+            names, place = [joint_name(zoo, name) for name in own], len(own) - count
+            kept, held_out = kept + names[:place], held_out + names[place:]
         return kept + held_out
 
 

@@ -14,6 +14,9 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
     config, cells = experiment.config, experiment.cells
     names = {section: {cell[place] for cell in cells} for place, section in enumerate(SECTIONS)}
     generators = {name: config.generators[name] for name in names["generators"]}
+    drawn_in = {name: place for name, generator in generators.items() if (place := generator.drawn_in)}
+    made_by = generators | {name: config.generators[name] for _, name in drawn_in.values()}
+    zoos = dict.fromkeys([*names["zoos"], *(zoo for zoo, _ in drawn_in.values())])
     return ExperimentRecord(
         cells=cells,
         members={
@@ -25,10 +28,11 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
             for section, members in config.members.items()
         },
         generators={name: generator.facts for name, generator in generators.items()},
-        fitted_by={name: by for name, by in experiment.fitted_by.items() if name in generators},
-        zoo_networks={name: experiment.n_networks(name) for name in names["zoos"]},
-        zoo_trainings={name: experiment.n_trainings(name) for name in names["zoos"]},
-        samples={name: generator.count for name, generator in generators.items()},
+        fitted_by={name: by for name, by in experiment.fitted_by.items() if name in made_by},
+        zoo_networks={name: experiment.n_networks(name) for name in zoos},
+        zoo_trainings={name: experiment.n_trainings(name) for name in zoos},
+        samples={name: generator.count for name, generator in made_by.items()},
+        drawn_in=drawn_in,
         transferred=config.transferred(),
         likelihoods=[name for name in experiment.with_likelihood if name in generators],
         other_widths={

@@ -46,6 +46,8 @@ class ExperimentRecord(Section):
     """Trainings of each zoo: as many, or, of checkpoints, fewer."""
     samples: dict[str, int]
     """Networks each generator was asked for."""
+    drawn_in: dict[str, tuple[str, str]] = Field(default={})
+    """By generator that takes its networks from a zoo of several: this zoo, and the generator there."""
     transferred: list[tuple[Cell, str]] = Field(default=[])
     """Cells and the transfers they were asked for."""
     likelihoods: list[str] = Field(default=[])
@@ -65,6 +67,16 @@ class ExperimentRecord(Section):
     def represented(self) -> bool:
         """Whether there is a representation besides weights."""
         return any(cell.representation != WEIGHTS for cell in self.cells)
+
+    @property
+    def made(self) -> list[Cell]:
+        """The cells and, in zoos of several, those that their generators take networks from."""
+        there = [
+            cell._replace(zoo=zoo, generator=generator)
+            for cell in self.cells
+            for zoo, generator in [self.drawn_in.get(cell.generator, (cell.zoo, cell.generator))]
+        ]
+        return list(dict.fromkeys([*self.cells, *there]))
 
     def family(self, level: str, name: str) -> str:
         """Return the name of the definition that stands behind a name."""
