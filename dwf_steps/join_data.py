@@ -12,8 +12,8 @@ from dwf_steps.runtime.randomness import numpy_generator
 
 
 def join_data(settings: JoinData, members: list[Path], output: Path) -> None:
-    """Write the examples of all ``members``, a data file for each of the zoos, each part in random order:
-    the first examples are of all of them.
+    """Write examples of all ``members``, a data file for each of the zoos, in random order: of each as many
+    as the one with the fewest has, so that no zoo plays a larger part than another.
 
     Raises
     ------
@@ -44,10 +44,14 @@ def _described(dataset: Dataset) -> str:
 
 
 def _together(splits: list[Split], part: str) -> Split:
-    order = numpy_generator(f"joined {part}", 0).permutation(sum(map(len, splits)))
-    first = splits[0]
+    draws, fewest, first = numpy_generator(f"joined {part}", 0), min(map(len, splits)), splits[0]
+    chosen = [draws.permutation(len(split))[:fewest] for split in splits]
+    order = draws.permutation(fewest * len(splits))
     inputs, targets = (
-        np.concatenate([getattr(split, name) for split in splits])[order] for name in ("inputs", "targets")
+        np.concatenate([getattr(split, name)[rows] for split, rows in zip(splits, chosen, strict=True)])[
+            order
+        ]
+        for name in ("inputs", "targets")
     )
     return Split(inputs, targets, first.task, first.tolerance, first.scale)
 

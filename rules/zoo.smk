@@ -1,10 +1,9 @@
 """Zoos: networks trained here, or brought along."""
 
-from dwf_steps.pipeline.settings.zoo import ImportZoo, JoinZoo, TrainZoo
+from dwf_steps.pipeline.settings.zoo import ImportZoo, TrainZoo
 
 train_zoo = RUN.step(TrainZoo)
 import_zoo = RUN.step(ImportZoo)
-join_zoo = RUN.step(JoinZoo)
 
 
 rule train_zoo:
@@ -63,29 +62,3 @@ rule import_zoo:
         "python -m dwf_steps.import_zoo --settings {params.settings:q} --data {input.data}"
         " --output {output.networks} --manifest {output.manifest}"
         " > {log} 2>&1"
-
-
-rule join_zoo:
-    input:
-        PATHS.member_manifests,
-    output:
-        networks=directory("results/{zoo}/zoo/shard-{shard}"),
-        manifest="results/{zoo}/zoo/shard-{shard}.json",
-    log:
-        "results/logs/{zoo}/join_zoo-{shard}.log",
-    benchmark:
-        "results/benchmarks/{zoo}/join_zoo-{shard}.tsv"
-    wildcard_constraints:
-        zoo=one_of(EXPERIMENT.joint_zoos),
-    conda:
-        "../envs/environment.yaml"
-    resources:
-        mem_mb=join_zoo.mem_mb,
-        runtime=join_zoo.runtime,
-    params:
-        settings=join_zoo.settings,
-        members=PATHS.member_arguments,
-        code=join_zoo.code,
-    shell:
-        "python -m dwf_steps.join_zoo --settings {params.settings:q} --members {params.members:q}"
-        " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"

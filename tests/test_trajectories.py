@@ -141,13 +141,9 @@ def test_its_flows_networks_are_judged_in_the_zoo_that_they_were_asked_for(run: 
     taken = Manifest.read(run / "micro/git_rebasin/weights/pca_4/back/networks/shard-0.json")
     files = [Path(record.facts["file"]).stem for record in taken.networks]
     assert files == ["sample-1", "sample-3", "sample-5"]
-    (reference,) = Manifest.read(run / "micro/git_rebasin/reference.json").verified_files()
-    target = load_state(reference)
-    for before, after in zip(files, taken.verified_files(), strict=True):
-        original, aligned = load_state(made.path.with_suffix("") / f"{before}.safetensors"), load_state(after)
-        np.testing.assert_allclose(*(np.sort(state["layers.0.bias"]) for state in (original, aligned)))
-        near = [sum(((s[k] - target[k]) ** 2).sum() for k in target) for s in (aligned, original)]
-        assert near[0] <= near[1] * (1 + 1e-6)
+    for name, after in zip(files, taken.verified_files(), strict=True):
+        before = load_state(made.path.with_suffix("") / f"{name}.safetensors")
+        assert all(np.array_equal(array, before[key]) for key, array in load_state(after).items())
     accuracy = pd.read_csv(run / "tables/accuracy.csv").query("metric == 'accuracy'").set_index("generator")
     assert accuracy.generated_n["back"] == 3
 
@@ -162,4 +158,4 @@ def test_they_cost_what_fitting_and_drawing_took_in_the_zoo_of_two(run: Path) ->
     drawing = (seconds(f"{there}/sample_generator") + seconds(f"{there}/decode-0")) / 7
     taking = seconds("micro/git_rebasin/weights/pca_4/back/make_networks-0") / 3
     assert cost.seconds_per_network == pytest.approx(drawing + taking)
-    assert cost.prepare_seconds > seconds("both/git_rebasin/stack_weights")
+    assert cost.prepare_seconds > seconds("both/git_rebasin/join_zoo")

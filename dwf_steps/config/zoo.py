@@ -253,15 +253,14 @@ def matching_files(patterns: str | list[str]) -> list[Path]:
 
 class JointZoo(Section):
     """The networks of several zoos as one training set, for generators that are told each network's zoo
-    (`condition: {variable: zoo}`). Its data are its members' own, each divided and standardised by itself.
-    Generators of kind `joint` take what is made here back to the members, where it is judged."""
+    (`condition: {variable: zoo}`). Each has the form that its own zoo's canonicalization gives it. The data
+    are examples of all zoos in equal numbers, each zoo's divided and standardised by itself. Generators of
+    kind `joint` take what is made here back to the members, where it is judged."""
 
     zoos: Annotated[list[Name], Field(min_length=2)]
     """Zoos of one architecture by name. Their held-out networks are held out here too."""
     matrix: MatrixConfig = MatrixConfig()
     """How the weight matrix is stored and streamed."""
-    shard_size: Annotated[int, Field(ge=1)] = 1000
-    """Networks (of checkpoints trajectories) that one job aligns."""
     _members: "dict[str, TrainedZoo | ImportedZoo]" = PrivateAttr(default_factory=dict)
 
     @property
@@ -287,16 +286,6 @@ class JointZoo(Section):
     @property
     def out_of_distribution(self) -> None:
         """Nothing is scored here."""
-
-    @property
-    def n_shards(self) -> int:
-        """Return the number of jobs over which networks are divided."""
-        return math.ceil(len(self.trajectories()) / self.shard_size)
-
-    def shard(self, index: int) -> range:
-        """Return which trajectories one job takes, counted in row order."""
-        first = self.shard_size * index
-        return range(len(self.trajectories()))[first : first + self.shard_size]
 
     def trajectories(self) -> list[str]:
         """Return the names of all trajectories, in row order: those held out after all others."""

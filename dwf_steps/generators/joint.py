@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from dwf_steps.config.generators.joint import JointConfig
-from dwf_steps.generators.aligning import aligned_as_zoo
 from dwf_steps.generators.network_maker import MadeNetworks, NetworkMaker, Request
 from dwf_steps.generators.samples import ZOOS
 from dwf_steps.runtime.errors import InputError
@@ -31,7 +30,7 @@ class Joint(NetworkMaker[JointConfig]):
             name: _without_values(array) for name, array in expected_state(request.architecture).items()
         }
         states = [failed if path is None else load_state(path) for path in chosen]
-        networks = aligned_as_zoo(StackedNetworks.stack(states, np.stack), request)
+        networks = StackedNetworks.stack(states, np.stack)
         return MadeNetworks(networks.tensors(), 0, [{"file": str(path)} for path in chosen])
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import reference_of, until_barycentre
 from dwf_steps.config.generators.base import GeneratorConfig
-from dwf_steps.config.representation import ResponsesRepresentation
+from dwf_steps.config.representation import RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.workflow import Cell, WorkflowConfig
 from dwf_steps.config.zoo import (
     AnyZoo,
@@ -128,9 +129,18 @@ class Experiment:
         assert isinstance(zoo, JointZoo)
         return zoo
 
+    def representation(self, names: Names) -> RepresentationConfig:
+        """Return a job's representation: in zoos of several with as many probes and functions for each."""
+        zoo, found = self.zoo(names), self.config.representations[names.representation]
+        if isinstance(zoo, JointZoo) and isinstance(found, ResponsesRepresentation):
+            count = len(zoo.members)
+            more = {"probes": count * found.probes, "functions": count * found.functions}
+            return found.model_copy(update=more)
+        return found
+
     def responses(self, names: Names) -> ResponsesRepresentation:
         """Return the representation of a job that makes response coordinates, or turns them into weights."""
-        representation = self.config.representations[names.representation]
+        representation = self.representation(names)
         assert isinstance(representation, ResponsesRepresentation)
         return representation
 
@@ -192,7 +202,7 @@ class Experiment:
 
     def n_shards(self, zoo: str) -> int:
         """Return the number of jobs that train or import a zoo."""
-        config = self.config.zoos[zoo]
+        config = self.single_zoo(SimpleNamespace(zoo=zoo))
         if isinstance(config, ImportedZoo):
             return -(-self.n_networks(zoo) // config.shard_size)
         return config.n_shards

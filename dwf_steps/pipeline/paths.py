@@ -226,20 +226,10 @@ class Paths:
         """Return the paths of a pattern, a ``*`` for the number, over all shards of the zoo."""
         return Numbered(filled(pattern), lambda names: self.experiment.n_shards(names.zoo))
 
-    def member_manifests(self, wildcards: Names) -> list[str]:
-        """The manifests of all zoos that a joint one has the networks of."""
-        return [path for shards in self._members(wildcards) for path in shards(wildcards)]
-
-    def member_arguments(self, wildcards: Names) -> list[str]:
-        """The same, an argument for each zoo."""
-        return [shards.argument(wildcards) for shards in self._members(wildcards)]
-
-    def _members(self, wildcards: Names) -> list[Numbered]:
-        return [self._manifests(name) for name in self.experiment.joint_zoo(wildcards).members]
-
-    def _manifests(self, zoo: str) -> Numbered:
-        count = self.experiment.n_shards(zoo)
-        return Numbered(lambda _: f"results/{zoo}/zoo/shard-*.json", lambda _: count)
+    def member_weights(self, wildcards: Names) -> list[str]:
+        """The canonicalized networks of all zoos that a joint one has the networks of."""
+        members = self.experiment.joint_zoo(wildcards).members
+        return [f"results/{name}/{wildcards.canon}/weights.zarr" for name in members]
 
     def imported_files(self, wildcards: Names) -> list[str]:
         return input_files(self._imported_files(wildcards))

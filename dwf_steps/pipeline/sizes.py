@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from dwf_steps.config.architecture import ArchitectureConfig
@@ -12,7 +13,7 @@ from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, ImageFiles, Ta
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.transfer import TransferConfig
-from dwf_steps.config.zoo import AnyZoo, ImportedZoo, JointZoo, TrainedZoo
+from dwf_steps.config.zoo import AnyZoo, ImportedZoo, TrainedZoo
 from dwf_steps.pipeline.network_facts import NetworkFacts, coordinates
 from dwf_steps.pipeline.settings.base import Work
 
@@ -68,8 +69,6 @@ class Sizes:
         """Networks of a shard of the zoo."""
         if isinstance(self.zoo, ImportedZoo):
             return min(self.n, self.zoo.shard_size)
-        if isinstance(self.zoo, JointZoo):
-            return min(self.n, self.zoo.shard_size * self.zoo.checkpoints)
         return self.trained * self.zoo.checkpoints
 
     @property
@@ -92,7 +91,7 @@ class Sizes:
     @property
     def _representation(self) -> RepresentationConfig:
         name = getattr(self._names, "representation", WEIGHTS)
-        return self._experiment.config.representations[name]
+        return self._experiment.representation(SimpleNamespace(zoo=self._names.zoo, representation=name))
 
     @property
     def coordinates(self) -> int:

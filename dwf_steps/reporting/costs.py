@@ -11,7 +11,7 @@ FITTED = ("fit_generator",)  # once for a generator
 GENERATED = ("sample_generator", "decode", "make_networks", "recalibrate")  # for every network
 ALIGNED = ("find_barycentre", "canonicalize")  # once for a zoo, as what follows
 ENCODED = ("sketch_responses", "solve_responses", "encode_responses", "stack_responses")
-PREPARED = (*ALIGNED, "stack_weights", *ENCODED, "accumulate_gram", "solve_basis")
+PREPARED = (*ALIGNED, "stack_weights", "join_zoo", *ENCODED, "accumulate_gram", "solve_basis")
 
 
 def cost_table(collection: Collection) -> pd.DataFrame:
@@ -23,7 +23,8 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     number of networks from which on generating is cheaper with the zoo already trained and prepared,
     ``break_even_prepared`` the same with preparation to be paid; infinite where a generated network takes as
     long as a trained one. Of networks that are taken from a zoo of several all but the training is what it
-    took there. What networks cost that another tool made is not known: NaN.
+    took there, the alignment of each of its zoos left out. What networks cost that another tool made is not
+    known: NaN.
     """
     jobs, facts = collection.benchmarks, collection.generators.set_index("generator")
     rows = []

@@ -3,13 +3,12 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from dwf_steps.storage.manifest import TRAJECTORY, Record
 from dwf_steps.storage.matrix import WeightMatrix
 
 ATTRIBUTE = "facts"
-ZOO = "zoo"  # the fact of networks of several zoos that says which zoo each is of
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class RowFacts:
             return cls()
         names = ["validation_accuracy", "train_loss", *(["epochs"] if TRAJECTORY in record.facts else [])]
         stated = {name: record.facts.get(name, math.nan) for name in names}
-        finite = {name: value for name, value in stated.items() if math.isfinite(value)}
-        return cls(**finite, zoo=record.facts.get(ZOO))
+        return cls(**{name: value for name, value in stated.items() if math.isfinite(value)})
 
 
 def write_facts(matrix: WeightMatrix, records: Mapping[str, Record]) -> None:
@@ -43,6 +41,15 @@ def write_facts(matrix: WeightMatrix, records: Mapping[str, Record]) -> None:
 def copy_facts(source: WeightMatrix, matrix: WeightMatrix) -> None:
     """Keep with a matrix what is known of the same networks, the rows of another."""
     matrix.array.attrs[ATTRIBUTE] = [asdict(known) for known in read_facts(source)]
+
+
+def join_facts(matrix: WeightMatrix, zoos: Mapping[str, WeightMatrix]) -> None:
+    """Keep with a matrix what is known of the networks of several ``zoos``, and which one each is of: first
+    of all training rows, then of all held-out ones."""
+    known = {zoo: [replace(facts, zoo=zoo) for facts in read_facts(source)] for zoo, source in zoos.items()}
+    kept = [facts for zoo, source in zoos.items() for facts in known[zoo][: source.n_training]]
+    held_out = [facts for zoo, source in zoos.items() for facts in known[zoo][source.n_training :]]
+    matrix.array.attrs[ATTRIBUTE] = [asdict(facts) for facts in kept + held_out]
 
 
 def read_facts(matrix: WeightMatrix) -> Sequence[RowFacts]:

@@ -14,9 +14,8 @@ from dwf_steps.config.zoo import JointZoo
 
 
 class JointConfig(GeneratorConfig):
-    """What a generator makes in a zoo of several when it is asked for this one, brought into the form of
-    this zoo's networks by the experiment's canonicalization, and judged beside what was fitted to this zoo
-    alone."""
+    """What a generator makes in a zoo of several when it is asked for this one, judged beside what was fitted
+    to this zoo alone."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.joint:Joint"
     control: ClassVar[bool] = False
@@ -34,10 +33,6 @@ class JointConfig(GeneratorConfig):
     @property
     def drawn_in(self) -> tuple[str, str]:
         return self.zoo, self.generator
-
-    @property
-    def canonicalized(self) -> bool:
-        return True
 
     @model_validator(mode="after")
     def _drawn_there(self) -> Self:
@@ -76,5 +71,5 @@ class JointConfig(GeneratorConfig):
 
     @planning
     def make_work(self, sizes: Sizes, networks: int) -> Work:
-        """Networks as they are read, and permuted in float64, in ten sweeps."""
-        return Work(60 * networks * sizes.d + sizes.data, 40 * networks * sizes.d * max(sizes.layers))
+        """Networks as they are read and stacked."""
+        return Work(12 * networks * sizes.d, 10 * networks * sizes.d)

@@ -37,7 +37,7 @@ COPY_SUFFIX = ".safetensors"  # of the copy that the workflow makes of an import
 def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     zoo, where = config.zoos[name], f"zoos.{name}"
     if isinstance(zoo, JointZoo):
-        yield from _joint_problems(config, name, zoo)
+        yield from _joint_problems(name, zoo)
         return
     if isinstance(zoo.dataset, TableFile):
         if not zoo.dataset.file.is_file():
@@ -77,11 +77,9 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         )
 
 
-def _joint_problems(config: WorkflowConfig, name: str, joint: JointZoo) -> Iterator[str]:
-    """Zoos whose networks are not of one kind, and what is wrong with each."""
+def _joint_problems(name: str, joint: JointZoo) -> Iterator[str]:
+    """Zoos whose networks are not of one kind."""
     first, *others = joint.members.items()
-    for member in joint.members:
-        yield from zoo_problems(config, member)
     for member, zoo in others:
         for what, own, found in (
             ("architecture", first[1].architecture, zoo.architecture),

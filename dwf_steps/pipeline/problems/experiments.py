@@ -75,7 +75,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
         return
     cells, context = config.cells_made(), _Context(config)
     buildable, usable = {}, {}
-    for name in dict.fromkeys(cell.zoo for cell in cells):
+    for name in dict.fromkeys(name for c in cells for name in (*_single(config, c.zoo), c.zoo)):
         broken = list(unbuildable(config, name))
         problems = [*zoo_problems(config, name), *(broken or architecture_problems(config, name))]
         yield from problems
@@ -83,7 +83,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     for zoo, transfer in dict.fromkeys((cell.zoo, name) for cell, name in config.transferred()):
         if usable[zoo]:
             yield from transfer_problems(config, zoo, transfer)
-    for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
+    for zoo, canon in dict.fromkeys((name, c.canon) for c in cells for name in _single(config, c.zoo)):
         if usable[zoo]:
             yield from canonicalization_problems(config, zoo, canon)
     for zoo, representation in dict.fromkeys((cell.zoo, cell.representation) for cell in cells):
@@ -106,6 +106,12 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     for cell in dict.fromkeys(cell._replace(canon="", subspace="", recalibration="") for cell in cells):
         if usable[cell.zoo]:
             yield from candidate_problems(config, cell)
+
+
+def _single(config: WorkflowConfig, name: str) -> list[str]:
+    """Return the zoos of which one has the networks: itself, or its members."""
+    zoo = config.zoos[name]
+    return list(zoo.members) if isinstance(zoo, JointZoo) else [name]
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:

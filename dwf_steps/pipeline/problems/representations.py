@@ -21,9 +21,10 @@ def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
     if not isinstance(representation, ResponsesRepresentation):
         return
     examples = training_examples(config, zoo_name)
-    if examples is not None and representation.probes > examples:
+    probes = representation.probes * (len(zoo.members) if isinstance(zoo, JointZoo) else 1)
+    if examples is not None and probes > examples:
         yield (
-            f"{where}.probes: found {representation.probes}, but zoo {zoo_name!r} has {examples} training "
+            f"{where}.probes: found {probes}, but zoo {zoo_name!r} has {examples} training "
             "examples; expected at most these. Lower probes and, with them, functions"
         )
     if isinstance(zoo.architecture, ModuleConfig):
@@ -72,7 +73,7 @@ def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
     zoo = config.zoos[zoo_name]
     if isinstance(zoo, JointZoo):
         of_members = [training_examples(config, member) for member in zoo.members]
-        return None if None in of_members else sum(filter(None, of_members))
+        return None if None in of_members else len(of_members) * min(filter(None, of_members))
     name, derived = config.dataset(zoo), config.derived(zoo)
     if not (isinstance(name, str) and name in BUILT_IN) or (derived and None in (derived.classes or ())):
         return None

@@ -77,29 +77,3 @@ class ImportZoo(StepSettings):
             12 * sizes.s * sizes.d + sizes.data + sizes.SCORING,
             8 * sizes.s * sizes.d / sizes.READ + 2 * sizes.s * sizes.multiplications * sizes.m / sizes.FLOPS,
         )
-
-
-class JoinZoo(StepSettings):
-    """The zoos, how many trajectories (networks, where they are no checkpoints) each holds out, and which of
-    all these the shard has: ``count`` from the ``first`` on, in row order."""
-
-    zoos: list[str]
-    held_out: list[int]
-    first: int
-    count: int
-
-    @classmethod
-    def of(cls, experiment: Experiment, names: Names) -> Self:
-        zoo = experiment.joint_zoo(names)
-        shard = zoo.shard(int(names.shard))
-        return cls(
-            zoos=list(zoo.members),
-            held_out=[member.held_out for member in zoo.members.values()],
-            first=shard.start,
-            count=len(shard),
-        )
-
-    @staticmethod
-    def work(sizes: Sizes) -> Work:
-        """Files are read once, for their digests."""
-        return Work(4 * sizes.d, 4 * sizes.s * sizes.d / sizes.READ)
