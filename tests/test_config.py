@@ -772,12 +772,14 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             ),
             c["generators"].update(
                 first={"kind": "flow", "condition": {"variable": "zoo"}, "layers": "first"},
+                steered={"kind": "flow", "condition": {"variable": "zoo"}, "sampling": {"guidance": {}}},
                 back={"kind": "joint", "zoo": "b", "generator": "first", "sampling": {"seed": 3}},
             ),
         ),
         [
             "generators.flow_narrow: sampling.zoo: found 'iris', but the flow is told each network's loss",
             "generators.flow_matched: sampling.condition: found 'training', but the flow is told zoos",
+            "generators.steered: sampling.guidance: steers by the loss on one data set, but the flow is told",
             "generators.first: sampling.later_scale: with layers: 'first' all other layers would be the mean",
             "generators.back: sampling.seed: found 3, but nothing is drawn here; set that of generator",
         ],

@@ -431,6 +431,11 @@ class FlowConfig(GeneratorConfig):
                 "sampling.later_scale: with layers: 'first' all other layers would be the mean of all zoos; "
                 "set 0 for that of the zoo that is asked for"
             )
+        if variable == "zoo" and sampling.guidance is not None:
+            raise ValueError(
+                "sampling.guidance: steers by the loss on one data set, but the flow is told several zoos; "
+                "leave it out"
+            )
         if variable != "zoo" and sampling.zoo is not None:
             raise ValueError(
                 f"sampling.zoo: found {sampling.zoo!r}, but the flow is told each network's {variable}; "
