@@ -70,7 +70,7 @@ def decode(
             "stored_as": str(matrix.array.dtype),
             "storage_error": matrix.storage_error,
             "decoding_error": error.relative,
-            "evaluations": drawn.evaluations,
+            **drawn.facts,
         },
     ).write()
 

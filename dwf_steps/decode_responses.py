@@ -62,7 +62,7 @@ def decode_responses(
     facts = {
         "stored_as": str(shard.matrix.array.dtype),
         "storage_error": shard.matrix.storage_error,
-        "evaluations": drawn.evaluations,
+        **drawn.facts,
     }
     write_shard(
         output,

@@ -10,11 +10,12 @@ from dwf_steps.runtime.command_line import parse_settings, parser, run
 def divide_data(settings: DivideData, data_dir: Path | None, output: Path) -> None:
     """Write the data as networks see them."""
     dataset = load_dataset(settings.dataset, settings.splits, data_dir)
-    if settings.size is not None or settings.classes is not None:
+    if (settings.size, settings.change, settings.classes) != (None, None, None):
         # Imported here: PyTorch takes seconds that other data need not pay.
-        from dwf_steps.datasets.adapting import renamed, scaled
+        from dwf_steps.datasets.adapting import renamed, rotated, scaled
 
         dataset = scaled(dataset, settings.size) if settings.size is not None else dataset
+        dataset = rotated(dataset) if settings.change == "rotated" else dataset
         dataset = renamed(dataset, settings.classes) if settings.classes is not None else dataset
     dataset.save(output)
 

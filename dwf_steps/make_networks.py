@@ -34,6 +34,7 @@ def make_networks(
     weights: Path | None = None,
     reference: Path | None = None,
     barycentre: Path | None = None,
+    made: list[Path] | None = None,
 ) -> None:
     """Make the networks of one shard; those with weights that are not finite count as failed.
 
@@ -49,6 +50,8 @@ def make_networks(
         The training networks' weights, where the generator's settings say that it reads them.
     reference, barycentre
         Manifests of what the zoo was matched to, where networks are canonicalized.
+    made
+        Manifests of the networks that were made in a zoo of several, where they are taken from there.
     """
     cost = epochs = None
     if settings.cost_matched is not None and settings.training is not None:
@@ -79,17 +82,19 @@ def make_networks(
             settings.methods,
             reference,
             barycentre,
+            settings.zoo,
+            made or [],
         )
-        made = maker.make(request)
+        networks = maker.make(request)
     checkpoint.discard()
     names, failed = sample_names(settings.count, settings.first), list[str]()
     write_shard(
         output,
         manifest,
-        finite(unstack(names, made.networks.numpy(), made.facts), failed),
+        finite(unstack(names, networks.networks.numpy(), networks.facts), failed),
         settings.architecture.model_dump(),
         failed,
-        {"steps": made.steps},
+        {"steps": networks.steps},
         architecture.buffers,
     )
     if failed:
@@ -122,7 +127,7 @@ def _seconds(benchmarks: list[Path]) -> float:
 
 
 def main() -> None:
-    options = parser(__doc__, "output", "manifest", several=["training", "zoo"])
+    options = parser(__doc__, "output", "manifest", several=["training", "zoo", "made"])
     options.add_argument("--data", type=Path, nargs="?", help="where the generator reads data")
     options.add_argument("--weights", type=Path, nargs="?", help="where the generator reads weights")
     options.add_argument("--reference", type=Path, nargs="?", help="where networks are canonicalized")
@@ -145,6 +150,7 @@ def main() -> None:
         args.weights,
         args.reference,
         args.barycentre,
+        args.made,
     )
 
 

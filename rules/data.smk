@@ -1,11 +1,12 @@
 """Data sets that no dependency ships."""
 
 from dwf_steps.config.dataset import FETCHED
-from dwf_steps.pipeline.settings.data import DivideData, PrepareImages, PrepareTexts
+from dwf_steps.pipeline.settings.data import DivideData, JoinData, PrepareImages, PrepareTexts
 
 prepare_images = RUN.step(PrepareImages)
 prepare_texts = RUN.step(PrepareTexts)
 divide_data = RUN.step(DivideData)
+join_data = RUN.step(JoinData)
 
 
 # Fetched once for every zoo that asks for it, and where Snakemake runs: compute nodes may have no internet.
@@ -83,6 +84,8 @@ rule divide_data:
         "results/{zoo}/data.npz",
     log:
         "results/logs/{zoo}/divide_data.log",
+    wildcard_constraints:
+        zoo=one_of(EXPERIMENT.single_zoos),
     cache: SHARED
     conda:
         "../envs/environment.yaml"
@@ -95,6 +98,28 @@ rule divide_data:
         code=divide_data.code,
     shell:
         "python -m dwf_steps.divide_data --settings {params.settings:q} --data-dir {input.data} --output {output}"
+        " > {log} 2>&1"
+
+
+rule join_data:
+    input:
+        PATHS.member_data,
+    output:
+        "results/{zoo}/data.npz",
+    log:
+        "results/logs/{zoo}/join_data.log",
+    wildcard_constraints:
+        zoo=one_of(EXPERIMENT.joint_zoos),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=join_data.mem_mb,
+        runtime=join_data.runtime,
+    params:
+        settings=join_data.settings,
+        code=join_data.code,
+    shell:
+        "python -m dwf_steps.join_data --settings {params.settings:q} --members {input} --output {output}"
         " > {log} 2>&1"
 
 

@@ -5,6 +5,7 @@ from dwf_steps.pipeline.settings.generate import MakeNetworks, SampleGenerator
 
 cost_matched_benchmarks = PATHS.zoo_costs
 cost_matched_zoo = PATHS.matched_zoo
+made_in_joint_zoo = PATHS.made_in_joint_zoo
 fit_generator = RUN.step(FitGenerator)
 assess_autoencoder = RUN.step(AssessAutoencoder)
 sample_generator = RUN.step(SampleGenerator)
@@ -113,6 +114,7 @@ rule make_networks:
         files=PATHS.made_files,
         reference=PATHS.reference_if_canonicalizing,
         barycentre=PATHS.barycentre_if_canonicalizing,
+        made=made_in_joint_zoo,
     output:
         networks=directory(
             "results/{zoo}/{canon}/{representation}/{subspace}/{generator}/networks/shard-{shard}"
@@ -135,13 +137,14 @@ rule make_networks:
         settings=make_networks.settings,
         training=cost_matched_benchmarks.argument,
         zoo=cost_matched_zoo.argument,
+        made=made_in_joint_zoo.argument,
         stamps=PATHS.made_stamps,
         code=make_networks.sampling_code,
     shell:
         "python -m dwf_steps.make_networks --settings {params.settings:q} --code {params.code}"
         " --data {input.data} --weights {input.weights} --generating {input.generating}"
         " --training {params.training:q} --zoo {params.zoo:q}"
-        " --reference {input.reference} --barycentre {input.barycentre}"
+        " --reference {input.reference} --barycentre {input.barycentre} --made {params.made:q}"
         " --output {output.networks} --manifest {output.manifest} > {log} 2>&1"
 
 

@@ -1,6 +1,6 @@
 """The weight matrix, the Gram matrix of each representation, and the subspaces found from it."""
 
-from dwf_steps.pipeline.settings.subspace import AccumulateGram, SolveBasis, StackWeights
+from dwf_steps.pipeline.settings.subspace import AccumulateGram, JoinZoo, SolveBasis, StackWeights
 
 aligned_shards = PATHS.zoo_shards("results/{zoo}/{canon}/aligned/shard-*")
 aligned_manifests = PATHS.zoo_shards("results/{zoo}/{canon}/aligned/shard-*.json")
@@ -8,6 +8,7 @@ distinct_shards = PATHS.distinct_shards
 gram_parts = PATHS.gram_parts
 weights_gram_parts = PATHS.weights_gram_parts
 stack_weights = RUN.step(StackWeights)
+join_zoo = RUN.step(JoinZoo)
 accumulate_gram = RUN.step(AccumulateGram)
 solve_basis = RUN.step(SolveBasis)
 
@@ -24,6 +25,8 @@ rule stack_weights:
         "results/logs/{zoo}/{canon}/stack_weights.log",
     benchmark:
         "results/benchmarks/{zoo}/{canon}/stack_weights.tsv"
+    wildcard_constraints:
+        zoo=one_of(EXPERIMENT.single_zoos),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -38,6 +41,30 @@ rule stack_weights:
     shell:
         "python -m dwf_steps.stack_weights --settings {params.settings:q} --manifests {params.manifests:q}"
         " --distinct {params.distinct:q} --zoo {params.zoo:q} --output {output} > {log} 2>&1"
+
+
+rule join_zoo:
+    input:
+        PATHS.member_weights,
+    output:
+        directory("results/{zoo}/{canon}/weights.zarr"),
+    log:
+        "results/logs/{zoo}/{canon}/join_zoo.log",
+    benchmark:
+        "results/benchmarks/{zoo}/{canon}/join_zoo.tsv"
+    wildcard_constraints:
+        zoo=one_of(EXPERIMENT.joint_zoos),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=join_zoo.mem_mb,
+        runtime=join_zoo.runtime,
+    params:
+        settings=join_zoo.settings,
+        code=join_zoo.code,
+    shell:
+        "python -m dwf_steps.join_zoo --settings {params.settings:q} --members {input} --output {output}"
+        " > {log} 2>&1"
 
 
 rule accumulate_gram:

@@ -57,7 +57,7 @@ def test_every_shipped_configuration_is_valid(
 ) -> None:
     config = merged(path)
     for images in config.get("datasets", {}).values():
-        for name in (images["train"], images["test"]):
+        for name in (images[part] for part in ("train", "test") if part in images):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             pd.DataFrame({"img": [b""], "label": [0]}).to_parquet(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -655,6 +655,134 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "tracing finds none (it cannot be traced in float64 (RuntimeError: ",
             "give its module a method `permutation_spec`",
             "canonicalizations.git_rebasin: 'transfusion' removes a symmetry that zoos.digits",
+        ],
+    ),
+    "data derived from what they cannot be": (
+        lambda c: (
+            c.update(
+                datasets={
+                    "small": {"of": "iris", "size": 4, "change": "rotated"},
+                    "named": {"of": "digits", "classes": [1, 0, None]},
+                    "chained": {"of": "named", "size": 4},
+                    "moved": {"of": "dgits", "size": 4},
+                }
+            ),
+            c["zoos"]["iris"].update(dataset="small"),
+            c["zoos"]["digits"].update(dataset="named"),
+            c["zoos"].update(
+                {name: c["zoos"]["digits"] | {"dataset": name} for name in ("chained", "moved")}
+            ),
+            c["experiments"].append(c["experiments"][0] | {"zoos": ["chained", "moved"]}),
+        ),
+        [
+            "datasets.small.size: iris has no images to scale; leave it out",
+            "datasets.small.change: 'rotated' needs square images, but iris has none; leave it out",
+            "datasets.named.classes: found 3, but digits has 10 classes",
+            "datasets.chained.of: 'named' is derived itself; name what it is derived from, 'digits', and",
+            "datasets.moved.of: 'dgits' is not defined; did you mean 'digits'?",
+        ],
+    ),
+    "a transfer to derived data": (
+        lambda c: (
+            c.update(datasets={"same": {"of": "digits", "size": 8}}, transfers={"away": {"dataset": "same"}}),
+            c["experiments"].append(c["experiments"][0] | {"zoos": ["digits"], "transfers": ["away"]}),
+        ),
+        ["transfers.away.dataset: 'same' is derived from 'digits'; name that one, and set transfers."],
+    ),
+    "derived data in which nothing is changed": (
+        lambda c: c.update(datasets={"same": {"of": "digits"}}),
+        ["datasets.same: found nothing that is changed; set size, change or classes"],
+    ),
+    "zoos of zoos that are none": (
+        lambda c: (
+            c["zoos"].update(
+                both={"zoos": ["iris", "digts", "all", "iris"]},
+                all={"zoos": ["iris", "digits"]},
+            ),
+            c["generators"].update(
+                told={"kind": "flow", "condition": {"variable": "zoo"}},
+                back={"kind": "joint", "zoo": "al", "generator": "tld"},
+            ),
+            c["experiments"].append(c["experiments"][0] | {"zoos": ["all"], "generators": ["told"]}),
+        ),
+        [
+            "zoos.both.zoos: 'digts' is not defined; did you mean 'digits'?",
+            "zoos.both.zoos: 'all' has the networks of several zoos itself; name these",
+            "zoos.both.zoos: 'iris' is named more than once; once is enough",
+            "generators.back.zoo: 'al' is not defined; did you mean 'all'?",
+            "generators.back.generator: 'tld' is not defined; did you mean 'told'?",
+            "zoos: 'all' has the networks of several zoos and no data that they are all judged on; name",
+        ],
+    ),
+    "zoos of one training set that do not fit": (
+        lambda c: (
+            c["zoos"].update(
+                both={"zoos": ["iris", "wide", "checked"]},
+                wide=c["zoos"]["iris"] | {"architecture": {"widths": [4, 9, 3]}},
+                checked=c["zoos"]["iris"] | {"trajectory": {"checkpoints": 2, "every": 3}},
+            ),
+            c["generators"].update(
+                told={"kind": "flow", "condition": {"variable": "zoo"}},
+                back={"kind": "joint", "zoo": "both", "generator": "told"},
+            ),
+            c["experiments"].append(c["experiments"][0] | {"zoos": ["iris"], "generators": ["back"]}),
+        ),
+        [
+            "zoos.both.zoos: zoos.iris.architecture and zoos.wide.architecture differ",
+            "zoos.both.zoos: zoos.iris.trajectory.checkpoints and zoos.checked.trajectory.checkpoints differ",
+        ],
+    ),
+    "networks of several zoos that are not made": (
+        lambda c: (
+            c["zoos"].update(
+                named=c["zoos"]["iris"],
+                both={"zoos": ["iris", "named"]},
+            ),
+            c["generators"].update(
+                told={"kind": "flow", "condition": {"variable": "zoo"}, "sampling": {"samples": 9}},
+                one={"kind": "flow", "condition": {"variable": "zoo"}, "sampling": {"zoo": "digits"}},
+                few={"kind": "joint", "zoo": "both", "generator": "told", "sampling": {"samples": 5}},
+                plain={"kind": "joint", "zoo": "both", "generator": "flow_narrow"},
+                away={"kind": "joint", "zoo": "iris", "generator": "told"},
+                other={"kind": "joint", "zoo": "both", "generator": "one"},
+            ),
+            c["experiments"].append(
+                c["experiments"][0] | {"zoos": ["named"], "generators": ["few", "plain", "away", "other"]}
+            ),
+            c["experiments"].append(
+                c["experiments"][0] | {"zoos": ["digits"], "generators": ["few", "told"]}
+            ),
+        ),
+        [
+            "generators.few.sampling.samples: found 5, but generators.told makes 4 for zoo 'named', 9 in all",
+            "generators.plain.generator: 'flow_narrow' is not told which zoo a network is of",
+            "generators.away.zoo: found 'iris', which has networks of its own, expected a zoo of several",
+            "generators.few.zoo: found 'both', which has ['iris', 'named'], expected a zoo of several with "
+            "'digits' among them",
+            "generators.one.sampling.zoo: 'digits' is not defined",
+            "generators.told.condition.variable: 'zoo' tells the networks of several zoos from each other, "
+            "but "
+            "'digits' is a single one",
+        ],
+    ),
+    "zoos that are asked for in vain": (
+        lambda c: (
+            c["generators"]["flow_narrow"].update(condition={"variable": "loss"}, sampling={"zoo": "iris"}),
+            c["generators"]["flow_matched"].update(
+                condition={"variable": "zoo"}, sampling={"condition": "training"}
+            ),
+            c["generators"].update(
+                first={"kind": "flow", "condition": {"variable": "zoo"}, "layers": "first"},
+                steered={"kind": "flow", "condition": {"variable": "zoo"}, "sampling": {"guidance": {}}},
+                back={"kind": "joint", "zoo": "b", "generator": "first", "sampling": {"seed": 3}},
+            ),
+        ),
+        [
+            "generators.flow_narrow: sampling.zoo: found 'iris', but the flow is told each network's loss",
+            "generators.flow_matched: sampling.condition: found 'training', but the flow is told zoos",
+            "generators.steered: sampling.guidance: steers by the loss on one data set, but the flow is told",
+            "generators.first: sampling.later_scale: with layers: 'first' all other layers would be the mean",
+            "generators.back: sampling.seed: found 3, but nothing is drawn here; set that of generator",
         ],
     ),
     "images missing": (

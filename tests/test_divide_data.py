@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dwf_steps.config.dataset import BuiltInName, SplitsConfig
+from dwf_steps.config.dataset import BUILT_IN, BuiltInName, DerivedData, SplitsConfig
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import PARTS, Dataset
 from dwf_steps.divide_data import DivideData, divide_data
@@ -42,3 +42,27 @@ def test_damage_is_found_and_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"data.npz: not the arrays that were written"):
         Dataset.load(path)
+
+
+def test_derived_data_are_the_same_examples_turned_and_with_other_classes(tmp_path: Path) -> None:
+    classes = [3, 0, 1, None, 5, 6, 7, 8, 9, 2]
+    settings = DivideData(dataset="digits", splits=SplitsConfig(), change="rotated", classes=classes)
+    divide_data(settings, None, tmp_path / "data.npz")
+    found, plain = Dataset.load(tmp_path / "data.npz"), load_dataset("digits", SplitsConfig(), None)
+    assert found.shape == (1, 8, 8)
+    for part in PARTS:
+        split, before = getattr(found, part), getattr(plain, part)
+        kept = before.targets != 3
+        images, images_before = (x.reshape(-1, 8, 8) for x in (split.inputs, before.inputs[kept]))
+        # By a quarter: what lay in row i and column j lies in row 7 - j and column i.
+        i, j = np.indices((8, 8))
+        np.testing.assert_array_equal(images[:, 7 - j, i], images_before[:, i, j])
+        assert [classes[k] for k in before.targets[kept]] == split.targets.tolist()
+
+
+def test_of_derived_data_size_and_classes_are_known_before_they_are_loaded() -> None:
+    derived = DerivedData(of="mnist", size=8, classes=[0, 1, 2, 3, 4, None, None, None, None, None])
+    facts = derived.facts(BUILT_IN["mnist"])
+    assert (facts.shape, facts.features, facts.classes) == ((1, 8, 8), 64, 5)
+    named = DerivedData(of="wine", classes=[2, 0, 1]).facts(BUILT_IN["wine"])
+    assert (named.shape, named.features, named.classes) == (None, 13, 3)

@@ -13,6 +13,7 @@ from tiny_zoo import flat, random_networks, stack
 
 from dwf_steps.config.generators.flow import FlowTraining
 from dwf_steps.fit_generator import FitGenerator, fit_generator
+from dwf_steps.flow.condition import KnownZoos
 from dwf_steps.generators.flow import FlowModel, left_out_networks
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.settings.generate import SampleGenerator
@@ -100,6 +101,36 @@ def test_a_conditional_flow_is_told_scores_and_samples_what_is_asked_for(tmp_pat
     assert np.abs(guided.latents - best.latents).max() > 1e-4
     drawn_values = drawn(tmp_path, model, **told, sampling=few | {"condition": "training"})
     assert np.abs(drawn_values.latents - best.latents).max() > 1e-4
+
+
+def state_zoos(folder: Path) -> None:
+    """Stack the networks as those of two zoos, one after the other."""
+    stack(folder, NETWORKS)
+    zoos = ["one"] * 5 + ["other"] * 3
+    records = {name: Record(name, "", {"zoo": zoo}) for name, zoo in zip(NETWORKS, zoos, strict=True)}
+    write_facts(WeightMatrix(zarr.open_array(folder / "weights.zarr"), folder / "weights.zarr"), records)
+
+
+def test_a_flow_of_several_zoos_says_which_one_each_sample_was_asked_for(tmp_path: Path) -> None:
+    state_zoos(tmp_path)
+    told = {"condition": {"variable": "zoo", "dropout": 0.2}}
+    model, _ = fitted(tmp_path, **told)
+    assert fitted(tmp_path, **told, sampling={"zoo": "other"})[0].read_bytes() == model.read_bytes()
+    flow = FlowModel.load(model, torch.device("cpu"))
+    assert flow.condition == KnownZoos(("one", "other"))
+    few = {"samples": 4, "steps": 4}
+    turn = drawn(tmp_path, model, **told, sampling=few)
+    assert turn.zoos.tolist() == ["one", "other", "one", "other"]
+    other = drawn(tmp_path, model, **told, sampling=few | {"zoo": "other"})
+    assert other.zoos.tolist() == ["other"] * 4
+    np.testing.assert_allclose(turn.latents[1::2], other.latents[1::2], rtol=1e-5, atol=1e-6)
+    assert np.abs(turn.latents[::2] - other.latents[::2]).max() > 1e-4
+
+
+def test_zoos_are_not_known_of_a_single_ones_networks(tmp_path: Path) -> None:
+    stack(tmp_path, NETWORKS)
+    with pytest.raises(InputError, match=r"condition\.variable: found no zoo in .*weights\.zarr, expected"):
+        fitted(tmp_path, condition={"variable": "zoo"})
 
 
 def test_networks_left_out_are_not_told_and_the_best_is_of_the_others(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dwf_steps.flow.condition import KnownValues
 from dwf_steps.flow.fields import ConditionalField, VelocityField
 from dwf_steps.flow.likelihood import log_density
 from dwf_steps.flow.source import Source
-from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.flow.velocity import ConditionEmbedding, VelocityMLP
 from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, source_of
 from dwf_steps.likelihood import Likelihood, likelihood
 from dwf_steps.runtime.errors import InputError
@@ -58,7 +58,7 @@ def run(
     source = source_of(config, basis, matrix, latents)
     known = None
     if config.condition is not None:
-        velocity = VelocityMLP(k, VELOCITY, conditional=True).eval()
+        velocity = VelocityMLP(k, VELOCITY, ConditionEmbedding).eval()
         nn.init.constant_(velocity.output.weight, drift)
         known = KnownValues("loss", torch.arange(5.0).double())
     flow = FlowModel(velocity, latents.shift, latents.scale, k, source, latents.form, known)

@@ -1,4 +1,5 @@
-"""A zoo of checkpoints along trainings: a network's own trajectory never makes it look known, or new."""
+"""A zoo of checkpoints along trainings: a network's own trajectory never makes it look known, or new. And one
+flow for two such zoos."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,10 +32,22 @@ def run(new_checkout: Callable[[], Checkout]) -> Path:
         "zoos": ["micro"],
         "canonicalizations": ["git_rebasin"],
         "subspaces": ["pca_4"],
-        "generators": ["gaussian", "held_out"],
+        "generators": ["gaussian", "held_out", "back"],
     }
-    generators = checkout.config["generators"] | {"held_out": {"sampling": {"samples": HELD_OUT}}}
-    config = checkout.config | {"zoos": {"micro": zoo}, "generators": generators, "experiments": [cell]}
+    told = checkout.config["generators"]["flow"] | {"condition": {"variable": "zoo"}}
+    generators = checkout.config["generators"] | {
+        "held_out": {"sampling": {"samples": HELD_OUT}},
+        "told": told | {"sampling": {"samples": 7, "steps": 10}},
+        "back": {"kind": "joint", "zoo": "both", "generator": "told", "sampling": {"samples": 3}},
+    }
+    zoos = {"micro": zoo, "named": zoo | {"dataset": "iris_named"}, "both": {"zoos": ["named", "micro"]}}
+    datasets = {"iris_named": {"of": "iris", "classes": [2, 0, 1]}}
+    config = checkout.config | {
+        "zoos": zoos,
+        "datasets": datasets,
+        "generators": generators,
+        "experiments": [cell],
+    }
     own = Checkout(checkout.folder, config)
     own.write_config()
     own.snakemake("all")
@@ -107,3 +120,42 @@ def test_held_out_networks_are_of_every_held_out_trajectory(run: Path) -> None:
     zoo = pd.read_csv(next(run.glob("micro/git_rebasin/zoo_metrics/*/metrics.csv"))).set_index("network")
     expected = zoo.nn_distance[["seed-4-checkpoint-0", "seed-5-checkpoint-0"]]
     np.testing.assert_allclose(found.nn_distance, expected, rtol=1e-4)
+
+
+def test_a_zoo_of_two_has_the_trajectories_of_both_and_holds_out_what_they_do(run: Path) -> None:
+    matrix = WeightMatrix.open(run / "both/git_rebasin/weights.zarr")
+    assert len(matrix.rows) == 2 * SEEDS * CHECKPOINTS
+    held_out = {row.trajectory for row in matrix.rows if row.held_out}
+    assert held_out == {f"{zoo}.seed-{seed}" for zoo in ("named", "micro") for seed in (4, 5)}
+    assert [row.held_out for row in matrix.rows] == [False] * 2 * TRAINING + [
+        True
+    ] * 2 * HELD_OUT * CHECKPOINTS
+    for row, facts in zip(matrix.rows, read_facts(matrix), strict=True):
+        assert (facts.zoo, row.name.startswith(f"{facts.zoo}.")) == (row.name.partition(".")[0], True)
+        assert facts.epochs is not None
+
+
+def test_its_flows_networks_are_judged_in_the_zoo_that_they_were_asked_for(run: Path) -> None:
+    made = Manifest.read(run / "both/git_rebasin/weights/pca_4/told/networks/shard-0.json")
+    assert made.facts["zoos"] == {f"sample-{i}": ("named", "micro")[i % 2] for i in range(7)}
+    taken = Manifest.read(run / "micro/git_rebasin/weights/pca_4/back/networks/shard-0.json")
+    files = [Path(record.facts["file"]).stem for record in taken.networks]
+    assert files == ["sample-1", "sample-3", "sample-5"]
+    for name, after in zip(files, taken.verified_files(), strict=True):
+        before = load_state(made.path.with_suffix("") / f"{name}.safetensors")
+        assert all(np.array_equal(array, before[key]) for key, array in load_state(after).items())
+    accuracy = pd.read_csv(run / "tables/accuracy.csv").query("metric == 'accuracy'").set_index("generator")
+    assert accuracy.generated_n["back"] == 3
+
+
+def test_they_cost_what_fitting_and_drawing_took_in_the_zoo_of_two(run: Path) -> None:
+    def seconds(job: str) -> float:
+        return float(pd.read_csv(run / f"benchmarks/{job}.tsv", sep="\t").s.item())
+
+    there = "both/git_rebasin/weights/pca_4/told"
+    cost = pd.read_csv(run / "tables/cost.csv").set_index("generator").loc["back"]
+    assert cost.fit_seconds == pytest.approx(seconds(f"{there}/fit_generator"))
+    drawing = (seconds(f"{there}/sample_generator") + seconds(f"{there}/decode-0")) / 7
+    taking = seconds("micro/git_rebasin/weights/pca_4/back/make_networks-0") / 3
+    assert cost.seconds_per_network == pytest.approx(drawing + taking)
+    assert cost.prepare_seconds > seconds("both/git_rebasin/join_zoo")

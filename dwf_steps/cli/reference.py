@@ -47,11 +47,17 @@ def sections(*models: type[Section]) -> list[type[Section]]:
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHAPTERS: dict[str, list[type[Section]]] = {
     "The file": [WorkflowConfig, Experiment],
-    "`datasets`": [dataset.ImageFiles, dataset.TextFiles, dataset.RegressionTarget],
+    "`datasets`": [
+        dataset.ImageFiles,
+        dataset.TextFiles,
+        dataset.DerivedData,
+        dataset.RegressionTarget,
+    ],
     "`zoos`": [
         zoo.TrainedZoo,
         zoo.ImportedZoo,
         zoo.RecordedValues,
+        zoo.JointZoo,
         dataset.SplitsConfig,
         dataset.TableFile,
         mlp.MLPConfig,

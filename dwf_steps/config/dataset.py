@@ -1,12 +1,13 @@
 """Data sets and their splits."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from dwf_steps.config.section import Section
+from dwf_steps.config.section import Name, Section
 
 PADDING = 0
 """The token that fills short texts up, as in BERT; nothing attends to it."""
@@ -214,16 +215,57 @@ class TextFiles(Targets):
         return min(count, self.sample or count)
 
 
+class DerivedData(Section):
+    """Another data set, changed. It is divided and standardised first."""
+
+    of: Name
+    """The name of a built-in data set, or of images or texts under `datasets`."""
+    size: Annotated[int, Field(ge=1)] | None = None
+    """Height and width that images are scaled to."""
+    change: Literal["rotated"] | None = None
+    """`rotated`: images are turned by a quarter."""
+    classes: Annotated[list[Annotated[int, Field(ge=0)] | None], Field(min_length=2)] | None = None
+    """For each class, in order, the class that it becomes; `null` leaves its examples out."""
+
+    @model_validator(mode="after")
+    def _changed(self) -> "DerivedData":
+        if self.size is None and self.change is None and self.classes is None:
+            raise ValueError(
+                "found nothing that is changed; set size, change or classes, or name the data set itself"
+            )
+        return self
+
+    def facts(self, of: DatasetFacts) -> DatasetFacts:
+        """Return what is known of the data, given what is known of the data set that they are derived
+        from."""
+        shape, classes = of.shape, of.classes
+        if shape is not None and self.size is not None:
+            shape = (shape[0], self.size, self.size)
+        if self.classes is not None:
+            classes = 1 + max((k for k in self.classes if k is not None), default=0)
+        return replace(of, shape=shape, features=math.prod(shape or (of.features,)), classes=classes)
+
+
 def _files_kind(value: Any) -> str:
     if isinstance(value, dict):
+        if "of" in value:
+            return "derived"
         return (
             "texts" if value.keys() & (TextFiles.model_fields.keys() - ImageFiles.model_fields) else "images"
         )
+    if isinstance(value, DerivedData):
+        return "derived"
     return "texts" if isinstance(value, TextFiles) else "images"
 
 
 OwnFiles = Annotated[
     Annotated[ImageFiles, Tag("images")] | Annotated[TextFiles, Tag("texts")], Discriminator(_files_kind)
+]
+NamedData = Annotated[
+    Annotated[ImageFiles, Tag("images")]
+    | Annotated[TextFiles, Tag("texts")]
+    | Annotated[DerivedData, Tag("derived")],
+    Discriminator(_files_kind),
 ]
 DatasetConfig = BuiltInName | TableFile | OwnFiles
 """What a step is told."""

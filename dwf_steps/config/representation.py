@@ -42,9 +42,10 @@ class ResponsesRepresentation(Section):
     kind: Literal["responses"]
     """Marks the representation as this one."""
     probes: Annotated[int, Field(ge=2)] = 1000
-    """Training inputs, without labels, chosen by seed."""
+    """Training inputs, without labels, chosen by seed. In zoos of several so many for each."""
     functions: Annotated[int, Field(ge=1)] = 250
-    """At most so many response functions a layer, and no more than probes."""
+    """At most so many response functions a layer, and no more than probes. In zoos of several so many for
+    each."""
     ridge: Annotated[float, Field(gt=0)] = 1e-3
     """Ridge of the least squares problems of decoding, relative to the mean diagonal of the Gram matrix of a
     layer's inputs."""

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, NamedTuple, cast
+from typing import Annotated, NamedTuple, Self, cast
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from dwf_steps.config.canonicalization import Canonicalization
-from dwf_steps.config.dataset import BuiltInName, DatasetConfig, OwnFiles
+from dwf_steps.config.dataset import (
+    BuiltInName,
+    DatasetConfig,
+    DatasetFacts,
+    DerivedData,
+    NamedData,
+    facts_of,
+)
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.config.generators import AnyGenerator
 from dwf_steps.config.recalibration import Recalibration
@@ -19,7 +26,7 @@ from dwf_steps.config.section import Name, Section
 from dwf_steps.config.subspace import SubspaceConfig
 from dwf_steps.config.sweep import SECTIONS, Members
 from dwf_steps.config.transfer import TransferConfig
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo, ZooConfig
+from dwf_steps.config.zoo import ImportedZoo, JointZoo, TrainedZoo, ZooConfig
 
 
 class Cell(NamedTuple):
@@ -80,8 +87,8 @@ class WorkflowConfig(Section):
     keep_aligned: bool = True
     """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
     about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
-    datasets: dict[Name, OwnFiles] = Field(default_factory=dict)
-    """Image sets and texts of one's own."""
+    datasets: dict[Name, NamedData] = Field(default_factory=dict)
+    """Image sets and texts of one's own, and data sets derived from these or from built-in ones."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]
@@ -106,11 +113,36 @@ class WorkflowConfig(Section):
     members."""
     _members: Members = PrivateAttr(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _joint_zoos_know_their_members(self) -> Self:
+        for zoo in self.zoos.values():
+            if isinstance(zoo, JointZoo):
+                members = {name: self.zoos.get(name) for name in zoo.zoos}
+                zoo._members = {
+                    name: member
+                    for name, member in members.items()
+                    if isinstance(member, TrainedZoo | ImportedZoo)
+                }
+        return self
+
     def dataset(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetConfig:
-        """Return what networks are trained on, or taken to: a built-in data set's name, or its files."""
-        if isinstance(of.dataset, str):
-            return self.datasets.get(of.dataset, cast(BuiltInName, of.dataset))
-        return of.dataset
+        """Return what networks are trained on, or taken to: a built-in data set's name, or its files; of
+        derived data what these are derived from."""
+        derived = self.derived(of)
+        name = of.dataset if derived is None else derived.of
+        if isinstance(name, str):
+            return cast(DatasetConfig, self.datasets.get(name, cast(BuiltInName, name)))
+        return name
+
+    def derived(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DerivedData | None:
+        """Return how the data of `dataset` are changed, if they are."""
+        found = self.datasets.get(of.dataset) if isinstance(of.dataset, str) else None
+        return found if isinstance(found, DerivedData) else None
+
+    def dataset_facts(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetFacts:
+        """Return what is known of these data, if they are no table, before they are loaded."""
+        facts, derived = facts_of(self.dataset(of)), self.derived(of)
+        return facts if derived is None else derived.facts(facts)
 
     @property
     def members(self) -> Members:
@@ -120,6 +152,16 @@ class WorkflowConfig(Section):
     def cells(self) -> list[Cell]:
         """Return every combination the experiments ask for, once, in order."""
         return list(dict.fromkeys(cell for experiment in self.experiments for cell in experiment.cells()))
+
+    def cells_made(self) -> list[Cell]:
+        """Return these and, in zoos of several, those that their generators take networks from."""
+        cells = self.cells()
+        return list(dict.fromkeys([*cells, *filter(None, map(self.drawn_in, cells))]))
+
+    def drawn_in(self, cell: Cell) -> Cell | None:
+        """Return where the networks of a combination are made, if that is in a zoo of several."""
+        place = self.generators[cell.generator].drawn_in
+        return place and cell._replace(zoo=place[0], generator=place[1], recalibration="")
 
     def transferred(self) -> list[tuple[Cell, str]]:
         """Return every combination that a transfer is asked for, with the transfer, once, in order."""

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.base import Initialisation
@@ -289,40 +289,108 @@ class ImportedZoo(NetworkFiles, ZooBase):
         return self
 
 
+class JointZoo(Section):
+    """The networks of several zoos as one training set, for generators that are told each network's zoo
+    (`condition: {variable: zoo}`). Each has the form that its own zoo's canonicalization gives it. The data
+    are examples of all zoos in equal numbers, each zoo's divided and standardised by itself. Generators of
+    kind `joint` take what is made here back to the members, where it is judged."""
+
+    zoos: Annotated[list[Name], Field(min_length=2)]
+    """Zoos of one architecture by name. Their held-out networks are held out here too."""
+    matrix: MatrixConfig = MatrixConfig()
+    """How the weight matrix is stored and streamed."""
+    _members: "dict[str, TrainedZoo | ImportedZoo]" = PrivateAttr(default_factory=dict)
+
+    @property
+    def members(self) -> "dict[str, TrainedZoo | ImportedZoo]":
+        """The zoos by name, which the whole configuration tells."""
+        return self._members
+
+    @property
+    def architecture(self) -> ArchitectureConfig:
+        """The architecture that all share."""
+        return next(iter(self.members.values())).architecture
+
+    @property
+    def checkpoints(self) -> int:
+        """Return the number of networks of one training, which is the same in all zoos."""
+        return next(iter(self.members.values())).checkpoints
+
+    @property
+    def held_out(self) -> int:
+        """Return how many networks, of checkpoints trajectories, the zoos hold out together."""
+        return sum(zoo.held_out for zoo in self.members.values())
+
+    @property
+    def out_of_distribution(self) -> None:
+        """Nothing is scored here."""
+
+    def trajectories(self) -> list[str]:
+        """Return the names of all trajectories, in row order: those held out after all others."""
+        return self._ordered({name: (trajectory_names(z), z.held_out) for name, z in self.members.items()})
+
+    def names(self) -> list[str]:
+        """Return the names of all networks, in row order."""
+        return self._ordered({name: (z.names(), n_held_out(z)) for name, z in self.members.items()})
+
+    def _ordered(self, of_members: dict[str, tuple[list[str], int]]) -> list[str]:
+        """Return names of all members, given each one's and how many of these, the last, are held out."""
+        kept, held_out = list[str](), list[str]()
+        for zoo, (own, count) in of_members.items():
+            names, place = [joint_name(zoo, name) for name in own], len(own) - count
+            kept, held_out = kept + names[:place], held_out + names[place:]
+        return kept + held_out
+
+
+def joint_name(zoo: str, network: str) -> str:
+    """Return what a zoo's network, or trajectory, is called among those of several zoos."""
+    return f"{zoo}.{network}"
+
+
+AnyZoo = TrainedZoo | ImportedZoo | JointZoo
+
+
 def _zoo_kind(value: Any) -> str:
     if isinstance(value, dict):
+        if "zoos" in value:
+            return "joint"
         return "imported" if "import" in value or "files" in value else "trained"
+    if isinstance(value, JointZoo):
+        return "joint"
     return "imported" if isinstance(value, ImportedZoo) else "trained"
 
 
 ZooConfig = Annotated[
-    Annotated[TrainedZoo, Tag("trained")] | Annotated[ImportedZoo, Tag("imported")], Discriminator(_zoo_kind)
+    Annotated[TrainedZoo, Tag("trained")]
+    | Annotated[ImportedZoo, Tag("imported")]
+    | Annotated[JointZoo, Tag("joint")],
+    Discriminator(_zoo_kind),
 ]
 
 
-def network_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
+def network_names(zoo: AnyZoo) -> list[str]:
     """Return the names of all networks of a zoo, in row order."""
     return zoo.names()
 
 
-def trajectory_names(zoo: TrainedZoo | ImportedZoo) -> list[str]:
+def trajectory_names(zoo: AnyZoo) -> list[str]:
     """Return what networks are called that do not descend from each other, in row order: the trajectories of
     checkpoints, else all networks."""
     return list(zoo.trajectory_sizes())
 
 
-def n_held_out(zoo: TrainedZoo | ImportedZoo) -> int:
+def n_held_out(zoo: AnyZoo) -> int:
     """Return the number of held-out networks."""
     sizes = list(zoo.trajectory_sizes().values())
     return sum(sizes[max(0, len(sizes) - zoo.held_out) :])
 
 
-def n_training(zoo: TrainedZoo | ImportedZoo) -> int:
+def n_training(zoo: AnyZoo) -> int:
     """Return the number of networks that are not held out."""
     return len(network_names(zoo)) - n_held_out(zoo)
 
 
-def reference_name(zoo: TrainedZoo | ImportedZoo, reference: int | str) -> str:
+def reference_name(zoo: AnyZoo, reference: int | str) -> str:
     """Return the name of the network that ``reference`` stands for: a seed the last of its checkpoints
     (`medoid` and names stay as they are)."""
     if isinstance(reference, str):

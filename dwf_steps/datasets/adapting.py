@@ -1,4 +1,4 @@
-"""Making another data set fit the networks that are taken to it."""
+"""Data sets made from others: images scaled or turned, classes renamed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from dwf_steps.datasets.shifted import turned
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.runtime.errors import InputError
 
@@ -29,6 +30,20 @@ def scaled(dataset: Dataset, size: int) -> Dataset:
         return replace(split, inputs=images.flatten(1).numpy())
 
     return replace(dataset.with_splits(smaller), shape=(shape[0], size, size))
+
+
+def rotated(dataset: Dataset) -> Dataset:
+    """Return images turned by a quarter.
+
+    Raises
+    ------
+    InputError
+        If the data are no square images.
+    """
+    shape = dataset.shape
+    if shape is None or shape[1] != shape[2]:
+        raise InputError(f"change: 'rotated' needs square images, found {shape or 'no images'}; leave it out")
+    return dataset.with_splits(lambda split: replace(split, inputs=turned(split.inputs, shape)))
 
 
 def renamed(dataset: Dataset, classes: Sequence[int | None]) -> Dataset:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dwf_steps.config.dataset import Shift
+from dwf_steps.config.dataset import Shape, Shift
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import numpy_generator
@@ -33,10 +33,15 @@ def shifted_inputs(shift: Shift | None, dataset: Dataset, data_dir: Path | None)
                     f"out_of_distribution: 'rotated' needs square images, but inputs have {test.shape[1]} "
                     "features; use 'shuffled'"
                 )
-            return np.rot90(test.reshape(-1, *dataset.shape), axes=(2, 3)).reshape(test.shape)
+            return turned(test, dataset.shape)
         case name:
             from dwf_steps.datasets.images import torchvision_images
 
             if data_dir is None:
                 raise InputError(f"{name}: its folder is missing; name where it was fetched into")
             return dataset.standardise(torchvision_images(name, data_dir, train=False).inputs)
+
+
+def turned(inputs: np.ndarray, shape: Shape) -> np.ndarray:
+    """Return images (m, features), which are square, turned by a quarter."""
+    return np.rot90(inputs.reshape(-1, *shape), axes=(2, 3)).reshape(inputs.shape)

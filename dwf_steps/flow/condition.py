@@ -1,13 +1,16 @@
-"""What a flow is told of networks besides time and place: one number of each, such as its accuracy."""
+"""What a flow is told of networks besides time and place: a number, such as their accuracy, or their zoo."""
 
 import logging
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from dwf_steps.config.generators.flow import Condition, FlowSampling
+from dwf_steps.flow.velocity import CategoryEmbedding, ConditionEmbedding, Embedding
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.matrix import WeightMatrix
@@ -46,6 +49,85 @@ def values_of(matrix: WeightMatrix, variable: Variable, key: str) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
+def known_of(
+    matrix: WeightMatrix, condition: Condition, left_out: Tensor | None, key: str
+) -> tuple["Known", Tensor]:
+    """Return what is known of the training networks of a fit, and what it is told of each, (n, 1) float32.
+
+    Parameters
+    ----------
+    left_out
+        Which networks it never sees, (n,) bool.
+    key
+        The generator's key, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is not known of one of them, or the same of all.
+    """
+    if condition.variable == "zoo":
+        zoos = KnownZoos.of(matrix, key)
+        return zoos, zoos.numbers(known.zoo for known in read_facts(matrix)[: matrix.n_training])
+    values = values_of(matrix, condition.variable, key)
+    fitted = values if left_out is None else values[~left_out]
+    known = KnownValues.of(condition.variable, fitted, key)
+    return known, known.standardised(values)
+
+
+@dataclass(frozen=True)
+class KnownZoos:
+    """The ``zoos`` that the networks are of which a flow was fitted to; it is told their numbers."""
+
+    zoos: tuple[str, ...]
+
+    @classmethod
+    def of(cls, matrix: WeightMatrix, key: str) -> "KnownZoos":
+        """Return the zoos of a matrix's training networks, in row order.
+
+        Raises
+        ------
+        InputError
+            If the networks are not those of several zoos.
+        """
+        zoos = dict.fromkeys(known.zoo for known in read_facts(matrix)[: matrix.n_training])
+        named = tuple(zoo for zoo in zoos if zoo is not None)
+        if len(named) < len(zoos) or len(named) < 2:
+            raise InputError(
+                f"{key}.condition.variable: found {' and '.join(named) or 'no zoo'} in {matrix.path}, "
+                "expected the networks of several zoos; fit the flow in a zoo of zoos, `{zoos: [one, two]}`, "
+                "or leave condition out"
+            )
+        return cls(named)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Return what a model's file says of them."""
+        return {"condition": "zoo", "zoos": list(self.zoos)}
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Return the arrays that a model's file has of them: none."""
+        return {}
+
+    @property
+    def embedding(self) -> Embedding:
+        """Return what the velocity network embeds their numbers by."""
+        return partial(CategoryEmbedding, categories=len(self.zoos))
+
+    def numbers(self, zoos: Iterable[str | None]) -> Tensor:
+        """Return the zoos' numbers, (m, 1) float32."""
+        return torch.tensor([[float(self.zoos.index(str(zoo)))] for zoo in zoos])
+
+    def asked(self, sampling: FlowSampling, count: int) -> Tensor:
+        """Return the number of the zoo that each of ``count`` samples is asked for, (count, 1) float32."""
+        return self.numbers(sampling.zoos_asked(self.zoos, count))
+
+    def names(self, sampling: FlowSampling, count: int) -> list[str]:
+        """Return the zoo that each of ``count`` samples is asked for."""
+        return sampling.zoos_asked(self.zoos, count)
+
+
 @dataclass(frozen=True)
 class KnownValues:
     """What is known of the ``networks`` that a flow was fitted to, (n,) float64 in its own units; the flow is
@@ -72,6 +154,21 @@ class KnownValues:
         return cls(variable, values)
 
     @property
+    def description(self) -> dict[str, Any]:
+        """Return what a model's file says of them."""
+        return {"condition": self.variable}
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Return the arrays that a model's file has of them."""
+        return {"condition": self.networks}
+
+    @property
+    def embedding(self) -> Embedding:
+        """Return what the velocity network embeds them by."""
+        return ConditionEmbedding
+
+    @property
     def best(self) -> float:
         """Return the highest accuracy, the lowest loss, the last epoch."""
         return float(self.networks.min() if self.variable == "loss" else self.networks.max())
@@ -95,6 +192,22 @@ class KnownValues:
             *(_called(self.variable), asked.min(), asked.max(), self.networks.min(), self.networks.max()),
         )
         return self.standardised(asked)
+
+    def names(self, sampling: FlowSampling, count: int) -> list[str]:  # noqa: ARG002
+        """Return the zoo that each sample is asked for: none is."""
+        return []
+
+
+Known = KnownValues | KnownZoos
+
+
+def read_known(description: Mapping[str, Any], state: MutableMapping[str, Tensor]) -> Known | None:
+    """Return what a model's file says of the networks that it was fitted to, if anything; take its arrays out
+    of ``state``."""
+    variable = description.get("condition")
+    if variable == "zoo":
+        return KnownZoos(tuple(description["zoos"]))
+    return KnownValues(variable, state.pop("condition").cpu()) if variable else None
 
 
 def told(standardised: Tensor, condition: Condition, generator: torch.Generator) -> Tensor:

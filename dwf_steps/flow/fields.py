@@ -11,7 +11,7 @@ from dwf_steps.config.generators.flow import AnyVelocity, UnitTransformerConfig,
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.transformer import UnitTransformer
-from dwf_steps.flow.velocity import VelocityMLP
+from dwf_steps.flow.velocity import Embedding, TimeEmbedding, VelocityMLP
 from dwf_steps.geometry.euclidean import EUCLIDEAN
 from dwf_steps.geometry.manifold import Manifold
 from dwf_steps.runtime.memory import in_halves
@@ -24,10 +24,10 @@ LAST = 1e-3  # of the time that is left, at which endpoints are still turned int
 
 
 def build_velocity(
-    dimension: int, config: AnyVelocity, network: NetworkSpec | None, conditional: bool = False
+    dimension: int, config: AnyVelocity, network: NetworkSpec | None, embedding: Embedding = TimeEmbedding
 ) -> nn.Module:
-    """Return an untrained velocity network over ``dimension`` latents; a ``conditional`` one is given
-    conditions beside times.
+    """Return an untrained velocity network over ``dimension`` latents, given what the ``embedding`` is of:
+    times, or times and conditions.
 
     Raises
     ------
@@ -35,12 +35,12 @@ def build_velocity(
         If it is to know units, and the latents are no whole networks.
     """
     if isinstance(config, VelocityConfig):
-        return VelocityMLP(dimension, config, conditional)
+        return VelocityMLP(dimension, config, embedding)
     if network is None:
         raise ValueError("a transformer over units needs whole networks: use a subspace of method 'none'")
     if isinstance(config, UnitTransformerConfig):
-        return UnitTransformer(network.tokens(config.positions), config, conditional)
-    return RelationalTransformer(network.layers(), config, conditional)
+        return UnitTransformer(network.tokens(config.positions), config, embedding)
+    return RelationalTransformer(network.layers(), config, embedding)
 
 
 @dataclass(frozen=True)

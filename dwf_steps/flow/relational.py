@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dwf_steps.config.generators.flow import RelationalTransformerConfig
 from dwf_steps.flow.graph import Layer, NetworkSpec
-from dwf_steps.flow.velocity import embedding_of
+from dwf_steps.flow.velocity import Embedding, TimeEmbedding
 from dwf_steps.runtime.errors import InputError
 
 EDGES_BYTES = 2**24  # of features of edges, of networks that are computed with at a time
@@ -32,8 +32,8 @@ class RelationalTransformer(nn.Module):
     ----------
     layers
         Where a row holds each layer's weights and biases.
-    conditional
-        Whether conditions are given beside times.
+    embedding
+        Of times, or of times and conditions.
 
     Attributes
     ----------
@@ -42,15 +42,18 @@ class RelationalTransformer(nn.Module):
     """
 
     def __init__(
-        self, layers: Sequence[Layer], config: RelationalTransformerConfig, conditional: bool = False
+        self,
+        layers: Sequence[Layer],
+        config: RelationalTransformerConfig,
+        embedding: Embedding = TimeEmbedding,
     ) -> None:
         super().__init__()
         width = config.width
-        self.conditional = conditional
+        self.embedding = embedding
         self.config, self.layers = config, list(layers)
         edges = sum(layer.inputs * layer.outputs for layer in layers)
         self.chunk_size = max(1, EDGES_BYTES // (4 * width * edges))
-        self.time = embedding_of(config.time_embedding, conditional)
+        self.time = embedding(config.time_embedding)
         self.weight_in, self.bias_in = nn.Linear(1, width), nn.Linear(1, width)
         self.inputs = nn.Parameter(torch.randn(layers[0].inputs, width) / 2)
         self.outputs = nn.Parameter(torch.randn(layers[-1].outputs, width) / 2)
@@ -86,7 +89,7 @@ class RelationalTransformer(nn.Module):
                 f"a flow over networks of {len(self.layers)} layers knows no hidden layer that follows "
                 f"another one; found {len(layers)} layers"
             )
-        resized = RelationalTransformer(layers, self.config, self.conditional).to(self.inputs.device)
+        resized = RelationalTransformer(layers, self.config, self.embedding).to(self.inputs.device)
         resized.load_state_dict(self.state_dict())
         return resized.eval()
 

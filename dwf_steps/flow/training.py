@@ -14,6 +14,7 @@ from dwf_steps.flow.fitting import Paths, TrainedFlow, fit_network
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.path import draw_times, probability_path
 from dwf_steps.flow.source import Source
+from dwf_steps.flow.velocity import ConditionEmbedding, Embedding, TimeEmbedding
 from dwf_steps.storage.checkpoint import Checkpoint
 
 
@@ -61,6 +62,7 @@ def fit_velocity(
     source: Source | None = None,
     condition: Tensor | None = None,
     left_out: Tensor | None = None,
+    embedding: Embedding = ConditionEmbedding,
 ) -> TrainedFlow:
     """Fit a velocity field to latents (n, k) of unit variance.
 
@@ -80,6 +82,8 @@ def fit_velocity(
         What is told of each latent, standardised, (n, 1).
     left_out
         Which latents the fit never sees, (n,) bool.
+    embedding
+        Of times and conditions, where these are given.
 
     Raises
     ------
@@ -89,7 +93,8 @@ def fit_velocity(
     start = Source(std=config.source_std) if source is None else source
     condition = None if condition is None else condition.to(device)
     paths = FlowPaths(latents.to(device), left_out, config, start, condition)
-    build = partial(build_velocity, paths.dimension, config.velocity, network, condition is not None)
+    given = TimeEmbedding if condition is None else embedding
+    build = partial(build_velocity, paths.dimension, config.velocity, network, given)
     return fit_network(build, paths, config.training, device, checkpoint)
 
 

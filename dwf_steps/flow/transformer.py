@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from dwf_steps.config.generators.flow import UnitTransformerConfig
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.units import UnitTokens
-from dwf_steps.flow.velocity import embedding_of
+from dwf_steps.flow.velocity import Embedding, TimeEmbedding
 from dwf_steps.runtime.errors import InputError
 
 
@@ -29,24 +29,26 @@ class UnitTransformer(nn.Module):
         Which of the d weights belong to which unit.
     config
         Width, depth, heads, time embedding, whether units know their place.
-    conditional
-        Whether conditions are given beside times.
+    embedding
+        Of times, or of times and conditions.
     """
 
     columns: Tensor
     places: Tensor
     placed: Tensor
 
-    def __init__(self, tokens: UnitTokens, config: UnitTransformerConfig, conditional: bool = False) -> None:
+    def __init__(
+        self, tokens: UnitTokens, config: UnitTransformerConfig, embedding: Embedding = TimeEmbedding
+    ) -> None:
         super().__init__()
         self.config, width = config, config.width
-        self.conditional = conditional
+        self.embedding = embedding
         self.shapes = tokens.shapes
         order = torch.from_numpy(_flat(tokens))
         self.register_buffer("columns", order, persistent=False)
         self.register_buffer("places", order.argsort(), persistent=False)
         self.time, self.condition = (
-            embedding_of(config.time_embedding, conditional),
+            embedding(config.time_embedding),
             nn.Linear(config.time_embedding, width),
         )
         self.inputs = nn.ModuleList(nn.Linear(features, width) for _, features in self.shapes)
@@ -76,7 +78,7 @@ class UnitTransformer(nn.Module):
                 f"{'with' if self.config.positions else 'without'} positions, cannot move units of {other}; "
                 "it knows other widths of a single hidden layer, without positions"
             )
-        resized = UnitTransformer(tokens, self.config, self.conditional).to(self.columns.device)
+        resized = UnitTransformer(tokens, self.config, self.embedding).to(self.columns.device)
         resized.load_state_dict(self.state_dict())
         return resized.eval()
 

@@ -1,6 +1,7 @@
 """The velocity field: an MLP over latents and time."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -44,9 +45,23 @@ class ConditionEmbedding(TimeEmbedding):
         return super().forward(time) + torch.where(condition.isnan(), self.unconditional, features)
 
 
-def embedding_of(width: int, conditional: bool) -> TimeEmbedding:
-    """Return the embedding of times (batch, 1), or of times and conditions (batch, 2)."""
-    return ConditionEmbedding(width) if conditional else TimeEmbedding(width)
+class CategoryEmbedding(TimeEmbedding):
+    """Of times and categories (t, c), c = 0, 1, ...: the features of t, plus a learned vector for each
+    category and, where c is NaN, for knowing nothing."""
+
+    def __init__(self, width: int, categories: int) -> None:
+        super().__init__(width)
+        self.categories = nn.Embedding(categories + 1, width)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Map times and categories (batch, 2) to (batch, width)."""
+        time, category = t.split(1, dim=1)
+        number = category.nan_to_num(nan=self.categories.num_embeddings - 1).long()[:, 0]
+        return super().forward(time) + self.categories(number)
+
+
+Embedding = Callable[[int], TimeEmbedding]
+"""Makes, of a width, the embedding of times (batch, 1), or of times and conditions (batch, 2)."""
 
 
 class VelocityMLP(nn.Module):
@@ -60,13 +75,13 @@ class VelocityMLP(nn.Module):
         k, the number of latents.
     config
         Width h, depth, time embedding, dropout.
-    conditional
-        Whether conditions are given beside times.
+    embedding
+        Of times, or of times and conditions.
     """
 
-    def __init__(self, dimension: int, config: VelocityConfig, conditional: bool = False) -> None:
+    def __init__(self, dimension: int, config: VelocityConfig, embedding: Embedding = TimeEmbedding) -> None:
         super().__init__()
-        self.time = embedding_of(config.time_embedding, conditional)
+        self.time = embedding(config.time_embedding)
         widths = [dimension + config.time_embedding, *hidden_widths(config)]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):

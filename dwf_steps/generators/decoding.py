@@ -8,6 +8,7 @@ from dwf_steps.generators.layers import first_layer, in_layers
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.precision import RelativeError
+from dwf_steps.storage.row_facts import read_facts
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.centring import centred_strips
 
@@ -42,7 +43,7 @@ def decode_block(
             rows += samples.offsets[:, columns]
         if samples.later_scale != 1:
             later = _later_columns(matrix)[columns]
-            mean = block[:n, later].mean(axis=0, dtype=np.float64)
+            mean = _means(samples, matrix, block[:n, later])
             rows[:, later] = mean + samples.later_scale * (rows[:, later] - mean)
         if samples.noise_std:
             std: np.ndarray | float = samples.noise_std
@@ -58,6 +59,23 @@ def decode_block(
 def _later_columns(matrix: WeightMatrix) -> np.ndarray:
     """Return which columns belong to other layers than the first, (d,) bool; found once for all blocks."""
     return ~in_layers(matrix.layout, [first_layer(matrix.architecture)])
+
+
+def _means(samples: Samples, matrix: WeightMatrix, block: np.ndarray) -> np.ndarray:
+    """Return the mean of the training networks' columns (n, c) that samples deviate from, float64: (c,), or
+    (k, c) where each is asked for a zoo."""
+    if not len(samples.zoos):
+        every: np.ndarray = block.mean(axis=0, dtype=np.float64)
+        return every
+    zoos, asked = np.unique(samples.zoos, return_inverse=True)
+    own = _zoos(matrix)
+    return np.stack([block[own == zoo].mean(axis=0, dtype=np.float64) for zoo in zoos])[asked]
+
+
+@lru_cache(maxsize=1)
+def _zoos(matrix: WeightMatrix) -> np.ndarray:
+    """Return which zoo every training network of a zoo of zoos is of, (n,)."""
+    return np.array([known.zoo for known in read_facts(matrix)[: matrix.n_training]], str)
 
 
 def _mixing(samples: Samples, n: int, dtype: type) -> np.ndarray:

@@ -16,11 +16,12 @@ from torch import nn
 
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.generators.flow import AnyVelocity, FlowConfig, FlowTraining
-from dwf_steps.flow.condition import KnownValues
+from dwf_steps.flow.condition import Known, read_known
 from dwf_steps.flow.fields import ConditionalField, Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import Source, kaiming_source
+from dwf_steps.flow.velocity import TimeEmbedding
 from dwf_steps.generators.base import damaged_model
 from dwf_steps.generators.samples import Samples
 from dwf_steps.geometry.canonical_form import CanonicalForm
@@ -155,7 +156,7 @@ class FlowModel:
     dimension: int
     source: Source
     form: Form = IDENTITY
-    condition: KnownValues | None = None
+    condition: Known | None = None
 
     def manifold(self, config: FlowConfig) -> Manifold:
         """Return `geodesics_of` the flow."""
@@ -205,14 +206,13 @@ class FlowModel:
             f"form.{name}": torch.as_tensor(value, dtype=torch.float64)
             for name, value in self.form.state.items()
         }
-        if self.condition is not None:
-            state["condition"] = self.condition.networks
+        state |= {} if self.condition is None else self.condition.state
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),
             "network": network,
             "sha256": _digest(state),
-        } | ({} if self.condition is None else {"condition": self.condition.variable})
+        } | ({} if self.condition is None else self.condition.description)
         with replacing(path) as partial:
             # One entry: with several, safetensors writes them in an order that differs from run to run.
             save_file(state, partial, metadata={"flow": json.dumps(description)})
@@ -248,10 +248,9 @@ class FlowModel:
                 )
                 spec = network.architecture.rescaling_spec()
                 form = CanonicalForm(network.layout, spec, shift, scale, factors)
-        condition = None
-        if variable := description.get("condition"):
-            condition = KnownValues(variable, state.pop("condition").cpu())
-        velocity = build_velocity(dimension, config, network, condition is not None).to(device)
+        condition = read_known(description, state)
+        embedding = TimeEmbedding if condition is None else condition.embedding
+        velocity = build_velocity(dimension, config, network, embedding).to(device)
         own_shift, own_scale, mean, factor = (
             state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")
         )
@@ -308,7 +307,9 @@ def integrate_flow(
     """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once; ``steer`` and
     ``source`` as of `draw`."""
     coordinates, evaluations = draw(model, config, device, steer, source)
-    return Samples(*basis.sample_parts(coordinates), evaluations=evaluations)
+    zoos = model.condition.names(config.sampling, len(coordinates)) if model.condition else []
+    samples = Samples(*basis.sample_parts(coordinates), evaluations=evaluations)
+    return replace(samples, zoos=np.array(zoos, str))
 
 
 def draw(

@@ -12,10 +12,11 @@ from dwf_steps.config.generators.flow import (
     VelocityConfig,
 )
 from dwf_steps.datasets.splits import Split
-from dwf_steps.flow.condition import KnownValues, values_of
+from dwf_steps.flow.condition import known_of
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import fit_velocity
+from dwf_steps.flow.velocity import ConditionEmbedding
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
 from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, left_out_networks, source_of
 from dwf_steps.generators.guidance import GuidedField, decoder_of
@@ -45,15 +46,12 @@ class Flow(Generator[FlowConfig]):
         left_out = left_out_networks(training.trajectories, self.config.training, self.key)
         known, condition = None, None
         if asked := self.config.condition:
-            values = values_of(matrix, asked.variable, self.key)
-            known = KnownValues.of(
-                asked.variable, values if left_out is None else values[~left_out], self.key
-            )
-            condition = known.standardised(values)
+            known, condition = known_of(matrix, asked, left_out, self.key)
         flow = fit_velocity(
             *(latents.points, self.config, tools.device, tools.checkpoint, latents.network, source),
             condition=condition,
             left_out=left_out,
+            embedding=ConditionEmbedding if known is None else known.embedding,
         )
         parts = latents.shift, latents.scale, latents.points.shape[1], source, latents.form, known
         self.model = FlowModel(flow.velocity, *parts)

@@ -45,6 +45,8 @@ class Request:
     methods, reference, barycentre
         How the zoo was canonicalized and the manifests of what it was matched to, where the settings'
         ``canonicalized`` is true; the second where it was.
+    zoo, made
+        The zoo's name, and the manifests of what the settings' ``drawn_in`` made for it and for others.
     """
 
     architecture: Architecture
@@ -58,6 +60,8 @@ class Request:
     methods: list[Method] = field(default_factory=list)
     reference: Path | None = None
     barycentre: Path | None = None
+    zoo: str = ""
+    made: Sequence[Path] = ()
 
     @cached_property
     def matrix(self) -> WeightMatrix:

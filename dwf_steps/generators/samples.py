@@ -1,12 +1,15 @@
 """What every generator yields: new rows, described relative to the training rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.subspace.basis import Basis
+
+ZOOS = "zoos"  # the fact of a shard's manifest that says which zoo each network was asked for
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Samples:
         Factor of the rows' deviation from ``mean`` in all layers but the first.
     candidates
         So many rows that follow one another are drawn for each network.
+    zoos
+        (k,), the zoo that each is asked for, or (0,) where none is. Its ``later_scale`` is then of the
+        deviation from this zoo's mean.
     """
 
     latents: np.ndarray
@@ -51,6 +57,7 @@ class Samples:
     evaluations: int = 0
     later_scale: float = 1.0
     candidates: int = 1
+    zoos: np.ndarray = field(default_factory=lambda: np.empty(0, "<U1"))
 
     def __len__(self) -> int:
         return len(self.coefficients)
@@ -65,10 +72,23 @@ class Samples:
         """What the samples' networks are called."""
         return sample_names(self.networks, self.first // self.candidates)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a manifest of their networks states: what drawing took, and which zoo each was asked for, if
+        any was."""
+        asked = (
+            dict(zip(self.names, self.zoos[:: self.candidates].tolist(), strict=True))
+            if len(self.zoos)
+            else None
+        )
+        return {"evaluations": self.evaluations} | ({} if asked is None else {ZOOS: asked})
+
     def part(self, part: int, parts: int) -> "Samples":
         """Return the ``part``-th of ``parts`` ranges of the networks' samples."""
         start, stop = (self.networks * k // parts * self.candidates for k in (part, part + 1))
-        arrays = {name: getattr(self, name)[start:stop] for name in ("latents", "coefficients", "offsets")}
+        arrays = {
+            name: getattr(self, name)[start:stop] for name in ("latents", "coefficients", "offsets", "zoos")
+        }
         return replace(self, **arrays, first=self.first + start)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dwf_steps.config.architecture import ArchitectureConfig
@@ -12,10 +13,12 @@ from dwf_steps.config.canonicalization import reference_of, until_barycentre
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.imported_networks import files_in_order
 from dwf_steps.config.network_files import parts_of
-from dwf_steps.config.representation import ResponsesRepresentation
+from dwf_steps.config.representation import RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.workflow import Cell, WorkflowConfig
 from dwf_steps.config.zoo import (
+    AnyZoo,
     ImportedZoo,
+    JointZoo,
     TrainedZoo,
     n_held_out,
     network_names,
@@ -52,12 +55,30 @@ class Experiment:
         return list(dict.fromkeys(cell.zoo for cell in self.cells))
 
     @cached_property
+    def zoos_with_data(self) -> list[TrainedZoo | ImportedZoo]:
+        """The zoos whose data are needed: those that the experiments use, and the members of joint ones."""
+        found: dict[str, TrainedZoo | ImportedZoo] = {}
+        for name in dict.fromkeys(cell.zoo for cell in self.config.cells_made()):
+            zoo = self.config.zoos[name]
+            found |= zoo.members if isinstance(zoo, JointZoo) else {name: zoo}
+        return list(found.values())
+
+    @cached_property
     def imported_zoos(self) -> list[str]:
         return [name for name, zoo in self.config.zoos.items() if isinstance(zoo, ImportedZoo)]
 
     @cached_property
     def trained_zoos(self) -> list[str]:
-        return [name for name in self.config.zoos if name not in self.imported_zoos]
+        return [name for name, zoo in self.config.zoos.items() if isinstance(zoo, TrainedZoo)]
+
+    @cached_property
+    def joint_zoos(self) -> list[str]:
+        return [name for name, zoo in self.config.zoos.items() if isinstance(zoo, JointZoo)]
+
+    @cached_property
+    def single_zoos(self) -> list[str]:
+        """Zoos with data of their own."""
+        return [name for name in self.config.zoos if name not in self.joint_zoos]
 
     @cached_property
     def sampled(self) -> list[str]:
@@ -100,14 +121,39 @@ class Experiment:
         """Recalibrations that change networks."""
         return [name for name, methods in self.config.recalibrations.items() if methods]
 
-    def zoo(self, names: Names) -> TrainedZoo | ImportedZoo:
+    def zoo(self, names: Names) -> AnyZoo:
         return self.config.zoos[names.zoo]
+
+    def single_zoo(self, names: Names) -> TrainedZoo | ImportedZoo:
+        """Return the zoo of a job that reads data of the zoo's own."""
+        zoo = self.zoo(names)
+        assert not isinstance(zoo, JointZoo)
+        return zoo
+
+    def joint_zoo(self, names: Names) -> JointZoo:
+        """Return the zoo of a job that takes other zoos' networks together."""
+        zoo = self.zoo(names)
+        assert isinstance(zoo, JointZoo)
+        return zoo
+
+    def representation(self, names: Names) -> RepresentationConfig:
+        """Return a job's representation: in zoos of several with as many probes and functions for each."""
+        zoo, found = self.zoo(names), self.config.representations[names.representation]
+        if isinstance(zoo, JointZoo) and isinstance(found, ResponsesRepresentation):
+            count = len(zoo.members)
+            more = {"probes": count * found.probes, "functions": count * found.functions}
+            return found.model_copy(update=more)
+        return found
 
     def responses(self, names: Names) -> ResponsesRepresentation:
         """Return the representation of a job that makes response coordinates, or turns them into weights."""
-        representation = self.config.representations[names.representation]
+        representation = self.representation(names)
         assert isinstance(representation, ResponsesRepresentation)
         return representation
+
+    def drawn_in(self, names: Names) -> Cell | None:
+        """Return where a generator's networks are made, if that is in a zoo of several."""
+        return self.config.drawn_in(Cell(*(getattr(names, level, "") for level in Cell._fields)))
 
     def generator(self, names: Names) -> GeneratorConfig:
         return self.config.generators[names.generator]
@@ -158,19 +204,22 @@ class Experiment:
         """Return about how many examples a zoo's networks are trained and scored on."""
         if zoo not in self._examples:
             config = self.config.zoos[zoo]
-            self._examples[zoo] = examples_of(self.config.dataset(config), config.architecture)
+            single = config.members.values() if isinstance(config, JointZoo) else [config]
+            self._examples[zoo] = sum(
+                examples_of(self.config.dataset(one), one.architecture) for one in single
+            )
         return self._examples[zoo]
 
     def n_shards(self, zoo: str) -> int:
         """Return the number of jobs that train or import a zoo."""
-        config = self.config.zoos[zoo]
+        config = self.single_zoo(SimpleNamespace(zoo=zoo))
         if isinstance(config, ImportedZoo):
             return -(-self.n_networks(zoo) // config.shard_size)
         return config.n_shards
 
     def imported_shard(self, names: Names) -> range:
         """Return which of an imported zoo's networks one job reads, counted in row order."""
-        zoo = self.zoo(names)
+        zoo = self.single_zoo(names)
         first = zoo.shard_size * int(names.shard)
         return range(first, min(first + zoo.shard_size, self.n_networks(names.zoo)))
 

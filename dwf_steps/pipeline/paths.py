@@ -10,7 +10,7 @@ from typing import Any
 
 from snakemake.io import ancient
 
-from dwf_steps.config.dataset import FETCHED, TableFile, TextFiles
+from dwf_steps.config.dataset import FETCHED, DerivedData, ImageFiles, TableFile, TextFiles
 from dwf_steps.config.network_files import parts_of
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.zoo import ImportedZoo
@@ -62,7 +62,9 @@ class Paths:
         self.texts = [
             name for name, files in experiment.config.datasets.items() if isinstance(files, TextFiles)
         ]
-        self.images = [name for name in experiment.config.datasets if name not in self.texts]
+        self.images = [
+            name for name, files in experiment.config.datasets.items() if isinstance(files, ImageFiles)
+        ]
 
     # What experiments ask for.
 
@@ -161,11 +163,12 @@ class Paths:
     def datasets(self) -> list[str]:
         """The folders of all data sets that have to be fetched or decoded."""
         config = self.experiment.config
-        zoos = [config.zoos[name] for name in self.experiment.zoos]
+        zoos = self.experiment.zoos_with_data
         asked = [name for zoo in zoos for name in (zoo.dataset, zoo.out_of_distribution)]
         asked += [config.transfers[name].dataset for _, name in config.transferred()]
-        made = [*FETCHED, *config.datasets]
-        return [f"results/data/{name}" for name in dict.fromkeys(map(str, asked)) if name in made]
+        made = [*FETCHED, *self.images, *self.texts]
+        sources = dict.fromkeys(self._source(name) for name in asked)
+        return [f"results/data/{name}" for name in sources if name in made]
 
     # Data.
 
@@ -179,13 +182,14 @@ class Paths:
 
     def _own_files(self, wildcards: Names) -> list[Path | None]:
         if "zoo" in wildcards.keys():  # noqa: SIM118
-            dataset = self.experiment.zoo(wildcards).dataset
+            dataset = self.experiment.single_zoo(wildcards).dataset
             return [dataset.file] if isinstance(dataset, TableFile) else []
         files = self.experiment.config.datasets[wildcards.dataset]
+        assert isinstance(files, ImageFiles | TextFiles)
         return [files.train, files.test, getattr(files, "tokenizer", None)]
 
     def zoo_data(self, wildcards: Names) -> Any:
-        return self._data_folder(self.experiment.zoo(wildcards).dataset)
+        return self._data_folder(self.experiment.single_zoo(wildcards).dataset)
 
     def transfer_data(self, wildcards: Names) -> Any:
         return self._data_folder(self.experiment.config.transfers[wildcards.transfer].dataset)
@@ -196,11 +200,21 @@ class Paths:
         shift = self.experiment.zoo(wildcards).out_of_distribution
         return ancient(f"results/data/{shift}") if shift in FETCHED else []
 
+    def member_data(self, wildcards: Names) -> list[str]:
+        """The data of all zoos that a joint one has the networks of."""
+        return [f"results/{name}/data.npz" for name in self.experiment.joint_zoo(wildcards).members]
+
     def _data_folder(self, dataset: Any) -> Any:
         """Where a data set lies, if it is fetched or decoded; fetched ones hold the same whenever written."""
-        if dataset in self.experiment.config.datasets:
-            return f"results/data/{dataset}"
-        return ancient(f"results/data/{dataset}") if dataset in FETCHED else []
+        source = self._source(dataset)
+        if source in (*self.images, *self.texts):
+            return f"results/data/{source}"
+        return ancient(f"results/data/{source}") if source in FETCHED else []
+
+    def _source(self, dataset: Any) -> str:
+        """Return the name of a data set, or of the one that it is derived from."""
+        derived = self.experiment.config.datasets.get(str(dataset))
+        return derived.of if isinstance(derived, DerivedData) else str(dataset)
 
     def made_files(self, wildcards: Names) -> list[str]:
         """The files of the user's own that a generator's networks are read from."""
@@ -220,6 +234,11 @@ class Paths:
     def zoo_shards(self, pattern: str) -> Numbered:
         """Return the paths of a pattern, a ``*`` for the number, over all shards of the zoo."""
         return Numbered(filled(pattern), lambda names: self.experiment.n_shards(names.zoo))
+
+    def member_weights(self, wildcards: Names) -> list[str]:
+        """The canonicalized networks of all zoos that a joint one has the networks of."""
+        members = self.experiment.joint_zoo(wildcards).members
+        return [f"results/{name}/{wildcards.canon}/weights.zarr" for name in members]
 
     def imported_files(self, wildcards: Names) -> list[str]:
         return input_files(self.experiment.imported_files(wildcards))
@@ -325,6 +344,20 @@ class Paths:
         """Return the paths of a pattern, a ``*`` for the number, over all shards of a generator's
         networks."""
         return Numbered(filled(pattern), self.experiment.n_generated_shards)
+
+    @property
+    def made_in_joint_zoo(self) -> Numbered:
+        """The manifests of networks made in a zoo of several, for a generator that takes them from there."""
+
+        def pattern(wildcards: Names) -> str:
+            names = self.experiment.drawn_in(wildcards)
+            return f"{GENERATOR}/networks/shard-*.json".format(**names._asdict()) if names else ""
+
+        def count(wildcards: Names) -> int:
+            names = self.experiment.drawn_in(wildcards)
+            return self.experiment.n_generated_shards(names) if names else 0
+
+        return Numbered(pattern, count)
 
     def recalibrated_shards(self, ending: str) -> Numbered:
         """Return the shards of networks after recalibration, or their manifests, by their ``ending``."""

@@ -15,6 +15,9 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
     config, cells = experiment.config, experiment.cells
     names = {section: {cell[place] for cell in cells} for place, section in enumerate(SECTIONS)}
     generators = {name: config.generators[name] for name in names["generators"]}
+    drawn_in = {name: place for name, generator in generators.items() if (place := generator.drawn_in)}
+    made_by = generators | {name: config.generators[name] for _, name in drawn_in.values()}
+    zoos = dict.fromkeys([*names["zoos"], *(zoo for zoo, _ in drawn_in.values())])
     return ExperimentRecord(
         cells=cells,
         members={
@@ -26,11 +29,12 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
             for section, members in config.members.items()
         },
         generators={name: generator.facts for name, generator in generators.items()},
-        fitted_by={name: by for name, by in experiment.fitted_by.items() if name in generators},
-        zoo_networks={name: experiment.n_networks(name) for name in names["zoos"]},
-        zoo_trainings={name: experiment.n_trainings(name) for name in names["zoos"]},
-        image_shapes={name: shape for name in experiment.zoos if (shape := image_shape(experiment, name))},
-        samples={name: generator.count for name, generator in generators.items()},
+        fitted_by={name: by for name, by in experiment.fitted_by.items() if name in made_by},
+        zoo_networks={name: experiment.n_networks(name) for name in zoos},
+        zoo_trainings={name: experiment.n_trainings(name) for name in zoos},
+        image_shapes={name: shape for name in names["zoos"] if (shape := image_shape(experiment, name))},
+        samples={name: generator.count for name, generator in made_by.items()},
+        drawn_in=drawn_in,
         transferred=config.transferred(),
         autoencoders=[name for name in experiment.autoencoders if name in generators],
         likelihoods=[name for name in experiment.with_likelihood if name in generators],

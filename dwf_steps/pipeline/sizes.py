@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import UnitMatching, activation_matching_of, until_barycentre
-from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, TableFile, facts_of
+from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, ImageFiles, TableFile, TextFiles, facts_of
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.transfer import TransferConfig
-from dwf_steps.config.zoo import ImportedZoo, TrainedZoo
+from dwf_steps.config.zoo import AnyZoo, ImportedZoo, TrainedZoo
 from dwf_steps.pipeline.network_facts import NetworkFacts, coordinates
 from dwf_steps.pipeline.settings.base import Work
 
@@ -40,7 +41,7 @@ class Sizes:
         self._experiment, self._names = experiment, names
 
     @property
-    def zoo(self) -> TrainedZoo | ImportedZoo:
+    def zoo(self) -> AnyZoo:
         return self._experiment.zoo(self._names)
 
     @property
@@ -49,7 +50,9 @@ class Sizes:
         config = self._experiment.config
         if "transfer" in self._names.keys():  # noqa: SIM118
             return facts_of(config.dataset(config.transfers[self._names.transfer]))
-        return facts_of(config.datasets[self._names.dataset])
+        named = config.datasets[self._names.dataset]
+        assert isinstance(named, ImageFiles | TextFiles)
+        return facts_of(named)
 
     @property
     def n(self) -> int:
@@ -88,7 +91,7 @@ class Sizes:
     @property
     def _representation(self) -> RepresentationConfig:
         name = getattr(self._names, "representation", WEIGHTS)
-        return self._experiment.config.representations[name]
+        return self._experiment.representation(SimpleNamespace(zoo=self._names.zoo, representation=name))
 
     @property
     def coordinates(self) -> int:

@@ -11,7 +11,7 @@ FITTED = ("fit_generator",)  # once for a generator
 GENERATED = ("sample_generator", "decode", "make_networks", "recalibrate")  # for every network
 ALIGNED = ("find_barycentre", "canonicalize")  # once for a zoo, as what follows
 ENCODED = ("sketch_responses", "solve_responses", "encode_responses", "stack_responses")
-PREPARED = (*ALIGNED, "stack_weights", *ENCODED, "accumulate_gram", "solve_basis")
+PREPARED = (*ALIGNED, "stack_weights", "join_zoo", *ENCODED, "accumulate_gram", "solve_basis")
 
 
 def cost_table(collection: Collection) -> pd.DataFrame:
@@ -22,7 +22,9 @@ def cost_table(collection: Collection) -> pd.DataFrame:
     trained one (of checkpoints for each training); held-out networks were trained. ``break_even`` is the
     number of networks from which on generating is cheaper with the zoo already trained and prepared,
     ``break_even_prepared`` the same with preparation to be paid; infinite where a generated network takes as
-    long as a trained one. What networks cost that another tool made is not known: NaN.
+    long as a trained one. Of networks that are taken from a zoo of several all but the training is what it
+    took there, the alignment of each of its zoos left out. What networks cost that another tool made is not
+    known: NaN.
     """
     jobs, facts = collection.benchmarks, collection.generators.set_index("generator")
     rows = []
@@ -30,6 +32,9 @@ def cost_table(collection: Collection) -> pd.DataFrame:
         own = jobs[_above(jobs, labels)]
         training = _per_network(own[own.stage.isin(ZOO_STAGES)])
         generating = _per_network(own[own.stage.isin(GENERATED)])
+        if made := collection.drawn_in.get(labels["generator"]):
+            own = jobs[_above(jobs, labels | made | {"recalibration": ""})]
+            generating += _per_network(own[own.stage.isin(GENERATED)])
         if facts.costs_training[labels["generator"]]:
             generating += training
         fit, prepare = (_once(own[own.stage.isin(stages)]) for stages in (FITTED, PREPARED))

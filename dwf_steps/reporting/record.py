@@ -49,6 +49,8 @@ class ExperimentRecord(Section):
     """Channels, height and width of what the networks of each zoo see, where these are images."""
     samples: dict[str, int]
     """Networks each generator was asked for."""
+    drawn_in: dict[str, tuple[str, str]] = Field(default={})
+    """By generator that takes its networks from a zoo of several: this zoo, and the generator there."""
     transferred: list[tuple[Cell, str]] = Field(default=[])
     """Cells and the transfers they were asked for."""
     autoencoders: list[str] = Field(default=[])
@@ -70,6 +72,16 @@ class ExperimentRecord(Section):
     def represented(self) -> bool:
         """Whether there is a representation besides weights."""
         return any(cell.representation != WEIGHTS for cell in self.cells)
+
+    @property
+    def made(self) -> list[Cell]:
+        """The cells and, in zoos of several, those that their generators take networks from."""
+        there = [
+            cell._replace(zoo=zoo, generator=generator)
+            for cell in self.cells
+            for zoo, generator in [self.drawn_in.get(cell.generator, (cell.zoo, cell.generator))]
+        ]
+        return list(dict.fromkeys([*self.cells, *there]))
 
     def family(self, level: str, name: str) -> str:
         """Return the name of the definition that stands behind a name."""

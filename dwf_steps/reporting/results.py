@@ -240,6 +240,19 @@ class Collection:
             rows[label] = {"generator": label, "family": family} | facts
         return pd.DataFrame(rows.values())
 
+    @cached_property
+    def drawn_in(self) -> dict[str, dict[str, str]]:
+        """By label of a generator that takes its networks from a zoo of several, the labels of this zoo and
+        of the generator there."""
+        return {
+            results.record.label("generator", name): {
+                "zoo": results.record.label("zoo", zoo),
+                "generator": results.record.label("generator", generator),
+            }
+            for results in self.results
+            for name, (zoo, generator) in results.record.drawn_in.items()
+        }
+
     def zoo(self, labels: Mapping[str, str]) -> pd.DataFrame:
         """Return the networks of the zoo that a combination's networks are compared with."""
         return self.zoos[(self.zoos[COMPARED] == [labels[level] for level in COMPARED]).all(axis=1)]
@@ -266,7 +279,7 @@ class Collection:
         the job's own are empty. What fitting a model took is a row for each flow that shares it."""
         rows = []
         for results in self.results:
-            asked = {cell[:depth] for cell in results.record.cells for depth in range(1, len(KEYS) + 1)}
+            asked = {cell[:depth] for cell in results.record.made for depth in range(1, len(KEYS) + 1)}
             for path in sorted((results.root / "benchmarks").rglob("*.tsv")):
                 stage, names = path.stem.partition("-")[0], benchmark_lineage(path)
                 sharing = [names]

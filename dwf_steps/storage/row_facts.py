@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from dwf_steps.storage.manifest import TRAJECTORY, Record
 from dwf_steps.storage.matrix import WeightMatrix
@@ -13,12 +13,14 @@ ATTRIBUTE = "facts"
 
 @dataclass(frozen=True)
 class RowFacts:
-    """A network's accuracy on the validation examples, its mean loss on the training examples, and of a
-    checkpoint how many epochs it was trained; None where that is unknown or not finite."""
+    """A network's accuracy on the validation examples, its mean loss on the training examples, of a
+    checkpoint how many epochs it was trained, and of a zoo of several which one it is of; None where that is
+    unknown or not finite."""
 
     validation_accuracy: float | None = None
     train_loss: float | None = None
     epochs: float | None = None
+    zoo: str | None = None
 
     @classmethod
     def of(cls, record: Record | None) -> "RowFacts":
@@ -39,6 +41,15 @@ def write_facts(matrix: WeightMatrix, records: Mapping[str, Record]) -> None:
 def copy_facts(source: WeightMatrix, matrix: WeightMatrix) -> None:
     """Keep with a matrix what is known of the same networks, the rows of another."""
     matrix.array.attrs[ATTRIBUTE] = [asdict(known) for known in read_facts(source)]
+
+
+def join_facts(matrix: WeightMatrix, zoos: Mapping[str, WeightMatrix]) -> None:
+    """Keep with a matrix what is known of the networks of several ``zoos``, and which one each is of: first
+    of all training rows, then of all held-out ones."""
+    known = {zoo: [replace(facts, zoo=zoo) for facts in read_facts(source)] for zoo, source in zoos.items()}
+    kept = [facts for zoo, source in zoos.items() for facts in known[zoo][: source.n_training]]
+    held_out = [facts for zoo, source in zoos.items() for facts in known[zoo][source.n_training :]]
+    matrix.array.attrs[ATTRIBUTE] = [asdict(facts) for facts in kept + held_out]
 
 
 def read_facts(matrix: WeightMatrix) -> Sequence[RowFacts]:

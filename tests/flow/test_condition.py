@@ -21,14 +21,14 @@ from dwf_steps.config.generators.flow import (
     UnitTransformerConfig,
     VelocityConfig,
 )
-from dwf_steps.flow.condition import KnownValues, told
+from dwf_steps.flow.condition import KnownValues, KnownZoos, told
 from dwf_steps.flow.fields import Batch, ConditionalField, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import draw_batch, fit_velocity
-from dwf_steps.flow.velocity import ConditionEmbedding, VelocityMLP
+from dwf_steps.flow.velocity import CategoryEmbedding, ConditionEmbedding, TimeEmbedding, VelocityMLP
 from dwf_steps.runtime.errors import InputError
 
 CPU = torch.device("cpu")
@@ -136,7 +136,9 @@ VELOCITIES: list[AnyVelocity] = [
 @pytest.mark.parametrize("prediction", ["velocity", "endpoint"])
 def test_guided_velocities_are_the_stated_combination(config: AnyVelocity, prediction: Any) -> None:
     d = NETWORK.layout.size
-    network = filled(build_velocity(d, config, NetworkSpec(NETWORK.layout, NETWORK), conditional=True))
+    network = filled(
+        build_velocity(d, config, NetworkSpec(NETWORK.layout, NETWORK), embedding=ConditionEmbedding)
+    )
     t, x = torch.rand(6, 1, generator=draws()), torch.randn(6, d, generator=draws(1))
     asked, weight = torch.linspace(-1, 2, 6).unsqueeze(1), 1.5
     with torch.no_grad():
@@ -154,7 +156,7 @@ def test_guided_velocities_are_the_stated_combination(config: AnyVelocity, predi
 
 def test_a_relational_transformer_splits_conditions_as_it_does_times() -> None:
     spec = NetworkSpec(NETWORK.layout, NETWORK)
-    network = filled(build_velocity(NETWORK.layout.size, VELOCITIES[2], spec, conditional=True))
+    network = filled(build_velocity(NETWORK.layout.size, VELOCITIES[2], spec, embedding=ConditionEmbedding))
     assert isinstance(network, RelationalTransformer)
     t, x = torch.rand(7, 2, generator=draws()), torch.randn(7, NETWORK.layout.size, generator=draws(1))
     with torch.no_grad():
@@ -274,3 +276,43 @@ def test_a_flow_that_is_told_nothing_has_the_weights_that_it_had() -> None:
     one, other = (fit_velocity(targets, config, CPU).velocity.state_dict() for config in (plain, asked))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+ZOOS = KnownZoos(("low", "high", "wide"))
+
+
+def test_zoos_are_told_by_number_and_asked_for_in_turn_or_by_name() -> None:
+    assert ZOOS.numbers(["wide", "low"]).tolist() == [[2.0], [0.0]]
+    assert ZOOS.names(sampling(samples=5), 5) == ["low", "high", "wide", "low", "high"]
+    assert ZOOS.asked(sampling(samples=5), 5)[:, 0].tolist() == [0, 1, 2, 0, 1]
+    assert ZOOS.names(sampling(zoo="high"), 3) == ["high"] * 3
+    # All candidates for a network are asked for the same.
+    assert ZOOS.names(sampling(candidates=2), 6) == ["low", "low", "high", "high", "wide", "wide"]
+
+
+def test_the_embedding_adds_a_vector_for_every_zoo_and_one_for_knowing_none() -> None:
+    embedding = filled(CategoryEmbedding(8, 3))
+    assert isinstance(embedding, CategoryEmbedding)
+    t, c = torch.rand(4, 1, generator=draws()), torch.tensor([[2.0], [torch.nan], [0.0], [1.0]])
+    with torch.no_grad():
+        found = embedding(torch.cat([t, c], dim=1))
+        time = TimeEmbedding.forward(embedding, t)
+    torch.testing.assert_close(found - time, embedding.categories.weight[[2, 3, 0, 1]].detach())
+
+
+def test_a_flow_that_is_told_zoos_draws_each_ones_gaussian() -> None:
+    """Three Gaussians, and their mixture where no zoo is asked for."""
+    mean, std = torch.tensor([-2.0, 2.0, 0.5]), torch.tensor([0.3, 0.6, 0.1])
+    zoo = torch.arange(3.0).repeat_interleave(400)
+    targets = mean[zoo.long()] + std[zoo.long()] * torch.randn(1200, generator=draws(1))
+    config = FlowConfig.model_validate(
+        toy(0.2).model_dump(exclude={"condition"}) | {"condition": {"variable": "zoo", "dropout": 0.2}}
+    )
+    told = zoo.unsqueeze(1)
+    fit = fit_velocity(targets.unsqueeze(1), config, CPU, condition=told, embedding=ZOOS.embedding)
+    found = ends_of(fit.velocity, ZOOS.asked(sampling(), 3000)).view(1000, 3)
+    torch.testing.assert_close(found.mean(0), mean, rtol=0, atol=0.12)
+    torch.testing.assert_close(found.std(0), std, rtol=0.25, atol=0.1)
+    unconditional = ends_of(fit.velocity, torch.full((3000, 1), torch.nan))
+    assert unconditional.mean().item() == pytest.approx(targets.mean().item(), abs=0.15)
+    assert unconditional.std().item() == pytest.approx(targets.std().item(), abs=0.2)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from bases import basis_of
 from pydantic import TypeAdapter
 from scipy import stats
@@ -23,7 +24,9 @@ from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.layout import Layout
+from dwf_steps.storage.manifest import Record
 from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.row_facts import write_facts
 from dwf_steps.storage.stacked import StackedNetworks
 
 N, HELD_OUT = 6, 2
@@ -144,6 +147,23 @@ def test_later_layers_are_drawn_at_a_temperature_of_their_own(tmp_path: Path, sp
         rest = np.concatenate(later)
         expected = mean[rest] + scale * (whole[:, rest] - mean[rest])
         np.testing.assert_allclose(found[:, rest], expected, atol=1e-6)
+
+
+def test_later_layers_deviate_from_the_mean_of_the_zoo_that_is_asked_for(tmp_path: Path) -> None:
+    training = training_of(tmp_path / "matrix.zarr", weights())
+    zoos = np.array(["one", "one", "other", "other", "one", "other"])
+    records = {f"seed-{i}": Record(f"seed-{i}", "", {"zoo": str(zoo)}) for i, zoo in enumerate(zoos)}
+    write_facts(WeightMatrix(zarr.open_array(tmp_path / "matrix.zarr"), tmp_path / "matrix.zarr"), records)
+    rows = training.matrix.read()[:N].astype(np.float64)
+    drawn = sampled(training, "bootstrap", by="layer", samples=4)
+    whole = decoded(training, drawn)
+    asked = np.array(["other", "one", "one", "other"])
+    found = decoded(training, replace(drawn, later_scale=0.5, zoos=asked))
+    first, *later = parts(weights())["layer"].values()
+    np.testing.assert_array_equal(found[:, first], whole[:, first])
+    rest = np.concatenate(later)
+    mean = np.stack([rows[zoos == zoo].mean(axis=0) for zoo in asked])[:, rest]
+    np.testing.assert_allclose(found[:, rest], mean + 0.5 * (whole[:, rest] - mean), atol=1e-6)
 
 
 def test_the_first_layer_is_the_one_that_sees_the_inputs(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from dwf_steps.storage.matrix import Row, WeightMatrix
 
 NEEDED: dict[str, dict[str, Any]] = {
     "custom": {"import": "own_generators:Axes", "fitted": True},
+    "joint": {"zoo": "several", "generator": "told"},
     "networks": {"files": "theirs"},
     "retrained": {"epochs": 1},
 }

@@ -14,6 +14,7 @@ from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.condition import KnownValues
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.source import STANDARD
+from dwf_steps.flow.velocity import TimeEmbedding
 from dwf_steps.generators.flow import FlowModel, Latents, draw, integrate_flow
 from dwf_steps.generators.resizing import resized
 from dwf_steps.geometry.canonical_form import CanonicalForm
@@ -55,7 +56,8 @@ def flow_over(
     latents = Latents.of(basis, matrix, by_unit=True, canonical=geometry != "euclidean")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        field = build_velocity(matrix.layout.size, config.velocity, latents.network, known is not None)
+        embedding = TimeEmbedding if known is None else known.embedding
+        field = build_velocity(matrix.layout.size, config.velocity, latents.network, embedding)
         for parameter in field.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
     parts = latents.shift, latents.scale, matrix.layout.size, STANDARD, latents.form, known

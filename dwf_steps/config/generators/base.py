@@ -276,6 +276,17 @@ class GeneratorConfig(Section):
         return None
 
     @property
+    def asks_for_zoos(self) -> bool:
+        """Whether it knows several zoos, and asks for one with each of its samples."""
+        return False
+
+    @property
+    def drawn_in(self) -> tuple[str, str] | None:
+        """Return the zoo of several that its networks are made in, and the generator that makes them
+        there."""
+        return None
+
+    @property
     def has_likelihood(self) -> bool:
         """Whether log-densities of networks are asked for."""
         return False

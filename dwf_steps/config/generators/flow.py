@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -20,7 +20,7 @@ from dwf_steps.config.generators.base import (
 )
 from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, Seed, planning, unknown
-from dwf_steps.config.zoo import TrainedZoo, network_names, trajectory_names
+from dwf_steps.config.zoo import AnyZoo, JointZoo, TrainedZoo, network_names, trajectory_names
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
@@ -47,11 +47,12 @@ class Guidance(Section):
 
 class Condition(Section):
     """What a flow is told of each training network while it is fitted, so that samples may be asked for the
-    best ones (classifier-free guidance, Ho & Salimans 2022, arXiv 2207.12598)."""
+    best ones, or for those of one zoo (classifier-free guidance, Ho & Salimans 2022, arXiv 2207.12598)."""
 
-    variable: Literal["accuracy", "loss", "epoch"]
-    """A network's `accuracy` on the validation examples, its mean `loss` on the training examples, or the
-    `epoch` that a checkpoint was taken after, in zoos with a `trajectory`. The test set plays no part."""
+    variable: Literal["accuracy", "loss", "epoch", "zoo"]
+    """A network's `accuracy` on the validation examples, its mean `loss` on the training examples, the
+    `epoch` that a checkpoint was taken after, in zoos with a `trajectory`, or, in a zoo of several, the `zoo`
+    that it is of. The test set plays no part."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Probability of training on a network without telling its value: the same velocity network then also
     learns the unconditional flow, which `sampling.condition_weight` and `likelihood` need."""
@@ -72,6 +73,9 @@ class FlowSampling(Draws):
     """Of flows with a `condition`: the value that samples are asked for, that of the `best` training network
     (highest accuracy, lowest loss, last epoch), one drawn for each sample from all `training` networks', or a
     number: a share from 0 to 1 of accuracy, a loss, or epochs."""
+    zoo: Name | None = None
+    """Of flows whose `condition` is the zoo: the one whose networks are asked for; by default every zoo in
+    turn."""
     condition_weight: NotNegative = 0.0
     """Weight w of classifier-free guidance: velocities are (1 + w) v(x | condition) - w v(x), which takes two
     evaluations; with 0 they are v(x | condition). Not to be confused with `guidance`, by gradients."""
@@ -79,6 +83,11 @@ class FlowSampling(Draws):
     """Relative tolerance of dopri5."""
     atol: Positive = 1e-5
     """Absolute tolerance of dopri5, in units of the target's standard deviation."""
+
+    def zoos_asked(self, zoos: Sequence[str], rows: int) -> list[str]:
+        """Return which of the ``zoos`` each of so many rows is asked for, candidates for a network alike."""
+        turn = zoos if self.zoo is None else [self.zoo]
+        return [turn[row // self.candidates % len(turn)] for row in range(rows)]
 
 
 class TimeDistribution(Section):
@@ -378,6 +387,10 @@ class FlowConfig(GeneratorConfig):
         return self.likelihood is not None
 
     @property
+    def asks_for_zoos(self) -> bool:
+        return self.condition is not None and self.condition.variable == "zoo"
+
+    @property
     def other_sizes(self) -> dict[str, list[int]]:
         return {"-".join(map(str, widths)): widths for widths in self.other_widths}
 
@@ -435,7 +448,7 @@ class FlowConfig(GeneratorConfig):
 
     @model_validator(mode="after")
     def _asked_for_what_is_told(self) -> FlowConfig:
-        sampling, asked = self.sampling, {"condition": "best", "condition_weight": 0}
+        sampling, asked = self.sampling, {"condition": "best", "condition_weight": 0, "zoo": None}
         if self.condition is None:
             for name, default in asked.items():
                 if (found := getattr(sampling, name)) != default:
@@ -445,6 +458,26 @@ class FlowConfig(GeneratorConfig):
                     )
             return self
         variable, value = self.condition.variable, sampling.condition
+        if variable == "zoo" and value != "best":
+            raise ValueError(
+                f"sampling.condition: found {value!r}, but the flow is told zoos; name one as sampling.zoo, "
+                "or leave it out for every zoo in turn"
+            )
+        if variable == "zoo" and self.layers == "first" and sampling.later_scale != 0:
+            raise ValueError(
+                "sampling.later_scale: with layers: 'first' all other layers would be the mean of all zoos; "
+                "set 0 for that of the zoo that is asked for"
+            )
+        if variable == "zoo" and sampling.guidance is not None:
+            raise ValueError(
+                "sampling.guidance: steers by the loss on one data set, but the flow is told several zoos; "
+                "leave it out"
+            )
+        if variable != "zoo" and sampling.zoo is not None:
+            raise ValueError(
+                f"sampling.zoo: found {sampling.zoo!r}, but the flow is told each network's {variable}; "
+                "leave it out, or set condition.variable: zoo"
+            )
         if not isinstance(value, str) and not 0 <= value <= (1 if variable == "accuracy" else math.inf):
             what = "a share from 0 to 1" if variable == "accuracy" else f"no negative {variable}"
             raise ValueError(f"sampling.condition: found {value:g}, expected {what}")
@@ -476,9 +509,10 @@ class FlowConfig(GeneratorConfig):
         architecture, symmetries = context.config.zoos[zoo].architecture, context.facts(zoo).symmetries
         yield from self._guidance_problems(where, zoo, context)
         if self.reads_initialisations and not isinstance(context.config.zoos[zoo], TrainedZoo):
+            origin = "of several zoos" if isinstance(context.config.zoos[zoo], JointZoo) else "imported"
             yield (
                 f"{where}.source: {INITIALISATION!r} starts at networks' first weights, but zoo {zoo!r} is "
-                "imported, and its networks' are not known; use source: 'standard'"
+                f"{origin}, and its networks' are not known; use source: 'standard'"
             )
         yield from self._training_problems(where, zoo, context)
         if self.geometry != "euclidean" and "rescaling_spec" not in symmetries:
@@ -513,7 +547,7 @@ class FlowConfig(GeneratorConfig):
             cell.zoo == zoo
             and config.generators[cell.generator] is self
             and config.representations[cell.representation].kind == WEIGHTS
-            for cell in config.cells()
+            for cell in config.cells_made()
         )
 
     @planning
@@ -553,7 +587,21 @@ class FlowConfig(GeneratorConfig):
                 f"{where}.condition.variable: 'epoch' tells checkpoints of a training from each other, but "
                 f"the networks of zoo {zoo!r} are one of each training; {cure}, or use 'accuracy' or 'loss'"
             )
+        yield from self._zoo_condition_problems(where, zoo, config)
         yield from self.training.problems_with_zoo(where, zoo, context)
+
+    @planning
+    def _zoo_condition_problems(self, where: str, zoo: str, config: AnyZoo) -> Iterator[str]:
+        if not self.asks_for_zoos:
+            return
+        if not isinstance(config, JointZoo):
+            yield (
+                f"{where}.condition.variable: 'zoo' tells the networks of several zoos from each other, but "
+                f"{zoo!r} is a single one; fit the flow in a zoo of zoos, `{{zoos: [{zoo}, ...]}}`, and take "
+                "its networks here by a generator of kind 'joint'"
+            )
+        elif self.sampling.zoo not in (None, *config.members):
+            yield f"{where}.sampling.zoo: {unknown(str(self.sampling.zoo), list(config.members))}"
 
     @planning
     def _other_widths_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:

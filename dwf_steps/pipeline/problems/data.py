@@ -11,6 +11,8 @@ from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.dataset import (
     BUILT_IN,
     DatasetFacts,
+    DerivedData,
+    ImageFiles,
     Shape,
     TableFile,
     TextFiles,
@@ -21,6 +23,7 @@ from dwf_steps.config.section import unknown
 from dwf_steps.config.workflow import WorkflowConfig
 from dwf_steps.config.zoo import (
     ImportedZoo,
+    JointZoo,
     TrainedZoo,
     TrainingConfig,
     network_names,
@@ -33,6 +36,9 @@ COPY_SUFFIX = ".safetensors"  # of the copy that the workflow makes of an import
 
 def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     zoo, where = config.zoos[name], f"zoos.{name}"
+    if isinstance(zoo, JointZoo):
+        yield from _joint_problems(name, zoo)
+        return
     if isinstance(zoo.dataset, TableFile):
         if not zoo.dataset.file.is_file():
             yield (
@@ -77,6 +83,21 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         )
 
 
+def _joint_problems(name: str, joint: JointZoo) -> Iterator[str]:
+    """Zoos whose networks are not of one kind."""
+    first, *others = joint.members.items()
+    for member, zoo in others:
+        for what, own, found in (
+            ("architecture", first[1].architecture, zoo.architecture),
+            ("trajectory.checkpoints", first[1].checkpoints, zoo.checkpoints),
+        ):
+            if own != found:
+                yield (
+                    f"zoos.{name}.zoos: zoos.{first[0]}.{what} and zoos.{member}.{what} differ ({own!r} and "
+                    f"{found!r}), but networks of one training set share it; leave one of them out"
+                )
+
+
 def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
     """Names that the files' copies cannot have, or that texts cannot hold."""
     for network in zoo.networks:
@@ -109,6 +130,7 @@ def _unrecorded(zoo: ImportedZoo, where: str) -> Iterator[str]:
 def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:
     """Files of images or texts of one's own that are not there."""
     dataset = config.datasets[name]
+    assert isinstance(dataset, ImageFiles | TextFiles)
     texts = isinstance(dataset, TextFiles)
     endings, other = ((".csv", ".parquet"), "a .csv") if texts else ((".parquet",), "a folder")
     paths = [("train", dataset.train), ("test", dataset.test)]
@@ -127,11 +149,48 @@ def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:
         )
 
 
+def _derived_problems(config: WorkflowConfig, name: str, derived: DerivedData) -> Iterator[str]:
+    """Changes that the data do not allow."""
+    where, sources = f"datasets.{name}", [*BUILT_IN, *config.datasets]
+    if derived.of not in sources:
+        yield f"{where}.of: {unknown(derived.of, sources)}"
+        return
+    source = config.datasets.get(derived.of, derived.of)
+    if isinstance(source, DerivedData):
+        yield (
+            f"{where}.of: {derived.of!r} is derived itself; name what it is derived from, {source.of!r}, and "
+            "all changes"
+        )
+        return
+    facts = facts_of(source)  # type: ignore[arg-type]
+    if facts.shape is None and derived.size is not None:
+        yield f"{where}.size: {derived.of} has no images to scale; leave it out"
+    shape = derived.facts(facts).shape
+    if derived.change == "rotated" and (shape is None or shape[1] != shape[2]):
+        yield (
+            f"{where}.change: 'rotated' needs square images, but {derived.of} has {shape or 'none'}; leave "
+            "it out"
+        )
+    if derived.classes is not None and facts.classes not in (None, len(derived.classes)):
+        holds = "numbers to predict" if facts.classes == 1 else f"{facts.classes} classes"
+        yield (
+            f"{where}.classes: found {len(derived.classes)}, but {derived.of} has {holds}; name what each of "
+            "its classes becomes, or null"
+        )
+
+
 def _data_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
     """Files that are not there, and sizes that do not fit, of a data set with a name."""
     zoo, where = config.zoos[name], f"zoos.{name}"
+    assert not isinstance(zoo, JointZoo)
+    if derived := config.derived(zoo):
+        wrong = list(_derived_problems(config, str(zoo.dataset), derived))
+        yield from wrong
+        if wrong:
+            return
     dataset, architecture = config.dataset(zoo), zoo.architecture
-    if zoo.dataset in config.datasets and (missing := list(_missing_files(config, str(zoo.dataset)))):
+    source = derived.of if derived else str(zoo.dataset)
+    if source in config.datasets and (missing := list(_missing_files(config, source))):
         yield from missing
         return
     if isinstance(dataset, TextFiles) and isinstance(architecture, MLPConfig | ResNetConfig | ViTConfig):
@@ -149,7 +208,7 @@ def _data_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
                 f"{where}.architecture.vocabulary: found {architecture.vocabulary_size}, but the tokenizer "
                 f"of {zoo.dataset} may have {dataset.vocabulary} tokens; give both the same"
             )
-    facts = facts_of(dataset)
+    facts = config.dataset_facts(zoo)
     classes = architecture.classes if facts.classes is None else facts.classes
     if (architecture.features, architecture.classes) != (facts.features, classes):
         yield (
@@ -203,6 +262,12 @@ def transfer_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Itera
     network = config.zoos[zoo_name].architecture
     if transfer.dataset not in BUILT_IN and transfer.dataset not in config.datasets:
         yield f"{where}.dataset: {unknown(transfer.dataset, [*BUILT_IN, *config.datasets])}"
+        return
+    if derived := config.derived(transfer):
+        yield (
+            f"{where}.dataset: {transfer.dataset!r} is derived from {derived.of!r}; name that one, and set "
+            f"{where}.size and {where}.classes"
+        )
         return
     facts = facts_of(config.dataset(transfer))
     features = facts.features

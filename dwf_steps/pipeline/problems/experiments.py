@@ -8,6 +8,7 @@ from dwf_steps.config.representation import WEIGHTS
 from dwf_steps.config.section import unknown
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.workflow import WorkflowConfig
+from dwf_steps.config.zoo import JointZoo
 from dwf_steps.pipeline.network_facts import NetworkFacts, network_facts
 from dwf_steps.pipeline.problems.data import transfer_problems, zoo_problems
 from dwf_steps.pipeline.problems.methods import (
@@ -72,9 +73,9 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     yield from undefined
     if undefined:
         return
-    cells, context = config.cells(), _Context(config)
+    cells, context = config.cells_made(), _Context(config)
     buildable, usable = {}, {}
-    for name in dict.fromkeys(cell.zoo for cell in cells):
+    for name in dict.fromkeys(name for c in cells for name in (*_single(config, c.zoo), c.zoo)):
         broken = list(unbuildable(config, name))
         problems = [*zoo_problems(config, name), *(broken or architecture_problems(config, name))]
         yield from problems
@@ -82,7 +83,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     for zoo, transfer in dict.fromkeys((cell.zoo, name) for cell, name in config.transferred()):
         if usable[zoo]:
             yield from transfer_problems(config, zoo, transfer)
-    for zoo, canon in dict.fromkeys((cell.zoo, cell.canon) for cell in cells):
+    for zoo, canon in dict.fromkeys((name, c.canon) for c in cells for name in _single(config, c.zoo)):
         if usable[zoo]:
             yield from canonicalization_problems(config, zoo, canon)
     for zoo, representation in dict.fromkeys((cell.zoo, cell.representation) for cell in cells):
@@ -105,6 +106,12 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
     for cell in dict.fromkeys(cell._replace(canon="", subspace="", recalibration="") for cell in cells):
         if usable[cell.zoo]:
             yield from candidate_problems(config, cell)
+
+
+def _single(config: WorkflowConfig, name: str) -> list[str]:
+    """Return the zoos of which one has the networks: itself, or its members."""
+    zoo = config.zoos[name]
+    return list(zoo.members) if isinstance(zoo, JointZoo) else [name]
 
 
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
@@ -135,3 +142,28 @@ def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
             for name in getattr(experiment, section):
                 if name not in defined:
                     yield f"experiments.{i}.{section}: {unknown(name, defined)}"
+        for name in experiment.zoos:
+            if isinstance(config.zoos.get(name), JointZoo):
+                yield (
+                    f"experiments.{i}.zoos: {name!r} has the networks of several zoos and no data that they "
+                    "are all judged on; name these zoos, and generators of kind 'joint'"
+                )
+    for name, zoo in config.zoos.items():
+        if isinstance(zoo, JointZoo):
+            yield from _undefined_members(config, name, zoo)
+    for name, generator in config.generators.items():
+        for section, asked in zip(("zoos", "generators"), generator.drawn_in or (), strict=False):
+            if asked not in getattr(config, section):
+                key = section.removesuffix("s")
+                yield f"generators.{name}.{key}: {unknown(asked, list(getattr(config, section)))}"
+
+
+def _undefined_members(config: WorkflowConfig, name: str, zoo: JointZoo) -> Iterator[str]:
+    single = [other for other, found in config.zoos.items() if not isinstance(found, JointZoo)]
+    for member in zoo.zoos:
+        if isinstance(config.zoos.get(member), JointZoo):
+            yield f"zoos.{name}.zoos: {member!r} has the networks of several zoos itself; name these"
+        elif member not in single:
+            yield f"zoos.{name}.zoos: {unknown(member, single)}"
+    for member in sorted({member for member in zoo.zoos if zoo.zoos.count(member) > 1}):
+        yield f"zoos.{name}.zoos: {member!r} is named more than once; once is enough"

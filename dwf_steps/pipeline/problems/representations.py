@@ -8,6 +8,7 @@ from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.dataset import BUILT_IN
 from dwf_steps.config.representation import WEIGHTS, ResponsesRepresentation
 from dwf_steps.config.workflow import Cell, WorkflowConfig
+from dwf_steps.config.zoo import JointZoo
 from dwf_steps.runtime.errors import InputError
 
 
@@ -20,9 +21,10 @@ def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
     if not isinstance(representation, ResponsesRepresentation):
         return
     examples = training_examples(config, zoo_name)
-    if examples is not None and representation.probes > examples:
+    probes = representation.probes * (len(zoo.members) if isinstance(zoo, JointZoo) else 1)
+    if examples is not None and probes > examples:
         yield (
-            f"{where}.probes: found {representation.probes}, but zoo {zoo_name!r} has {examples} training "
+            f"{where}.probes: found {probes}, but zoo {zoo_name!r} has {examples} training "
             "examples; expected at most these. Lower probes and, with them, functions"
         )
     if isinstance(zoo.architecture, ModuleConfig):
@@ -69,9 +71,13 @@ def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
     """Return how many training examples a built-in data set leaves; None of others, whose sizes are only
     known roughly before they are read."""
     zoo = config.zoos[zoo_name]
-    if not (isinstance(zoo.dataset, str) and zoo.dataset in BUILT_IN):
+    if isinstance(zoo, JointZoo):
+        of_members = [training_examples(config, member) for member in zoo.members]
+        return None if None in of_members else len(of_members) * min(filter(None, of_members))
+    name, derived = config.dataset(zoo), config.derived(zoo)
+    if not (isinstance(name, str) and name in BUILT_IN) or (derived and None in (derived.classes or ())):
         return None
-    facts, splits = BUILT_IN[zoo.dataset], zoo.splits
+    facts, splits = BUILT_IN[name], zoo.splits
     examples = facts.examples
     if not facts.files:  # else it brings its own test set
         examples -= math.ceil(splits.test * examples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from dwf_steps.config.dataset import DatasetConfig, ImageFiles, SplitsConfig, TextFiles
 from dwf_steps.pipeline.settings.base import StepSettings, Work
@@ -52,13 +52,17 @@ class DivideData(StepSettings):
     splits: SplitsConfig
     size: int | None = None
     """Height and width that images are scaled to."""
+    change: Literal["rotated"] | None = None
+    """What becomes of images besides."""
     classes: list[int | None] | None = None
     """For each class the output that stands for it."""
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        zoo = experiment.zoo(names)
-        return cls(dataset=experiment.config.dataset(zoo), splits=zoo.splits)
+        zoo = experiment.single_zoo(names)
+        derived = experiment.config.derived(zoo)
+        changes = {} if derived is None else derived.model_dump(exclude={"of"})
+        return cls(dataset=experiment.config.dataset(zoo), splits=zoo.splits, **changes)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
@@ -83,3 +87,18 @@ class DivideTransferData(DivideData):
         facts = sizes.dataset
         values = facts.examples * facts.features
         return Work(28 * values, 60 + 1e-7 * values)
+
+
+class JoinData(StepSettings):
+    """The zoos whose data are taken together."""
+
+    zoos: list[str]
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        return cls(zoos=list(experiment.joint_zoo(names).members))
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        """All data, twice."""
+        return Work(8 * sizes.m * sizes.features, 8 * sizes.m * sizes.features / sizes.READ)

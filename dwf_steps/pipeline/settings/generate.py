@@ -171,6 +171,8 @@ class MakeNetworks(StepSettings):
     cost_matched: CostMatched | None = None
     methods: Canonicalization = Field(default_factory=list)
     """By which the networks are canonicalized, where the generator asks for it."""
+    zoo: str = ""
+    """The zoo's name, where the generator takes networks that were made for it among others."""
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
@@ -195,6 +197,7 @@ class MakeNetworks(StepSettings):
                 "methods": experiment.config.canonicalizations[names.canon]
                 if generator.canonicalized
                 else [],
+                "zoo": names.zoo if generator.drawn_in else "",
             }
         )
 

@@ -36,6 +36,23 @@ class StackWeights(StepSettings):
         return sizes.n * sizes.d * sizes.item
 
 
+class JoinZoo(StepSettings):
+    """The zoos whose networks are taken together, and how the matrix is stored."""
+
+    zoos: list[str]
+    dtype: Literal["float16", "float32"]
+    memory_mb: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, names: Names) -> Self:
+        zoo = experiment.joint_zoo(names)
+        return cls(zoos=list(zoo.members), dtype=zoo.matrix.dtype, memory_mb=zoo.matrix.memory_mb)
+
+    @staticmethod
+    def work(sizes: Sizes) -> Work:
+        return StackWeights.work(sizes)
+
+
 class AccumulateGram(StepSettings):
     """Which part of how many."""
 

@@ -1,0 +1,67 @@
+"""Take the data of several zoos together, for what is described by responses to all of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dwf_steps.datasets.splits import PARTS, Dataset, Split
+from dwf_steps.pipeline.settings.data import JoinData
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.randomness import numpy_generator
+
+
+def join_data(settings: JoinData, members: list[Path], output: Path) -> None:
+    """Write examples of all ``members``, a data file for each of the zoos, in random order: of each as many
+    as the one with the fewest has, so that no zoo plays a larger part than another.
+
+    Raises
+    ------
+    InputError
+        If the data do not fit the same networks.
+    """
+    datasets = [Dataset.load(path) for path in members]
+    first = datasets[0]
+    for name, path, other in zip(settings.zoos, members, datasets, strict=True):
+        own, found = _described(first), _described(other)
+        if own != found:
+            raise InputError(
+                f"{path}: the data of zoo {name!r} are {found}, but those of zoo {settings.zoos[0]!r} are "
+                f"{own}; zoos of one training set have networks that fit the same data"
+            )
+    train, validation, test = (
+        _together([getattr(dataset, part) for dataset in datasets], part) for part in PARTS
+    )
+    shapes = {dataset.shape for dataset in datasets}
+    shape = shapes.pop() if len(shapes) == 1 else None
+    Dataset(train, validation, test, shape=shape).save(output)
+
+
+def _described(dataset: Dataset) -> str:
+    train = dataset.train
+    numbers = f", tolerance {train.tolerance:g}, scale {train.scale:g}" if train.task == "regression" else ""
+    return f"of {dataset.n_features} features for {train.task}{numbers}"
+
+
+def _together(splits: list[Split], part: str) -> Split:
+    draws, fewest, first = numpy_generator(f"joined {part}", 0), min(map(len, splits)), splits[0]
+    chosen = [draws.permutation(len(split))[:fewest] for split in splits]
+    order = draws.permutation(fewest * len(splits))
+    inputs, targets = (
+        np.concatenate([getattr(split, name)[rows] for split, rows in zip(splits, chosen, strict=True)])[
+            order
+        ]
+        for name in ("inputs", "targets")
+    )
+    return Split(inputs, targets, first.task, first.tolerance, first.scale)
+
+
+def main() -> None:
+    options = parser(__doc__, "output")
+    options.add_argument("--members", type=Path, nargs="+", help="the data of every zoo, in order")
+    args = options.parse_args()
+    join_data(parse_settings(JoinData, args.settings), args.members, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

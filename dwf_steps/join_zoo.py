@@ -1,0 +1,84 @@
+"""Take the canonical networks of several zoos together as one weight matrix, column block by column block."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from dwf_steps.config.zoo import joint_name
+from dwf_steps.pipeline.settings.subspace import JoinZoo
+from dwf_steps.runtime.command_line import parse_settings, parser, run
+from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.progress import progress
+from dwf_steps.storage.atomic import replacing
+from dwf_steps.storage.matrix import Row, WeightMatrix
+from dwf_steps.storage.precision import RelativeError
+from dwf_steps.storage.row_facts import join_facts
+from dwf_steps.subspace.storing import store
+
+logger = logging.getLogger(__name__)
+
+Part = TypeVar("Part")
+
+
+def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
+    """Write the rows of all ``members``, a weight matrix for each of the zoos: first those of each in turn
+    that none holds out, then the others. What is known of a network is kept, with its zoo.
+
+    Raises
+    ------
+    InputError
+        If the networks are not of one architecture.
+    """
+    matrices = [WeightMatrix.open(path) for path in members]
+    first = matrices[0]
+    for zoo, other in zip(settings.zoos, matrices, strict=True):
+        if (other.layout, list(other.buffers)) != (first.layout, list(first.buffers)):
+            raise InputError(
+                f"{other.path}: the networks of zoo {zoo!r} have other parameters than those of zoo "
+                f"{settings.zoos[0]!r}; zoos of one training set have one architecture"
+            )
+
+    def ordered(parts: Iterable[Part], join: Callable[[list[Part]], Part]) -> Part:
+        """Return what is known row by row of each zoo, in the order of rows of all."""
+        halves = [
+            (part[: m.n_training], part[m.n_training :]) for part, m in zip(parts, matrices, strict=True)
+        ]
+        return join([half[place] for place in (0, 1) for half in halves])
+
+    rows = ordered(
+        ([_renamed(zoo, row) for row in m.rows] for zoo, m in zip(settings.zoos, matrices, strict=True)),
+        lambda parts: sum(parts, start=list[Row]()),
+    )
+    buffers = {name: ordered([m.buffers[name] for m in matrices], np.concatenate) for name in first.buffers}
+    error = RelativeError()
+    with replacing(output) as partial:
+        matrix = WeightMatrix.create(
+            partial, first.layout, rows, first.architecture, settings.dtype, settings.memory_mb, buffers
+        )
+        for columns in progress(list(matrix.write_blocks()), "column block"):
+            block = ordered([m.read(columns) for m in matrices], np.concatenate)
+            store(matrix, columns, block.astype(np.float32, copy=False), error)
+        matrix.set_storage_error(max(error.relative, *(m.storage_error for m in matrices)))
+        join_facts(matrix, dict(zip(settings.zoos, matrices, strict=True)))
+    logger.info("took %d networks of %d zoos together", len(rows), len(matrices))
+
+
+def _renamed(zoo: str, row: Row) -> Row:
+    return replace(
+        row, name=joint_name(zoo, row.name), trajectory=joint_name(zoo, row.trajectory or row.name)
+    )
+
+
+def main() -> None:
+    options = parser(__doc__, "output")
+    options.add_argument("--members", type=Path, nargs="+", help="the weight matrix of every zoo, in order")
+    args = options.parse_args()
+    join_zoo(parse_settings(JoinZoo, args.settings), args.members, args.output)
+
+
+if __name__ == "__main__":
+    run(main)
