@@ -1,7 +1,7 @@
 """Zoos: networks trained here, or brought along."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -312,11 +312,6 @@ class JointZoo(Section):
         return next(iter(self.members.values())).architecture
 
     @property
-    def checkpoints(self) -> int:
-        """Return the number of networks of one training, which is the same in all zoos."""
-        return next(iter(self.members.values())).checkpoints
-
-    @property
     def held_out(self) -> int:
         """Return how many networks, of checkpoints trajectories, the zoos hold out together."""
         return sum(zoo.held_out for zoo in self.members.values())
@@ -325,21 +320,26 @@ class JointZoo(Section):
     def out_of_distribution(self) -> None:
         """Nothing is scored here."""
 
-    def trajectories(self) -> list[str]:
-        """Return the names of all trajectories, in row order: those held out after all others."""
-        return self._ordered({name: (trajectory_names(z), z.held_out) for name, z in self.members.items()})
-
     def names(self) -> list[str]:
-        """Return the names of all networks, in row order."""
-        return self._ordered({name: (z.names(), n_held_out(z)) for name, z in self.members.items()})
+        """Return the names of all networks, in row order: those held out after all others."""
+        return list(self._ordered({zoo: (one.names(), n_held_out(one)) for zoo, one in self.members.items()}))
 
-    def _ordered(self, of_members: dict[str, tuple[list[str], int]]) -> list[str]:
-        """Return names of all members, given each one's and how many of these, the last, are held out."""
-        kept, held_out = list[str](), list[str]()
-        for zoo, (own, count) in of_members.items():
-            names, place = [joint_name(zoo, name) for name in own], len(own) - count
-            kept, held_out = kept + names[:place], held_out + names[place:]
-        return kept + held_out
+    def trajectory_sizes(self) -> dict[str, int]:
+        """Return how many networks each trajectory has, in row order."""
+        members = {zoo: (one.trajectory_sizes(), one.held_out) for zoo, one in self.members.items()}
+        sizes = {
+            joint_name(zoo, name): size for zoo, (own, _) in members.items() for name, size in own.items()
+        }
+        return {name: sizes[name] for name in self._ordered(members)}
+
+    @staticmethod
+    def _ordered(of_members: Mapping[str, tuple[Iterable[str], int]]) -> Iterator[str]:
+        """Yield names of all members, given each one's and how many of these, the last, are held out."""
+        named = [([joint_name(zoo, name) for name in own], count) for zoo, (own, count) in of_members.items()]
+        for own, count in named:
+            yield from own[: len(own) - count]
+        for own, count in named:
+            yield from own[len(own) - count :]
 
 
 def joint_name(zoo: str, network: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from dwf_steps.config.dataset import Shape, TableFile, facts_of
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.sweep import SECTIONS
@@ -52,7 +54,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
 
 def image_shape(experiment: Experiment, zoo: str) -> Shape | None:
     """Return channels, height and width of what a zoo's networks see; None where these are no images."""
-    dataset = experiment.config.dataset(experiment.config.zoos[zoo])
+    dataset = experiment.config.dataset(experiment.single_zoo(SimpleNamespace(zoo=zoo)))
     return None if isinstance(dataset, TableFile) else facts_of(dataset).shape
 
 

@@ -67,9 +67,9 @@ class Sizes:
     @property
     def s(self) -> int:
         """Networks of a shard of the zoo."""
-        if isinstance(self.zoo, ImportedZoo):
-            return min(self.n, self.zoo.shard_size)
-        return self.trained * self.zoo.checkpoints
+        if isinstance(self.zoo, TrainedZoo):
+            return self.trained * self.zoo.checkpoints
+        return min(self.n, self.zoo.shard_size) if isinstance(self.zoo, ImportedZoo) else self.n
 
     @property
     def d(self) -> int:

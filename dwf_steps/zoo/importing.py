@@ -83,16 +83,21 @@ def read_networks(
     generated: bool = False,
 ) -> StackedNetworks[np.ndarray]:
     """Read networks, at least one, that follow one another in row order, as `import_networks` does."""
-    state = architecture.initial_state("default", torch_generator("keys and shapes"))
     skipped = networks[0].number or 0
     return import_networks(
         files_in_order(networks),
-        {name: value.numpy() for name, value in state.items()},
+        expected_state(architecture),
         files,
         architecture.tied,
         slice(skipped, skipped + len(networks)),
         generated,
     )
+
+
+def expected_state(architecture: Architecture) -> NetworkState[np.ndarray]:
+    """Return a network of the architecture, for its keys, shapes and types."""
+    state = architecture.initial_state("default", torch_generator("keys and shapes"))
+    return {name: value.numpy() for name, value in state.items()}
 
 
 def told_by_path(network: ImportedNetwork) -> dict[str, Any]:

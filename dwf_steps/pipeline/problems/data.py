@@ -87,15 +87,11 @@ def _joint_problems(name: str, joint: JointZoo) -> Iterator[str]:
     """Zoos whose networks are not of one kind."""
     first, *others = joint.members.items()
     for member, zoo in others:
-        for what, own, found in (
-            ("architecture", first[1].architecture, zoo.architecture),
-            ("trajectory.checkpoints", first[1].checkpoints, zoo.checkpoints),
-        ):
-            if own != found:
-                yield (
-                    f"zoos.{name}.zoos: zoos.{first[0]}.{what} and zoos.{member}.{what} differ ({own!r} and "
-                    f"{found!r}), but networks of one training set share it; leave one of them out"
-                )
+        if (own := first[1].architecture) != (found := zoo.architecture):
+            yield (
+                f"zoos.{name}.zoos: zoos.{first[0]}.architecture and zoos.{member}.architecture differ "
+                f"({own!r} and {found!r}), but networks of one training set share it; leave one of them out"
+            )
 
 
 def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
