@@ -83,9 +83,8 @@ PRETRAINED = (
     "pytorch_model.bin",
     f"pytorch_model.bin{INDEX}",
 )
-LISTED = (".safetensors", ".pt", ".pth", ".ckpt", f".safetensors{INDEX}")  # endings of networks in a folder
+FOLDER_ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", f".safetensors{INDEX}")  # of networks
 TRAINER = re.compile(r"(optimizer|scheduler|scaler|rng_state(_\d+)?)\.(pt|pth)")  # transformers' Trainer
-
 
 # What names in braces may be that are numbers; the texts of all others have one character or more.
 NUMBERS = {"seed": r"\d+", "epoch": r"\d+(?:\.\d+)?", "step": r"\d+"}
@@ -111,8 +110,8 @@ def found_files(patterns: str | list[str]) -> dict[Path, dict[str, str]]:
             for match in _seen(_globbed(Path(glob_of(pattern)) if fits else path)):
                 fit = fits.fullmatch(str(match)) if fits else None
                 if fit or not fits:
-                    known = match.suffix in LISTED  # asking the disk of each of 100,000 files takes seconds
-                    files = _seen(_in_folder(match)) if not known and match.is_dir() else [match]
+                    is_file = match.suffix in FOLDER_ENDINGS  # the disk need not be asked of each
+                    files = [match] if is_file or not match.is_dir() else _seen(_in_folder(match))
                     found |= {file: fit.groupdict() if fit else {} for file in files}
     indices = [path for path in found if path.name.endswith(INDEX)]
     for part in {part for index in indices for part in parts_of(index)[1:]}:
@@ -136,7 +135,7 @@ def _in_folder(folder: Path) -> list[Path]:
     own = _listed(folder) or _pretrained(folder)
     if own:
         return own
-    return [path for inner in folder.iterdir() if inner.is_dir() for path in _pretrained(inner)]
+    return [path for inner in _seen(folder.iterdir()) if inner.is_dir() for path in _pretrained(inner)]
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -144,7 +143,7 @@ def _listed(folder: Path) -> list[Path]:
         return [
             folder / entry.name
             for entry in entries
-            if entry.name.endswith(LISTED) and not TRAINER.fullmatch(entry.name) and entry.is_file()
+            if entry.name.endswith(FOLDER_ENDINGS) and not TRAINER.fullmatch(entry.name) and entry.is_file()
         ]
 
 

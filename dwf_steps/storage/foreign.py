@@ -78,6 +78,8 @@ class ForeignNetworks:
         self._keep = [expression(pattern) for pattern in files.keep]
         self._drop = [expression(pattern) for pattern in files.drop]
         self._rename = [(expression(old), new) for old, new in files.rename.items()]
+        stated = files.state_dict or []
+        self._keys = [stated] if isinstance(stated, str) else stated
         self._names: dict[tuple[str, ...], _Names] = {}
         self._logged: set[str] = set()
 
@@ -102,17 +104,20 @@ class ForeignNetworks:
             pairs = zip(packed, states, strict=True)
             return [self._network(f"{path}, network {name}", state) for name, state in pairs]
         if count is None:
-            return [self._network(str(path), content)]
-        found = _several(path, self._inside(str(path), content, outer=True), count, self.files.flat)
-        return [self._network(f"{path}, network {i}", item) for i, item in enumerate(found)]
+            return [self._network(str(path), content, self._keys)]
+        together, rest = _under(content, self._keys)
+        found = _several(path, together, count, self.files.flat)
+        return [self._network(f"{path}, network {i}", item, rest) for i, item in enumerate(found)]
 
-    def _network(self, where: str, content: Any) -> ForeignNetwork:
+    def _network(self, where: str, content: Any, keys: Sequence[str]) -> ForeignNetwork:
+        """Return the network that lies under ``keys`` in ``content``."""
         called: dict[str, str] = {}
         try:
+            chosen = self._chosen(where, content, keys)
             if self.files.flat:
-                state = self._divided(where, content)
+                state = self._divided(where, chosen)
             else:
-                state, called = self._named(where, content)
+                state, called = self._named(where, chosen)
         except InputError as error:
             return ForeignNetwork(where, None, (str(error),))
         found = [*_untie(state, self.tied), *_differences(state, self.expected, called, self.generated)]
@@ -125,28 +130,20 @@ class ForeignNetworks:
 
     # Where a network lies in what was read.
 
-    def _inside(self, where: str, content: Any, outer: bool = False) -> Any:
-        """Return the state dict, the vector or the networks under the keys that are stated, or found."""
-        stated = self.files.state_dict
-        if stated is None:
-            return content if outer or self.files.flat else self._unwrapped(where, content)
-        for key in [stated] if isinstance(stated, str) else stated:
-            if outer and not (isinstance(content, dict) and key in content):
-                return content  # the key is one of each network
-            if not isinstance(content, dict) or key not in content:
-                if self.files.networks_per_file:  # the key was one of all networks together
-                    return content
-                found = _listed(content) if isinstance(content, dict) else type(content).__name__
-                raise InputError(
-                    f"{where}: nothing under {key!r}, found {found}; correct `state_dict`, the key under "
-                    "which the state dict lies"
-                )
-            content = content[key]
-        return content
+    def _chosen(self, where: str, content: Any, keys: Sequence[str]) -> Any:
+        """Return what lies under the keys that are stated, or the only state dict that there is."""
+        chosen, rest = _under(content, keys)
+        if rest:
+            found = _first_keys(chosen) if isinstance(chosen, dict) else type(chosen).__name__
+            raise InputError(
+                f"{where}: nothing under {rest[0]!r}, found {found}; correct `state_dict`, the key under "
+                "which the state dict lies"
+            )
+        return chosen if self.files.state_dict is not None else self._unwrapped(where, chosen)
 
     def _unwrapped(self, where: str, content: Any) -> Any:
         """Return the only state dict in a checkpoint that holds other things too."""
-        if not isinstance(content, dict) or _has_tensors(content):
+        if self.files.flat or not isinstance(content, dict) or _has_tensors(content):
             return content
         inside = [key for key, value in content.items() if isinstance(value, dict) and _has_tensors(value)]
         if not inside:
@@ -166,9 +163,8 @@ class ForeignNetworks:
 
     # What its keys are called.
 
-    def _named(self, where: str, content: Any) -> tuple[NetworkState[np.ndarray], dict[str, str]]:
+    def _named(self, where: str, state: Any) -> tuple[NetworkState[np.ndarray], dict[str, str]]:
         """Return a state dict's arrays by the architecture's names, and what these are called in the file."""
-        state = self._inside(where, content)
         if not isinstance(state, dict):
             raise InputError(f"{where}: expected {EXPECTED}, found {type(state).__name__}; {REMEDY}")
         for key in state:
@@ -252,9 +248,8 @@ class ForeignNetworks:
 
     # Vectors.
 
-    def _divided(self, where: str, content: Any) -> NetworkState[np.ndarray]:
+    def _divided(self, where: str, vector: Any) -> NetworkState[np.ndarray]:
         """Return the arrays of a network that is one vector."""
-        vector = self._inside(where, content)
         size = sum(own.size for own in self.expected.values())
         if not isinstance(vector, torch.Tensor) or tuple(vector.shape) != (size,):
             found = (
@@ -267,12 +262,8 @@ class ForeignNetworks:
         _require_array(where, "the vector", {"the vector": vector})
         ends = np.cumsum([own.size for own in self.expected.values()])[:-1]
         parts = np.split(_array(vector), ends)
-        return {
-            name: part.reshape(own.shape).astype(own.dtype)
-            if own.dtype.kind != "f"
-            else part.reshape(own.shape)
-            for (name, own), part in zip(self.expected.items(), parts, strict=True)
-        }
+        arrays = zip(self.expected.items(), parts, strict=True)
+        return {name: part.reshape(own.shape).astype(own.dtype) for (name, own), part in arrays}
 
     def _log(self, line: str) -> None:
         if line not in self._logged:
@@ -286,6 +277,15 @@ class _Names:
 
     new: dict[str, str]
     stripped: tuple[str, ...]
+
+
+def _under(content: Any, keys: Sequence[str]) -> tuple[Any, Sequence[str]]:
+    """Return what lies under keys, one inside another, and those that are not there."""
+    for place, key in enumerate(keys):
+        if not isinstance(content, dict) or key not in content:
+            return content, keys[place:]
+        content = content[key]
+    return content, ()
 
 
 def _with_new_beginning(key: str, keys: Mapping[str, str]) -> str:
@@ -353,8 +353,10 @@ def _several(path: Path, content: Any, count: int, flat: bool) -> Sequence[Any]:
             "`networks_per_file`, or leave it out"
         )
     if len(items) != count:
+        named = f" ({_first_keys(content)})" if isinstance(content, dict) else ""
         raise InputError(
-            f"{path}: found {len(items)} networks, expected {count} as `networks_per_file` states; correct it"
+            f"{path}: found {len(items)} networks{named}, expected {count} as `networks_per_file` states; "
+            "correct it, or state with `state_dict` under which key they lie"
         )
     return list(items)
 
@@ -378,7 +380,7 @@ def _entry(state: Mapping[Any, Any], key: Any) -> str:
     return f"{type(state).__name__} with {key!r} -> {type(state[key]).__name__}"
 
 
-def _listed(content: dict[Any, Any]) -> str:
+def _first_keys(content: dict[Any, Any]) -> str:
     keys = [repr(key) for key in content]
     return ", ".join(keys[:SHOWN]) + (", ..." if len(keys) > SHOWN else "") if keys else "an empty dict"
 

@@ -52,7 +52,7 @@ def load_tensors(path: Path, leave_out: bool = False) -> Any:
     except UnpicklingError as error:
         if "weights_only" not in str(error).lower():
             raise unreadable(path, error) from error
-        if leave_out and _has_tensors(content := _without_objects(path)):
+        if leave_out and _holds_tensors(content := _without_objects(path)):
             return content
         raise InputError(
             f"{path}: holds objects other than tensors, which are never unpickled, or is damaged; save it "
@@ -80,9 +80,9 @@ def _say_what_is_left_out(names: str) -> None:
     logger.info("files have objects that are no tensors, which are left out: %s", names)
 
 
-def _has_tensors(content: Any) -> bool:
+def _holds_tensors(content: Any) -> bool:
     if isinstance(content, dict):
-        return any(map(_has_tensors, content.values()))
+        return any(map(_holds_tensors, content.values()))
     if isinstance(content, list | tuple):
-        return any(map(_has_tensors, content))
+        return any(map(_holds_tensors, content))
     return isinstance(content, torch.Tensor) and content.ndim > 0

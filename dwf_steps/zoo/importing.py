@@ -20,8 +20,6 @@ from dwf_steps.storage.magnitude import excess
 from dwf_steps.storage.manifest import TRAJECTORY
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
-LISTED = 20  # problems named in one error message
-
 
 def import_networks(
     paths: Sequence[Path],
@@ -73,10 +71,8 @@ def import_networks(
     if not (problems or generated):
         problems = _duplicates(states)
     if problems:
-        more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-        listing = "\n".join(f"  - {problem}" for problem in problems[:LISTED])
-        what = "the networks" if generated else "the zoo"
-        raise InputError(f"{what} cannot be imported as it is; nothing was written:\n{listing}{more}")
+        what = "the networks cannot be read as they are" if generated else "the zoo cannot be imported as it is"
+        raise InputError.of(f"{what}; nothing was written", problems)
     return StackedNetworks.stack([state for _, state in states], np.stack)
 
 

@@ -19,7 +19,6 @@ from dwf_steps.runtime.errors import InputError
 RECORDED = "recorded_accuracy"  # the fact of a network that has one
 FILE = "file"  # what a column is matched by that names the network's file
 FILE_COLUMNS = (FILE, "network", "name", "path")  # by default
-LISTED = 20  # problems named in one error message
 FAR = 0.05  # of accuracies, between those recorded and measured, beyond what precision and order explain
 
 Row = Mapping[str, Any]
@@ -47,9 +46,7 @@ def recorded_facts(recorded: RecordedValues, networks: Sequence[ImportedNetwork]
         except InputError as error:
             problems.append(str(error))
     if problems:
-        more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-        listing = "\n".join(f"  - {problem}" for problem in problems[:LISTED])
-        raise InputError(f"`recorded` does not fit the zoo's networks; nothing was written:\n{listing}{more}")
+        raise InputError.of("`recorded` does not fit the zoo's networks; nothing was written", problems)
     return facts
 
 

@@ -221,7 +221,9 @@ def test_extra_keys_are_called_what_the_file_calls_them(tmp_path: Path) -> None:
     assert "missing [], extra ['net.other']" in problem(path, keys={"net": ""})
 
 
-@pytest.mark.parametrize("kind", ["list", "tuple", "names", "stacked", "under a key", "each under a key"])
+@pytest.mark.parametrize(
+    "kind", ["list", "tuple", "names", "stacked", "under a key", "each under a key", "both under keys"]
+)
 def test_a_file_may_hold_many_networks(tmp_path: Path, kind: str) -> None:
     states, settings = [prefixed("module.", seed) for seed in range(3)], {}
     content: Any = states
@@ -238,6 +240,11 @@ def test_a_file_may_hold_many_networks(tmp_path: Path, kind: str) -> None:
             [{"seed": i, "net": s, "ema": s} for i, s in enumerate(states)],
             {"state_dict": "net"},
         )
+    elif kind == "both under keys":
+        content, settings = (
+            {"models": [{"net": state} for state in states]},
+            {"state_dict": ["models", "net"]},
+        )
     networks = read(saved(tmp_path / "a.pt", content), networks_per_file=3, **settings)
     assert_networks(networks, 0, 1, 2)
     assert [network.where for network in networks] == [f"{tmp_path / 'a.pt'}, network {i}" for i in range(3)]
@@ -246,7 +253,14 @@ def test_a_file_may_hold_many_networks(tmp_path: Path, kind: str) -> None:
 def test_another_number_of_networks_in_a_file_is_a_problem(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.pt", [random_state(seed) for seed in range(3)])
     assert problem(path, networks_per_file=4) == (
-        f"{path}: found 3 networks, expected 4 as `networks_per_file` states; correct it"
+        f"{path}: found 3 networks, expected 4 as `networks_per_file` states; correct it, or state with "
+        "`state_dict` under which key they lie"
+    )
+    beside = saved(
+        tmp_path / "c.pt", {"models": [random_state(seed) for seed in range(3)], "accuracies": [1, 2, 3]}
+    )
+    assert f"{beside}: found 2 networks ('models', 'accuracies'), expected 3" in problem(
+        beside, networks_per_file=3
     )
     assert problem(path).startswith(f"{path}: expected a state dict (name -> tensor), found list")
     path = saved(tmp_path / "b.pt", random_state())
