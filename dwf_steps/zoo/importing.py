@@ -71,7 +71,7 @@ def import_networks(
     if not (problems or generated):
         problems = _duplicates(states)
     if problems:
-        what = "the networks cannot be read as they are" if generated else "the zoo cannot be imported as it is"
+        what = "the networks cannot be read" if generated else "the zoo cannot be imported as it is"
         raise InputError.of(f"{what}; nothing was written", problems)
     return StackedNetworks.stack([state for _, state in states], np.stack)
 
