@@ -100,8 +100,7 @@ class ForeignNetworks:
         """
         content, count = _load(path), self.files.networks_per_file
         if packed := networks_of(path):
-            states = unpacked(content, packed)
-            pairs = zip(packed, states, strict=True)
+            pairs = zip(packed, unpacked(content, packed), strict=True)
             return [self._network(f"{path}, network {name}", state, ()) for name, state in pairs]
         if count is None:
             return [self._network(str(path), content, self._keys)]
