@@ -27,7 +27,7 @@ TESTS = Path(__file__).resolve().parent
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 DEVICES = ["card", pytest.param("cuda", marks=CUDA)]
 ACCELERATED = (
-    *("train_zoo", "fit_generator", "sample_generator", "score", "score_zoo"),
+    *("train_zoo", "canonicalize", "fit_generator", "sample_generator", "score", "score_zoo"),
     *("sketch_responses", "solve_responses", "encode_responses", "decode_responses", "assess_representation"),
 )
 RANDOM = {"fit_generator"}
