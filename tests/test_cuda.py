@@ -22,12 +22,13 @@ from checkout import Checkout
 from safetensors.numpy import load_file
 
 from dwf_steps.runtime.device import select_device
+from dwf_steps.runtime.gpu import VARIABLE
 
 TESTS = Path(__file__).resolve().parent
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 DEVICES = ["card", pytest.param("cuda", marks=CUDA)]
 ACCELERATED = (
-    *("train_zoo", "fit_generator", "sample_generator", "score", "score_zoo"),
+    *("train_zoo", "canonicalize", "fit_generator", "sample_generator", "score", "score_zoo"),
     *("sketch_responses", "solve_responses", "encode_responses", "decode_responses", "assess_representation"),
 )
 RANDOM = {"fit_generator"}
@@ -162,6 +163,14 @@ def test_without_a_visible_gpu_steps_run_on_the_cpu() -> None:
         check=True,
     )
     assert done.stdout.strip() == "cpu"
+
+
+@pytest.mark.parametrize(("may", "device"), [("yes", "cuda"), ("no", "cpu")])
+def test_a_run_without_gpus_uses_none(monkeypatch: pytest.MonkeyPatch, may: str, device: str) -> None:
+    """`--resources gpu=0` tells steps by this variable."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv(VARIABLE, may)
+    assert select_device().type == device
 
 
 @CUDA

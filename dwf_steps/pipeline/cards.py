@@ -13,7 +13,7 @@ from dwf_steps.pipeline.load import listing
 from dwf_steps.pipeline.settings.generate import FitGenerator
 from dwf_steps.pipeline.settings.zoo import TrainZoo
 from dwf_steps.pipeline.sizes import Sizes
-from dwf_steps.pipeline.steps import GPU, Step
+from dwf_steps.pipeline.steps import Step
 from dwf_steps.runtime import gpu
 from dwf_steps.runtime.errors import InputError
 
@@ -77,7 +77,7 @@ def require_memory(workflow: Workflow, experiment: Experiment) -> None:
     InputError
         Listing what does not fit.
     """
-    card = Card.of(workflow) if workflow.is_main_process and os.environ.get(GPU) != "no" else None
+    card = Card.of(workflow) if workflow.is_main_process and os.environ.get(gpu.VARIABLE) != "no" else None
     if card is not None and (problems := list(memory_problems(experiment, card))):
         raise InputError(listing(problems))
 

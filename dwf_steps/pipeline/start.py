@@ -28,8 +28,9 @@ from dwf_steps.pipeline.one_run import one_run_at_a_time
 from dwf_steps.pipeline.paths import Paths
 from dwf_steps.pipeline.record import record_of
 from dwf_steps.pipeline.settings.base import StepSettings
-from dwf_steps.pipeline.steps import GPU, Step
+from dwf_steps.pipeline.steps import Step
 from dwf_steps.pipeline.strict_yaml import text_of
+from dwf_steps.runtime import gpu
 from dwf_steps.runtime.errors import InputError
 
 
@@ -137,7 +138,7 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
     # `--resources gpu=N` bounds what rules ask for. A cluster's jobs read the workflow again without being
     # told, and would ask for a GPU inside an allocation that has none: the environment tells them.
     if workflow.is_main_process:
-        os.environ[GPU] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
+        os.environ[gpu.VARIABLE] = "no" if workflow.global_resources.get("gpu").value == 0 else "yes"
     try:
         experiment = Experiment(load_config(with_defaults(workflow, config), workflow.configfiles))
         require_memory(workflow, experiment)

@@ -15,10 +15,6 @@ from dwf_steps.pipeline.sizes import Sizes
 from dwf_steps.runtime import gpu
 from dwf_steps.runtime.plugins import find_plugin
 
-GPU = "DWF_GPU"
-"""The environment variable that tells a cluster's jobs, which read the workflow again, whether there are
-GPUs."""
-
 PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
 MEMORY_MARGIN = 1.5
 START_MINUTES = 10  # environments and imports from a busy shared file system
@@ -97,7 +93,7 @@ class Step:
 
     def gpu(self, wildcards: Names) -> int:
         """Return one GPU where the work is long and can use it, else none."""
-        if not self._settings.accelerated or os.environ.get(GPU) == "no":
+        if not self._settings.accelerated or os.environ.get(gpu.VARIABLE) == "no":
             return 0
         sizes = Sizes(self._experiment, wildcards)
         return int(self._settings.uses_gpu(sizes) and self._settings.work(sizes).seconds > gpu.SECONDS)

@@ -1,8 +1,13 @@
 """Where to compute: chosen in one place."""
 
+import os
+
 import torch
+
+from dwf_steps.runtime import gpu
 
 
 def select_device() -> torch.device:
-    """Return CUDA when it is present, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return CUDA when it is present and the run may use it, else the CPU."""
+    usable = torch.cuda.is_available() and os.environ.get(gpu.VARIABLE) != "no"
+    return torch.device("cuda" if usable else "cpu")

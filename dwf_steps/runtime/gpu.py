@@ -1,4 +1,8 @@
-"""What is assumed of a GPU. All of it is guessed, none of it measured: `benchmarks/gpu.py` measures it."""
+"""What is assumed of a GPU. All numbers are guessed, none is measured: `benchmarks/gpu.py` measures them."""
+
+VARIABLE = "DWF_GPU"
+"""The environment variable that tells steps, and a cluster's jobs, which read the workflow again, whether
+GPUs may be used: `no` after ``--resources gpu=0``."""
 
 # What is run at once on a card.
 GROUP_MULTIPLICATIONS = 10**9  # for one input, of all networks: with more they are no faster than one by one
