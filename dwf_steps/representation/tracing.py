@@ -302,12 +302,12 @@ def _traced(architecture: Architecture, examples: int, seed: int) -> _Tracer:
             failed.append((error, tracer))
         else:
             return tracer
-    error, tracer = failed[0]
+    first, tracer = failed[0]
     where = f", in or after {list(tracer.steps)[-1]}" if tracer.steps else ""
     raise InputError(
         f"{architecture.config.called}: cannot be traced: it fails on {examples} examples "
-        f"({describe(error)}){where}; correct its forward, or use the representation `weights`"
-    ) from error
+        f"({describe(first)}){where}; correct its forward, or use the representation `weights`"
+    ) from first
 
 
 def _examples(architecture: Architecture, count: int) -> Iterator[Tensor]:
