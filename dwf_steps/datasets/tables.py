@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def _read(table: TableFile, file: Path) -> tuple[pd.DataFrame, pd.Series]:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
     # Not in chunks, which would take the same class for a number in one and for a name in another.
-    read = partial(pd.read_csv, file, low_memory=False, encoding=table.encoding, sep=table.separator)
+    read: Any = partial(pd.read_csv, file, low_memory=False, encoding=table.encoding, sep=table.separator)
     try:
         frame = named = read()
         if table.target in frame.columns and frame[table.target].isna().any():
