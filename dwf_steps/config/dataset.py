@@ -1,11 +1,12 @@
 """Data sets and their splits."""
 
+import codecs
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from dwf_steps.config.section import Name, Section
 
@@ -125,6 +126,23 @@ class TableFile(Targets):
     target: str
     """The column with the class or number; every other column is a numeric feature. Classes are numbered in
     order, numbers by value, then other names; one may be called `NA` or `null`."""
+    test: Path | None = None
+    """The same for the test set, with the same columns; without it a share of the rows is held back."""
+    encoding: str = "utf-8"
+    """How the files' characters are encoded, as Python calls it: `utf-8`, `latin-1`, `cp1252`, `utf-16`."""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """What stands between columns: `;`, `"\\t"`, ..."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str) -> str:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError(
+                f"unknown encoding {encoding!r}; expected one such as utf-8 or latin-1"
+            ) from None
+        return encoding
 
 
 class ImageFiles(Section):
@@ -144,6 +162,9 @@ class ImageFiles(Section):
     """The parquet column with images: encoded bytes, or a struct with them in `bytes`."""
     label: str = "label"
     """The parquet column with classes; they are numbered in order, numbers by value, then other names."""
+    unreadable: Literal["refuse", "skip"] = "refuse"
+    """What becomes of files and rows that cannot be decoded: the first ends the run, or all are left out,
+    counted and named in the log."""
 
     @model_validator(mode="after")
     def _two_columns(self) -> "ImageFiles":

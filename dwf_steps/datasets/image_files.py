@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dwf_steps.config.dataset import ImageFiles
 from dwf_steps.datasets.classes import in_order, listed, require_different, require_two_of_each
@@ -20,6 +20,10 @@ BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
 LUMINANCE = np.array([299, 587, 114])  # in thousandths; ITU-R BT.601, as Pillow makes colours grey
 
 logger = logging.getLogger(__name__)
+
+
+class UnreadableImageError(InputError):
+    """An image cannot be decoded."""
 
 
 def read_images(config: ImageFiles) -> tuple[Images, Images | None, list[str]]:
@@ -57,14 +61,30 @@ def _read(config: ImageFiles, path: Path) -> tuple[np.ndarray, list[str], dict[s
     names: list[str] = []
     first: dict[str, str] = {}
     shapes_in_alpha = 0
+    skipped: list[str] = []
     with Progress("image", None) as report:
         for where, source, name in _folder(path) if path.is_dir() else _parquet(config, path):
-            decoded, in_alpha = _decoded(config, where, source)
+            try:
+                decoded, in_alpha = _decoded(config, where, source)
+            except UnreadableImageError:
+                if config.unreadable == "refuse":
+                    raise
+                skipped.append(where)
+                continue
             images.append(decoded)
             names.append(name)
             first.setdefault(name, where)
             shapes_in_alpha += in_alpha
             report.advance()
+    if skipped:
+        count = len(skipped) + len(images)
+        logger.warning(
+            "%s: %d of %d images cannot be read and were left out: %s",
+            path,
+            len(skipped),
+            count,
+            listed(skipped),
+        )
     if not images:
         raise InputError(f"{path}: found no images; a folder holds a folder of image files for each class")
     if shapes_in_alpha:
@@ -123,11 +143,12 @@ def _rows(config: ImageFiles, path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _decoded(config: ImageFiles, where: str, source: Path | io.BytesIO) -> tuple[np.ndarray, bool]:
-    """Return pixels (channels, size, size) uint8, and whether the image's shape was in its alpha channel."""
+    """Return pixels (channels, size, size) uint8, turned as EXIF's orientation says, and whether the image's
+    shape was in its alpha channel."""
     channels, height, width = config.shape
     try:
         with Image.open(source) as image:
-            pixels, in_alpha = _on_a_background(_eight_bits(where, image))
+            pixels, in_alpha = _on_a_background(ImageOps.exif_transpose(_eight_bits(where, image)))
             pixels = pixels.convert("RGB" if channels == 3 else "L")
             if pixels.size != (width, height):
                 pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
@@ -135,7 +156,9 @@ def _decoded(config: ImageFiles, where: str, source: Path | io.BytesIO) -> tuple
     except InputError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{where}: not a readable image ({error}); replace or remove it") from error
+        raise UnreadableImageError(
+            f"{where}: not a readable image ({error}); replace or remove it, or state `unreadable: skip`"
+        ) from error
 
 
 def _eight_bits(where: str, image: Image.Image) -> Image.Image:
@@ -146,7 +169,7 @@ def _eight_bits(where: str, image: Image.Image) -> Image.Image:
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"}):
         bits = dict(getattr(image, "tag_v2", {})).get(BITS_PER_SAMPLE, (16,))[0]
-        levels = np.asarray(image).astype(np.int64) * 255 // (2**bits - 1)
+        levels = np.asarray(ImageOps.exif_transpose(image)).astype(np.int64) * 255 // (2**bits - 1)
         return Image.fromarray(levels.astype(np.uint8))
     if image.mode in {"I", "F"}:
         kind = "32-bit integers" if image.mode == "I" else "32-bit floating-point numbers"

@@ -30,9 +30,9 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
         If a file is missing or does not hold what it should.
     """
     if isinstance(dataset, TableFile):
-        inputs, targets = table_from_file(dataset)
+        examples, held_out = table_from_file(dataset)
         task, tolerance, scale = dataset.task, dataset.tolerance, dataset.scale
-        return divide(inputs, targets, splits, task=task, tolerance=tolerance, scale=scale)
+        return divide(*examples, splits, held_out, task=task, tolerance=tolerance, scale=scale)
     if isinstance(dataset, str) and not BUILT_IN[dataset].files:
         return divide(*bundled_table(dataset), splits, shape=BUILT_IN[dataset].shape)
     if data_dir is None:

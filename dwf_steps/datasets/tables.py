@@ -5,16 +5,21 @@ scikit-learn and pandas are imported by the functions that need them: together t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dwf_steps.config.dataset import RegressionTarget, TableFile
-from dwf_steps.datasets.classes import in_order, require_different, require_two_of_each
+from dwf_steps.datasets.classes import in_order, listed, require_different, require_two_of_each
 from dwf_steps.runtime.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 
 def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -25,62 +30,117 @@ def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
     return inputs.astype(np.float64), targets
 
 
-def table_from_file(table: TableFile) -> tuple[np.ndarray, np.ndarray]:
-    """Read a csv table; return features (m, features) and targets (m,): classes, numbered in their order, or
-    numbers from 0 to 1. A class may be called NA or null; only an empty target is missing.
+Examples = tuple[np.ndarray, np.ndarray]
+"""Features (m, features) and targets (m,)."""
+
+
+def table_from_file(table: TableFile) -> tuple[Examples, Examples | None]:
+    """Read csv tables; return the examples, and those of the test set if it is a file of its own: features
+    and classes, numbered in their order, or numbers from 0 to 1. A class may be called NA or null; only an
+    empty target is missing.
 
     Raises
     ------
     InputError
-        If the file is missing or of another kind, the target column is missing, a feature is not numeric or
-        not finite, a class has a single example, a number is out of its range, or all rows are the same.
+        If a file is missing or of another kind, the target column is missing, a feature is not numeric or
+        not finite, a class has a single example, a number is out of its range, all rows are the same, or the
+        test set has other columns, or classes of its own.
     """
-    import pandas as pd
-
-    if table.file.suffix != ".csv":
-        raise InputError(f"{table.file}: expected a .csv file")
-    if not table.file.is_file():
-        raise InputError(f"{table.file}: no such file")
-    # Not in chunks, which would take the same class for a number in one and for a name in another.
-    try:
-        frame = named = pd.read_csv(table.file, low_memory=False)
-        if table.target in frame.columns and frame[table.target].isna().any():
-            named = pd.read_csv(table.file, low_memory=False, keep_default_na=False, na_values=[""])
-    except ValueError as error:
-        raise InputError(f"{table.file}: not a readable csv table ({error})") from error
-    if table.target not in frame.columns:
-        raise InputError(
-            f"{table.file}: no target column {table.target!r}; its columns are "
-            f"{', '.join(map(str, frame.columns))}"
-        )
-    column = named[table.target]
-    if column.isna().any():
-        row = int(column.isna().to_numpy().argmax())
-        raise InputError(f"{table.file}: the target {table.target!r} is empty in data row {row}")
-    features = frame.drop(columns=table.target)
-    textual = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c])]
-    if textual:
-        raise InputError(
-            f"{table.file}: features must be numeric, these columns are not: {', '.join(textual)}; "
-            "encode or drop them"
-        )
+    features, column = _read(table, table.file)
+    _warn_of_counts(features, table.file)
     inputs = features.to_numpy(np.float64)
-    if not np.isfinite(inputs).all():
-        row, column = np.argwhere(~np.isfinite(inputs))[0]
-        raise InputError(
-            f"{table.file}: {features.columns[column]!r} is {inputs[row, column]} in data row {row}; "
-            "every feature must be finite"
-        )
     require_different(inputs, table.file, "rows of features")
+    held_out = None if table.test is None else _read(table, table.test)
+    if held_out is not None:
+        found, expected = set(held_out[0].columns), set(features.columns)
+        if found != expected:
+            raise InputError(
+                f"{table.test}: its columns are not those of {table.file}: "
+                f"missing {', '.join(map(str, expected - found)) or 'none'}, "
+                f"further ones {', '.join(map(str, found - expected)) or 'none'}"
+            )
+        held_out = held_out[0][list(features.columns)], held_out[1]
     if table.regression:
-        return inputs, scaled(column, table.regression, str(table.file))
+        examples = inputs, scaled(column, table.regression, str(table.file))
+        if held_out is None:
+            return examples, None
+        return examples, (
+            held_out[0].to_numpy(np.float64),
+            scaled(held_out[1], table.regression, str(table.test)),
+        )
     names = column.tolist()
     classes = in_order(names)
     if len(classes) < 2:
         raise InputError(f"{table.file}: the target {table.target!r} has one class, {classes[0]!r}")
     require_two_of_each(names, table.file, "data row {}".format)
     numbers = {name: i for i, name in enumerate(classes)}
-    return inputs, np.array([numbers[name] for name in names])
+    examples = inputs, np.array([numbers[name] for name in names])
+    if held_out is None:
+        return examples, None
+    test_names = held_out[1].tolist()
+    if foreign := in_order(set(test_names) - numbers.keys()):
+        raise InputError(
+            f"{table.test}: classes {listed([str(name) for name in foreign])} do not occur in {table.file}, "
+            f"which has {listed([str(name) for name in classes])}"
+        )
+    return examples, (held_out[0].to_numpy(np.float64), np.array([numbers[name] for name in test_names]))
+
+
+def _read(table: TableFile, file: Path) -> tuple[pd.DataFrame, pd.Series]:
+    """Return features, all numbers and finite, and the target column, nowhere empty."""
+    import pandas as pd
+
+    if file.suffix != ".csv":
+        raise InputError(f"{file}: expected a .csv file")
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    # Not in chunks, which would take the same class for a number in one and for a name in another.
+    read: Any = partial(pd.read_csv, file, low_memory=False, encoding=table.encoding, sep=table.separator)
+    try:
+        frame = named = read()
+        if table.target in frame.columns and frame[table.target].isna().any():
+            named = read(keep_default_na=False, na_values=[""])
+    except UnicodeError as error:
+        raise InputError(
+            f"{file}: its characters are not encoded in {table.encoding} ({error}); state the `encoding`, "
+            "such as latin-1 or cp1252, or save it in UTF-8"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{file}: not a readable csv table ({error})") from error
+    if table.target not in frame.columns:
+        raise InputError(
+            f"{file}: no target column {table.target!r}; its columns are {', '.join(map(str, frame.columns))}"
+        )
+    column = named[table.target]
+    if column.isna().any():
+        row = int(column.isna().to_numpy().argmax())
+        raise InputError(f"{file}: the target {table.target!r} is empty in data row {row}")
+    features = frame.drop(columns=table.target)
+    textual = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c])]
+    if textual:
+        raise InputError(
+            f"{file}: features must be numeric, these columns are not: {', '.join(textual)}; "
+            "encode or drop them"
+        )
+    inputs = features.to_numpy(np.float64)
+    if not np.isfinite(inputs).all():
+        row, at = np.argwhere(~np.isfinite(inputs))[0]
+        raise InputError(
+            f"{file}: {features.columns[at]!r} is {inputs[row, at]} in data row {row}; "
+            "every feature must be finite"
+        )
+    return features, column
+
+
+def _warn_of_counts(features: pd.DataFrame, file: Path) -> None:
+    for name in features.columns:
+        if len(features) > 2 and (np.diff(features[name].to_numpy(np.float64)) == 1).all():
+            logger.warning(
+                "%s: column %r only counts rows, and is a feature like all others; where rows are in the "
+                "order of their classes it tells these; drop it from the file",
+                file,
+                str(name),
+            )
 
 
 def scaled(targets: pd.Series, regression: RegressionTarget, where: str) -> np.ndarray:

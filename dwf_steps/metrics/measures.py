@@ -35,6 +35,8 @@ class Measure:
 
 MEASURES = (
     Measure("accuracy", ("accuracy",)),
+    Measure("balanced_accuracy", ("accuracy",)),
+    Measure("lowest_class_accuracy", ("accuracy",)),
     Measure("loss", ("accuracy",)),
     Measure("brier", ("accuracy",)),
     Measure("calibration_error", ("accuracy",)),

@@ -183,7 +183,7 @@ class Paths:
     def _own_files(self, wildcards: Names) -> list[Path | None]:
         if "zoo" in wildcards.keys():  # noqa: SIM118
             dataset = self.experiment.single_zoo(wildcards).dataset
-            return [dataset.file] if isinstance(dataset, TableFile) else []
+            return [dataset.file, dataset.test] if isinstance(dataset, TableFile) else []
         files = self.experiment.config.datasets[wildcards.dataset]
         assert isinstance(files, ImageFiles | TextFiles)
         return [files.train, files.test, getattr(files, "tokenizer", None)]

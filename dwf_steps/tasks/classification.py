@@ -12,6 +12,7 @@ from dwf_steps.tasks.base import Scores, Task
 from dwf_steps.tasks.similarity import hellinger, paired_jensen_shannon
 
 LOWEST_LOG_PROBABILITY = -60_000.0  # log-probabilities are clipped there, where float16 still holds them
+IMBALANCED = 2.0  # from such a ratio of classes' frequencies on accuracies by class are stated too
 BLOCK_BYTES = 2**26  # of float32 log-probabilities that are in memory at a time
 
 
@@ -37,6 +38,13 @@ def wrong(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def accuracy(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return the share of items classified correctly, (n,); parameters as in `wrong`."""
     return (~wrong(log_probabilities, targets)).mean(axis=1)
+
+
+def class_accuracies(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the share of each class's items classified correctly, (n, classes that occur), in the order of
+    the classes; parameters as in `wrong`. Their mean is the balanced accuracy (Brodersen et al. 2010)."""
+    right = ~wrong(log_probabilities, targets)
+    return np.stack([right[:, targets == c].mean(axis=1) for c in np.unique(targets)], axis=1)
 
 
 def nll(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -134,12 +142,23 @@ class Classification(Task):
         return predictions.argmax(axis=-1)
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> Scores:
-        return {
+        """Return accuracy and others; where the most frequent class is at least `IMBALANCED` times as
+        frequent as the least frequent one, also the mean of the accuracies on each class, and the lowest."""
+        of_classes = {}
+        counts = np.unique(targets, return_counts=True)[1]
+        if counts.max() >= IMBALANCED * counts.min():
+            by_class = class_accuracies(predictions, targets)
+            of_classes = {
+                "balanced_accuracy": by_class.mean(axis=1),
+                "lowest_class_accuracy": by_class.min(axis=1),
+            }
+        found = {
             "accuracy": accuracy(predictions, targets),
             "loss": nll(predictions, targets),
             "brier": brier(predictions, targets),
             "calibration_error": expected_calibration_error(predictions, targets),
         }
+        return found | of_classes
 
     def distances(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
         return hellinger(predictions, others)

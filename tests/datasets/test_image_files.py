@@ -307,3 +307,35 @@ def test_images_and_classes_are_two_columns(tmp_path: Path) -> None:
 def test_a_folder_without_images_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found no images; a folder holds a folder of image files"):
         read_images(ImageFiles(train=tmp_path, size=SIZE))
+
+
+def test_images_that_cannot_be_read_may_be_left_out_and_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = pixels()
+    path = folder(tmp_path / "images", images)
+    broken = sorted(path.glob("*/*.png"))[3]
+    broken.write_bytes(broken.read_bytes()[:-40])
+    config = ImageFiles(train=path, size=8)
+    with pytest.raises(InputError, match=f"{broken.name}: not a readable image .*unreadable: skip"):
+        read_images(config)
+    found = read_images(config.model_copy(update={"unreadable": "skip"}))[0]
+    assert len(found.targets) == len(images) - 1
+    (message,) = caplog.messages
+    assert f"1 of {len(images)} images cannot be read and were left out: {broken}" in message
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_images_are_turned_as_their_orientation_says(tmp_path: Path, bits: int) -> None:
+    levels = np.random.default_rng(0).integers(256, size=(2, 6, 6)).astype(np.uint8)
+    for i, upright in enumerate(levels):
+        (tmp_path / f"{i}").mkdir()
+        for name in ("first", "second"):
+            turned = np.rot90(upright)  # 6 of EXIF's orientations: to be turned clockwise by 90 degrees
+            image = Image.fromarray(turned if bits == 8 else turned.astype(np.uint16) * 257)
+            exif = Image.Exif()
+            exif[274] = 6
+            image.save(tmp_path / f"{i}/{name}.png", exif=exif)
+    found = read_images(ImageFiles(train=tmp_path, size=6, channels=1))[0]
+    for i, upright in enumerate(levels):
+        np.testing.assert_array_equal(found.pixels[2 * i, 0], upright)

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from sklearn.metrics import recall_score
 
 from dwf_steps.tasks import classification
 from dwf_steps.tasks.classification import (
+    Classification,
     accuracy,
     brier,
     entropy,
@@ -111,3 +113,17 @@ def test_inputs_stay_as_they_are() -> None:
         score(log_p, targets)
     entropy(log_p)
     np.testing.assert_array_equal(log_p, before)
+
+
+def test_where_classes_are_imbalanced_accuracies_by_class_are_stated_too() -> None:
+    draws = np.random.default_rng(0)
+    targets = np.array([0] * 12 + [1] * 6 + [3] * 3)
+    predictions = np.log(draws.dirichlet(np.ones(4), size=(5, len(targets))))
+    found = Classification().scores(predictions, targets)
+    chosen = predictions.argmax(2)
+    for i in range(5):
+        recalls = recall_score(targets, chosen[i], labels=[0, 1, 3], average=None, zero_division=0)
+        assert found["balanced_accuracy"][i] == pytest.approx(recalls.mean())
+        assert found["lowest_class_accuracy"][i] == pytest.approx(recalls.min())
+    balanced = Classification().scores(predictions, np.resize([0, 1, 3], len(targets)))
+    assert balanced.keys() == found.keys() - {"balanced_accuracy", "lowest_class_accuracy"}

@@ -40,11 +40,12 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
         yield from _joint_problems(name, zoo)
         return
     if isinstance(zoo.dataset, TableFile):
-        if not zoo.dataset.file.is_file():
-            yield (
-                f"{where}.dataset.file: there is no file {zoo.dataset.file} (relative to {Path.cwd()}); "
-                "correct the path"
-            )
+        for key, file in (("file", zoo.dataset.file), ("test", zoo.dataset.test)):
+            if file is not None and not file.is_file():
+                yield (
+                    f"{where}.dataset.{key}: there is no file {file} (relative to {Path.cwd()}); "
+                    "correct the path"
+                )
         yield from _augmentation_problems(getattr(zoo, "training", None), None, where)
         yield from _output_problems(zoo, 1 if zoo.dataset.regression else None, where)
     elif zoo.dataset in BUILT_IN or zoo.dataset in config.datasets:
