@@ -38,4 +38,4 @@ def test_an_autoencoder_and_the_model_of_its_codes_have_a_line_each(monkeypatch:
     assert lines["ae, model: training"] == [3, 4]
     assert lines["flow: validation"] == [1, 2]
     alone = drawn(pd.DataFrame(LABELS | flow).drop(columns="phase"), monkeypatch)
-    assert set(alone) == {": validation", ": training"}
+    assert set(alone) == {"flow: validation", "flow: training"}
