@@ -17,11 +17,12 @@ from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.precision import RelativeError
 from dwf_steps.storage.row_facts import join_facts
+from dwf_steps.storage.stacked import Sliceable
 from dwf_steps.subspace.storing import store
 
 logger = logging.getLogger(__name__)
 
-Part = TypeVar("Part")
+Part = TypeVar("Part", bound=Sliceable)
 
 
 def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:

@@ -257,7 +257,7 @@ class Paths:
         return Numbered(pattern, count)
 
     def _reference_shard(self, wildcards: Names) -> int | None:
-        zoo, reference = self.experiment.zoo(wildcards), self.experiment.reference(wildcards)
+        zoo, reference = self.experiment.single_zoo(wildcards), self.experiment.reference(wildcards)
         if reference == "medoid":
             return None
         place = self.experiment.network_names(wildcards.zoo).index(reference)
