@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.storage.precision import RelativeError
 from dwf_steps.storage.row_facts import join_facts
+from dwf_steps.storage.stacked import Sliceable
 from dwf_steps.subspace.storing import store
 
 logger = logging.getLogger(__name__)
+
+Part = TypeVar("Part", bound=Sliceable)
 
 
 def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
@@ -40,7 +43,7 @@ def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
                 f"{settings.zoos[0]!r}; zoos of one training set have one architecture"
             )
 
-    def ordered(parts: Iterable[Any], join: Callable[[list[Any]], Any]) -> Any:
+    def ordered(parts: Iterable[Part], join: Callable[[list[Part]], Part]) -> Part:
         """Return what is known row by row of each zoo, in the order of rows of all."""
         halves = [
             (part[: m.n_training], part[m.n_training :]) for part, m in zip(parts, matrices, strict=True)

@@ -1,5 +1,6 @@
 """A fit writes a model and its losses, the same for the same settings, and leaves no checkpoint."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.sample_generator import sample_generator
 from dwf_steps.storage.manifest import Record
 from dwf_steps.storage.matrix import WeightMatrix
-from dwf_steps.storage.row_facts import write_facts
+from dwf_steps.storage.row_facts import ATTRIBUTE, RowFacts, write_facts
 
 NETWORKS = random_networks(8)
 ROWS = np.stack([flat(state) for state in NETWORKS.values()]).astype(float)
@@ -106,9 +107,8 @@ def test_a_conditional_flow_is_told_scores_and_samples_what_is_asked_for(tmp_pat
 def state_zoos(folder: Path) -> None:
     """Stack the networks as those of two zoos, one after the other."""
     stack(folder, NETWORKS)
-    zoos = ["one"] * 5 + ["other"] * 3
-    records = {name: Record(name, "", {"zoo": zoo}) for name, zoo in zip(NETWORKS, zoos, strict=True)}
-    write_facts(WeightMatrix(zarr.open_array(folder / "weights.zarr"), folder / "weights.zarr"), records)
+    facts = [asdict(RowFacts(zoo=zoo)) for zoo in ["one"] * 5 + ["other"] * 3]
+    zarr.open_array(folder / "weights.zarr").attrs[ATTRIBUTE] = facts
 
 
 def test_a_flow_of_several_zoos_says_which_one_each_sample_was_asked_for(tmp_path: Path) -> None:

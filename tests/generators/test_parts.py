@@ -1,6 +1,6 @@
 """Controls that put networks together: every part is a training network's own, or an untrained one's."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,9 +24,8 @@ from dwf_steps.pipeline.settings.generate import Decode
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.layout import Layout
-from dwf_steps.storage.manifest import Record
 from dwf_steps.storage.matrix import Row, WeightMatrix
-from dwf_steps.storage.row_facts import write_facts
+from dwf_steps.storage.row_facts import ATTRIBUTE, RowFacts
 from dwf_steps.storage.stacked import StackedNetworks
 
 N, HELD_OUT = 6, 2
@@ -152,8 +151,8 @@ def test_later_layers_are_drawn_at_a_temperature_of_their_own(tmp_path: Path, sp
 def test_later_layers_deviate_from_the_mean_of_the_zoo_that_is_asked_for(tmp_path: Path) -> None:
     training = training_of(tmp_path / "matrix.zarr", weights())
     zoos = np.array(["one", "one", "other", "other", "one", "other"])
-    records = {f"seed-{i}": Record(f"seed-{i}", "", {"zoo": str(zoo)}) for i, zoo in enumerate(zoos)}
-    write_facts(WeightMatrix(zarr.open_array(tmp_path / "matrix.zarr"), tmp_path / "matrix.zarr"), records)
+    facts = [asdict(RowFacts(zoo=str(zoo))) for zoo in [*zoos, "one", "other"]]
+    zarr.open_array(tmp_path / "matrix.zarr").attrs[ATTRIBUTE] = facts
     rows = training.matrix.read()[:N].astype(np.float64)
     drawn = sampled(training, "bootstrap", by="layer", samples=4)
     whole = decoded(training, drawn)
