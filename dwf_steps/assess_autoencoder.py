@@ -1,8 +1,9 @@
 """Reconstruct networks of the zoo by an autoencoder: what does it lose, before it generates any?"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,7 @@ from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.recalibration import BatchNorm
 from dwf_steps.datasets.splits import Split
-from dwf_steps.generators.autoencoder import Autoencoder
-from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.base import Generator, ReconstructingGenerator, Tools, TrainingNetworks
 from dwf_steps.generators.decoding import decode_block
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.metrics.exactness import functions_compared, relative_distances
@@ -37,10 +37,8 @@ Decode = Callable[[Tensor, StackedNetworks[Tensor]], StackedNetworks[Tensor]]
 """From rows (k, d) of a representation's matrix, and buffers, to networks."""
 
 MEANINGS = {
-    "training": "networks that it generates can hardly do better; raise latent, hidden or training.steps, "
-    "or lower noise and kl",
-    "held-out": "it knows the networks that it was fitted to rather than networks; raise noise or kl, lower "
-    "hidden or training.steps, or set training.validation_networks",
+    "training": "networks that it generates can hardly do better",
+    "held-out": "it knows the networks that it was fitted to rather than networks",
 }
 
 
@@ -72,7 +70,7 @@ def assess_autoencoder(
     key
         What messages call the generator.
     """
-    generator: Autoencoder = implementation_of(settings.generator, Autoencoder)
+    generator: ReconstructingGenerator[Any] = implementation_of(settings.generator, ReconstructingGenerator)
     generator.key = key
     subspace, rows_of, zoo = Basis.load(basis), WeightMatrix.open(matrix), WeightMatrix.open(weights)
     n, h = zoo.n_training, len(zoo.rows) - zoo.n_training
@@ -104,7 +102,7 @@ def assess_autoencoder(
     found = pd.concat(parts, ignore_index=True)
     found["coordinate_error"] = relative_distances(*map(torch.from_numpy, (again, coordinates)))
     write_csv(output, found)
-    _state(found, settings.margin, key)
+    _state(found, settings.margin, key, settings.generator.remedies)
 
 
 def _decoder(
@@ -139,8 +137,8 @@ def _decoder(
     return decoded, networks_at_once(probed.capture, functions, memory)
 
 
-def _state(found: pd.DataFrame, margin: float, key: str) -> None:
-    """Log what is lost on average, with a warning where it is more than the margin."""
+def _state(found: pd.DataFrame, margin: float, key: str, remedies: Mapping[str, str]) -> None:
+    """Log what is lost on average, with a warning and what may help where it is more than the margin."""
     metric = found.metric.iloc[0]
     for kind, some in (("training", found[~found.held_out]), ("held-out", found[found.held_out])):
         if some.empty:
@@ -153,8 +151,8 @@ def _state(found: pd.DataFrame, margin: float, key: str) -> None:
         if (lost := some.trained.mean() - some.decoded.mean()) > margin:
             logger.warning(
                 "%s: reconstructing %s networks costs %.4f of their %s, more than "
-                "evaluation.good_margin (%g): %s",
-                *(key, kind, lost, metric, margin, MEANINGS[kind]),
+                "evaluation.good_margin (%g): %s; %s",
+                *(key, kind, lost, metric, margin, MEANINGS[kind], remedies[kind]),
             )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from dwf_steps.config.generators.autoencoder import AutoencoderConfig
 from dwf_steps.flow.autoencoder import EncoderDecoder, Reconstructions
 from dwf_steps.flow.fitting import fit_network
-from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.base import Generator, ReconstructingGenerator, Tools, TrainingNetworks
 from dwf_steps.generators.flow import Latents, left_out_networks
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.generators.samples import Samples
@@ -31,7 +31,7 @@ AUTOENCODER, MODEL = "autoencoder", "model"  # phases of the fit
 FITTED = "fitted autoencoder"  # what a checkpoint calls the first one's result
 
 
-class Autoencoder(Generator[AutoencoderConfig]):
+class Autoencoder(ReconstructingGenerator[AutoencoderConfig]):
     """Encodes the training networks' latents, has another generator draw codes like theirs, and decodes
     these.
 
@@ -104,8 +104,6 @@ class Autoencoder(Generator[AutoencoderConfig]):
         logger.info("relative error of reconstructed networks: %s", ", ".join(stated))
 
     def reconstructed(self, coordinates: np.ndarray) -> np.ndarray:
-        """Return coordinates (s, k) in the subspace, or weights relative to the training mean, after both
-        encoding and decoding."""
         points = torch.from_numpy(coordinates / self.std).float()
         device = next(self.network.parameters()).device
         with torch.no_grad():

@@ -281,3 +281,23 @@ def _digest(state: Mapping[str, np.ndarray]) -> str:
 def damaged_model(path: Path, found: str) -> InputError:
     """Return the error of a model that is not as it was written, with what to do about it."""
     return InputError(f"{path}: not the model that was written ({found}); {rebuild(path)}")
+
+
+class ReconstructingGenerator(Generator[Config]):
+    """A generator that encodes networks, and decodes what it draws."""
+
+    @abstractmethod
+    def reconstructed(self, coordinates: np.ndarray) -> np.ndarray:
+        """Return networks, encoded and decoded.
+
+        Parameters
+        ----------
+        coordinates
+            (s, k) in the subspace, or where that reduces nothing rows relative to the training networks'
+            mean.
+
+        Returns
+        -------
+        np.ndarray
+            (s, k), as given.
+        """

@@ -13,7 +13,7 @@ from torch import Tensor
 from dwf_steps.config.generators.tokens import TokensConfig, TokensSampling
 from dwf_steps.flow.fitting import fit_network
 from dwf_steps.flow.tokens import HiddenTokens, TokenAutoencoder, TokenSequence
-from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
+from dwf_steps.generators.base import ReconstructingGenerator, Tools, TrainingNetworks
 from dwf_steps.generators.flow import left_out_networks
 from dwf_steps.generators.layers import by_layer, by_unit
 from dwf_steps.generators.mixtures import kernel_mixing
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 NETWORK = "network."  # what the names of the autoencoder's weights begin with in the model's file
 
 
-class Tokens(Generator[TokensConfig]):
+class Tokens(ReconstructingGenerator[TokensConfig]):
     """Fits an autoencoder to the training networks' tokens, and decodes draws from a kernel density of their
     latents.
 
@@ -97,7 +97,6 @@ class Tokens(Generator[TokensConfig]):
         return self._in_chunks(self.network.decode, latents) * self.scale
 
     def reconstructed(self, coordinates: np.ndarray) -> np.ndarray:
-        """Return rows (s, d), relative to the training networks' mean, after both encoding and decoding."""
         return self.decoded(self.encoded(coordinates))
 
     @torch.no_grad()

@@ -93,7 +93,7 @@ class Experiment:
     @cached_property
     def autoencoders(self) -> list[str]:
         """Generators that encode networks and decode what they draw."""
-        return [name for name, generator in self.config.generators.items() if generator.reconstructs]
+        return [name for name, generator in self.config.generators.items() if generator.remedies]
 
     @cached_property
     def with_likelihood(self) -> list[str]:

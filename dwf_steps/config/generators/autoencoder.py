@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
@@ -56,7 +56,10 @@ class AutoencoderConfig(GeneratorConfig):
     implementation: ClassVar[str] = "dwf_steps.generators.autoencoder:Autoencoder"
     control: ClassVar[bool] = False
     accelerated: ClassVar[bool] = True
-    reconstructs: ClassVar[bool] = True
+    remedies: ClassVar[Mapping[str, str]] = {
+        "training": "raise latent, hidden or training.steps, or lower noise and kl",
+        "held-out": "raise noise or kl, lower hidden or training.steps, or set training.validation_networks",
+    }
 
     kind: Literal["autoencoder"]
     """Marks the generator as an autoencoder."""

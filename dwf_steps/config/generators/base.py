@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
@@ -163,9 +164,10 @@ class GeneratorConfig(Section):
         Settings that ask for something besides networks, and play no part in these.
     stores_rows
         Whether its samples are described weight by weight, in any subspace.
-    reconstructs
-        Whether it encodes networks, and decodes what it draws: a step of its own then measures what that
-        loses of the training networks, before any is drawn.
+    remedies
+        Given where it encodes networks, and decodes what it draws: a step of its own then measures what that
+        loses of networks, before any is drawn. They say what may help where much is lost of ``training``
+        networks, and of ``held-out`` ones.
     """
 
     implementation: ClassVar[str]
@@ -178,7 +180,7 @@ class GeneratorConfig(Section):
     accelerated: ClassVar[bool] = False
     analyses: ClassVar[tuple[str, ...]] = ()
     stores_rows: ClassVar[bool] = False
-    reconstructs: ClassVar[bool] = False
+    remedies: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     kind: str
     """Name of the kind."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, NotNegative, Sizes, Work
-from dwf_steps.config.generators.flow import FlowConfig, FlowTraining
+from dwf_steps.config.generators.flow import FlowTraining
 from dwf_steps.config.section import planning
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class TokensConfig(GeneratorConfig):
     implementation: ClassVar[str] = "dwf_steps.generators.tokens:Tokens"
     control: ClassVar[bool] = False
     accelerated: ClassVar[bool] = True
+    remedies: ClassVar[Mapping[str, str]] = {
+        "training": "raise latent, width, depth or training.steps, or lower noise, latent_noise and hidden",
+        "held-out": "raise noise, latent_noise or hidden, lower width, depth or training.steps, or set "
+        "training.validation_networks",
+    }
 
     kind: Literal["tokens"]
     """Marks the generator as this one."""
@@ -72,8 +77,7 @@ class TokensConfig(GeneratorConfig):
 
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        flow = FlowConfig(kind="flow", training=self.training)  # what is wrong with a training is known there
-        yield from flow.problems_with_zoo(where, zoo, context)
+        yield from self.training.problems_with_zoo(where, zoo, context)
 
     @planning
     def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
