@@ -1,4 +1,4 @@
-"""Decode images of one's own, once for every zoo that asks for them."""
+"""Decode images of your own, once for every zoo that asks for them."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Cut texts of one's own into tokens, once for every zoo that asks for them."""
+"""Cut texts of your own into tokens, once for every zoo that asks for them."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Architectures of one's own: any PyTorch module, many networks at once by `torch.func`."""
+"""Architectures of your own: any PyTorch module, many networks at once by `torch.func`."""
 
 import logging
 import warnings
@@ -304,7 +304,7 @@ class FunctionalArchitecture(Architecture):
 
 
 class ModuleArchitecture(FunctionalArchitecture):
-    """The networks that a callable of one's own returns.
+    """The networks that a callable of your own returns.
 
     If the module has a method ``permutation_spec`` (parameter -> for each axis the name of the permutation
     that acts on it, or None), Git Re-Basin can align it; if it has ``rescaling_spec``, it can be scaled; if

@@ -119,7 +119,7 @@ class Targets(Section):
 
 
 class TableFile(Targets):
-    """A table of one's own: one example a row."""
+    """A table of your own: one example a row."""
 
     file: Path
     """A `.csv` file with a header."""
@@ -146,7 +146,7 @@ class TableFile(Targets):
 
 
 class ImageFiles(Section):
-    """Images of one's own, each with a class. They are decoded once, into `results/data`."""
+    """Images of your own, each with a class. They are decoded once, into `results/data`."""
 
     train: Path
     """A folder with a folder of image files for each class, or a `.parquet` file with an image a row. Images
@@ -193,7 +193,7 @@ class ImageFiles(Section):
 
 
 class TextFiles(Targets):
-    """Texts of one's own, each with a class or a number. They are cut into tokens once, into
+    """Texts of your own, each with a class or a number. They are cut into tokens once, into
     `results/data`."""
 
     train: Path
@@ -328,6 +328,6 @@ Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist", "cifar10", "cif
 
 
 def facts_of(dataset: DatasetConfig) -> DatasetFacts:
-    """Return what is known of a built-in data set, or of images or texts of one's own, before it is
+    """Return what is known of a built-in data set, or of images or texts of your own, before it is
     loaded."""
     return dataset.facts if isinstance(dataset, ImageFiles | TextFiles) else BUILT_IN[str(dataset)]

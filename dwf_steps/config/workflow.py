@@ -88,7 +88,7 @@ class WorkflowConfig(Section):
     """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
     about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
     datasets: dict[Name, NamedData] = Field(default_factory=dict)
-    """Image sets and texts of one's own, and data sets derived from these or from built-in ones."""
+    """Image sets and texts of your own, and data sets derived from these or from built-in ones."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]

@@ -98,7 +98,7 @@ class NetworkPlan(Section):
 
 class ZooBase(Section):
     dataset: Name | TableFile
-    """The name of a built-in data set or of one under `datasets`, or a table of one's own:
+    """The name of a built-in data set or of one under `datasets`, or a table of your own:
     `{file: my.csv, target: species}`."""
     splits: SplitsConfig = SplitsConfig()
     """How the data are divided."""
@@ -240,7 +240,7 @@ class RecordedValues(Section):
 
 
 class ImportedZoo(NetworkFiles, ZooBase):
-    """A zoo of one's own: existing state dicts."""
+    """A zoo of your own: existing state dicts."""
 
     files: Annotated[str | list[str], Field(alias="import")]
     """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts. A folder in which

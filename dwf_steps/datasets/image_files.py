@@ -1,4 +1,4 @@
-"""Image sets of one's own: folders of image files, parquet files with encoded images."""
+"""Image sets of your own: folders of image files, parquet files with encoded images."""
 
 import io
 import logging

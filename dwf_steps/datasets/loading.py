@@ -18,7 +18,7 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
     Parameters
     ----------
     dataset
-        Its name, a table of one's own, or images or texts of one's own.
+        Its name, a table of your own, or images or texts of your own.
     splits
         How it is divided.
     data_dir

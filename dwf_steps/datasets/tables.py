@@ -1,4 +1,4 @@
-"""Tables: those that ship with scikit-learn, and files of one's own.
+"""Tables: those that ship with scikit-learn, and files of your own.
 
 scikit-learn and pandas are imported by the functions that need them: together they take seconds.
 """

@@ -1,4 +1,4 @@
-"""Texts of one's own: csv or parquet files, cut into the tokens of a WordPiece tokenizer."""
+"""Texts of your own: csv or parquet files, cut into the tokens of a WordPiece tokenizer."""
 
 from collections import Counter
 from dataclasses import dataclass

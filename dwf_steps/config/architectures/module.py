@@ -1,4 +1,4 @@
-"""Architectures of one's own."""
+"""Architectures of your own."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from dwf_steps.config.section import CALLABLE_PATTERN
 
 
 class ModuleConfig(NetworkConfig):
-    """An architecture of one's own: any callable that returns a `torch.nn.Module`."""
+    """An architecture of your own: any callable that returns a `torch.nn.Module`."""
 
     kind: Literal["module"] = "module"
     """The family of networks."""

@@ -125,7 +125,7 @@ def _unrecorded(zoo: ImportedZoo, where: str) -> Iterator[str]:
 
 
 def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """Files of images or texts of one's own that are not there."""
+    """Files of images or texts of your own that are not there."""
     dataset = config.datasets[name]
     assert isinstance(dataset, ImageFiles | TextFiles)
     texts = isinstance(dataset, TextFiles)
