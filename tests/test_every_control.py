@@ -205,7 +205,7 @@ def test_several_results_folders_become_one_set_of_tables(
     assert list(merged.repeats) == list(2 * single.repeats)
     np.testing.assert_allclose(merged.generated_mean, single.generated_mean)
     record = json.loads((tmp_path / "merged/experiment.json").read_text())
-    assert len(record["cells"]) == 22
+    assert len(record["cells"]) == 23
 
 
 def test_networks_made_elsewhere_are_judged_and_their_cost_is_not_known(run: Checkout) -> None:

@@ -76,7 +76,7 @@ def test_a_lower_precision_states_its_error(tmp_path: Path, monkeypatch: pytest.
 
 def test_checkpoints_stay_with_their_trajectory() -> None:
     zoo = config(2)
-    assert zoo.trajectories()[:5] == [
+    assert list(zoo.trajectory_sizes())[:5] == [
         "one.seed-0",
         "one.seed-1",
         "other.seed-0",

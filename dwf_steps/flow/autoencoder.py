@@ -114,7 +114,8 @@ class Reconstruction:
         return error + 2 * self.kl * divergence.mean() / batch.x1.shape[1] if self.kl else error
 
     def backward(self, batch: Noisy) -> Tensor:
-        """Add the loss's gradients to the network's; return the loss."""
+        """Set the network's gradients to the loss's; return the loss."""
+        self.network.zero_grad(set_to_none=True)
         loss = self.loss(batch)
         loss.backward()
         return loss.detach()

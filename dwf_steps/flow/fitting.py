@@ -32,7 +32,7 @@ class Objective(Protocol):
         """Return the loss."""
 
     def backward(self, batch: Any) -> Tensor:
-        """Add the loss's gradients to the network's; return the loss, detached."""
+        """Set the network's gradients to the loss's; return the loss, detached."""
 
 
 @dataclass(frozen=True)
