@@ -245,7 +245,7 @@ def as_line(row: Result) -> str:
 
 
 def drawn(architecture: Architecture, n: int) -> StackedNetworks[Tensor]:
-    """Return n networks as they are before training."""
+    """Return n untrained networks."""
     states = [architecture.initial_state("default", torch_generator("gpu", i)) for i in range(n)]
     return StackedNetworks.stack(states, torch.stack)
 

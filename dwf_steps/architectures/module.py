@@ -441,7 +441,7 @@ class ModuleArchitecture(FunctionalArchitecture):
 
     def _runs_many_at_once(self) -> bool:
         """Whether `torch.func` can run two networks at once, trained or not, on examples of their own and on
-        the same ones, and both then say what they say alone."""
+        the same ones, and each then returns what it returns alone."""
         most = GROUP_MULTIPLICATIONS["cuda" if torch.cuda.is_available() else "cpu"]
         if 2 * self.multiplications > most:
             return True  # never asked for

@@ -16,7 +16,7 @@ from dwf_steps.zoo.importing import read_networks, usable
 
 class Networks(NetworkMaker[NetworksConfig]):
     """Reads networks from the files that match, and records each one's file and its digest. Networks with
-    weights that nothing can be computed with are left as they are."""
+    unusable weights, not finite or too large, are kept unchanged."""
 
     def make(self, request: Request) -> MadeNetworks:
         found = self.config.found[request.first : request.first + len(request.plans)]

@@ -18,6 +18,11 @@ from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 TRAJECTORY = "trajectory"  # the fact of checkpoints that says which training they lie on
 
 
+def trajectory_of(name: str, facts: Mapping[str, Any]) -> str:
+    """Return the training that a network is a checkpoint of; its own ``name`` where it is none."""
+    return str(facts.get(TRAJECTORY, name))
+
+
 @dataclass(frozen=True)
 class Record:
     """One network of a shard; ``facts`` are scores or whatever else is known of it."""
@@ -29,7 +34,7 @@ class Record:
     @property
     def trajectory(self) -> str:
         """The training that the network is a checkpoint of; its own name where it is none."""
-        return str(self.facts.get(TRAJECTORY, self.name))
+        return trajectory_of(self.name, self.facts)
 
     @property
     def inherited(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from dwf_steps.config.imported_networks import ImportedNetwork, imported_networks
 from dwf_steps.config.packed import TABLE
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.storage.manifest import TRAJECTORY, Manifest
+from dwf_steps.storage.manifest import TRAJECTORY, Manifest, trajectory_of
 from dwf_steps.storage.networks import ARCHITECTURE, read_metadata
 from dwf_steps.zoo.importing import told_by_path
 
@@ -32,7 +32,7 @@ class StoredNetwork:
     @property
     def trajectory(self) -> str:
         """The training that the network is a checkpoint of; its own name where it is none."""
-        return str(self.facts.get(TRAJECTORY, self.name))
+        return trajectory_of(self.name, self.facts)
 
 
 @dataclass(frozen=True)

@@ -24,21 +24,19 @@ RECORD = ExperimentRecord(
 )
 ERRORS = {"agreement": [0.9, 1.0, 0.8], "iou": [0.8, 0.6, 0.5]}
 ERRORS |= {"weight_error": [0.1, 0.3, 0.5], "coordinate_error": [0.01, 0.03, 0.05]}
+EXACTNESS = {
+    "network": ["seed-0", "seed-1", "seed-2"],
+    "held_out": [False, False, True],
+    "metric": "accuracy",
+    "trained": [0.9, 0.8, 0.7],
+    "decoded": [0.88, 0.81, 0.5],
+} | ERRORS
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     """Return results of one representation besides weights: two training networks and a held-out one."""
-    exactness = pd.DataFrame(
-        {
-            "network": ["seed-0", "seed-1", "seed-2"],
-            "held_out": [False, False, True],
-            "metric": "accuracy",
-            "trained": [0.9, 0.8, 0.7],
-            "decoded": [0.88, 0.81, 0.5],
-        }
-        | ERRORS
-    )
+    exactness = pd.DataFrame(EXACTNESS)
     shares = pd.DataFrame({"layer": ["a", "b"], "training": [0.99, 0.97], "held_out": [0.9, 0.95]})
     write_csv(tmp_path / "mine/none/responses/exactness.csv", exactness)
     write_csv(tmp_path / "mine/none/responses/shares.csv", shares)
@@ -82,16 +80,7 @@ def test_only_representations_besides_weights_have_them() -> None:
 
 
 def test_networks_that_a_shared_autoencoder_reconstructs_are_read_once(tmp_path: Path) -> None:
-    frame = pd.DataFrame(
-        {
-            "network": ["seed-0", "seed-1", "seed-2"],
-            "held_out": [False, False, True],
-            "metric": "accuracy",
-            "trained": [0.9, 0.8, 0.7],
-            "decoded": [0.88, 0.81, 0.5],
-        }
-        | ERRORS
-    )
+    frame = pd.DataFrame(EXACTNESS)
     cells = [Cell("mine", "none", "weights", "raw", name, "none") for name in ("ae", "colder", "flow")]
     write_csv(tmp_path / "mine/none/weights/raw/ae/reconstruction.csv", frame)
     models = {"ae": "ae", "colder": "ae", "flow": "flow"}

@@ -71,5 +71,5 @@ class JointConfig(GeneratorConfig):
 
     @planning
     def make_work(self, sizes: Sizes, networks: int) -> Work:
-        """Networks as they are read and stacked."""
+        """Networks while they are read and stacked."""
         return Work(12 * networks * sizes.d, 10 * networks * sizes.d)

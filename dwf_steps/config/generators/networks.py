@@ -66,7 +66,7 @@ class NetworksConfig(NetworkFiles, GeneratorConfig):
 
     @planning
     def make_work(self, sizes: Sizes, networks: int) -> Work:
-        """Networks as they are read and stacked, and where they are aligned permuted in float64, in ten
+        """Networks while they are read and stacked, and where they are aligned permuted in float64, in ten
         sweeps."""
         if not self.aligned:
             return Work(12 * networks * sizes.d, 10 * networks * sizes.d)

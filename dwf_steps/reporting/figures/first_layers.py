@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -30,13 +31,14 @@ def first_layers(collection: Collection, path: Path) -> None:
     White is 0, red positive, blue negative, to the largest weight of a network; of colour images the mean
     over channels.
     """
-    rows = [
+    shown = (
         (f"{zoo}, {name}", units)
         for results in collection.results
         for zoo, shape in results.record.image_shapes.items()
         for name, network in _networks(results, zoo)
         if (units := units_of(network, shape)) is not None
-    ][:MOST_NETWORKS]
+    )
+    rows = list(islice(shown, MOST_NETWORKS))
     several_zoos = len({name.partition(", ")[0] for name, _ in rows}) > 1
     with plt.rc_context(STYLE | {"axes.grid": False}):
         size = (NAMES + SIDE * UNITS, SIDE * max(1, len(rows)))
@@ -76,10 +78,15 @@ def _networks(results: Results, zoo: str) -> Iterator[tuple[str, NetworkState[np
         measured = first.dropna(subset=["nn_distance"]).sort_values("nn_distance")
         nearest = measured.nearest.iloc[0] if len(measured) else ""
         row = next((i for i, row in enumerate(matrix.rows) if row.name == nearest), 0)
-        yield f"training network ({canon})", matrix.networks([row]).network(0)
+        chosen = {"training": row}
         if matrix.n_training < len(matrix.rows):
-            yield f"held-out network ({canon})", matrix.networks([matrix.n_training]).network(0)
+            chosen["held-out"] = matrix.n_training
+        networks = matrix.networks(list(chosen.values()))
+        for place, kind in enumerate(chosen):
+            yield f"{kind} network ({canon})", networks.network(place)
         for cell in {cell[:GENERATOR_DEPTH]: cell for cell in own}.values():
             folder = results.folder(cell, GENERATOR_DEPTH) / "networks"
-            if made := Manifest.read(folder / "shard-0.json").verified_files():
-                yield f"{cell.generator} ({cell.representation})", load_state(made[0])
+            shard = Manifest.read(folder / "shard-0.json")
+            if shard.networks:
+                state = load_state(shard.verified_file(shard.networks[0]))
+                yield f"{cell.generator} ({cell.representation})", state
