@@ -1,0 +1,295 @@
+"""Draw the figures of docs/findings.md from its tables: one row a generator, one panel a measure.
+
+.venv/bin/python docs/draw_findings.py
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+
+from dwf_steps.reporting.figures.style import COLOURS, MARKERS, NEW_COLOUR, STYLE, ZOO_COLOUR
+
+DOCS = Path(__file__).parent
+PAGE = DOCS / "findings.md"
+NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
+LINE_HEIGHT = 0.14  # inches
+LABELS_WIDTH = 2.6
+PANEL_WIDTH = 2.9
+WIDE_PANEL_WIDTH = 4.2  # of a panel alone
+LABEL_CHARACTERS = 42  # on a line
+NEW = 0.95  # of held-out networks' distance
+REFERENCE = "held-out networks"  # the end of a row's name that is drawn as a line
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A measure: what its axis says, and the table's columns that it shows, name in the legend -> heading.
+
+    ``new`` shades the distances that count as new. ``lines`` are drawn besides, label -> value.
+    """
+
+    label: str
+    columns: dict[str, str]
+    new: bool = False
+    lines: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A figure: its file's name, its message, and the section, table (counted from 0) and measures shown."""
+
+    name: str
+    title: str
+    section: str
+    panels: list[Panel]
+    table: int = 0
+    labels: int = 1  # leading columns that name a row
+
+
+def tables_of(page: str, section: str) -> list[list[list[str]]]:
+    """Return a section's Markdown tables, each as rows of cells, the header first.
+
+    Parameters
+    ----------
+    page
+        Markdown.
+    section
+        How its heading begins.
+
+    Returns
+    -------
+    All tables up to the next heading.
+
+    Raises
+    ------
+    ValueError
+        No heading begins so.
+    """
+    parts = re.split(r"^#+ ", page, flags=re.MULTILINE)
+    bodies = [part for part in parts if part.startswith(section)]
+    if len(bodies) != 1:
+        raise ValueError(f"{PAGE.name} has {len(bodies)} sections that begin with {section!r}; expected 1")
+    blocks = re.findall(r"(?:^\|.*\n)+", bodies[0], flags=re.MULTILINE)
+    return [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
+        for block in blocks
+    ]
+
+
+def value_of(cell: str) -> tuple[float, float] | None:
+    """Return the first number of a cell and its spread (0 where none stands there), or None without one.
+
+    Parameters
+    ----------
+    cell
+        Such as ``94.5 ± 0.3`` or ``**1.19**``.
+
+    Returns
+    -------
+    Value and spread, in the cell's units.
+    """
+    mean, _, spread = cell.replace("*", "").partition("±")
+    number, width = NUMBER.match(mean.strip()), NUMBER.match(spread.strip())
+    if number is None:
+        return None
+    return float(number[0].replace(",", "")), float(width[0]) if width else 0.0
+
+
+def label_of(cell: str) -> str:
+    return re.sub(r"[*`]", "", cell).strip()
+
+
+def rows_of(table: list[list[str]], labels: int, columns: list[int]) -> Iterator[tuple[str, list[str]]]:
+    """Yield label and cells of headings, which have no other cells, and of rows with a number to show."""
+    for cells in table[2:]:
+        name = [label_of(cell) for cell in cells[:labels]]
+        if not any(cells[labels:]):
+            yield name[0], []
+        elif any(value_of(cells[column]) for column in columns):
+            yield ", ".join(part for part in name if part), cells
+
+
+def draw(finding: Finding, page: str) -> None:
+    """Draw a finding as ``docs/findings_<name>.png``.
+
+    Parameters
+    ----------
+    finding
+        What to draw.
+    page
+        The findings, Markdown.
+    """
+    table = tables_of(page, finding.section)[finding.table]
+    header = [label_of(cell) for cell in table[0]]
+    places = [[header.index(heading) for heading in panel.columns.values()] for panel in finding.panels]
+    rows = list(rows_of(table, finding.labels, [column for panel in places for column in panel]))
+    reference = next((cells for label, cells in rows if label.endswith(REFERENCE)), [])
+    drawn = [(fill(label, LABEL_CHARACTERS), cells) for label, cells in rows if cells is not reference]
+    lines = [label.count("\n") + 1.6 for label, _ in drawn]
+    heights = [sum(lines[:i]) + line / 2 for i, line in enumerate(lines)]
+    width = PANEL_WIDTH if len(finding.panels) > 1 else WIDE_PANEL_WIDTH
+    with plt.rc_context(STYLE):
+        size = LABELS_WIDTH + width * len(finding.panels), LINE_HEIGHT * sum(lines) + 1.2
+        figure, axes = plt.subplots(1, len(finding.panels), figsize=size, sharey=True, squeeze=False)
+        marks = zip(COLOURS, MARKERS, strict=False)
+        for ax, panel, columns in zip(axes[0], finding.panels, places, strict=True):
+            for (name, column), (colour, marker) in zip(
+                zip(panel.columns, columns, strict=True), marks, strict=False
+            ):
+                values = [value_of(cells[column]) if cells else None for _, cells in drawn]
+                shown = [(y, *value) for y, value in zip(heights, values, strict=True) if value]
+                ax.errorbar(
+                    [mean for _, mean, _ in shown],
+                    [y for y, _, _ in shown],
+                    xerr=[spread for _, _, spread in shown],
+                    linestyle="",
+                    marker=marker,
+                    color=colour,
+                    markerfacecolor=colour if name == next(iter(panel.columns)) else "white",
+                    capsize=2,
+                    elinewidth=1,
+                    label=name,
+                )
+            if reference and not panel.new and (value := value_of(reference[columns[0]])):
+                ax.axvline(value[0], color=ZOO_COLOUR, linestyle="--", linewidth=1, label=REFERENCE)
+            for label, at in panel.lines.items():
+                ax.axvline(at, color=ZOO_COLOUR, linestyle="--", linewidth=1, label=label)
+            if panel.new:
+                ax.axvspan(NEW, max(ax.get_xlim()[1], 1.05), color=NEW_COLOUR, alpha=0.1, lw=0, label="new")
+            ax.set_xlabel(panel.label)
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize=8)
+        axes[0, 0].set_yticks(heights, [label for label, _ in drawn])
+        for tick, (_, cells) in zip(axes[0, 0].get_yticklabels(), drawn, strict=True):
+            tick.set_fontweight("normal" if cells else "bold")
+        axes[0, 0].set_ylim(sum(lines), 0)
+        figure.suptitle(finding.title, fontsize=10)
+        figure.savefig(DOCS / f"findings_{finding.name}.png")
+        plt.close(figure)
+
+
+PER_CENT = "test accuracy (%)"
+RELATIVE = "distance / held-out networks'"
+DISTANCE = Panel(RELATIVE, {"all layers": "distance", "least layer": "layer"}, new=True)
+WHOLE = Panel(RELATIVE, {"all layers": "distance"}, new=True)
+GENERATED = {"as generated": "accuracy"}
+DISTILLED = GENERATED | {"distilled": "distilled"}
+
+
+def same(*names: str) -> dict[str, str]:
+    """Return columns that the legend names as the table does."""
+    return {name: name for name in names}
+
+
+FINDINGS = [
+    Finding(
+        "zoos",
+        "Zoos of other seeds differ by a tenth of a point",
+        "Three other zoos",
+        [
+            Panel(PER_CENT, same("distilled", "chosen units")),
+            Panel(PER_CENT, same("from scratch, 1,000 steps", "units, first", "Gaussian, first")),
+        ],
+    ),
+    Finding(
+        "first_layer",
+        "Choosing units is worth more than any model of them",
+        "What raises a first layer",
+        [Panel(PER_CENT, GENERATED, lines={"held-out networks": 96.2}), DISTANCE],
+    ),
+    Finding(
+        "mnist_1000_responses",
+        "A thousand training networks: chosen units reach 95.3 %, new in every layer",
+        "A thousand training networks",
+        [Panel(PER_CENT, DISTILLED, lines={"held-out networks": 96.2}), DISTANCE],
+    ),
+    Finding(
+        "diffusion",
+        "Flow and diffusion lie on one curve: the more accurate, the nearer to training networks",
+        "Flow matching beside diffusion",
+        [Panel(PER_CENT, {"among responses": "responses: accuracy"}), DISTANCE],
+        labels=2,
+    ),
+    Finding(
+        "digits_peers",
+        "No model among responses leaves the curve of the controls",
+        "Flows, diffusion, autoencoders and tokens",
+        [
+            Panel(
+                PER_CENT,
+                {"among responses": "responses: accuracy", "among weights": "weights: accuracy"},
+                lines={"held-out networks": 96.9},
+            ),
+            DISTANCE,
+        ],
+    ),
+    Finding(
+        "mnist_10_10",
+        "Ten hidden units a layer: chosen units reach the zoo after 100 steps",
+        "MNIST 784-10-10, 250 training networks",
+        [Panel(PER_CENT, DISTILLED), DISTANCE],
+    ),
+    Finding(
+        "digits_responses",
+        "Digits: new networks as good as trained ones",
+        "Digits 64-32-32-10, and a small convolutional network",
+        [Panel(PER_CENT, DISTILLED, lines={"held-out networks": 96.9}), DISTANCE],
+    ),
+    Finding(
+        "temperature",
+        "Temperature costs a Gaussian four points among responses, sixty among weights",
+        "What response coordinates depend on",
+        [Panel(PER_CENT, same("Gaussian among responses", "Gaussian among weights"))],
+        table=1,
+    ),
+    Finding(
+        "barycentre",
+        "Aligned to their mean, networks are easier to generate",
+        "Alignment to a mean instead of a network",
+        [
+            Panel(PER_CENT, same("flow, to a network", "flow, to their mean")),
+            Panel(PER_CENT, same("Gaussian, to a network", "Gaussian, to their mean")),
+        ],
+        table=1,
+    ),
+    Finding(
+        "resnet20",
+        "Copied batch-norm statistics are worth nothing, recomputed ones nearly everything",
+        "ResNet-20 on CIFAR-10, half as wide: batch",
+        [Panel(PER_CENT, same("recomputed", "generated", "copied"))],
+    ),
+    Finding(
+        "bert",
+        "Ranks survive what values do not",
+        "BERT on reviews",
+        [
+            Panel("Spearman's correlation", {"as trained": "Spearman, as trained"}),
+            Panel("predictions within half a star (%)", {"as trained": "right"}),
+        ],
+    ),
+    Finding(
+        "resnet18",
+        "ResNet-18: recomputed statistics keep copies and near copies alone",
+        "ResNet-18 on CIFAR-10",
+        [Panel(PER_CENT, same("recomputed", "generated", "copied"))],
+    ),
+    Finding(
+        "vit",
+        "A vision transformer: what scores like the zoo is near a training network",
+        "A vision transformer on CIFAR-10",
+        [Panel(PER_CENT, same("TransFusion", "as trained"))],
+    ),
+]
+
+
+def main() -> None:
+    page = PAGE.read_text()
+    for finding in FINDINGS:
+        draw(finding, page)
+
+
+if __name__ == "__main__":
+    main()
