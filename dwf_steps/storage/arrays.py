@@ -1,4 +1,4 @@
-"""Frozen dataclasses of arrays and numbers as npz files."""
+"""Arrays as npz files, and frozen dataclasses of arrays and numbers."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -15,28 +15,53 @@ from dwf_steps.storage.remedy import rebuild
 
 Kind = TypeVar("Kind")
 
-# What zipfile and NumPy raise when a byte or the end of an npz file is wrong.
+# What zipfile and NumPy raise when a byte of an npz file is wrong or its end is missing.
 DAMAGE = (BadZipFile, ZlibError, ValueError, KeyError, EOFError, OSError, RuntimeError)
 
 
 def save_record(path: Path, record: Any) -> None:
-    """Write every field of a dataclass, atomically."""
+    """Write every field of a dataclass to an npz file, atomically.
+
+    Parameters
+    ----------
+    path
+        The npz file; its folder is created if needed.
+    record
+        A dataclass whose fields are arrays, numbers or strings.
+    """
     save_arrays(path, {field.name: getattr(record, field.name) for field in fields(record)})
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write arrays as npz, atomically."""
+    """Write arrays to an npz file, atomically.
+
+    Parameters
+    ----------
+    path
+        The npz file; its folder is created if needed.
+    arrays
+        Arrays or scalars by name.
+    """
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
 
 
 def load_record(path: Path, kind: type[Kind], output: Path | None = None) -> Kind:
-    """Read what `save_record` wrote; numbers come back as Python's own.
+    """Read a dataclass that `save_record` wrote.
 
     Parameters
     ----------
+    path
+        The npz file.
+    kind
+        The dataclass; its field names are the names of the arrays.
     output
-        The directory that the file is a part of, where a rule writes a directory.
+        The directory that contains the file, if a rule declares the directory as its output; the error
+        message then says to delete the directory.
+
+    Returns
+    -------
+    An instance of ``kind``; arrays without dimensions become plain Python values.
 
     Raises
     ------
@@ -48,17 +73,38 @@ def load_record(path: Path, kind: type[Kind], output: Path | None = None) -> Kin
 
 
 def padded(values: np.ndarray, length: int) -> np.ndarray:
-    """Return values followed by NaN for those that are missing, (length,)."""
+    """Pad a vector with NaN.
+
+    Parameters
+    ----------
+    values
+        At most ``length`` numbers, (k,).
+    length
+        Of the result.
+
+    Returns
+    -------
+    The values, followed by NaN, (length,).
+    """
     return np.append(values, np.full(length - len(values), np.nan))
 
 
 def load_arrays(path: Path, names: list[str], output: Path | None = None) -> dict[str, np.ndarray]:
-    """Read arrays of an npz file, each of which has a checksum.
+    """Read arrays from an npz file and verify their checksums.
 
     Parameters
     ----------
+    path
+        The npz file.
+    names
+        The arrays to read.
     output
-        The directory that the file is a part of, where a rule writes a directory.
+        The directory that contains the file, if a rule declares the directory as its output; the error
+        message then says to delete the directory.
+
+    Returns
+    -------
+    The arrays by name.
 
     Raises
     ------
@@ -75,6 +121,18 @@ def load_arrays(path: Path, names: list[str], output: Path | None = None) -> dic
 
 
 def evenly(wanted: int, among: int) -> np.ndarray:
-    """Return at most ``wanted`` of the numbers below ``among``, evenly spaced."""
+    """Choose evenly spaced indices.
+
+    Parameters
+    ----------
+    wanted
+        How many indices to choose.
+    among
+        How many items there are.
+
+    Returns
+    -------
+    Ascending indices below ``among``, (min(wanted, among),).
+    """
     count = min(wanted, among)
     return np.arange(count) * among // max(count, 1)

@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all."""
+"""Atomic writing: an output appears complete or not at all."""
 
 import fcntl
 import json
@@ -14,16 +14,25 @@ from dwf_steps.runtime.errors import InputError
 
 PARTIAL = ".partial-"
 DISK_FULL = ("No space left on device", "Disk quota exceeded")
-READ_WRITE = 0o666  # of a folder's mode, what a new file has, whatever the umask
+READ_WRITE = 0o666  # the bits that a new file has in common with a new folder under any umask
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a fresh path for what shall become ``path``; move it into place on success, remove it on failure.
+    """Yield a temporary path, and move it to ``path`` when the block succeeds.
 
-    The fresh path may become a file or a directory. It lies in a folder beside ``path`` which is locked for
-    as long as this process lives: what a killed process left behind for the same ``path`` is removed, what
-    another living process is writing is left alone.
+    The caller may create a file or a directory at the temporary path; it is removed if the block fails. It
+    lies in a folder beside ``path`` that stays locked while this process is alive. Folders that killed
+    processes left behind for the same ``path`` are removed first; those of living processes are kept.
+
+    Parameters
+    ----------
+    path
+        The output, a file or a directory. An existing one is replaced; parent folders are created.
+
+    Yields
+    ------
+    The temporary path, which does not exist yet.
 
     Raises
     ------
@@ -46,7 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
             if path.is_dir():
                 shutil.rmtree(path)
             if partial.is_file():
-                # Some libraries make files that only their owner may read.
+                # Some libraries create files that only their owner may read.
                 partial.chmod(folder.stat().st_mode & READ_WRITE)
             os.replace(partial, path)
     except Exception as error:
@@ -58,14 +67,22 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
+    """Write a value as indented JSON, atomically.
+
+    Parameters
+    ----------
+    path
+        The JSON file.
+    value
+        Anything that `json.dumps` accepts.
+    """
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Yield whether this process could lock the folder; its end, even by SIGKILL, releases the lock."""
+    """Yield whether this process could lock the folder; the lock ends with the process, even by SIGKILL."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -83,7 +100,7 @@ def _locked(folder: Path) -> Iterator[bool]:
 
 
 def _reasons(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those that led to it: PyTorch hides that a disk is full behind one of its own."""
+    """Yield an error and its causes: PyTorch wraps the error that reports a full disk in one of its own."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""Checkpoints of training inside a job: written whole, used only by the run they belong to."""
+"""Training checkpoints within a job, which only an identical run resumes."""
 
 import hashlib
 import logging
@@ -21,7 +21,17 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def identity(*parts: str | bytes) -> str:
-    """Return a digest of everything that decides a run's result: settings, code, data."""
+    """Hash everything that determines a run's result.
+
+    Parameters
+    ----------
+    parts
+        Settings, code fingerprint, data and the like, in a fixed order.
+
+    Returns
+    -------
+    SHA-256 in hexadecimal.
+    """
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -30,20 +40,19 @@ def identity(*parts: str | bytes) -> str:
 
 
 class Checkpoint:
-    """A training state on disk, saved at most once every ``every`` seconds, and on SIGTERM.
+    """A training state on disk, saved every ``every`` seconds at most, and on SIGTERM.
 
-    As a context manager it takes SIGTERM, which a cluster sends before it kills a job, for a request: the
-    next `save_if_due` saves, and ends the process with status 143.
+    Used as a context manager, it handles SIGTERM, which a cluster sends before it kills a job: the next
+    `save_if_due` saves the state and ends the process with status 143.
 
     Parameters
     ----------
     path
-        Where the state lies, its SHA-256 at the end of the file; removed by `discard` when the run is
-        complete.
+        The checkpoint file, which ends with its own SHA-256. `discard` removes it when the run is complete.
     run
-        `identity` of the run. A state of another run is never resumed.
+        `identity` of the run. The state of another run is never resumed.
     every
-        Seconds between two saves.
+        Minimum time between two saves, in seconds.
     """
 
     def __init__(self, path: Path, run: str, every: float = 20.0) -> None:
@@ -62,7 +71,7 @@ class Checkpoint:
         self._terminating = True
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state of this very run, or None."""
+        """Return the saved state; None if there is none, if it is damaged or if it belongs to another run."""
         if not self.path.is_file():
             return None
         try:
@@ -72,17 +81,17 @@ class Checkpoint:
             logger.warning("%s is damaged (%s); starting from the beginning", self.path, error)
             return None
         if content.get("run") != self.run:
-            logger.info("%s belongs to other settings, code or data; not used", self.path)
+            logger.info("%s belongs to a run with other settings, code or data; not used", self.path)
             return None
         return content["state"]
 
     def save_if_due(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Save ``state()`` when the last save is long enough ago, or when the process shall end.
+        """Save ``state()`` if the last save is ``every`` seconds ago, or if SIGTERM has arrived.
 
         Raises
         ------
         SystemExit
-            After saving, if SIGTERM came.
+            After saving, if SIGTERM has arrived.
         """
         if not self._terminating and time.monotonic() - self._saved_at < self.every:
             return
@@ -92,7 +101,7 @@ class Checkpoint:
             file.write(hashlib.file_digest(file, "sha256").digest())
         self._saved_at = time.monotonic()
         if self._terminating:
-            logger.warning("terminated; %s holds the state, the next attempt resumes from it", self.path)
+            logger.warning("terminated; the state is in %s, and the next attempt resumes from it", self.path)
             raise SystemExit(TERMINATED)
 
     def discard(self) -> None:
@@ -100,13 +109,15 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def phase(self, name: str, finished: Mapping[str, Any] = MappingProxyType({})) -> "Phase":
-        """Return where one phase of a run keeps its state, in this file; what the ``finished`` ones found, by
-        their names, is kept with it."""
+        """Return the checkpoint of one phase of the run, stored in the same file.
+
+        ``finished`` has the results of earlier phases by name; they are saved along with the state.
+        """
         return Phase(self, name, finished)
 
 
 class Phase(Checkpoint):
-    """The state of one phase of a run, in the file of the ``whole``, which takes care of SIGTERM."""
+    """The checkpoint of one phase of a run, in the file of the ``whole`` run, which handles SIGTERM."""
 
     def __init__(self, whole: Checkpoint, name: str, finished: Mapping[str, Any]) -> None:
         super().__init__(whole.path, whole.run, whole.every)
@@ -116,7 +127,7 @@ class Phase(Checkpoint):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave SIGTERM to the whole."""
+        """Do nothing: the whole run's checkpoint handles SIGTERM."""
 
     def load(self) -> dict[str, Any] | None:
         return (self._whole.load() or {}).get(self._name)

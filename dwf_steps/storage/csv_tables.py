@@ -1,4 +1,4 @@
-"""Results as csv files: names stay text, whatever they look like, and damage is noticed."""
+"""Results as csv files: names are read back as text, and damage is detected."""
 
 from io import StringIO
 from pathlib import Path
@@ -8,7 +8,7 @@ import pandas as pd
 from dwf_steps.storage.lineage import LEVELS
 from dwf_steps.storage.texts import read_text, write_text
 
-# Columns with names, some of which users choose: `007` is no number, `null` is not missing.
+# Columns of names, some of them chosen by users: there `007` is not a number, and `null` not a missing value.
 NAMES = frozenset(
     (
         *(*LEVELS, "network", "nearest", "similar", "kind", "family", "swept", "metric", "novelty"),
@@ -18,19 +18,35 @@ NAMES = frozenset(
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame, without its index, and its digest.
+    """Write a table to a csv file, without its index, and the file's digest beside it.
+
+    Parameters
+    ----------
+    path
+        The csv file; `texts.digest_file` says where its digest lies.
+    frame
+        The table, with distinct column names.
 
     Raises
     ------
     ValueError
-        If two columns have one name.
+        If two columns have the same name.
     """
     require_distinct_columns(frame)
     write_text(path, frame.to_csv(index=False))
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read what `write_csv` wrote: columns of `NAMES` are text, an empty field elsewhere is NaN.
+    """Read a table that `write_csv` wrote.
+
+    Parameters
+    ----------
+    path
+        The csv file.
+
+    Returns
+    -------
+    The table; columns in `NAMES` are text, in all others an empty field is NaN.
 
     Raises
     ------
@@ -45,7 +61,18 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def require_distinct_columns(frame: pd.DataFrame) -> None:
-    """Raise `ValueError` if two columns of a frame have one name."""
+    """Require that the columns of a table have distinct names.
+
+    Parameters
+    ----------
+    frame
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If two columns have the same name.
+    """
     twice = frame.columns[frame.columns.duplicated()].unique()
     if len(twice):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Encoded networks: rows of coordinates that may be larger than memory, and what is known of them."""
+"""Networks encoded as response coordinates: rows that may exceed memory, and their manifest."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,26 +14,26 @@ from dwf_steps.storage.remedy import rebuild
 
 @dataclass(frozen=True)
 class Encoded:
-    """Some rows of a matrix of coordinates, in a npy file beside their manifest.
+    """Manifest of some rows of a coordinate matrix; the rows are in an npy file beside it.
 
     Attributes
     ----------
     sha256
-        Digest of that file.
+        SHA-256 of the npy file in hexadecimal.
     shares
-        By the layers' names, the share of each row's squared responses that the basis keeps.
+        By layer, the share of each row's squared responses that the basis keeps.
     """
 
     sha256: str
     shares: dict[str, list[float]]
 
     def write(self, manifest: Path) -> None:
-        """Write as JSON, atomically."""
+        """Write the manifest as JSON, atomically."""
         write_json(manifest, asdict(self))
 
     @classmethod
     def read(cls, manifest: Path) -> "Encoded":
-        """Read what `write` wrote.
+        """Read a manifest that `write` wrote.
 
         Raises
         ------
@@ -48,12 +48,12 @@ class Encoded:
             ) from error
 
     def rows(self, manifest: Path) -> np.ndarray:
-        """Return the rows (k, d) float32, mapped into memory, after comparing their file with its digest.
+        """Return the rows (k, d) float32 as a memory map, after verifying the digest of their file.
 
         Raises
         ------
         InputError
-            If its bytes are not those that were written.
+            If the file is missing, or its bytes are not those that were written.
         """
         path = manifest.with_suffix(".npy")
         found = sha256(path) if path.is_file() else "no file"

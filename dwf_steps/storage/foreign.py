@@ -1,6 +1,7 @@
-"""Networks in others' files: what a file holds becomes state dicts of an architecture, or named problems.
+"""Reading of networks from files that other programs wrote.
 
-Nothing but tensors and plain containers is ever unpickled; other objects beside them are left out.
+A file's content becomes state dicts of an architecture, or problems that name what does not fit. Only tensors
+and plain containers are unpickled; other objects beside them are left out.
 """
 
 import json
@@ -27,14 +28,14 @@ from dwf_steps.storage.stacked import NetworkState
 from dwf_steps.storage.torch_files import load_tensors
 
 EXPECTED, REMEDY = "a state dict (name -> tensor)", "save it with torch.save(model.state_dict(), ...)"
-USUAL_KEY = "state_dict"  # PyTorch Lightning's, and of the ImageNet example of PyTorch
-SHOWN = 10  # keys that a message names
+USUAL_KEY = "state_dict"  # used by PyTorch Lightning and by PyTorch's ImageNet example
+SHOWN = 10  # keys that a message lists
 
-# What wrappers put before all keys of a state dict: DistributedDataParallel and AveragedModel; Lightning
-# modules, which by custom keep their network as `self.model`.
+# Prefixes that wrappers add to all keys of a state dict: DistributedDataParallel and AveragedModel; Lightning
+# modules, which conventionally store their network as `self.model`.
 PREFIXES = ("module.", "model.")
-# What wrappers of a part of a network put inside its keys: torch.compile, FullyShardedDataParallel, and
-# activation checkpointing. Nobody's own modules are called so.
+# Parts that wrappers of a submodule insert into its keys: torch.compile, FullyShardedDataParallel and
+# activation checkpointing. No user's module has such a name.
 INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ForeignNetwork:
-    """A network of a file: ``where`` it was found, and its ``state``, keys and types the architecture's; None
-    where it has ``problems``, each a sentence that begins with where."""
+    """A network read from a file.
+
+    Attributes
+    ----------
+    where
+        The file, and the network's place in it, for messages.
+    state
+        Its arrays, with the architecture's keys and types; None if there are problems.
+    problems
+        Each a sentence that begins with ``where``.
+    """
 
     where: str
     state: NetworkState[np.ndarray] | None
@@ -51,20 +61,21 @@ class ForeignNetwork:
 
 
 class ForeignNetworks:
-    """Reads others' files as networks of one architecture.
+    """Reads files of other programs as networks of one architecture.
 
-    What is done to all files alike, as stripping a prefix, is logged once.
+    Conversions that apply to all files, such as stripping a prefix, are logged once.
 
     Parameters
     ----------
     files
-        How networks lie in their files.
+        How networks are stored in their files.
     expected
-        A network of the architecture: its keys, shapes and types, in the order of its `state_dict()`.
+        A network of the architecture: its keys, shapes and types, in the order of its ``state_dict()``.
     tied
-        Further names of parameters, each with the one that counts; files may have either, or both.
+        Alternative names of tied parameters, each mapped to the name that is kept; files may have either, or
+        both.
     generated
-        Whether a generator made them: weights that nothing can be computed with are then no problem.
+        Whether the networks were generated: NaN, infinite and huge weights are then not reported as problems.
     """
 
     def __init__(
@@ -89,14 +100,14 @@ class ForeignNetworks:
         Parameters
         ----------
         path
-            `.safetensors`, the index of a network divided over several such files
-            (`model.safetensors.index.json`), or what `torch.save` wrote.
+            A ``.safetensors`` file, the index of a network that is split into several such files
+            (``model.safetensors.index.json``), or a file that ``torch.save`` wrote.
 
         Raises
         ------
         InputError
-            If the file cannot be read, or has another number of networks. What is wrong with one of its
-            networks is among that network's problems instead.
+            If the file cannot be read, or has another number of networks. Problems of a single network are
+            listed in its ``problems`` instead.
         """
         content, count = _load(path), self.files.networks_per_file
         if packed := networks_of(path):
@@ -109,7 +120,7 @@ class ForeignNetworks:
         return [self._network(f"{path}, network {i}", item, rest) for i, item in enumerate(found)]
 
     def _network(self, where: str, content: Any, keys: Sequence[str]) -> ForeignNetwork:
-        """Return the network that lies under ``keys`` in ``content``."""
+        """Return the network that is stored under ``keys`` in ``content``."""
         called: dict[str, str] = {}
         try:
             chosen = self._chosen(where, content, keys)
@@ -127,10 +138,10 @@ class ForeignNetworks:
                 where, {name: state[name].astype(own.dtype) for name, own in self.expected.items()}
             )
 
-    # Where a network lies in what was read.
+    # Finding the network in the file's content.
 
     def _chosen(self, where: str, content: Any, keys: Sequence[str]) -> Any:
-        """Return what lies under the keys that are stated, or the only state dict that there is."""
+        """Return what is stored under the configured keys, or else the only state dict."""
         chosen, rest = _under(content, keys)
         if rest:
             found = _first_keys(chosen) if isinstance(chosen, dict) else type(chosen).__name__
@@ -141,7 +152,7 @@ class ForeignNetworks:
         return chosen if self.files.state_dict is not None else self._unwrapped(where, chosen)
 
     def _unwrapped(self, where: str, content: Any) -> Any:
-        """Return the only state dict in a checkpoint that holds other things too."""
+        """Return the only state dict of a checkpoint that has other entries too."""
         if self.files.flat or not isinstance(content, dict) or _has_tensors(content):
             return content
         inside = [key for key, value in content.items() if isinstance(value, dict) and _has_tensors(value)]
@@ -160,10 +171,10 @@ class ForeignNetworks:
         )
         return content[chosen]
 
-    # What its keys are called.
+    # Names of its keys.
 
     def _named(self, where: str, state: Any) -> tuple[NetworkState[np.ndarray], dict[str, str]]:
-        """Return a state dict's arrays by the architecture's names, and what these are called in the file."""
+        """Return a state dict's arrays by the architecture's names, and for each its name in the file."""
         if not isinstance(state, dict):
             raise InputError(f"{where}: expected {EXPECTED}, found {type(state).__name__}; {REMEDY}")
         for key in state:
@@ -178,7 +189,7 @@ class ForeignNetworks:
         return arrays, {new: key for key, new in names.new.items()}
 
     def _names_of(self, where: str, keys: tuple[str, ...]) -> "_Names":
-        """Return the architecture's names of a file's keys; found once for all files with the same keys."""
+        """Map a file's keys to the architecture's names; computed once for all files with the same keys."""
         if keys not in self._names:
             self._names[keys] = self._best(where, keys)
         names = self._names[keys]
@@ -187,8 +198,7 @@ class ForeignNetworks:
         return names
 
     def _best(self, where: str, keys: tuple[str, ...]) -> "_Names":
-        """Return the names that fit the architecture, or else those that fit it best, stripping as little as
-        possible."""
+        """Return the names that match the architecture best; among equals, those with the least stripped."""
         candidates: list[_Names] = []
         error: InputError | None = None
         for stripped, known in self._stripped(keys):
@@ -206,8 +216,10 @@ class ForeignNetworks:
         return len(found ^ self.expected.keys())
 
     def _stripped(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
-        """Yield the wanted keys without any prefix, without one, ...: what was stripped, and by the file's
-        keys what remains of them."""
+        """Yield the kept keys with no prefix stripped, with one stripped, and so on.
+
+        Each item has the prefixes that were stripped and, by the file's keys, the shortened names.
+        """
         current: dict[str, str] = {key: key for key in keys}
         stripped: tuple[str, ...] = ()
         while True:
@@ -226,7 +238,7 @@ class ForeignNetworks:
             stripped = (*stripped, inside or str(before))
 
     def _wanted(self, *names: str) -> bool:
-        """Return whether a key, with any of its names, is kept and not dropped."""
+        """Return whether a key is kept and not dropped, under any of its names."""
         kept = not self._keep or any(one.fullmatch(name) for one in self._keep for name in names)
         return kept and not any(one.fullmatch(name) for one in self._drop for name in names)
 
@@ -245,10 +257,10 @@ class ForeignNetworks:
             result[key] = new
         return result
 
-    # Vectors.
+    # Networks stored as one vector.
 
     def _divided(self, where: str, vector: Any) -> NetworkState[np.ndarray]:
-        """Return the arrays of a network that is one vector."""
+        """Split one vector into the arrays of a network."""
         size = sum(own.size for own in self.expected.values())
         if not isinstance(vector, torch.Tensor) or tuple(vector.shape) != (size,):
             found = (
@@ -272,14 +284,14 @@ class ForeignNetworks:
 
 @dataclass(frozen=True)
 class _Names:
-    """The architecture's names of a file's keys that are read, and what was ``stripped`` of these."""
+    """The architecture's names by the file's keys, and the prefixes ``stripped`` from these."""
 
     new: dict[str, str]
     stripped: tuple[str, ...]
 
 
 def _under(content: Any, keys: Sequence[str]) -> tuple[Any, Sequence[str]]:
-    """Return what lies under keys, one inside another, and those that are not there."""
+    """Return the content under nested keys, and the keys that were not found."""
     for place, key in enumerate(keys):
         if not isinstance(content, dict) or key not in content:
             return content, keys[place:]
@@ -299,7 +311,7 @@ def _load(path: Path) -> Any:
 
 
 def _load_divided(path: Path) -> dict[str, Any]:
-    """Return the tensors that an index names, from the files beside it."""
+    """Return the tensors that an index lists, read from the files beside it."""
     try:
         places: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         names = list(dict.fromkeys(places.values()))
@@ -332,7 +344,7 @@ def _read_safetensors(path: Path) -> NetworkState[torch.Tensor]:
 
 
 def _several(path: Path, content: Any, count: int, flat: bool) -> Sequence[Any]:
-    """Return the networks that one file holds."""
+    """Return the networks of one file."""
     if isinstance(content, dict) and _has_tensors(content) and not flat:
         sizes = {key: value.shape[:1] for key, value in content.items() if isinstance(value, torch.Tensor)}
         if other := next((key for key, size in sizes.items() if size != (count,)), None):
@@ -361,7 +373,7 @@ def _several(path: Path, content: Any, count: int, flat: bool) -> Sequence[Any]:
 
 
 def _has_tensors(content: dict[Any, Any]) -> bool:
-    """Return whether some entries are arrays; single numbers are often statistics of a training."""
+    """Return whether some entries are arrays; single numbers are often training statistics."""
     return any(isinstance(value, torch.Tensor) and value.ndim > 0 for value in content.values())
 
 
@@ -385,7 +397,7 @@ def _first_keys(content: dict[Any, Any]) -> str:
 
 
 def _unusable(value: torch.Tensor) -> str | None:
-    """Return what kind of tensor it is if NumPy has no such array."""
+    """Describe a tensor that has no equivalent in NumPy; return None for any other."""
     if value.layout != torch.strided or value.is_nested:
         return f"a {str(value.layout).removeprefix('torch.')} tensor"
     if value.is_quantized:
@@ -396,14 +408,14 @@ def _unusable(value: torch.Tensor) -> str | None:
 
 
 def _array(value: torch.Tensor) -> np.ndarray:
-    """Return integers and truth values as they are, all others as float32, which NumPy knows."""
+    """Return a NumPy array: integers and booleans unchanged, floating-point numbers as float32."""
     value = value.detach()
     array: np.ndarray = (value.float() if value.is_floating_point() else value).numpy()
     return array
 
 
 def _untie(state: NetworkState[np.ndarray], tied: Mapping[str, str]) -> Iterator[str]:
-    """Keep tied parameters under one name; yield a line for those that differ."""
+    """Keep one name of each tied parameter; yield a line for those whose values differ."""
     for name, kept in tied.items():
         if name in state and not np.array_equal(state.setdefault(kept, other := state.pop(name)), other):
             yield f"{name} and {kept} are tied in the architecture, but differ"
@@ -415,7 +427,7 @@ def _differences(
     called: Mapping[str, str],
     generated: bool,
 ) -> list[str]:
-    """Return what is wrong with a network whose arrays are ``called`` otherwise in their file."""
+    """Return the problems of a network; ``called`` has the names that its file uses."""
     missing = sorted(expected.keys() - state.keys())
     if (extra := sorted(called.get(name, name) for name in state.keys() - expected.keys())) or missing:
         return [

@@ -1,4 +1,4 @@
-"""Where each parameter of a network lies in its row of the weight matrix."""
+"""Positions of a network's parameters in its row of the weight matrix."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,23 @@ from dwf_steps.storage.stacked import StackedNetworks
 
 
 def layer_of(parameter: str) -> str:
-    """Return the layer of a parameter, the module that holds it: its name before the last dot; the name
-    itself, where the network holds it directly."""
+    """Return the layer that a parameter belongs to, which is the module that holds it.
+
+    Parameters
+    ----------
+    parameter
+        Its name in the state dict, such as ``layers.0.weight``.
+
+    Returns
+    -------
+    The name up to the last dot, ``layers.0``; the whole name if the network holds the parameter directly.
+    """
     return parameter.rpartition(".")[0] or parameter
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One parameter: its ``shape``, and the ``offset`` of its first weight in the row."""
+    """One parameter: its ``shape``, and the ``offset`` of its first weight within the row."""
 
     name: str
     shape: tuple[int, ...]
@@ -34,7 +43,7 @@ class Entry:
 
     @property
     def module(self) -> str:
-        """The part of the network that it belongs to."""
+        """The module of the network that holds the parameter, as `layer_of` returns it."""
         return layer_of(self.name)
 
 
@@ -46,7 +55,7 @@ class Layout:
 
     @classmethod
     def of(cls, shapes: Mapping[str, Sequence[int]]) -> "Layout":
-        """Lay parameters out one after the other, in the order given."""
+        """Lay out parameters one after another, in the given order."""
         entries, offset = [], 0
         for name, shape in shapes.items():
             entries.append(Entry(name, tuple(shape), offset))

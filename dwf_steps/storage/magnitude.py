@@ -1,13 +1,23 @@
-"""Weights that are finite, but so large that nothing can be computed with them."""
+"""Detection of weights that are finite, but too large to compute with."""
 
 import numpy as np
 
-# Sums of 10^8 such weights' squares are still less than float32's largest number, 3.4e38.
+# The sum of the squares of 10^8 such weights is still below float32's largest number, 3.4e38.
 LARGEST_WEIGHT = 1e15
 
 
 def excess(array: np.ndarray) -> str | None:
-    """Say how large the largest of some weights is, any shape, if that is beyond all use; None if not."""
+    """Describe the largest weight of an array if it is too large to compute distances with.
+
+    Parameters
+    ----------
+    array
+        Weights, of any shape. Arrays of integers are never too large.
+
+    Returns
+    -------
+    The part of a sentence that follows the array's name; None if all weights are at most `LARGEST_WEIGHT`.
+    """
     if array.dtype.kind != "f":
         return None
     largest = float(np.abs(array).max(initial=0))

@@ -1,4 +1,4 @@
-"""A shard of networks: a directory of safetensors files and a manifest with their digests."""
+"""A shard of networks: a directory of safetensors files, and a manifest with their digests."""
 
 import hashlib
 import json
@@ -15,17 +15,39 @@ from dwf_steps.storage.networks import save_network
 from dwf_steps.storage.remedy import rebuild
 from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 
-TRAJECTORY = "trajectory"  # the fact of checkpoints that says which training they lie on
+TRAJECTORY = "trajectory"  # the fact that names the training run of a checkpoint
 
 
 def trajectory_of(name: str, facts: Mapping[str, Any]) -> str:
-    """Return the training that a network is a checkpoint of; its own ``name`` where it is none."""
+    """Return the training run that a network is a checkpoint of.
+
+    Parameters
+    ----------
+    name
+        The network's name.
+    facts
+        Its facts, as in `Record`.
+
+    Returns
+    -------
+    The run's name; for a network that is not a checkpoint, ``name``.
+    """
     return str(facts.get(TRAJECTORY, name))
 
 
 @dataclass(frozen=True)
 class Record:
-    """One network of a shard; ``facts`` are scores or whatever else is known of it."""
+    """One network of a shard.
+
+    Attributes
+    ----------
+    name
+        Of the network; its file is ``{name}.safetensors``.
+    sha256
+        SHA-256 of the file in hexadecimal.
+    facts
+        Scores and other facts about the network by name, as JSON holds them.
+    """
 
     name: str
     sha256: str
@@ -33,25 +55,29 @@ class Record:
 
     @property
     def trajectory(self) -> str:
-        """The training that the network is a checkpoint of; its own name where it is none."""
+        """The training run that the network is a checkpoint of; its own name if it is not a checkpoint."""
         return trajectory_of(self.name, self.facts)
 
     @property
     def inherited(self) -> dict[str, Any]:
-        """The facts that whatever becomes of the network inherits."""
+        """The facts that also hold for networks derived from this one."""
         return {TRAJECTORY: self.facts[TRAJECTORY]} if TRAJECTORY in self.facts else {}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a shard holds, in row order. It lies beside the directory it describes.
+    """The networks of a shard, in row order. The file lies beside the directory that it describes.
 
     Attributes
     ----------
+    path
+        The JSON file, ``shard-{k}.json``.
+    networks
+        A record for each network that has a file.
     failed
-        Networks that were not written because their weights are not finite.
+        Names of networks that have no file because their weights are not finite.
     facts
-        What is known of the shard as a whole.
+        Facts about the shard as a whole.
     """
 
     path: Path
@@ -61,7 +87,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        """Read what `write` wrote.
+        """Read a manifest that `write` wrote.
 
         Raises
         ------
@@ -78,16 +104,16 @@ class Manifest:
             ) from error
 
     def write(self) -> None:
-        """Write as JSON, atomically."""
+        """Write the manifest as JSON, atomically."""
         content = {"networks": list(map(asdict, self.networks)), "failed": self.failed, "facts": self.facts}
         write_json(self.path, content)
 
     def file(self, record: Record) -> Path:
-        """Return where the record's network lies."""
+        """Return the path of a network's file."""
         return self.path.with_suffix("") / f"{record.name}.safetensors"
 
     def verified_file(self, record: Record) -> Path:
-        """Return where the record's network lies, after comparing it with its digest.
+        """Return the path of a network's file, after verifying its digest.
 
         Raises
         ------
@@ -105,13 +131,13 @@ class Manifest:
         return path
 
     def verified_files(self) -> list[Path]:
-        """Return all networks' files after comparing each with its digest, as `verified_file` does."""
+        """Return the paths of all networks' files, each verified as in `verified_file`."""
         return [self.verified_file(record) for record in self.networks]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network to be written: ``state`` as in ``state_dict()``."""
+    """A network to be written: its ``state`` is as in ``state_dict()``, its ``facts`` as in `Record`."""
 
     name: str
     state: NetworkState[np.ndarray]
@@ -127,14 +153,29 @@ def write_shard(
     facts: Mapping[str, Any] | None = None,
     buffers: Collection[str] = (),
 ) -> None:
-    """Write network files and then their manifest, each atomically, one network in memory at a time.
+    """Write network files and then their manifest, each atomically, with one network in memory at a time.
 
     Parameters
     ----------
+    directory
+        Receives a file ``{name}.safetensors`` for each network.
+    manifest
+        The manifest's path, the directory's with the suffix ``.json``.
+    networks
+        The networks, in row order.
+    architecture
+        The architecture's configuration, stored in each file's metadata.
     failed
         Names of networks that have no file; read after all others are written.
+    facts
+        Facts about the shard as a whole; read after all networks are written.
     buffers
-        Which of the networks' arrays are no parameters.
+        Names of the networks' arrays that are not parameters.
+
+    Raises
+    ------
+    InputError
+        If the disk is full.
     """
     records = []
     with replacing(directory) as partial:
@@ -147,7 +188,19 @@ def write_shard(
 
 
 def finite(networks: Iterable[Network], failed: list[str]) -> Iterator[Network]:
-    """Yield the networks whose weights are all finite, and add the names of the others to ``failed``."""
+    """Filter networks whose weights are all finite.
+
+    Parameters
+    ----------
+    networks
+        The networks, with their buffers.
+    failed
+        The names of all other networks are appended to this list.
+
+    Yields
+    ------
+    The networks whose parameters and buffers are finite.
+    """
     for network in networks:
         if all(np.isfinite(array).all() for array in network.state.values()):
             yield network
@@ -160,7 +213,21 @@ def unstack(
     networks: StackedNetworks[np.ndarray],
     facts: Sequence[dict[str, Any]] | None = None,
 ) -> Iterator[Network]:
-    """Yield n networks with their names, and what is known of each."""
+    """Split stacked networks into single, named ones.
+
+    Parameters
+    ----------
+    names
+        The networks' names, (n,).
+    networks
+        n networks, each array (n, *shape).
+    facts
+        The facts about each network, (n,), as in `Record`; empty if None.
+
+    Yields
+    ------
+    Each network, its arrays (*shape).
+    """
     for i, name in enumerate(names):
         yield Network(
             name,
@@ -170,19 +237,35 @@ def unstack(
 
 
 def last_trajectories(shards: Iterable[Manifest], count: int) -> set[str]:
-    """Return the last ``count`` trajectories (networks, where they are no checkpoints) of some shards in
-    order."""
+    """Return the last training runs of a zoo.
+
+    Parameters
+    ----------
+    shards
+        The zoo's manifests, in order.
+    count
+        How many runs to return.
+
+    Returns
+    -------
+    Names of the last ``count`` trajectories; of networks, if these are not checkpoints.
+    """
     names = list(dict.fromkeys(record.trajectory for shard in shards for record in shard.networks))
     return set(names[len(names) - count :])
 
 
 def require_distinct(shards: Iterable[Manifest]) -> None:
-    """Refuse networks that stand twice.
+    """Require that no network occurs twice.
+
+    Parameters
+    ----------
+    shards
+        Manifests of the networks.
 
     Raises
     ------
     InputError
-        Naming the files they were read from.
+        If two networks' files are identical; the message names both.
     """
     seen: dict[str, Record] = {}
     for shard in shards:
@@ -196,6 +279,16 @@ def require_distinct(shards: Iterable[Manifest]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the file's SHA-256 in hexadecimal."""
+    """Hash a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Its SHA-256 in hexadecimal.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The weight matrix: a zarr array (n, d), read and written by column blocks of all n rows."""
+"""The weight matrix: a zarr array (n, d), read and written in column blocks of all n rows."""
 
 from __future__ import annotations
 
@@ -20,20 +20,31 @@ from dwf_steps.storage.remedy import rebuild
 from dwf_steps.storage.stacked import StackedNetworks
 
 if TYPE_CHECKING:
-    # Where it is used it is imported again: steps that only name a matrix need not pay for it.
+    # Functions that need it import it again: steps that only name a matrix avoid the cost of the import.
     import zarr
 
 BUFFERS_FILE = "buffers.npz"
-CHUNK_BYTES = 16 * 2**20  # what is read at a time
-SHARDS_PER_BUDGET = 4  # writing a shard holds it, its encoded chunks and a copy of one row
+CHUNK_BYTES = 16 * 2**20  # the unit of reading
+SHARDS_PER_BUDGET = 4  # writing a shard takes memory for it, for its encoded chunks and for a copy of one row
 
 Precision = Literal["float16", "float32", "float64"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row's network: its ``name``, the digest of the file it was read from, whether it is held out, and
-    the training it is a checkpoint of, or its own name."""
+    """The network of one row.
+
+    Attributes
+    ----------
+    name
+        Of the network.
+    sha256
+        Digest of the file that it was read from.
+    held_out
+        Whether it is excluded from references, bases, representations and generators.
+    trajectory
+        The training run that it is a checkpoint of; its own name if it is not a checkpoint.
+    """
 
     name: str
     sha256: str = ""
@@ -42,11 +53,11 @@ class Row:
 
 
 class WeightMatrix:
-    """An open weight matrix, training rows first, held-out rows after them.
+    """An open weight matrix: rows of training networks first, then those of held-out networks.
 
-    Chunks are column blocks of all rows, each with its checksum; many chunks share one file (a shard), so
-    that a large matrix is not a hundred thousand files. What was never written reads as NaN. The networks'
-    buffers lie beside them, in a file of their own.
+    A chunk is a column block of all rows, with a checksum; many chunks share one file (a shard), so that a
+    large matrix does not take a hundred thousand files. Blocks that were never written read as NaN. The
+    networks' buffers are in a separate npz file within the same folder.
     """
 
     def __init__(self, array: zarr.Array, path: Path) -> None:
@@ -69,15 +80,15 @@ class WeightMatrix:
     ) -> WeightMatrix:
         """Create an empty matrix (n, d) of networks with ``buffers`` (n, *shape).
 
-        Chunks are of at most 16 MiB, shards of at most a quarter of ``memory_mb``: `write_blocks` are whole
-        shards, and writing one takes no more than the budget.
+        Chunks take 16 MiB at most, shards a quarter of ``memory_mb`` at most. `write_blocks` yields whole
+        shards, so that writing one stays within the memory budget.
         """
         held_out = [row.held_out for row in rows]
         if held_out != sorted(held_out):
             raise ValueError("training rows must come before held-out rows")
         n, d = len(rows), layout.size
         chunk = min(d, max(1, CHUNK_BYTES // (n * np.dtype(dtype).itemsize)))
-        # In memory a block is float32 whatever it is stored as.
+        # In memory a block takes at least float32, even if it is stored as float16.
         in_memory = n * chunk * max(4, np.dtype(dtype).itemsize)
         per_shard = max(1, memory_mb * 2**20 // (SHARDS_PER_BUDGET * in_memory))
         shard = chunk * min(per_shard, -(-d // chunk))
@@ -112,7 +123,7 @@ class WeightMatrix:
         Raises
         ------
         InputError
-            If there is none.
+            If there is no matrix at this path.
         """
         if not path.is_dir():
             raise InputError(f"{path}: no weight matrix there; run the stage that writes it")
@@ -123,17 +134,20 @@ class WeightMatrix:
 
     @property
     def storage_error(self) -> float:
-        """How far the stored training rows are from the networks' own weights, relative to their distance
-        from the mean (root mean squares)."""
+        """The rounding error of the stored training rows.
+
+        It is the root mean square of their differences from the original weights, relative to that of the
+        weights' distances from the mean.
+        """
         return float(self.array.attrs["storage_error"])  # type: ignore[arg-type]
 
     def set_storage_error(self, error: float) -> None:
-        """State the storage error, once all blocks are written."""
+        """Record the storage error, after all blocks are written."""
         self.array.attrs["storage_error"] = error
 
     @property
     def description(self) -> str:
-        """Which networks these are: the digests of their files, and how the matrix holds them."""
+        """The matrix's identity as JSON: networks with digests, layout, architecture and type."""
         rows = [asdict(row) for row in self.rows]
         return json.dumps([rows, self.layout.to_json(), self.architecture, str(self.array.dtype)])
 
@@ -143,13 +157,13 @@ class WeightMatrix:
 
     @property
     def trajectories(self) -> np.ndarray:
-        """Return which trajectory each training row lies on, numbered, (n_training,)."""
+        """Return the number of the trajectory that each training row belongs to, (n_training,)."""
         names = [row.trajectory or row.name for row in self.rows[: self.n_training]]
         trajectories: np.ndarray = np.unique(names, return_inverse=True)[1]
         return trajectories
 
     def column_blocks(self, part: int = 0, parts: int = 1) -> Iterator[slice]:
-        """Yield the column range of each chunk, in order; of one part where they are divided over jobs."""
+        """Yield the column range of each chunk, in order; only those of one part if jobs share the work."""
         d, step = self.array.shape[1], self.array.chunks[1]
         starts = range(0, d, step)
         first, last = (len(starts) * k // parts for k in (part, part + 1))
@@ -157,14 +171,17 @@ class WeightMatrix:
             yield slice(start, min(start + step, d))
 
     def chunk_groups(self, rows: int, memory: int) -> list[list[slice]]:
-        """Return the chunks' column ranges in groups over which ``rows`` float32 rows take at most ``memory``
-        bytes; a group is at least one chunk."""
+        """Return the chunks' column ranges in groups that fit into memory.
+
+        ``rows`` float32 rows over the columns of a group take at most ``memory`` bytes, unless the group is a
+        single chunk.
+        """
         chunks = list(self.column_blocks())
         chunk_size = max(1, memory // (4 * rows * self.array.chunks[1]))
         return [chunks[start : start + chunk_size] for start in range(0, len(chunks), chunk_size)]
 
     def write_blocks(self) -> Iterator[slice]:
-        """Yield the column range of each shard, in order: what to write at a time."""
+        """Yield the column range of each shard, in order: the unit of writing."""
         d, step = self.array.shape[1], (self.array.shards or self.array.chunks)[1]
         for start in range(0, d, step):
             yield slice(start, min(start + step, d))
@@ -185,7 +202,7 @@ class WeightMatrix:
 
     @cached_property
     def buffers(self) -> StackedNetworks[np.ndarray]:
-        """What the networks' state dicts have besides parameters, each (n, *shape).
+        """The networks' buffers, each (n, *shape): the arrays of their state dicts that are not parameters.
 
         Raises
         ------
@@ -196,8 +213,7 @@ class WeightMatrix:
         return StackedNetworks(load_arrays(self.path / BUFFERS_FILE, names, self.path) if names else {})
 
     def networks(self, rows: Sequence[int] | np.ndarray) -> StackedNetworks[np.ndarray]:
-        """Return the networks of some rows, each parameter (rows, *shape) float32, and their buffers, in one
-        pass."""
+        """Return the networks of some rows, parameters (rows, *shape) float32 and buffers, in one pass."""
         return self.layout.unflatten(self.take(rows)).replaced(self.buffers.select(rows))
 
     def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -208,14 +224,14 @@ class WeightMatrix:
         return taken
 
     def _chunk_at(self, columns: slice) -> int | None:
-        """Return which chunk the column range is, if it is one."""
+        """Return the number of the chunk that the column range covers exactly, or None."""
         d, width = self.array.shape[1], self.array.chunks[1]
         start, stop, _ = columns.indices(d)
         is_chunk = start < d and start % width == 0 and stop == min(start + width, d)
         return start // width if is_chunk else None
 
     def damaged(self, columns: slice, found: str) -> InputError:
-        """Return the error for a column range that cannot be what was written."""
+        """Return the error for a column range whose bytes are not those that were written."""
         d = self.array.shape[1]
         return InputError(
             f"{self.path}: columns {columns.start or 0} to {columns.stop or d} are damaged ({found}); "

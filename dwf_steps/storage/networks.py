@@ -1,7 +1,7 @@
-"""One network a safetensors file, keys as in ``state_dict()``, the architecture in its metadata.
+"""Networks as safetensors files, one each: keys as in ``state_dict()``, the architecture in the metadata.
 
-What a state dict has besides parameters are buffers: running statistics, which are float32, and counters,
-which are integers. The metadata name them, where there are any.
+A state dict has parameters and buffers: running statistics (float32) and counters (integers). The metadata
+list the names of the buffers, if there are any.
 """
 
 import hashlib
@@ -23,12 +23,24 @@ from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 Item = TypeVar("Item")
 
 ARCHITECTURE, BUFFERS = "architecture", "buffers"
-BUFFER_DTYPES = {"float32": "F32", "int64": "I64"}  # by NumPy's names, safetensors' names
-NETWORKS_BYTES = 2**29  # of networks that are computed with at a time
+BUFFER_DTYPES = {"float32": "F32", "int64": "I64"}  # safetensors' names by NumPy's
+NETWORKS_BYTES = 2**29  # the parameters of all networks that are processed at a time
 
 
 def network_groups(networks: Sequence[Item], d: int) -> list[Sequence[Item]]:
-    """Divide networks of ``d`` weights into groups that fit into the memory given to them, one at least."""
+    """Divide networks into groups whose parameters fit into `NETWORKS_BYTES`.
+
+    Parameters
+    ----------
+    networks
+        Networks, or their files or row numbers.
+    d
+        Parameters of each network, stored as float32.
+
+    Returns
+    -------
+    The groups in order, each of one network at least.
+    """
     size = max(1, NETWORKS_BYTES // (4 * d))
     return [networks[start : start + size] for start in range(0, len(networks), size)]
 
@@ -39,8 +51,21 @@ def save_network(
     architecture: Mapping[str, Any],
     buffers: Collection[str] = (),
 ) -> str:
-    """Write one network's ``state_dict`` arrays, some of which are ``buffers``, with the architecture that
-    rebuilds it: always the same bytes, which the library's own writer does not promise, by name in order.
+    """Write one network to a safetensors file.
+
+    The same arguments always give the same bytes, which safetensors' own writer does not promise. Parameters
+    are in alphabetical order.
+
+    Parameters
+    ----------
+    path
+        The file.
+    state
+        The arrays of its ``state_dict()``; parameters are stored as float32.
+    architecture
+        The configuration that rebuilds the architecture, stored in the metadata.
+    buffers
+        Names of the arrays that are not parameters.
 
     Returns
     -------
@@ -53,21 +78,21 @@ def save_network(
 
 
 def _metadata(architecture: Mapping[str, Any], buffers: Collection[str]) -> dict[str, str]:
-    # The format is what transformers asks for.
+    # transformers requires the entry "format".
     metadata = {"format": "pt", ARCHITECTURE: json.dumps(architecture, sort_keys=True)}
     return metadata | ({BUFFERS: json.dumps(list(buffers))} if buffers else {})
 
 
 class NetworkFile:
-    """One network's file, written front to back: the weights of its row of the matrix, some at a time.
+    """A network's file, written front to back as successive pieces of its row of the weight matrix.
 
-    Behind the buffers the tensors lie in the order of the layout, so that the rest of the file's data is the
-    row as it stands (https://github.com/huggingface/safetensors, "Format").
+    After the buffers, the tensors are in the order of the layout, so that the rest of the file is the row
+    itself (https://github.com/huggingface/safetensors, "Format").
 
     Attributes
     ----------
     digest
-        SHA-256 of what was written so far.
+        SHA-256 of the bytes written so far.
     """
 
     def __init__(
@@ -79,7 +104,7 @@ class NetworkFile:
     ) -> None:
         self.path, self.digest = path, hashlib.sha256()
         header: dict[str, Any] = {"__metadata__": _metadata(architecture, buffers)}
-        # The widest first: every tensor then starts at a multiple of its own width.
+        # Widest type first, so that every tensor starts at a multiple of its item size.
         first = sorted(buffers.items(), key=lambda item: -item[1].itemsize)
         offset = 0
         for name, array in first:
@@ -93,13 +118,13 @@ class NetworkFile:
         self._write("wb", start)
 
     def append(self, *weights: np.ndarray) -> None:
-        """Write the next weights of the row, float32."""
+        """Write the next weights of the row as float32."""
         self._write(
             "ab", [np.ascontiguousarray(part, np.float32).reshape(-1).data.cast("B") for part in weights]
         )
 
     def _write(self, mode: str, contents: Sequence[bytes | memoryview]) -> None:
-        # Opened anew each time: a shard may be of more networks than a process may have open files.
+        # Reopened for each write: a shard may have more networks than a process may have open files.
         with open(self.path, mode) as file:
             for content in contents:
                 file.write(content)
@@ -113,10 +138,19 @@ def _tensor(dtype: str, shape: Sequence[int], start: int, size: int) -> dict[str
 def load_state(path: Path) -> NetworkState[np.ndarray]:
     """Read one network's arrays.
 
+    Parameters
+    ----------
+    path
+        A safetensors file.
+
+    Returns
+    -------
+    The arrays by name, parameters and buffers.
+
     Raises
     ------
     InputError
-        If the file is missing, truncated or no safetensors file.
+        If the file is missing, truncated or not a safetensors file.
     """
     try:
         return load_file(path)
@@ -125,12 +159,21 @@ def load_state(path: Path) -> NetworkState[np.ndarray]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of a network's file.
+    """Read the metadata of a network's file.
+
+    Parameters
+    ----------
+    path
+        A safetensors file.
+
+    Returns
+    -------
+    The entries of its metadata; empty if it has none.
 
     Raises
     ------
     InputError
-        If the file is missing, truncated or no safetensors file.
+        If the file is missing, truncated or not a safetensors file.
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -140,13 +183,28 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def stack_states(paths: Sequence[Path]) -> StackedNetworks[np.ndarray]:
-    """Read networks of one architecture, parameters and buffers."""
+    """Read and stack networks of one architecture.
+
+    Parameters
+    ----------
+    paths
+        The files of n networks, at least one.
+
+    Returns
+    -------
+    Parameters and buffers, each (n, *shape).
+
+    Raises
+    ------
+    InputError
+        If a file is missing, truncated or not a safetensors file.
+    """
     return StackedNetworks.stack([load_state(path) for path in paths], np.stack)
 
 
 @dataclass(frozen=True)
 class Description:
-    """The ``layout`` of a network's parameters, its ``architecture``, and the names of its ``buffers``."""
+    """The ``layout`` of a network's parameters, its ``architecture`` and the names of its ``buffers``."""
 
     layout: Layout
     architecture: dict[str, Any]
@@ -154,7 +212,17 @@ class Description:
 
 
 def describe(path: Path) -> Description:
-    """Return what a network file says of itself.
+    """Read a network's layout and architecture without its weights.
+
+    Parameters
+    ----------
+    path
+        A safetensors file that this workflow wrote.
+
+    Returns
+    -------
+    The parameters' layout, the architecture's configuration and the names of buffers; the configuration is
+    empty if the file has none.
 
     Raises
     ------
@@ -173,12 +241,23 @@ def describe(path: Path) -> Description:
 
 
 def stack_arrays(paths: Sequence[Path], names: Sequence[str]) -> StackedNetworks[np.ndarray]:
-    """Read some arrays of each network's file and stack them, (n, *shape).
+    """Read some arrays of each network's file and stack them.
+
+    Parameters
+    ----------
+    paths
+        The files of n networks.
+    names
+        The arrays to read.
+
+    Returns
+    -------
+    The arrays by name, each (n, *shape).
 
     Raises
     ------
     InputError
-        If a file is unreadable, or has no such array.
+        If a file is unreadable, or lacks one of the arrays.
     """
     arrays: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for path in paths if names else []:
@@ -192,12 +271,25 @@ def stack_arrays(paths: Sequence[Path], names: Sequence[str]) -> StackedNetworks
 
 
 def read_columns(path: Path, layout: Layout, columns: slice) -> np.ndarray:
-    """Return the weights ``columns`` of one network's row, reading no more of the file than needed.
+    """Read a range of one network's row, and no more of its file than needed.
+
+    Parameters
+    ----------
+    path
+        The network's safetensors file.
+    layout
+        The positions of its parameters in the row.
+    columns
+        The range of the row's d weights, with a start and a stop.
+
+    Returns
+    -------
+    The weights, (stop - start,) float32.
 
     Raises
     ------
     InputError
-        If the file is unreadable or its shapes are not the layout's.
+        If the file is unreadable, or its shapes are not the layout's.
     """
     parts = []
     try:
@@ -211,7 +303,7 @@ def read_columns(path: Path, layout: Layout, columns: slice) -> np.ndarray:
                     raise InputError(
                         f"{path}: {entry.name} has shape {tuple(stored.get_shape())}, expected {entry.shape}"
                     )
-                # Whole slices along the first axis, then the part of them that is wanted.
+                # Read whole slices along the first axis, then cut out the requested part.
                 row = entry.size // entry.shape[0]
                 first, last = (start - entry.offset) // row, -(-(stop - entry.offset) // row)
                 flat = stored[first:last].ravel()
@@ -223,7 +315,19 @@ def read_columns(path: Path, layout: Layout, columns: slice) -> np.ndarray:
 
 
 def unreadable(path: Path, error: Exception) -> InputError:
-    """Return the error for a network file that cannot be read."""
+    """Return the error for a network file that cannot be read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    error
+        The exception that reading it raised.
+
+    Returns
+    -------
+    The error; its message says whether the file is missing or damaged.
+    """
     if isinstance(error, FileNotFoundError):
         return InputError(f"{path}: no such file")
     return InputError(

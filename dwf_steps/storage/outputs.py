@@ -1,4 +1,4 @@
-"""What networks say about the test set: all that evaluation needs to know of their function."""
+"""Predictions of networks on the test set: all that evaluation needs to know about their functions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,20 +18,20 @@ class Outputs:
     Attributes
     ----------
     names
-        (n,), the networks.
+        The networks' names, (n,).
     predictions
-        Of the m test items, (n, m, c): log-probabilities of c classes, float16, or numbers, float32, with c
-        = 1; NaN for a network whose outputs are not finite.
+        Predictions for the m test items, (n, m, c): log-probabilities of c classes, float16; or numbers,
+        float32, with c = 1. NaN for a network whose outputs are not finite.
     targets
-        (m,), the test items' classes or numbers.
+        The test items' classes or numbers, (m,).
     shifted
-        (n, m', c), of inputs from outside the data's distribution; m' is 0 where there are none.
+        Predictions for m' inputs from outside the data's distribution, (n, m', c); m' = 0 if there are none.
     task
-        What the networks were trained to do.
+        The task that the networks were trained on.
     tolerance
-        How far from its target a number may be to count as right; 0 where targets are classes.
+        The largest difference from the target at which a predicted number counts as correct; 0 for classes.
     scale
-        How many of the target's own units the scale of numbers from 0 to 1 spans.
+        The size of the scaled targets' unit interval in the units of the original targets.
     """
 
     names: np.ndarray
@@ -46,12 +46,18 @@ class Outputs:
         return len(self.names)
 
     def save(self, path: Path) -> None:
-        """Write as npz, atomically."""
+        """Write the predictions to an npz file, atomically."""
         save_record(path, self)
 
     @classmethod
     def load(cls, paths: Sequence[Path]) -> "Outputs":
-        """Read the outputs of all shards of a collection of networks."""
+        """Read and concatenate the predictions of all shards.
+
+        Raises
+        ------
+        InputError
+            If a file is damaged.
+        """
         parts = [load_record(path, cls) for path in paths]
         if len(parts) == 1:
             return parts[0]
@@ -64,12 +70,12 @@ class Outputs:
         return cls(names, predictions, first.targets, shifted, first.task, first.tolerance, first.scale)
 
     def of(self, names: Sequence[str]) -> "Outputs":
-        """Return the outputs of some networks, in this order.
+        """Return the predictions of some networks, in the given order.
 
         Raises
         ------
         InputError
-            If one of them has none.
+            If there are no predictions of one of them.
         """
         position = {name: i for i, name in enumerate(self.names.tolist())}
         missing = [name for name in names if name not in position]

@@ -1,4 +1,4 @@
-"""Conversion between float16 and wider types, and what precision costs."""
+"""Conversion between float16 and wider types, and the error of reduced precision."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,24 @@ import numpy as np
 
 
 def convert(values: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Copy ``values`` into ``out`` of the same shape and another precision; return ``out``.
+    """Copy values into an array of another precision.
 
-    NumPy converts between float16 and float32 value by value, PyTorch fifteen times faster. Values too
-    large for float16 become infinite.
+    PyTorch converts between float16 and float32 fifteen times as fast as NumPy. Values too large for float16
+    become infinite.
+
+    Parameters
+    ----------
+    values
+        The values to copy, of any shape.
+    out
+        Receives them; of the same shape.
+
+    Returns
+    -------
+    ``out``.
     """
     if np.float16 in (values.dtype, out.dtype):
-        # Imported here: matrices of other types need no PyTorch.
+        # Imported here: matrices of other types do not need PyTorch.
         import torch
 
         torch.from_numpy(out).copy_(torch.from_numpy(values))
@@ -23,25 +34,25 @@ def convert(values: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 @dataclass
 class RelativeError:
-    """How far values are from the exact ones, gathered block by block.
+    """The relative error of approximate values, accumulated block by block.
 
     Attributes
     ----------
     squared_error
         Sum of (value - exact)^2.
     squared_norm
-        Sum of (exact - mean)^2, over the same entries.
+        Sum of (exact - mean)^2 over the same entries.
     """
 
     squared_error: float = 0.0
     squared_norm: float = 0.0
 
     def add(self, difference: np.ndarray, centred: np.ndarray) -> None:
-        """Add a block's value - exact and exact - mean."""
+        """Add the differences, value - exact, and the deviations, exact - mean, of one block."""
         self.squared_error += float(np.vdot(difference, difference))
         self.squared_norm += float(np.vdot(centred, centred))
 
     @property
     def relative(self) -> float:
-        """Root mean square of the error, relative to that of the distance from the mean."""
+        """Root mean square of the error, relative to that of the deviation from the mean."""
         return (self.squared_error / self.squared_norm) ** 0.5 if self.squared_norm else 0.0

@@ -1,4 +1,4 @@
-"""What to do about a damaged result, in words."""
+"""Instructions for rebuilding a damaged result."""
 
 from pathlib import Path
 
@@ -6,14 +6,20 @@ from pathlib import Path
 def rebuild(*outputs: Path, cached: Path | None = None) -> str:
     """Return which outputs of a rule to delete, and the command that then rebuilds them.
 
-    ``snakemake`` without a target would not: it leaves alone what finished results no longer need.
+    The command names the outputs: without a target, ``snakemake`` ignores intermediate files that finished
+    results no longer need.
 
     Parameters
     ----------
     outputs
-        What Snakemake knows the damaged file by: of a file in a shard its manifest, of a chunk its matrix.
+        The paths by which Snakemake knows the damaged file: the manifest for a file of a shard, the matrix
+        for a chunk.
     cached
-        Where else the damage lies. Links among ``outputs``, into a cache that is shared, are followed anyway.
+        A further path to delete, in a shared cache. Symbolic links among ``outputs`` are always resolved.
+
+    Returns
+    -------
+    A clause for the end of an error message.
     """
     names = " ".join(map(str, outputs))
     links = [*([cached] if cached else []), *(path.resolve() for path in outputs if path.is_symlink())]

@@ -1,4 +1,4 @@
-"""What a zoo knows of the networks of a matrix besides their weights, kept as an attribute of its array."""
+"""Facts about the networks of a matrix besides their weights, stored as an attribute of its array."""
 
 import json
 import math
@@ -13,9 +13,19 @@ ATTRIBUTE = "facts"
 
 @dataclass(frozen=True)
 class RowFacts:
-    """A network's accuracy on the validation examples, its mean loss on the training examples, of a
-    checkpoint how many epochs it was trained, and of a zoo of several which one it is of; None where that is
-    unknown or not finite."""
+    """Facts about one network; None if unknown or not finite.
+
+    Attributes
+    ----------
+    validation_accuracy
+        Its accuracy on the validation examples, from 0 to 1.
+    train_loss
+        Its mean loss on the training examples.
+    epochs
+        For how many epochs a checkpoint was trained.
+    zoo
+        The zoo that it belongs to, if the matrix joins several.
+    """
 
     validation_accuracy: float | None = None
     train_loss: float | None = None
@@ -24,7 +34,7 @@ class RowFacts:
 
     @classmethod
     def of(cls, record: Record | None) -> "RowFacts":
-        """Return what a zoo's manifest states; nothing of a network that it has no record of."""
+        """Return the facts in a zoo's manifest; none if it has no record of the network."""
         if record is None:
             return cls()
         names = ["validation_accuracy", "train_loss", *(["epochs"] if TRAJECTORY in record.facts else [])]
@@ -33,19 +43,42 @@ class RowFacts:
 
 
 def write_facts(matrix: WeightMatrix, records: Mapping[str, Record]) -> None:
-    """Keep with a matrix what ``records``, by name, state of its networks."""
+    """Store a zoo's facts about the networks of a matrix.
+
+    Parameters
+    ----------
+    matrix
+        The matrix, opened for writing.
+    records
+        The records of the zoo's manifests, by network.
+    """
     facts = [RowFacts.of(records.get(row.name)) for row in matrix.rows]
     matrix.array.attrs[ATTRIBUTE] = [asdict(known) for known in facts]
 
 
 def copy_facts(source: WeightMatrix, matrix: WeightMatrix) -> None:
-    """Keep with a matrix what is known of the same networks, the rows of another."""
+    """Copy the facts about networks from one matrix to another with the same rows.
+
+    Parameters
+    ----------
+    source
+        The matrix to read from.
+    matrix
+        The matrix to write to.
+    """
     matrix.array.attrs[ATTRIBUTE] = [asdict(known) for known in read_facts(source)]
 
 
 def join_facts(matrix: WeightMatrix, zoos: Mapping[str, WeightMatrix]) -> None:
-    """Keep with a matrix what is known of the networks of several ``zoos``, and which one each is of: first
-    of all training rows, then of all held-out ones."""
+    """Store the facts about the networks of several zoos in their joint matrix.
+
+    Parameters
+    ----------
+    matrix
+        The joint matrix: the training rows of all zoos, zoo by zoo, then their held-out rows.
+    zoos
+        The matrix of each zoo by name, in the same order.
+    """
     known = {zoo: [replace(facts, zoo=zoo) for facts in read_facts(source)] for zoo, source in zoos.items()}
     kept = [facts for zoo, source in zoos.items() for facts in known[zoo][: source.n_training]]
     held_out = [facts for zoo, source in zoos.items() for facts in known[zoo][source.n_training :]]
@@ -53,11 +86,31 @@ def join_facts(matrix: WeightMatrix, zoos: Mapping[str, WeightMatrix]) -> None:
 
 
 def read_facts(matrix: WeightMatrix) -> Sequence[RowFacts]:
-    """Return what is known of each row's network; nothing where that was never written."""
+    """Read the facts about the networks of a matrix.
+
+    Parameters
+    ----------
+    matrix
+        The matrix.
+
+    Returns
+    -------
+    The facts about each row's network, (n,); without content if none were stored.
+    """
     found = matrix.array.attrs.get(ATTRIBUTE)
     return [RowFacts(**known) for known in found] if found else [RowFacts()] * len(matrix.rows)  # type: ignore[union-attr, arg-type]
 
 
 def facts_as_text(matrix: WeightMatrix) -> str:
-    """Return what is known of all networks as text, part of the identity of what is made of it."""
+    """Return the facts about all networks as text, to be part of the identity of results that depend on them.
+
+    Parameters
+    ----------
+    matrix
+        The matrix.
+
+    Returns
+    -------
+    JSON, a list with an object for each row.
+    """
     return json.dumps([asdict(known) for known in read_facts(matrix)])

@@ -1,7 +1,7 @@
-"""Text files that are read again: UTF-8, each with a digest beside it.
+"""Text files with a digest, to be read again: UTF-8, verified by SHA-256.
 
-The digest of ``metrics.csv`` is ``.metrics.csv.sha256``, as `sha256sum --check` reads it. It is a file of its
-own so that every program can read the csv.
+The digest of ``metrics.csv`` is in ``.metrics.csv.sha256``, in the format of `sha256sum --check`. A separate
+file keeps the csv readable for every program.
 """
 
 import hashlib
@@ -13,12 +13,32 @@ from dwf_steps.storage.remedy import rebuild
 
 
 def digest_file(path: Path) -> Path:
-    """Return where the digest of a text file lies."""
+    """Return the path of a text file's digest.
+
+    Parameters
+    ----------
+    path
+        The text file.
+
+    Returns
+    -------
+    A hidden file in the same folder.
+    """
     return path.with_name(f".{path.name}.sha256")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file and its digest, each atomically, the digest first: it is there once the file is."""
+    """Write a text file and its digest, each atomically.
+
+    The digest is written first, so that a text file never lacks one.
+
+    Parameters
+    ----------
+    path
+        The text file.
+    text
+        Its content.
+    """
     content = text.encode("utf-8")
     with replacing(digest_file(path)) as partial:
         partial.write_text(f"{_digest(content)}  {path.name}\n", encoding="utf-8")
@@ -27,12 +47,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read what `write_text` wrote.
+    """Read a text file that `write_text` wrote.
+
+    Parameters
+    ----------
+    path
+        The text file.
+
+    Returns
+    -------
+    Its content.
 
     Raises
     ------
     InputError
-        If a byte of it has changed, or its digest is missing.
+        If the file has changed, or its digest is missing.
     """
     content, beside = path.read_bytes(), digest_file(path)
     if not beside.is_file():

@@ -1,4 +1,4 @@
-"""Reading `.pt` files: tensors only, and damage is one kind of error."""
+"""Safe reading of `.pt` files: only tensors are unpickled, and any damage raises `InputError`."""
 
 import logging
 import struct
@@ -12,15 +12,17 @@ import torch
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.networks import unreadable
 
-# On bytes that are no checkpoint, or half of one, the unpickler fails wherever it happens to be.
+# What the unpickler may raise on bytes that are not a checkpoint, or only half of one.
 DAMAGE = (struct.error, OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError, AttributeError)
 
 logger = logging.getLogger(__name__)
 
 
 class LeftOut:
-    """Stands where a file has something other than tensors and plain containers: nothing of that is created,
-    imported or called."""
+    """Placeholder for an object other than tensors and plain containers.
+
+    The object itself is not created; its class is neither imported nor called.
+    """
 
     def __new__(cls, *_: object) -> "LeftOut":
         return super().__new__(cls)
@@ -30,20 +32,25 @@ class LeftOut:
 
 
 def load_tensors(path: Path, leave_out: bool = False) -> Any:
-    """Return what ``torch.save`` wrote, on the CPU. Nothing but tensors and plain containers is ever
-    unpickled.
+    """Read a file that ``torch.save`` wrote, unpickling only tensors and plain containers.
 
     Parameters
     ----------
+    path
+        The file.
     leave_out
-        Whether other objects may lie beside tensors, as hyperparameters do in checkpoints: each of them is a
-        `LeftOut` then.
+        Whether the file may have other objects beside tensors, such as hyperparameters in checkpoints; each
+        is replaced by `LeftOut`.
+
+    Returns
+    -------
+    The file's content, with tensors on the CPU.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, or holds other objects, unless they may be left out and there are
-        tensors beside them.
+        If the file is missing or damaged, or has other objects although ``leave_out`` is false, or without
+        any tensors.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -63,7 +70,7 @@ def load_tensors(path: Path, leave_out: bool = False) -> Any:
 
 
 def _without_objects(path: Path) -> Any:
-    """Return a file's content with all that is no tensor or plain container left out; None if that fails."""
+    """Return a file's content with other objects left out; None if it cannot be read."""
     try:
         names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
         with torch.serialization.safe_globals([(LeftOut, name) for name in names]):
@@ -76,8 +83,8 @@ def _without_objects(path: Path) -> Any:
 
 @cache
 def _say_what_is_left_out(names: str) -> None:
-    """Say it once, of however many files."""
-    logger.info("files have objects that are no tensors, which are left out: %s", names)
+    """Log which objects are left out, once for all files."""
+    logger.info("files contain objects that are not tensors, which are left out: %s", names)
 
 
 def _holds_tensors(content: Any) -> bool:
