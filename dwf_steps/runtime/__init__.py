@@ -1,1 +1,1 @@
-"""What a running step needs: command line, logging, progress, device, randomness, run lock."""
+"""Infrastructure of a running step: command line, logging, progress, device, randomness, run lock."""

@@ -1,4 +1,4 @@
-"""What every step's command line shares: settings as JSON, a log with times, errors for users."""
+"""The command line that all steps share: settings as JSON, a log with times, error messages for users."""
 
 import argparse
 import logging
@@ -20,14 +20,24 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def parser(
     description: str | None, *paths: str, several: Sequence[str] = (), settings: bool = True
 ) -> argparse.ArgumentParser:
-    """Return a parser with a required option for every path, and ``--settings`` as JSON.
-
-    ``--data-dir`` alone may be left empty: data sets inside scikit-learn and tables need no folder.
+    """Return a parser for a step's command line.
 
     Parameters
     ----------
+    description
+        The step's docstring; its first line describes the command.
+    paths
+        Names of required options that take a path. ``data-dir`` alone may be empty: scikit-learn's data sets
+        and tables do not need a folder.
     several
-        Options that stand for files which differ in a number, as `numbered` reads them.
+        Names of options that take files which differ in a number, as `numbered` reads them; they may be
+        empty.
+    settings
+        Whether to add a required ``--settings``, which takes JSON.
+
+    Returns
+    -------
+    The parser.
     """
     result = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     if settings:
@@ -43,7 +53,24 @@ def parser(
 
 
 def parse_settings(model: type[Settings], text: str) -> Settings:
-    """Validate the JSON that a rule passes to its step."""
+    """Validate the settings that a rule passes to its step.
+
+    Parameters
+    ----------
+    model
+        The class of the step's settings.
+    text
+        The settings as JSON.
+
+    Returns
+    -------
+    The settings.
+
+    Raises
+    ------
+    InputError
+        If the JSON does not match the class.
+    """
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
@@ -51,11 +78,21 @@ def parse_settings(model: type[Settings], text: str) -> Settings:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main`` with logging set up; an `InputError`, and a GPU without memory left, end the process with
-    a message alone.
+    """Call a step's main function with logging and signal handling set up.
 
-    SIGTERM, which also comes when the parent ends (`runtime.parent`), ends the process with status 143 after
-    partial outputs have been removed. Before this call it ends the process at once: there are none yet.
+    An `InputError`, or a GPU that is out of memory, ends the process with a message and without a traceback.
+    SIGTERM, which the process also receives when its parent ends (`runtime.parent`), ends it with status 143
+    after partial outputs have been removed.
+
+    Parameters
+    ----------
+    main
+        Parses the command line and runs the step.
+
+    Raises
+    ------
+    SystemExit
+        With the message of an error that the user can fix, or after SIGTERM.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
@@ -73,7 +110,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _of_memory(error: RuntimeError) -> str | None:
-    """Return what to say of an error that a GPU's memory is behind; steps without PyTorch have none."""
+    """Return the message for an error caused by a lack of GPU memory; None for other errors."""
     if "torch" not in sys.modules:
         return None
     from dwf_steps.runtime.memory import exhausted, is_exhausted
@@ -86,7 +123,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Repeat a SIGTERM that came inside a finaliser, where Python drops exceptions, once that has ended."""
+    """Raise SIGTERM's exit again if it was raised inside a finaliser, where Python discards exceptions."""
     if isinstance(unraisable.exc_value, SystemExit):
         signal.signal(signal.SIGALRM, _terminate)
         signal.setitimer(signal.ITIMER_REAL, 0.001)

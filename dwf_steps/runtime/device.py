@@ -1,4 +1,4 @@
-"""Where to compute: chosen in one place."""
+"""Choice of the device to compute on."""
 
 import os
 
@@ -8,6 +8,11 @@ from dwf_steps.runtime import gpu
 
 
 def select_device() -> torch.device:
-    """Return CUDA when it is present and the run may use it, else the CPU."""
+    """Choose the device to compute on.
+
+    Returns
+    -------
+    CUDA if it is present and the run may use it, else the CPU.
+    """
     usable = torch.cuda.is_available() and os.environ.get(gpu.VARIABLE) != "no"
     return torch.device("cuda" if usable else "cpu")

@@ -1,19 +1,21 @@
-"""How a step ends early: with a message for the user, or on request."""
+"""Errors that end a step early, with a message for the user."""
 
 import signal
 from collections.abc import Sequence
 
 TERMINATED = 128 + signal.SIGTERM  # the exit status that shells give a process ended by SIGTERM
-PROBLEMS_NAMED = 20  # in one message
+PROBLEMS_NAMED = 20  # at most, in one message
 
 
 class InputError(ValueError):
-    """Input that cannot be used: says what, where, the value found, what was expected, what to do."""
+    """Input that cannot be used.
+
+    The message says what is wrong and where, the value found, what was expected and what to do.
+    """
 
     @classmethod
     def of(cls, what: str, problems: Sequence[str]) -> "InputError":
-        """Return one error for many problems, a line for each, the first of them if there are more than
-        `PROBLEMS_NAMED`."""
+        """Return one error for many problems, one per line, `PROBLEMS_NAMED` of them at most."""
         more = f"\n  ... and {len(problems) - PROBLEMS_NAMED} more" if len(problems) > PROBLEMS_NAMED else ""
         listing = "\n".join(f"  - {problem}" for problem in problems[:PROBLEMS_NAMED])
         return cls(f"{what}:\n{listing}{more}")

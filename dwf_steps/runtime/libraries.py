@@ -1,7 +1,7 @@
-"""torchvision and transformers, which imports it, beside a CPU-only PyTorch.
+"""Imports of torchvision, and of transformers, which imports it, with a CPU-only PyTorch.
 
-The compiled extension of torchvision's wheel does not load there, and the import then fails because two
-operator schemas are missing. Declaring the two is enough for data sets, transforms and models.
+The compiled extension of torchvision's wheel does not load there, and the import fails because two operator
+schemas are missing. Declaring them is enough for data sets, transforms and models.
 """
 
 from __future__ import annotations
@@ -24,21 +24,45 @@ SCHEMAS = {
 
 
 def torchvision_datasets() -> ModuleType:
-    """Return ``torchvision.datasets``."""
+    """Import torchvision's data sets.
+
+    Returns
+    -------
+    ``torchvision.datasets``.
+    """
     return torchvision("datasets")
 
 
 def torchvision(name: str) -> ModuleType:
-    """Return a module of torchvision."""
+    """Import a module of torchvision.
+
+    Parameters
+    ----------
+    name
+        The module's name within torchvision, such as ``models``.
+
+    Returns
+    -------
+    The module.
+    """
     return despite_missing_operators(partial(importlib.import_module, f"torchvision.{name}"))
 
 
 def despite_missing_operators(call: Callable[[], Result]) -> Result:
-    """Return what a function returns that imports torchvision: if it fails since torchvision's operators are
-    not declared, they are, and it is called once more."""
+    """Call a function that may import torchvision, and declare torchvision's operators if it needs them.
+
+    Parameters
+    ----------
+    call
+        The function. It is called a second time if it fails because the operators are not declared.
+
+    Returns
+    -------
+    The function's result.
+    """
     try:
         return call()
-    except Exception as error:  # libraries that import torchvision raise others of their own
+    except Exception as error:  # libraries that import torchvision raise their own errors from it
         if _KEEP_ALIVE or not _is_of_operators(error):
             raise
     import torch
@@ -59,7 +83,17 @@ def _is_of_operators(error: BaseException | None) -> bool:
 
 
 def transformers(name: str) -> ModuleType:
-    """Return a module of transformers."""
+    """Import a module of transformers.
+
+    Parameters
+    ----------
+    name
+        The module's name within transformers, such as ``models.bert``.
+
+    Returns
+    -------
+    The module.
+    """
     torchvision("transforms")
     return importlib.import_module(f"transformers.{name}")
 

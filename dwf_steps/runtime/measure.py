@@ -1,7 +1,7 @@
-"""What a step took, for results that may come from another workflow's run.
+"""Time and memory that a step took, stored as an output.
 
-Snakemake measures its own jobs, but not those whose outputs it takes from its between-workflow cache: a
-benchmark file cannot be one of them.
+Snakemake measures its own jobs, but not those whose outputs come from its between-workflow cache: a benchmark
+file cannot be cached.
 """
 
 import os
@@ -18,9 +18,17 @@ MAXRSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 @contextmanager
 def measured(path: Path) -> Iterator[None]:
-    """Write the seconds of the block and this process's peak memory in MiB once the block has ended.
+    """Measure a block, and write a file with its time and memory when it ends without an error.
 
-    The columns are named as in Snakemake's benchmark files.
+    Parameters
+    ----------
+    path
+        The file: tab-separated, with the columns of Snakemake's benchmark files; ``s``, the block's seconds,
+        and ``max_rss``, the process's peak memory in MiB.
+
+    Yields
+    ------
+    Nothing.
     """
     started = time.perf_counter()
     yield

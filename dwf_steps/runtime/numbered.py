@@ -1,7 +1,7 @@
-"""Files that differ in a number, as one argument: ``zoo/shard-[0..11].json`` stands for twelve.
+"""Arguments that stand for many numbered files: ``zoo/shard-[0..11].json`` stands for twelve.
 
-Linux limits one argument to 128 KiB, and a rule's whole command is one: lists that grow with the number of
-networks cannot be on it.
+A rule's whole command is one argument of the shell, which Linux limits to 128 KiB. Lists that grow with the
+number of networks do not fit on it.
 """
 
 import re
@@ -11,8 +11,16 @@ RANGE = re.compile(r"\[(\d+)\.\.(\d+)\]")
 
 
 def numbered(text: str) -> list[Path]:
-    """Return the paths that an argument stands for: one for each number of its range, itself without one,
-    none where it is empty.
+    """Expand an argument to the paths that it stands for.
+
+    Parameters
+    ----------
+    text
+        A path with at most one range, such as ``zoo/shard-[0..11].json``.
+
+    Returns
+    -------
+    A path for each number of the range; the path itself if there is no range; no path if the text is empty.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Code of the user's own writes into the folder that it is given, and nowhere else among the user's files."""
+"""A guard that lets users' code write only into its own folder, among the files of the working directory."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# By audit event: how many of its first arguments are paths that change, and where a directory's descriptor is
-# that the paths are relative to (https://docs.python.org/3/library/audit_events.html).
+# By audit event: how many of its first arguments are modified paths, and the position of the descriptor of
+# the directory that they are relative to (https://docs.python.org/3/library/audit_events.html).
 CHANGES = {
     "os.remove": (1, 1),
     "os.rmdir": (1, 1),
@@ -19,16 +19,26 @@ CHANGES = {
     "shutil.rmtree": (1, 1),
 }
 
-_folders: list[tuple[str, str]] = []  # of the blocks that are entered: the working directory, what is given
+_folders: list[tuple[str, str]] = []  # of the active blocks: the working directory, and the folder
 _hooked: list[bool] = []
 
 
 @contextmanager
 def writing_below(folder: Path) -> Iterator[None]:
-    """For the time of a ``with`` block let Python code write below a folder, of all that lies in the working
-    directory. What lies elsewhere, such as temporary files and libraries' caches, is not looked at.
+    """Restrict the Python code of a block to one folder when it writes within the working directory.
 
-    Whatever else would write, rename or remove raises `PermissionError`. This stops mistakes, not malice.
+    Writing, renaming or removing any other file there raises `PermissionError`. Files outside the working
+    directory, such as temporary files and libraries' caches, are not checked. This prevents mistakes, not
+    malice.
+
+    Parameters
+    ----------
+    folder
+        The folder that the code may write to.
+
+    Yields
+    ------
+    Nothing.
     """
     if not _hooked:
         sys.addaudithook(_look)
@@ -51,7 +61,7 @@ def _look(event: str, arguments: tuple[Any, ...]) -> None:
     elif event in CHANGES:
         paths, descriptor = CHANGES[event]
         if descriptor is not None and len(arguments) > descriptor and arguments[descriptor] not in (-1, None):
-            return  # within a directory that was opened
+            return  # relative to a directory that was opened before
         for path in arguments[:paths]:
             if not isinstance(path, int):
                 _require_own(path)

@@ -1,4 +1,4 @@
-"""A step ends with the process that started it. Imports nothing heavy: the first thing that a step does."""
+"""Ending a step together with the process that started it. Imported first, so it imports nothing heavy."""
 
 import ctypes
 import os
@@ -12,9 +12,10 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends, and end now if it has ended already (on Linux).
+    """Ask the kernel to send SIGTERM when the parent ends; exit if it has ended already (on Linux).
 
-    Nothing happens unless the environment variable DWF_ENDS_WITH_PARENT names the parent: Snakemake does.
+    Does nothing unless the environment variable DWF_ENDS_WITH_PARENT has the parent's process identifier, as
+    it does for jobs that Snakemake starts.
 
     Raises
     ------
@@ -25,6 +26,6 @@ def end_with_parent() -> None:
     if not expected or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    # Only after the request: a parent that ends between a look and the request would never be noticed.
+    # Checked after the request, or a parent that ends between the two would go unnoticed.
     if os.getppid() != int(expected):
         raise SystemExit(TERMINATED)

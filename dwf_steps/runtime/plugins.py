@@ -1,4 +1,4 @@
-"""Code of the user's own that a configuration names: found, checked, and announced before it runs."""
+"""Users' own code that a configuration names: found, checked, and announced before it runs."""
 
 import functools
 import importlib
@@ -24,23 +24,34 @@ _announced: set[str] = set()
 
 @dataclass(frozen=True)
 class Plugin:
-    """A callable of the user's own, and the ``source_file`` whose code decides what it does."""
+    """A user's callable, ``make``, and the ``source_file`` with the code that determines its results."""
 
     make: Callable[..., Any]
     source_file: Path
 
 
 def find_plugin(target: str, key: str) -> Plugin:
-    """Import the object ``package.module:name`` that a configuration's key names.
+    """Import an object of the user's that the configuration names.
 
-    Its module is looked for on the Python path, then where the workflow was started. Importing runs the
-    module's code, so one line says which file's, before it runs.
+    The module is searched on the Python path, then in the working directory. Importing runs its code, so a
+    log line names the file first.
+
+    Parameters
+    ----------
+    target
+        ``package.module:name``.
+    key
+        The configuration's key, for messages, such as ``generators.mine.import``.
+
+    Returns
+    -------
+    The callable and its source file.
 
     Raises
     ------
     InputError
-        If there is none, if importing it fails, or if it is no class or function defined in a Python file
-        outside the standard library.
+        If there is no such object, if importing it fails, or if it is not a class or function defined in a
+        Python file outside the standard library.
     """
     module_name, _, name = target.partition(":")
     if os.getcwd() not in sys.path:
@@ -51,7 +62,7 @@ def find_plugin(target: str, key: str) -> Plugin:
         found: Any = module
         for part in name.split("."):
             found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"{key}: {target} cannot be imported ({describe(error)}); expected package.module:callable, on "
             "the Python path or in the working directory"
@@ -60,7 +71,18 @@ def find_plugin(target: str, key: str) -> Plugin:
 
 
 def find_callable(target: str, key: str) -> Callable[..., Any]:
-    """Return the object that `find_plugin` finds.
+    """Import a callable of the user's that the configuration names.
+
+    Parameters
+    ----------
+    target
+        ``package.module:name``.
+    key
+        The configuration's key, for messages.
+
+    Returns
+    -------
+    The callable.
 
     Raises
     ------
@@ -71,7 +93,17 @@ def find_callable(target: str, key: str) -> Callable[..., Any]:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error of the user's code in one line: its type, its message, and where it was raised."""
+    """Describe an error of the user's code in one line.
+
+    Parameters
+    ----------
+    error
+        The error, with its traceback.
+
+    Returns
+    -------
+    Its type and message, and the file and line of the user's code that raised it.
+    """
     message = " ".join(str(error).split())
     frames = [
         frame
@@ -83,7 +115,7 @@ def describe(error: BaseException) -> str:
 
 
 def _announce(file: Path | None, target: str, key: str) -> None:
-    """Say once in a process whose code a configuration's key runs."""
+    """Log, once per process, which file the configuration's key runs."""
     line = f"{key}: {target} runs the code in {file}"
     if file is None or line in _announced:
         return
@@ -121,7 +153,7 @@ def _refuse_standard(module_name: str, target: str, key: str) -> Path | None:
 
 
 def _find_spec(name: str, search: Any) -> Any:
-    """Return where a module lies without importing it or what it is part of."""
+    """Locate a module without importing it or its parent packages."""
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
         if find is not None and (spec := find(name, search)) is not None:
@@ -130,8 +162,10 @@ def _find_spec(name: str, search: Any) -> Any:
 
 
 def _source_file(found: Any, module: ModuleType, target: str, key: str) -> Path:
-    """Return the Python file that defines a callable: of what a file has made (`functools.partial`, objects
-    that can be called) that file."""
+    """Return the Python file that determines a callable's results.
+
+    For a `functools.partial` or an instance with `__call__`, it is the file that created the object.
+    """
     made = found
     while isinstance(made, functools.partial):
         made = made.func
@@ -160,7 +194,7 @@ def _kind(found: Any) -> str:
 
 
 def _is_module_class(found: Any) -> bool:
-    """Whether it is a class of networks; of what has not imported PyTorch nothing is."""
+    """Return whether an object is a class of PyTorch modules, without importing PyTorch."""
     torch = sys.modules.get("torch")
     return torch is not None and inspect.isclass(found) and issubclass(found, torch.nn.Module)
 
@@ -171,12 +205,22 @@ def _is_standard(file: Path) -> bool:
 
 
 def _is_foreign(file: Path) -> bool:
-    """Whether a file is none of the user's."""
+    """Return whether a file is part of the standard library or an installed package, not the user's own."""
     return _is_standard(file) or is_installed(file)
 
 
 def is_installed(file: Path) -> bool:
-    """Whether a file is of a package that was installed, or of this one."""
+    """Return whether a file is part of an installed package, or of this one.
+
+    Parameters
+    ----------
+    file
+        The file.
+
+    Returns
+    -------
+    Whether it lies in the Python installation's package folders or in this package.
+    """
     places = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
     places.add(Path(__file__).resolve().parents[1])
     return any(file.resolve().is_relative_to(place) for place in places)

@@ -1,4 +1,4 @@
-"""How far a long loop is: lines in the log, and a bar where a person watches."""
+"""Progress of long loops: lines in the log, and a bar on a terminal."""
 
 import logging
 import sys
@@ -14,13 +14,27 @@ logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-SHORT = 1.0  # seconds; a loop that takes less is not worth a line
-PAUSE = 5.0  # seconds between two lines at least
-PAUSE_SHARE = 0.01  # of the time since the start: a loop of a day writes a few hundred lines
+SHORT = 1.0  # seconds; shorter loops log nothing
+PAUSE = 5.0  # minimum time between two lines, in seconds
+PAUSE_SHARE = 0.01  # the same relative to the elapsed time: a loop of a day writes a few hundred lines
 
 
 def progress(items: Iterable[Item], unit: str, total: int | None = None) -> Iterator[Item]:
-    """Yield ``items`` and report how many are done; ``total`` is their number where ``len`` does not tell."""
+    """Iterate over items, reporting how many are done.
+
+    Parameters
+    ----------
+    items
+        The items.
+    unit
+        What is counted, in the singular.
+    total
+        The number of items, if they have no length; None if it is unknown.
+
+    Yields
+    ------
+    The items.
+    """
     if total is None and isinstance(items, Sized):
         total = len(items)
     with Progress(unit, total) as report:
@@ -30,26 +44,25 @@ def progress(items: Iterable[Item], unit: str, total: int | None = None) -> Iter
 
 
 class Progress:
-    """A loop's count, rate and remaining time, logged after a second, then now and then, and at the end.
+    """Logs a loop's count, rate and remaining time: after a second, then at intervals, and at the end.
 
-    Where standard error is a terminal a bar takes the place of the lines, but for the last one. A loop inside
-    another that reports logs nothing.
+    On a terminal a bar replaces all lines but the last. A loop inside another one that reports logs nothing.
 
     Parameters
     ----------
     unit
         What is counted, in the singular.
     total
-        How many there are; None where nobody knows.
+        The total number; None if it is unknown.
     done
-        How many an earlier process did: they count as done, and play no part in the rate.
+        The number done by an earlier process: they count as done, but do not enter the rate.
     clock
-        Seconds, monotonic.
+        Returns monotonic time in seconds.
 
     Attributes
     ----------
     facts
-        What else a line says, name -> value, such as the loss. To be changed at will.
+        Further values to report, name -> value, such as the loss. Callers may change them at any time.
     """
 
     _reporting: ClassVar[int] = 0
@@ -127,7 +140,17 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as a person would say it: ``2.31 ms``, ``12 s``, ``3 min``, ``5.2 h``."""
+    """Format a duration for people.
+
+    Parameters
+    ----------
+    seconds
+        The duration.
+
+    Returns
+    -------
+    Such as ``2.31 ms``, ``12 s``, ``3 min`` or ``5.2 h``.
+    """
     if seconds < 0.9995:
         return f"{1000 * seconds:.3g} ms"
     if seconds < 10:

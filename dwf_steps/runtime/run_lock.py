@@ -1,8 +1,8 @@
-"""One run at a time in a directory: who holds Snakemake's lock, and what a second run is told.
+"""One run at a time per directory: who holds Snakemake's lock, and the message for a second run.
 
-Snakemake locks a directory with files that outlive a killed run, and says in them nothing about who wrote
-them. A run therefore leaves a record beside them and keeps it locked with the operating system, which
-releases it when the process ends, however it ends.
+Snakemake locks a directory with files that outlive a killed run, and that do not identify the process which
+wrote them. A run therefore leaves a record beside them and locks it through the operating system, which
+releases the lock however the process ends.
 """
 
 import base64
@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
-LOCKS = Path(".snakemake/locks")  # removed whole when a run ends, and by --unlock
+LOCKS = Path(".snakemake/locks")  # removed as a whole when a run ends, and by --unlock
 INCOMPLETE = Path(".snakemake/incomplete")
 RECORD = "run.json"
 
@@ -26,7 +26,7 @@ _held: list[TextIO] = []
 
 
 class Holder(Enum):
-    """What is known of the run that locked a directory."""
+    """State of the run that locked a directory."""
 
     NONE = "no lock"
     ALIVE = "running"
@@ -37,7 +37,7 @@ class Holder(Enum):
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its process, the host it runs on, when it ``started`` (seconds since 1970), its command."""
+    """A run: its process, its host, when it ``started`` (seconds since 1970) and its command."""
 
     pid: int
     host: str
@@ -51,14 +51,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Marker:
-    """Snakemake's note that a job has started: when, and its identifier on the cluster if it has one."""
+    """Snakemake's note that a job has started: when, and its identifier on the cluster, if any."""
 
     started: float
     external_jobid: str | None
 
 
 def record_run(locks: Path = LOCKS) -> None:
-    """Write down that this process runs, and keep the record locked until it ends."""
+    """Record that this process is running the workflow, and lock the record until the process ends.
+
+    Parameters
+    ----------
+    locks
+        The folder of Snakemake's locks.
+    """
     command = " ".join(["snakemake", *sys.argv[1:]])
     run = Run(os.getpid(), socket.gethostname(), time.time(), command)
     partial = locks / f"{RECORD}.{run.pid}"
@@ -71,7 +77,17 @@ def record_run(locks: Path = LOCKS) -> None:
 
 
 def read_run(locks: Path = LOCKS) -> tuple[Holder, Run | None]:
-    """Return what is known of the run that locked the directory."""
+    """Find out which run locked the directory.
+
+    Parameters
+    ----------
+    locks
+        The folder of Snakemake's locks.
+
+    Returns
+    -------
+    The run's state, and the run itself if it left a record.
+    """
     if not any(locks.glob("*.lock")):
         return Holder.NONE, None
     try:
@@ -88,7 +104,7 @@ def read_run(locks: Path = LOCKS) -> tuple[Holder, Run | None]:
 
 
 def _try_lock(file: TextIO, kind: int) -> bool | None:
-    """Return whether the file could be locked; None where the file system has no locks."""
+    """Return whether the file could be locked; None if the file system does not support locks."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -99,10 +115,20 @@ def _try_lock(file: TextIO, kind: int) -> bool | None:
 
 
 def read_markers(folder: Path = INCOMPLETE) -> dict[str, Marker]:
-    """Return Snakemake's notes on jobs that have started and not ended, by output file."""
+    """Read Snakemake's notes on jobs that have started and not ended.
+
+    Parameters
+    ----------
+    folder
+        The folder of the notes.
+
+    Returns
+    -------
+    The notes by output file.
+    """
     markers = {}
     for path in folder.rglob("*"):
-        # The name of an output in base64, divided over folders beginning with @ where it is long.
+        # The output's name in base64; long names are split into folders that begin with @.
         name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
         try:
             if path.is_file():
@@ -115,13 +141,30 @@ def read_markers(folder: Path = INCOMPLETE) -> dict[str, Marker]:
 
 
 def cluster_jobs(markers: dict[str, Marker], since: float) -> list[str]:
-    """Return the identifiers of the cluster's jobs among those started after ``since``."""
+    """Return the identifiers of the cluster jobs that started at or after a given time.
+
+    Parameters
+    ----------
+    markers
+        Snakemake's notes by output file.
+    since
+        Seconds since 1970.
+
+    Returns
+    -------
+    The identifiers, sorted and distinct.
+    """
     found = {m.external_jobid for m in markers.values() if m.external_jobid and m.started >= since}
     return sorted(found)
 
 
 def steps_at_work() -> list[int]:
-    """Return the processes on this host that run a step in this directory (none where there is no /proc)."""
+    """Find the processes on this host that run a step in this directory.
+
+    Returns
+    -------
+    Process identifiers, sorted; none on systems without /proc.
+    """
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -136,7 +179,19 @@ def steps_at_work() -> list[int]:
 
 
 def refusal(locks: Path = LOCKS, incomplete: Path = INCOMPLETE) -> str:
-    """Return what to tell a run that finds the directory locked: by whom, and how to proceed."""
+    """Return the message for a run that finds the directory locked: who holds the lock, and what to do.
+
+    Parameters
+    ----------
+    locks
+        The folder of Snakemake's locks.
+    incomplete
+        The folder of Snakemake's notes on jobs that have not ended.
+
+    Returns
+    -------
+    A paragraph.
+    """
     holder, run = read_run(locks)
     jobs = cluster_jobs(read_markers(incomplete), run.started if run else 0.0)
     steps = " ".join(map(str, steps_at_work()))
@@ -149,19 +204,19 @@ def refusal(locks: Path = LOCKS, incomplete: Path = INCOMPLETE) -> str:
     match holder:
         case Holder.ALIVE:
             return (
-                f"Another run is at work in this directory: {run}. Nothing was started. Wait for its end, "
-                "following it with `make status`, or start this one in another copy of the directory."
+                f"Another run is at work in this directory: {run}. Nothing was started. Wait until it ends "
+                "(`make status` shows its progress), or start this one in another copy of the directory."
             )
         case Holder.GONE:
             return f"A run was killed in this directory and left its lock: {run}. To go on, {clean_up}"
         case Holder.UNSEEN:
             return (
-                f"This directory is locked by a run that cannot be seen from here: {run}. Look there whether "
-                f"it is still at work; if so, wait for its end. If not, {clean_up}"
+                f"This directory is locked by a run that cannot be seen from here: {run}. Check on that host "
+                f"whether it is still running; if so, wait until it ends. If not, {clean_up}"
             )
         case _:
             return (
-                "This directory is locked by a run that is just starting, or was killed while it did. Try "
-                "again in a minute. If the lock is still there, and no run in `pgrep -af snakemake`, "
+                "This directory is locked by a run that is just starting, or was killed while starting. Try "
+                "again in a minute. If the lock is still there, and `pgrep -af snakemake` shows no run, "
                 f"{clean_up}"
             )
