@@ -98,21 +98,33 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT = Path("workflow_config.yaml")
 
 
+def default_path() -> Path:
+    """Return the path of the configuration that all others are merged over.
+
+    Returns
+    -------
+    ``workflow_config.yaml`` of the working directory if there is one, else of the repository.
+    """
+    return DEFAULT if DEFAULT.exists() else REPOSITORY / DEFAULT
+
+
 def default_configuration() -> str:
-    """Return the configuration that all others are merged over: the working directory's, else the
-    repository's.
+    """Return the path of the default configuration, once it is known to be readable by Snakemake.
+
+    Returns
+    -------
+    As `default_path`, as text.
 
     Raises
     ------
     WorkflowError
-        If Snakemake could not read it, because it is not UTF-8.
+        If the file is not UTF-8.
     """
-    path = DEFAULT if DEFAULT.exists() else REPOSITORY / DEFAULT
     try:
-        text_of(path)
+        text_of(default_path())
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    return str(path)
+    return str(default_path())
 
 
 def start(workflow: Any, config: Mapping[str, Any]) -> Run:
@@ -160,12 +172,24 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
 
 
 def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a configuration merged over the default one, which Snakemake does not read for a workflow that
-    is another one's module."""
-    path = default_configuration()
-    if path in workflow.configfiles:
+    """Return a configuration merged over the default one.
+
+    Snakemake does so itself, unless the workflow is another one's module.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's.
+    config
+        Merged from the configuration files that Snakemake has read.
+
+    Returns
+    -------
+    ``config`` itself where Snakemake has read the default configuration, else a new mapping.
+    """
+    if str(default_path()) in workflow.configfiles:
         return config
-    merged = load_configfile(path)
+    merged = load_configfile(default_configuration())
     update_config(merged, config)
     return merged
 
