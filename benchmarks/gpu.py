@@ -38,7 +38,8 @@ from dwf_steps.config.architectures.bert import BertConfig
 from dwf_steps.config.architectures.images import ResNetConfig, ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.canonicalization import Transfusion
-from dwf_steps.config.generators.flow import FlowConfig, FlowSampling
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.flow_sampling import FlowSampling
 from dwf_steps.config.zoo import TrainingConfig, plans_of
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.flow.fields import VelocityField, build_velocity

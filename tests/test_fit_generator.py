@@ -12,7 +12,7 @@ import zarr
 from bases import basis_of
 from tiny_zoo import flat, random_networks, stack
 
-from dwf_steps.config.generators.flow import FlowTraining
+from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.fit_generator import FitGenerator, fit_generator
 from dwf_steps.flow.condition import KnownZoos
 from dwf_steps.generators.flow import FlowModel, left_out_networks

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.flow import FlowConfig, VelocityConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.generators.flow import Likelihood as Asked
+from dwf_steps.config.generators.velocity import VelocityConfig
 from dwf_steps.flow.condition import KnownValues
 from dwf_steps.flow.fields import ConditionalField, VelocityField
 from dwf_steps.flow.likelihood import log_density

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dwf_steps.config.generators.flow import Condition, FlowSampling
+from dwf_steps.config.generators.flow import Condition
+from dwf_steps.config.generators.flow_sampling import FlowSampling
 from dwf_steps.flow.velocity import CategoryEmbedding, ConditionEmbedding, Embedding
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator

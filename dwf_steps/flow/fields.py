@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generators.flow import AnyVelocity, UnitTransformerConfig, VelocityConfig
+from dwf_steps.config.generators.velocity import AnyVelocity, UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.relational import RelationalTransformer
 from dwf_steps.flow.transformer import UnitTransformer

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generators.flow import FlowTraining
+from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generators.flow import RelationalTransformerConfig
+from dwf_steps.config.generators.velocity import RelationalTransformerConfig
 from dwf_steps.flow.graph import Layer, NetworkSpec
 from dwf_steps.flow.velocity import Embedding, TimeEmbedding
 from dwf_steps.runtime.errors import InputError

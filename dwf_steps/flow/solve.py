@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dwf_steps.config.generators.flow import FlowSampling
+from dwf_steps.config.generators.flow_sampling import FlowSampling
 from dwf_steps.flow.fields import Field
 from dwf_steps.geometry.euclidean import EUCLIDEAN
 from dwf_steps.geometry.manifold import Manifold

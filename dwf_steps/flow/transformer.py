@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dwf_steps.config.generators.flow import UnitTransformerConfig
+from dwf_steps.config.generators.velocity import UnitTransformerConfig
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.units import UnitTokens
 from dwf_steps.flow.velocity import Embedding, TimeEmbedding

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generators.flow import VelocityConfig
+from dwf_steps.config.generators.velocity import VelocityConfig
 
 LONGEST_PERIOD = 10_000.0
 

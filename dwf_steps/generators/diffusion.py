@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from dwf_steps.config.generators.diffusion import DiffusionConfig
-from dwf_steps.config.generators.flow import UnitTransformerConfig, VelocityConfig
+from dwf_steps.config.generators.velocity import UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.diffusion import NoisyPaths, denoise, kept_signal
 from dwf_steps.flow.fields import VelocityField, build_velocity
 from dwf_steps.flow.fitting import fit_network

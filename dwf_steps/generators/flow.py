@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dwf_steps.architectures.mlp import MLPArchitecture
-from dwf_steps.config.generators.flow import AnyVelocity, FlowConfig, FlowTraining
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.flow_training import FlowTraining
+from dwf_steps.config.generators.velocity import AnyVelocity
 from dwf_steps.flow.condition import Known, read_known
 from dwf_steps.flow.fields import ConditionalField, Field, VelocityField, build_velocity
 from dwf_steps.flow.graph import NetworkSpec

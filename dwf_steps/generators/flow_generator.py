@@ -5,12 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from dwf_steps.config.generators.flow import (
-    INITIALISATION,
-    FlowConfig,
-    UnitTransformerConfig,
-    VelocityConfig,
-)
+from dwf_steps.config.generators.flow import INITIALISATION, FlowConfig
+from dwf_steps.config.generators.velocity import UnitTransformerConfig, VelocityConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.condition import known_of
 from dwf_steps.flow.graph import NetworkSpec

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dwf_steps.config.generators.flow import Guidance
+from dwf_steps.config.generators.flow_sampling import Guidance
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.graph import NetworkSpec

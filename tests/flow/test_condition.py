@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.flow import (
+from dwf_steps.config.generators.flow import Condition, FlowConfig
+from dwf_steps.config.generators.flow_sampling import FlowSampling
+from dwf_steps.config.generators.velocity import (
     AnyVelocity,
-    Condition,
-    FlowConfig,
-    FlowSampling,
     RelationalTransformerConfig,
     UnitTransformerConfig,
     VelocityConfig,

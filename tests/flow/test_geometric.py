@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generators.flow import FlowConfig, FlowSampling
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.flow_sampling import FlowSampling
 from dwf_steps.flow.coupling import couple
 from dwf_steps.flow.fields import Batch, VelocityField
 from dwf_steps.flow.path import probability_path

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.images import ViTConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.flow import FlowConfig, RelationalTransformerConfig
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.velocity import RelationalTransformerConfig
 from dwf_steps.flow.fields import Batch, VelocityField
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.relational import RelationalTransformer

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dwf_steps.config.generators.flow import FlowSampling, VelocityConfig
+from dwf_steps.config.generators.flow_sampling import FlowSampling
+from dwf_steps.config.generators.velocity import VelocityConfig
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.velocity import VelocityMLP
 

@@ -10,7 +10,8 @@ import torch
 from interrupting import Interrupted, InterruptedCheckpoint
 from torch import Tensor
 
-from dwf_steps.config.generators.flow import FlowConfig, FlowTraining
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.flow.fitting import TrainedFlow
 from dwf_steps.flow.source import PairedSource, Source
 from dwf_steps.flow.training import draw_batch, fit_velocity

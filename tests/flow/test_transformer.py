@@ -7,7 +7,8 @@ from torch import nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.flow import FlowConfig, UnitTransformerConfig, VelocityConfig
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.velocity import UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.training import fit_velocity

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from dwf_steps.config.generators.flow import VelocityConfig
+from dwf_steps.config.generators.velocity import VelocityConfig
 from dwf_steps.flow.velocity import TimeEmbedding, VelocityMLP, hidden_widths
 
 

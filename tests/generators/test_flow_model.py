@@ -12,7 +12,8 @@ from torch import nn
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.flow import FlowConfig, UnitTransformerConfig, VelocityConfig
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.velocity import UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP

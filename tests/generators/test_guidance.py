@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.flow import FlowConfig, Guidance
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.flow_sampling import Guidance
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.graph import NetworkSpec

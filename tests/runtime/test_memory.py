@@ -15,7 +15,8 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.module import FunctionalArchitecture
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.flow import FlowSampling, VelocityConfig
+from dwf_steps.config.generators.flow_sampling import FlowSampling
+from dwf_steps.config.generators.velocity import VelocityConfig
 from dwf_steps.config.zoo import TrainingConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.fields import Batch, VelocityField

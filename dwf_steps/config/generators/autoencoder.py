@@ -10,9 +10,11 @@ from pydantic import Field, model_validator
 
 from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, NotNegative, Sizes, Work
 from dwf_steps.config.generators.diffusion import DiffusionConfig
-from dwf_steps.config.generators.flow import FlowConfig, FlowTraining, VelocityConfig
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.config.generators.gaussian import GaussianConfig
 from dwf_steps.config.generators.kernel_density import KernelDensityConfig
+from dwf_steps.config.generators.velocity import VelocityConfig
 from dwf_steps.config.section import Section, planning
 
 if TYPE_CHECKING:

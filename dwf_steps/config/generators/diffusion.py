@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, Positive, Sizes, Work
-from dwf_steps.config.generators.flow import AnyVelocity, FlowConfig, FlowTraining, VelocityConfig
+from dwf_steps.config.generators.flow import FlowConfig
+from dwf_steps.config.generators.flow_training import FlowTraining
+from dwf_steps.config.generators.velocity import AnyVelocity, VelocityConfig
 from dwf_steps.config.section import planning
 
 if TYPE_CHECKING:

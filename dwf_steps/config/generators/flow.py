@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-from dwf_steps.config.architectures.mlp import MLPConfig
-from dwf_steps.config.generators.base import (
-    Context,
-    Draws,
-    GeneratorConfig,
-    NotNegative,
-    Positive,
-    Sizes,
-    Work,
+from dwf_steps.config.generators.base import Context, GeneratorConfig, Positive, Sizes, Work
+from dwf_steps.config.generators.flow_problems import (
+    flow_representation_problems,
+    flow_subspace_problems,
+    flow_zoo_problems,
 )
-from dwf_steps.config.representation import WEIGHTS
-from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section, Seed, planning, unknown
-from dwf_steps.config.zoo import AnyZoo, JointZoo, TrainedZoo, network_names, trajectory_names
+from dwf_steps.config.generators.flow_sampling import FlowSampling
+from dwf_steps.config.generators.flow_training import FlowTraining
+from dwf_steps.config.generators.velocity import (
+    AnyVelocity,
+    RelationalTransformerConfig,
+    UnitTransformerConfig,
+    VelocityConfig,
+)
+from dwf_steps.config.section import Section, Seed, planning
 
 if TYPE_CHECKING:
     from dwf_steps.config.workflow import WorkflowConfig
 
 
 INITIALISATION = "initialisation"
-
-
-class Guidance(Section):
-    """Steers a flow towards networks that do well: the velocity minus ``scale`` times the gradient of their
-    loss on training examples."""
-
-    scale: Positive = 0.1
-    """Factor of the gradient, lambda."""
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    """Training examples that every evaluation of the field draws again, the same for all networks."""
-    transfer: Name | None = None
-    """The transfer whose data set's training examples they are, for networks of another data set; by default
-    the zoo's own."""
-    objective: Annotated[str, Field(pattern=CALLABLE_PATTERN)] | None = None
-    """A loss of your own, `package.module:function`, of outputs (n, b, c) and targets (b,), that returns
-    (n,); by default the task's."""
 
 
 class Condition(Section):
@@ -58,38 +44,6 @@ class Condition(Section):
     learns the unconditional flow, which `sampling.condition_weight` and `likelihood` need."""
 
 
-class FlowSampling(Draws):
-    """How the flow's ODE is integrated from t = 0 to t = 1."""
-
-    solver: Literal["euler", "rk4", "dopri5"] = "rk4"
-    """Solver (torchdiffeq): `rk4` is the 3/8 rule; `dopri5` adapts its steps."""
-    steps: Annotated[int, Field(ge=1)] = 100
-    """Steps of the fixed-step solvers."""
-    guidance: Guidance | None = None
-    """Steering by the networks' loss, if any."""
-    temperature: Positive = 1.0
-    """Factor of the source's standard deviation when sampling: below 1 samples are more typical."""
-    condition: Literal["best", "training"] | Annotated[float, Field(strict=True)] = "best"
-    """Of flows with a `condition`: the value that samples are asked for, that of the `best` training network
-    (highest accuracy, lowest loss, last epoch), one drawn for each sample from all `training` networks', or a
-    number: a share from 0 to 1 of accuracy, a loss, or epochs."""
-    zoo: Name | None = None
-    """Of flows whose `condition` is the zoo: the one whose networks are asked for; by default every zoo in
-    turn."""
-    condition_weight: NotNegative = 0.0
-    """Weight w of classifier-free guidance: velocities are (1 + w) v(x | condition) - w v(x), which takes two
-    evaluations; with 0 they are v(x | condition). Not to be confused with `guidance`, by gradients."""
-    rtol: Positive = 1e-5
-    """Relative tolerance of dopri5."""
-    atol: Positive = 1e-5
-    """Absolute tolerance of dopri5, in units of the target's standard deviation."""
-
-    def zoos_asked(self, zoos: Sequence[str], rows: int) -> list[str]:
-        """Return which of the ``zoos`` each of so many rows is asked for, candidates for a network alike."""
-        turn = zoos if self.zoo is None else [self.zoo]
-        return [turn[row // self.candidates % len(turn)] for row in range(rows)]
-
-
 class TimeDistribution(Section):
     """How training times are drawn from [0, 1]."""
 
@@ -99,187 +53,6 @@ class TimeDistribution(Section):
     """First parameter of Beta(a, b)."""
     b: Positive = 2.0
     """Second parameter of Beta(a, b); Beta(1, 2) prefers early times."""
-
-
-class VelocityConfig(Section):
-    """The velocity network: an MLP on [latent, time embedding] with LayerNorm, GELU and dropout."""
-
-    network: Literal["mlp"] = "mlp"
-    """Marks the velocity network as this one."""
-    width: Annotated[int, Field(ge=1)] = 512
-    """Width h. Hidden layers are h, then h/2, then h again."""
-    depth: Annotated[int, Field(ge=1)] = 3
-    """Hidden layers; the first and the last are h wide, those between h/2."""
-    time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
-    """Width of the sinusoidal embedding of t."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Dropout after every hidden layer."""
-
-    @planning
-    def weights_used(self, sizes: Sizes) -> float:
-        """Return how many products an evaluation for one network takes."""
-        return self.width * (2 * sizes.k + self.time_embedding + self.depth * self.width)
-
-    @planning
-    def weights_held(self, sizes: Sizes) -> float:
-        """Return how many weights the network has at least: those of its first and its last layer."""
-        return self.width * (2 * sizes.k + self.time_embedding)
-
-
-class UnitTransformerConfig(Section):
-    """The velocity network: a transformer over units, for whole networks (subspace `none`). Its tokens are
-    hidden units with the weights around them, or, among responses, every layer's units with their
-    coordinates."""
-
-    network: Literal["unit_transformer"]
-    """Marks the velocity network as this one."""
-    width: Annotated[int, Field(ge=1)] = 128
-    """Width of a token; a multiple of heads."""
-    depth: Annotated[int, Field(ge=1)] = 4
-    """Blocks of attention and MLP."""
-    heads: Annotated[int, Field(ge=1)] = 4
-    """Attention heads."""
-    time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
-    """Width of the sinusoidal embedding of t."""
-    positions: bool = False
-    """Tell units apart by their place, which means something in aligned networks; without it the order of a
-    single hidden layer's units plays no part. Among responses that holds for all hidden layers: leave units
-    their place where residual connections add layers up. With it every unit is there standardised by
-    itself."""
-
-    @planning
-    def weights_used(self, sizes: Sizes) -> float:
-        """Return how many products an evaluation for one network takes: what every unit passes through, and
-        what a unit's numbers pass through."""
-        return 18 * sum(sizes.layers[:-1]) * self.depth * self.width**2 + 2 * sizes.k * self.width
-
-    @planning
-    def weights_held(self, sizes: Sizes) -> float:
-        """Return how many weights the network has at least: units share them, so there are few."""
-        return 0.0
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> UnitTransformerConfig:
-        if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
-        return self
-
-
-class RelationalTransformerConfig(Section):
-    """The velocity network: a relational transformer on the network's own graph, units being nodes and
-    weights edges, for whole multilayer perceptrons (subspace `none`)."""
-
-    network: Literal["relational_transformer"]
-    """Marks the velocity network as this one."""
-    width: Annotated[int, Field(ge=1)] = 32
-    """Features of a node and of an edge; a multiple of heads."""
-    depth: Annotated[int, Field(ge=1)] = 4
-    """Blocks of attention and updates."""
-    heads: Annotated[int, Field(ge=1)] = 1
-    """Attention heads."""
-    time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
-    """Width of the sinusoidal embedding of t."""
-
-    @planning
-    def weights_used(self, sizes: Sizes) -> float:
-        """Return how many products an evaluation for one network takes: what every weight passes through."""
-        return 10 * sizes.d * self.depth * self.width**2
-
-    @planning
-    def weights_held(self, sizes: Sizes) -> float:
-        """Return how many weights the network has at least: units share them, so there are few."""
-        return 0.0
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> RelationalTransformerConfig:
-        if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
-        return self
-
-
-def _network(value: Any) -> str:
-    network = value.get("network", "mlp") if isinstance(value, dict) else getattr(value, "network", "mlp")
-    return str(network)
-
-
-AnyVelocity = Annotated[
-    Annotated[VelocityConfig, Tag("mlp")]
-    | Annotated[UnitTransformerConfig, Tag("unit_transformer")]
-    | Annotated[RelationalTransformerConfig, Tag("relational_transformer")],
-    Discriminator(_network),
-]
-
-
-class FlowTraining(Section):
-    """How the velocity network is fitted (AdamW, cosine schedule, exponential moving average)."""
-
-    steps: Annotated[int, Field(ge=1)] = 30_000
-    """Optimisation steps."""
-    batch_size: Annotated[int, Field(ge=1)] = 8
-    """Pairs (source noise, training network) a step."""
-    lr: Positive = 5e-4
-    """Initial learning rate."""
-    lr_min: Annotated[float, Field(ge=0)] = 1e-6
-    """Learning rate at the end of the cosine schedule."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-5
-    """Decoupled weight decay."""
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)
-    """Adam's decay rates."""
-    clip: Positive | None = None
-    """Largest norm of the gradient; longer ones are shortened to it."""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Decay of the moving average of the weights, which is what samples; 0 keeps the last weights."""
-    seed: Seed = 0
-    """Seed of initial weights, batches, noise and dropout, and of which networks are left out."""
-    validation_networks: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the training networks, whole trajectories, that the fit leaves out, at least one where it is
-    not 0: the validation loss is then measured on them, and the averaged weights of the report with the
-    lowest one are kept. With 0 it is measured on all networks, with other noise than the fit's, and the last
-    weights are kept. The zoo's held-out networks are never among them."""
-    patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many reports without a lower validation loss, of which all `steps` have 50; needs
-    `validation_networks`."""
-
-    @model_validator(mode="after")
-    def _patience_with_networks_left_out(self) -> FlowTraining:
-        if self.patience is not None and self.validation_networks == 0:
-            raise ValueError(
-                f"patience: found {self.patience} without validation_networks; it waits for a lower loss on "
-                "networks that are left out: set validation_networks (0.1), or leave patience out"
-            )
-        return self
-
-    def left_out(self, trajectories: int) -> int:
-        """Return how many of the ``trajectories`` that training networks lie on are left out of the fit."""
-        share = self.validation_networks
-        return max(1, round(share * trajectories)) if share else 0
-
-    def validation_draws(self, dimension: int) -> int:
-        """Return on how many points of ``dimension`` coordinates the validation loss is measured: 1024, or as
-        many as take 256 MiB, but a batch at least."""
-        return min(1024, max(self.batch_size, 2**28 // (4 * dimension)))
-
-    @planning
-    def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        """Yield a line where too few of the zoo's networks are left to fit a generator at ``where``."""
-        config = context.config.zoos[zoo]
-        trained = len(trajectory_names(config)) - config.held_out
-        if (left := self.left_out(trained)) and trained - left < 2:
-            yield (
-                f"{where}.training.validation_networks: {self.validation_networks:g} leaves {left} "
-                f"of zoo {zoo!r}'s {trained} trainings out and {trained - left} to fit, expected 2 at least; "
-                "lower it"
-            )
-
-    @planning
-    def work(self, used: float, sizes: Sizes) -> Work:
-        """Return what fitting a network of ``used`` weights takes: these with mean, gradients, two moments
-        and as saved, and their best mean; raw latents in float64."""
-        draws = self.batch_size + self.validation_draws(sizes.k)
-        latents = sizes.n * sizes.k * (28 + sizes.item if sizes.raw else 12) + 24 * draws * sizes.k
-        kept = 4 * used * (self.validation_networks > 0)
-        operations = self.steps * used * (6 * self.batch_size + 30)
-        return Work(28 * used + kept + latents, operations, self.steps)
 
 
 class Likelihood(Section):
@@ -506,179 +279,17 @@ class FlowConfig(GeneratorConfig):
 
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        architecture, symmetries = context.config.zoos[zoo].architecture, context.facts(zoo).symmetries
-        yield from self._guidance_problems(where, zoo, context)
-        if self.reads_initialisations and not isinstance(context.config.zoos[zoo], TrainedZoo):
-            origin = "of several zoos" if isinstance(context.config.zoos[zoo], JointZoo) else "imported"
-            yield (
-                f"{where}.source: {INITIALISATION!r} starts at networks' first weights, but zoo {zoo!r} is "
-                f"{origin}, and its networks' are not known; use source: 'standard'"
-            )
-        yield from self._training_problems(where, zoo, context)
-        if self.geometry != "euclidean" and "rescaling_spec" not in symmetries:
-            yield (
-                f"{where}.geometry: {self.geometry!r} scales units, but zoos.{zoo}.architecture "
-                f"({architecture.called}) states no scaling symmetry (`rescaling_spec`); use 'euclidean'"
-            )
-        if not isinstance(architecture, MLPConfig):
-            if self.source == "kaiming":
-                yield (
-                    f"{where}.source: 'kaiming' needs multilayer perceptrons, but the networks of zoo "
-                    f"{zoo!r} are {architecture.called}; use 'standard'"
-                )
-            if isinstance(self.velocity, RelationalTransformerConfig):
-                yield (
-                    f"{where}.velocity.network: 'relational_transformer' knows the graphs of multilayer "
-                    f"perceptrons alone, but the networks of zoo {zoo!r} are {architecture.called}"
-                )
-            by_unit = isinstance(self.velocity, UnitTransformerConfig) and self._among_weights(zoo, context)
-            if by_unit and "permutation_spec" not in symmetries:
-                yield (
-                    f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, "
-                    f"but {architecture.called} states no `permutation_spec`, and tracing finds none"
-                )
-        yield from self._other_widths_problems(where, zoo, context)
-
-    @planning
-    def _among_weights(self, zoo: str, context: Context) -> bool:
-        """Return whether an experiment runs it among the weights of a zoo's networks."""
-        config = context.config
-        return any(
-            cell.zoo == zoo
-            and config.generators[cell.generator] is self
-            and config.representations[cell.representation].kind == WEIGHTS
-            for cell in config.cells_made()
-        )
-
-    @planning
-    def _guidance_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        guidance, config = self.sampling.guidance, context.config
-        if guidance is None:
-            return
-        if context.facts(zoo).normalised:
-            yield (
-                f"{where}.sampling.guidance: networks that normalise batches (zoos.{zoo}.architecture) have "
-                "statistics beside their weights, which the gradient does not know; leave it out"
-            )
-        if guidance.objective is not None:
-            key, classes = f"{where}.sampling.guidance.objective", config.zoos[zoo].architecture.classes
-            yield from context.objective_problems(guidance.objective, key, classes)
-        if (to := guidance.transfer) is None:
-            return
-        if to not in config.transfers:
-            yield f"{where}.sampling.guidance.transfer: {unknown(to, list(config.transfers))}"
-        elif config.transfers[to].head == "new":
-            yield (
-                f"{where}.sampling.guidance.transfer: {to!r} gives networks a new head, but a flow moves "
-                f"whole networks; set transfers.{to}.head: kept"
-            )
-        else:
-            yield from context.transfer_problems(zoo, to)
-
-    @planning
-    def _training_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        config = context.config.zoos[zoo]
-        trainings = len(trajectory_names(config))
-        told_apart = trainings < len(network_names(config))
-        if self.condition is not None and self.condition.variable == "epoch" and not told_apart:
-            trained_here = isinstance(config, TrainedZoo)
-            cure = f"set zoos.{zoo}.trajectory" if trained_here else f"name {{epoch}} in zoos.{zoo}.import"
-            yield (
-                f"{where}.condition.variable: 'epoch' tells checkpoints of a training from each other, but "
-                f"the networks of zoo {zoo!r} are one of each training; {cure}, or use 'accuracy' or 'loss'"
-            )
-        yield from self._zoo_condition_problems(where, zoo, config)
-        yield from self.training.problems_with_zoo(where, zoo, context)
-
-    @planning
-    def _zoo_condition_problems(self, where: str, zoo: str, config: AnyZoo) -> Iterator[str]:
-        if not self.asks_for_zoos:
-            return
-        if not isinstance(config, JointZoo):
-            yield (
-                f"{where}.condition.variable: 'zoo' tells the networks of several zoos from each other, but "
-                f"{zoo!r} is a single one; fit the flow in a zoo of zoos, `{{zoos: [{zoo}, ...]}}`, and take "
-                "its networks here by a generator of kind 'joint'"
-            )
-        elif self.sampling.zoo not in (None, *config.members):
-            yield f"{where}.sampling.zoo: {unknown(str(self.sampling.zoo), list(config.members))}"
-
-    @planning
-    def _other_widths_problems(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        architecture = context.config.zoos[zoo].architecture
-        own = architecture.widths if isinstance(architecture, MLPConfig) else None
-        for widths in self.other_widths:
-            if own is None or (widths[0], widths[-1]) != (own[0], own[-1]):
-                yield (
-                    f"{where}.other_widths: found {widths}, but zoo {zoo!r} has "
-                    f"{own or architecture.called}; multilayer perceptrons with the same inputs and "
-                    "outputs are possible"
-                )
-            elif isinstance(self.velocity, UnitTransformerConfig) and (len(own), len(widths)) != (3, 3):
-                yield (
-                    f"{where}.other_widths: found {widths}, and zoo {zoo!r} has {own}, but a transformer "
-                    "over units knows other widths of one hidden layer only; use 'relational_transformer'"
-                )
-            elif len(own) == 3 and len(widths) > 3:
-                yield (
-                    f"{where}.other_widths: found {widths}, but zoo {zoo!r} has {own}, from which "
-                    "nothing is known of a hidden layer that follows another one; use one hidden layer"
-                )
+        yield from flow_zoo_problems(self, where, zoo, context)
 
     @planning
     def problems_with_representation(
         self, where: str, representation: str, config: WorkflowConfig
     ) -> Iterator[str]:
-        kind = config.representations[representation].kind
-        if kind == WEIGHTS:
-            return
-        cures = {}
-        if self.source == "kaiming":
-            cures["source: 'kaiming'"] = "set source: 'standard'"
-        if self.geometry != "euclidean":
-            cures[f"geometry: {self.geometry!r}"] = "set geometry: 'euclidean'"
-        if isinstance(self.velocity, RelationalTransformerConfig):
-            cures[f"velocity.network: {self.velocity.network!r}"] = (
-                "set velocity.network: 'mlp' or 'unit_transformer'"
-            )
-        if self.sampling.guidance is not None:
-            cures["sampling.guidance"] = "leave it out"
-        if self.other_widths:
-            cures["other_widths"] = "leave it out"
-        for what, cure in cures.items():
-            yield (
-                f"{where}.{what} needs weights as coordinates, but representations.{representation} has "
-                f"kind {kind!r}; {cure}, or use representation {WEIGHTS!r}"
-            )
+        yield from flow_representation_problems(self, where, representation, config)
 
     @planning
     def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
-        step_by_step = self.geometry == "geometric" or self.prediction == "endpoint"
-        if step_by_step and self.sampling.solver != "euler":
-            yield (
-                f"{where}.sampling.solver: found {self.sampling.solver!r}, but geodesics are followed, and "
-                "endpoints turned into velocities, step by step; use 'euler'"
-            )
-        if config.subspaces[subspace].method == "none":
-            if self.source == "kaiming" and self.likelihood is not None:
-                yield (
-                    f"{where}.likelihood: source 'kaiming' has no density over whole networks, whose biases "
-                    f"all start at zero, and subspace {subspace!r} keeps them whole; use a subspace that "
-                    "reduces them, or source: 'standard'"
-                )
-            return
-        needed = []
-        if not isinstance(self.velocity, VelocityConfig):
-            needed.append(f"velocity.network: {self.velocity.network!r}")
-        if self.geometry != "euclidean":
-            needed.append(f"geometry: {self.geometry!r}")
-        if self.layers != "all":
-            needed.append(f"layers: {self.layers!r}")
-        for what in needed:
-            yield (
-                f"{where}.{what} needs whole networks, but subspace {subspace!r} reduces them; use a "
-                "subspace of method 'none'"
-            )
+        yield from flow_subspace_problems(self, where, subspace, config)
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dwf_steps.config.generators.base import Context, Draws, GeneratorConfig, NotNegative, Sizes, Work
-from dwf_steps.config.generators.flow import FlowTraining
+from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.config.section import planning
 
 if TYPE_CHECKING:
