@@ -1,4 +1,4 @@
-"""Trained neural networks as data: the steps and the mathematics of the workflow."""
+"""Weight-space learning with trained neural networks as data: the workflow's steps and methods."""
 
 import importlib
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["align", "export", "judge", "load_network"]
 
-# Lazy, so that steps that need no PyTorch do not pay for its import.
+# Imported lazily, so that steps that do not need PyTorch avoid the cost of its import.
 _HOMES = {
     "align": "dwf_steps.cli.align",
     "export": "dwf_steps.cli.export",

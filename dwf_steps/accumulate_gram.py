@@ -1,4 +1,4 @@
-"""Accumulate the Gram matrix of the centred rows over one range of the weight matrix' columns."""
+"""Accumulate the Gram matrix of the centred rows over one range of the weight matrix's columns."""
 
 from pathlib import Path
 
@@ -9,11 +9,24 @@ from dwf_steps.subspace.gram import accumulate
 
 
 def accumulate_gram(settings: AccumulateGram, weights: Path, output: Path, threads: int = 1) -> None:
-    """Write what the part's columns contribute to the Gram matrix."""
+    """Write the Gram matrix of the centred rows over one range of columns, as `GramMatrix`.
+
+    Parameters
+    ----------
+    settings
+        Which part of the columns, and how many parts there are.
+    weights
+        The matrix, of weights or of other coordinates.
+    output
+        ``gram/part-{k}.npz``.
+    threads
+        Column blocks that are multiplied at a time.
+    """
     accumulate(WeightMatrix.open(weights), settings.part, settings.parts, threads).save(output)
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "weights", "output")
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()

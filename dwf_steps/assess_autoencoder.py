@@ -1,4 +1,4 @@
-"""Reconstruct networks of the zoo by an autoencoder: what does it lose, before it generates any?"""
+"""Measure how well an autoencoder reconstructs networks of the zoo."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -34,11 +34,11 @@ from dwf_steps.subspace.basis import Basis
 logger = logging.getLogger(__name__)
 
 Decode = Callable[[Tensor, StackedNetworks[Tensor]], StackedNetworks[Tensor]]
-"""From rows (k, d) of a representation's matrix, and buffers, to networks."""
+"""Decodes rows (k, d) of a representation's matrix, with buffers, into networks."""
 
 MEANINGS = {
     "training": "networks that it generates can hardly do better",
-    "held-out": "it knows the networks that it was fitted to rather than networks",
+    "held-out": "it does not generalise beyond the networks that it was fitted to",
 }
 
 
@@ -53,22 +53,40 @@ def assess_autoencoder(
     responses: Path | None = None,
     key: str = Generator.key,
 ) -> None:
-    """Write a row for each of some training networks, evenly spaced, and of as many held-out ones, encoded
-    and decoded by the autoencoder.
+    """Encode and decode networks with a generator's autoencoder, and compare them with the originals.
 
-    Columns are those of `assess_representation`; ``coordinate_error`` is relative to the distance from the
-    training mean, in the subspace. What subspace and representation lose is part of the loss. Running
-    statistics of batch normalisation are those of training examples. A line warns where training
-    networks, or held-out ones, lose more than the settings' margin on average.
+    Evenly spaced training networks and as many held-out networks are used, a row each. The columns are those
+    of `assess_representation`, except that ``coordinate_error`` is relative to the distance from the training
+    mean in the subspace. The loss includes that of the subspace and of the representation. Running statistics
+    of batch normalisation are recomputed on training examples. A warning is logged if training or held-out
+    networks lose more than ``settings.margin`` of their score on average.
 
     Parameters
     ----------
-    matrix, weights
-        The zoo in the generator's representation, and its weights.
+    settings
+        The generator, the number of networks, the margin, the memory budget in MiB, and the probes where the
+        representation is responses.
+    model
+        ``model.safetensors``, which `fit_generator` wrote.
+    basis
+        ``basis.npz``, the generator's subspace.
+    matrix
+        All networks in the generator's representation.
+    weights
+        The weight matrix of the same networks.
+    data
+        The zoo's ``data.npz``.
+    output
+        ``reconstruction.csv``.
     responses
-        The basis of responses, where these describe networks.
+        ``responses.npz``, where the representation is responses.
     key
-        What messages call the generator.
+        The generator's key in the configuration, for messages.
+
+    Raises
+    ------
+    InputError
+        If ``responses`` is missing although the representation is responses.
     """
     generator: ReconstructingGenerator[Any] = implementation_of(settings.generator, ReconstructingGenerator)
     generator.key = key
@@ -113,7 +131,7 @@ def _decoder(
     responses: Path | None,
     device: torch.device,
 ) -> tuple[Decode, int]:
-    """Return what makes networks of rows, and how many at a time fit into the settings' memory."""
+    """Return a function that decodes rows into networks, and how many rows fit into the memory budget."""
     memory = settings.memory_mb * 2**20
     if settings.probing is None or settings.decoding is None:
         train = Split.load(data, "train")
@@ -138,7 +156,7 @@ def _decoder(
 
 
 def _state(found: pd.DataFrame, margin: float, key: str, remedies: Mapping[str, str]) -> None:
-    """Log what is lost on average, with a warning and what may help where it is more than the margin."""
+    """Log the mean loss of score; warn, and suggest remedies, if it exceeds the margin."""
     metric = found.metric.iloc[0]
     for kind, some in (("training", found[~found.held_out]), ("held-out", found[found.held_out])):
         if some.empty:
@@ -157,9 +175,10 @@ def _state(found: pd.DataFrame, margin: float, key: str, remedies: Mapping[str, 
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "model", "basis", "matrix", "weights", "data", "output")
-    options.add_argument("--responses", type=Path, nargs="?", help="where responses describe networks")
-    options.add_argument("--key", default=Generator.key, help="what messages call the generator")
+    options.add_argument("--responses", type=Path, nargs="?", help="where the representation is responses")
+    options.add_argument("--key", default=Generator.key, help="the generator's key, for messages")
     args = options.parse_args()
     settings = parse_settings(AssessAutoencoder, args.settings)
     files = (args.model, args.basis, args.matrix, args.weights, args.data, args.output)

@@ -1,4 +1,4 @@
-"""Decode networks of the zoo from their own coordinates: how exact is a representation?"""
+"""Measure how exactly networks of the zoo are decoded from their own coordinates."""
 
 import logging
 from pathlib import Path
@@ -28,21 +28,31 @@ logger = logging.getLogger(__name__)
 def assess_representation(
     settings: AssessRepresentation, matrix: Path, basis: Path, weights: Path, data: Path, output: Path
 ) -> None:
-    """Write a row for each of some training networks, evenly spaced, and of as many held-out ones, decoded
-    from their own coordinates.
+    """Decode networks from their response coordinates, and compare them with the originals.
 
-    ``trained`` and ``decoded`` are the network's score on the test set before and after: its accuracy, or
-    Spearman's rank correlation where numbers are predicted, as ``metric`` says. ``agreement`` is the share of
-    test items on which both come down to the same answer, ``iou`` the wrong-set IoU of the two,
-    ``weight_error`` the distance between their weights relative to the network's norm, and
-    ``coordinate_error`` that between their coordinates relative to the coordinates' norm: what probes see of
-    the difference. As many networks are decoded at a time as fit into the memory that the settings state, one
-    at least.
+    Evenly spaced training networks and as many held-out networks are used, a row each. ``trained`` and
+    ``decoded`` are a network's test score before and after: its accuracy, or Spearman's rank correlation for
+    regression, as ``metric`` states. ``agreement`` is the share of test items with the same predicted class
+    (for regression, with numbers in the same interval of twice the tolerance); ``iou`` is the wrong-set IoU
+    of the two networks. ``weight_error`` is the distance between their weights relative to the network's
+    norm; ``coordinate_error`` is the distance between their coordinates relative to the norm of the
+    coordinates, which is the part of the difference that the probes detect.
 
     Parameters
     ----------
-    matrix, weights
-        The zoo's coordinates and its weights.
+    settings
+        The architecture, the probes, the decoding, the number of networks, and the memory budget in MiB,
+        which at least one network at a time may exceed.
+    matrix
+        The zoo's response coordinates.
+    basis
+        ``responses.npz``, the response basis.
+    weights
+        The zoo's weight matrix.
+    data
+        The zoo's ``data.npz``.
+    output
+        ``exactness.csv``.
     """
     zoo, coordinates = WeightMatrix.open(weights), WeightMatrix.open(matrix)
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
@@ -70,7 +80,7 @@ def assess_representation(
     found = pd.concat(parts, ignore_index=True)
     write_csv(output, found)
     loss = (found.trained - found.decoded).max()
-    logger.info("decoded %d networks; the %s of one falls by %.4f", len(found), found.metric[0], loss)
+    logger.info("decoded %d networks; %s falls by at most %.4f", len(found), found.metric[0], loss)
 
 
 def _weights(networks: StackedNetworks[Tensor], basis: ResponseBasis) -> Tensor:
@@ -79,6 +89,7 @@ def _weights(networks: StackedNetworks[Tensor], basis: ResponseBasis) -> Tensor:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     paths = ("matrix", "basis", "weights", "data", "output")
     args = parser(__doc__, *paths).parse_args()
     settings = parse_settings(AssessRepresentation, args.settings)

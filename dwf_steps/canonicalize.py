@@ -1,4 +1,4 @@
-"""Remove the symmetries of a shard's networks, and prove that their functions stayed."""
+"""Remove the symmetries of a shard's networks, and verify that their functions are unchanged."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -34,12 +34,39 @@ def canonicalize(
     manifest: Path,
     table: Path,
 ) -> None:
-    """Canonicalize the networks of one shard and tabulate what it did to each.
+    """Canonicalize the networks of one shard, and tabulate distances and barriers before and after.
 
-    ``source``, ``reference`` and ``barycentre`` are manifests; the last where a method matches to it. The
-    table has distances and loss barriers at the midpoint (on training examples), before and after: to the
-    reference, whatever was matched to, and, ``pair_...``, to the shard's next network, of checkpoints to the
-    next training's, if there is one.
+    The table has a row for each network: its weight distance to the reference and the loss barrier at the
+    midpoint (on training examples); the same to the shard's next network, as ``pair_...`` (for checkpoints,
+    to the checkpoint at the same place on the next trajectory), NaN if there is none; the relative change of
+    its function, and the number of sweeps of the matching. Distances and barriers are those to the reference
+    even where a method matches to a barycentre.
+
+    Parameters
+    ----------
+    settings
+        The architecture, and the methods in order.
+    data
+        The zoo's ``data.npz``; functions are compared on training inputs.
+    source
+        The shard's manifest, ``shard-{k}.json``.
+    reference
+        The reference's manifest.
+    barycentre
+        The barycentre's manifest, if a method matches to it.
+    output
+        The folder for the canonical networks.
+    manifest
+        Their manifest.
+    table
+        The shard's part of ``alignment.csv``.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or weights are too large to compute with.
+    ArithmeticError
+        If a network's function has changed.
     """
     train = Split.load(data, "train")
     some = train.first(BARRIER_EXAMPLES)
@@ -68,7 +95,7 @@ def canonicalize(
             "sweeps": canonical.sweeps,
         }
     )
-    logger.info("largest change of a function: %.1e relative", change.max())
+    logger.info("largest relative change of a network's function: %.1e", change.max())
     networks = unstack(names, after, [record.inherited for record in shard.networks])
     description = settings.architecture.model_dump()
     write_shard(output, manifest, networks, description, buffers=architecture.buffers)
@@ -76,13 +103,15 @@ def canonicalize(
 
 
 def _pairs(trajectories: Sequence[str]) -> list[tuple[slice, slice]]:
-    """Return which rows are paired with which: each network with the next one, and of checkpoints each with
-    the one at the same place on the next trajectory, if there is one."""
+    """Return which rows are paired: each network with the next one.
+
+    A checkpoint is paired with the one at the same place on the next trajectory, if there is one.
+    """
     starts = [row for row, name in enumerate(trajectories) if row == 0 or name != trajectories[row - 1]]
     pairs: list[tuple[slice, slice]] = []
     for first, second, end in zip(starts, starts[1:], [*starts[2:], len(trajectories)], strict=False):
         count = min(second - first, end - second)
-        if pairs and pairs[-1][0].stop == first and pairs[-1][1].stop == second:  # equally far apart
+        if pairs and pairs[-1][0].stop == first and pairs[-1][1].stop == second:  # same offset: merge
             pairs[-1] = slice(pairs[-1][0].start, first + count), slice(pairs[-1][1].start, second + count)
         else:
             pairs.append((slice(first, first + count), slice(second, second + count)))
@@ -94,8 +123,7 @@ def _to_next(
     pairs: Sequence[tuple[slice, slice]],
     measure: Callable[[StackedNetworks[np.ndarray], StackedNetworks[np.ndarray]], np.ndarray],
 ) -> np.ndarray:
-    """Return what is measured between each network and the one it is paired with, (n,), NaN where there is
-    none."""
+    """Return a measure of each network and the one it is paired with, (n,); NaN for unpaired networks."""
     values = np.full(networks.count, np.nan)
     for first, second in pairs:
         values[first] = measure(networks.select(first), networks.select(second))
@@ -111,6 +139,7 @@ def _distances(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data", "source", "reference", "output", "manifest", "table")
     options.add_argument("--barycentre", type=Path, nargs="?", help="where a method matches to it")
     args = options.parse_args()

@@ -1,4 +1,4 @@
-"""Choose the network that a canonicalization aligns to and that distances are reported to."""
+"""Choose the network that a canonicalization aligns to, and that distances are measured from."""
 
 import shutil
 from pathlib import Path
@@ -14,13 +14,22 @@ from dwf_steps.storage.manifest import Manifest, Record, last_trajectories
 from dwf_steps.storage.networks import describe, read_columns
 from dwf_steps.subspace.gram import distances_among, rough_gram
 
-BLOCK_BYTES = 2**28  # of all networks' weights that are compared at a time
+BLOCK_BYTES = 2**28  # the size of a column block of all networks' weights
 
 
 def medoid(paths: list[Path]) -> int:
-    """Return which network has the smallest mean Euclidean distance to the others, as they are.
+    """Find the network with the smallest mean Euclidean distance to the others, without any alignment.
 
-    Networks are compared column block by column block, so that no more than a block of all is in memory.
+    Weights are compared in column blocks, so that only one block of all networks is in memory.
+
+    Parameters
+    ----------
+    paths
+        The networks' safetensors files.
+
+    Returns
+    -------
+    The network's position in ``paths``.
     """
     layout = describe(paths[0]).layout
     gram = np.zeros((len(paths), len(paths)))
@@ -33,12 +42,23 @@ def medoid(paths: list[Path]) -> int:
 
 
 def choose_reference(settings: ChooseReference, manifests: list[Path], output: Path, manifest: Path) -> None:
-    """Copy the chosen training network into ``output``, a shard of its own.
+    """Copy the chosen training network into a shard of its own.
+
+    Parameters
+    ----------
+    settings
+        The reference's name, or ``medoid``; and how many of the last trajectories are held out.
+    manifests
+        The zoo's manifests, ``shard-{k}.json``.
+    output
+        The folder ``reference/``.
+    manifest
+        Its manifest, ``reference.json``.
 
     Raises
     ------
     InputError
-        If there is no training network of that name, or its file changed after it was written.
+        If there is no training network of that name, or its file has changed since it was written.
     """
     shards = [Manifest.read(path) for path in manifests]
     held_out = last_trajectories(shards, settings.held_out)
@@ -64,6 +84,7 @@ def choose_reference(settings: ChooseReference, manifests: list[Path], output: P
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "output", "manifest", several=["manifests"])
     args = options.parse_args()
     settings = parse_settings(ChooseReference, args.settings)

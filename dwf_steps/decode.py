@@ -1,4 +1,4 @@
-"""Decode samples into complete networks, one safetensors file each, in one pass over the weight matrix."""
+"""Decode samples into complete networks in one pass over the weight matrix."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -30,10 +30,26 @@ logger = logging.getLogger(__name__)
 def decode(
     settings: Decode, samples: Path, weights: Path, output: Path, manifest: Path, threads: int = 1
 ) -> None:
-    """Write one shard of networks, all side by side, column block by column block.
+    """Write one shard of networks, all at a time, column block by column block.
 
-    Products are float32; some blocks are decoded in float64 too, and the manifest says how far apart the two
-    are. A sample whose weights are not finite gets no file and is listed as failed.
+    Products are computed in float32; some blocks are also decoded in float64, and the manifest states the
+    relative difference, ``decoding_error``. A sample whose weights are not finite gets no file and is listed
+    as failed.
+
+    Parameters
+    ----------
+    settings
+        Which part of the samples, of how many parts; and the memory budget in MiB.
+    samples
+        ``latents.npz``, all samples of the generator.
+    weights
+        The weight matrix of the training networks.
+    output
+        The folder for the networks, ``sample-{i}.safetensors``.
+    manifest
+        Their manifest.
+    threads
+        Column blocks that are decoded at a time.
     """
     drawn, matrix = Samples.load(samples).part(settings.part, settings.parts), WeightMatrix.open(weights)
     compared = compared_blocks(matrix)
@@ -80,6 +96,7 @@ def _append(file: NetworkFile, rows: tuple[np.ndarray, ...]) -> None:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "samples", "weights", "output", "manifest")
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()

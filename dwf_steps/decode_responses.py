@@ -1,4 +1,4 @@
-"""Decode samples among response coordinates into complete networks, one safetensors file each."""
+"""Decode samples in response coordinates into complete networks."""
 
 import logging
 from collections.abc import Iterator
@@ -37,15 +37,34 @@ def decode_responses(
     output: Path,
     manifest: Path,
 ) -> None:
-    """Write one shard of networks: as many at a time as fit into the memory that the settings state, one at
-    least.
+    """Write one shard of networks, decoded layer by layer from their response coordinates.
 
-    A sample whose coordinates or weights are not finite gets no file and is listed as failed.
+    As many networks are decoded at a time as fit into the memory budget, one at least. A sample whose
+    coordinates or weights are not finite gets no file and is listed as failed.
 
     Parameters
     ----------
-    matrix, weights
-        The training networks' coordinates and their weights.
+    settings
+        Which part of the samples; the architecture, probes and decoding; the memory budget in MiB.
+    samples
+        ``latents.npz``, all samples of the generator.
+    matrix
+        The training networks' response coordinates.
+    basis
+        ``responses.npz``, the response basis.
+    weights
+        The weight matrix; only buffers are read, which provide the counters of batch normalisation.
+    data
+        The zoo's ``data.npz``; its training inputs are the probes.
+    output
+        The folder for the networks, ``sample-{i}.safetensors``.
+    manifest
+        Their manifest.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or the architecture cannot be traced.
     """
     drawn = Samples.load(samples).part(settings.part, settings.parts)
     zoo = WeightMatrix.open(weights)
@@ -79,16 +98,26 @@ def decode_responses(
 
 @dataclass(frozen=True)
 class Shard:
-    """Samples to be decoded, and what that takes.
+    """The samples of one shard, and everything that decoding them needs.
 
     Attributes
     ----------
+    samples
+        The shard's samples.
+    matrix
+        The training networks' coordinates.
+    probed
+        The architecture's layers and the probes.
+    basis
+        The response basis.
+    decoder
+        The decoding method.
     buffers
-        Of a single network of the zoo: counters are taken from it.
+        Those of one network of the zoo, from which counters are copied, n = 1.
     memory
-        That networks may take which are decoded at a time, in bytes.
+        The budget for networks that are decoded at a time, in bytes.
     failed
-        Names of samples that yielded no network so far.
+        Names of the samples that have not yielded a network so far.
     """
 
     samples: Samples
@@ -101,7 +130,7 @@ class Shard:
     failed: list[str] = field(default_factory=list)
 
     def networks(self, facts: dict[str, object]) -> Iterator[Network]:
-        """Yield the networks that work, and add to ``facts`` how exact the samples' coordinates are."""
+        """Yield the finite networks, then add to ``facts`` the precision of the samples' coordinates."""
         error = RelativeError()
         count, candidates = self.samples.networks, self.samples.candidates
         parts = -(-len(self.samples) * 4 * self.matrix.layout.size // max(1, self.memory // 2))
@@ -126,14 +155,14 @@ class Shard:
         facts["decoding_error"] = error.relative
 
     def _chosen(self, drawn: torch.Tensor, buffers: StackedNetworks[torch.Tensor]) -> torch.Tensor:
-        """Return the coordinates (n, d) of networks, given those of their candidates (n, c, d)."""
+        """Return the coordinates (n, d) of networks, chosen unit by unit from their candidates' (n, c, d)."""
         if self.samples.candidates == 1:
             return drawn[:, 0]
         return self._selection.choose(self.decoder, self.probed.capture, self.basis, drawn, buffers)
 
     @cached_property
     def _selection(self) -> UnitSelection:
-        """How units are chosen; found once for all groups, since networks are run for it."""
+        """How units are chosen; computed once for all groups, since it takes running a network."""
         return UnitSelection.of(self.probed.capture.architecture, self.probed.trace)
 
     def _coordinates(self, samples: Samples, error: RelativeError) -> np.ndarray:
@@ -148,6 +177,7 @@ class Shard:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     paths = ("samples", "matrix", "basis", "weights", "data", "output", "manifest")
     args = parser(__doc__, *paths).parse_args()
     settings = parse_settings(DecodeResponses, args.settings)

@@ -1,4 +1,4 @@
-"""Divide the data set that networks are taken to, as a zoo's own data are divided."""
+"""Divide the data set that networks are transferred to, in the same way as a zoo's own data."""
 
 from dwf_steps.divide_data import main
 from dwf_steps.runtime.command_line import run

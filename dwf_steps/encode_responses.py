@@ -1,4 +1,4 @@
-"""Encode networks as coordinates of their responses; one part of them, held-out ones too."""
+"""Encode one part of a zoo's networks, held-out ones included, in response coordinates."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,22 @@ logger = logging.getLogger(__name__)
 def encode_responses(
     settings: EncodeResponses, basis: Path, weights: Path, data: Path, output: Path, manifest: Path
 ) -> None:
-    """Write the coordinates of one part of the networks, a group at a time, and what the basis keeps of them.
+    """Write the response coordinates of one part of the networks, group by group.
+
+    Parameters
+    ----------
+    settings
+        Which part of the networks, of how many parts; the architecture and the probes.
+    basis
+        ``responses.npz``, the response basis.
+    weights
+        The weight matrix.
+    data
+        The zoo's ``data.npz``; its training inputs are the probes.
+    output
+        ``encoded/part-{k}.npy``, the rows (k, d') float32.
+    manifest
+        ``encoded/part-{k}.json``: the rows' digest, and the share of squared responses that the basis keeps.
 
     Raises
     ------
@@ -61,6 +76,7 @@ def encode_responses(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "basis", "weights", "data", "output", "manifest").parse_args()
     settings = parse_settings(EncodeResponses, args.settings)
     encode_responses(settings, args.basis, args.weights, args.data, args.output, args.manifest)

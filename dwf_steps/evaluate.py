@@ -1,4 +1,4 @@
-"""Judge generated networks: how good, and how new."""
+"""Evaluate a generator's networks: how accurate, and how new."""
 
 import logging
 from collections.abc import Callable
@@ -50,19 +50,26 @@ from dwf_steps.tasks.base import Task
 logger = logging.getLogger(__name__)
 
 REPRESENTATION_DISTANCE = "representation_distance"
-ENCODED = 4  # float32 values that each coordinate takes while networks are encoded, in float64 and a copy
+ENCODED = 4  # memory for each coordinate while networks are encoded, in float32 values: float64 and a copy
 DISTANCES = {
     "weights": "nn_distance",
     "outputs": "prediction_distance",
     "representation": REPRESENTATION_DISTANCE,
 }
-"""By space, the column of distances to the nearest training network."""
+"""The column with distances to the nearest training network, by space."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """Of the m test items, the share of networks that are right, ``correct`` (m,), among ``networks`` of
-    them: for comparisons paired by item."""
+    """For comparisons paired by test item: how many networks predict each item correctly.
+
+    Attributes
+    ----------
+    correct
+        The share of networks whose prediction is correct, (m,).
+    networks
+        The number of networks.
+    """
 
     correct: np.ndarray
     networks: int
@@ -70,18 +77,18 @@ class Items:
 
 @dataclass(frozen=True)
 class Represented:
-    """Files of a zoo in other coordinates than weights.
+    """Files of a zoo in coordinates other than weights.
 
     Attributes
     ----------
     matrix
-        All networks' coordinates.
+        The coordinates of all networks.
     gram
         The parts of their Gram matrix.
     neighbours
-        What `find_neighbours` found there.
+        ``neighbours.npz``, the output of `find_neighbours` in these coordinates.
     responses
-        The basis in which they are responses.
+        ``responses.npz``, the response basis.
     """
 
     matrix: Path
@@ -92,19 +99,26 @@ class Represented:
 
 @dataclass(frozen=True)
 class GeneratedSet:
-    """Generated networks that work, k of them, beside the n training networks.
+    """The k generated networks that did not fail, together with the n training networks.
 
     Attributes
     ----------
+    outputs
+        Predictions of the generated networks.
     files
-        The networks' files.
+        The generated networks' files.
     products
-        Of their weights with one another and with the training networks'.
+        Inner products of their weights, with one another and with the training networks'.
     coordinates
-        Products in the representation that the generator works in; those of weights, if it is these.
+        The same products in the generator's representation; identical to ``products`` for weights.
+    training
+        Predictions of the training networks.
     zoo
-        What `evaluate_zoo` found; where the representation is another one, with the networks' distances and
-        cells there.
+        The output of `evaluate_zoo`; for other representations, with the networks' distances and cells there.
+    matrix
+        The weight matrix.
+    basis
+        The generator's subspace.
     """
 
     outputs: Outputs
@@ -118,17 +132,17 @@ class GeneratedSet:
 
     @cached_property
     def task(self) -> Task:
-        """What the networks were trained to do."""
+        """The task that the networks were trained on."""
         return task_of(self.outputs.task, self.outputs.tolerance, self.outputs.scale)
 
     @property
     def coordinate_distance(self) -> str:
-        """The column of the zoo's distances in the generator's representation."""
+        """The column with the zoo's distances in the generator's representation."""
         return REPRESENTATION_DISTANCE if REPRESENTATION_DISTANCE in self.zoo else "nn_distance"
 
     @cached_property
     def outputs_apart(self) -> np.ndarray:
-        """Distances to the training networks by predictions, (k, n)."""
+        """Distances between predictions of generated and of training networks, (k, n)."""
         return self.task.distances(self.outputs.predictions, self.training.predictions)
 
 
@@ -146,21 +160,46 @@ def evaluate(
     threads: int = 1,
     represented: Represented | None = None,
 ) -> None:
-    """Write into the folder ``destination`` what is known of a generator's networks: `metrics.csv` (a row a
-    network), `layers.csv` (a row for each realigned network and each layer), `sets.csv` (all of them as a
-    set), `ensembles.csv` and `items.npz`.
+    """Evaluate a generator's networks, each alone and all as a set, and write the tables.
 
-    A network with weights or outputs that are not finite is marked as failed and has no measures.
+    A network with weights or outputs that are not finite is marked as failed, and has no measures.
+
+    Novelty by weights is measured before recalibration: a recalibration is determined by the weights that it
+    starts from. Predictions are those after it.
 
     Parameters
     ----------
-    networks, outputs
-        The networks' manifests, as they were generated, and their predictions on the test set, recalibrated
-        or not. A recalibration follows from the weights it is given: how new these are is asked before it.
-    zoo_outputs, zoo_metrics
-        What the zoo's networks say, recalibrated alike, and what is known of them.
+    settings
+        The architecture, what to measure, and the probes where the representation is responses.
+    data
+        The zoo's ``data.npz``.
+    networks
+        Manifests of the generated networks, before recalibration.
+    outputs
+        Their predictions on the test set after recalibration, ``outputs/shard-{k}.npz``.
+    weights
+        The weight matrix of the zoo.
+    gram
+        The parts of its Gram matrix, ``gram/part-{k}.npz``.
+    basis
+        ``basis.npz``, the generator's subspace.
+    zoo_outputs
+        Predictions of the zoo's networks after the same recalibration.
+    zoo_metrics
+        ``metrics.csv`` of the zoo, which `evaluate_zoo` wrote.
+    destination
+        The folder for ``metrics.csv`` (a row for each network), ``layers.csv`` (a row for each realigned
+        network and layer), ``sets.csv`` (measures of all networks as a set, one row), ``ensembles.csv`` (a
+        row for each size) and ``items.npz`` (`Items`).
+    threads
+        Threads for matching networks to training networks.
     represented
-        The zoo in the representation of the generator, where that is not weights.
+        The zoo's files in the generator's representation, unless that is weights.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or a network's predictions are missing.
     """
     matrix, predicted = WeightMatrix.open(weights), Outputs.load(outputs)
     manifests = [Manifest.read(path) for path in networks]
@@ -201,7 +240,7 @@ def evaluate(
         items = Items(1 - mistakes.mean(axis=0), len(files))
     frame = frame.reindex(pd.Index(names, name="network"))
     frame.insert(0, "failed", frame.loss.isna())
-    logger.info("judged %d networks, %d failed", len(frame), frame.failed.sum())
+    logger.info("evaluated %d networks, %d failed", len(frame), frame.failed.sum())
     tables = {
         "metrics": frame.reset_index(),
         "layers": layers,
@@ -220,7 +259,7 @@ def _columns(files: list[Path], matrix: WeightMatrix) -> Callable[[slice], np.nd
 def _encoded(
     settings: Evaluate, files: list[Path], responses: Path, matrix: WeightMatrix, data: Path
 ) -> Callable[[slice], np.ndarray]:
-    """Encode networks, and return what yields columns (k, columns) of their coordinates."""
+    """Encode networks; return a function from a column range to their coordinates, (k, columns)."""
     assert settings.probing is not None
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
     basis, done = load_basis(responses, probed), 0
@@ -234,8 +273,7 @@ def _encoded(
 
 
 def _realigned(group: GeneratedSet, settings: Evaluate, threads: int) -> RealignedDistances | None:
-    """Return how far the first networks are from the training networks after matching; None where none are
-    to be matched."""
+    """Return the first networks' distances to the training networks after matching; None if not requested."""
     some = group.files[: settings.evaluation.realigned]
     if not some:
         return None
@@ -246,8 +284,11 @@ def _realigned(group: GeneratedSet, settings: Evaluate, threads: int) -> Realign
 def _network_measures(
     group: GeneratedSet, realigned: RealignedDistances | None, settings: Evaluate, train: Split
 ) -> pd.DataFrame:
-    """Return one row a network: `function_measures`, `weight_measures`, and its distances and its barrier in
-    other respects; ``nearest_accuracy`` is that of the training network nearest to it."""
+    """Return the measures of each network, one row each.
+
+    These are `function_measures`, `weight_measures`, further distances and the barrier; ``nearest_accuracy``
+    is the accuracy of the training network with the nearest weights.
+    """
     frame = function_measures(group.outputs, group.training)
     weights = weight_measures(group.products, group.training.names)
     frame = frame.join(weights.set_index(frame.index))
@@ -271,8 +312,10 @@ def _network_measures(
 
 
 def _zoo_subspace_distances(group: GeneratedSet) -> tuple[float, float]:
-    """Return the mean distance within the subspace of training networks, and of held-out ones, to the nearest
-    other training network; NaN where there are none."""
+    """Return the mean distances of training and of held-out networks to the nearest training network.
+
+    Distances are measured within the subspace, to other training networks; NaN if there are no held-out ones.
+    """
     distances = group.zoo.groupby("held_out")[group.coordinate_distance].mean()
     return group.basis.nearest_distances(
         group.matrix.trajectories, (distances[False], distances.get(True, np.nan))
@@ -282,14 +325,18 @@ def _zoo_subspace_distances(group: GeneratedSet) -> tuple[float, float]:
 def _set_measures(
     group: GeneratedSet, frame: pd.DataFrame, mistakes: np.ndarray, evaluation: MeasurementConfig
 ) -> dict[str, float]:
-    """Return what is known of all networks together, and of the zoo in the same subspace.
+    """Return the measures of all networks as a set, and the zoo's distances in the same subspace.
 
     Parameters
     ----------
+    group
+        The generated and the training networks.
     frame
-        What is known of each.
+        The measures of each generated network.
     mistakes
-        (k, m) bool, of the generated networks.
+        Which test items each generated network gets wrong, (k, m) bool.
+    evaluation
+        What to measure.
     """
     products, draws = group.products, numpy_generator("subsets", evaluation.seed)
     across, among = products.distances_to_training, products.distances_among_generated
@@ -327,8 +374,10 @@ def _set_measures(
 
 
 def _in_representation(group: GeneratedSet, frame: pd.DataFrame) -> dict[str, float]:
-    """Return what is known of all networks together in the generator's representation: the zoo's distances
-    there, and the data-copying statistic."""
+    """Return the measures of the set in the generator's representation.
+
+    These are the zoo's mean distances to the nearest training network, and the data-copying statistic.
+    """
     distances = group.zoo.groupby("held_out")[REPRESENTATION_DISTANCE].mean()
     nearest = group.coordinates.distances_to_training.argmin(axis=1)
     return _data_copying(group.zoo, frame, "representation", nearest) | {
@@ -340,13 +389,20 @@ def _in_representation(group: GeneratedSet, frame: pd.DataFrame) -> dict[str, fl
 def _data_copying(
     zoo: pd.DataFrame, frame: pd.DataFrame, space: str, nearest: np.ndarray
 ) -> dict[str, float]:
-    """Return the data-copying statistic of generated networks against held-out ones, over all of them and in
-    the zoo's cells; of weights by the distances after matching, where there are any.
+    """Return the data-copying statistic against held-out networks, over all networks and within cells.
+
+    Weights are compared by the distances after matching, if they were measured.
 
     Parameters
     ----------
+    zoo
+        The measures of the zoo's networks.
+    frame
+        The measures of the generated networks.
+    space
+        A key of `DISTANCES`.
     nearest
-        Which training network is nearest to each generated network, (k,): they share a cell.
+        The nearest training network of each generated network, (k,), whose cell it belongs to.
     """
     held_out, cell = zoo[zoo.held_out], f"{space}_cell"
     generated = frame.assign(**{cell: zoo[~zoo.held_out][cell].to_numpy()[nearest]})
@@ -364,12 +420,13 @@ def _data_copying(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     several = ["networks", "outputs", "gram", "zoo-outputs"]
     options = parser(__doc__, "data", "weights", "basis", "zoo-metrics", "destination", several=several)
-    options.add_argument("--represented", type=Path, nargs="?", help="the zoo in other coordinates")
+    options.add_argument("--represented", type=Path, nargs="?", help="the zoo in response coordinates")
     options.add_argument("--represented-gram", type=numbered, nargs="?", default=[], const=[])
-    options.add_argument("--neighbours", type=Path, nargs="?", help="where its networks lie there")
-    options.add_argument("--responses", type=Path, nargs="?", help="the basis of these coordinates")
+    options.add_argument("--neighbours", type=Path, nargs="?", help="its nearest neighbours in them")
+    options.add_argument("--responses", type=Path, nargs="?", help="the response basis")
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     files = args.represented, args.represented_gram, args.neighbours, args.responses

@@ -1,4 +1,4 @@
-"""The zoo's own measures: each network against the training networks, itself left out."""
+"""Compare each network of the zoo with the training networks, leaving itself out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import distances_among, read_gram
 from dwf_steps.tasks import task_of
 
-BLOCK_BYTES = 2**27  # of one kind of values of some training networks with all others
+BLOCK_BYTES = 2**27  # the size of a block of pairwise values of some training networks with all others
 
 
 def evaluate_zoo(
@@ -39,14 +39,37 @@ def evaluate_zoo(
     ensembles: Path,
     threads: int = 1,
 ) -> None:
-    """Write one row a network, training networks first, in the order of the weight matrix, the distances of
-    realigned ones in single ``layers``, and what ``ensembles`` of training networks score.
+    """Evaluate the zoo's networks in the same way as generated ones, as the baseline for these.
 
-    Held-out networks are compared with all training networks, training networks with all of other trainings:
-    the values that a generated network's are read against. Training networks also have their
-    ``mean_distance`` to the others, and ``weights_radius`` and ``outputs_radius``, the distances to their
-    k-th neighbour. ``weights_cell`` and ``outputs_cell`` number the cells that `data_copying_in_cells`
-    divides networks into; a single one where there are too few held-out networks for more.
+    Held-out networks are compared with all training networks, training networks with those of other training
+    runs. Rows are in the order of the weight matrix. Training networks also have ``mean_distance`` to the
+    others, and ``weights_radius`` and ``outputs_radius``, the distances to their k-th nearest neighbour.
+    ``weights_cell`` and ``outputs_cell`` number the cells of `data_copying_in_cells`; all are 0 if there are
+    too few held-out networks for more than one cell.
+
+    Parameters
+    ----------
+    settings
+        The architecture, and what to measure.
+    outputs
+        Predictions of the zoo's networks on the test set, after the generated networks' recalibration.
+    weights
+        The weight matrix.
+    gram
+        The parts of its Gram matrix, ``gram/part-{k}.npz``.
+    output
+        ``metrics.csv``, a row for each network.
+    layers
+        ``layers.csv``: for each realigned network and layer, the smallest distance to a training network.
+    ensembles
+        ``ensembles.csv``: scores of ensembles of training networks, a row for each size.
+    threads
+        Threads for matching networks to training networks.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or a network's predictions are missing.
     """
     matrix = WeightMatrix.open(weights)
     names, n = [row.name for row in matrix.rows], matrix.n_training
@@ -75,8 +98,11 @@ def evaluate_zoo(
 def _training_measures(
     training: Outputs, gram: np.ndarray, trajectories: np.ndarray, neighbours: int, apart: np.ndarray
 ) -> Iterator[pd.DataFrame]:
-    """Yield what is known of n training networks, some at a time, so that (n, n) values are held once, the
-    Gram matrix. Distances by their predictions are written into ``apart``, where it has room for them."""
+    """Yield the measures of n training networks, some at a time.
+
+    In this way the Gram matrix is the only (n, n) array in memory. Distances between predictions are written
+    into ``apart`` if it has room for them.
+    """
     n, shares = len(training), share_in_span(gram, trajectories)
     chunk_size = max(1, BLOCK_BYTES // (8 * n))
     for start in progress(range(0, n, chunk_size), "group of training networks"):
@@ -96,16 +122,18 @@ def _training_measures(
 
 
 def _cells(gram: np.ndarray, apart: np.ndarray, count: int, seed: int) -> dict[str, np.ndarray]:
-    """Return the cells of n training networks by their weights and by their predictions, (n,) each.
+    """Return the cells of n training networks by weights and by predictions, (n,) each.
 
     Parameters
     ----------
     gram
-        (n, n), of their weights.
+        The Gram matrix of their weights, (n, n).
     apart
-        Distances (n, n) by their predictions; needed, and overwritten, where there is more than one cell.
+        Distances between their predictions, (n, n); used, and overwritten, if there is more than one cell.
     count
-        Cells at most.
+        The largest number of cells.
+    seed
+        Of the clustering.
     """
     if count == 1:
         return {name: np.zeros(len(gram), dtype=np.intp) for name in ("weights_cell", "outputs_cell")}
@@ -119,8 +147,7 @@ def _cells(gram: np.ndarray, apart: np.ndarray, count: int, seed: int) -> dict[s
 def _held_out_measures(
     held_out: Outputs, training: Outputs, products: Products, cells: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """Return what is known of held-out networks; they belong to the ``cells`` of the training networks that
-    are nearest to them."""
+    """Return the measures of held-out networks; each is in the cell of its nearest training network."""
     frame = function_measures(held_out, training)
     apart = task_of(held_out.task, held_out.tolerance, held_out.scale).distances(
         held_out.predictions, training.predictions
@@ -136,9 +163,11 @@ def _joined(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def _realigned(settings: EvaluateZoo, matrix: WeightMatrix, threads: int) -> pd.DataFrame:
-    """Return the smallest distances to a training network after matching to it, of some training
-    networks, evenly spaced, and of as many held-out ones: a row for each network and each layer, with its
-    ``distance`` in that layer alone and its ``total``."""
+    """Return the smallest distances to a training network after matching.
+
+    Evenly spaced training networks and as many held-out networks are matched. There is a row for each network
+    and layer, with the ``distance`` in this layer alone and the ``total`` of the network.
+    """
     n, count = matrix.n_training, len(matrix.rows)
     some, held_out = (evenly(settings.evaluation.realigned, number) for number in (n, count - n))
     if not len(some):
@@ -153,6 +182,7 @@ def _realigned(settings: EvaluateZoo, matrix: WeightMatrix, threads: int) -> pd.
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "weights", "output", "layers", "ensembles", several=["gram", "outputs"])
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()

@@ -1,4 +1,4 @@
-"""Give networks the form in which transformers' `from_pretrained` takes them."""
+"""Export networks in the format of transformers' `from_pretrained`."""
 
 import json
 import logging
@@ -16,15 +16,24 @@ logger = logging.getLogger(__name__)
 
 
 def export_pretrained(settings: ExportPretrained, data_dir: Path, networks: list[Path], output: Path) -> None:
-    """Write a folder for every network: its weights, by hard links where the file system has them, the
-    `config.json` and the tokenizer.
+    """Write a folder for every network: weights, `config.json` and the tokenizer.
 
     Parameters
     ----------
+    settings
+        The networks' architecture.
     data_dir
-        Where the texts were cut; the tokenizer lies there.
+        The folder that `prepare_texts` wrote; the tokenizer is in it.
     networks
         The shards' manifests.
+    output
+        The folder for the networks' folders. Weights are hard links where the file system supports them, else
+        copies.
+
+    Raises
+    ------
+    InputError
+        If a network's file has changed since it was written.
     """
     config = json.dumps(BertArchitecture(settings.architecture).pretrained_config(), indent=2, sort_keys=True)
     files = [path for manifest in networks for path in Manifest.read(manifest).verified_files()]
@@ -42,6 +51,7 @@ def export_pretrained(settings: ExportPretrained, data_dir: Path, networks: list
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data-dir", "output", several=["networks"])
     args = options.parse_args()
     export_pretrained(

@@ -1,4 +1,4 @@
-"""Fetch a data set that no dependency ships: from a folder that has it, or else from its mirror."""
+"""Fetch a data set that no dependency contains, from a local folder or from its mirror."""
 
 import argparse
 import logging
@@ -16,16 +16,24 @@ logger = logging.getLogger(__name__)
 
 
 def fetch_data(name: str, data_dir: Path, output: Path) -> None:
-    """Write the data set into the folder ``output``, in torchvision's layout.
+    """Write a data set into a folder, in torchvision's layout.
 
-    Files that lie in ``data_dir``, unpacked or in the mirror's archives, are copied: an original is never
-    linked to. What is not there is downloaded. torchvision's digests of archives are checked, and everything
-    is read once.
+    Files in ``data_dir``, unpacked or in the mirror's archives, are copied, never linked. Missing files are
+    downloaded. Archives are verified by torchvision's digests, and all data are read once.
+
+    Parameters
+    ----------
+    name
+        The data set, such as ``mnist``.
+    data_dir
+        A folder that may have its files.
+    output
+        The folder to write.
 
     Raises
     ------
     InputError
-        If a file is neither there nor can be downloaded, or does not hold what its name says.
+        If a file is missing and cannot be downloaded, or does not have the expected content.
     """
     with replacing(output) as partial:
         partial.mkdir()
@@ -42,7 +50,7 @@ def fetch_data(name: str, data_dir: Path, output: Path) -> None:
 
 
 def _take(name: str, source: Path, target: Path) -> None:
-    """Copy a file, or unpack its own archive, whichever is there."""
+    """Copy a file, or unpack the archive that contains it, if there is one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     archive = source.with_name(f"{source.name}.gz")
     if source.is_file():
@@ -53,7 +61,7 @@ def _take(name: str, source: Path, target: Path) -> None:
 
 
 def _take_archive(name: str, data_dir: Path, folder: Path) -> None:
-    """Unpack the one archive that some data sets come in, if it is there."""
+    """Unpack the single archive that some data sets come in, if it is present."""
     file = getattr(torchvision_class(name), "filename", None)
     if file and (data_dir / file).is_file():
         _unpack(name, data_dir / file, torchvision_class(name).tgz_md5, folder)
@@ -83,9 +91,10 @@ def _download(name: str, folder: Path, missing: list[Path]) -> None:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     options.add_argument("name", choices=FETCHED)
-    options.add_argument("--data-dir", type=Path, default=Path("data"), help="where it may already lie")
+    options.add_argument("--data-dir", type=Path, default=Path("data"), help="a folder that may have it")
     options.add_argument("--output", type=Path, required=True)
     args = options.parse_args()
     fetch_data(args.name, args.data_dir, args.output)

@@ -1,4 +1,4 @@
-"""Find the mean of the training networks that they are closest together aligned to."""
+"""Find the barycentre of the training networks: their mean after alignment to this mean."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,11 +26,31 @@ def find_barycentre(
     output: Path,
     manifest: Path,
 ) -> None:
-    """Write the barycentre of a zoo's training networks into ``output``, a shard of its own: their mean, or
-    the mean of their layers' responses.
+    """Write the barycentre of a zoo's training networks as a shard of its own.
 
-    As many networks as fit are in memory at a time; every round reads them again. ``reference`` is a
-    manifest.
+    As many networks as fit are in memory at a time; every round reads them again.
+
+    Parameters
+    ----------
+    settings
+        The architecture, the methods applied before the matching, the matching, and how many of the last
+        trajectories are held out.
+    manifests
+        The zoo's manifests, ``shard-{k}.json``.
+    reference
+        The reference's manifest; the first round aligns to the reference.
+    data
+        The zoo's ``data.npz``; its training inputs are used by matching by activations.
+    output
+        The folder ``barycentre/`` with one file: the mean of the weights, or, for matching by activations,
+        the mean of the layers' responses.
+    manifest
+        Its manifest, which also states the ``spreads`` of `Barycentre`.
+
+    Raises
+    ------
+    InputError
+        If a network's file has changed since it was written.
     """
     architecture = build(settings.architecture)
     shards = [Manifest.read(path) for path in manifests]
@@ -70,6 +90,7 @@ def find_barycentre(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "reference", "data", "output", "manifest", several=["manifests"])
     args = options.parse_args()
     settings = parse_settings(FindBarycentre, args.settings)

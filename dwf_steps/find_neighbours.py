@@ -1,4 +1,4 @@
-"""Find the zoo's nearest neighbours in a representation, which all its generators are compared with."""
+"""Find the zoo's nearest neighbours in a representation, as the baseline for its generators."""
 
 from pathlib import Path
 
@@ -15,14 +15,26 @@ def find_neighbours(settings: FindNeighbours, gram: list[Path], matrix: Path, ou
 
     Parameters
     ----------
+    settings
+        The seed of the clustering into cells.
     gram
-        The parts of the Gram matrix of ``matrix``.
+        The parts of the Gram matrix of ``matrix``, ``gram/part-{k}.npz``.
+    matrix
+        All networks in the representation.
+    output
+        ``neighbours.npz``.
+
+    Raises
+    ------
+    InputError
+        If a part is damaged or missing.
     """
     trajectories = WeightMatrix.open(matrix).trajectories
     save_record(output, Neighbours.of(read_gram(gram), trajectories, settings.seed))
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "matrix", "output", several=["gram"]).parse_args()
     settings = parse_settings(FindNeighbours, args.settings)
     find_neighbours(settings, args.gram, args.matrix, args.output)

@@ -29,13 +29,37 @@ def fit_generator(
     data: Path | None = None,
     responses: Path | None = None,
 ) -> None:
-    """Fit the generator, resuming a checkpoint of the very same fit, and write model and losses.
+    """Fit a generator, and write its model and its losses.
+
+    An interrupted fit with the same settings, code and training networks is resumed from its checkpoint.
 
     Parameters
     ----------
-    data, responses
-        The data, and the basis of responses that networks are described in, where the fit describes some of
-        its own.
+    settings
+        The generator; the architecture, probes and initialisations if the fit needs them.
+    basis
+        ``basis.npz``, the subspace with the training networks' coordinates.
+    weights
+        The matrix of the training networks in the generator's representation.
+    output
+        ``model.safetensors``.
+    losses
+        ``training.csv``, a row for each report: ``step``, ``train`` and ``validation`` loss.
+    code
+        Fingerprint of the code, part of the checkpoint's identity.
+    checkpoint_seconds
+        Minimum time between two checkpoints.
+    key
+        The generator's key in the configuration, for messages.
+    data
+        The zoo's ``data.npz``, if the fit encodes networks by their responses.
+    responses
+        ``responses.npz``, the response basis, if the fit encodes networks by their responses.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or the generator refuses the training networks.
     """
     encoder = encoder_of(settings, responses, data)
     training = TrainingNetworks(Basis.load(basis), weights, encoder, settings.initialisations)
@@ -61,12 +85,13 @@ def fit_generator(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "basis", "weights", "output", "losses")
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"
     )
     options.add_argument("--checkpoint-seconds", type=float, default=20.0, help="between two checkpoints")
-    options.add_argument("--key", default=Generator.key, help="what messages call the generator")
+    options.add_argument("--key", default=Generator.key, help="the generator's key, for messages")
     for name in ("data", "responses"):
         options.add_argument(f"--{name}", type=Path, nargs="?", help="where the fit encodes networks")
     args = options.parse_args()

@@ -1,4 +1,4 @@
-"""Bring existing networks into the workflow as a zoo."""
+"""Import existing networks as a zoo."""
 
 from pathlib import Path
 
@@ -20,7 +20,26 @@ def import_zoo(
     output: Path,
     manifest: Path,
 ) -> None:
-    """Check, score and copy the shard's networks, in row order."""
+    """Check, score and copy the networks of one shard.
+
+    Parameters
+    ----------
+    settings
+        The pattern of the files, how networks are stored in them, the architecture, which networks of all the
+        shard has, and where recorded scores are.
+    data
+        The zoo's ``data.npz``.
+    output
+        The folder for the networks, one safetensors file each.
+    manifest
+        Their manifest, ``shard-{k}.json``, with scores on the training, validation and test sets.
+
+    Raises
+    ------
+    InputError
+        If networks are missing, cannot be read or do not match the architecture, or if recorded scores are
+        expected but not found.
+    """
     everything = imported_networks(settings.files, settings.contents.networks_per_file)
     networks = everything[settings.first : settings.first + settings.count]
     if len(networks) < settings.count:
@@ -52,6 +71,7 @@ def import_zoo(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data", "output", "manifest")
     args = options.parse_args()
     settings = parse_settings(ImportZoo, args.settings)

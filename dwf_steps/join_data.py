@@ -1,4 +1,4 @@
-"""Take the data of several zoos together, for what is described by responses to all of them."""
+"""Join the data of several zoos, as probes for networks of all of them."""
 
 from pathlib import Path
 
@@ -12,13 +12,23 @@ from dwf_steps.runtime.randomness import numpy_generator
 
 
 def join_data(settings: JoinData, members: list[Path], output: Path) -> None:
-    """Write examples of all ``members``, a data file for each of the zoos, in random order: of each as many
-    as the one with the fewest has, so that no zoo plays a larger part than another.
+    """Write examples of several zoos' data in random order, equally many of each.
+
+    Each of training, validation and test takes from every zoo as many examples as the smallest one has.
+
+    Parameters
+    ----------
+    settings
+        The names of the zoos.
+    members
+        Their ``data.npz``, in the same order.
+    output
+        ``data.npz`` of the joint zoo.
 
     Raises
     ------
     InputError
-        If the data do not fit the same networks.
+        If the data differ in features or in the task.
     """
     datasets = [Dataset.load(path) for path in members]
     first = datasets[0]
@@ -57,6 +67,7 @@ def _together(splits: list[Split], part: str) -> Split:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "output")
     options.add_argument("--members", type=Path, nargs="+", help="the data of every zoo, in order")
     args = options.parse_args()

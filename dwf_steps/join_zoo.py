@@ -1,4 +1,4 @@
-"""Take the canonical networks of several zoos together as one weight matrix, column block by column block."""
+"""Join the canonical networks of several zoos into one weight matrix, column block by column block."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -26,13 +26,23 @@ Part = TypeVar("Part", bound=Sliceable)
 
 
 def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
-    """Write the rows of all ``members``, a weight matrix for each of the zoos: first those of each in turn
-    that none holds out, then the others. What is known of a network is kept, with its zoo.
+    """Write the rows of several zoos: the training rows of each in turn, then the held-out rows.
+
+    Facts about the networks are kept, and the name of their zoo is added.
+
+    Parameters
+    ----------
+    settings
+        The names of the zoos, and how the matrix is stored.
+    members
+        Their weight matrices, in the same order.
+    output
+        ``weights.zarr`` of the joint zoo.
 
     Raises
     ------
     InputError
-        If the networks are not of one architecture.
+        If the networks have different architectures.
     """
     matrices = [WeightMatrix.open(path) for path in members]
     first = matrices[0]
@@ -44,7 +54,7 @@ def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
             )
 
     def ordered(parts: Iterable[Part], join: Callable[[list[Part]], Part]) -> Part:
-        """Return what is known row by row of each zoo, in the order of rows of all."""
+        """Concatenate the zoos' rows: all training rows, then all held-out rows."""
         halves = [
             (part[: m.n_training], part[m.n_training :]) for part, m in zip(parts, matrices, strict=True)
         ]
@@ -65,7 +75,7 @@ def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
             store(matrix, columns, block.astype(np.float32, copy=False), error)
         matrix.set_storage_error(max(error.relative, *(m.storage_error for m in matrices)))
         join_facts(matrix, dict(zip(settings.zoos, matrices, strict=True)))
-    logger.info("took %d networks of %d zoos together", len(rows), len(matrices))
+    logger.info("joined %d networks of %d zoos", len(rows), len(matrices))
 
 
 def _renamed(zoo: str, row: Row) -> Row:
@@ -75,6 +85,7 @@ def _renamed(zoo: str, row: Row) -> Row:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "output")
     options.add_argument("--members", type=Path, nargs="+", help="the weight matrix of every zoo, in order")
     args = options.parse_args()

@@ -1,4 +1,4 @@
-"""Write log-densities under a flow of training networks, held-out ones, and its own samples."""
+"""Compute log-densities under a flow of training networks, held-out networks and its own samples."""
 
 import logging
 from pathlib import Path
@@ -18,7 +18,7 @@ from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
-CHUNK_SIZE = 256  # networks whose trajectories are followed at a time, where the velocity network states none
+CHUNK_SIZE = 256  # networks integrated at a time, unless the velocity network has a ``chunk_size``
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +26,33 @@ logger = logging.getLogger(__name__)
 def likelihood(
     settings: Likelihood, model: Path, basis: Path, weights: Path, samples: Path, output: Path
 ) -> None:
-    """Write one row a network: its ``kind`` ("training", "held_out" or "generated"), the ``log_density`` of
-    its latents in nats, and their number, ``latents``.
+    """Write one row for each network: its ``kind``, ``log_density`` in nats and number of ``latents``.
 
-    Held-out networks are projected to the subspace.
+    The kind is "training", "held_out" or "generated". Held-out networks are projected to the subspace.
+
+    Parameters
+    ----------
+    settings
+        The flow, with the number of networks of each kind and the options of the likelihood.
+    model
+        ``model.safetensors``, which `fit_generator` wrote.
+    basis
+        ``basis.npz``, the flow's subspace.
+    weights
+        The matrix of all networks in the flow's representation.
+    samples
+        ``latents.npz``, the flow's samples.
+    output
+        ``likelihood.csv``.
+
+    Raises
+    ------
+    ValueError
+        If the flow's settings do not request likelihoods.
     """
     config, device = settings.flow.likelihood, select_device()
     if config is None:
-        raise ValueError("no likelihood is asked for")
+        raise ValueError("the flow's settings do not request likelihoods")
     flow, subspace, matrix = FlowModel.load(model, device), Basis.load(basis), WeightMatrix.open(weights)
     training = evenly(config.networks, matrix.n_training)
     held_out = matrix.n_training + evenly(config.networks, len(matrix.rows) - matrix.n_training)
@@ -59,11 +78,12 @@ def likelihood(
         }
     )
     for kind, found in frame.groupby("kind", sort=False).log_density:
-        logger.info("%s: %.4f nats a latent", kind, found.mean() / points.shape[1])
+        logger.info("%s: %.4f nats per latent", kind, found.mean() / points.shape[1])
     write_csv(output, frame)
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "model", "basis", "weights", "samples", "output").parse_args()
     settings = parse_settings(Likelihood, args.settings)
     likelihood(settings, args.model, args.basis, args.weights, args.samples, args.output)

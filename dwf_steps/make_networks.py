@@ -1,4 +1,4 @@
-"""Make whole networks: untrained, trained from scratch, snapshots of one training, or read from files."""
+"""Make whole networks without samples: untrained, trained from scratch, snapshots, or read from files."""
 
 import logging
 from pathlib import Path
@@ -36,22 +36,40 @@ def make_networks(
     barycentre: Path | None = None,
     made: list[Path] | None = None,
 ) -> None:
-    """Make the networks of one shard; those with weights that are not finite count as failed.
+    """Make the networks of one shard; those with weights that are not finite are listed as failed.
 
     Parameters
     ----------
+    settings
+        The generator, the architecture, the zoo's training, which networks the shard has, and how networks
+        are canonicalized.
+    output
+        The folder for the networks, ``sample-{i}.safetensors``.
+    manifest
+        Their manifest, which also states the optimisation ``steps`` taken.
     data
-        The zoo's data, where the generator's settings say that it reads them.
-    generating, training
-        What making the other generator's networks, and training the zoo, took: benchmark files.
+        The zoo's ``data.npz``, if the generator reads data.
+    generating
+        Benchmark files of fitting, sampling and decoding the generator whose cost is matched.
+    training
+        Benchmark files of training the zoo, likewise.
     zoo
-        The zoo's manifests.
+        The zoo's manifests, for the number of epochs its networks were trained.
+    code
+        Fingerprint of the code, part of the checkpoint's identity.
     weights
-        The training networks' weights, where the generator's settings say that it reads them.
-    reference, barycentre
-        Manifests of what the zoo was matched to, where networks are canonicalized.
+        The zoo's weight matrix, if the generator reads weights.
+    reference
+        Manifest of the canonicalization's reference, if networks are canonicalized.
+    barycentre
+        Manifest of the barycentre, if a method matches to it.
     made
-        Manifests of the networks that were made in a zoo of several, where they are taken from there.
+        Manifests of networks generated for several zoos, if the generator selects those of its zoo.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or the generator cannot make the networks.
     """
     cost = epochs = None
     if settings.cost_matched is not None and settings.training is not None:
@@ -102,14 +120,37 @@ def make_networks(
 
 
 def plans(settings: MakeNetworks) -> list[NetworkPlan]:
-    """Return the networks to make: each with a seed that no network of the zoo has."""
+    """Plan the networks to make, each with a seed that no network of the zoo has.
+
+    Parameters
+    ----------
+    settings
+        The generator's seed, the numbers of the networks and their initialisations.
+
+    Returns
+    -------
+    A plan for each network, in order.
+    """
     numbers = range(settings.first, settings.first + settings.count)
     return new_plans(settings.generator.sampling.seed, numbers, settings.initialisations)
 
 
 def zoo_epochs(training: TrainingConfig, zoo: list[Path]) -> float:
-    """Return for how many epochs the zoo's networks were trained, on average over its shards: with patience a
-    shard ends when its last network has not improved for so many."""
+    """Return for how many epochs the zoo's networks were trained, on average over its shards.
+
+    With patience, a shard's training ends when its last network has not improved for that many epochs.
+
+    Parameters
+    ----------
+    training
+        How the zoo was trained.
+    zoo
+        The zoo's manifests; read only if training has patience.
+
+    Returns
+    -------
+    Epochs.
+    """
     if training.patience is None:
         return training.epochs
     kept = [max(record.facts["epochs"] for record in Manifest.read(path).networks) for path in zoo]
@@ -117,7 +158,21 @@ def zoo_epochs(training: TrainingConfig, zoo: list[Path]) -> float:
 
 
 def share_at_equal_cost(matched: CostMatched, generating: list[Path], training: list[Path]) -> float:
-    """Return the share of a network's training that takes as long as generating one does."""
+    """Return the share of a network's training that takes as long as generating one network.
+
+    Parameters
+    ----------
+    matched
+        How many networks the benchmark files of generating and of training stand for.
+    generating
+        Snakemake's benchmark files of fitting, sampling and decoding.
+    training
+        Snakemake's benchmark files of training the zoo.
+
+    Returns
+    -------
+    Seconds for generating a network, divided by seconds for training one.
+    """
     generated = _seconds(generating) / matched.samples
     return generated / (_seconds(training) / matched.trainings)
 
@@ -127,6 +182,7 @@ def _seconds(benchmarks: list[Path]) -> float:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "output", "manifest", several=["training", "zoo", "made"])
     options.add_argument("--data", type=Path, nargs="?", help="where the generator reads data")
     options.add_argument("--weights", type=Path, nargs="?", help="where the generator reads weights")

@@ -10,7 +10,20 @@ from dwf_steps.storage.csv_tables import read_csv
 
 
 def plot(root: Path, output: Path) -> None:
-    """Draw all figures of a results folder whose tables are made into the folder ``output``."""
+    """Draw all figures that the experiment asks for.
+
+    Parameters
+    ----------
+    root
+        A results folder whose tables have been written.
+    output
+        The folder for the figures, each as pdf and png.
+
+    Raises
+    ------
+    InputError
+        If the folder has no tables, or a file is damaged.
+    """
     results = Results.open(root)
     collection = Collection([results])
     for item in registry.asked("figure", results.record):
@@ -20,6 +33,7 @@ def plot(root: Path, output: Path) -> None:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     options.add_argument("results", type=Path, help="a results folder")
     options.add_argument("--output", required=True, type=Path)

@@ -1,4 +1,4 @@
-"""Decode images of your own, once for every zoo that asks for them."""
+"""Decode a user's images once for all zoos that use them."""
 
 import json
 import logging
@@ -14,7 +14,21 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_images(settings: PrepareImages, output: Path) -> None:
-    """Write `train.npz`, `classes.json` and, where there is a test set, `test.npz` into a folder."""
+    """Write decoded images and the names of their classes into a folder.
+
+    Parameters
+    ----------
+    settings
+        Where the images are, and the size to decode them to.
+    output
+        The folder for ``train.npz``, ``test.npz`` if there is a test set, both `Images`, and
+        ``classes.json``, a list of names.
+
+    Raises
+    ------
+    InputError
+        If an image is missing, cannot be decoded or has no class.
+    """
     train, test, classes = read_images(settings.images)
     with replacing(output) as partial:
         partial.mkdir()
@@ -26,6 +40,7 @@ def prepare_images(settings: PrepareImages, output: Path) -> None:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "output").parse_args()
     prepare_images(parse_settings(PrepareImages, args.settings), args.output)
 

@@ -1,4 +1,4 @@
-"""Cut texts of your own into tokens, once for every zoo that asks for them."""
+"""Tokenise a user's texts once for all zoos that use them."""
 
 import json
 import logging
@@ -15,8 +15,21 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_texts(settings: PrepareTexts, output: Path) -> None:
-    """Write `train.npz`, the folder `tokenizer` and, where there are such, `test.npz` and `classes.json` into
-    a folder."""
+    """Write tokenised texts, their tokenizer and the names of their classes into a folder.
+
+    Parameters
+    ----------
+    settings
+        Where the texts are, and how they are tokenised.
+    output
+        The folder for ``train.npz``, ``test.npz`` if there is a test set, both `Texts`, the folder
+        ``tokenizer``, and, for classification, ``classes.json``, a list of names.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or a text has no class.
+    """
     train, test, classes, tokenizer = read_texts(settings.texts)
     with replacing(output) as partial:
         partial.mkdir()
@@ -32,6 +45,7 @@ def prepare_texts(settings: PrepareTexts, output: Path) -> None:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "output").parse_args()
     prepare_texts(parse_settings(PrepareTexts, args.settings), args.output)
 

@@ -26,14 +26,27 @@ def recalibrate(
     output: Path,
     manifest: Path,
 ) -> None:
-    """Recalibrate the networks of one shard, as many at once as fit, and write them.
+    """Apply recalibration methods to the networks of one shard, as many at a time as fit into memory.
 
     Parameters
     ----------
+    settings
+        The architecture, and the methods in order.
+    data
+        The zoo's ``data.npz``; methods use its training examples.
     networks
-        The shard's manifest. Networks that failed there stay failed.
+        The shard's manifest. Networks that failed before remain failed.
     weights
-        The weight matrix, for what methods need of training networks.
+        The zoo's weight matrix; methods take statistics of training networks from it.
+    output
+        The folder for the recalibrated networks, with the same names.
+    manifest
+        Their manifest.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or a method does not support the architecture.
     """
     train = Split.load(data, "train")
     architecture, device = build(settings.architecture), select_device()
@@ -57,6 +70,7 @@ def recalibrate(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data", "networks", "weights", "output", "manifest")
     args = options.parse_args()
     settings = parse_settings(Recalibrate, args.settings)

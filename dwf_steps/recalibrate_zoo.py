@@ -1,4 +1,4 @@
-"""Recalibrate the zoo's networks as generated ones are, and predict the test set with them."""
+"""Recalibrate the zoo's networks in the same way as generated ones, and predict the test set with them."""
 
 from pathlib import Path
 
@@ -22,7 +22,26 @@ def recalibrate_zoo(
     weights: Path,
     output: Path,
 ) -> None:
-    """Write the outputs of all networks of the weight matrix after recalibration, as many at once as fit."""
+    """Write predictions of all the zoo's networks after recalibration, held-out ones included.
+
+    Parameters
+    ----------
+    settings
+        The architecture, the methods in order, and which out-of-distribution inputs to predict.
+    data
+        The zoo's ``data.npz``.
+    other_data
+        The folder of the data set that provides out-of-distribution inputs, if another one does.
+    weights
+        The zoo's weight matrix.
+    output
+        ``zoo_outputs/{recalibration}.npz``, the `Outputs` of all networks in the order of the matrix.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or a method does not support the architecture.
+    """
     dataset = Dataset.load(data)
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)
     references = [
@@ -41,8 +60,9 @@ def recalibrate_zoo(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data", "weights", "output")
-    options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
+    options.add_argument("--other-data", type=Path, nargs="?", help="for out-of-distribution inputs")
     args = options.parse_args()
     settings = parse_settings(RecalibrateZoo, args.settings)
     recalibrate_zoo(settings, args.data, args.other_data, args.weights, args.output)

@@ -1,4 +1,4 @@
-"""Draw new networks from a generator."""
+"""Draw samples from a generator."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,18 +23,31 @@ def sample_generator(
     responses: Path | None = None,
     key: str = Generator.key,
 ) -> None:
-    """Write the samples of a generator.
+    """Draw the samples of a generator, and write them as `Samples`.
 
     Parameters
     ----------
+    settings
+        The generator with its sampling; the architecture, probes and initialisations if sampling needs them.
+    basis
+        ``basis.npz``, the generator's subspace.
+    output
+        ``latents.npz``.
     model
-        What `fit_generator` wrote, for kinds that are fitted.
-    weights, data
-        The training networks and the data, where the generator's settings say that sampling reads them.
+        ``model.safetensors``, which `fit_generator` wrote, for generators that are fitted.
+    weights
+        The matrix of the training networks in the generator's representation, if sampling reads it.
+    data
+        The zoo's ``data.npz``, if sampling reads data or encodes networks by their responses.
     responses
-        The basis of responses that networks are described in, where the generator describes some of its own.
+        ``responses.npz``, the response basis, if sampling encodes networks by their responses.
     key
-        What messages call the generator.
+        The generator's key in the configuration, for messages.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or one that the generator needs is missing.
     """
     sampling = settings.generator.sampling
     every = sampling.model_copy(update={"samples": sampling.rows})
@@ -54,6 +67,7 @@ def sample_generator(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "basis", "output")
     for name, where in (
         ("model", "for kinds that are fitted"),
@@ -62,7 +76,7 @@ def main() -> None:
         ("responses", "where sampling encodes networks by their responses"),
     ):
         options.add_argument(f"--{name}", type=Path, nargs="?", help=where)
-    options.add_argument("--key", default=Generator.key, help="what messages call the generator")
+    options.add_argument("--key", default=Generator.key, help="the generator's key, for messages")
     args = options.parse_args()
     settings = parse_settings(SampleGenerator, args.settings)
     sample_generator(

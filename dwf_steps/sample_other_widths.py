@@ -1,4 +1,4 @@
-"""Sample networks of other widths than a flow was trained on, and score them."""
+"""Sample networks of widths that a flow was not trained on, and score them."""
 
 import logging
 from functools import partial
@@ -24,8 +24,29 @@ logger = logging.getLogger(__name__)
 def sample_other_widths(
     settings: SampleOtherWidths, model: Path, weights: Path, data: Path, output: Path, manifest: Path
 ) -> None:
-    """Write the networks, and with each in the manifest its test ``accuracy`` and ``loss``; names of those
-    whose weights are not finite are ``failed``."""
+    """Write networks of other widths, with their test scores.
+
+    Parameters
+    ----------
+    settings
+        The flow with its sampling, and the widths of the networks' layers.
+    model
+        ``model.safetensors``, which `fit_generator` wrote.
+    weights
+        The matrix of the training networks.
+    data
+        The zoo's ``data.npz``.
+    output
+        The folder for the networks, ``sample-{i}.safetensors``.
+    manifest
+        Their manifest, with ``accuracy`` and ``loss`` on the test set for each; networks with weights that
+        are not finite are listed as failed.
+
+    Raises
+    ------
+    InputError
+        If the flow's velocity network does not support other widths, or these.
+    """
     device, matrix, dataset = select_device(), WeightMatrix.open(weights), Dataset.load(data)
     flow = resized(FlowModel.load(model, device), matrix, settings.widths)
     sampling = settings.flow.sampling
@@ -55,6 +76,7 @@ def sample_other_widths(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "model", "weights", "data", "output", "manifest").parse_args()
     settings = parse_settings(SampleOtherWidths, args.settings)
     sample_other_widths(settings, args.model, args.weights, args.data, args.output, args.manifest)

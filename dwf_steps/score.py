@@ -1,4 +1,4 @@
-"""Score networks: their predictions on the test set, and on inputs from outside its distribution."""
+"""Score networks: predict the test set, and inputs from outside the data's distribution."""
 
 from pathlib import Path
 
@@ -22,14 +22,26 @@ from dwf_steps.tasks import task_of
 
 
 def score(settings: Score, data: Path, other_data: Path | None, networks: Path, output: Path) -> None:
-    """Score the networks of one shard, as many in one batched pass as fit.
+    """Write the predictions of the networks of one shard, computed in batches of networks.
 
     Parameters
     ----------
+    settings
+        The architecture, and which out-of-distribution inputs to predict.
+    data
+        The zoo's ``data.npz``.
     other_data
-        Where the data set lies that ``out_of_distribution`` names, if it names one.
+        The folder of the data set that provides out-of-distribution inputs, if another one does.
     networks
         The shard's manifest.
+    output
+        ``outputs/shard-{k}.npz``, `Outputs`.
+
+    Raises
+    ------
+    InputError
+        If a network's file has changed since it was written, or the out-of-distribution inputs do not suit
+        the data.
     """
     architecture, device = build(settings.architecture), select_device()
     dataset = Dataset.load(data)
@@ -41,7 +53,7 @@ def score(settings: Score, data: Path, other_data: Path | None, networks: Path, 
 
 
 class Scorer:
-    """Collects networks' predictions for a data set's test inputs and for ``shifted`` ones (m', features)."""
+    """Collects networks' predictions for the test inputs and for ``shifted`` inputs (m', features)."""
 
     def __init__(self, architecture: Architecture, dataset: Dataset, shifted: np.ndarray) -> None:
         self._architecture, self._dataset = architecture, dataset
@@ -67,8 +79,9 @@ class Scorer:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data", "networks", "output")
-    options.add_argument("--other-data", type=Path, nargs="?", help="of another data set")
+    options.add_argument("--other-data", type=Path, nargs="?", help="for out-of-distribution inputs")
     args = options.parse_args()
     settings = parse_settings(Score, args.settings)
     score(settings, args.data, args.other_data, args.networks, args.output)

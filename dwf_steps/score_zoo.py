@@ -1,4 +1,4 @@
-"""Score the zoo's networks, as generated ones are scored."""
+"""Score the zoo's networks in the same way as generated ones."""
 
 from dwf_steps.runtime.command_line import run
 from dwf_steps.score import main

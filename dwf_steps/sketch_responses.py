@@ -1,4 +1,4 @@
-"""Sketch what training networks respond to probes, layer by layer; of one part of the networks."""
+"""Sketch the responses of one part of the training networks to probes, layer by layer."""
 
 import logging
 from pathlib import Path
@@ -15,9 +15,21 @@ logger = logging.getLogger(__name__)
 
 
 def sketch_responses(settings: SketchResponses, weights: Path, data: Path, output: Path) -> None:
-    """Write the sketches of one part of the training networks; held-out networks are not read.
+    """Write the sketches of one part of the training networks, a group of networks in memory at a time.
 
-    A group of networks is in memory at a time.
+    Held-out networks are not read.
+
+    Parameters
+    ----------
+    settings
+        Which part of the networks, of how many parts; the architecture, the probes, and the number of
+        response functions.
+    weights
+        The weight matrix.
+    data
+        The zoo's ``data.npz``; its training inputs are the probes.
+    output
+        ``sketch/part-{k}.npz``, the `Sketches` of the layers.
 
     Raises
     ------
@@ -38,6 +50,7 @@ def sketch_responses(settings: SketchResponses, weights: Path, data: Path, outpu
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "weights", "data", "output").parse_args()
     settings = parse_settings(SketchResponses, args.settings)
     sketch_responses(settings, args.weights, args.data, args.output)

@@ -15,7 +15,24 @@ logger = logging.getLogger(__name__)
 
 
 def solve_basis(settings: SolveBasis, gram: list[Path], weights: Path, output: Path) -> None:
-    """Write the basis from the parts of the Gram matrix; IncrementalPCA alone reads the matrix itself."""
+    """Write the basis of a subspace, computed from the Gram matrix.
+
+    Parameters
+    ----------
+    settings
+        The kind of subspace and its number of components.
+    gram
+        The parts of the Gram matrix, ``gram/part-{k}.npz``.
+    weights
+        The matrix itself; only IncrementalPCA reads it.
+    output
+        ``basis.npz``, a `Basis`.
+
+    Raises
+    ------
+    InputError
+        If a part is damaged or missing.
+    """
     basis = _solve(settings.subspace, read_gram(gram), weights)
     basis.save(output)
     kept = basis.explained_variance_ratio.sum()
@@ -34,7 +51,7 @@ def _solve(subspace: SubspaceConfig, gram: GramMatrix, weights: Path) -> Basis:
                 gram.rounding,
             )
         case IncrementalPCA():
-            # Imported here: scikit-learn takes a second that the other methods need not pay.
+            # Imported here: other methods do not need scikit-learn, whose import takes a second.
             from dwf_steps.subspace.incremental import incremental_pca
 
             rows = WeightMatrix.open(weights).read()
@@ -46,6 +63,7 @@ def _solve(subspace: SubspaceConfig, gram: GramMatrix, weights: Path) -> Basis:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "weights", "output", several=["gram"])
     args = options.parse_args()
     solve_basis(parse_settings(SolveBasis, args.settings), args.gram, args.weights, args.output)

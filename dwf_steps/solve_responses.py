@@ -1,4 +1,4 @@
-"""Find the functions of the probes in which every layer's responses are written."""
+"""Compute the response basis: functions on the probes that span every layer's responses."""
 
 import logging
 from pathlib import Path
@@ -16,8 +16,22 @@ logger = logging.getLogger(__name__)
 def solve_responses(
     settings: SolveResponses, sketch: list[Path], weights: Path, data: Path, output: Path
 ) -> None:
-    """Write the response basis, from the sketches of all parts; of layers that read data from the probes
-    alone.
+    """Write the response basis, computed from the sketches of all parts.
+
+    For layers that read the inputs directly, it depends on the probes alone.
+
+    Parameters
+    ----------
+    settings
+        The architecture, the probes, and the number of response functions.
+    sketch
+        The sketches, ``sketch/part-{k}.npz``.
+    weights
+        The weight matrix; one network is read, to determine shapes.
+    data
+        The zoo's ``data.npz``; its training inputs are the probes.
+    output
+        ``responses.npz``, a `ResponseBasis`.
 
     Raises
     ------
@@ -37,6 +51,7 @@ def solve_responses(
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     args = parser(__doc__, "weights", "data", "output", several=["sketch"]).parse_args()
     settings = parse_settings(SolveResponses, args.settings)
     solve_responses(settings, args.sketch, args.weights, args.data, args.output)

@@ -1,4 +1,4 @@
-"""Stack encoded networks into the matrix of response coordinates, column block by column block."""
+"""Stack encoded networks into a matrix of response coordinates, column block by column block."""
 
 import json
 import logging
@@ -33,15 +33,30 @@ def stack_responses(
     output: Path,
     shares: Path,
 ) -> None:
-    """Write the matrix (n, d), its rows those of the weights'; and the shares of squared responses that the
-    basis keeps of training and of held-out networks, on average, a row a layer.
+    """Write the matrix (n, d) of response coordinates, its rows in the order of the weight matrix.
 
-    One shard, a column block of all rows, is in memory at a time; no more than ``memory_mb`` in all.
+    One column block of all rows, a shard, is in memory at a time, within a budget of ``settings.memory_mb``.
+
+    Parameters
+    ----------
+    settings
+        How the matrix is stored, and the memory budget in MiB.
+    manifests
+        Manifests of the encoded networks, ``encoded/part-{k}.json``.
+    basis
+        ``responses.npz``, the response basis.
+    weights
+        The weight matrix, for its rows, buffers and facts.
+    output
+        ``{representation}.zarr``.
+    shares
+        ``shares.csv``, a row for each layer: the mean share of squared responses that the basis keeps, of
+        training and of held-out networks.
 
     Raises
     ------
     InputError
-        If a file is not the one its manifest names, or the rows are not those of the weights.
+        If a file has changed since it was written, or the rows are not those of the weight matrix.
     """
     matrix, layout = WeightMatrix.open(weights), read_layout(basis)
     encoded = [Encoded.read(manifest) for manifest in manifests]
@@ -72,13 +87,40 @@ def stack_responses(
 
 
 def read_layout(basis: Path) -> Layout:
-    """Return the coordinates' layout from the file of a response basis."""
+    """Read the layout of response coordinates.
+
+    Parameters
+    ----------
+    basis
+        ``responses.npz``, the response basis.
+
+    Returns
+    -------
+    The position of each layer's coordinates in a row.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
     return Layout.from_json(json.loads(load_arrays(basis, ["layout"])["layout"].item()))
 
 
 def shares_by_layer(encoded: list[Encoded], n_training: int) -> pd.DataFrame:
-    """Return a row for each layer: the shares kept of training and of held-out networks; NaN where there are
-    none of these."""
+    """Average the shares of squared responses that the basis keeps.
+
+    Parameters
+    ----------
+    encoded
+        The manifests of all parts, in row order.
+    n_training
+        The number of training networks, whose rows come first.
+
+    Returns
+    -------
+    A row for each ``layer``, with the means of ``training`` and ``held_out`` networks; NaN if none are held
+    out.
+    """
     rows = []
     for layer in encoded[0].shares:
         shares = np.concatenate([part.shares[layer] for part in encoded])
@@ -88,6 +130,7 @@ def shares_by_layer(encoded: list[Encoded], n_training: int) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     paths = ("basis", "weights", "output", "shares")
     args = parser(__doc__, *paths, several=["manifests"]).parse_args()
     settings = parse_settings(StackResponses, args.settings)

@@ -30,22 +30,28 @@ def stack_weights(
     distinct: Sequence[Path] = (),
     zoo: Sequence[Path] = (),
 ) -> None:
-    """Write the matrix (n, d): training networks first, held-out networks after them.
+    """Write the matrix (n, d): training networks first, then held-out networks.
 
-    One shard, a column block of all rows, is in memory at a time; no more than ``memory_mb`` in all.
+    One column block of all rows, a shard, is in memory at a time, within a budget of ``settings.memory_mb``.
 
     Parameters
     ----------
+    settings
+        How many of the last trajectories are held out, and how the matrix is stored.
+    manifests
+        Manifests of the canonical networks, ``aligned/shard-{k}.json``.
+    output
+        ``weights.zarr``, with the networks' buffers.
     distinct
-        Manifests of networks that were brought along, before canonicalization.
+        Manifests of imported networks before canonicalization, among which duplicates are refused.
     zoo
-        Manifests of the zoo, which state the networks' scores.
+        The zoo's manifests, which state the networks' scores.
 
     Raises
     ------
     InputError
-        If a file is not the one its manifest names, a weight is not finite, or the same network was brought
-        along twice.
+        If a file has changed since it was written, a weight is not finite or too large, or a network was
+        imported twice.
     """
     files: dict[Row, Path] = {}
     require_distinct([Manifest.read(path) for path in distinct])
@@ -98,11 +104,12 @@ def stack_weights(
 
 
 def _name_of(layout: Layout, column: int) -> str:
-    """Return the parameter that a column of the matrix belongs to."""
+    """Return the name of the parameter that a column of the matrix belongs to."""
     return next(entry.name for entry in layout.entries if column < entry.offset + entry.size)
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "output", several=["manifests", "distinct", "zoo"])
     args = options.parse_args()
     settings = parse_settings(StackWeights, args.settings)

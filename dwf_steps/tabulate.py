@@ -1,4 +1,4 @@
-"""Collect the result tables of one results folder, or of several together, each as csv, md and tex."""
+"""Write the result tables of one results folder, or of several merged, each as csv, md and tex."""
 
 import argparse
 from pathlib import Path
@@ -16,10 +16,25 @@ from dwf_steps.storage.texts import write_text
 
 
 def tabulate(results: list[Results], output: Path, summary: Path, captions: Path) -> None:
-    """Write all tables, and what they are of, into the folder ``output``, the ``summary``, and the captions
-    of tables and figures into the folder ``captions``.
+    """Write all tables, a summary, and the captions of tables and figures.
 
-    Repetitions, in one folder or over several, are pooled: their number and their spread are stated.
+    Repetitions within a folder and across folders are pooled; tables state their number and spread.
+
+    Parameters
+    ----------
+    results
+        The results folders.
+    output
+        The folder for the tables, and for the record of what the experiment asked for.
+    summary
+        A Markdown file with the main results.
+    captions
+        The folder for captions, ``{name}.rst``.
+
+    Raises
+    ------
+    InputError
+        If a result is missing or damaged.
     """
     collection, records = Collection(results), [folder.record for folder in results]
     tables = made(collection, list(registry.asked("table", *records)))
@@ -35,7 +50,19 @@ def tabulate(results: list[Results], output: Path, summary: Path, captions: Path
 
 
 def made(collection: Collection, items: list[registry.Asked]) -> dict[str, pd.DataFrame]:
-    """Return the tables, by name, each made after those that it needs."""
+    """Make tables, each after those that it depends on.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    items
+        The tables to make.
+
+    Returns
+    -------
+    The tables by name.
+    """
     by_name, tables = {item.name: item for item in items}, dict[str, pd.DataFrame]()
 
     def make(item: registry.Asked) -> pd.DataFrame:
@@ -56,11 +83,12 @@ def _summary(collection: Collection, tables: dict[str, pd.DataFrame]) -> str:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     options.add_argument(
         "results", nargs="+", type=Path, help="results folders, merged where there are several"
     )
-    options.add_argument("--settings", help="what was asked for, as JSON; else what each folder's tables say")
+    options.add_argument("--settings", help="the experiment, as JSON; default: the record beside the tables")
     options.add_argument("--output", required=True, type=Path)
     options.add_argument("--summary", type=Path, help="default: summary.md beside the tables")
     options.add_argument("--captions", type=Path, help="default: captions beside the tables")

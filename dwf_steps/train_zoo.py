@@ -1,4 +1,4 @@
-"""Train a shard of a zoo: all its networks at once."""
+"""Train all networks of a zoo's shard at once."""
 
 import logging
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Shard:
-    """The networks that are kept, their names, and what is known of each."""
+    """The networks to keep, their names and the facts about each."""
 
     networks: StackedNetworks[torch.Tensor]
     names: list[str]
@@ -39,8 +39,29 @@ def train_zoo(
     manifest: Path,
     code: str = "",
 ) -> None:
-    """Train the networks of one shard and write them, or the checkpoints of their trajectories, with their
-    scores."""
+    """Train the networks of one shard, score them and write them, or the checkpoints of their trajectories.
+
+    An interrupted training with the same settings, code and data is resumed from its checkpoint.
+
+    Parameters
+    ----------
+    settings
+        The architecture, how to train, the seeds of the shard, and which checkpoints of trajectories to keep.
+    data
+        The zoo's ``data.npz``.
+    output
+        The folder for the networks, ``seed-{s}.safetensors`` or ``seed-{s}-checkpoint-{c}.safetensors``.
+    manifest
+        Their manifest, ``shard-{k}.json``: seed, initialisation, epochs, and scores on the training,
+        validation and test sets.
+    code
+        Fingerprint of the code, part of the checkpoint's identity.
+
+    Raises
+    ------
+    InputError
+        If the architecture does not suit the data.
+    """
     dataset = Dataset.load(data)
     dataset.check_fits(settings.architecture)
     seeds = range(settings.first, settings.first + settings.count)
@@ -69,7 +90,7 @@ def _ends(plans: list[NetworkPlan], trained: TrainedNetworks) -> _Shard:
 def _checkpoints(
     plans: list[NetworkPlan], trained: TrainedNetworks, keep: list[int], n_batches: int
 ) -> _Shard:
-    """Return the checkpoints, those of one training after those of another."""
+    """Return the checkpoints, grouped by trajectory."""
     return _Shard(
         trained.checkpoints.map(lambda values: values.flatten(0, 1)),
         [name for plan in plans for name in checkpoint_names(plan.name, len(keep))],
@@ -86,6 +107,7 @@ def _origin(plan: NetworkPlan) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data", "output", "manifest", "measured")
     options.add_argument(
         "--code", default="", help="fingerprint of the code, part of a checkpoint's identity"

@@ -1,4 +1,4 @@
-"""Take networks to another data set: score them as they are, and after every epoch of fine-tuning."""
+"""Transfer networks to another data set: score them before and after every epoch of fine-tuning."""
 
 import logging
 from pathlib import Path
@@ -25,16 +25,26 @@ logger = logging.getLogger(__name__)
 
 
 def transfer(settings: Transfer, data: Path, networks: list[Path], output: Path) -> None:
-    """Write one row a network and epoch, epoch 0 being the network as it is: test accuracy and loss.
+    """Write the test accuracy and loss of each network after each epoch of fine-tuning.
 
-    A network that failed, or whose weights are no longer finite, has no scores.
+    There is a row for each network and epoch; epoch 0 is the network before fine-tuning. A network that
+    failed, or whose weights are no longer finite, has no scores.
 
     Parameters
     ----------
+    settings
+        The architecture; how many networks to transfer, how to fine-tune them, and whether with a new head.
     data
-        The other data set, divided, its images scaled and its classes renamed.
+        ``data.npz`` of the other data set, with images scaled and classes renamed to suit the networks.
     networks
         The shards' manifests.
+    output
+        ``transfers/{transfer}.csv``.
+
+    Raises
+    ------
+    InputError
+        If the data do not suit the networks, or a network's file has changed since it was written.
     """
     config, manifests = settings.transfer, [Manifest.read(path) for path in networks]
     total = sum(len(manifest.networks) + len(manifest.failed) for manifest in manifests)
@@ -88,6 +98,7 @@ def _scores(settings: Transfer, dataset: Dataset, files: list[Path]) -> pd.DataF
 
 
 def main() -> None:
+    """Run the step with the arguments of the command line."""
     options = parser(__doc__, "data", "output", several=["networks"])
     args = options.parse_args()
     settings = parse_settings(Transfer, args.settings)
