@@ -46,7 +46,7 @@ def recalibrate(
     Raises
     ------
     InputError
-        If a file is damaged, or a method does not support the architecture.
+        If a file is damaged.
     """
     train = Split.load(data, "train")
     architecture, device = build(settings.architecture), select_device()

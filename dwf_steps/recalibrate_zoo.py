@@ -40,7 +40,7 @@ def recalibrate_zoo(
     Raises
     ------
     InputError
-        If a file is damaged, or a method does not support the architecture.
+        If a file is damaged.
     """
     dataset = Dataset.load(data)
     architecture, device, matrix = build(settings.architecture), select_device(), WeightMatrix.open(weights)

@@ -1,4 +1,4 @@
-"""The command `dwf`: networks judged, aligned and exported without the workflow."""
+"""The command `dwf`: evaluate, align and export networks without the workflow."""
 
 import importlib
 import os
@@ -16,13 +16,29 @@ USAGE_ERROR = 2  # as argparse's
 
 
 def usage() -> str:
-    """Return what there is to type."""
+    """Describe the commands.
+
+    Returns
+    -------
+    A line for each command, below a heading.
+    """
     lines = [f"  dwf {name:8} {what}" for name, what in COMMANDS.items()]
     return "\n".join(["Commands, each with --help:", *lines])
 
 
 def dispatch(arguments: Sequence[str]) -> None:
-    """Run a command; without one, or with ``--help``, print which there are."""
+    """Run a command; without one, or with ``--help``, list the commands.
+
+    Parameters
+    ----------
+    arguments
+        The command's name and its options.
+
+    Raises
+    ------
+    SystemExit
+        With status 2, if there is no such command.
+    """
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
         sys.stdout.write(f"{usage()}\n")
@@ -30,12 +46,13 @@ def dispatch(arguments: Sequence[str]) -> None:
     if name not in COMMANDS:
         sys.stderr.write(f"dwf: there is no command {name!r}\n{usage()}\n")
         raise SystemExit(USAGE_ERROR)
-    # Imported here: what is not asked for need not be waited for.
+    # Imported here, so that only the requested command's imports take time.
     importlib.import_module(f"dwf_steps.cli.{name}").main(rest)
 
 
 def main() -> None:
-    # Before PyTorch is imported: threads that spin for each other slow down a busy machine.
+    # Set before PyTorch is imported: threads that spin while they wait slow down a busy machine.
+    """Run `dwf` with the arguments of the command line."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     run(lambda: dispatch(sys.argv[1:]))
 

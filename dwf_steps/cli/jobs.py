@@ -1,4 +1,4 @@
-"""What each job of the workflow is at, and which files below results/ belong to none."""
+"""The state of each job of the workflow, and the files below results/ that belong to no job."""
 
 import os
 import re
@@ -13,15 +13,15 @@ from dwf_steps.storage.texts import digest_file
 
 CHECKPOINT = ".checkpoint"
 SNAKEMAKE_LOGS = Path(".snakemake/log")
-LAST_LOGS = 20  # searched for the last run; `--unlock`, `--report` and others log there too
+LAST_LOGS = 20  # log files searched for the last run; `--unlock`, `--report` and others write logs there too
 RESULTS = Path("results")
 TAIL_BYTES = 2**16
 LOGGED = re.compile(r"\d\d:\d\d:\d\d ")  # how a step's own lines begin; a traceback does not
-BESIDE = (RESULTS / "report.html",)  # made by `snakemake --report`, no rule's output
+BESIDE = (RESULTS / "report.html",)  # written by `snakemake --report`, not the output of a rule
 
 
 class State(Enum):
-    """What a job is at."""
+    """The state of a job."""
 
     DONE = "done"
     RUNNING = "running"
@@ -33,7 +33,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the workflow: its files, and why it would run now; no ``reasons`` where it is done."""
+    """A job of the workflow: its files, and the reasons to run it, none if it is done."""
 
     rule: str
     wildcards: str
@@ -49,7 +49,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Stale:
-    """A file or folder that no job makes: ``files`` in it, and their size in bytes."""
+    """A file or folder that is not the output of any job.
+
+    Attributes
+    ----------
+    path
+        Of the file or folder.
+    files
+        How many files it contains.
+    size
+        Of all of them, in bytes.
+    """
 
     path: Path
     files: int
@@ -63,16 +73,24 @@ def states(
     markers: Mapping[str, Marker],
     failures: Mapping[str, str],
 ) -> dict[Job, State]:
-    """Return what each job is at.
+    """Determine the state of each job.
 
     Parameters
     ----------
-    holder, run
-        Of the directory's lock.
+    jobs
+        The jobs.
+    holder
+        The state of the run that locks the directory.
+    run
+        That run, if it is known.
     markers
         Snakemake's notes on jobs that have started and not ended, by output.
     failures
-        What Snakemake says of jobs that failed in the last run, by output.
+        Snakemake's messages on jobs that failed in the last run, by output.
+
+    Returns
+    -------
+    The state by job.
     """
     at_work = holder not in (Holder.NONE, Holder.GONE)
     result = {}
@@ -97,7 +115,7 @@ def _modified(path: Path) -> float:
 
 
 def _ended_in_error(job: Job) -> bool:
-    """Return whether the last attempt left no output, and a log that ends without a line of `logging`."""
+    """Return whether the last attempt left no output, and a log whose last line is not from `logging`."""
     if job.log is None or any(Path(output).exists() for output in job.outputs):
         return False
     line = last_line(Path(job.log))
@@ -105,7 +123,17 @@ def _ended_in_error(job: Job) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line that is not empty; nothing where there is none."""
+    """Read the last line of a log.
+
+    Parameters
+    ----------
+    log
+        The log file.
+
+    Returns
+    -------
+    The last line that is not blank; empty if there is none.
+    """
     if not log.is_file():
         return ""
     with log.open("rb") as file:
@@ -115,9 +143,18 @@ def last_line(log: Path) -> str:
 
 
 def read_failures(folder: Path = SNAKEMAKE_LOGS) -> dict[str, str]:
-    """Return what Snakemake's log of the last run says of jobs that failed, by output.
+    """Read which jobs failed in the last run, and why, from Snakemake's log.
 
-    With ``--quiet`` it says nothing of them.
+    With ``--quiet`` the log does not name them.
+
+    Parameters
+    ----------
+    folder
+        The folder of Snakemake's logs.
+
+    Returns
+    -------
+    Snakemake's message, which may be empty, by output.
     """
     for path in sorted(folder.glob("*.snakemake.log"), reverse=True)[:LAST_LOGS]:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -134,7 +171,19 @@ def read_failures(folder: Path = SNAKEMAKE_LOGS) -> dict[str, str]:
 
 
 def stale(jobs: Iterable[Job], base: Path = RESULTS) -> list[Stale]:
-    """Return what lies below ``base`` and is made by none of the jobs, whole folders as one."""
+    """Find files that are not outputs, logs or benchmarks of any job.
+
+    Parameters
+    ----------
+    jobs
+        All jobs of the workflow.
+    base
+        The folder to search.
+
+    Returns
+    -------
+    The files, sorted by path; a folder without known files is one entry.
+    """
     jobs = list(jobs)
     known = set(BESIDE)
     for job in jobs:
@@ -158,7 +207,7 @@ def stale(jobs: Iterable[Job], base: Path = RESULTS) -> list[Stale]:
 
 
 def _belongs_to(path: Path, pending: set[Path]) -> bool:
-    """Return whether a file is the partial output or the checkpoint of a job that is not done."""
+    """Return whether a file is the partial output or the checkpoint of an unfinished job."""
     name = path.name.partition(PARTIAL)[0].removesuffix(CHECKPOINT)
     return name != path.name and any(
         output.parent == path.parent and name in (output.name, output.stem) for output in pending
@@ -166,6 +215,6 @@ def _belongs_to(path: Path, pending: set[Path]) -> bool:
 
 
 def _size(path: Path) -> tuple[int, int] | None:
-    """Return the number of files and their bytes; None for a folder without files."""
+    """Return the number of files and their size in bytes; None for a folder without files."""
     files = [path] if not path.is_dir() else [p for p in path.rglob("*") if not p.is_dir()]
     return (len(files), sum(p.lstat().st_size for p in files)) if files else None

@@ -1,4 +1,4 @@
-"""What the commands that people type share: values in YAML on the command line, and networks' options."""
+"""Options that the commands share: YAML values, and how networks are stored."""
 
 import argparse
 import os
@@ -20,7 +20,22 @@ from dwf_steps.zoo.stored import Place, find_networks
 
 
 def yaml_value(text: str) -> Any:
-    """Return what a YAML text on the command line stands for."""
+    """Parse a YAML value from the command line.
+
+    Parameters
+    ----------
+    text
+        YAML.
+
+    Returns
+    -------
+    The value.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If the text is not valid YAML.
+    """
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -31,7 +46,22 @@ def yaml_value(text: str) -> Any:
 
 
 def yaml_mapping(text: str) -> dict[str, Any]:
-    """Return the mapping that a YAML text on the command line stands for."""
+    """Parse a YAML mapping from the command line.
+
+    Parameters
+    ----------
+    text
+        YAML, such as ``{widths: [784, 10, 10]}``.
+
+    Returns
+    -------
+    The mapping.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If the text is not valid YAML, or not a mapping.
+    """
     value = yaml_value(text)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(
@@ -41,12 +71,26 @@ def yaml_mapping(text: str) -> dict[str, Any]:
 
 
 def validated(kind: Any, key: str, value: Any) -> Any:
-    """Return what a value stands for in a configuration, a section or another type.
+    """Validate a value as part of a configuration.
+
+    Parameters
+    ----------
+    kind
+        The type, such as a section of the configuration.
+    key
+        The name of the value, for messages.
+    value
+        The value, of plain Python types.
+
+    Returns
+    -------
+    An instance of the type.
 
     Raises
     ------
     InputError
-        If it does not fit, with the place below ``key``, what was found and what is expected.
+        If the value is not valid; the message has the place below ``key``, the value found and the expected
+        one.
     """
     try:
         return TypeAdapter(kind).validate_python(value)
@@ -58,7 +102,24 @@ def validated(kind: Any, key: str, value: Any) -> Any:
 def architecture_of(
     stated: Mapping[str, Any] | ArchitectureConfig | None, networks: Place
 ) -> ArchitectureConfig:
-    """Return the architecture that is stated, or else the one that the networks' files name."""
+    """Determine the architecture of networks.
+
+    Parameters
+    ----------
+    stated
+        The architecture, or its configuration as a mapping; None to read it from the networks' files.
+    networks
+        Where the networks are, and how they are stored.
+
+    Returns
+    -------
+    The architecture's configuration.
+
+    Raises
+    ------
+    InputError
+        If the configuration is not valid, or the files do not state an architecture.
+    """
     if stated is None:
         stated = find_networks(networks).stated_architecture()
     if not isinstance(stated, Mapping):
@@ -68,8 +129,25 @@ def architecture_of(
 
 
 def alignment_methods(stated: Any, architecture: Architecture) -> list[Method]:
-    """Return the methods of a canonicalization that is stated as a configuration has it, or else those that
-    suit the architecture's symmetries: TransFusion, Git Re-Basin, or none."""
+    """Determine the methods that align networks.
+
+    Parameters
+    ----------
+    stated
+        A canonicalization in the form of the configuration file; None to choose by architecture.
+    architecture
+        The networks' architecture.
+
+    Returns
+    -------
+    The methods in order. Chosen by architecture: TransFusion for transformers, Git Re-Basin for other
+    architectures with permutation symmetries, no method for the rest.
+
+    Raises
+    ------
+    InputError
+        If the canonicalization is not valid.
+    """
     if stated is None:
         suited = {"attention_spec": "transfusion", "permutation_spec": "git_rebasin"}
         stated = [method for symmetry, method in suited.items() if symmetry in architecture.symmetries][:1]
@@ -78,16 +156,34 @@ def alignment_methods(stated: Any, architecture: Architecture) -> list[Method]:
 
 
 def command_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """Return a parser of `dwf {name}`."""
+    """Return the argument parser of a command.
+
+    Parameters
+    ----------
+    name
+        The command, as in ``dwf {name}``.
+    description
+        The command's docstring; its first line is shown.
+
+    Returns
+    -------
+    A parser without options.
+    """
     return argparse.ArgumentParser(prog=f"dwf {name}", description=(description or "").split("\n")[0])
 
 
 def add_network_options(options: argparse.ArgumentParser) -> None:
-    """Add what says how networks' files are read."""
+    """Add the options ``--architecture``, ``--keys`` and ``--files``, which state how networks are stored.
+
+    Parameters
+    ----------
+    options
+        The parser to extend.
+    """
     options.add_argument(
         "--architecture",
         type=yaml_mapping,
-        help="as a configuration has it, '{widths: [784, 10, 10]}'; files of this workflow name theirs",
+        help="as in a configuration, '{widths: [784, 10, 10]}'; not needed for files of this workflow",
     )
     options.add_argument(
         "--keys",
@@ -99,19 +195,35 @@ def add_network_options(options: argparse.ArgumentParser) -> None:
         "--files",
         type=yaml_mapping,
         default={},
-        help="what else a zoo says of its files, '{state_dict: model, drop: [\"*.position_ids\"]}'",
+        help="a zoo's other keys for its files, '{state_dict: model, drop: [\"*.position_ids\"]}'",
     )
 
 
 def files_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what the options say of how networks lie in their files."""
+    """Combine the options ``--files`` and ``--keys``.
+
+    Parameters
+    ----------
+    args
+        Parsed arguments.
+
+    Returns
+    -------
+    How networks are stored, as in a zoo's configuration.
+    """
     return args.files | ({"keys": args.keys} if args.keys else {})
 
 
 def add_data_options(options: argparse.ArgumentParser) -> None:
-    """Add where data sets lie, and how they are divided."""
+    """Add the options ``--data-dir`` and ``--splits``, for where data sets are and how they are divided.
+
+    Parameters
+    ----------
+    options
+        The parser to extend.
+    """
     options.add_argument(
-        "--data-dir", type=Path, default=Path("data"), help="where data sets lie that are not built in"
+        "--data-dir", type=Path, default=Path("data"), help="the folder of data sets that are not built in"
     )
     options.add_argument(
         "--splits", type=yaml_mapping, default={}, help="how the data are divided, '{test: 0.2, seed: 0}'"
@@ -119,11 +231,24 @@ def add_data_options(options: argparse.ArgumentParser) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a csv file for people and other programs, atomically."""
+    """Write a csv file without a digest, for people and other programs, atomically.
+
+    Parameters
+    ----------
+    path
+        The csv file.
+    table
+        Its rows; the index is not written.
+    """
     with replacing(path) as partial:
         table.to_csv(partial, index=False)
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Count the cores that this process may use.
+
+    Returns
+    -------
+    The number of cores.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Print the accuracy-and-novelty table and the summary of the last run, and where everything lies."""
+"""Print the accuracy-and-novelty table and the summary of the last run, and the paths of all results."""
 
 import argparse
 from pathlib import Path
@@ -12,12 +12,21 @@ from dwf_steps.storage.lineage import LEVELS
 
 
 def summary(tables: Path) -> pd.DataFrame:
-    """Return one row a generator: accuracy beside novelty, generated beside the zoo's own.
+    """Combine the tables of accuracy and of novelty.
+
+    Parameters
+    ----------
+    tables
+        The folder with ``accuracy.csv`` and ``novelty.csv``.
+
+    Returns
+    -------
+    One row for each generator, formatted for printing: its values beside those of the zoo.
 
     Raises
     ------
     InputError
-        If the tables are not there yet.
+        If the tables have not been written yet.
     """
     paths = [tables / "accuracy.csv", tables / "novelty.csv"]
     missing = [str(path) for path in paths if not path.is_file()]
@@ -50,12 +59,23 @@ def _spread(mean: pd.Series, std: pd.Series) -> pd.Series:
 
 
 def show_results(results: Path) -> None:
-    """Print the table, the summary and the paths."""
+    """Print the table, the summary and the paths of tables, figures and report.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+
+    Raises
+    ------
+    InputError
+        If the tables have not been written yet.
+    """
     print(summary(results / "tables").to_markdown(index=False, tablefmt="simple", disable_numparse=True))
     print()
     print("max IoU: overlap of mistakes with the most similar training network (1: the same mistakes);")
-    print("nearest: distance to the nearest training network. 'zoo's': the training networks' own values;")
-    print("layer: that distance in the layer where it is least, relative to held-out networks' (0: copied).")
+    print("nearest: distance to the nearest training network; zoo's: the same for the training networks;")
+    print("layer: that distance in the layer where it is smallest, relative to held-out ones (0: copied).")
     print()
     print("\n".join((results / "summary.md").read_text(encoding="utf-8").splitlines()[2:]))
     print()
@@ -69,6 +89,7 @@ def show_results(results: Path) -> None:
 
 
 def main() -> None:
+    """Print the results in the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("results"))
     show_results(parser.parse_args().results)

@@ -1,4 +1,4 @@
-"""Say what is done, running, failed and to run, and what the configuration no longer asks for.
+"""Show which jobs are done, running, failed and to run, and which files the configuration does not use.
 
 Takes the targets and options of a Snakemake run, such as ``--configfile configs/mnist.yaml``. Writes nothing.
 """
@@ -35,13 +35,28 @@ from dwf_steps.cli.jobs import Job, Stale, State, last_line, read_failures, stal
 from dwf_steps.runtime.progress import duration
 from dwf_steps.runtime.run_lock import Holder, Marker, Run, read_markers, read_run
 
-LISTED = 20  # lines of one kind
-PARAMS = "params have changed since last execution"  # in Snakemake's words, as is the next
+LISTED = 20  # lines in one paragraph
+PARAMS = "params have changed since last execution"  # Snakemake's wording, like the next
 FOLLOWS = "input files updated by another job"
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read Snakemake's arguments, profiles included, without its remarks on the profiles."""
+    """Parse Snakemake's arguments, profiles included, suppressing its remarks on profiles.
+
+    Parameters
+    ----------
+    arguments
+        Targets and options of Snakemake.
+
+    Returns
+    -------
+    Snakemake's parsed arguments.
+
+    Raises
+    ------
+    SystemExit
+        If Snakemake rejects the arguments.
+    """
     remarks = io.StringIO()
     try:
         with redirect_stderr(remarks):
@@ -52,7 +67,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _change_to(args: argparse.Namespace) -> None:
-    """Go to the run's working directory; the other paths in ``args`` are relative to this one."""
+    """Change to the run's working directory, making paths in ``args`` absolute first."""
     if snakefile := resolve_snakefile(args.snakefile, allow_missing=True):
         args.snakefile = Path(snakefile).absolute()
     args.configfile = [Path(path).absolute() for path in args.configfile or []]
@@ -60,9 +75,23 @@ def _change_to(args: argparse.Namespace) -> None:
 
 
 def read_jobs(args: argparse.Namespace) -> list[Job]:
-    """Return all jobs behind the targets in ``args``, in the order of the workflow's rules.
+    """Determine all jobs that the targets need.
 
-    Snakemake builds its graph of jobs as for a dry run, which takes no lock and heeds none.
+    Snakemake builds its graph of jobs as for a dry run, which neither takes nor respects the lock.
+
+    Parameters
+    ----------
+    args
+        Snakemake's parsed arguments, from `parse_arguments`.
+
+    Returns
+    -------
+    The jobs, in the order of the workflow's rules.
+
+    Raises
+    ------
+    SystemExit
+        If Snakemake cannot build the graph; its message has been printed.
     """
     settings = OutputSettings(log_level_override=logging.ERROR, enable_file_logging=False)
     with SnakemakeApi(settings) as api:
@@ -102,7 +131,7 @@ def _read_job(job: SnakemakeJob, dag: DAG) -> Job:
 
 
 def _reasons(reason: Reason) -> list[str]:
-    """Return Snakemake's reasons; of the params, say whether settings, code, or both have changed."""
+    """Return Snakemake's reasons; for changed params, whether settings, code or both have changed."""
     names = list(reason.get_names())
     if len(names) > 1 and FOLLOWS in names:
         names.remove(FOLLOWS)
@@ -116,7 +145,19 @@ def _reasons(reason: Reason) -> list[str]:
 
 
 def describe_run(holder: Holder, run: Run | None) -> str:
-    """Return one sentence on the run that locks the directory."""
+    """Describe the run that locks the directory.
+
+    Parameters
+    ----------
+    holder
+        The run's state.
+    run
+        The run, if it is known.
+
+    Returns
+    -------
+    One sentence, or two.
+    """
     match holder:
         case Holder.NONE:
             return "No run is at work."
@@ -129,11 +170,21 @@ def describe_run(holder: Holder, run: Run | None) -> str:
         case Holder.UNSEEN:
             return f"Locked by a run that cannot be seen from here: {run}."
         case Holder.UNNAMED:
-            return "Locked by a run that is just starting, or was killed while it did."
+            return "Locked by a run that is just starting, or was killed while starting."
 
 
 def overview(found: Mapping[Job, State]) -> str:
-    """Return a table with a row a rule: how many of its jobs are done, running, and so on."""
+    """Count each rule's jobs by state.
+
+    Parameters
+    ----------
+    found
+        The state by job.
+
+    Returns
+    -------
+    A table with a row for each rule.
+    """
     columns = [state for state in State if state in (State.DONE, State.TO_RUN) or state in found.values()]
     rows = []
     for rule in dict.fromkeys(job.rule for job in found):
@@ -145,7 +196,17 @@ def overview(found: Mapping[Job, State]) -> str:
 
 
 def reasons(found: Mapping[Job, State]) -> list[str]:
-    """Return a line for every rule and reason to run it, with the number of jobs."""
+    """Summarise why jobs would run.
+
+    Parameters
+    ----------
+    found
+        The state by job.
+
+    Returns
+    -------
+    A line for every rule and reason, with the number of jobs.
+    """
     counts = Counter(
         (job.rule, "; ".join(job.reasons)) for job, state in found.items() if state is State.TO_RUN
     )
@@ -155,7 +216,21 @@ def reasons(found: Mapping[Job, State]) -> list[str]:
 def attempts(
     found: Mapping[Job, State], state: State, failures: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Return a line for every job in ``state``: what Snakemake and the end of its log say."""
+    """Describe the last attempt of every job in a given state.
+
+    Parameters
+    ----------
+    found
+        The state by job.
+    state
+        The state to select.
+    failures
+        Snakemake's messages on failed jobs, by output.
+
+    Returns
+    -------
+    A line for each job: its name, Snakemake's message and the last line of its log.
+    """
     lines = []
     for job, at in found.items():
         if at is state:
@@ -172,7 +247,19 @@ def _last_words(log: str | None) -> str:
 
 
 def describe_stale(entries: Sequence[Stale], arguments: Sequence[str]) -> str:
-    """Return what is stale with ``arguments``, and the command that removes it."""
+    """Describe stale files, and how to remove them.
+
+    Parameters
+    ----------
+    entries
+        The files.
+    arguments
+        The targets and options that the files are stale for.
+
+    Returns
+    -------
+    A paragraph with the number and size of files, their paths and a shell command.
+    """
     files, size = sum(entry.files for entry in entries), sum(entry.size for entry in entries)
     lines = _listed(
         [f"{_size(entry.size):>10}  {_files(entry.files):>11}  {entry.path}" for entry in entries]
@@ -180,9 +267,9 @@ def describe_stale(entries: Sequence[Stale], arguments: Sequence[str]) -> str:
     listing = shlex.join(["python", "-m", "dwf_steps.cli.status", "--stale", *arguments])
     return "\n".join(
         [
-            f"Not asked for by this configuration: {_files(files)}, {_size(size)}",
+            f"Not used by this configuration: {_files(files)}, {_size(size)}",
             *lines,
-            "Unless another configuration asks for them, and while nothing runs, this removes them:",
+            "If no other configuration uses them and nothing is running, this removes them:",
             f"  {listing} | xargs -rd '\\n' rm -r",
         ]
     )
@@ -205,7 +292,23 @@ def _listed(lines: list[str]) -> list[str]:
 def elsewhere(
     found: Mapping[Job, State], holder: Holder, run: Run | None, markers: Mapping[str, Marker]
 ) -> list[str]:
-    """Return the outputs that a run at work makes for another configuration or target."""
+    """Find outputs that the current run is making for another configuration or target.
+
+    Parameters
+    ----------
+    found
+        The state by job.
+    holder
+        The state of the run that locks the directory.
+    run
+        That run, if it is known.
+    markers
+        Snakemake's notes on jobs that have started and not ended, by output.
+
+    Returns
+    -------
+    Paths of outputs; none unless a run is active on this host.
+    """
     if holder is not Holder.ALIVE or run is None:
         return []
     known = {output for job in found for output in job.outputs}
@@ -219,13 +322,31 @@ def report(
     markers: Mapping[str, Marker],
     failures: Mapping[str, str],
 ) -> str:
-    """Return what every job is at, a paragraph each state."""
+    """Describe the state of all jobs.
+
+    Parameters
+    ----------
+    found
+        The state by job.
+    holder
+        The state of the run that locks the directory.
+    run
+        That run, if it is known.
+    markers
+        Snakemake's notes on jobs that have started and not ended, by output.
+    failures
+        Snakemake's messages on failed jobs, by output.
+
+    Returns
+    -------
+    A paragraph for each state.
+    """
     sections = [
         ("Running", attempts(found, State.RUNNING)),
         ("Waiting for the cluster", attempts(found, State.QUEUED)),
         ("Being made for another configuration or target", elsewhere(found, holder, run, markers)),
         ("Failed when last tried", attempts(found, State.FAILED, failures)),
-        ("Interrupted by a kill; the next run takes them up again", attempts(found, State.KILLED)),
+        ("Interrupted by a kill; the next run continues them", attempts(found, State.KILLED)),
         ("To run, and why", reasons(found)),
     ]
     paragraphs = [describe_run(holder, run), overview(found)]
@@ -234,18 +355,19 @@ def report(
 
 
 def main() -> None:
+    """Print the state of the workflow that the command line describes."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make status | head` ends without a traceback
     parser = argparse.ArgumentParser(
         description=__doc__, usage="%(prog)s [--stale] [targets and options of snakemake]", allow_abbrev=False
     )
     parser.add_argument(
-        "--stale", action="store_true", help="print only the paths that the configuration does not ask for"
+        "--stale", action="store_true", help="print only the paths that the configuration does not use"
     )
     own, arguments = parser.parse_known_args()
     args = parse_arguments(arguments)
     if args.directory:
         _change_to(args)
-    # Before the jobs: what starts meanwhile is then called "to run" for once, but what ends is "done".
+    # Read before the jobs: a job that starts in between is shown as "to run", one that ends as "done".
     holder, run = read_run()
     markers, failures = read_markers(), read_failures()
     jobs = read_jobs(args)

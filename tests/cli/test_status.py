@@ -51,7 +51,7 @@ def test_a_finished_checkout_is_done_and_left_as_it_is(finished: Checkout) -> No
     assert re.search(r"^evaluate +6/6\s*$", text, re.M)
     counts = re.findall(r"(\d+)/(\d+)", text)
     assert len(counts) > 10 and all(done == total for done, total in counts)
-    assert "To run" not in text and "Not asked for" not in text
+    assert "To run" not in text and "Not used by" not in text
 
 
 def test_a_missing_result_and_what_follows_are_to_run(finished: Checkout) -> None:
@@ -104,7 +104,7 @@ def test_a_changed_setting_is_told_and_files_left_over_are_listed(finished: Chec
             for name in names
         ),
     ]
-    assert [line.split()[-1] for line in paragraph(text, "Not asked for")] == listed
+    assert [line.split()[-1] for line in paragraph(text, "Not used by")] == listed
     assert re.search(r" KiB +6 files  results/micro/zoo/shard-1$", text, re.M)
     assert "--stale --configfile experiment.yaml | xargs -rd '\\n' rm -r" in text
 
