@@ -132,5 +132,5 @@ def test_of_a_conditional_flow_they_are_those_of_the_unconditional_one(tmp_path:
 
 
 def test_untrained_networks_have_no_density_over_their_zero_biases(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"source: its points vary in 35 of 43 directions alone"):
+    with pytest.raises(InputError, match=r"source: its points vary in only 35 of 43 directions"):
         run(tmp_path, None, drift=0.0, source="kaiming")

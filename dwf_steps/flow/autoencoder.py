@@ -1,4 +1,4 @@
-"""Autoencoders of networks: what is minimised, with noise in inputs and codes, and variational ones."""
+"""Denoising and variational autoencoders of networks' latents, and their losses."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,18 +11,18 @@ from dwf_steps.flow.fitting import Paths
 
 
 class EncoderDecoder(nn.Module):
-    """Two multilayer perceptrons, from latents (b, k) to codes (b, c) and back.
+    """Two multilayer perceptrons: an encoder of latents (b, k) into codes (b, c), and a decoder.
 
-    While it is trained, codes are decoded with noise: of a standard deviation relative to that of the batch's
-    codes, so that larger codes do not escape it, and, where it is variational, of the one that the encoder
-    states itself.
+    In training mode the codes are perturbed before they are decoded: with noise whose standard deviation is
+    relative to that of the batch's codes, so that scaling up the codes does not evade it, and, in a
+    variational autoencoder, with noise of the variance that the encoder predicts.
 
     Parameters
     ----------
     dimension
         k, the number of latents.
     config
-        Length of codes, hidden layers, noise, and whether it is variational.
+        Length of the codes, hidden layers, noise, and whether the autoencoder is variational.
     """
 
     def __init__(self, dimension: int, config: AutoencoderConfig) -> None:
@@ -33,7 +33,7 @@ class EncoderDecoder(nn.Module):
         self.decoder = _perceptron([config.latent, *config.hidden[::-1], dimension])
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (b, c) of latents (b, k); of a variational one their means."""
+        """Return the codes (b, c) of latents (b, k); the posterior's means in a variational autoencoder."""
         codes: Tensor = self.encoder(x)
         return codes[:, : self.latent]
 
@@ -43,8 +43,14 @@ class EncoderDecoder(nn.Module):
         return latents
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return latents (b, k) after both, and the divergence of each one's codes from a standard normal,
-        (b,), in nats (Kingma & Welling 2014, arXiv 1312.6114, appendix B); 0 where it is not variational."""
+        """Encode and decode latents.
+
+        Returns
+        -------
+        The reconstructed latents (b, k), and the Kullback-Leibler divergence of each posterior from a
+        standard normal distribution, (b,), in nats (Kingma & Welling 2014, arXiv 1312.6114, appendix B);
+        zeros if the autoencoder is not variational.
+        """
         encoded: Tensor = self.encoder(x)
         codes, log_variance = encoded[:, : self.latent], encoded[:, self.latent :]
         divergence = torch.zeros(len(x)).to(x)
@@ -67,7 +73,7 @@ def _perceptron(widths: list[int]) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class Noisy:
-    """Latents with noise ``x`` and without ``x1``, each (b, k)."""
+    """Latents with noise, ``x``, and without, ``x1``, each (b, k)."""
 
     x: Tensor
     x1: Tensor
@@ -75,9 +81,11 @@ class Noisy:
 
 @dataclass(frozen=True)
 class Reconstructions(Paths[Noisy]):
-    """Latents and the same with noise, of ``config.noise.input``: what a denoising autoencoder tells apart
-    (Vincent et al. 2008; p-diff, arXiv 2402.13144, section 3.2). Those that validate have none, and all of
-    them do."""
+    """Latents and noisy copies of them, the inputs of a denoising autoencoder.
+
+    The noise has standard deviation ``config.noise.input`` (Vincent et al. 2008; p-diff, arXiv 2402.13144,
+    section 3.2). Validation uses all validation latents, without noise.
+    """
 
     config: AutoencoderConfig
 
@@ -96,12 +104,14 @@ class Reconstructions(Paths[Noisy]):
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """The loss of an `EncoderDecoder`: with latents x of k coordinates, with noise x + e, and codes z,
+    """The loss of an `EncoderDecoder`.
+
+    For latents x of k coordinates, noisy inputs x + e and codes z it is
 
         |x - D(z)|^2 / k + 2 kl KL(q(z | x + e) || N(0, 1)) / k,
 
-    the negative bound of the log-likelihood (Kingma & Welling 2014) times 2 kl / k, if the decoder's output
-    has a normal error of variance ``kl``.
+    which is the negative evidence lower bound (Kingma & Welling 2014), up to a constant, times 2 kl / k, if
+    the decoder's error is normal with variance ``kl``.
     """
 
     network: nn.Module

@@ -1,4 +1,4 @@
-"""What a flow is told of networks besides time and place: a number, such as their accuracy, or their zoo."""
+"""Conditions of a flow: a number known for each network, such as its accuracy, or the network's zoo."""
 
 import logging
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -19,24 +19,32 @@ from dwf_steps.storage.row_facts import read_facts
 
 Variable = Literal["accuracy", "loss", "epoch"]
 
-FACTS = {"accuracy": "validation_accuracy", "loss": "train_loss", "epoch": "epochs"}  # by condition
-CONSTANT = 1e-12  # of the largest value, below which deviations are rounding errors
+FACTS = {"accuracy": "validation_accuracy", "loss": "train_loss", "epoch": "epochs"}  # by variable
+CONSTANT = 1e-12  # relative to the largest value; smaller standard deviations are rounding errors
 
 logger = logging.getLogger(__name__)
 
 
 def values_of(matrix: WeightMatrix, variable: Variable, key: str) -> Tensor:
-    """Return what is known of the training networks, (n,) float64.
+    """Read the value of a condition's variable for every training network.
 
     Parameters
     ----------
+    matrix
+        The zoo's weights, or another representation of them, with what is recorded of each row.
+    variable
+        The variable.
     key
-        The generator's key, for messages.
+        The generator's configuration key, for messages.
+
+    Returns
+    -------
+    The values, (n,) float64, in row order: validation accuracy, training loss, or number of epochs.
 
     Raises
     ------
     InputError
-        If it is not known of one of them.
+        If a network has no value.
     """
     rows = matrix.rows[: matrix.n_training]
     values = [getattr(known, FACTS[variable]) for known in read_facts(matrix)[: len(rows)]]
@@ -53,19 +61,29 @@ def values_of(matrix: WeightMatrix, variable: Variable, key: str) -> Tensor:
 def known_of(
     matrix: WeightMatrix, condition: Condition, left_out: Tensor | None, key: str
 ) -> tuple["Known", Tensor]:
-    """Return what is known of the training networks of a fit, and what it is told of each, (n, 1) float32.
+    """Collect the conditions that a flow is fitted with.
 
     Parameters
     ----------
+    matrix
+        The zoo's weights, or another representation of them, with what is recorded of each row.
+    condition
+        The configured condition.
     left_out
-        Which networks it never sees, (n,) bool.
+        Which training networks are held out for validation, (n,) bool; None for none. Their values do not
+        enter the standardisation.
     key
-        The generator's key, for messages.
+        The generator's configuration key, for messages.
+
+    Returns
+    -------
+    The known values or zoos, and the network's input for each training network, (n, 1) float32: standardised
+    values, or zoo indices.
 
     Raises
     ------
     InputError
-        If it is not known of one of them, or the same of all.
+        If a network has no value, if all values are the same, or if there are fewer than two zoos.
     """
     if condition.variable == "zoo":
         zoos = KnownZoos.of(matrix, key)
@@ -78,18 +96,18 @@ def known_of(
 
 @dataclass(frozen=True)
 class KnownZoos:
-    """The ``zoos`` that the networks are of which a flow was fitted to; it is told their numbers."""
+    """The ``zoos`` of the networks that a flow was fitted to; the velocity network receives their indices."""
 
     zoos: tuple[str, ...]
 
     @classmethod
     def of(cls, matrix: WeightMatrix, key: str) -> "KnownZoos":
-        """Return the zoos of a matrix's training networks, in row order.
+        """Return the zoos of a matrix's training networks, in the order of their first rows.
 
         Raises
         ------
         InputError
-            If the networks are not those of several zoos.
+            If a network's zoo is not recorded, or if there are fewer than two zoos.
         """
         zoos = dict.fromkeys(known.zoo for known in read_facts(matrix)[: matrix.n_training])
         named = tuple(zoo for zoo in zoos if zoo is not None)
@@ -103,43 +121,45 @@ class KnownZoos:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Return what a model's file says of them."""
+        """Return the entries for the model file's metadata."""
         return {"condition": "zoo", "zoos": list(self.zoos)}
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Return the arrays that a model's file has of them: none."""
+        """Return the arrays for the model file: none."""
         return {}
 
     @property
     def embedding(self) -> Embedding:
-        """Return what the velocity network embeds their numbers by."""
+        """Return the constructor of the embedding of times and conditions."""
         return partial(CategoryEmbedding, categories=len(self.zoos))
 
     def numbers(self, zoos: Iterable[str | None]) -> Tensor:
-        """Return the zoos' numbers, (m, 1) float32."""
+        """Return the zoos' indices, (m, 1) float32."""
         return torch.tensor([[float(self.zoos.index(str(zoo)))] for zoo in zoos])
 
     def asked(self, sampling: FlowSampling, count: int) -> Tensor:
-        """Return the number of the zoo that each of ``count`` samples is asked for, (count, 1) float32."""
+        """Return the index of the zoo that each of ``count`` samples is to belong to, (count, 1) float32."""
         return self.numbers(sampling.zoos_asked(self.zoos, count))
 
     def names(self, sampling: FlowSampling, count: int) -> list[str]:
-        """Return the zoo that each of ``count`` samples is asked for."""
+        """Return the zoo that each of ``count`` samples is to belong to."""
         return sampling.zoos_asked(self.zoos, count)
 
 
 @dataclass(frozen=True)
 class KnownValues:
-    """What is known of the ``networks`` that a flow was fitted to, (n,) float64 in its own units; the flow is
-    told standardised values."""
+    """The variable's values for the ``networks`` that a flow was fitted to, (n,) float64, in original units.
+
+    The velocity network receives standardised values.
+    """
 
     variable: Variable
     networks: Tensor
 
     @classmethod
     def of(cls, variable: Variable, values: Tensor, key: str) -> "KnownValues":
-        """Return values that can be standardised.
+        """Check that values can be standardised.
 
         Raises
         ------
@@ -156,32 +176,31 @@ class KnownValues:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Return what a model's file says of them."""
+        """Return the entries for the model file's metadata."""
         return {"condition": self.variable}
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Return the arrays that a model's file has of them."""
+        """Return the arrays for the model file."""
         return {"condition": self.networks}
 
     @property
     def embedding(self) -> Embedding:
-        """Return what the velocity network embeds them by."""
+        """Return the constructor of the embedding of times and conditions."""
         return ConditionEmbedding
 
     @property
     def best(self) -> float:
-        """Return the highest accuracy, the lowest loss, the last epoch."""
+        """Return the highest accuracy, the lowest loss, or the last epoch."""
         return float(self.networks.min() if self.variable == "loss" else self.networks.max())
 
     def standardised(self, values: Tensor) -> Tensor:
-        """Return ``values`` (m,) relative to the mean and in standard deviations of the known ones, (m, 1)
-        float32."""
+        """Standardise ``values`` (m,) by the networks' mean and standard deviation, (m, 1) float32."""
         relative = (values.double() - self.networks.mean()) / self.networks.std(correction=0)
         return relative.float().unsqueeze(1)
 
     def asked(self, sampling: FlowSampling, count: int) -> Tensor:
-        """Return what each of ``count`` samples is asked for, standardised, (count, 1) float32."""
+        """Return the requested value of each of ``count`` samples, standardised, (count, 1) float32."""
         if sampling.condition == "training":
             draws = torch_generator("sample condition", sampling.seed)
             asked = self.networks[torch.randint(len(self.networks), (count,), generator=draws)]
@@ -189,13 +208,13 @@ class KnownValues:
             value = self.best if sampling.condition == "best" else float(sampling.condition)
             asked = torch.full((count,), value, dtype=torch.float64)
         logger.info(
-            "%s: asked for %.4g to %.4g; networks that the flow was fitted to have %.4g to %.4g",
+            "%s: %.4g to %.4g requested; %.4g to %.4g among the networks that the flow was fitted to",
             *(_called(self.variable), asked.min(), asked.max(), self.networks.min(), self.networks.max()),
         )
         return self.standardised(asked)
 
     def names(self, sampling: FlowSampling, count: int) -> list[str]:  # noqa: ARG002
-        """Return the zoo that each sample is asked for: none is."""
+        """Return an empty list: samples are not requested by zoo."""
         return []
 
 
@@ -203,8 +222,19 @@ Known = KnownValues | KnownZoos
 
 
 def read_known(description: Mapping[str, Any], state: MutableMapping[str, Tensor]) -> Known | None:
-    """Return what a model's file says of the networks that it was fitted to, if anything; take its arrays out
-    of ``state``."""
+    """Restore the conditions of a saved flow.
+
+    Parameters
+    ----------
+    description
+        The model file's metadata.
+    state
+        The model file's arrays; those of the condition are removed.
+
+    Returns
+    -------
+    The known values or zoos; None if the flow is unconditional.
+    """
     variable = description.get("condition")
     if variable == "zoo":
         return KnownZoos(tuple(description["zoos"]))
@@ -212,7 +242,21 @@ def read_known(description: Mapping[str, Any], state: MutableMapping[str, Tensor
 
 
 def told(standardised: Tensor, condition: Condition, generator: torch.Generator) -> Tensor:
-    """Return conditions (b, 1) with each left out, NaN, at the probability ``condition.dropout``."""
+    """Drop conditions at random, as classifier-free guidance requires (Ho & Salimans 2022, algorithm 1).
+
+    Parameters
+    ----------
+    standardised
+        Conditions, (b, 1).
+    condition
+        The configured condition, whose ``dropout`` is the probability of dropping each one.
+    generator
+        Source of the random draws.
+
+    Returns
+    -------
+    The conditions, (b, 1); NaN where they are dropped.
+    """
     left_out = torch.rand(len(standardised), 1, generator=generator) < condition.dropout
     return standardised.masked_fill(left_out.to(standardised.device), torch.nan)
 

@@ -1,4 +1,4 @@
-"""How source noise and target networks of a minibatch are paired."""
+"""Pairing of source points and target networks within a minibatch."""
 
 from typing import Literal
 
@@ -15,10 +15,23 @@ def couple(
     coupling: Literal["independent", "ot"],
     manifold: Manifold = EUCLIDEAN,
 ) -> Tensor:
-    """Return which row of ``x1`` (batch, k) each of ``x0`` (batch, k) is paired with, (batch,).
+    """Pair each source point of a minibatch with a target.
 
-    ``ot`` minimises the total squared distance on the ``manifold``, exactly over the minibatch (Tong et al.
-    2024, minibatch optimal transport); ``independent`` keeps the order drawn.
+    Parameters
+    ----------
+    x0
+        Source points, (b, k).
+    x1
+        Targets, (b, k).
+    coupling
+        ``ot`` minimises the total squared distance exactly over the minibatch (minibatch optimal transport,
+        Tong et al. 2024, arXiv 2302.00482); ``independent`` keeps the order in which they were drawn.
+    manifold
+        Where distances are measured.
+
+    Returns
+    -------
+    The row of ``x1`` that each row of ``x0`` is paired with, (b,).
     """
     if coupling == "independent":
         return torch.arange(len(x1), device=x1.device)

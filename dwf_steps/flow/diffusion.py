@@ -1,4 +1,4 @@
-"""Denoising diffusion: the noise schedule, noisy points, and taking the noise away."""
+"""Denoising diffusion: noise schedule, noisy points and sampling."""
 
 import math
 from collections.abc import Callable
@@ -15,10 +15,20 @@ from dwf_steps.runtime.progress import Progress
 
 
 def kept_signal(timesteps: int) -> Tensor:
-    """Return how much of a point's variance is left after each time step, abar (T + 1,) float64, abar_0 = 1.
+    """Compute the noise schedule.
 
-    The variances beta of the steps rise evenly from 0.1 / T to 20 / T (Ho et al. 2020, section 4, where
-    T = 1000).
+    The steps' variances beta rise linearly from 0.1 / T to 20 / T (Ho et al. 2020, section 4, where T =
+    1000).
+
+    Parameters
+    ----------
+    timesteps
+        T, the number of time steps.
+
+    Returns
+    -------
+    abar, the product of 1 - beta up to each time step, (T + 1,) float64, from abar_0 = 1: the share of a
+    latent's variance that is left.
     """
     betas = torch.linspace(0.1 / timesteps, 20 / timesteps, timesteps, dtype=torch.float64)
     return torch.cat([torch.ones(1, dtype=torch.float64), (1 - betas).cumprod(0)])
@@ -26,17 +36,17 @@ def kept_signal(timesteps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class NoisyPaths(Paths[Batch]):
-    """Latents with noise, sqrt(abar) x0 + sqrt(1 - abar) e at time steps drawn evenly (Ho et al. 2020,
-    equation 4), and what the network should predict: v = sqrt(abar) e - sqrt(1 - abar) x0 (Salimans & Ho
-    2022, arXiv 2202.00512, appendix D).
+    """Noisy latents and the prediction targets of a diffusion model.
 
-    Where little but noise is left, an error of v is an error of x0, while one of predicted noise would be
-    multiplied by 1 / sqrt(abar), and latents have no range that x0 could be clipped to.
+    Points are sqrt(abar) x0 + sqrt(1 - abar) e at uniformly drawn time steps (Ho et al. 2020, equation 4);
+    the network predicts v = sqrt(abar) e - sqrt(1 - abar) x0 (Salimans & Ho 2022, arXiv 2202.00512, appendix
+    D). When almost only noise is left, an error of v is an error of x0 of the same size, whereas an error of
+    predicted noise is multiplied by 1 / sqrt(abar); latents have no range that x0 could be clipped to.
 
     Attributes
     ----------
     kept
-        abar, as of `kept_signal`.
+        abar, (T + 1,), from `kept_signal`.
     """
 
     kept: Tensor
@@ -63,26 +73,32 @@ def denoise(
     sampling: DiffusionSampling,
     generator: torch.Generator,
 ) -> tuple[Tensor, int]:
-    """Take the noise away from ``start`` (n, k), standard normal (times the temperature).
+    """Sample from a diffusion model.
 
     From time step k to an earlier one s (Song et al. 2021, arXiv 2010.02502, equations 12 and 16),
 
         x_s = sqrt(abar_s) x0 + sqrt(1 - abar_s - sigma^2) e + sigma z,
         sigma^2 = eta^2 (1 - abar_s) / (1 - abar_k) (1 - abar_k / abar_s),
 
-    with x0 = sqrt(abar_k) x_k - sqrt(1 - abar_k) v and e = sqrt(1 - abar_k) x_k + sqrt(abar_k) v of the
-    predicted v, and fresh noise z.
+    where x0 = sqrt(abar_k) x_k - sqrt(1 - abar_k) v and e = sqrt(1 - abar_k) x_k + sqrt(abar_k) v for the
+    predicted v, and z is fresh noise.
 
     Parameters
     ----------
     predict
-        v (n, k), as of `NoisyPaths`, at times (n, 1) from 0 to 1 and points (n, k).
+        Maps times (n, 1) in [0, 1] and points (n, k) to v (n, k), as defined in `NoisyPaths`.
+    start
+        Initial noise, (n, k): standard normal, times the temperature.
     kept
-        abar, as of `kept_signal`.
+        abar, (T + 1,), from `kept_signal`.
+    sampling
+        Number of steps, eta, and the temperature of the fresh noise.
+    generator
+        Source of the fresh noise.
 
     Returns
     -------
-    (n, k), and how often ``predict`` was evaluated.
+    The samples, (n, k), and the number of evaluations of ``predict``.
     """
     timesteps, x = len(kept) - 1, start
     steps = torch.linspace(timesteps, 0, sampling.steps + 1).round().long().tolist()

@@ -1,4 +1,4 @@
-"""The velocity network that a configuration asks for, and the velocity field that it stands for."""
+"""Velocity networks as the configuration describes them, and the velocity fields that they define."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,21 +18,35 @@ from dwf_steps.runtime.memory import in_halves
 
 Result = TypeVar("Result")
 Field = Callable[[Tensor, Tensor], Tensor]
-"""Of times (b, 1) and points (b, k), velocities (b, k)."""
+"""Maps times (b, 1) and points (b, k) to velocities (b, k)."""
 
-LAST = 1e-3  # of the time that is left, at which endpoints are still turned into velocities
+LAST = 1e-3  # smallest remaining time 1 - t by which predicted endpoints are divided
 
 
 def build_velocity(
     dimension: int, config: AnyVelocity, network: NetworkSpec | None, embedding: Embedding = TimeEmbedding
 ) -> nn.Module:
-    """Return an untrained velocity network over ``dimension`` latents, given what the ``embedding`` is of:
-    times, or times and conditions.
+    """Build an untrained velocity network.
+
+    Parameters
+    ----------
+    dimension
+        Number of latents.
+    config
+        The architecture.
+    network
+        Layout of a network's weights or response coordinates, for architectures that need it.
+    embedding
+        Builds the embedding of times, or of times and conditions.
+
+    Returns
+    -------
+    A module that maps times (b, 1), or times and conditions (b, 2), and points (b, k) to (b, k).
 
     Raises
     ------
     ValueError
-        If it is to know units, and the latents are no whole networks.
+        If the architecture needs whole networks and ``network`` is None.
     """
     if isinstance(config, VelocityConfig):
         return VelocityMLP(dimension, config, embedding)
@@ -45,8 +59,19 @@ def build_velocity(
 
 @dataclass(frozen=True)
 class Batch:
-    """Points of the path: times ``t`` (b, 1), or times and standardised conditions (b, 2), ``x`` (b, k),
-    target velocities ``u`` and ends ``x1``, each (b, k)."""
+    """Points of a probability path.
+
+    Attributes
+    ----------
+    t
+        Times (b, 1), or times and standardised conditions (b, 2).
+    x
+        Points, (b, k).
+    u
+        Target velocities, (b, k).
+    x1
+        Endpoints, (b, k).
+    """
 
     t: Tensor
     x: Tensor
@@ -56,16 +81,21 @@ class Batch:
 
 @dataclass(frozen=True)
 class VelocityField:
-    """A network's predictions at times (b, 1), or times and conditions (b, 2), and points (b, k) as
-    velocities tangent to ``manifold``."""
+    """A network's predictions as velocities tangent to a ``manifold``.
+
+    The network is evaluated at times (b, 1), or times and conditions (b, 2), and points (b, k).
+    """
 
     network: nn.Module
     prediction: Literal["velocity", "endpoint"] = "velocity"
     manifold: Manifold = EUCLIDEAN
 
     def __call__(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return velocities (b, k). That of a predicted endpoint y is log_x(y) / (1 - t), with y projected to
-        the manifold; in flat space (y - x) / (1 - t)."""
+        """Return velocities (b, k).
+
+        A predicted endpoint y gives log_x(y) / (1 - t), with y projected to the manifold; (y - x) / (1 - t)
+        in flat space.
+        """
         outputs = self._outputs(t, x)
         if self.prediction == "velocity":
             return self.manifold.tangent(x, outputs)
@@ -73,11 +103,11 @@ class VelocityField:
 
     @property
     def evaluations(self) -> int:
-        """Return how often the network is evaluated for a velocity."""
+        """Return the number of network evaluations per velocity."""
         return 1
 
     def residual(self, batch: Batch) -> Tensor:
-        """Return what the loss is the mean square of, (b, k): the error of velocities, or of endpoints."""
+        """Return the errors (b, k) of velocities or endpoints; the loss is their mean square."""
         if self.prediction == "endpoint":
             return self._outputs(batch.t, batch.x) - batch.x1
         return self(batch.t, batch.x) - batch.u
@@ -87,9 +117,11 @@ class VelocityField:
         return self.residual(batch).square().mean()
 
     def backward(self, batch: Batch) -> Tensor:
-        """Set the network's gradients to the loss's, in chunks of its ``chunk_size`` points; return the loss.
+        """Set the network's gradients to those of the loss, and return the loss.
 
-        Where the device's memory is not enough chunks are half as large, from then on."""
+        Gradients are accumulated over chunks of the network's ``chunk_size`` points. The chunk size is
+        halved, and stays so, when the device is out of memory.
+        """
         return self._in_chunks(len(batch.x), lambda points: self._backward(batch, points))
 
     def _backward(self, batch: Batch, chunk_size: int) -> Tensor:
@@ -103,7 +135,7 @@ class VelocityField:
         return total
 
     def _outputs(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return what the network says at all points, in chunks where no gradient is asked for."""
+        """Return the network's outputs at all points, computed in chunks unless gradients are enabled."""
         if torch.is_grad_enabled():
             outputs: Tensor = self.network(t, x)
             return outputs
@@ -115,8 +147,7 @@ class VelocityField:
         return self._in_chunks(len(x), run)
 
     def _in_chunks(self, size: int, run: Callable[[int], Result]) -> Result:
-        """Return what ``run`` returns for chunks of the network's ``chunk_size`` points; that is halved where
-        the device's memory is not enough."""
+        """Call ``run`` with the network's ``chunk_size``, halved until a chunk fits into memory."""
         chunk_size = max(1, min(size, int(getattr(self.network, "chunk_size", size))))
         result, fitting = in_halves(chunk_size, run, "points")
         if fitting < chunk_size:
@@ -126,15 +157,16 @@ class VelocityField:
 
 @dataclass(frozen=True)
 class ConditionalField(VelocityField):
-    """(1 + w) v(t, x | c) - w v(t, x) of a network that is given conditions beside times: classifier-free
-    guidance (Ho & Salimans 2022, arXiv 2207.12598), with velocities in the place of scores.
+    """Classifier-free guidance: (1 + w) v(t, x | c) - w v(t, x).
+
+    It follows Ho & Salimans (2022, arXiv 2207.12598), with velocities in place of scores.
 
     Attributes
     ----------
     condition
-        c, standardised, (b, 1), or (1, 1) for all points; NaN is no condition.
+        c, standardised: (b, 1), or (1, 1) for all points; NaN for no condition.
     weight
-        w; with 0 the unconditional velocity is not evaluated.
+        w; at 0 the unconditional velocity is not evaluated.
     """
 
     condition: Tensor = field(default_factory=lambda: torch.full((1, 1), torch.nan))

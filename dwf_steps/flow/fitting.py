@@ -1,4 +1,4 @@
-"""Fitting a network to latents: the loop that flows, diffusion models and autoencoders share."""
+"""The training loop that flows, diffusion models and autoencoders share."""
 
 import copy
 import logging
@@ -20,32 +20,32 @@ from dwf_steps.storage.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
-REPORTS = 50  # rows of the loss table
+REPORTS = 50  # rows of the table of losses, approximately
 
 Drawn = TypeVar("Drawn")
 
 
 class Objective(Protocol):
-    """The loss of a network on what was drawn."""
+    """A network's loss on a batch."""
 
     def loss(self, batch: Any) -> Tensor:
         """Return the loss."""
 
     def backward(self, batch: Any) -> Tensor:
-        """Set the network's gradients to the loss's; return the loss, detached."""
+        """Set the network's gradients to those of the loss, and return the loss, detached."""
 
 
 @dataclass(frozen=True)
 class Paths(ABC, Generic[Drawn]):
-    """What a network is fitted to: what is drawn of latents, points of paths to them or noisy ones, and what
-    it should say there.
+    """Training data of a network: draws from latents, and the loss on them.
 
     Attributes
     ----------
     targets
-        The latents (n, k).
+        The latents, (n, k).
     left_out
-        Which of them the fit never sees, (n,) bool: the weights are then chosen by the loss on these.
+        Which of them are held out for validation, (n,) bool. The fit keeps the averaged weights with the
+        lowest validation loss. None to validate on all and keep the last ones.
     """
 
     targets: Tensor
@@ -53,34 +53,42 @@ class Paths(ABC, Generic[Drawn]):
 
     @property
     def dimension(self) -> int:
-        """Coordinates of a point."""
+        """Number of latents, k."""
         return self.targets.shape[1]
 
     @cached_property
     def fitted(self) -> Tensor:
-        """The numbers of the targets that are fitted."""
+        """Indices of the targets that are fitted."""
         every = torch.arange(len(self.targets))
         return every if self.left_out is None else every[~self.left_out]
 
     @cached_property
     def validated(self) -> Tensor:
-        """The numbers of the targets that validate: those left out, or all."""
+        """Indices of the targets that the validation loss is measured on: those held out, or all."""
         every = torch.arange(len(self.targets))
         return every if self.left_out is None else every[self.left_out]
 
     @abstractmethod
     def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Drawn:
-        """Draw from the targets that are fitted, or from those that validate."""
+        """Draw a batch from the fitted targets, or from the validation targets."""
 
     @abstractmethod
     def field(self, network: nn.Module) -> Objective:
-        """Return what the loss is taken of."""
+        """Return the loss of a network."""
 
 
 @dataclass(frozen=True)
 class TrainedFlow:
-    """The averaged network, and the losses along the way: step, train, validation, lr and, where networks are
-    left out, whether the average of that step was ``kept``."""
+    """A fitted network, and its losses.
+
+    Attributes
+    ----------
+    velocity
+        The network with averaged weights, in evaluation mode.
+    losses
+        A row per report: ``step``, ``train``, ``validation``, ``lr`` and, if targets are held out, ``kept``:
+        whether the weights of this step are returned.
+    """
 
     velocity: nn.Module
     losses: pd.DataFrame
@@ -93,12 +101,24 @@ def fit_network(
     device: torch.device,
     checkpoint: Checkpoint | None = None,
 ) -> TrainedFlow:
-    """Fit a network: AdamW, a cosine schedule, an exponential moving average of the weights.
+    """Fit a network with AdamW, a cosine schedule, and an exponential moving average of the weights.
 
     Parameters
     ----------
     build
-        Makes the network, with weights from PyTorch's own generator.
+        Builds the network; its initial weights come from PyTorch's global generator, which is seeded.
+    paths
+        The training data and the loss.
+    training
+        Steps, batch size, learning rates and seed.
+    device
+        Where the network is trained.
+    checkpoint
+        Where the state is saved at intervals, and resumed from.
+
+    Returns
+    -------
+    The averaged network and its losses.
 
     Raises
     ------
@@ -112,9 +132,12 @@ def fit_network(
 
 @dataclass
 class _Run:
-    """The state of one training run. Initial weights and dropout draw from PyTorch's own generators, seeded
-    by the caller; batches and validation draws from ``draws``. Where targets are left out, ``best`` are the
-    averaged weights with the lowest validation loss so far."""
+    """The state of one training run.
+
+    Initial weights and dropout are drawn from PyTorch's global generators, which the caller seeds; batches
+    are drawn from ``draws``. If targets are held out, ``best`` are the averaged weights with the lowest
+    validation loss so far.
+    """
 
     paths: Paths[Any]
     training: FlowTraining
@@ -163,14 +186,14 @@ class _Run:
 
     @property
     def kept(self) -> int:
-        """Return the row of the loss table whose averaged weights are kept."""
+        """Return the row of the table of losses whose averaged weights are kept."""
         if self.paths.left_out is None:
             return len(self.rows) - 1
         return min(range(len(self.rows)), key=lambda row: self.rows[row]["validation"])
 
     @property
     def exhausted(self) -> bool:
-        """Whether the validation loss has not been lower for as many reports as there is patience for."""
+        """Whether the validation loss has not improved for ``training.patience`` reports."""
         patience = self.training.patience
         return patience is not None and bool(self.rows) and len(self.rows) - 1 - self.kept >= patience
 
@@ -197,7 +220,7 @@ class _Run:
         return TrainedFlow(self.average, losses)
 
     def advance(self, batch: Any) -> None:
-        """Take one optimisation step and move the average after it."""
+        """Take one optimisation step and update the average."""
         loss = self.paths.field(self.velocity).backward(batch)
         if self.training.clip:
             nn.utils.clip_grad_norm_(self.velocity.parameters(), self.training.clip)
@@ -205,14 +228,14 @@ class _Run:
         self.schedule.step()
         self.step += 1
         self.running_loss += loss
-        # Early averages would remember the initial weights; the decay grows to its final value.
+        # The decay grows to its final value, or early averages would be dominated by the initial weights.
         decay = min(self.training.ema, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.velocity.parameters()), 1 - decay)
 
     @torch.no_grad()
     def report(self) -> None:
-        """Add a row to the loss table: the mean training loss since the last row, the validation loss now."""
+        """Add a row to the table of losses, with the mean training loss since the last row."""
         since = self.step - (int(self.rows[-1]["step"]) if self.rows else 0)
         train = (self.running_loss / since).item()
         validation = self.paths.field(self.average).loss(self.validation).item()
@@ -227,7 +250,7 @@ class _Run:
             self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
 
     def state(self) -> dict[str, Any]:
-        """Return everything that decides the rest of the run."""
+        """Return everything that the rest of the run depends on."""
         cuda = self.device.type == "cuda"
         return {
             "step": self.step,
@@ -244,7 +267,7 @@ class _Run:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Restore what `state` returned."""
         self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
         self.velocity.load_state_dict(state["velocity"])
         self.average.load_state_dict(state["average"])
@@ -252,7 +275,7 @@ class _Run:
         self.schedule.load_state_dict(state["schedule"])
         self.draws.set_state(state["draws"])
         torch.set_rng_state(state["random"])
-        # A state of another kind of device says nothing of this one's: dropout is then drawn from the seed.
+        # Resuming a CPU's run on a GPU, there is no such state: dropout is then drawn from the seed.
         if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.running_loss.copy_(state["running_loss"])

@@ -1,4 +1,4 @@
-"""The networks that a velocity field is over: which weights belong to which unit or layer."""
+"""The networks that a velocity field acts on: which weights belong to which unit or layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from dwf_steps.storage.layout import Layout
 
 @dataclass(frozen=True)
 class Layer:
-    """The columns of a row that hold one layer's weights, (outputs, inputs), and its biases, (outputs,)."""
+    """Columns of a row that hold one layer's weights (outputs, inputs) and its biases (outputs,)."""
 
     weight: slice
     bias: slice
@@ -27,12 +27,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """The ``layout`` of a row of weights or of response coordinates, and the ``architecture`` that it is of.
+    """The layout of a row of weights or response coordinates.
 
     Attributes
     ----------
+    layout
+        Names, shapes and columns of a whole row's entries.
+    architecture
+        The networks' architecture.
     columns
-        Sorted, of the row, where latents are a part of it.
+        The columns of the row that the latents consist of, sorted; None for all.
     """
 
     layout: Layout
@@ -43,7 +47,7 @@ class NetworkSpec:
     def of(
         cls, layout: Layout, architecture: Mapping[str, Any], columns: np.ndarray | None = None
     ) -> "NetworkSpec":
-        """Return the network that a matrix or a model describes."""
+        """Return the specification that the metadata of a matrix or a model describe."""
         return cls(layout, build(TypeAdapter(ArchitectureConfig).validate_python(architecture)), columns)
 
     def tokens(self, positions: bool = False) -> UnitTokens:
@@ -52,7 +56,7 @@ class NetworkSpec:
         Parameters
         ----------
         positions
-            Units of response coordinates are told apart by their place.
+            Whether all units of response coordinates are distinguished by their position in the layer.
         """
         parameters = {entry.name for entry in self.architecture.layout.entries}
         if parameters.issuperset(entry.name for entry in self.layout.entries):
@@ -62,12 +66,12 @@ class NetworkSpec:
         return tokens if self.columns is None else tokens.within(self.columns)
 
     def layers(self) -> list[Layer]:
-        """Return the layers of a multilayer perceptron, from the input on.
+        """Return the layers of a multilayer perceptron, in order.
 
         Raises
         ------
         InputError
-            If it is none.
+            If the architecture is not a multilayer perceptron.
         """
         entries = {entry.name: entry for entry in self.layout.entries}
         names = [f"layers.{i}" for i in range(len(entries) // 2)]

@@ -1,4 +1,4 @@
-"""Log-densities of a flow's points, by the instantaneous change of variables."""
+"""Log-densities under a flow, by the instantaneous change of variables."""
 
 import torch
 from torch import Tensor
@@ -10,34 +10,44 @@ from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import torch_generator
 
-CHUNK_COORDINATES = 2**23  # of gradients, computed at a time
+CHUNK_COORDINATES = 2**23  # of vector-Jacobian products, computed at a time
 
 
 def log_density(
     field: VelocityField, points: Tensor, config: Likelihood, source: Source = STANDARD
 ) -> Tensor:
-    """Return the log-density of ``points`` (n, k) at the end of a flow, in nats, (n,).
+    """Compute log-densities of points under a flow.
 
-    A point is followed back from t = 1 to the source, and the divergence of the field is integrated along its
-    trajectory: log p1(x1) = log p0(x0) - integral of div v(t, x_t) dt (Chen et al. 2018, arXiv 1806.07366),
-    the divergence being exact or Hutchinson's estimate (Grathwohl et al. 2019, arXiv 1810.01367). On a
-    manifold the divergence is the Riemannian one, and densities are with respect to its volume. It is the
-    trace of the derivative of the field after projection: the derivative across a sphere is then zero.
+    Each point is traced back from t = 1 to the source, and the field's divergence is integrated along its
+    trajectory: log p1(x1) = log p0(x0) - integral of div v(t, x_t) dt (Chen et al. 2018, arXiv 1806.07366).
+    The divergence is exact or Hutchinson's estimate (Grathwohl et al. 2019, arXiv 1810.01367). On a manifold
+    it is the Riemannian divergence, computed as the trace of the Jacobian of the field after projection,
+    whose derivative normal to a sphere is zero; densities are with respect to the manifold's volume.
 
-    Solved by torchdiffeq's ``rk4``, in ``config.steps`` steps. Where the network predicts endpoints,
-    trajectories begin ``LAST`` before t = 1, at which these cannot be turned into velocities.
+    The solver is torchdiffeq's ``rk4``, with ``config.steps`` steps. If the network predicts endpoints,
+    trajectories begin ``LAST`` before t = 1, because velocities are not defined at t = 1.
 
     Parameters
     ----------
+    field
+        The flow's velocity field.
+    points
+        Points at t = 1, (n, k).
+    config
+        Number of steps, and how the divergence is computed.
     source
-        Where the flow starts, on the field's manifold.
+        The flow's source, on the field's manifold.
+
+    Returns
+    -------
+    Log-densities in nats, (n,).
 
     Raises
     ------
     InputError
         If the source has no density.
     """
-    # Imported here: it brings scipy.integrate, half a second that importing this need not pay.
+    # Imported here because it imports scipy.integrate, which takes half a second.
     from torchdiffeq import odeint
 
     first = 1.0 if field.prediction == "velocity" else 1 - LAST
@@ -62,13 +72,27 @@ def log_density(
 def velocity_and_divergence(
     field: VelocityField, t: Tensor, x: Tensor, probes: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return velocities (n, k) at points ``x`` (n, k), and their divergences (n,): the sum of e'(dv/dx)e over
-    ``probes`` e (p, n, k) or (p, 1, k).
+    """Compute velocities and their divergences.
 
-    Not differentiable.
+    The divergence is the sum of e'(dv/dx)e over the probes e. Neither result is differentiable.
+
+    Parameters
+    ----------
+    field
+        The velocity field.
+    t
+        A time in [0, 1], ().
+    x
+        Points, (n, k).
+    probes
+        Probes e for all points, (p, 1, k), or for each, (p, n, k).
+
+    Returns
+    -------
+    Velocities (n, k) and divergences (n,).
     """
     n, k = x.shape
-    # The fused attention's derivatives have no rule for many directions at once.
+    # The derivatives of fused attention do not support batched gradients.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         place = field.manifold.project(x.detach()).requires_grad_()
         velocity = field(t.expand(n, 1), field.manifold.project(place))
@@ -83,7 +107,7 @@ def velocity_and_divergence(
 
 
 def _probes(config: Likelihood, points: Tensor) -> Tensor:
-    """Return all axes (k, 1, k), or so many random signs (p, n, k) that their mean square is 1 / p."""
+    """Return the axes (k, 1, k), or random signs divided by sqrt(p), (p, n, k)."""
     n, k = points.shape
     if config.divergence == "exact":
         return torch.eye(k, device=points.device, dtype=points.dtype).unsqueeze(1)

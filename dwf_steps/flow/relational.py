@@ -1,4 +1,4 @@
-"""The velocity field as a transformer on a network's own graph: units are nodes, weights are edges."""
+"""The velocity field as a transformer on a network's graph: units are nodes, weights are edges."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,34 +11,36 @@ from dwf_steps.flow.graph import Layer, NetworkSpec
 from dwf_steps.flow.velocity import Embedding, TimeEmbedding
 from dwf_steps.runtime.errors import InputError
 
-EDGES_BYTES = 2**24  # of features of edges, of networks that are computed with at a time
-KINDS = 3  # of layers and of their units: the first, those between, the last
+EDGES_BYTES = 2**24  # of edge features, in networks that are processed at a time
+KINDS = 3  # of layers and units: the first, hidden ones, the last
 
 
 class RelationalTransformer(nn.Module):
-    """v(t, x) of a multilayer perceptron's weights x.
+    """v(t, x) for the weights x of a multilayer perceptron.
 
-    A relational transformer (Diao & Loynd 2023, arXiv 2210.05062, as used on weights by Erdogan 2025, arXiv
-    2504.03710): nodes attend to each other along edges, whose features take part in keys and values, and
-    edges are updated from their two nodes. Edges exist where weights do, between consecutive layers, so that
-    memory and time are linear in the number of weights; no matrix is applied to an edge in attention, since
-    that of the queries can be applied to the node, and that of the values after the mean.
+    A relational transformer (Diao & Loynd 2023, arXiv 2210.05062; applied to weights by Erdogan 2025, arXiv
+    2504.03710): nodes attend to each other along edges, whose features enter keys and values, and edges are
+    updated from their two nodes. Edges exist only where there are weights, between consecutive layers, so
+    memory and time are linear in the number of weights. Attention applies no matrix to single edges: the
+    key's matrix is applied to the node's query, and the value's matrix after averaging.
 
-    It commutes with any order of hidden units, and knows no widths but those of the input and the output,
-    whose units have features of their own. Beside the transformer every weight and bias is passed on times a
-    factor that depends on t and its layer's kind. What goes out starts at zero.
+    The field is equivariant to permutations of hidden units and independent of hidden widths; the units of
+    the input and the output have learned features. A skip connection multiplies each weight and bias by a
+    factor that depends on t and the layer's kind. The output is zero at initialisation.
 
     Parameters
     ----------
     layers
-        Where a row holds each layer's weights and biases.
+        Columns of each layer's weights and biases in a row.
+    config
+        Width, depth, heads, time embedding.
     embedding
-        Of times, or of times and conditions.
+        Builds the embedding of times, or of times and conditions.
 
     Attributes
     ----------
     chunk_size
-        How many networks are computed with at a time: more would be no faster, and take more memory.
+        Number of networks that are processed at a time; more would be no faster and take more memory.
     """
 
     def __init__(
@@ -70,12 +72,12 @@ class RelationalTransformer(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def resized_to(self, network: NetworkSpec) -> "RelationalTransformer":
-        """Return the same velocity field over networks of other widths.
+        """Return the same velocity field for networks of other widths.
 
         Raises
         ------
         InputError
-            If these have other inputs or outputs, or more kinds of layers.
+            If they have a different number of inputs or outputs, or a hidden layer where the flow has none.
         """
         layers = network.layers()
         own, other = ((some[0].inputs, some[-1].outputs) for some in (self.layers, layers))
@@ -94,8 +96,15 @@ class RelationalTransformer(nn.Module):
         return resized.eval()
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return velocities (batch, d) at times ``t`` (batch, 1), or times and conditions (batch, 2), and
-        points ``x`` (batch, d)."""
+        """Return velocities (b, d).
+
+        Parameters
+        ----------
+        t
+            Times (b, 1), or times and conditions (b, 2).
+        x
+            Points, (b, d).
+        """
         if not torch.is_grad_enabled() and len(x) > self.chunk_size:
             parts = zip(t.split(self.chunk_size), x.split(self.chunk_size), strict=True)
             return torch.cat([self(time, some) for time, some in parts])
@@ -127,8 +136,10 @@ def _kind(layer: int, count: int) -> int:
 
 
 class _Block(nn.Module):
-    """Nodes attend along edges, from either side; then nodes, and edges from their two nodes, are updated. t
-    scales and shifts what goes in."""
+    """Attention along edges, in both directions, then updates of nodes, and of edges from their two nodes.
+
+    The time's features scale and shift the inputs.
+    """
 
     def __init__(self, width: int, heads: int, time: int) -> None:
         super().__init__()
@@ -169,7 +180,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Attention of the nodes of one layer to those of a neighbouring one."""
+    """Attention from the nodes of one layer to those of a neighbouring layer."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -180,8 +191,17 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, to: Tensor, source: Tensor, edges: Tensor) -> Tensor:
-        """Return messages (batch, m, width) to nodes ``to`` (batch, m, width) from nodes ``source``
-        (batch, n, width) along ``edges`` (batch, m, n, width)."""
+        """Return messages (b, m, width).
+
+        Parameters
+        ----------
+        to
+            Nodes that receive messages, (b, m, width).
+        source
+            Nodes that send them, (b, n, width).
+        edges
+            Edges between them, (b, m, n, width).
+        """
         queries = self.query(to).unflatten(-1, (self.heads, self.size))
         keys = self.key(source).unflatten(-1, (self.heads, self.size))
         values = self.value(source).unflatten(-1, (self.heads, self.size))

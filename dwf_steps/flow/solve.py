@@ -1,4 +1,4 @@
-"""Integrating the velocity field from source to target."""
+"""Integration of the velocity field from source to target."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from dwf_steps.geometry.euclidean import EUCLIDEAN
 from dwf_steps.geometry.manifold import Manifold
 from dwf_steps.runtime.progress import Progress
 
-EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field, in one step of a solver
+EVALUATIONS = {"euler": 1, "rk4": 4}  # of the velocity field per step
 
 
 @torch.no_grad()
@@ -19,27 +19,31 @@ def integrate(
     sampling: FlowSampling,
     manifold: Manifold = EUCLIDEAN,
 ) -> tuple[Tensor, int]:
-    """Solve dx/dt = v(t, x) from t = 0 to 1 for all points at once.
+    """Solve dx/dt = v(t, x) from t = 0 to 1 for all points together.
 
-    ``rk4`` is torchdiffeq's, the 3/8 rule (order 4, four evaluations a step); ``euler`` is of order 1;
-    ``dopri5`` is the adaptive Dormand-Prince pair, its step chosen for all points together. On a curved
-    manifold a step of ``euler`` follows the geodesic, and there is no other solver.
+    ``rk4`` is torchdiffeq's 3/8 rule (order 4, four evaluations per step); ``euler`` has order 1; ``dopri5``
+    is the adaptive Dormand-Prince pair, with one step size for all points. On a curved manifold, steps of
+    ``euler`` follow geodesics, and no other solver is available.
 
     Parameters
     ----------
     velocity
-        Of times (n, 1) and points (n, k), (n, k).
+        Maps times (n, 1) and points (n, k) to velocities (n, k).
     x0
-        (n, k), draws of the source.
+        Draws from the source, (n, k).
+    sampling
+        The solver, its steps or tolerances.
+    manifold
+        The space of the points.
 
     Returns
     -------
-    (n, k), the points at t = 1, and how often the velocity field was evaluated.
+    The points at t = 1, (n, k), and the number of evaluations of the velocity field.
 
     Raises
     ------
     ValueError
-        If the solver is not for the manifold.
+        If the solver does not apply to the manifold.
     """
     if not manifold.flat:
         if sampling.solver != "euler":
@@ -48,7 +52,7 @@ def integrate(
                 "use 'euler'"
             )
         return _follow(velocity, x0, sampling.steps, manifold), sampling.steps
-    # Imported here: it brings scipy.integrate, half a second that training a flow need not pay.
+    # Imported here because it imports scipy.integrate, which takes half a second.
     from torchdiffeq import odeint
 
     ends = torch.linspace(0, 1, 2, device=x0.device)
@@ -74,7 +78,7 @@ def integrate(
 
 
 def _follow(velocity: Field, x: Tensor, steps: int, manifold: Manifold) -> Tensor:
-    """Take ``steps`` equal steps, each along a geodesic."""
+    """Take ``steps`` equal steps along geodesics."""
     with Progress("evaluation", steps) as report:
         for step in range(steps):
             t = torch.full((len(x), 1), step / steps, device=x.device)

@@ -1,4 +1,4 @@
-"""Where a flow starts: a Gaussian over latents."""
+"""Source distributions of flows: Gaussians over latents, and sets of starting points."""
 
 import math
 from dataclasses import dataclass, field
@@ -13,25 +13,25 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
-SINGULAR = 1e-6  # of the largest singular value, below which a float32 factor counts as singular
+SINGULAR = 1e-6  # relative to the largest singular value; smaller ones of a float32 factor count as zero
 
 
 @dataclass(frozen=True)
 class Source:
-    """The Gaussian with ``mean`` (k,) and covariance std^2 F'F for ``factor`` F, both in float32.
+    """A Gaussian with ``mean`` m and covariance std^2 F'F for ``factor`` F.
 
-    On a manifold with spheres the source is uniform on these, and normal in the Euclidean columns alone.
+    On a manifold with spheres the source is uniform on the spheres, and normal in the Euclidean columns only.
 
     Attributes
     ----------
     mean
-        (k,), or a single number for all coordinates.
+        (k,) float32, or a number for all coordinates.
     factor
-        (k, k), or (k,) for a diagonal, or a single number.
+        (k, k) float32; (k,) for a diagonal, or a number.
     std
-        Factor of the deviation; the mean stays.
+        Multiplies deviations from the mean.
     manifold
-        On which the points are.
+        The space of the points.
     """
 
     mean: Tensor = field(default_factory=lambda: torch.tensor(0.0))
@@ -47,7 +47,7 @@ class Source:
             )
 
     def at(self, noise: Tensor) -> Tensor:
-        """Return mean + noise F, the points (n, k) of R^k that normal ``noise`` (n, k) stands for."""
+        """Map standard normal noise (n, k) to the points mean + noise F, (n, k)."""
         return self.mean + (noise @ self.factor if self.factor.dim() == 2 else noise * self.factor)
 
     def draw(
@@ -59,24 +59,45 @@ class Source:
         device: torch.device | None = None,
         partners: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor:
-        """Draw points (n, k) of the manifold, with ``temperature`` times the standard deviation.
+        """Draw points (n, k) of the manifold.
 
         Parameters
         ----------
+        n
+            Number of points.
+        k
+            Number of latents.
+        generator
+            Source of the random draws.
+        temperature
+            Multiplies the standard deviation.
+        device
+            Where the points are placed; by default the generator's.
         partners
-            (n,), which target each point belongs to; plays a part where the source is paired.
+            Index of the target that each point belongs to, (n,); only a `PairedSource` uses it.
         """
         noise = torch.randn(n, k, generator=generator).mul_(self.std * temperature)
         return self.manifold.uniform(self.at(noise).to(device or noise.device))
 
     def log_density(self, x: Tensor) -> Tensor:
-        """Return the log-densities of points ``x`` (n, k) of the manifold, in nats, (n,): normal in Euclidean
-        columns, uniform on spheres, with respect to the manifold's volume.
+        """Compute the log-densities of points of the manifold.
+
+        The density is normal in Euclidean columns, uniform on spheres, and with respect to the manifold's
+        volume.
+
+        Parameters
+        ----------
+        x
+            Points, (n, k).
+
+        Returns
+        -------
+        Log-densities in nats, (n,).
 
         Raises
         ------
         InputError
-            If the source lies in fewer than k dimensions, and so has no density.
+            If the source has no density because its points lie in a subspace.
         """
         flat = self.manifold.euclidean(x.shape[1]).to(x.device)
         whitened, log_factor = self._whitened(x[:, flat])
@@ -87,7 +108,7 @@ class Source:
         return normal.to(x) - self.manifold.log_volume()
 
     def _whitened(self, x: Tensor) -> tuple[Tensor, float]:
-        """Return the noise (n, d) that `at` takes to ``x`` (n, d), and log |det F|."""
+        """Return the noise (n, d) that `at` maps to ``x`` (n, d), and log |det F|."""
         centred, factor, d = x - self.mean.to(x), self.factor.to(x), x.shape[1]
         if factor.dim() < 2:
             deviations = factor.double().abs()
@@ -103,22 +124,22 @@ class Source:
 def _require_density(rank: int, d: int) -> None:
     if rank < d:
         raise InputError(
-            f"source: its points vary in {rank} of {d} directions alone, and so have no density (untrained "
-            "networks all have the same biases, zero); use a subspace of method 'dual_pca' with fewer "
+            f"source: its points vary in only {rank} of {d} directions and so have no density (the biases of "
+            "untrained networks are all zero); use a subspace of method 'dual_pca' with fewer "
             "components than weights, or source: 'standard'"
         )
 
 
 @dataclass(frozen=True)
 class PairedSource(Source):
-    """Points each of which belongs to one target, such as initialised networks to trained ones.
+    """Starting points that each belong to one target, such as initialised networks to trained ones.
 
     Attributes
     ----------
     mean
-        (k,), from which points deviate ``std`` times as far as they do by themselves.
+        (k,); the starts' deviations from it are multiplied by ``std``.
     starts
-        (n, k), one for each target.
+        The starting point of each target, (n, k).
     """
 
     starts: Tensor = field(default_factory=lambda: torch.empty(0, 0))
@@ -132,11 +153,11 @@ class PairedSource(Source):
         device: torch.device | None = None,
         partners: Tensor | None = None,
     ) -> Tensor:
-        """Return the starts (n, k) of the targets ``partners`` (n,): nothing is drawn."""
+        """Return the starting points (n, k) of the targets ``partners`` (n,); nothing is drawn."""
         if partners is None or len(partners) != n or self.starts.shape[1] != k:
             raise ValueError(
-                f"a paired source has {tuple(self.starts.shape)} starts; asked for {n} of dimension {k}, of "
-                f"which it must know whose they are"
+                f"a paired source has {tuple(self.starts.shape)} starts; asked for {n} of dimension {k}, "
+                f"expected the same dimension and the index of a target for each"
             )
         deviations = self.starts[partners.to(self.starts.device)] - self.mean
         return (self.mean + self.std * temperature * deviations).to(device or generator.device)
@@ -151,18 +172,26 @@ STANDARD = Source()
 def kaiming_source(
     basis: Basis, matrix: WeightMatrix, std: np.ndarray, shift: np.ndarray, scale: np.ndarray
 ) -> Source:
-    """Return the distribution of initialised networks as latents.
+    """Compute the distribution of initialised networks' latents.
 
-    Weights are independent, N(0, std^2) (He et al. 2015), and latents are affine in them; so the source is
-    Gaussian, and its mean and covariance follow in one pass over the weight matrix.
+    Initial weights are independent, N(0, std^2) (He et al. 2015, arXiv 1502.01852), and latents are affine in
+    them, so the source is Gaussian; its mean and covariance follow from one pass over the weight matrix.
 
     Parameters
     ----------
+    basis
+        Maps weights to coordinates of the subspace.
+    matrix
+        The zoo's weights.
     std
-        (d,), of each initial weight; 0 where it starts at zero.
+        Standard deviation of each initial weight, (d,); 0 if it is initialised at zero.
     shift, scale
-        A latent times ``scale`` plus ``shift`` is a coordinate of the subspace, or a weight relative to the
-        training mean; numbers, or (d,).
+        Latents are (c - ``shift``) / ``scale`` for coordinates c of the subspace, or weights c relative to
+        the training mean; numbers, or one for each latent.
+
+    Returns
+    -------
+    The source.
     """
     mean, factor = basis.gaussian_of_weights(matrix, std)
     return Source(torch.from_numpy((mean - shift) / scale).float(), torch.from_numpy(factor / scale).float())

@@ -1,4 +1,4 @@
-"""Fitting the velocity field by conditional flow matching."""
+"""Fitting a velocity field by conditional flow matching."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -27,16 +27,30 @@ def draw_batch(
     rows: Tensor | None = None,
     condition: Tensor | None = None,
 ) -> Batch:
-    """Draw ``size`` points of the paths from fresh draws of the source, or from every latent's own start, to
-    latents (n, k) of unit variance, on the source's manifold.
+    """Draw points of probability paths that end at latents of unit variance.
+
+    Starting points are fresh draws from the source, or the starting points of a `PairedSource`.
 
     Parameters
     ----------
+    targets
+        Latents, (n, k), on the source's manifold.
+    size
+        Number of points, b.
+    config
+        Coupling, times, sigma and condition of the flow.
+    generator
+        Source of the random draws.
+    source
+        The source distribution.
     rows
-        Which of the latents are drawn, (m,); by default all.
+        Indices of the latents to draw from, (m,); None for all.
     condition
-        What is told of each latent, standardised, (n, 1): left out, and NaN, as often as
-        ``config.condition`` says.
+        The standardised condition of each latent, (n, 1); dropped at random, as in `told`.
+
+    Returns
+    -------
+    A batch of b points.
     """
     k, manifold = targets.shape[1], source.manifold
     rows = torch.arange(len(targets)) if rows is None else rows
@@ -64,26 +78,39 @@ def fit_velocity(
     left_out: Tensor | None = None,
     embedding: Embedding = ConditionEmbedding,
 ) -> TrainedFlow:
-    """Fit a velocity field to latents (n, k) of unit variance.
+    """Fit a velocity field to latents of unit variance.
 
-    The loss is the mean over batch and coordinates of |v(t, x_t) - u_t|^2 (Lipman et al. 2023), or of the
-    squared error of predicted endpoints. The validation loss is that of the averaged network on draws of
-    (t, x0, x1) that training never uses. Where latents are left out it is measured on these, the average with
-    the lowest one is kept, and the fit stops after ``config.training.patience`` reports without a lower one.
+    The loss is the mean over batch and coordinates of |v(t, x_t) - u_t|^2 (Lipman et al. 2023, arXiv
+    2210.02747), or of the squared error of predicted endpoints. The validation loss is that of the averaged
+    network on draws of (t, x0, x1) that training never uses. If latents are held out, it is measured on
+    these; the average with the lowest validation loss is kept, and the fit stops after
+    ``config.training.patience`` reports without an improvement.
 
     Parameters
     ----------
+    latents
+        The targets, (n, k).
+    config
+        The flow.
+    device
+        Where the network is trained.
+    checkpoint
+        Where the state is saved at intervals, and resumed from.
     network
-        What latents are, where the velocity network must know.
+        The layout of the latents, for velocity networks that need it.
     source
-        Where paths start, on the manifold whose geodesics they are; by default standard normal, times
-        ``config.source_std``, in flat space.
+        The distribution of starting points, on the manifold of the paths; by default normal with standard
+        deviation ``config.source_std``, in flat space.
     condition
-        What is told of each latent, standardised, (n, 1).
+        The standardised condition, or the zoo's index, of each latent, (n, 1).
     left_out
-        Which latents the fit never sees, (n,) bool.
+        Which latents are held out for validation, (n,) bool.
     embedding
-        Of times and conditions, where these are given.
+        Builds the embedding of times and conditions; unused without conditions.
+
+    Returns
+    -------
+    The averaged network and its losses.
 
     Raises
     ------
@@ -100,7 +127,7 @@ def fit_velocity(
 
 @dataclass(frozen=True)
 class FlowPaths(Paths[Batch]):
-    """Paths from the ``source``, drawn by `draw_batch`, which says what ``condition`` is."""
+    """Points of paths from the ``source``, drawn by `draw_batch`."""
 
     config: FlowConfig
     source: Source

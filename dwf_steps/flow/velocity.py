@@ -1,4 +1,4 @@
-"""The velocity field: an MLP over latents and time."""
+"""The velocity field as a multilayer perceptron, and embeddings of times and conditions."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ LONGEST_PERIOD = 10_000.0
 
 
 class TimeEmbedding(nn.Module):
-    """Sinusoidal features of t in [0, 1] (Vaswani et al. 2017; t times 1000), then a linear layer."""
+    """Sinusoidal features of 1000 t, t in [0, 1] (Vaswani et al. 2017), then a linear layer and GELU."""
 
     frequencies: Tensor
 
@@ -24,14 +24,17 @@ class TimeEmbedding(nn.Module):
         self.linear = nn.Sequential(nn.Linear(width, width), nn.GELU())
 
     def forward(self, t: Tensor) -> Tensor:
-        """Map times (batch, 1) to (batch, width)."""
+        """Map times (b, 1) to features (b, width)."""
         angles = t * self.frequencies
         return self.linear(torch.cat([angles.cos(), angles.sin()], dim=-1))
 
 
 class ConditionEmbedding(TimeEmbedding):
-    """Of times and standardised conditions (t, c): the features of t, plus those that an MLP makes of c or,
-    where c is NaN, a learned vector that stands for knowing nothing (Ho & Salimans 2022)."""
+    """Embedding of times and standardised conditions (t, c).
+
+    Adds to the features of t those of c, computed by an MLP, or a learned vector if c is NaN, which stands
+    for no condition (Ho & Salimans 2022, arXiv 2207.12598).
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
@@ -39,35 +42,37 @@ class ConditionEmbedding(TimeEmbedding):
         self.unconditional = nn.Parameter(torch.zeros(width))
 
     def forward(self, t: Tensor) -> Tensor:
-        """Map times and conditions (batch, 2) to (batch, width)."""
+        """Map times and conditions (b, 2) to features (b, width)."""
         time, condition = t.split(1, dim=1)
         features = self.condition(condition.nan_to_num())
         return super().forward(time) + torch.where(condition.isnan(), self.unconditional, features)
 
 
 class CategoryEmbedding(TimeEmbedding):
-    """Of times and categories (t, c), c = 0, 1, ...: the features of t, plus a learned vector for each
-    category and, where c is NaN, for knowing nothing."""
+    """Embedding of times and categories (t, c), c = 0, 1, ...
+
+    Adds to the features of t a learned vector for each category, and another one for c = NaN, no category.
+    """
 
     def __init__(self, width: int, categories: int) -> None:
         super().__init__(width)
         self.categories = nn.Embedding(categories + 1, width)
 
     def forward(self, t: Tensor) -> Tensor:
-        """Map times and categories (batch, 2) to (batch, width)."""
+        """Map times and categories (b, 2) to features (b, width)."""
         time, category = t.split(1, dim=1)
         number = category.nan_to_num(nan=self.categories.num_embeddings - 1).long()[:, 0]
         return super().forward(time) + self.categories(number)
 
 
 Embedding = Callable[[int], TimeEmbedding]
-"""Makes, of a width, the embedding of times (batch, 1), or of times and conditions (batch, 2)."""
+"""Builds an embedding, of a given width, of times (b, 1), or of times and conditions (b, 2)."""
 
 
 class VelocityMLP(nn.Module):
     """v(t, x): [x, time] -> h -> h/2 -> ... -> h -> k with LayerNorm, GELU and dropout.
 
-    The network of DeepWeightFlow (arXiv 2601.05052). The output layer starts at zero.
+    The network of DeepWeightFlow (arXiv 2601.05052). The output layer is initialised at zero.
 
     Parameters
     ----------
@@ -76,7 +81,7 @@ class VelocityMLP(nn.Module):
     config
         Width h, depth, time embedding, dropout.
     embedding
-        Of times, or of times and conditions.
+        Builds the embedding of times, or of times and conditions.
     """
 
     def __init__(self, dimension: int, config: VelocityConfig, embedding: Embedding = TimeEmbedding) -> None:
@@ -97,12 +102,29 @@ class VelocityMLP(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return velocities (batch, k) at times ``t`` (batch, 1), or times and conditions (batch, 2), and
-        points ``x`` (batch, k)."""
+        """Return velocities (b, k).
+
+        Parameters
+        ----------
+        t
+            Times (b, 1), or times and conditions (b, 2).
+        x
+            Points, (b, k).
+        """
         return self.output(self.hidden(torch.cat([x, self.time(t)], dim=-1)))
 
 
 def hidden_widths(config: VelocityConfig) -> list[int]:
-    """Return the widths of the hidden layers: the first and the last h, those between h/2."""
+    """Compute the widths of the hidden layers of a `VelocityMLP`.
+
+    Parameters
+    ----------
+    config
+        Width h and depth.
+
+    Returns
+    -------
+    The widths: h for the first and the last, h/2 (rounded down, at least 1) for those between.
+    """
     inner = [max(1, config.width // 2)] * (config.depth - 2)
     return [config.width] if config.depth == 1 else [config.width, *inner, config.width]

@@ -120,10 +120,10 @@ def test_a_source_within_fewer_dimensions_has_no_density(tmp_path: Path) -> None
     basis = basis_of(rows, None)  # all biases of untrained networks are zero
     source = source_of(KAIMING, basis, matrix, Latents.of(basis, matrix))
     d, biases = matrix.layout.size, sum(WIDTHS[1:])
-    with pytest.raises(InputError, match=f"vary in {d - biases} of {d} directions alone.*fewer components"):
+    with pytest.raises(InputError, match=f"vary in only {d - biases} of {d} directions.*fewer components"):
         source.log_density(torch.zeros(1, d))
     flat = torch.tensor([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 1.0]])
-    with pytest.raises(InputError, match="vary in 2 of 3 directions"):
+    with pytest.raises(InputError, match="vary in only 2 of 3 directions"):
         Source(torch.zeros(3), flat).log_density(torch.zeros(1, 3))
 
 
