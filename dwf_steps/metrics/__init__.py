@@ -1,1 +1,1 @@
-"""How good networks are, and how new."""
+"""Measures of quality and novelty."""

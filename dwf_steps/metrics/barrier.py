@@ -1,4 +1,4 @@
-"""The loss barrier between networks, at the midpoint of the straight line."""
+"""Loss barriers between networks, at the midpoint of the straight line."""
 
 import numpy as np
 import torch
@@ -21,12 +21,26 @@ def midpoint_barrier(
     reference: StackedNetworks[np.ndarray],
     split: Split,
 ) -> np.ndarray:
-    """Return L((a + b) / 2) - (L(a) + L(b)) / 2 of n networks a and one reference b, or each with its own,
-    of the mean loss, (n,); the ``reference`` is stacked too, 1 or n networks.
+    """Measure the loss barrier between networks a and b, L((a + b) / 2) - (L(a) + L(b)) / 2.
 
-    The definition of Frankle et al. 2020 and Entezari et al. 2022 with the path sampled at its midpoint.
-    There batch normalisation has the statistics that it sees on the split (Jordan et al. 2023); the mean of
-    the ends' would be no network's.
+    The definition of Frankle et al. 2020 and Entezari et al. 2022, with the path sampled at its midpoint
+    only. Batch norm statistics at the midpoint are recomputed on the split (Jordan et al. 2023): the mean of
+    both networks' statistics is wrong there.
+
+    Parameters
+    ----------
+    architecture
+        That of all networks.
+    networks
+        The n networks a.
+    reference
+        The networks b, stacked: one for all of them, or n, one for each.
+    split
+        The examples on which the loss is averaged.
+
+    Returns
+    -------
+    Barriers in units of the loss, (n,); negative if the midpoint is better than the mean of both ends.
     """
     device = select_device()
     ends, other = (some.tensors(device).map(Tensor.float) for some in (networks, reference))

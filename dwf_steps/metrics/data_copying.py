@@ -1,7 +1,7 @@
-"""Do generated networks lie closer to the training networks than held-out networks do?
+"""A test for data copying: are generated networks closer to the training networks than held-out ones are.
 
 The three-sample test of Meehan, Chaudhuri & Dasgupta 2020 ("A Non-Parametric Test to Detect Data-Copying in
-Generative Models", AISTATS, arXiv 2004.05675). It needs distances to the nearest training network alone, in
+Generative Models", AISTATS, arXiv 2004.05675). It only needs distances to the nearest training network, in
 any space.
 """
 
@@ -15,21 +15,20 @@ RESTARTS = 10
 def data_copying(generated: np.ndarray, held_out: np.ndarray) -> float:
     """Return the z-scored Mann-Whitney U of distances to the nearest training network.
 
-    With U the number of pairs in which a generated network of m is further away than a held-out one of n,
-    ties counted half, Z_U = (U - m n / 2) / sqrt(m n (m + n + 1) / 12). Around 0, with standard deviation 1,
-    where generated networks are as far as held-out ones; far below 0 where they are copies, at least
-    -sqrt(3 m n / (m + n + 1)); far above 0 where they miss the zoo. As in the paper, there is neither a
-    correction for continuity nor one for ties.
+    Let U be the number of pairs in which a generated network (of m) is further away than a held-out one (of
+    n), with ties counted half. Then Z_U = (U - m n / 2) / sqrt(m n (m + n + 1) / 12). It has mean 0 and
+    standard deviation 1 if generated networks are as far away as held-out ones; it is far below 0 for copies,
+    at least -sqrt(3 m n / (m + n + 1)), and far above 0 for networks that miss the zoo. As in the paper,
+    neither continuity nor ties are corrected for.
 
     Parameters
     ----------
     generated, held_out
-        Distances (m,) and (n,), in one space.
+        Distances (m,) and (n,), in the same space.
 
     Returns
     -------
-    float
-        NaN without generated, or without held-out networks.
+    Z_U; NaN if there are no generated or no held-out networks.
     """
     m, n = len(generated), len(held_out)
     if m == 0 or n == 0:
@@ -42,23 +41,22 @@ def data_copying(generated: np.ndarray, held_out: np.ndarray) -> float:
 def data_copying_in_cells(
     generated: np.ndarray, held_out: np.ndarray, generated_cells: np.ndarray, held_out_cells: np.ndarray
 ) -> float:
-    """Return C_T, the mean of `data_copying` over the cells of a partition, weighted by their held-out
-    networks: copies in one region do not hide behind networks that are too far away in another.
+    """Return C_T, the mean of `data_copying` over the cells of a partition.
 
-    Cells with fewer than `FEWEST_IN_CELL` generated networks are left out, as are those without any held-out
-    one, whose weight would be 0.
+    Cells are weighted by their number of held-out networks. Copies in one region are found even if networks
+    in another region are too far away. Cells with fewer than `FEWEST_IN_CELL` generated networks are left
+    out, as are cells without held-out networks, whose weight would be 0.
 
     Parameters
     ----------
     generated, held_out
-        Distances (m,) and (n,), in one space.
+        Distances (m,) and (n,), in the same space.
     generated_cells, held_out_cells
-        The cell of each, integers (m,) and (n,).
+        The cell of each network, integers (m,) and (n,).
 
     Returns
     -------
-    float
-        NaN where no cell is left.
+    C_T; NaN if all cells are left out.
     """
     cells, weights = np.unique(held_out_cells, return_counts=True)
     kept = np.array([np.sum(generated_cells == cell) >= FEWEST_IN_CELL for cell in cells], bool)
@@ -72,24 +70,40 @@ def data_copying_in_cells(
 
 
 def cell_count(held_out: int) -> int:
-    """Return into how many cells a zoo is divided: twice `FEWEST_IN_CELL` held-out networks each, on average;
-    at least 1."""
+    """Return the number of cells to divide a zoo into.
+
+    Parameters
+    ----------
+    held_out
+        The number of held-out networks.
+
+    Returns
+    -------
+    The number for which each cell has at least twice `FEWEST_IN_CELL` held-out networks on average; at least
+    1.
+    """
     return max(1, held_out // (2 * FEWEST_IN_CELL))
 
 
 def kmeans_cells(squared: np.ndarray, cells: int, draws: np.random.Generator) -> np.ndarray:
-    """Return which of at most ``cells`` cells each of n training networks belongs to, (n,), by k-means.
+    """Divide n training networks into cells by k-means, given only their distances.
 
-    Lloyd's algorithm from seeds of k-means++ (Arthur & Vassilvitskii 2007), the best of `RESTARTS`. Centres
-    are means, yet distances are all it needs: ||x - mean C||^2 = mean_j d(x, j)^2 - mean_jk d(j, k)^2 / 2
-    over members j and k of a cell C. Any other point belongs to the cell of its nearest training network.
+    Lloyd's algorithm, seeded by k-means++ (Arthur & Vassilvitskii 2007); the best of `RESTARTS` runs. Centres
+    are means, but distances suffice: ||x - mean C||^2 = mean_j d(x, j)^2 - mean_jk d(j, k)^2 / 2 over the
+    members j and k of a cell C. Other points belong to the cell of their nearest training network.
 
     Parameters
     ----------
     squared
-        Squared distances (n, n), Euclidean in some space.
+        Squared Euclidean distances between the networks, (n, n).
+    cells
+        The largest number of cells.
     draws
-        Chooses the seeds.
+        Source of randomness for the seeds.
+
+    Returns
+    -------
+    The cell of each network, integers from 0, (n,).
     """
     found = [_lloyd(squared, _seeds(squared, cells, draws)) for _ in range(RESTARTS)]
     best = min(range(RESTARTS), key=lambda restart: found[restart][1])
@@ -97,8 +111,10 @@ def kmeans_cells(squared: np.ndarray, cells: int, draws: np.random.Generator) ->
 
 
 def _seeds(squared: np.ndarray, cells: int, draws: np.random.Generator) -> list[int]:
-    """Return the points that k-means++ begins with, each drawn in proportion to its squared distance from the
-    nearest one before; fewer where no more differ."""
+    """Draw the seeds of k-means++; fewer than ``cells`` if fewer points differ.
+
+    Each is drawn in proportion to its squared distance to the nearest earlier one.
+    """
     chosen = [int(draws.integers(len(squared)))]
     while len(chosen) < cells and (apart := squared[:, chosen].min(axis=1).astype(np.float64)).any():
         chosen.append(int(draws.choice(len(squared), p=apart / apart.sum())))
@@ -106,7 +122,7 @@ def _seeds(squared: np.ndarray, cells: int, draws: np.random.Generator) -> list[
 
 
 def _lloyd(squared: np.ndarray, seeds: list[int]) -> tuple[np.ndarray, float]:
-    """Return the points' cells, and the sum of squared distances from their centres."""
+    """Return the points' cells and the sum of squared distances to their centres."""
     to_centres = squared[:, seeds]
     cells = to_centres.argmin(axis=1)
     for _ in range(MOST_SWEEPS):
@@ -119,7 +135,7 @@ def _lloyd(squared: np.ndarray, seeds: list[int]) -> tuple[np.ndarray, float]:
 
 
 def _to_means(squared: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Return the squared distances (n, cells) of all points from the means of those cells that have any."""
+    """Return the squared distances (n, cells) of all points to the means of the non-empty cells."""
     present = np.unique(cells)
     shares = (cells[:, None] == present) / (cells[:, None] == present).sum(axis=0)
     to_members = squared @ shares

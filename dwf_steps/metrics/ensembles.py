@@ -1,4 +1,4 @@
-"""Ensembles: mean predictions of networks, and whether they notice inputs they have not learned."""
+"""Ensembles: scores of mean predictions, and detection of inputs from outside the data's distribution."""
 
 import numpy as np
 import pandas as pd
@@ -14,18 +14,26 @@ from dwf_steps.tasks.classification import entropy
 def ensemble_measures(
     outputs: Outputs, evaluation: MeasurementConfig, trajectories: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Return one row a size: the mean over random ensembles of their scores (`Task.scores`) and ``auroc``,
-    and the standard deviation of the accuracy.
+    """Score random ensembles of networks, for every size in the configuration.
 
-    An ensemble predicts the mean of its members' predictions, of classes that of their probabilities.
-    ``auroc`` is of telling test items from shifted inputs by the entropy of the mean prediction; NaN where
-    there are none. All networks together are one ensemble only, however many ``draws`` are asked for.
+    An ensemble predicts the mean of its members' predictions; for classes, that of their probabilities. If
+    all networks form the ensemble, it is scored once, whatever ``evaluation.draws``.
 
     Parameters
     ----------
+    outputs
+        Predictions of the n networks.
+    evaluation
+        Ensemble sizes, the number of random ensembles per size, and the seed.
     trajectories
-        The trainings that the networks are checkpoints of, (n,), if they are: an ensemble has one of each at
-        most.
+        The training run that each network is a checkpoint of, (n,): an ensemble then has at most one
+        checkpoint of each. None if all networks were trained independently.
+
+    Returns
+    -------
+    A row for every size that there are enough networks for: means over ensembles of all scores
+    (`Task.scores`) and of ``auroc``, and the standard deviation of the accuracy, ``accuracy_std``. ``auroc``
+    is that of detecting shifted inputs by the entropy of the mean prediction; NaN if there are none.
     """
     generator, rows = numpy_generator("ensembles", evaluation.seed), []
     task = task_of(outputs.task, outputs.tolerance, outputs.scale)
@@ -49,5 +57,5 @@ def ensemble_measures(
 
 
 def _unrelated(order: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
-    """Return the networks in an order, but only the first of each trajectory."""
+    """Return the networks in the given order, keeping only the first of each trajectory."""
     return order[np.sort(np.unique(trajectories[order], return_index=True)[1])]

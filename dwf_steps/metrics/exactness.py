@@ -1,4 +1,4 @@
-"""What networks lose that are described by coordinates and made of these again."""
+"""Reconstruction errors of networks that were encoded and decoded again."""
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,22 @@ from dwf_steps.tasks import task_of
 def functions_compared(
     architecture: Architecture, own: StackedNetworks[Tensor], decoded: StackedNetworks[Tensor], test: Split
 ) -> pd.DataFrame:
-    """Return what k networks score on the test set before and after, and how alike both are, a row each.
+    """Compare the predictions of k networks with those of their reconstructions.
 
     Parameters
     ----------
+    architecture
+        That of all networks.
     own, decoded
-        The networks, parameters (k, *shape), before and after.
+        The networks and their reconstructions, with parameters (k, *shape).
+    test
+        The test set.
+
+    Returns
+    -------
+    A row for every network: ``metric``, the name of the score (Spearman's rank correlation for numbers, else
+    accuracy); ``trained`` and ``decoded``, the score before and after; ``agreement``, the share of test items
+    on which both make the same choice (`Task.choices`); and ``iou``, the IoU of their wrong sets.
     """
     task = task_of(test.task, test.tolerance, test.scale)
     predictions = [predictions_of(architecture, networks, test.inputs, task) for networks in (own, decoded)]
@@ -41,6 +51,16 @@ def functions_compared(
 
 
 def relative_distances(found: Tensor, expected: Tensor) -> np.ndarray:
-    """Return the distances of k rows from expected ones, relative to the norms of these, (k,)."""
+    """Return the Euclidean distances of rows to expected ones, relative to the norms of the latter.
+
+    Parameters
+    ----------
+    found, expected
+        Weights or coordinates, (k, d).
+
+    Returns
+    -------
+    Relative distances, float64 (k,).
+    """
     expected = expected.double()
     return ((found.double() - expected).norm(dim=1) / expected.norm(dim=1)).cpu().numpy()

@@ -1,4 +1,4 @@
-"""How networks compare with the training networks by their predictions on the test set."""
+"""Comparison of networks with the training networks by their predictions on the test set."""
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,29 @@ from dwf_steps.tasks.similarity import disagreement
 def function_measures(
     networks: Outputs, training: Outputs, trajectories: np.ndarray | None = None, rows: slice = EVERY
 ) -> pd.DataFrame:
-    """Return one row a network: how good it is (`Task.scores`), and how close to the training networks.
-
-    ``max_iou`` and ``mean_iou`` are over all training networks, ``similar`` is the one with the largest
-    wrong-set IoU, ``jensen_shannon`` (nats) the mean divergence from it over the test items, of numbers the
-    ``mean_absolute_difference`` in the target's own unit, and ``disagreement`` the mean share of
-    items on which a training network comes down to another answer. Measures of predictions alone
-    (`Measure.function`) follow.
+    """Score networks and compare their predictions with those of all training networks.
 
     Parameters
     ----------
-    trajectories, rows
-        Where these networks are training networks themselves: which of them, and the trainings that all are
-        checkpoints of, (n,). Each is left out of its own comparison with what it descends with.
+    networks
+        Predictions of the k networks to evaluate.
+    training
+        Predictions of the n training networks.
+    trajectories
+        If the evaluated networks are training networks themselves: the training run that each training
+        network belongs to, (n,). Each network is then compared only with networks of other training runs.
+        None for other networks.
+    rows
+        The positions of the k networks among the training networks; only used with ``trajectories``.
+
+    Returns
+    -------
+    A row for every network: its scores (`Task.scores`); ``max_iou`` and ``mean_iou``, the largest and mean
+    wrong-set IoU with training networks; ``similar``, the training network with the largest IoU;
+    ``disagreement``, the mean share of items on which its choice differs from that of a training network; the
+    divergence from ``similar``, which is ``jensen_shannon`` (nats, mean over items) for classes and
+    ``mean_absolute_difference`` (in the target's own unit) for numbers; and the measures that only need
+    predictions (`Measure.function`).
     """
     task = task_of(networks.task, networks.tolerance, networks.scale)
     predictions, known = networks.predictions, training.predictions

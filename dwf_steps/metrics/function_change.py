@@ -1,4 +1,4 @@
-"""The proof that canonicalization changed no network's function."""
+"""Check that canonicalization preserves the networks' functions."""
 
 import numpy as np
 import torch
@@ -16,22 +16,48 @@ def function_change(
     after: StackedNetworks[np.ndarray],
     probe: np.ndarray,
 ) -> np.ndarray:
-    """Return each network's largest change of an output on ``probe`` (m, features), relative to its largest
-    output, computed in float64, (n,)."""
+    """Return the largest relative change of each network's outputs, computed in float64.
+
+    Parameters
+    ----------
+    architecture
+        That of all networks.
+    before, after
+        The n networks before and after canonicalization.
+    probe
+        Inputs (m, features).
+
+    Returns
+    -------
+    The largest change of an output on ``probe``, relative to the network's largest output, (n,).
+    """
     inputs = torch.from_numpy(probe).double()
     with torch.no_grad():
         old, new = (
             architecture.forward(in_float64(networks).tensors(), inputs).flatten(1)
             for networks in (before, after)
         )
-    # A network whose outputs are all zero must stay so: 0 / 0 counts as no change, x / 0 as infinite.
+    # If all outputs are zero, they must stay zero: 0 / 0 counts as no change, x / 0 as an infinite one.
     change = (new - old).abs().amax(1)
     relative = torch.where(change == 0, 0.0, change / old.abs().amax(1))
     return relative.numpy()
 
 
 def require_same_function(names: list[str], change: np.ndarray) -> None:
-    """Raise `ArithmeticError` if any network's outputs changed by more than 1e-6."""
+    """Require that no network's outputs changed by more than `FUNCTION_TOLERANCE`.
+
+    Parameters
+    ----------
+    names
+        Names of the n networks.
+    change
+        Their `function_change`, (n,).
+
+    Raises
+    ------
+    ArithmeticError
+        If an output changed by more, or is NaN.
+    """
     worst = int(np.argmax(change))
     if not change[worst] <= FUNCTION_TOLERANCE:
         raise ArithmeticError(

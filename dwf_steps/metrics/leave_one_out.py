@@ -1,7 +1,7 @@
-"""What a zoo's own networks would score as generated ones: each against all that it does not descend with.
+"""Measures of the training networks themselves, each compared with the networks of other training runs.
 
-The ``trajectories`` of n networks, integers (n,), number the trainings that they are checkpoints of: networks
-of the same one are left out together. Networks trained each by itself have `np.arange(n)`.
+The ``trajectories`` of n networks, integers (n,), number the training runs that they are checkpoints of:
+networks of the same run are left out together. They are `np.arange(n)` for independently trained networks.
 """
 
 import numpy as np
@@ -11,19 +11,25 @@ from dwf_steps.subspace.gram import EVERY, distances_among, row_blocks
 
 
 def share_in_span(gram: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
-    """Return the share of each row inside the affine span of the rows of other trajectories, (n,).
+    """Return the share of each row inside the affine span of the rows of other trajectories.
 
-    With h the distance of a row from that span, and s its distance from those rows' mean, the share is
-    1 - h^2 / s^2. The squared residuals of the rows S of one trajectory are the diagonal of (P_SS)^-1 with
-    the pseudo-inverse P of the centred Gram matrix G: the least w'Gw over affine combinations w given on
-    S. For a single row that is 1 / P_ii, its altitude in a simplex (Fiedler 2011, "Matrices and Graphs in
-    Geometry", section 1.3). What rows contribute to null combinations costs nothing and is projected out.
-    NaN for more than `MOST_SPANNING` rows.
+    With h the distance of a row from that span and s its distance from the mean of those rows, the share is 1
+    - h^2 / s^2. The squared residuals of the rows S of one trajectory are the diagonal of (P_SS)^-1 with P
+    the pseudo-inverse of the centred Gram matrix G: the minimum of w'Gw over affine combinations w with given
+    values on S. For a single row this is 1 / P_ii, its altitude in a simplex (Fiedler 2011, "Matrices and
+    Graphs in Geometry", section 1.3). Components of S that null combinations of rows contain have no residual
+    and are projected out.
 
     Parameters
     ----------
     gram
-        (n, n), rows centred by their mean.
+        Gram matrix (n, n) of the rows, centred by their mean.
+    trajectories
+        The training run of each row, (n,).
+
+    Returns
+    -------
+    Shares, (n,); NaN if there are more than `MOST_SPANNING` rows.
     """
     n = len(gram)
     if n > MOST_SPANNING:
@@ -46,24 +52,30 @@ def share_in_span(gram: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
 
 
 def max_squared_cosine(gram: np.ndarray, trajectories: np.ndarray, rows: slice = EVERY) -> np.ndarray:
-    """Return the largest squared cosine of each row with one of other trajectories, (k,).
+    """Return the largest squared cosine of each row with a row of another trajectory.
 
-    Both are seen from the mean of all of other trajectories. The mean of all but the rows S lies at
-    -sum_S x / (n - |S|).
+    The origin is the mean of all rows of other trajectories. With the rows S of a trajectory left out, it
+    lies at -sum_S x / (n - |S|).
 
     Parameters
     ----------
     gram
-        (n, n), rows centred by their mean.
+        Gram matrix (n, n) of the rows, centred by their mean.
+    trajectories
+        The training run of each row, (n,).
     rows
-        Which k of them.
+        The k rows to compute it for.
+
+    Returns
+    -------
+    Squared cosines, (k,).
     """
     squares = np.diag(gram)
     own, among = squares[rows], gram[rows]
     kinds, which, counts = np.unique(trajectories, return_inverse=True, return_counts=True)
     present, place = np.unique(which[rows], return_inverse=True)
     others = len(gram) - counts[present]
-    # Products of every row with the mean seen from, one for each trajectory among ``rows``.
+    # Products of every row with the mean of the other trajectories, one for each trajectory among ``rows``.
     with_mean = np.stack([-gram[trajectories == kinds[k]].sum(axis=0) for k in present]) / others[:, None]
     means = np.array(
         [-w[trajectories == kinds[k]].sum() / c for k, w, c in zip(present, with_mean, others, strict=True)]
@@ -79,15 +91,18 @@ def max_squared_cosine(gram: np.ndarray, trajectories: np.ndarray, rows: slice =
 
 
 def nearest_others(gram: np.ndarray, trajectories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest training network of another trajectory to each of n training networks and of h
-    others, and its distance, each (n + h,).
+    """Find the nearest training network of another trajectory, for training and held-out networks.
 
     Parameters
     ----------
     gram
-        (n + h, n + h), training rows first.
+        Gram matrix (n + h, n + h), the n training networks first.
     trajectories
-        (n,), of the training networks.
+        The training run of each training network, (n,).
+
+    Returns
+    -------
+    Indices of the nearest training networks and the distances to them, each (n + h,).
     """
     n = len(trajectories)
     nearest, distances = [np.empty(0, np.intp)], [np.empty(0)]
@@ -106,8 +121,23 @@ def nearest_others(gram: np.ndarray, trajectories: np.ndarray) -> tuple[np.ndarr
 def without_relatives(
     values: np.ndarray, trajectories: np.ndarray, instead: float = np.inf, rows: slice | np.ndarray = EVERY
 ) -> np.ndarray:
-    """Return values (k, n) of each of the networks ``rows`` with all n, with ``instead`` for those of its own
-    trajectory."""
+    """Mask the values of networks with networks of their own trajectory.
+
+    Parameters
+    ----------
+    values
+        A measure of the networks ``rows`` with all n networks, (k, n).
+    trajectories
+        The training run of each of the n networks, (n,).
+    instead
+        The value to insert.
+    rows
+        The k networks.
+
+    Returns
+    -------
+    A copy in float64, (k, n).
+    """
     result = values.astype(np.float64)
     result[trajectories[rows][:, None] == trajectories] = instead
     return result

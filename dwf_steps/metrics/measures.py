@@ -1,7 +1,7 @@
-"""The measures of single networks: each one's name, the tables that average it, and its function, here alone.
+"""The registry of measures of single networks: names, the tables that average them, and functions.
 
-Reports and both evaluations, of generated networks and of the zoo, go by this page. Its modules are part of
-their fingerprints, so that a changed formula evaluates again.
+Reports and the evaluation of generated networks and of the zoo read it. Its modules are part of both
+evaluations' fingerprints, so that a changed formula reruns them.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,17 @@ Table = Literal["accuracy", "novelty", "distances"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of `metrics.csv`, of generated networks and of the zoo's.
+    """A column of `metrics.csv`, for generated networks and for the zoo.
 
     Attributes
     ----------
+    name
+        Of the column.
     tables
         The tables that state its mean over networks.
     function
-        Returns the measure of n networks, (n,), from what is kept of their predictions. None where the
-        measure needs more than that, or belongs to one task: evaluation computes it with others.
+        Returns the measure of n networks, (n,), given their predictions. None if evaluation computes the
+        measure elsewhere: it needs more than predictions, or belongs to one task.
     """
 
     name: str
@@ -57,10 +59,30 @@ MEASURES = (
 
 
 def measures_in(table: Table) -> tuple[str, ...]:
-    """Return the names of the measures that a table averages."""
+    """Return the names of the measures that a table averages.
+
+    Parameters
+    ----------
+    table
+        The table.
+
+    Returns
+    -------
+    Column names of `metrics.csv`, in the order of the registry.
+    """
     return tuple(measure.name for measure in MEASURES if table in measure.tables)
 
 
 def prediction_measures(networks: Outputs) -> dict[str, np.ndarray]:
-    """Return the measures that have a function, of n networks by name, each (n,)."""
+    """Compute the measures that only need predictions.
+
+    Parameters
+    ----------
+    networks
+        Predictions of n networks.
+
+    Returns
+    -------
+    Values (n,) by the measure's name.
+    """
     return {measure.name: measure.function(networks) for measure in MEASURES if measure.function is not None}

@@ -1,4 +1,4 @@
-"""Where a zoo's networks lie among its training networks in some coordinates."""
+"""Nearest training networks of a zoo's networks, in given coordinates."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dwf_steps.subspace.gram import GramMatrix, distances_among
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Of n training networks, and then of h held-out ones.
+    """Distances and cells of n training networks, followed by h held-out ones.
 
     Attributes
     ----------
     distances
-        How far each is from the nearest other training network, (n + h,).
+        The distance of each network to the nearest training network of another training run, (n + h,).
     cells
-        Which of the cells of `data_copying_in_cells` each belongs to, held-out ones to that of the training
-        network nearest to them; a single one where too few are held out for more. Integers (n + h,).
+        The cell of each network for `data_copying_in_cells`, integers (n + h,). Held-out networks belong to
+        the cell of their nearest training network. There is a single cell if few networks are held out.
     """
 
     distances: np.ndarray
@@ -30,14 +30,16 @@ class Neighbours:
 
     @classmethod
     def of(cls, gram: GramMatrix, trajectories: np.ndarray, seed: int) -> Neighbours:
-        """Find them from the Gram matrix of all networks' coordinates.
+        """Find the neighbours, given the Gram matrix of all networks' coordinates.
 
         Parameters
         ----------
+        gram
+            Of training networks and held-out networks.
         trajectories
-            Those of the training networks, (n,): one network is no neighbour of another of the same one.
+            The training run of each training network, (n,): networks of the same run are no neighbours.
         seed
-            Of the cells.
+            Seed of k-means.
         """
         n, products = gram.n_training, gram.products
         nearest, distances = nearest_others(products, trajectories)

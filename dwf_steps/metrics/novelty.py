@@ -1,4 +1,4 @@
-"""How new networks are: overlap of their mistakes."""
+"""Overlap of the networks' mistakes."""
 
 import numpy as np
 
@@ -6,15 +6,18 @@ from dwf_steps.subspace.gram import row_blocks
 
 
 def wrong_set_iou(wrong: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return |Wa and Wb| / |Wa or Wb| of the sets of misclassified test items, (a, b).
+    """Return the intersection over union of the sets of misclassified test items, for all pairs.
 
-    The similarity of p-diff (Wang et al. 2024, arXiv 2402.13144). Two networks without any mistake are
-    alike: their similarity is 1.
+    The similarity of p-diff (Wang et al. 2024, arXiv 2402.13144).
 
     Parameters
     ----------
     wrong, other
-        (a, m) and (b, m) bool.
+        The items that each network is wrong about, bool (a, m) and (b, m).
+
+    Returns
+    -------
+    |Wa and Wb| / |Wa or Wb|, between 0 and 1, (a, b); 1 for two networks without mistakes.
     """
     a, b = wrong.astype(np.float32), other.astype(np.float32)
     sizes, others = wrong.sum(axis=1), other.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Inner products between generated and training rows: all that distances and shares in a span need."""
+"""Inner products between generated and training rows, which determine distances and shares in a span."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from dwf_steps.subspace.centring import centred_strips
 from dwf_steps.subspace.dual_pca import FLOAT64, RANK_TOLERANCE
 from dwf_steps.subspace.gram import GramMatrix, distances_among
 
-MOST_SPANNING = 4000  # training networks, beyond which their Gram matrix is not decomposed
+MOST_SPANNING = 4000  # training networks; larger Gram matrices are not decomposed
 GROUP_BYTES = 2**28  # of generated rows that are read at a time
-NEGLIGIBLE = float(np.finfo(np.float32).eps) ** 2  # of the training rows' mean square: a row of rounding
+NEGLIGIBLE = float(np.finfo(np.float32).eps) ** 2  # of the training rows' mean square: rounding errors only
 
 
 @dataclass(frozen=True)
 class Products:
     """Inner products of k generated and n training rows, all centred by the training mean.
 
-    A generated row that is not finite has NaN everywhere; it does not touch the others.
+    A generated row that is not finite has NaN in all of its own products; other rows are not affected.
 
     Attributes
     ----------
     training
-        (n, n), between training rows.
+        Between training rows, (n, n).
     across
-        (k, n), of generated rows with training rows.
+        Between generated and training rows, (k, n).
     generated
-        (k, k), between generated rows.
+        Between generated rows, (k, k).
     rounding
         Relative precision of the products in ``training``, off its diagonal.
     """
@@ -53,11 +53,11 @@ class Products:
 
     @property
     def share_in_span(self) -> np.ndarray:
-        """||P x||^2 / ||x||^2 of each generated row x, (k,).
+        """Return ||P x||^2 / ||x||^2 of each generated row x, (k,).
 
-        P = Xc' G^+ Xc projects onto the span of the centred training rows Xc, with the pseudo-inverse of
-        their Gram matrix G; so the share is b' G^+ b / ||x||^2 with b = Xc x. The training mean itself lies
-        in the span: its share is 1. NaN for more than `MOST_SPANNING` training rows.
+        P = Xc' G^+ Xc projects onto the span of the centred training rows Xc, with G^+ the pseudo-inverse of
+        their Gram matrix, so the share is b' G^+ b / ||x||^2 with b = Xc x. A row at the training mean, which
+        lies in the span, has share 1. NaN for more than `MOST_SPANNING` training rows.
         """
         if len(self.training) > MOST_SPANNING:
             return np.full(len(self.across), np.nan)
@@ -68,22 +68,27 @@ class Products:
 
     @property
     def max_squared_cosine(self) -> np.ndarray:
-        """The largest squared cosine of each generated row with one training row, (k,).
+        """Return the largest squared cosine of each generated row with a training row, (k,).
 
-        Cosines are of centred rows. The training mean has no direction: it is explained by none, 0.
+        Rows are centred by the training mean. A row at the training mean has no direction: its value is 0.
         """
         norms = np.diag(self.training)
         squares = np.square(self.across) / np.where(norms > 0, norms, np.inf)
         return np.where(self._at_the_mean, 0.0, np.clip(self._shares(squares.max(axis=1)), 0, 1))
 
     def coordinates(self, decoder: np.ndarray) -> np.ndarray:
-        """Return the generated rows' coordinates (k, c) in a basis whose components are the combinations
-        ``decoder`` (c, n) of centred training rows."""
+        """Return the generated rows' coordinates (k, c) in a basis.
+
+        Parameters
+        ----------
+        decoder
+            The basis's components as combinations of centred training rows, (c, n).
+        """
         return self.across @ decoder.T
 
     @property
     def _at_the_mean(self) -> np.ndarray:
-        """Whether a generated row is the training mean, up to its rounding to float32, (k,)."""
+        """Return whether each generated row is the training mean up to float32 rounding, (k,)."""
         at_the_mean: np.ndarray = np.diag(self.generated) <= NEGLIGIBLE * np.diag(self.training).mean()
         return at_the_mean
 
@@ -95,18 +100,26 @@ class Products:
 def stream_products(
     matrix: WeightMatrix, k: int, generated: Callable[[slice], np.ndarray], training_gram: GramMatrix
 ) -> Products:
-    """Return the products of k generated rows with each other and with the training rows.
+    """Compute the inner products of k generated rows with each other and with the training rows.
 
-    Streamed by column block in float64; both sides are centred by the training mean first, so that small
-    distances between large rows keep their digits. For the same reason the training rows' norms are summed
-    again: ``training_gram`` may be less precise.
+    Column blocks are streamed in float64. Both sides are centred by the training mean first, so that small
+    distances between rows of large norm stay accurate. For the same reason the training rows' norms are
+    computed again: ``training_gram`` may be less precise.
 
     Parameters
     ----------
+    matrix
+        The training rows, followed by held-out rows, which are not used.
+    k
+        The number of generated rows.
     generated
-        Returns the columns asked for, (k, columns).
+        Returns a range of columns of the generated rows, (k, columns).
     training_gram
-        Of the rows of ``matrix``. Its diagonal is replaced.
+        Gram matrix of the rows of ``matrix``. The diagonal of its training part is overwritten.
+
+    Returns
+    -------
+    The products.
     """
     n = matrix.n_training
     across, norms = np.zeros((k, n)), np.zeros(n)

@@ -1,4 +1,4 @@
-"""Distances after matching: how far a network is from each training network, whatever the order of units."""
+"""Distances to each training network after matching units to that network."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,23 +18,23 @@ from dwf_steps.symmetry.canonical import LARGEST_SQUARABLE, align_attention, ali
 from dwf_steps.symmetry.git_rebasin import match_weights
 from dwf_steps.symmetry.permutation import permute
 
-GROUP_BYTES = 2**28  # of training networks that are held at a time
-COMPARED_BYTES = 2**24  # of differences from a training network that are held at a time
+GROUP_BYTES = 2**28  # of training networks in memory at a time
+COMPARED_BYTES = 2**24  # of differences from a training network in memory at a time
 SWEEPS = 100  # at most; matching stops when a sweep changes nothing
 
 
 @dataclass(frozen=True)
 class RealignedDistances:
-    """Euclidean distances of k networks to n training networks, each matched to that very network.
+    """Euclidean distances of k networks to n training networks, after matching to each of them.
 
     Attributes
     ----------
     distances
-        (k, n), in all parameters; infinite to those that a network is not compared with.
+        In all parameters, (k, n); infinite for pairs that are not compared.
     layers
         By layer, (k,): the smallest distance to any training network in that layer alone, before or after
-        matching: all layers are matched together, which may take a copied one out of its order. Another layer
-        may be closest to another training network.
+        matching, whichever is smaller: layers are matched jointly, which may misalign a copied one. The
+        nearest training network may differ between layers.
     """
 
     distances: np.ndarray
@@ -45,11 +45,17 @@ class RealignedDistances:
 
     @property
     def nearest(self) -> np.ndarray:
-        """The smallest distances, (k,)."""
+        """The distance to the nearest training network, (k,)."""
         return np.asarray(self.distances.min(axis=1))
 
     def by_layer(self, names: list[str]) -> pd.DataFrame:
-        """Return the distances in single layers, a row for each of the networks ``names`` and each layer."""
+        """Return the layers' distances in long form, with columns ``network``, ``layer`` and ``distance``.
+
+        Parameters
+        ----------
+        names
+            Names of the k networks.
+        """
         distances = np.stack(list(self.layers.values()), axis=1)
         pairs = pd.MultiIndex.from_product([names, list(self.layers)], names=["network", "layer"])
         return pd.DataFrame({"distance": distances.ravel()}, index=pairs).reset_index()
@@ -62,18 +68,27 @@ def realigned_to_training(
     threads: int = 1,
     related: np.ndarray | None = None,
 ) -> RealignedDistances:
-    """Return how far each of k networks is from the training networks, in total and layer by layer, after its
-    units, and its attention heads, were matched to that very network's.
+    """Measure distances to each training network after matching units and attention heads to it.
 
-    Matching starts from the order the units are in, so that no distance exceeds the one before. The training
-    networks are read some at a time, and matched by ``threads`` threads.
+    Matching starts from the given order of units, so no distance in all parameters is larger than before.
 
     Parameters
     ----------
+    architecture
+        That of all networks.
     networks
-        Arrays (k, *shape).
+        The k networks, with arrays (k, *shape).
+    matrix
+        Weights of the zoo; its training networks are read in groups.
+    threads
+        How many training networks to match to at the same time.
     related
-        Which training networks each is not compared with, (k, n) bool: itself, and what it descends with.
+        The training networks that each network is not compared with, (k, n) bool: itself and those of the
+        same training run. None to compare with all.
+
+    Returns
+    -------
+    Distances in all parameters and layer by layer.
     """
     n = matrix.n_training
     size = max(1, GROUP_BYTES // (4 * architecture.layout.size))
@@ -104,8 +119,7 @@ def _squared_distances(
     layers: list[str],
     reference: NetworkState[np.ndarray],
 ) -> np.ndarray:
-    """Return the squared distances of k networks to one reference by layer, before and after matching to it,
-    (2, layers, k)."""
+    """Return squared distances of k networks to a reference, before and after matching, (2, layers, k)."""
     symmetries = architecture.symmetry_spec()
     aligned = align_streams(symmetries, reference, networks, SWEEPS, 0)
     aligned = align_attention(symmetries.attentions, reference, aligned, "weights")

@@ -1,4 +1,4 @@
-"""Predictions and scores of many networks on a split, at once."""
+"""Batched predictions and scores of many networks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,13 +20,21 @@ from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.tasks import task_of
 from dwf_steps.tasks.base import Task
 
-# What the widest layer of a block of examples may take: on a CPU what its cache holds.
+# Memory for the widest layer's outputs on a block of examples; on a CPU, the size of its cache.
 ACTIVATIONS_BYTES = {"cpu": 4 * 2**20, "cuda": gpu.SCORING_BYTES}
 
 
 @dataclass(frozen=True)
 class SplitScores:
-    """Of n networks on m examples: ``accuracy`` and mean ``loss``, each (n,)."""
+    """Scores of n networks on a split.
+
+    Attributes
+    ----------
+    accuracy
+        Share of examples that a network is right about (`Task.right`), (n,).
+    loss
+        Mean loss, (n,).
+    """
 
     accuracy: np.ndarray
     loss: np.ndarray
@@ -34,7 +42,21 @@ class SplitScores:
 
 @torch.no_grad()
 def score_split(architecture: Architecture, networks: StackedNetworks[Tensor], split: Split) -> SplitScores:
-    """Score n networks on one split in one batched pass, block of examples by block of examples."""
+    """Score n networks on a split, all networks on one block of examples after another.
+
+    Parameters
+    ----------
+    architecture
+        That of all networks.
+    networks
+        The networks, on the device to compute on.
+    split
+        The examples.
+
+    Returns
+    -------
+    Accuracy and mean loss of every network.
+    """
     n, task = networks.count, task_of(split.task, split.tolerance, split.scale)
     loss, right = torch.zeros(n, dtype=torch.float64), torch.zeros(n, dtype=torch.int64)
     for block, outputs in _outputs(architecture, networks, split.inputs):
@@ -48,7 +70,23 @@ def score_split(architecture: Architecture, networks: StackedNetworks[Tensor], s
 def predictions_of(
     architecture: Architecture, networks: StackedNetworks[Tensor], inputs: np.ndarray, task: Task
 ) -> np.ndarray:
-    """Return the predictions of n networks for m inputs, (n, m, c), as the task keeps them."""
+    """Compute the predictions of n networks for m inputs.
+
+    Parameters
+    ----------
+    architecture
+        That of all networks.
+    networks
+        The networks, on the device to compute on.
+    inputs
+        (m, features).
+    task
+        What the networks were trained to do.
+
+    Returns
+    -------
+    Predictions (n, m, c) of type ``task.dtype``: log-probabilities of c classes, or numbers with c = 1.
+    """
     n, outputs = networks.count, architecture.config.classes
     result = np.empty((n, len(inputs), outputs), task.dtype)
     for block, found in _outputs(architecture, networks, inputs):
@@ -60,7 +98,23 @@ def predictions_of(
 def summed_answers(
     architecture: Architecture, networks: StackedNetworks[Tensor], inputs: np.ndarray, task: Task
 ) -> np.ndarray:
-    """Return the sum of n networks' answers for m inputs, (m, c) float64: of probabilities, or of numbers."""
+    """Sum the answers of n networks for m inputs.
+
+    Parameters
+    ----------
+    architecture
+        That of all networks.
+    networks
+        The networks, on the device to compute on.
+    inputs
+        (m, features).
+    task
+        What the networks were trained to do.
+
+    Returns
+    -------
+    Sums over networks of class probabilities, or of predicted numbers, float64 (m, c).
+    """
     result = np.empty((len(inputs), architecture.config.classes))
     for block, found in _outputs(architecture, networks, inputs):
         result[block] = task.answers(found).sum(0, dtype=torch.float64).cpu().numpy()
@@ -74,20 +128,31 @@ def mean_answers(
     device: torch.device,
     teachers: int | None = None,
 ) -> np.ndarray:
-    """Return the mean over training networks of their predictions for m probes, (m, c) float32:
-    probabilities, or numbers.
+    """Average the training networks' answers for m probes.
 
-    As many networks as fit are in memory at a time; held-out ones are not read.
+    As many networks as fit are in memory at a time. Held-out networks are not used.
 
     Parameters
     ----------
+    architecture
+        That of all networks.
+    matrix
+        Weights of the zoo.
+    probes
+        The probes; targets are not used.
+    device
+        Where to compute.
     teachers
-        How many training networks at most, spread evenly; None for all.
+        The largest number of training networks to average, evenly spaced; None for all.
+
+    Returns
+    -------
+    Mean class probabilities, or mean predicted numbers, float32 (m, c).
 
     Raises
     ------
     InputError
-        If a prediction is not finite.
+        If a mean is not finite.
     """
     task = task_of(probes.task, probes.tolerance, probes.scale)
     total = np.zeros((len(probes), architecture.config.classes))
@@ -108,7 +173,7 @@ def mean_answers(
 def _outputs(
     architecture: Architecture, networks: StackedNetworks[Tensor], inputs: np.ndarray
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Yield blocks of the m inputs, as many as fit, with n networks' outputs for them, (n, block, c)."""
+    """Yield blocks of the m inputs that fit into memory, with the outputs (n, block, c) of n networks."""
     first = networks[architecture.layout.entries[0].name]
     at_once = architecture.groups(len(first), first.device)[0].stop
     most = ACTIVATIONS_BYTES[first.device.type]
@@ -128,5 +193,5 @@ def _outputs(
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    """Return the outputs (n, b, c) of all parts of a block."""
+    """Join the outputs (n, b, c) of the parts of a block."""
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)

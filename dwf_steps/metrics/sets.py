@@ -1,4 +1,4 @@
-"""How a set of generated networks covers the zoo, from distance matrices."""
+"""Coverage of the zoo by a set of generated networks, computed from distance matrices."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,15 @@ from dwf_steps.subspace.gram import distances_among, row_blocks
 
 @dataclass(frozen=True)
 class PRDC:
-    """``precision``, ``recall`` and ``coverage`` lie between 0 and 1; ``density`` may exceed 1. NaN where a
-    set has too few points for the neighbours asked for."""
+    """Precision, recall, density and coverage of generated points; NaN if a set has too few points.
+
+    Attributes
+    ----------
+    precision, recall, coverage
+        Between 0 and 1.
+    density
+        At least 0; may exceed 1.
+    """
 
     precision: float
     recall: float
@@ -21,22 +28,26 @@ class PRDC:
 
 
 def prdc(radii: np.ndarray, own_radii: np.ndarray, across: np.ndarray, neighbours: int) -> PRDC:
-    """Return precision, recall, density and coverage of k generated against n real points.
+    """Return precision, recall, density and coverage of k generated points with respect to n real ones.
 
-    The ball of a point reaches to the ``neighbours``-th nearest other point of its own set. Precision is
-    the share of generated points in a real ball, recall the share of real points in a generated ball
-    (Kynkaanniemi et al. 2019); density is the mean number of real balls around a generated point over
-    ``neighbours``, coverage the share of real balls with a generated point (Naeem et al. 2020).
-    Balls contain their boundary.
+    The ball of a point reaches to the ``neighbours``-th nearest other point of its own set, and contains its
+    boundary. Precision is the share of generated points in a real ball; recall is the share of real points in
+    a generated ball (Kynkaanniemi et al. 2019). Density is the mean number of real balls that contain a
+    generated point, divided by ``neighbours``; coverage is the share of real balls that contain a generated
+    point (Naeem et al. 2020).
 
     Parameters
     ----------
     radii, own_radii
-        (n,) of the real points' balls, (k,) of the generated points'.
+        Radii of the real points' balls, (n,), and of the generated points', (k,).
     across
-        Distances (k, n).
+        Distances between generated and real points, (k, n).
     neighbours
-        That the radii reach to.
+        The number of neighbours that the radii were computed with.
+
+    Returns
+    -------
+    The four measures; NaN if a radius is NaN.
     """
     if np.isnan(radii).any() or np.isnan(own_radii).any():
         return PRDC(np.nan, np.nan, np.nan, np.nan)
@@ -51,13 +62,19 @@ def prdc(radii: np.ndarray, own_radii: np.ndarray, across: np.ndarray, neighbour
 
 
 def neighbourhood_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
-    """Return each point's distance to its ``neighbours``-th nearest other point, (k,); NaN if there are not
-    so many.
+    """Return each point's distance to its ``neighbours``-th nearest other point.
 
     Parameters
     ----------
     distances
-        (k, n) of some points of a set to all of it, infinite from each to what does not count.
+        From k points of a set to all of its n points, (k, n); infinite to points that do not count, such as
+        the point itself.
+    neighbours
+        At least 1.
+
+    Returns
+    -------
+    Radii, (k,); NaN where fewer points count than ``neighbours``.
     """
     if distances.shape[1] <= neighbours:
         return np.full(len(distances), np.nan)
@@ -66,7 +83,19 @@ def neighbourhood_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
 
 
 def own_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
-    """Return `neighbourhood_radii` of the points of a set, from their distances (k, k) to each other."""
+    """Return `neighbourhood_radii` of all points of a set.
+
+    Parameters
+    ----------
+    distances
+        Between the points, (k, k).
+    neighbours
+        At least 1.
+
+    Returns
+    -------
+    Radii, (k,); NaN if there are no more than ``neighbours`` points.
+    """
     themselves = np.arange(len(distances))
     others = (
         without_relatives(distances[rows], themselves, rows=rows) for rows in row_blocks(*distances.shape)
@@ -75,15 +104,19 @@ def own_radii(distances: np.ndarray, neighbours: int) -> np.ndarray:
 
 
 def wasserstein(across: np.ndarray) -> float:
-    """Return the 2-Wasserstein distance between two sets of m points, weighted equally.
+    """Return the 2-Wasserstein distance between two sets of m equally weighted points.
 
-    sqrt(min over matchings s of mean_i d(i, s(i))^2): with equal weights an optimal transport is a matching
-    (Peyre & Cuturi 2019, section 2.3), found exactly.
+    It is sqrt(min over matchings s of mean_i d(i, s(i))^2): for equal weights an optimal transport plan is a
+    matching (Peyre & Cuturi 2019, section 2.3), which is found exactly.
 
     Parameters
     ----------
     across
-        Distances (m, m) between the sets.
+        Distances between the sets, (m, m).
+
+    Returns
+    -------
+    The distance, in the unit of ``across``.
 
     Raises
     ------
@@ -100,8 +133,17 @@ def wasserstein(across: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Transport:
-    """2-Wasserstein ``distance`` from generated networks to the zoo's, and ``baseline`` from the zoo's to
-    others of the zoo; all between sets of ``size`` networks."""
+    """2-Wasserstein distances between sets of equal size.
+
+    Attributes
+    ----------
+    distance
+        Between generated networks and networks of the zoo.
+    baseline
+        Between two disjoint sets of the zoo's networks.
+    size
+        Networks in each set.
+    """
 
     distance: float
     baseline: float
@@ -115,28 +157,35 @@ def wasserstein_to_zoo(
     draws: np.random.Generator,
     repeats: int = 5,
 ) -> Transport:
-    """Return the 2-Wasserstein distance of k generated networks to n of the zoo, beside its baseline.
+    """Return the 2-Wasserstein distance of k generated networks to n networks of the zoo, with a baseline.
 
-    The distance between two finite samples of one distribution is far from 0 and falls with their size, so
-    both are measured at the same size m = min(k, n // 2): the baseline from a random half of the zoo to
-    another, the distance from m random generated networks to the same half. Means of ``repeats``. Halves are
-    of trainings, where networks are checkpoints of them.
+    The distance between two finite samples of the same distribution is well above 0 and falls with their
+    size. Therefore both are measured between sets of the same size m, which is min(k, n // 2) for
+    independently trained networks: the baseline between m networks of a random half of the zoo and m of the
+    other half, the distance between m random generated networks and the same m of the first half. Checkpoints
+    of the same training run are in the same half.
 
     Parameters
     ----------
     across
-        Distances (k, n).
+        Distances between generated networks and the zoo's, (k, n).
     zoo_gram
-        Gram matrix (n, n) of the zoo.
+        Gram matrix of the zoo, (n, n).
     trajectories
-        Which training each network of the zoo is of, (n,).
+        The training run of each network of the zoo, (n,).
     draws
-        Chooses the networks.
+        Source of randomness.
+    repeats
+        The number of random divisions to average over.
+
+    Returns
+    -------
+    Mean distance and mean baseline.
 
     Raises
     ------
     ValueError
-        If there is no generated network, or fewer than two trainings in the zoo.
+        If there is no generated network, or fewer than two training runs in the zoo.
     """
     k = len(across)
     trainings, counts = np.unique(trajectories, return_counts=True)
@@ -162,12 +211,21 @@ def wasserstein_to_zoo(
 
 
 def mean_over_pairs(values: np.ndarray) -> float:
-    """Return the mean of (n, n) values over all pairs of two different networks.
+    """Return the mean over all pairs of different networks.
+
+    Parameters
+    ----------
+    values
+        A measure of all pairs, (n, n).
+
+    Returns
+    -------
+    The mean, without the diagonal.
 
     Raises
     ------
     ValueError
-        If there are fewer than two.
+        If there are fewer than two networks.
     """
     n = len(values)
     if n < 2:

@@ -1,18 +1,26 @@
-"""Is a difference more than chance? Is one set of scores higher than another?"""
+"""Significance of differences, and areas under ROC curves."""
 
 import numpy as np
 
 
 def paired_bootstrap(a: np.ndarray, b: np.ndarray, draws: np.random.Generator, repeats: int = 2000) -> float:
-    """Return the two-sided p-value of mean(a) = mean(b), the m items resampled in pairs.
+    """Return the two-sided p-value of mean(a) = mean(b), with the m items resampled in pairs.
 
-    Twice the share of resamples in which the difference of the means has not the sign it has in the data,
-    at most 1 and at least 1 / ``repeats`` (Efron & Tibshirani 1993, chapter 16, by the bootstrap interval).
+    It is twice the share of resamples in which the difference of the means is zero or has the opposite sign
+    (Efron & Tibshirani 1993, chapter 16, by the bootstrap interval).
 
     Parameters
     ----------
     a, b
-        (m,), of the same items.
+        Values for the same items, (m,).
+    draws
+        Source of randomness.
+    repeats
+        The number of resamples.
+
+    Returns
+    -------
+    The p-value, between 1 / ``repeats`` and 1; 1 if a and b are equal.
     """
     difference = a - b
     if not np.any(difference):
@@ -24,16 +32,21 @@ def paired_bootstrap(a: np.ndarray, b: np.ndarray, draws: np.random.Generator, r
 
 
 def auroc(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Return the area under the ROC curve of n scores that should be higher outside, (n,).
+    """Return the area under the ROC curve of scores that should be higher for outside items.
 
-    The probability that a score outside exceeds one inside, ties counted half (Mann-Whitney).
+    It is the probability that an outside score exceeds an inside score, with ties counted half
+    (Mann-Whitney).
 
     Parameters
     ----------
     inside, outside
-        (n, m) and (n, m'), scores of either kind of items.
+        Scores of n networks or ensembles for both kinds of items, (n, m) and (n, m').
+
+    Returns
+    -------
+    Areas between 0 and 1, (n,).
     """
-    # Imported here: it takes half a second, and most networks are asked about no other inputs.
+    # Imported here: the import takes half a second, and few evaluations have shifted inputs.
     from scipy.stats import rankdata
 
     ranks = rankdata(np.concatenate([inside, outside], axis=1), axis=1)

@@ -1,4 +1,4 @@
-"""How networks lie among the training networks in weight space."""
+"""Distances of networks to the training networks in weight space, and shares in their span."""
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,20 @@ from dwf_steps.subspace.gram import distances_among
 
 
 def weight_measures(products: Products, training_names: np.ndarray) -> pd.DataFrame:
-    """Return one row a network: distance to the ``nearest`` training network, the share of it inside the
-    training networks' affine span, and how much of it one of them explains."""
+    """Compare generated networks with the training networks in weight space.
+
+    Parameters
+    ----------
+    products
+        Inner products of k generated and n training networks.
+    training_names
+        Names of the training networks, (n,).
+
+    Returns
+    -------
+    A row for every generated network: ``nn_distance`` to the ``nearest`` training network, ``span_share``
+    (`Products.share_in_span`) and ``max_squared_cosine`` with a training network.
+    """
     distances = products.distances_to_training
     return pd.DataFrame(
         {
@@ -31,18 +43,28 @@ def training_weight_measures(
     rows: slice,
     neighbours: int,
 ) -> pd.DataFrame:
-    """Return what `weight_measures` would say of some training networks, had each been left out with its
-    trajectory; besides, the mean distance to the others, and the distance to the ``neighbours``-th nearest of
-    them.
+    """Compare training networks with those of other training runs, as `weight_measures` does generated ones.
 
     Parameters
     ----------
     gram
-        (n, n), training rows centred by their mean.
+        Gram matrix of the training networks, (n, n), centred by their mean.
     span_shares
-        (n,), their `share_in_span`.
+        Their `leave_one_out.share_in_span`, (n,).
+    names
+        Their names, (n,).
+    trajectories
+        Their training runs, (n,).
     rows
-        Which of them.
+        The training networks to return.
+    neighbours
+        For ``weights_radius``.
+
+    Returns
+    -------
+    A row for each of the networks: the columns of `weight_measures`, then ``mean_distance`` to training
+    networks of other training runs, and ``weights_radius``, the distance to the ``neighbours``-th nearest of
+    them.
     """
     distances = distances_among(gram, rows)
     others = without_relatives(distances, trajectories, rows=rows)
