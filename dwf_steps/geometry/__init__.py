@@ -1,1 +1,1 @@
-"""The geometry of weights: spheres and Euclidean parts."""
+"""Coordinates of networks: products of spheres and Euclidean parts."""

@@ -17,23 +17,30 @@ from dwf_steps.symmetry.spec import RescalingSpec
 
 @dataclass(frozen=True)
 class CanonicalForm(Form):
-    """The coordinates of networks of ReLU units: each hidden unit's incoming weights are a point on a sphere,
-    its bias scaled along and its outgoing weights inversely; the weights of the last layer together are one
-    point on a sphere, its bias scaled along; biases are Euclidean, in units of their deviation. So are the
-    factors of batch normalisation, most of which scaling makes 1 or -1; what its running statistics must be,
-    points do not say: recompute them.
+    """Coordinates of ReLU networks on a product of spheres.
 
-    Units' scales are a symmetry: nothing of the function is lost. The last layer's is none: the order of the
-    outputs stays, and so the class; all logits of a network change by one factor. `weights` gives every
-    network the training networks' geometric mean of all scales, so that losses, distances, and the steps of
-    further training compare.
+    - The incoming weights of each hidden unit are a point on a sphere. Its bias is divided by the same norm,
+      and its outgoing weights are multiplied by it.
+    - The last layer's weights together are a point on a sphere. Its bias is divided by the same norm.
+    - Biases are Euclidean, in units of their standard deviation over the training networks, and so are the
+      scale factors of batch norm, most of which become 1 or -1. Running statistics are not part of the
+      coordinates and have to be recomputed.
+
+    The scales of hidden units are a symmetry, so that dividing by them preserves the function. The scale of
+    the last layer is not: dividing by it changes all logits of a network by the same factor, which preserves
+    the predicted classes. `weights` restores the geometric mean over the training networks of every scale, so
+    that losses, distances and the steps of further training are comparable.
 
     Attributes
     ----------
+    layout
+        Positions of the parameters in a row of d weights.
+    spec
+        The scaling symmetry of the hidden units.
     shift, scale
-        (d,), of Euclidean coordinates; 0 and 1 for others.
+        Mean and standard deviation of the Euclidean coordinates, (d,); 0 and 1 for all others.
     factors
-        (d,), by which each weight is scaled again.
+        Factors by which `weights` restores the scales, (d,).
     """
 
     layout: Layout
@@ -44,7 +51,7 @@ class CanonicalForm(Form):
 
     @classmethod
     def of(cls, layout: Layout, spec: RescalingSpec, rows: np.ndarray) -> "CanonicalForm":
-        """Read shifts and scales off the training networks ``rows`` (n, d)."""
+        """Fit the form to the weights ``rows`` (n, d) of the training networks."""
         ones = np.ones(layout.size)
         plain = cls(layout, spec, np.zeros(layout.size), ones, ones)
         points, norms, last_norms = plain._normalized(rows)
@@ -72,13 +79,15 @@ class CanonicalForm(Form):
         return ProductManifold(spheres)
 
     def points(self, rows: np.ndarray) -> torch.Tensor:
-        """Return the coordinates (n, d) float32 of networks ``rows`` (n, d)."""
+        """Return the coordinates (n, d) float32 of networks with weights ``rows`` (n, d)."""
         coordinates = (self._normalized(rows)[0] - self.shift) / self.scale
         return self.manifold.project(torch.from_numpy(coordinates)).float()
 
     def weights(self, points: torch.Tensor) -> torch.Tensor:
-        """Return networks (n, d) with these coordinates, differentiable in them; points beside the manifold
-        are taken to it."""
+        """Return the weights (n, d) of networks with these coordinates, differentiably.
+
+        Points that are not on the manifold are projected to it first.
+        """
         scale, shift, factors = (
             torch.tensor(array).to(points) for array in (self.scale, self.shift, self.factors)
         )
@@ -101,7 +110,7 @@ class CanonicalForm(Form):
         return {"shift": self.shift, "scale": self.scale, "factors": self.factors}
 
     def _normalized(self, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-        """Return rows in canonical form, the norms of units, and those of last layers, (n,)."""
+        """Return normalised rows (n, d), each layer's norms (n, units) and the last layers' norms (n,)."""
         networks, norms = scaled_incoming(self.layout.unflatten(rows.astype(np.float64)), self.spec)
         last_norms = np.linalg.norm(networks[self._last[0]].reshape(len(rows), -1), axis=1)
         last_norms = np.where(last_norms > 0, last_norms, 1.0)
@@ -114,7 +123,7 @@ class CanonicalForm(Form):
 
     @cached_property
     def _last(self) -> tuple[str, ...]:
-        """The last layer's weight, which is no unit's direction, and its bias, if it has one."""
+        """The names of the last layer's weight and, if it has one, its bias."""
         directions = {units.incoming[0] for units in self.spec}
         ends = {name for units in self.spec for name in units.outgoing} - directions
         if len(ends) != 1:

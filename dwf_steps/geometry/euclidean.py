@@ -1,4 +1,4 @@
-"""Flat space as a manifold."""
+"""Euclidean space as a manifold."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from dwf_steps.geometry.manifold import Manifold
 
 
 class Euclidean(Manifold):
-    """R^d: every point is on it, every vector is tangent, geodesics are straight lines."""
+    """R^d: every point is on it, every vector is tangent, and geodesics are straight lines."""
 
     flat = True
 
@@ -30,7 +30,7 @@ class Euclidean(Manifold):
     def perturb(
         self, points: Tensor, velocities: Tensor, noise: Tensor, sigma: float
     ) -> tuple[Tensor, Tensor]:
-        """Return points plus sigma e (Tong et al. 2024, equation 15), in place; velocities stay."""
+        """Add sigma e to the points in place, and keep the velocities (Tong et al. 2024, equation 15)."""
         return points.add_(noise, alpha=sigma), velocities
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:

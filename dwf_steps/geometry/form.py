@@ -1,4 +1,4 @@
-"""The coordinates of networks that a flow moves, and the networks that they stand for."""
+"""Changes of coordinates between networks' weights and the points that a generator models."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -13,15 +13,17 @@ from dwf_steps.storage.layout import Layout
 from dwf_steps.symmetry.spec import RescalingSpec
 
 Decoder = Callable[[torch.Tensor], torch.Tensor]
-"""Of latents (n, k), networks (n, d)."""
+"""Returns the weights (n, d) of networks with given latents (n, k)."""
 
 OverUnits = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Of mean and deviation of every weight, those of every weight of networks of another size."""
+"""Maps the mean and standard deviation of every weight, each (d,), to those of networks of another size."""
 
 
 class Form(ABC):
-    """An invertible change of coordinates. Implementations: `IdentityForm`, `PartForm` and
-    `CanonicalForm`."""
+    """A change of coordinates between rows of weights and the points that a generator models.
+
+    Implementations: `IdentityForm`, `PartForm` and `CanonicalForm`.
+    """
 
     @property
     @abstractmethod
@@ -30,16 +32,22 @@ class Form(ABC):
 
     @abstractmethod
     def points(self, rows: np.ndarray) -> torch.Tensor:
-        """Return the coordinates (n, k) float32 of ``rows`` (n, d); k is d but for a part."""
+        """Return the coordinates (n, k) float32 of ``rows`` (n, d); k < d only for a part of the weights."""
 
     @abstractmethod
     def weights(self, points: torch.Tensor) -> torch.Tensor:
-        """Return the rows (n, d) with these coordinates, differentiable in them."""
+        """Return the rows (n, d) with these coordinates, differentiably."""
 
     @abstractmethod
     def decoder(self, relative: Callable[[], Decoder]) -> Decoder:
-        """Return what makes networks of latents: the form itself where its rows are whole networks, else what
-        ``relative`` returns."""
+        """Return the function from latents to networks.
+
+        Parameters
+        ----------
+        relative
+            Returns the decoder of rows that are not whole networks but coordinates in a subspace or relative
+            to the training mean. It is only called for such rows; other forms decode by `weights`.
+        """
 
     @abstractmethod
     def resized_to(self, layout: Layout, spec: Callable[[], RescalingSpec], over_units: OverUnits) -> "Form":
@@ -47,20 +55,22 @@ class Form(ABC):
 
         Parameters
         ----------
-        layout, spec
-            Of these networks; ``spec`` returns their scaling symmetry.
+        layout
+            The parameters of these networks.
+        spec
+            Returns their scaling symmetry.
         over_units
-            What is known of a weight over all units.
+            Maps what is known of every weight to these networks, by averaging over units.
         """
 
     @property
     @abstractmethod
     def state(self) -> Mapping[str, np.ndarray]:
-        """The numbers, each (d,), or the numbers of columns, that a model's file holds."""
+        """The arrays that the model's file holds: each (d,), or the indices of columns."""
 
 
 class IdentityForm(Form):
-    """Rows are their own coordinates."""
+    """The identity: rows are their own coordinates."""
 
     @property
     def manifold(self) -> Manifold:
@@ -85,7 +95,15 @@ class IdentityForm(Form):
 
 @dataclass(frozen=True)
 class PartForm(IdentityForm):
-    """The coordinates are some ``columns`` (k,) of rows of ``size`` d; the others are zero."""
+    """The coordinates are some columns of a row; `weights` sets all others to zero.
+
+    Attributes
+    ----------
+    columns
+        Indices of the columns, (k,).
+    size
+        The number of weights in a row, d.
+    """
 
     columns: np.ndarray
     size: int

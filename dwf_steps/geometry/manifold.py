@@ -1,4 +1,4 @@
-"""What flows ask of the space that they move in."""
+"""The interface of the spaces that flows are defined on."""
 
 from abc import ABC, abstractmethod
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 class Manifold(ABC):
-    """A Riemannian manifold of points (n, d), embedded in R^d; tangent vectors are (n, d) as well.
+    """A Riemannian manifold, embedded in R^d: points and tangent vectors are both (n, d).
 
     Implementations: `Euclidean` and `ProductManifold`.
 
     Attributes
     ----------
     flat
-        Whether geodesics are straight lines, so that solvers of ordinary differential equations in R^d apply.
+        Whether geodesics are straight lines, so that ODE solvers for R^d apply.
     """
 
     flat: bool
@@ -24,28 +24,51 @@ class Manifold(ABC):
 
     @abstractmethod
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
-        """Return ``v`` without its part normal to the manifold at ``x``, (n, d)."""
+        """Return the parts of ``v`` that are tangent to the manifold at ``x``, (n, d)."""
 
     @abstractmethod
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
-        """Return the points that geodesics from ``x`` with tangent velocities ``v`` reach after one unit of
-        time, (n, d)."""
+        """Return the ends (n, d) of geodesics from ``x`` with initial velocities ``v``, after unit time."""
 
     @abstractmethod
     def log(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the shortest tangent vectors at ``x`` that `exp` takes to ``y``, (n, d)."""
+        """Return the shortest tangent vectors at ``x`` that `exp` maps to ``y``, (n, d)."""
 
     @abstractmethod
     def path(self, x: Tensor, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Return points and velocities, each (n, d), at times ``t`` (n, 1) of the geodesics from ``x`` to
-        ``y``."""
+        """Follow the geodesics from ``x`` to ``y``.
+
+        Parameters
+        ----------
+        x, y
+            Starts and ends, (n, d).
+        t
+            Times between 0 and 1, (n, 1).
+
+        Returns
+        -------
+        Points and velocities at these times, each (n, d).
+        """
 
     @abstractmethod
     def perturb(
         self, points: Tensor, velocities: Tensor, noise: Tensor, sigma: float
     ) -> tuple[Tensor, Tensor]:
-        """Return what `path` returned, moved along the manifold by sigma times standard normal ``noise``
-        (n, d). ``points`` may be overwritten."""
+        """Move the points of a path along the manifold by Gaussian noise.
+
+        Parameters
+        ----------
+        points, velocities
+            Those that `path` returned, (n, d); may be overwritten.
+        noise
+            Standard normal, (n, d).
+        sigma
+            Standard deviation of the displacement.
+
+        Returns
+        -------
+        The moved points and their velocities, each (n, d).
+        """
 
     @abstractmethod
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
@@ -53,18 +76,32 @@ class Manifold(ABC):
 
     @abstractmethod
     def squared_distances(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the squared lengths of the shortest geodesics between all pairs of ``x`` (a, d) and ``y``
-        (b, d), (a, b)."""
+        """Return the squared lengths of the shortest geodesics between all pairs of points.
+
+        Parameters
+        ----------
+        x, y
+            Points (a, d) and (b, d).
+
+        Returns
+        -------
+        Squared distances, (a, b).
+        """
 
     @abstractmethod
     def uniform(self, noise: Tensor) -> Tensor:
-        """Return points (n, d) uniform over the compact part from standard normal ``noise`` (n, d), which the
-        Euclidean columns keep."""
+        """Return random points (n, d), uniform in the compact part, standard normal in the Euclidean part.
+
+        Parameters
+        ----------
+        noise
+            Standard normal, (n, d).
+        """
 
     @abstractmethod
     def log_volume(self) -> float:
-        """Return the logarithm of the volume of the compact part; 0 where there is none."""
+        """Return the logarithm of the volume of the compact part; 0 if there is none."""
 
     @abstractmethod
     def euclidean(self, d: int) -> Tensor:
-        """Return which of d columns are Euclidean, (d,) bool."""
+        """Return which of d columns are Euclidean, bool (d,)."""

@@ -1,4 +1,4 @@
-"""Products of spheres and a Euclidean part over the columns of a row of weights."""
+"""Products of spheres and a Euclidean part."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,12 +10,22 @@ from torch import Tensor
 from dwf_steps.geometry import sphere
 from dwf_steps.geometry.manifold import Manifold
 
-NEARLY = 0.999  # the cosine from which on points count as nearly equal, or opposite
+NEARLY = 0.999  # points whose cosine exceeds this in magnitude count as nearly equal or opposite
 
 
 @dataclass(frozen=True)
 class Spheres:
-    """``count`` spheres, each over ``size`` consecutive columns, the first of which is ``start``."""
+    """Spheres over consecutive columns of a row.
+
+    Attributes
+    ----------
+    start
+        The first column of the first sphere.
+    count
+        The number of spheres.
+    size
+        Columns of each sphere.
+    """
 
     start: int
     count: int
@@ -32,14 +42,14 @@ class Spheres:
 
 
 class ProductManifold(Manifold):
-    """Points (n, d), tangent vectors (n, d): spheres of radius sqrt(size), all other columns Euclidean.
+    """Spheres over some columns, with radius sqrt(size), and all other columns Euclidean.
 
-    With these radii every coordinate has a mean square of 1, so that a distance counts all weights alike.
+    With these radii every coordinate has mean square 1, so that all weights contribute alike to distances.
 
     Parameters
     ----------
     spheres
-        In any order; they share no columns.
+        In any order; no two share a column.
     """
 
     flat = False
@@ -48,30 +58,31 @@ class ProductManifold(Manifold):
         self.spheres = list(spheres)
 
     def project(self, x: Tensor) -> Tensor:
-        """Return the nearest points of the manifold."""
+        """Return the nearest points of the manifold, (n, d)."""
         return self._each(lambda s, part: sphere.project(part) * s.radius, x.clone(), x)
 
     def tangent(self, x: Tensor, v: Tensor) -> Tensor:
-        """Return ``v`` without what leads away from the manifold at ``x``."""
+        """Return the parts of ``v`` that are tangent to the manifold at ``x``, (n, d)."""
         return self._each(lambda s, p, w: sphere.tangent(p / s.radius, w), v.clone(), x, v)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
-        """Return where geodesics from ``x`` with tangent velocities ``v`` are after one unit of time."""
+        """Return the ends (n, d) of geodesics from ``x`` with initial velocities ``v``, after unit time."""
         return self._each(lambda s, p, w: sphere.exp(p / s.radius, w / s.radius) * s.radius, x + v, x, v)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the shortest tangent vectors at ``x`` that `exp` takes to ``y``."""
+        """Return the shortest tangent vectors at ``x`` that `exp` maps to ``y``, (n, d)."""
         return self._each(lambda s, p, q: sphere.log(p / s.radius, q / s.radius) * s.radius, y - x, x, y)
 
     def geodesic(self, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
-        """Return the points at times ``t`` (n, 1) of the geodesics from ``x`` to ``y``."""
+        """Return the points (n, d) of the geodesics from ``x`` to ``y`` at times ``t`` (n, 1)."""
         return self.path(x, y, t)[0]
 
     def path(self, x: Tensor, y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Return points and velocities at times ``t`` (n, 1) of the geodesics from ``x`` to ``y``.
+        """Return points and velocities of the geodesics from ``x`` to ``y`` at times ``t`` (n, 1).
 
-        In one pass over memory for each inner product and each result, by sines (Shoemake 1985); near equal
-        and opposite points, where these lose their digits, by `sphere.log`.
+        Spherical linear interpolation (Shoemake 1985), in one pass over memory for each inner product and
+        each result. It loses precision for nearly equal and nearly opposite points, which `sphere.log`
+        handles instead.
         """
         points, velocities = torch.lerp(x, y, t), y - x
         for s in self.spheres:
@@ -96,8 +107,7 @@ class ProductManifold(Manifold):
     def perturb(
         self, points: Tensor, velocities: Tensor, noise: Tensor, sigma: float
     ) -> tuple[Tensor, Tensor]:
-        """Return the points that geodesics along the tangent part of sigma e reach, and the velocities' parts
-        tangent there."""
+        """Move points along geodesics by the tangent part of sigma e, and project the velocities there."""
         if not sigma:
             return points, velocities
         points = self.exp(points, self.tangent(points, noise * sigma))
@@ -108,7 +118,7 @@ class ProductManifold(Manifold):
         return self.log(x, y).norm(dim=1)
 
     def squared_distances(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the squared distances of all pairs, (a, b)."""
+        """Return the squared distances between all pairs of points, (a, b)."""
         flat = self.euclidean(x.shape[1])
         total = torch.cdist(x[:, flat], y[:, flat]).square()
         for s in self.spheres:
@@ -118,13 +128,14 @@ class ProductManifold(Manifold):
         return total
 
     def uniform(self, noise: Tensor) -> Tensor:
-        """Return points uniform on the spheres from standard normal ``noise`` (n, d), which stays what it is
-        in the Euclidean part."""
+        """Return points uniform on the spheres; ``noise`` (n, d) is unchanged in Euclidean columns."""
         return self.project(noise)
 
     def log_volume(self) -> float:
-        """Return the logarithm of the volume of all spheres together: each has
-        2 pi^(size / 2) / Gamma(size / 2) radius^(size - 1)."""
+        """Return the logarithm of the product of the spheres' volumes.
+
+        A sphere's volume is 2 pi^(size / 2) / Gamma(size / 2) radius^(size - 1).
+        """
         return sum(
             s.count
             * (
@@ -137,14 +148,14 @@ class ProductManifold(Manifold):
         )
 
     def euclidean(self, d: int) -> Tensor:
-        """Return which of d columns are Euclidean, (d,) bool."""
+        """Return which of d columns are Euclidean, bool (d,)."""
         flat = torch.ones(d, dtype=torch.bool)
         for s in self.spheres:
             flat[s.columns] = False
         return flat
 
     def _each(self, of: Callable[..., Tensor], result: Tensor, *points: Tensor) -> Tensor:
-        """Return ``result``, the Euclidean answer, with the columns of spheres replaced by theirs."""
+        """Replace the columns of spheres in ``result``, the Euclidean answer, by what ``of`` returns."""
         for s in self.spheres:
             parts = (point[:, s.columns].unflatten(1, (s.count, s.size)) for point in points)
             result[:, s.columns] = of(s, *parts).flatten(1)

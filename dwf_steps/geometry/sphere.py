@@ -1,17 +1,27 @@
-"""The unit sphere: points and tangent vectors (..., k), any number at once.
+"""The unit sphere in R^k, with points and tangent vectors (..., k).
 
-Formulas as in Absil, Mahony & Sepulchre 2008, with differences y - x in place of inner products, which would
-lose all digits of small angles.
+The formulas are those of Absil, Mahony & Sepulchre 2008, but with differences y - x instead of inner
+products, which have no correct digits for small angles.
 """
 
 import torch
 from torch import Tensor
 
-TINY = 1e-30  # keeps quotients finite where both parts are zero
+TINY = 1e-30  # keeps quotients of two zeros finite
 
 
 def project(x: Tensor) -> Tensor:
-    """Return the nearest points of the sphere; zero goes to the first axis."""
+    """Return the nearest points of the sphere.
+
+    Parameters
+    ----------
+    x
+        Vectors, (..., k).
+
+    Returns
+    -------
+    Unit vectors, (..., k); the first basis vector for zero.
+    """
     norms = x.norm(dim=-1, keepdim=True)
     first = torch.zeros_like(x)
     first[..., 0] = 1
@@ -19,41 +29,98 @@ def project(x: Tensor) -> Tensor:
 
 
 def tangent(x: Tensor, v: Tensor) -> Tensor:
-    """Return ``v`` without its part along ``x``."""
+    """Return the parts of vectors that are tangent to the sphere.
+
+    Parameters
+    ----------
+    x
+        Points, (..., k).
+    v
+        Vectors, (..., k).
+
+    Returns
+    -------
+    ``v`` without its component along ``x``, (..., k).
+    """
     return v - (x * v).sum(-1, keepdim=True) * x
 
 
 def exp(x: Tensor, v: Tensor) -> Tensor:
-    """Return where a geodesic from ``x`` with the tangent velocity ``v`` is after one unit of time."""
+    """Return the ends of geodesics after unit time.
+
+    Parameters
+    ----------
+    x
+        Starting points, (..., k).
+    v
+        Initial tangent velocities, (..., k).
+
+    Returns
+    -------
+    Points, (..., k).
+    """
     angle = v.norm(dim=-1, keepdim=True)
     return project(angle.cos() * x + torch.sinc(angle / torch.pi) * v)
 
 
 def carry(x: Tensor, v: Tensor, t: Tensor) -> Tensor:
-    """Return the velocity at time ``t`` of the geodesic from ``x`` with the velocity ``v``: its parallel
-    transport."""
+    """Return the velocities of geodesics at a given time, the parallel transport of the initial ones.
+
+    Parameters
+    ----------
+    x
+        Starting points, (..., k).
+    v
+        Initial tangent velocities, (..., k).
+    t
+        Times, (..., 1).
+
+    Returns
+    -------
+    Tangent vectors at the points reached, (..., k).
+    """
     angle = v.norm(dim=-1, keepdim=True)
     return (t * angle).cos() * v - angle * (t * angle).sin() * x
 
 
 def log(x: Tensor, y: Tensor) -> Tensor:
-    """Return the tangent vector at ``x`` that `exp` takes to ``y``, the shortest; at the antipode, where all
-    directions are as short, one of them."""
+    """Return the shortest tangent vectors that `exp` maps to given points.
+
+    Parameters
+    ----------
+    x
+        Points to start from, (..., k).
+    y
+        Points to reach, (..., k).
+
+    Returns
+    -------
+    Tangent vectors at ``x``, (..., k). At the antipode all directions are equally short; one is returned.
+    """
     across = tangent(x, y - x)
     sine = across.norm(dim=-1, keepdim=True)
     angle = torch.atan2(sine, (x * y).sum(-1, keepdim=True))
-    known = sine > 4 * torch.finfo(x.dtype).eps  # below, the direction is that of rounding errors
+    known = sine > 4 * torch.finfo(x.dtype).eps  # below, rounding errors determine the direction
     return torch.where(known, across / sine.clamp(min=TINY), _any_direction(x)) * angle
 
 
 def angle(x: Tensor, y: Tensor) -> Tensor:
-    """Return the length of the shortest geodesic, (...)."""
+    """Return the lengths of the shortest geodesics between points.
+
+    Parameters
+    ----------
+    x, y
+        Points, (..., k).
+
+    Returns
+    -------
+    Angles in radians, between 0 and pi, (...).
+    """
     return torch.atan2(tangent(x, y - x).norm(dim=-1), (x * y).sum(-1))
 
 
 def _any_direction(x: Tensor) -> Tensor:
-    """Return a unit tangent vector, along the axis that is furthest from ``x``; none on a sphere of two
-    points."""
+    """Return unit tangent vectors along the axis that is furthest from ``x``; zero if k = 1."""
     axis = torch.zeros_like(x).scatter_(-1, x.abs().argmin(-1, keepdim=True), 1.0)
     across = tangent(x, axis)
     return across / across.norm(dim=-1, keepdim=True).clamp(min=TINY)
