@@ -73,7 +73,8 @@ def choose_reference(settings: ChooseReference, manifests: list[Path], output: P
         name = list(candidates)[medoid([shard.file(record) for shard, record in candidates.values()])]
     if name not in candidates:
         raise InputError(
-            f"reference {name!r} is no training network; expected one of {', '.join(list(candidates)[:10])}"
+            f"reference {name!r} is not a training network; expected one of "
+            f"{', '.join(list(candidates)[:10])}"
         )
     shard, record = candidates[name]
     source = shard.verified_file(record)

@@ -61,8 +61,8 @@ def encode_responses(
                 row, column = np.argwhere(~np.isfinite(written))[0]
                 entry = next(e for e in responses.layout.entries if column < e.offset + e.size)
                 raise InputError(
-                    f"{weights}: {entry.name} of {names[row]} are not finite, and "
-                    f"{(~finite).sum() - 1} more networks' in its group; leave them out of the zoo, or use "
+                    f"{weights}: coordinates of {names[row]} are not finite ({entry.name}), nor those of "
+                    f"{(~finite).sum() - 1} more networks in its group; leave them out of the zoo, or use "
                     "the representation `weights`"
                 )
             coordinates[group[0] - rows.start : group[-1] + 1 - rows.start] = written

@@ -45,7 +45,8 @@ def import_zoo(
     if len(networks) < settings.count:
         raise InputError(
             f"found {len(everything)} networks in {settings.files!r}, expected "
-            f"{settings.first + settings.count} at least, as before this run; files were removed, run again"
+            f"{settings.first + settings.count} at least, as when this run started; files have been removed, "
+            "run again"
         )
     facts = [told_by_path(network) for network in networks]
     if settings.recorded is not None:

@@ -37,7 +37,7 @@ def join_data(settings: JoinData, members: list[Path], output: Path) -> None:
         if own != found:
             raise InputError(
                 f"{path}: the data of zoo {name!r} are {found}, but those of zoo {settings.zoos[0]!r} are "
-                f"{own}; zoos of one training set have networks that fit the same data"
+                f"{own}; zoos that are joined must have data that fit the same networks"
             )
     train, validation, test = (
         _together([getattr(dataset, part) for dataset in datasets], part) for part in PARTS

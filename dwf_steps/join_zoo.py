@@ -50,7 +50,7 @@ def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
         if (other.layout, list(other.buffers)) != (first.layout, list(first.buffers)):
             raise InputError(
                 f"{other.path}: the networks of zoo {zoo!r} have other parameters than those of zoo "
-                f"{settings.zoos[0]!r}; zoos of one training set have one architecture"
+                f"{settings.zoos[0]!r}; zoos that are joined must have the same architecture"
             )
 
     def ordered(parts: Iterable[Part], join: Callable[[list[Part]], Part]) -> Part:

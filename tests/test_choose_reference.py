@@ -52,7 +52,7 @@ def test_the_medoid_has_the_smallest_mean_distance_to_the_other_training_network
 
 
 def test_a_network_that_is_not_there_is_an_error(manifests: list[Path]) -> None:
-    with pytest.raises(InputError, match="'net-9' is no training network"):
+    with pytest.raises(InputError, match="'net-9' is not a training network"):
         chosen(manifests, "net-9", 0)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dwf_steps.runtime.command_line import run
 
 COMMANDS = {
-    "judge": "how accurate generated networks are, and how new beside the zoo",
-    "align": "reorder a network's units to match another's; its function stays",
+    "judge": "how accurate generated networks are, and how new compared with the zoo",
+    "align": "reorder a network's units to match another's, without changing its function",
     "export": "write a zoo or generated networks as packed shards with a dataset card",
 }
 USAGE_ERROR = 2  # as argparse's

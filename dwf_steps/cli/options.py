@@ -40,7 +40,7 @@ def yaml_value(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no YAML ({' '.join(str(error).split())}); put it in quotes, as "
+            f"{text!r} is not valid YAML ({' '.join(str(error).split())}); put it in quotes, as in "
             "'{widths: [784, 10, 10]}'"
         ) from None
 
@@ -65,7 +65,7 @@ def yaml_mapping(text: str) -> dict[str, Any]:
     value = yaml_value(text)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no mapping; expected one as '{{widths: [784, 10, 10]}}'"
+            f"{text!r} is not a mapping; expected one such as '{{widths: [784, 10, 10]}}'"
         )
     return value
 

@@ -32,5 +32,7 @@ def numbered(text: str) -> list[Path]:
         return [Path(text)] if text else []
     first, last = map(int, ranges[0])
     if len(ranges) > 1 or last < first:
-        raise ValueError(f"{text}: found {len(ranges)} ranges, from {first} to {last}; expected one, upwards")
+        raise ValueError(
+            f"{text}: found {len(ranges)} ranges, from {first} to {last}; expected one ascending range"
+        )
     return [Path(RANGE.sub(str(number), text)) for number in range(first, last + 1)]

@@ -75,8 +75,8 @@ def _require_own(path: Any) -> None:
         return
     if "__pycache__" not in Path(real).parts:
         raise PermissionError(
-            f"writes {os.path.relpath(absolute, working)}, which is not its own; write below tools.folder, "
-            f"here {os.path.relpath(folder, working)}"
+            f"writes {os.path.relpath(absolute, working)}, which is not in its folder; write below "
+            f"tools.folder, here {os.path.relpath(folder, working)}"
         )
 
 

@@ -144,8 +144,8 @@ def _refuse_standard(module_name: str, target: str, key: str) -> Path | None:
         file, search = spec.origin, spec.submodule_search_locations
         if parts[0] in sys.stdlib_module_names:
             raise InputError(
-                f"{key}: {target} is of Python's standard library ({file}), expected a class or function "
-                "defined in a Python file of yours; if you mean a file of this name, rename it"
+                f"{key}: {target} is part of Python's standard library ({file}), expected a class or "
+                "function defined in your own Python file; if you mean a file of this name, rename it"
             )
     if file is not None and not file.endswith(".py"):
         raise InputError(f"{key}: {target} is compiled code ({file}), expected a Python file")
@@ -180,7 +180,7 @@ def _source_file(found: Any, module: ModuleType, target: str, key: str) -> Path:
         raise InputError(f"{key}: {target} is {_kind(found)}, built in or compiled; {expected}") from None
     if _is_standard(Path(file)) and not _is_module_class(made):
         raise InputError(
-            f"{key}: {target} is {_kind(found)} of Python's standard library ({file}); {expected} of yours"
+            f"{key}: {target} is {_kind(found)} from Python's standard library ({file}); {expected} of yours"
         )
     if isinstance(found, functools.partial) or not defined:
         file = module.__file__ or file

@@ -23,7 +23,7 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     Parameters
     ----------
     path
-        The csv file; `texts.digest_file` says where its digest lies.
+        The csv file; its digest is at `texts.digest_file`.
     frame
         The table, with distinct column names.
 

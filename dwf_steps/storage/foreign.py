@@ -146,8 +146,8 @@ class ForeignNetworks:
         if rest:
             found = _first_keys(chosen) if isinstance(chosen, dict) else type(chosen).__name__
             raise InputError(
-                f"{where}: nothing under {rest[0]!r}, found {found}; correct `state_dict`, the key under "
-                "which the state dict lies"
+                f"{where}: nothing under {rest[0]!r}, found {found}; correct `state_dict`, the key of the "
+                "state dict"
             )
         return chosen if self.files.state_dict is not None else self._unwrapped(where, chosen)
 
@@ -367,7 +367,7 @@ def _several(path: Path, content: Any, count: int, flat: bool) -> Sequence[Any]:
         named = f" ({_first_keys(content)})" if isinstance(content, dict) else ""
         raise InputError(
             f"{path}: found {len(items)} networks{named}, expected {count} as `networks_per_file` states; "
-            "correct it, or state with `state_dict` under which key they lie"
+            "correct it, or state with `state_dict` under which key they are"
         )
     return list(items)
 

@@ -81,8 +81,8 @@ class Outputs:
         missing = [name for name in names if name not in position]
         if missing:
             raise InputError(
-                f"no outputs of {', '.join(missing[:5])}; there are some of {', '.join(self.names[:5])} and "
-                "others. `snakemake all --forcerun score score_zoo` computes them again"
+                f"no predictions of {', '.join(missing[:5])}; found those of {', '.join(self.names[:5])} and "
+                "others. `snakemake all --forcerun score score_zoo` recomputes them"
             )
         rows = [position[name] for name in names]
         if rows == list(range(len(self))):

@@ -29,7 +29,7 @@ def complaint(raw: dict[str, Any]) -> str:
     [
         (
             {"import": "subprocess:getoutput"},
-            "architecture.import: subprocess:getoutput is of Python's stand",
+            "architecture.import: subprocess:getoutput is part of Python's stand",
         ),
         (
             {"import": "mistaken_networks:Gone"},

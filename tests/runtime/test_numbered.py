@@ -26,5 +26,5 @@ def test_a_path_without_a_range_stands_for_itself() -> None:
 
 @pytest.mark.parametrize("text", ["a-[3..1].json", "a-[0..1]/b-[0..2].json"])
 def test_what_is_no_range_upwards_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="expected one, upwards"):
+    with pytest.raises(ValueError, match="expected one ascending range"):
         numbered(text)

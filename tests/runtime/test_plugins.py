@@ -51,10 +51,10 @@ def test_a_decorated_function_is_that_of_its_own_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("subprocess:getoutput", "k: subprocess:getoutput is of Python's standard library"),
-        ("os.path:join", "k: os.path:join is of Python's standard library"),
-        ("sys:exit", "k: sys:exit is of Python's standard library"),
-        ("mistaken_networks:getoutput", "getoutput is .* of Python's standard library .*subprocess.py"),
+        ("subprocess:getoutput", "k: subprocess:getoutput is part of Python's standard library"),
+        ("os.path:join", "k: os.path:join is part of Python's standard library"),
+        ("sys:exit", "k: sys:exit is part of Python's standard library"),
+        ("mistaken_networks:getoutput", "getoutput is .* from Python's standard library .*subprocess.py"),
         ("mistaken_networks:RIGHT", "RIGHT is the dict .*, which cannot be called; expected a class or fun"),
         ("mistaken_networks:number", "number is the int 3, which cannot be called"),
         ("mistaken_networks:RIGHT.get", "built in or compiled; expected a class or function defined in a"),

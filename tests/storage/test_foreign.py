@@ -254,7 +254,7 @@ def test_another_number_of_networks_in_a_file_is_a_problem(tmp_path: Path) -> No
     path = saved(tmp_path / "a.pt", [random_state(seed) for seed in range(3)])
     assert problem(path, networks_per_file=4) == (
         f"{path}: found 3 networks, expected 4 as `networks_per_file` states; correct it, or state with "
-        "`state_dict` under which key they lie"
+        "`state_dict` under which key they are"
     )
     beside = saved(
         tmp_path / "c.pt", {"models": [random_state(seed) for seed in range(3)], "accuracies": [1, 2, 3]}
