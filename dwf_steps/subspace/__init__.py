@@ -1,1 +1,1 @@
-"""Subspaces of weight space, all held in dual form: combinations of training rows."""
+"""Subspaces of weight space."""

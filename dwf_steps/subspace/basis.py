@@ -1,4 +1,4 @@
-"""A subspace of weight space in dual form, and weight space itself."""
+"""Subspaces of weight space in dual form, and all of weight space."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.subspace.centring import centred_strips
 
-if TYPE_CHECKING:  # steps that read a basis alone need not pay for these
+if TYPE_CHECKING:  # steps that only read a basis avoid the cost of these imports
     import torch
 
     from dwf_steps.storage.matrix import WeightMatrix
@@ -20,39 +20,39 @@ if TYPE_CHECKING:  # steps that read a basis alone need not pay for these
 
 
 class GeneratedProducts(Protocol):
-    """What is known of k generated networks beside n training networks: see `metrics.products.Products`."""
+    """What subspaces use of `metrics.products.Products`, of k generated and n training networks."""
 
     @property
     def distances_to_training(self) -> np.ndarray:
         """Euclidean distances between weights, (k, n)."""
 
     def coordinates(self, decoder: np.ndarray) -> np.ndarray:
-        """Return the generated networks' coordinates (k, c) in the basis of ``decoder`` (c, n)."""
+        """Return the generated networks' coordinates (k, c) in the basis with decoder ``decoder`` (c, n)."""
 
 
 @dataclass(frozen=True)
 class Basis(ABC):
-    """A subspace as its file holds it: components are combinations of the n centred training rows Xc, so that
-    no (k, d) array is needed.
+    """A subspace in dual form: components are combinations of the n centred training rows Xc.
 
-    Two kinds of numbers describe a network. Its *coordinates* are what flows move: coordinates along
-    components, or, in all of weight space, weights relative to the training mean (d). Its *point* is what
-    controls combine: coordinates along components, or coefficients of the training rows (n).
+    No (k, d) array is needed. A network is described by two kinds of numbers. Its *coordinates* are what
+    flows model: coordinates along the components or, in all of weight space, weights relative to the training
+    mean (d). Its *point* is what controls combine: coordinates along the components or, in all of weight
+    space, coefficients of the training rows (n).
 
     Attributes
     ----------
     coordinates
-        (n, k), of the training networks.
+        Coordinates of the training networks, (n, k).
     held_out_coordinates
-        (h, k), of the held-out networks, projected.
+        Coordinates of the projections of the held-out networks, (h, k).
     decoder
-        (k, n): each component as a combination of centred training rows.
+        Coefficients of the components as combinations of the centred training rows, (k, n).
     variances
-        (k,), of the training coordinates along each component (divisor n - 1).
+        Variance of the training coordinates along each component (divisor n - 1), (k,).
     total_variance
-        Trace of the training rows' covariance: the denominator of explained variance.
+        Trace of the training rows' covariance matrix, the denominator of explained variance.
     raw
-        In the file, whether the subspace is all of weight space: `RawBasis`.
+        Whether the subspace is all of weight space, a `RawBasis`; tells the two apart in a file.
     """
 
     coordinates: np.ndarray
@@ -64,17 +64,17 @@ class Basis(ABC):
 
     @property
     def n_training(self) -> int:
-        """n."""
+        """The number of training networks, n."""
         return len(self.coordinates)
 
     @property
     def components(self) -> int:
-        """The number of components; 0 in all of weight space."""
+        """The number of components, k; 0 in all of weight space."""
         return len(self.decoder)
 
     @property
     def explained_variance_ratio(self) -> np.ndarray:
-        """Share of the total variance along each component, (k,)."""
+        """The share of the total variance along each component, (k,)."""
         return self.variances / self.total_variance
 
     @property
@@ -84,84 +84,142 @@ class Basis(ABC):
 
     @abstractmethod
     def points(self, mixing: np.ndarray) -> np.ndarray:
-        """Return the points (s, dimension) of mixtures (s, n) of training networks."""
+        """Return the points (s, dimension) of combinations of training networks.
+
+        Parameters
+        ----------
+        mixing
+            Coefficients of the training networks, (s, n).
+        """
 
     @abstractmethod
     def coefficients(self, points: np.ndarray) -> np.ndarray:
-        """Return which combinations (s, n) of centred training rows points (s, dimension) are."""
+        """Return the coefficients (s, n) of points as combinations of the centred training rows.
+
+        Parameters
+        ----------
+        points
+            (s, dimension).
+        """
 
     @abstractmethod
     def coordinates_of(self, matrix: "WeightMatrix", rows: "Selection") -> np.ndarray:
-        """Return the coordinates (s, c) of the matrix's ``rows``, training or held-out networks."""
+        """Return the coordinates (s, c) of networks of the zoo.
+
+        Parameters
+        ----------
+        matrix
+            Weights of the zoo.
+        rows
+            The s rows of the matrix, of training or held-out networks.
+        """
 
     @abstractmethod
     def whole_networks(self, matrix: "WeightMatrix") -> np.ndarray:
-        """Return the training networks' weights (n, d), whose units are still there.
+        """Return the training networks' weights (n, d), if coordinates are weights.
+
+        Parameters
+        ----------
+        matrix
+            Weights of the zoo.
 
         Raises
         ------
         InputError
-            If coordinates in the subspace are no whole networks.
+            If coordinates are along components, so that no unit's weights can be read from them.
         """
 
     @abstractmethod
     def sample_parts(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what `Samples` describe networks at coordinates (s, c) by: latents, coefficients of the
-        training rows (s, n), and offsets (s, d) or (s, 0)."""
+        """Return latents, coefficients and offsets: the fields of `Samples` that describe networks.
+
+        Parameters
+        ----------
+        coordinates
+            Of the networks, (s, c).
+
+        Returns
+        -------
+        latents
+            (s, c); (s, 0) in all of weight space.
+        coefficients
+            Coefficients of the training rows, (s, n).
+        offsets
+            Weights relative to the training mean, (s, d); (s, 0) in a subspace of components.
+        """
 
     @abstractmethod
     def sample_coordinates(self, latents: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Return the coordinates (s, c) of which `sample_parts` made these latents and offsets."""
+        """Return the coordinates (s, c) from which `sample_parts` computed these latents and offsets."""
 
     @abstractmethod
     def network_decoder(
         self, matrix: "WeightMatrix", device: "torch.device"
     ) -> Callable[["torch.Tensor"], "torch.Tensor"]:
-        """Return what makes networks (s, d) of coordinates (s, c), differentiably, in float32."""
-
-    @abstractmethod
-    def gaussian_of_weights(self, matrix: "WeightMatrix", std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean (c,) and factor F of the coordinates of networks with independent weights N(0, std^2):
-        their covariance is F'F; F is (c, c), or (c,) for a diagonal.
+        """Return a differentiable function from coordinates (s, c) to weights (s, d), in float32.
 
         Parameters
         ----------
+        matrix
+            Weights of the zoo.
+        device
+            Where to compute.
+        """
+
+    @abstractmethod
+    def gaussian_of_weights(self, matrix: "WeightMatrix", std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the Gaussian distribution of coordinates of networks with independent weights N(0, std^2).
+
+        Parameters
+        ----------
+        matrix
+            Weights of the zoo.
         std
-            (d,).
+            Standard deviation of each weight, (d,).
+
+        Returns
+        -------
+        mean
+            (c,).
+        factor
+            F with covariance F'F, (c, c); the standard deviations, (c,), if the covariance is diagonal.
         """
 
     @abstractmethod
     def distances_to_training(self, products: GeneratedProducts) -> np.ndarray:
-        """Return the distances (k, n) within the subspace of generated networks to training networks."""
+        """Return distances (k, n) of generated networks to training networks within the subspace."""
 
     @abstractmethod
     def nearest_distances(
         self, trajectories: np.ndarray, between_weights: tuple[float, float]
     ) -> tuple[float, float]:
-        """Return the mean distances within the subspace of training networks, and of held-out ones, to the
-        nearest training network of another trajectory; NaN where there are none.
+        """Return mean distances to the nearest training network of another trajectory, within the subspace.
 
         Parameters
         ----------
         trajectories
-            (n,), of the training networks.
+            The training run of each training network, (n,).
         between_weights
             The same two distances in all of weight space.
+
+        Returns
+        -------
+        The mean over training networks and the mean over held-out networks; NaN if there are none.
         """
 
     def save(self, path: Path) -> None:
-        """Write as npz, atomically."""
+        """Write the basis to an npz file, atomically."""
         save_record(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "Basis":
-        """Read what `save` wrote."""
+        """Read a basis that `save` wrote."""
         stored = load_record(path, ReducedBasis)
         return RawBasis(**vars(stored)) if stored.raw else stored
 
 
 class ReducedBasis(Basis):
-    """A subspace of k components: its point z is the network ``mean + z @ decoder @ Xc``."""
+    """A subspace of k components: the point z is the network ``mean + z @ decoder @ Xc``."""
 
     @property
     def dimension(self) -> int:
@@ -221,8 +279,10 @@ class ReducedBasis(Basis):
 
 @dataclass(frozen=True)
 class RawBasis(Basis):
-    """All of weight space: every training row is its own point, and all matrices, which would be identities,
-    have no columns."""
+    """All of weight space: a point consists of coefficients of the training rows.
+
+    The arrays of the base class are empty, except for ``variances``, which holds the total variance.
+    """
 
     raw: bool = True
 
@@ -272,12 +332,23 @@ class RawBasis(Basis):
 
 
 def raw_basis(gram: np.ndarray, n_training: int) -> RawBasis:
-    """Return the trivial basis: every training row is its own coordinate.
+    """Return the trivial basis, that of all of weight space.
+
+    Parameters
+    ----------
+    gram
+        Gram matrix (n + h, n + h), training rows first, all centred by the training mean.
+    n_training
+        The number of training networks, n.
+
+    Returns
+    -------
+    The basis.
 
     Raises
     ------
     InputError
-        If all training rows are the same.
+        If all training rows are equal.
     """
     training = gram[:n_training, :n_training]
     total = float(np.trace(training)) / (n_training - 1)
@@ -293,7 +364,17 @@ def raw_basis(gram: np.ndarray, n_training: int) -> RawBasis:
 
 
 def identical_networks(n_training: int) -> InputError:
-    """Return the error of training rows that span nothing."""
+    """Return the error for training rows that are all equal.
+
+    Parameters
+    ----------
+    n_training
+        Their number.
+
+    Returns
+    -------
+    The error, to be raised.
+    """
     return InputError(
         f"all {n_training} training networks are identical: their weights span no subspace; use "
         "different seeds"
@@ -307,7 +388,7 @@ def _training_rows(matrix: "WeightMatrix") -> tuple[np.ndarray, np.ndarray]:
 
 
 def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    # Imported here: it takes most of a second, which reading a basis need not pay.
+    # Imported here: the import takes most of a second, and reading a basis does not need it.
     from scipy.spatial.distance import cdist
 
     distances: np.ndarray = cdist(x, y)
@@ -315,7 +396,7 @@ def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _tensors(device: "torch.device", *arrays: np.ndarray) -> list["torch.Tensor"]:
-    # Imported here: finding a basis takes no tensors.
+    # Imported here: computing a basis does not need PyTorch.
     import torch
 
     return [torch.from_numpy(array).float().to(device) for array in arrays]

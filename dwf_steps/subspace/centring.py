@@ -1,4 +1,4 @@
-"""Centring the rows of a column block by their training mean, a strip that fits the cache at a time."""
+"""Centring of column blocks by their training mean, in strips that fit into the cache."""
 
 from collections.abc import Iterator
 
@@ -7,17 +7,31 @@ import numpy as np
 from dwf_steps.storage.precision import convert
 
 STRIP_BYTES = 2**21
-MINIMAL_STRIP = 64  # columns; thinner products waste the cores
+MINIMAL_STRIP = 64  # columns; narrower matrix products leave cores idle
 
 
 def centred_strips(
     block: np.ndarray, n_training: int, dtype: np.dtype
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield, strip by strip, which columns of ``block`` (n, width) it is, the rows less their shift in
-    ``dtype``, (n, strip), and the shift, (strip,).
+    """Centre the columns of a block by the mean of the training rows, strip by strip.
 
-    The shift is the mean of the first ``n_training`` rows up to rounding in ``dtype``. A strip is
-    overwritten by the next one.
+    Parameters
+    ----------
+    block
+        Columns of the weight matrix, (n, width), training rows first.
+    n_training
+        The number of training rows.
+    dtype
+        The precision to centre in.
+
+    Yields
+    ------
+    columns
+        The columns of the block that the strip consists of.
+    centred
+        Their values less the shift, (n, strip); the next strip overwrites them.
+    shift
+        The mean of the training rows up to rounding, (strip,).
     """
     n, width = block.shape
     strip = max(MINIMAL_STRIP, STRIP_BYTES // (dtype.itemsize * n))

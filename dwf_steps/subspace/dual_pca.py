@@ -1,4 +1,4 @@
-"""The PCA of the training rows, from their Gram matrix."""
+"""PCA of the training rows, computed from their Gram matrix."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from dwf_steps.runtime.randomness import derive_seed
 from dwf_steps.subspace.basis import ReducedBasis, identical_networks
 
 FLOAT64 = float(np.finfo(np.float64).eps)
-RANK_TOLERANCE = 1e-12  # of the largest eigenvalue, and ten roundings: below it a direction is noise
+RANK_TOLERANCE = 1e-12  # relative to the largest eigenvalue; smaller ones are rounding errors
 POWER_ITERATIONS = 7
-FIRST_GUESS = 64  # components, where a share of the variance is asked for
+FIRST_GUESS = 64  # components, if a share of the variance is requested
 
 
 def dual_pca(
@@ -21,29 +21,35 @@ def dual_pca(
     solver: Solver = "exact",
     rounding: float = FLOAT64,
 ) -> ReducedBasis:
-    """Return the PCA of the training rows from their centred Gram matrix.
+    """Compute the PCA of the training rows from their centred Gram matrix.
 
     With G = Xc Xc' = U diag(l) U', the components are l^(-1/2) U' Xc and the coordinates U l^(1/2)
-    (Schoelkopf et al. 1998; DeepWeightFlow's dual PCA, arXiv 2601.05052). Signs are fixed so that the
-    largest entry of each eigenvector is positive.
+    (Schoelkopf et al. 1998; DeepWeightFlow's dual PCA, arXiv 2601.05052). Signs are chosen so that each
+    eigenvector's entry of largest magnitude is positive.
 
     Parameters
     ----------
     gram
-        (n + h, n + h), training rows first, all centred by the training mean.
+        Gram matrix (n + h, n + h), training rows first, all centred by the training mean.
     n_training
-        n.
-    components, variance
-        Either a number of components or the share of the total variance to keep.
+        The number of training rows, n.
+    components
+        The number of components to keep, or None.
+    variance
+        The share of the total variance to keep, between 0 and 1, if ``components`` is None; None keeps all.
     solver
-        ``randomized`` computes no more eigenvectors than are kept.
+        ``exact``, or ``randomized``, which only computes the leading eigenvectors.
     rounding
         Relative precision of the products in ``gram``.
+
+    Returns
+    -------
+    The principal components.
 
     Raises
     ------
     InputError
-        If the training rows span fewer dimensions than asked for.
+        If the training rows are all equal, or span fewer dimensions than ``components``.
     """
     training = gram[:n_training, :n_training]
     training = (training + training.T) / 2
@@ -74,12 +80,12 @@ def dual_pca(
 def _eigenpairs(
     gram: np.ndarray, count: int, solver: Solver, rounding: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ``count`` largest eigenvalues and their vectors; fewer where the rest is rounding."""
+    """Return the ``count`` largest eigenvalues and their vectors, without those that are rounding errors."""
     if solver == "exact" or 2 * count >= len(gram):
         values, vectors = np.linalg.eigh(gram)
         values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
     else:
-        # Imported here: scikit-learn takes a second that the exact solver need not pay.
+        # Imported here: the import takes a second, and the exact solver does not need scikit-learn.
         from sklearn.utils.extmath import randomized_svd
 
         seed = derive_seed("randomized eigendecomposition") % 2**32
@@ -91,7 +97,7 @@ def _eigenpairs(
 def _eigenpairs_explaining(
     variance: float, gram: np.ndarray, solver: Solver, rounding: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fewest eigenpairs whose values add up to ``variance``; all there are if they do not."""
+    """Return the leading eigenpairs whose values first add up to ``variance``; all if they do not."""
     count = len(gram) if solver == "exact" else FIRST_GUESS
     while True:
         values, vectors = _eigenpairs(gram, count, solver, rounding)

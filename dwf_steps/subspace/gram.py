@@ -1,4 +1,4 @@
-"""The Gram matrix of the centred rows, in one pass over column blocks."""
+"""The Gram matrix of the centred rows, computed in one pass over column blocks."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from dwf_steps.subspace.centring import centred_strips
 
 EVERY = slice(None)
 Selection = slice | np.ndarray
-BLOCK_BYTES = 2**22  # of rows of a matrix of pairs, which may be large, that are computed with at a time
+BLOCK_BYTES = 2**22  # of rows of a matrix of pairs that are processed at a time
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class GramMatrix:
     Attributes
     ----------
     products
-        Xc Xc' (n, n) float64 over the columns ``start`` to ``stop``, all rows centred by the mean of the
-        training rows.
+        Xc Xc' over the columns from ``start`` to before ``stop``, float64 (n + h, n + h), all rows centred by
+        the mean of the training rows.
     n_training
-        The first rows, by whose mean all are centred.
+        The number of training rows, n, which are the first.
+    start, stop
+        The range of columns.
     rounding
         Relative precision of the products that were added.
     """
@@ -44,27 +46,39 @@ class GramMatrix:
     rounding: float
 
     def save(self, path: Path) -> None:
-        """Write as npz, atomically."""
+        """Write the matrix to an npz file, atomically."""
         save_record(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "GramMatrix":
-        """Read what `save` wrote."""
+        """Read a matrix that `save` wrote."""
         return load_record(path, cls)
 
 
 def accumulate(matrix: WeightMatrix, part: int = 0, parts: int = 1, threads: int = 1) -> GramMatrix:
-    """Return the Gram matrix over the ``part``-th of ``parts`` column ranges, in one pass over them.
+    """Compute the Gram matrix over a range of columns in one pass.
 
-    A column block holds all n rows, so it is centred by its own column means before it is multiplied, and
-    never read again. Held-out rows ride along: their entries are there, but they do not move the mean.
-    Blocks are added in float64 and in order, so the result does not depend on ``threads``. In memory are
-    ``threads`` blocks.
+    A column block holds all rows, so it can be centred by its own column means before it is multiplied.
+    Held-out rows are included, but do not contribute to the mean. Blocks are added in float64 and in order,
+    so the result does not depend on ``threads``.
+
+    Parameters
+    ----------
+    matrix
+        Weights of n training and h held-out networks.
+    part, parts
+        The columns are divided into ``parts`` ranges, of which this is number ``part``, from 0.
+    threads
+        The number of blocks to process, and to hold in memory, at the same time.
+
+    Returns
+    -------
+    The Gram matrix (n + h, n + h) over these columns.
 
     Raises
     ------
     InputError
-        If a block is damaged, or holds a value that is not finite.
+        If a block is damaged or holds a value that is not finite.
     """
     n = matrix.array.shape[0]
     gram = np.zeros((n, n))
@@ -86,8 +100,22 @@ def _block_gram(matrix: WeightMatrix, columns: slice) -> np.ndarray:
 
 
 def rough_gram(block: np.ndarray, n_training: int, dtype: np.dtype) -> np.ndarray:
-    """Return the Gram matrix (n, n) float64 of a column block (n, columns), its rows centred up to rounding
-    (NumPy computes one triangle of ``a @ a.T`` and mirrors it)."""
+    """Return the Gram matrix of a column block whose rows are centred up to rounding.
+
+    Parameters
+    ----------
+    block
+        Columns of the weight matrix, (n, columns), training rows first.
+    n_training
+        The number of training rows.
+    dtype
+        The precision of the products.
+
+    Returns
+    -------
+    The Gram matrix, float64 (n, n). It is exactly symmetric, since NumPy computes one triangle of ``a @ a.T``
+    and mirrors it.
+    """
     gram = np.zeros((len(block), len(block)))
     for _, centred, _ in centred_strips(block, n_training, dtype):
         gram += centred @ centred.T
@@ -95,8 +123,10 @@ def rough_gram(block: np.ndarray, n_training: int, dtype: np.dtype) -> np.ndarra
 
 
 def _centre(gram: np.ndarray, n_training: int) -> np.ndarray:
-    """Centre the rows behind ``gram`` by their training mean once more, in place, which removes what rounding
-    of the means left: (I - 1w') G (I - w1') with w = 1/n on the training rows."""
+    """Centre a Gram matrix by the training mean again, in place, to remove rounding errors of the means.
+
+    It becomes (I - 1w') G (I - w1') with w = 1/n on the training rows.
+    """
     mean = gram[:, :n_training].mean(axis=1)
     gram -= mean[:, None]
     gram -= mean - mean[:n_training].mean()
@@ -104,17 +134,29 @@ def _centre(gram: np.ndarray, n_training: int) -> np.ndarray:
 
 
 def _working_precision(matrix: WeightMatrix) -> np.dtype:
-    """Products are float64; float32 for float16, whose own rounding is thousands of times larger."""
+    """Return the precision of products: float64, but float32 for float16 matrices.
+
+    The rounding errors of float16 itself are thousands of times larger than those of float32.
+    """
     return np.dtype(np.float32 if matrix.array.dtype == np.float16 else np.float64)
 
 
 def read_gram(paths: list[Path]) -> GramMatrix:
-    """Add the parts of a Gram matrix in the order given.
+    """Read the parts of a Gram matrix and add them.
+
+    Parameters
+    ----------
+    paths
+        Files of `GramMatrix.save`, in the order of their columns.
+
+    Returns
+    -------
+    The Gram matrix over all of their columns.
 
     Raises
     ------
     InputError
-        If the parts do not join: one is of another division of the columns.
+        If a file is damaged, or if the parts do not join because the columns were divided differently.
     """
     parts = [part for part in map(GramMatrix.load, paths) if part.stop > part.start]
     for left, right in pairwise(parts):
@@ -129,7 +171,19 @@ def read_gram(paths: list[Path]) -> GramMatrix:
 
 
 def distances_among(gram: np.ndarray, rows: Selection = EVERY, others: Selection = EVERY) -> np.ndarray:
-    """Return Euclidean distances (k, l) between some of the rows that a Gram matrix describes and others."""
+    """Return Euclidean distances between rows that a Gram matrix describes.
+
+    Parameters
+    ----------
+    gram
+        Gram matrix (n, n).
+    rows, others
+        The k and l rows to compare.
+
+    Returns
+    -------
+    Distances, (k, l).
+    """
     norms, products = np.diag(gram), gram[rows][:, others]
     distances = norms[rows, None] + norms[others]
     for some in row_blocks(*products.shape):
@@ -138,7 +192,19 @@ def distances_among(gram: np.ndarray, rows: Selection = EVERY, others: Selection
 
 
 def row_blocks(n: int, width: int) -> Iterator[slice]:
-    """Yield ranges of n rows, of ``width`` float64 values each, that need little memory."""
+    """Yield ranges of rows of a large matrix that take little memory each.
+
+    Parameters
+    ----------
+    n
+        The number of rows.
+    width
+        float64 values per row.
+
+    Yields
+    ------
+    Consecutive ranges of at most `BLOCK_BYTES`, and of at least one row; the last one may end after row n.
+    """
     step = max(1, BLOCK_BYTES // (8 * max(1, width)))
     for start in range(0, n, step):
         yield slice(start, start + step)

@@ -1,4 +1,4 @@
-"""scikit-learn's IncrementalPCA, brought into the dual form that decoding uses."""
+"""scikit-learn's IncrementalPCA, converted to dual form for decoding."""
 
 import numpy as np
 from sklearn.decomposition import IncrementalPCA
@@ -9,16 +9,26 @@ from dwf_steps.subspace.basis import ReducedBasis
 def incremental_pca(
     rows: np.ndarray, gram: np.ndarray, n_training: int, components: int, batch_size: int | None
 ) -> ReducedBasis:
-    """Fit IncrementalPCA on the training rows and express its components in them.
+    """Fit IncrementalPCA to the training rows and express its components as combinations of them.
 
-    Its components lie in the span of the centred training rows, C = A Xc, so A solves A G = C Xc'.
+    The components lie in the span of the centred training rows, C = A Xc, so A solves A G = C Xc'.
 
     Parameters
     ----------
     rows
-        (n + h, d), training rows first.
+        Weights (n + h, d), training rows first.
     gram
-        (n + h, n + h), centred by the training mean.
+        Gram matrix (n + h, n + h), centred by the training mean.
+    n_training
+        The number of training rows, n.
+    components
+        The number of components, k.
+    batch_size
+        Rows per update; None for all training rows.
+
+    Returns
+    -------
+    The basis of k components.
     """
     training = rows[:n_training]
     pca = IncrementalPCA(components, batch_size=batch_size or n_training).fit(training)

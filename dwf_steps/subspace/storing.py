@@ -1,4 +1,4 @@
-"""Writing blocks of a matrix in its precision, and what that costs."""
+"""Writing blocks of a matrix in its precision, and measuring the rounding error."""
 
 import numpy as np
 
@@ -9,13 +9,24 @@ from dwf_steps.subspace.centring import centred_strips
 
 
 def store(matrix: WeightMatrix, columns: slice, block: np.ndarray, error: RelativeError) -> None:
-    """Write a block (n, columns) of float32 in the matrix' precision, and add to ``error`` how far the stored
-    training rows are from it.
+    """Write a column block of weights in the matrix's precision.
+
+    Parameters
+    ----------
+    matrix
+        The matrix to write to.
+    columns
+        The range of columns to write.
+    block
+        Weights of all rows, float32 (n, columns).
+    error
+        Accumulates the rounding error of the training rows; unchanged if the matrix has the block's
+        precision.
 
     Raises
     ------
     InputError
-        If a value is too large for the precision.
+        If a value is too large for the matrix's precision.
     """
     if block.dtype == matrix.array.dtype:
         matrix.array[:, columns] = block
