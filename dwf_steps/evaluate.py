@@ -16,7 +16,7 @@ from dwf_steps.generators.samples import sample_names
 from dwf_steps.metrics.barrier import BARRIER_EXAMPLES, midpoint_barrier
 from dwf_steps.metrics.data_copying import data_copying, data_copying_in_cells
 from dwf_steps.metrics.ensembles import ensemble_measures
-from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.function import accuracies_by_class, function_measures
 from dwf_steps.metrics.neighbours import Neighbours
 from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.metrics.products import Products, stream_products
@@ -189,8 +189,8 @@ def evaluate(
         ``metrics.csv`` of the zoo, which `evaluate_zoo` wrote.
     destination
         The folder for ``metrics.csv`` (a row for each network), ``layers.csv`` (a row for each realigned
-        network and layer), ``sets.csv`` (measures of all networks as a set, one row), ``ensembles.csv`` (a
-        row for each size) and ``items.npz`` (`Items`).
+        network and layer), ``classes.csv`` (a row for each network and class), ``sets.csv`` (measures of all
+        networks as a set, one row), ``ensembles.csv`` (a row for each size) and ``items.npz`` (`Items`).
     threads
         Threads for matching networks to training networks.
     represented
@@ -209,6 +209,7 @@ def evaluate(
     files = [file for file in files if file.stem in works]
     frame, ensembles = pd.DataFrame(columns=["loss"]), pd.DataFrame(columns=["size"])
     layers = pd.DataFrame(columns=["network", "layer", "distance"])
+    classes = accuracies_by_class(predicted.of([]), np.empty((0, len(predicted.targets)), bool))
     sets: dict[str, float] = {"neighbours": np.nan}
     items = Items(np.zeros(len(predicted.targets)), 0)
     if files:
@@ -235,6 +236,7 @@ def evaluate(
         frame = _network_measures(group, realigned, settings, train)
         layers = layers if realigned is None else realigned.by_layer(list(frame.index[: len(realigned)]))
         mistakes = group.task.wrong(group.outputs.predictions, predicted.targets)
+        classes = accuracies_by_class(group.outputs, mistakes)
         sets = _set_measures(group, frame, mistakes, settings.evaluation) if len(files) > 1 else sets
         ensembles = ensemble_measures(group.outputs, settings.evaluation)
         items = Items(1 - mistakes.mean(axis=0), len(files))
@@ -244,6 +246,7 @@ def evaluate(
     tables = {
         "metrics": frame.reset_index(),
         "layers": layers,
+        "classes": classes,
         "sets": pd.DataFrame([sets]),
         "ensembles": ensembles,
     }

@@ -9,7 +9,7 @@ import pandas as pd
 from dwf_steps.architectures import build
 from dwf_steps.metrics.data_copying import cell_count, kmeans_cells
 from dwf_steps.metrics.ensembles import ensemble_measures
-from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.function import accuracies_by_class, function_measures
 from dwf_steps.metrics.leave_one_out import share_in_span, without_relatives
 from dwf_steps.metrics.products import Products
 from dwf_steps.metrics.realign import realigned_to_training
@@ -36,6 +36,7 @@ def evaluate_zoo(
     gram: list[Path],
     output: Path,
     layers: Path,
+    classes: Path,
     ensembles: Path,
     threads: int = 1,
 ) -> None:
@@ -61,6 +62,8 @@ def evaluate_zoo(
         ``metrics.csv``, a row for each network.
     layers
         ``layers.csv``: for each realigned network and layer, the smallest distance to a training network.
+    classes
+        ``classes.csv``: for each network and class, the accuracy on the test examples of this class.
     ensembles
         ``ensembles.csv``: scores of ensembles of training networks, a row for each size.
     threads
@@ -90,6 +93,9 @@ def evaluate_zoo(
     frame["realigned_distance"] = realigned.groupby("network").total.first()
     frame.insert(0, "held_out", [row.held_out for row in matrix.rows])
     write_csv(output, frame.reset_index())
+    task = task_of(zoo.task, zoo.tolerance, zoo.scale)
+    by_class = accuracies_by_class(zoo, task.wrong(zoo.predictions, zoo.targets))
+    write_csv(classes, by_class.join(frame.held_out, on="network"))
     by_layer = realigned.drop(columns="total").join(frame.held_out, on="network")
     write_csv(layers, by_layer[["network", "held_out", "layer", "distance"]])
     write_csv(ensembles, ensemble_measures(training, settings.evaluation, trajectories))
@@ -183,7 +189,9 @@ def _realigned(settings: EvaluateZoo, matrix: WeightMatrix, threads: int) -> pd.
 
 def main() -> None:
     """Run the step with the arguments of the command line."""
-    options = parser(__doc__, "weights", "output", "layers", "ensembles", several=["gram", "outputs"])
+    options = parser(
+        __doc__, "weights", "output", "layers", "classes", "ensembles", several=["gram", "outputs"]
+    )
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     settings = parse_settings(EvaluateZoo, args.settings)
@@ -194,6 +202,7 @@ def main() -> None:
         args.gram,
         args.output,
         args.layers,
+        args.classes,
         args.ensembles,
         args.threads,
     )

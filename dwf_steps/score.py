@@ -74,8 +74,9 @@ class Scorer:
     def outputs(self) -> Outputs:
         """Return the predictions of all networks."""
         test, shifted = map(np.concatenate, self._predictions)
-        names, split = np.array(self._names, dtype=str), self._dataset.test
-        return Outputs(names, test, split.targets, shifted, split.task, split.tolerance, split.scale)
+        names, classes = (np.array(texts, dtype=str) for texts in (self._names, self._dataset.classes))
+        split = self._dataset.test
+        return Outputs(names, test, split.targets, shifted, split.task, split.tolerance, split.scale, classes)
 
 
 def main() -> None:

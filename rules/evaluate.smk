@@ -21,6 +21,7 @@ rule evaluate_zoo:
     output:
         metrics="results/{zoo}/{canon}/zoo_metrics/{recalibration}/metrics.csv",
         layers="results/{zoo}/{canon}/zoo_metrics/{recalibration}/layers.csv",
+        classes="results/{zoo}/{canon}/zoo_metrics/{recalibration}/classes.csv",
         ensembles="results/{zoo}/{canon}/zoo_metrics/{recalibration}/ensembles.csv",
     log:
         "results/logs/{zoo}/{canon}/evaluate_zoo-{recalibration}.log",
@@ -38,7 +39,7 @@ rule evaluate_zoo:
     shell:
         "python -m dwf_steps.evaluate_zoo --settings {params.settings:q} --threads {threads} --outputs {params.outputs:q}"
         " --weights {input.weights} --gram {params.gram:q} --output {output.metrics}"
-        " --layers {output.layers} --ensembles {output.ensembles} > {log} 2>&1"
+        " --layers {output.layers} --classes {output.classes} --ensembles {output.ensembles} > {log} 2>&1"
 
 
 rule find_neighbours:

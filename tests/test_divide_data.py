@@ -58,6 +58,13 @@ def test_derived_data_are_the_same_examples_turned_and_with_other_classes(tmp_pa
         i, j = np.indices((8, 8))
         np.testing.assert_array_equal(images[:, 7 - j, i], images_before[:, i, j])
         assert [classes[k] for k in before.targets[kept]] == split.targets.tolist()
+    assert found.classes == ("1", "2", "9", "0", "", "4", "5", "6", "7", "8")
+
+
+def test_a_class_that_several_become_has_all_of_their_names(tmp_path: Path) -> None:
+    settings = DivideData(dataset="iris", splits=SplitsConfig(), classes=[3, 1, 3])
+    divide_data(settings, None, tmp_path / "data.npz")
+    assert Dataset.load(tmp_path / "data.npz").classes == ("", "versicolor", "", "setosa, virginica")
 
 
 def test_of_derived_data_size_and_classes_are_known_before_they_are_loaded() -> None:

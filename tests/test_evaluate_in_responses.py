@@ -101,6 +101,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
         [found.gram("weights")],
         folder / "zoo.csv",
         folder / "zoo_layers.csv",
+        folder / "zoo_classes.csv",
         folder / "zoo_ensembles.csv",
     )
     return found

@@ -27,6 +27,7 @@ def measured(finished: Checkout, folder: Path, **more: int) -> pd.DataFrame:
         [zoo / f"none/weights/gram/part-{k}.npz" for k in range(2)],
         folder / "metrics.csv",
         folder / "layers.csv",
+        folder / "classes.csv",
         folder / "ensembles.csv",
     )
     return pd.read_csv(folder / "metrics.csv", index_col="network")

@@ -32,7 +32,16 @@ CELLS = {
 
 
 TABLES = (
-    *("accuracy", "novelty", "layers", "good_and_new", "distances", "sets", "novelty_accuracy"),
+    *(
+        "accuracy",
+        "class_accuracy",
+        "novelty",
+        "layers",
+        "good_and_new",
+        "distances",
+        "sets",
+        "novelty_accuracy",
+    ),
     *("representation", "representation_layers", "ensembles", "cost", "alignment", "precision", "timing"),
 )
 FIGURES = (
@@ -58,6 +67,17 @@ def test_accuracy_table_has_the_promised_columns_and_a_row_for_every_cell(finish
     assert (frame.zoo_n == 8).all()
     assert (frame.generated_n + frame.failed_n == 6).all()
     assert frame[frame.metric == "accuracy"].generated_mean.between(0, 1).all()
+
+
+def test_accuracies_by_class_average_to_the_accuracy(finished: Checkout) -> None:
+    frame, accuracy = table(finished, "class_accuracy"), table(finished, "accuracy")
+    assert list(frame["class"].unique()) == ["setosa", "versicolor", "virginica"]
+    accuracy = accuracy[accuracy.metric == "accuracy"].set_index(KEYS)
+    for cell, rows in frame.groupby(KEYS):
+        for mean in ("zoo_mean", "generated_mean"):
+            expected = accuracy.loc[cell, mean]
+            assert np.average(rows[mean], weights=rows.examples) == pytest.approx(expected)
+    assert len(frame) == 3 * len(accuracy) == 3 * len(CELLS)
 
 
 def test_novelty_table_has_the_promised_columns(finished: Checkout) -> None:

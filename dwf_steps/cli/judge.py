@@ -272,11 +272,11 @@ def _evaluated(
     for manifest, output in outputs.items():
         score(Score(architecture=config), data, None, manifest, output)
     zoo_outputs, own_outputs = ([outputs[manifest] for manifest in some] for some in (zoo, generated))
-    zoo_metrics, zoo_layers, ensembles = (
-        folder / f"zoo_{name}.csv" for name in ("metrics", "layers", "sizes")
+    zoo_metrics, zoo_layers, classes, ensembles = (
+        folder / f"zoo_{name}.csv" for name in ("metrics", "layers", "classes", "sizes")
     )
     settings = Evaluate(architecture=config, evaluation=evaluation)
-    evaluate_zoo(settings, zoo_outputs, weights, [gram], zoo_metrics, zoo_layers, ensembles, threads)
+    evaluate_zoo(settings, zoo_outputs, weights, [gram], zoo_metrics, zoo_layers, classes, ensembles, threads)
     evaluate(
         settings,
         data,

@@ -50,6 +50,18 @@ def renamed(dataset: Dataset, classes: Sequence[int | None]) -> Dataset:
     """Return the data with each class called by the output that stands for it; examples of classes that have
     none are left out.
 
+    Parameters
+    ----------
+    dataset
+        The data as they are.
+    classes
+        By class, the output that stands for it. An output that stands for several has all of their names,
+        one that stands for none an empty name.
+
+    Returns
+    -------
+    The data with other targets, and names of classes.
+
     Raises
     ------
     InputError
@@ -66,4 +78,7 @@ def renamed(dataset: Dataset, classes: Sequence[int | None]) -> Dataset:
         targets = outputs[split.targets]
         return replace(split, inputs=split.inputs[targets >= 0], targets=targets[targets >= 0])
 
-    return dataset.with_splits(of)
+    named = list(zip(dataset.classes, classes, strict=False))
+    wanted = range(outputs.max() + 1) if named else []
+    names = (", ".join(name for name, output in named if output == place) for place in wanted)
+    return replace(dataset.with_splits(of), classes=tuple(names))

@@ -51,18 +51,35 @@ class Images:
         return scaled
 
 
+@dataclass(frozen=True)
+class NamedImages(Images):
+    """The same with the names of their ``classes`` in order, none where torchvision knows none."""
+
+    classes: tuple[str, ...]
+
+
 def torchvision_class(name: str) -> Any:
     """Return torchvision's class of a data set."""
     return getattr(torchvision_datasets(), CLASSES[name][0])
 
 
-def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | None = None) -> Images:
+def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | None = None) -> NamedImages:
     """Return the training or test images of a data set that torchvision knows.
 
     Parameters
     ----------
+    name
+        Of the data set, a key of `CLASSES`.
+    data_dir
+        The folder with its files, in torchvision's layout.
+    train
+        Whether the training images are asked for.
     source
         The folder that messages name, where the files in ``data_dir`` are copies.
+
+    Returns
+    -------
+    Images as torchvision stores them, channels first, with their classes' names.
 
     Raises
     ------
@@ -106,7 +123,7 @@ def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | No
         pixels = pixels[:, None]
     elif pixels.shape[-1] == 3:
         pixels = pixels.transpose(0, 3, 1, 2)
-    return Images(pixels, targets)
+    return NamedImages(pixels, targets, tuple(getattr(images, "classes", ())))
 
 
 def _require_whole(name: str, path: Path, shown: Path) -> None:

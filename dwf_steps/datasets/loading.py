@@ -1,5 +1,7 @@
 """Loading a data set and dividing it."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 from dwf_steps.config.dataset import BUILT_IN, DatasetConfig, ImageFiles, SplitsConfig, TableFile, TextFiles
@@ -7,6 +9,7 @@ from dwf_steps.datasets.splits import Dataset, divide
 from dwf_steps.datasets.tables import bundled_table, table_from_file
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_record
+from dwf_steps.storage.remedy import rebuild
 
 
 def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | None) -> Dataset:
@@ -24,17 +27,24 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
     data_dir
         The folder of a data set that was fetched or prepared; no other kind needs one.
 
+    Returns
+    -------
+    The data, with the names of their classes where these have some.
+
     Raises
     ------
     InputError
         If a file is missing or does not hold what it should.
     """
     if isinstance(dataset, TableFile):
-        examples, held_out = table_from_file(dataset)
+        examples, held_out, classes = table_from_file(dataset)
         task, tolerance, scale = dataset.task, dataset.tolerance, dataset.scale
-        return divide(*examples, splits, held_out, task=task, tolerance=tolerance, scale=scale)
+        divided = divide(*examples, splits, held_out, task=task, tolerance=tolerance, scale=scale)
+        return replace(divided, classes=tuple(classes))
     if isinstance(dataset, str) and not BUILT_IN[dataset].files:
-        return divide(*bundled_table(dataset), splits, shape=BUILT_IN[dataset].shape)
+        examples, classes = bundled_table(dataset)
+        divided = divide(*examples, splits, shape=BUILT_IN[dataset].shape)
+        return replace(divided, classes=tuple(classes))
     if data_dir is None:
         raise InputError(f"{dataset}: --data-dir is missing; name the folder it was fetched into")
     if isinstance(dataset, TextFiles):
@@ -42,14 +52,28 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
     # Imported here: torchvision takes a second that others need not pay.
     from dwf_steps.datasets.images import Images, torchvision_images
 
+    train: Images
+    test: Images | None
     if isinstance(dataset, ImageFiles):
         test_path = data_dir / "test.npz"
         train = load_record(data_dir / "train.npz", Images, data_dir)
         test = load_record(test_path, Images, data_dir) if test_path.exists() else None
+        names = _prepared_classes(data_dir)
     else:
-        train, test = (torchvision_images(dataset, data_dir, part) for part in (True, False))
+        test = torchvision_images(dataset, data_dir, train=False)
+        train, names = torchvision_images(dataset, data_dir, train=True), test.classes
     held_back = (test.inputs, test.targets) if test is not None else None
-    return divide(train.inputs, train.targets, splits, held_back, train.pixels.shape[1:])
+    divided = divide(train.inputs, train.targets, splits, held_back, train.pixels.shape[1:])
+    return replace(divided, classes=names)
+
+
+def _prepared_classes(data_dir: Path) -> tuple[str, ...]:
+    """Return the names of classes that `prepare_images` or `prepare_texts` wrote, none of numbers."""
+    path = data_dir / "classes.json"
+    try:
+        return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
+    except ValueError as error:
+        raise InputError(f"{path}: not the names that were written ({error}); {rebuild(data_dir)}") from error
 
 
 def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
@@ -60,7 +84,7 @@ def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
     if dataset.test is not None:
         test = load_record(data_dir / "test.npz", Texts, data_dir)
         held_back = (test.tokens, test.targets)
-    return divide(
+    divided = divide(
         train.tokens,
         train.targets,
         splits,
@@ -70,3 +94,4 @@ def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
         scale=dataset.scale,
         tokens=True,
     )
+    return replace(divided, classes=_prepared_classes(data_dir))

@@ -73,7 +73,8 @@ class Split:
 @dataclass(frozen=True)
 class Dataset:
     """Training, validation and test examples, standardised with the training set's ``mean`` and ``std``,
-    each (features,) or a scalar; ``shape`` is that of an image (channels, height, width), None for others."""
+    each (features,) or a scalar; ``shape`` is that of an image (channels, height, width), None for others;
+    ``classes`` are the classes' names in order, none where they have none."""
 
     train: Split
     validation: Split
@@ -81,6 +82,7 @@ class Dataset:
     mean: np.ndarray = field(default_factory=lambda: np.zeros(()))
     std: np.ndarray = field(default_factory=lambda: np.ones(()))
     shape: Shape | None = None
+    classes: tuple[str, ...] = ()
 
     def standardise(self, inputs: np.ndarray) -> np.ndarray:
         """Return other inputs (m, features) on the scale of these, float32."""
@@ -89,6 +91,7 @@ class Dataset:
     def save(self, path: Path) -> None:
         """Write as npz, atomically."""
         arrays: dict[str, Any] = {"mean": self.mean, "std": self.std, "shape": self.shape or ()}
+        arrays["classes"] = np.array(self.classes, dtype=str)
         arrays |= {name: getattr(self.train, name) for name in ("task", "tolerance", "scale")}
         for name in PARTS:
             split: Split = getattr(self, name)
@@ -105,9 +108,10 @@ class Dataset:
             If the file is damaged.
         """
         train, validation, test = (Split.load(path, part) for part in PARTS)
-        arrays = load_arrays(path, ["mean", "std", "shape"])
+        arrays = load_arrays(path, ["mean", "std", "shape", "classes"])
         shape = tuple(arrays["shape"].astype(int).tolist()) or None
-        return cls(train, validation, test, arrays["mean"], arrays["std"], shape)
+        classes = tuple(arrays["classes"].tolist())
+        return cls(train, validation, test, arrays["mean"], arrays["std"], shape, classes)
 
     def with_splits(self, change: Callable[[Split], Split]) -> "Dataset":
         """Return the data with every split changed."""

@@ -22,22 +22,40 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def bundled_table(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (m, features) and classes (m,) of a data set inside scikit-learn."""
-    from sklearn import datasets as bundled
-
-    inputs, targets = getattr(bundled, f"load_{name}")(return_X_y=True)
-    return inputs.astype(np.float64), targets
-
-
 Examples = tuple[np.ndarray, np.ndarray]
 """Features (m, features) and targets (m,)."""
 
 
-def table_from_file(table: TableFile) -> tuple[Examples, Examples | None]:
-    """Read csv tables; return the examples, and those of the test set if it is a file of its own: features
-    and classes, numbered in their order, or numbers from 0 to 1. A class may be called NA or null; only an
-    empty target is missing.
+def bundled_table(name: str) -> tuple[Examples, list[str]]:
+    """Return a data set inside scikit-learn.
+
+    Parameters
+    ----------
+    name
+        As in ``sklearn.datasets.load_{name}``.
+
+    Returns
+    -------
+    Features (m, features) and classes (m,), and the classes' names in order.
+    """
+    from sklearn import datasets as bundled
+
+    found = getattr(bundled, f"load_{name}")()
+    return (found.data.astype(np.float64), found.target), [str(label) for label in found.target_names]
+
+
+def table_from_file(table: TableFile) -> tuple[Examples, Examples | None, list[str]]:
+    """Read csv tables. A class may be called NA or null; only an empty target is missing.
+
+    Parameters
+    ----------
+    table
+        Its files, and which of their columns is the target.
+
+    Returns
+    -------
+    The examples, and those of the test set if it is a file of its own: features and classes, numbered in
+    their order, or numbers from 0 to 1; and the names of the classes in that order, none of numbers.
 
     Raises
     ------
@@ -63,27 +81,26 @@ def table_from_file(table: TableFile) -> tuple[Examples, Examples | None]:
     if table.regression:
         examples = inputs, scaled(column, table.regression, str(table.file))
         if held_out is None:
-            return examples, None
-        return examples, (
-            held_out[0].to_numpy(np.float64),
-            scaled(held_out[1], table.regression, str(table.test)),
-        )
+            return examples, None, []
+        tested = scaled(held_out[1], table.regression, str(table.test))
+        return examples, (held_out[0].to_numpy(np.float64), tested), []
     names = column.tolist()
     classes = in_order(names)
     if len(classes) < 2:
         raise InputError(f"{table.file}: the target {table.target!r} has one class, {classes[0]!r}")
     require_two_of_each(names, table.file, "data row {}".format)
-    numbers = {name: i for i, name in enumerate(classes)}
+    numbers, known = {name: i for i, name in enumerate(classes)}, [str(name) for name in classes]
     examples = inputs, np.array([numbers[name] for name in names])
     if held_out is None:
-        return examples, None
+        return examples, None, known
     test_names = held_out[1].tolist()
     if foreign := in_order(set(test_names) - numbers.keys()):
         raise InputError(
             f"{table.test}: classes {listed([str(name) for name in foreign])} do not occur in {table.file}, "
-            f"which has {listed([str(name) for name in classes])}"
+            f"which has {listed(known)}"
         )
-    return examples, (held_out[0].to_numpy(np.float64), np.array([numbers[name] for name in test_names]))
+    tested = np.array([numbers[name] for name in test_names])
+    return examples, (held_out[0].to_numpy(np.float64), tested), known
 
 
 def _read(table: TableFile, file: Path) -> tuple[pd.DataFrame, pd.Series]:

@@ -9,6 +9,7 @@ from dwf_steps.metrics.novelty import wrong_set_iou
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.subspace.gram import EVERY
 from dwf_steps.tasks import task_of
+from dwf_steps.tasks.classification import class_accuracies
 from dwf_steps.tasks.similarity import disagreement
 
 
@@ -61,3 +62,28 @@ def function_measures(
         | prediction_measures(networks),
         index=pd.Index(networks.names, name="network"),
     )
+
+
+def accuracies_by_class(networks: Outputs, mistakes: np.ndarray) -> pd.DataFrame:
+    """Return how many of each class's test items networks classify correctly.
+
+    Parameters
+    ----------
+    networks
+        Whose predictions these are, n of them.
+    mistakes
+        (n, m) bool, which of the m items each is wrong about.
+
+    Returns
+    -------
+    A row for each network and class that occurs: ``network``, ``class``, by its name or else its number,
+    ``examples``, the items of this class, and ``accuracy``. None where numbers are predicted.
+    """
+    columns = ["network", "class", "examples", "accuracy"]
+    if networks.task != "classification":
+        return pd.DataFrame(columns=columns)
+    found, counts = np.unique(networks.targets, return_counts=True)
+    names = networks.classes[found] if len(networks.classes) else found.astype(str)
+    n, accuracies = len(networks), class_accuracies(mistakes, networks.targets)
+    values = np.repeat(networks.names, len(found)), np.tile(names, n), np.tile(counts, n), accuracies.ravel()
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))

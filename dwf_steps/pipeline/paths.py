@@ -24,8 +24,8 @@ REPRESENTATION_BENCHMARKS = REPRESENTATION.replace("results/", "results/benchmar
 GENERATOR_BENCHMARKS = GENERATOR.replace("results/", "results/benchmarks/")
 CELL_BENCHMARKS = CELL.replace("results/", "results/benchmarks/")
 RECONSTRUCTION = "reconstruction.csv"
-EVALUATED = ("metrics.csv", "layers.csv", "sets.csv", "ensembles.csv", "items.npz")
-ZOO_EVALUATED = ("metrics.csv", "layers.csv", "ensembles.csv")
+EVALUATED = ("metrics.csv", "layers.csv", "classes.csv", "sets.csv", "ensembles.csv", "items.npz")
+ZOO_EVALUATED = ("metrics.csv", "layers.csv", "classes.csv", "ensembles.csv")
 
 
 class Numbered:

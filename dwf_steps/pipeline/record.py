@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from dwf_steps.config.dataset import Shape, TableFile, facts_of
+from dwf_steps.config.dataset import Shape, TableFile, Targets, facts_of
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.sweep import SECTIONS
 from dwf_steps.config.zoo import n_held_out
@@ -35,6 +35,7 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
         zoo_networks={name: experiment.n_networks(name) for name in zoos},
         zoo_trainings={name: experiment.n_trainings(name) for name in zoos},
         image_shapes={name: shape for name in names["zoos"] if (shape := image_shape(experiment, name))},
+        classifying=[name for name in config.zoos if name in names["zoos"] and classifies(experiment, name)],
         samples={name: generator.count for name, generator in made_by.items()},
         drawn_in=drawn_in,
         transferred=config.transferred(),
@@ -56,6 +57,12 @@ def image_shape(experiment: Experiment, zoo: str) -> Shape | None:
     """Return channels, height and width of what a zoo's networks see; None where these are no images."""
     dataset = experiment.config.dataset(experiment.single_zoo(SimpleNamespace(zoo=zoo)))
     return None if isinstance(dataset, TableFile) else facts_of(dataset).shape
+
+
+def classifies(experiment: Experiment, zoo: str) -> bool:
+    """Return whether a zoo's networks tell classes apart, instead of predicting numbers."""
+    dataset = experiment.config.dataset(experiment.single_zoo(SimpleNamespace(zoo=zoo)))
+    return not isinstance(dataset, Targets) or dataset.regression is None
 
 
 def scope_of(experiment: Experiment) -> str:

@@ -47,6 +47,8 @@ class ExperimentRecord(Section):
     """Trainings of each zoo: as many, or, of checkpoints, fewer."""
     image_shapes: dict[str, Shape] = Field(default={})
     """Channels, height and width of what the networks of each zoo see, where these are images."""
+    classifying: list[str] = Field(default=[])
+    """Zoos whose networks tell classes apart."""
     samples: dict[str, int]
     """Networks each generator was asked for."""
     drawn_in: dict[str, tuple[str, str]] = Field(default={})

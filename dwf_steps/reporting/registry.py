@@ -113,6 +113,15 @@ and the loss is the squared error of targets scaled to 0 to 1. ``failed_n`` coun
 or outputs are not finite.""",
     ),
     Exhibit(
+        "class_accuracy",
+        condition=lambda record: bool(record.classifying),
+        table="dwf_steps.reporting.tables:class_accuracy_table",
+        caption="""
+Test accuracy on each class alone, its share of the ``examples`` of this class in the test set: mean over
+the zoo's training networks, and mean and standard deviation over generated ones. A class that generated
+networks miss and the zoo's do not may hide in the mean accuracy where it is rare.""",
+    ),
+    Exhibit(
         "novelty",
         table="dwf_steps.reporting.tables:novelty_table",
         table_needs=("layers",),

@@ -44,8 +44,16 @@ def several(values: pd.Series) -> bool:
 
 def _distances_by_layer(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of distances in single layers, with its columns even where no network was realigned."""
-    columns = dict.fromkeys([*frame.columns, "network", "layer", "distance"])
-    return frame.reindex(columns=list(columns)).astype({"distance": float})
+    return _with_columns(frame, "network", "layer", "distance").astype({"distance": float})
+
+
+def _accuracies_by_class(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of accuracies on single classes, with its columns even where it has no rows."""
+    return _with_columns(frame, "network", "class", "examples", "accuracy").astype({"accuracy": float})
+
+
+def _with_columns(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    return frame.reindex(columns=list(dict.fromkeys([*frame.columns, *names])))
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,11 @@ class Collection:
         return _distances_by_layer(self._read("layers.csv", len(KEYS)))
 
     @cached_property
+    def classes(self) -> pd.DataFrame:
+        """Accuracies of generated networks on single classes, a row for each network and class."""
+        return _accuracies_by_class(self._read("classes.csv", len(KEYS)))
+
+    @cached_property
     def sets(self) -> pd.DataFrame:
         """Generators' networks as sets, a row each."""
         return self._read("sets.csv", len(KEYS))
@@ -124,6 +137,11 @@ class Collection:
     def zoo_layers(self) -> pd.DataFrame:
         """Distances of the zoos' realigned networks in single layers, a row for each network and layer."""
         return _distances_by_layer(self._read_zoos("layers.csv")).astype({"held_out": bool})
+
+    @cached_property
+    def zoo_classes(self) -> pd.DataFrame:
+        """Accuracies of the zoos' networks on single classes, a row for each network and class."""
+        return _accuracies_by_class(self._read_zoos("classes.csv")).astype({"held_out": bool})
 
     @cached_property
     def zoo_ensembles(self) -> pd.DataFrame:

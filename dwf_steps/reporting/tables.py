@@ -60,6 +60,32 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
     return table if (table.metric == "mean_absolute_error").any() else table.drop(columns="unit")
 
 
+def class_accuracy_table(collection: Collection) -> pd.DataFrame:
+    """Return the accuracy on each class alone, of training networks and of generated ones that work, with the
+    number of test ``examples`` of the class.
+
+    Parameters
+    ----------
+    collection
+        The results; zoos that predict numbers have no rows.
+
+    Returns
+    -------
+    A row for each combination and class, in the order of the classes.
+    """
+    cells = collection.networks[KEYS].drop_duplicates()
+    of_zoo = _training(collection.zoo_classes).groupby([*COMPARED, "class"], sort=False, as_index=False)
+    zoo = of_zoo.agg(examples=("examples", "first"), zoo_mean=("accuracy", "mean"))
+    of_generated = collection.classes.groupby([*KEYS, "class"], sort=False, as_index=False)
+    generated = of_generated.agg(
+        generated_mean=("accuracy", "mean"),
+        generated_std=("accuracy", "std"),
+        generated_n=("accuracy", "size"),
+    )
+    table = cells.merge(zoo, on=COMPARED).merge(generated, on=[*KEYS, "class"], how="left")
+    return table.fillna({"generated_n": 0}).astype({"generated_n": int})
+
+
 def novelty_table(collection: Collection, layers: pd.DataFrame) -> pd.DataFrame:
     """Return how close generated networks come to training networks, beside the zoo's own leave-one-out
     values and those of its held-out networks; ``layer_novelty`` is the smallest ratio of any of the

@@ -12,7 +12,7 @@ from dwf_steps.storage.texts import read_text, write_text
 NAMES = frozenset(
     (
         *(*LEVELS, "network", "nearest", "similar", "kind", "family", "swept", "metric", "novelty"),
-        *("transfer", "widths", "layer", "stage", "stored_as", "unit"),
+        *("transfer", "widths", "layer", "class", "stage", "stored_as", "unit"),
     )
 )
 

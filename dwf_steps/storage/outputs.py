@@ -1,7 +1,7 @@
 """Predictions of networks on the test set: all that evaluation needs to know about their functions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,8 @@ class Outputs:
         The largest difference from the target at which a predicted number counts as correct; 0 for classes.
     scale
         The size of the scaled targets' unit interval in the units of the original targets.
+    classes
+        The classes' names in order, (c,); (0,) if they have none.
     """
 
     names: np.ndarray
@@ -41,6 +43,7 @@ class Outputs:
     task: TaskName = "classification"
     tolerance: float = 0.0
     scale: float = 1.0
+    classes: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=str))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,13 +64,11 @@ class Outputs:
         parts = [load_record(path, cls) for path in paths]
         if len(parts) == 1:
             return parts[0]
-        joined = (
-            np.concatenate([getattr(part, name) for part in parts])
+        joined = {
+            name: np.concatenate([getattr(part, name) for part in parts])
             for name in ("names", "predictions", "shifted")
-        )
-        names, predictions, shifted = joined
-        first = parts[0]
-        return cls(names, predictions, first.targets, shifted, first.task, first.tolerance, first.scale)
+        }
+        return replace(parts[0], **joined)
 
     def of(self, names: Sequence[str]) -> "Outputs":
         """Return the predictions of some networks, in the given order.

@@ -40,11 +40,23 @@ def accuracy(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return (~wrong(log_probabilities, targets)).mean(axis=1)
 
 
-def class_accuracies(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the share of each class's items classified correctly, (n, classes that occur), in the order of
-    the classes; parameters as in `wrong`. Their mean is the balanced accuracy (Brodersen et al. 2010)."""
-    right = ~wrong(log_probabilities, targets)
-    return np.stack([right[:, targets == c].mean(axis=1) for c in np.unique(targets)], axis=1)
+def class_accuracies(mistakes: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the share of each class's items that networks classify correctly.
+
+    Its mean over classes is the balanced accuracy (Brodersen et al. 2010).
+
+    Parameters
+    ----------
+    mistakes
+        (n, m) bool, which items each network misclassifies, as `wrong` returns them.
+    targets
+        (m,), the classes from 0.
+
+    Returns
+    -------
+    (n, classes that occur), in the order of the classes.
+    """
+    return np.stack([(~mistakes[:, targets == c]).mean(axis=1) for c in np.unique(targets)], axis=1)
 
 
 def nll(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -147,7 +159,7 @@ class Classification(Task):
         of_classes = {}
         counts = np.unique(targets, return_counts=True)[1]
         if counts.max() >= IMBALANCED * counts.min():
-            by_class = class_accuracies(predictions, targets)
+            by_class = class_accuracies(wrong(predictions, targets), targets)
             of_classes = {
                 "balanced_accuracy": by_class.mean(axis=1),
                 "lowest_class_accuracy": by_class.min(axis=1),

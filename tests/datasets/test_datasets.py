@@ -171,6 +171,19 @@ def test_bundled_tables_have_the_features_and_classes_stated(name: BuiltInName) 
         assert set(split.targets.tolist()) == set(range(facts.classes))
 
 
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [("iris", ("setosa", "versicolor", "virginica")), ("digits", tuple("0123456789"))],
+)
+def test_classes_of_bundled_tables_have_their_names(
+    name: BuiltInName, classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    dataset = load_dataset(name, SplitsConfig(), NOWHERE)
+    assert dataset.classes == classes
+    dataset.save(tmp_path / "data.npz")
+    assert Dataset.load(tmp_path / "data.npz").classes == classes
+
+
 def test_digits_are_images() -> None:
     train = load_dataset("digits", SplitsConfig(), NOWHERE).train.inputs
     assert train.std() == pytest.approx(1, rel=1e-5)
@@ -179,7 +192,7 @@ def test_digits_are_images() -> None:
 
 
 def test_no_example_of_a_bundled_table_is_in_two_splits() -> None:
-    inputs, targets = bundled_table("wine")
+    (inputs, targets), _ = bundled_table("wine")
     assert len(np.unique(inputs, axis=0)) == len(targets)
     dataset = load_dataset("wine", SplitsConfig(), NOWHERE)
     sets = [{tuple(row) for row in split.inputs.tolist()} for split in splits_of(dataset).values()]

@@ -88,6 +88,7 @@ def test_decoded_images_are_divided_and_standardised_by_channel(tmp_path: Path) 
     prepare_images(PrepareImages(images=config), tmp_path / "data")
     assert json.loads((tmp_path / "data/classes.json").read_text()) == CLASSES
     dataset = load_dataset(config, SplitsConfig(), tmp_path / "data")
+    assert dataset.classes == tuple(CLASSES)
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [43, 5, 12]
     np.testing.assert_allclose(dataset.train.inputs.reshape(43, 3, -1).mean(axis=(0, 2)), 0, atol=1e-5)
     in_folders = np.concatenate([images[48:][k::3] for k in (1, 0, 2)]).transpose(0, 3, 1, 2) / 255

@@ -29,13 +29,14 @@ def test_a_test_file_is_the_test_set_whatever_the_order_of_its_columns(tmp_path:
     train.to_csv(tmp_path / "train.csv", index=False)
     test[["Art", "b", "größe"]].to_csv(tmp_path / "test.csv", index=False)
     config = table(tmp_path, test=tmp_path / "test.csv")
-    (inputs, _), held_out = table_from_file(config)
+    (inputs, _), held_out, classes = table_from_file(config)
     assert held_out is not None
     np.testing.assert_allclose(inputs, train[["größe", "b"]])
     np.testing.assert_allclose(held_out[0], test[["größe", "b"]])
     assert held_out[1].tolist() == [["Fink", "Möwe", "雀"].index(kind) for kind in test.Art]
     data = load_dataset(config, SplitsConfig(validation=0.2), None)
     assert (len(data.train), len(data.validation), len(data.test)) == (24, 6, 12)
+    assert data.classes == tuple(classes) == ("Fink", "Möwe", "雀")
     np.testing.assert_allclose(data.test.inputs, (held_out[0] - data.mean) / data.std, rtol=1e-5)
 
 
@@ -44,8 +45,8 @@ def test_numbers_of_the_test_file_are_on_the_same_scale(tmp_path: Path) -> None:
         numbers = np.arange(len(values)) ** 2
         pd.DataFrame({"x": numbers, "Art": values}).to_csv(tmp_path / f"{name}.csv", index=False)
     config = table(tmp_path, test=tmp_path / "test.csv", regression={"low": 0, "high": 10})
-    held_out = table_from_file(config)[1]
-    assert held_out is not None
+    _, held_out, classes = table_from_file(config)
+    assert held_out is not None and classes == []
     np.testing.assert_allclose(held_out[1], [0.1, 0.4, 0.3])
 
 
@@ -71,7 +72,7 @@ def test_files_in_a_stated_encoding_with_a_stated_separator(
 ) -> None:
     rows = frame(30, 0).replace({"雀": "Häher"})
     rows.to_csv(tmp_path / "train.csv", index=False, encoding=encoding, sep=separator)
-    (inputs, targets), _ = table_from_file(table(tmp_path, encoding=encoding, separator=separator))
+    (inputs, targets), *_ = table_from_file(table(tmp_path, encoding=encoding, separator=separator))
     np.testing.assert_allclose(inputs, rows[["größe", "b"]])
     assert targets.tolist() == [["Fink", "Häher", "Möwe"].index(kind) for kind in rows.Art]
     with pytest.raises(

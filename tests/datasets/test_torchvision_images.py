@@ -86,6 +86,7 @@ def test_images_are_read_as_they_were_written(tmp_path: Path, name: BuiltInName)
         np.testing.assert_array_equal(found.targets, y)
     dataset = load_dataset(name, SplitsConfig(validation=0.49), tmp_path / "fetched")
     assert dataset.shape == BUILT_IN[name].shape
+    assert dataset.classes == (() if name == "svhn" else tuple(f"class {i}" for i in range(len(set(y)))))
     assert (dataset.n_features, dataset.n_classes) == (BUILT_IN[name].features, BUILT_IN[name].classes)
 
 

@@ -9,7 +9,7 @@ import pytest
 from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.reporting.record import KEYS, ExperimentRecord
 from dwf_steps.reporting.results import COMPARED, Collection, Results
-from dwf_steps.reporting.tables import good_and_new_table, layers_table, novelty_table
+from dwf_steps.reporting.tables import class_accuracy_table, good_and_new_table, layers_table, novelty_table
 from dwf_steps.reporting.writing import write_table
 
 LABELS = dict.fromkeys(KEYS, "none") | {"zoo": "mine", "generator": "flow"}
@@ -178,3 +178,36 @@ def test_where_nothing_was_realigned_the_table_is_empty_and_can_be_written(
     for measure in ("max_iou", "mean_iou", "disagreement", "jensen_shannon", "prediction_distance"):
         networks[measure] = zoo[measure] = 1.0
     assert novelty_table(collection(networks, zoo), table).layer_novelty.isna().tolist() == [True]
+
+
+def by_class(rows: list[tuple[str, str, float]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["network", "class", "accuracy"])
+    return frame.assign(examples=frame["class"].map({"NA": 30, "007": 3}))
+
+
+def test_each_class_has_the_accuracy_of_both_and_the_spread_of_generated_networks(zoo: pd.DataFrame) -> None:
+    networks = pd.DataFrame({"failed": [False, False, True], "accuracy": [0.5, 0.7, NOTHING]})
+    found = collection(networks, zoo)
+    rows = [("a", "NA", 0.9), ("a", "007", 0.0), ("b", "NA", 0.7), ("b", "007", 1.0)]
+    found.classes = by_class(rows).assign(**LABELS, run="here")
+    rows = [("s0", "NA", 1.0), ("s0", "007", 0.5), ("s1", "NA", 0.5), ("s1", "007", 1.0), ("s2", "NA", 0.0)]
+    of_zoo = by_class(rows).assign(**ZOO_LABELS, run="here")
+    found.zoo_classes = of_zoo.assign(held_out=of_zoo.network == "s2")
+    table = class_accuracy_table(found)
+    assert list(table) == [
+        *(*KEYS, "class", "examples", "zoo_mean", "generated_mean", "generated_std", "generated_n")
+    ]
+    assert table["class"].tolist() == ["NA", "007"] and table.examples.tolist() == [30, 3]
+    assert table.zoo_mean.tolist() == [0.75, 0.75] and table.generated_n.tolist() == [2, 2]
+    np.testing.assert_allclose(table.generated_mean, [0.8, 0.5])
+    np.testing.assert_allclose(table.generated_std, [np.std([0.9, 0.7], ddof=1), np.sqrt(0.5)])
+
+
+def test_a_generator_whose_networks_all_failed_has_rows_without_accuracies(zoo: pd.DataFrame) -> None:
+    found = collection(pd.DataFrame({"failed": [True], "accuracy": NOTHING}), zoo)
+    of_zoo = by_class([("s0", "NA", 1.0), ("s0", "007", 0.5)]).assign(**ZOO_LABELS, run="here")
+    found.zoo_classes = of_zoo.assign(held_out=False)
+    found.classes = by_class([]).assign(**LABELS, run="here").astype({"class": str, "accuracy": float})
+    table = class_accuracy_table(found)
+    assert table.zoo_mean.tolist() == [1.0, 0.5] and table.generated_n.tolist() == [0, 0]
+    assert table.generated_mean.isna().all()

@@ -12,6 +12,7 @@ from dwf_steps.tasks.classification import (
     Classification,
     accuracy,
     brier,
+    class_accuracies,
     entropy,
     expected_calibration_error,
     nll,
@@ -123,6 +124,7 @@ def test_where_classes_are_imbalanced_accuracies_by_class_are_stated_too() -> No
     chosen = predictions.argmax(2)
     for i in range(5):
         recalls = recall_score(targets, chosen[i], labels=[0, 1, 3], average=None, zero_division=0)
+        np.testing.assert_allclose(class_accuracies(wrong(predictions, targets), targets)[i], recalls)
         assert found["balanced_accuracy"][i] == pytest.approx(recalls.mean())
         assert found["lowest_class_accuracy"][i] == pytest.approx(recalls.min())
     balanced = Classification().scores(predictions, np.resize([0, 1, 3], len(targets)))

@@ -14,7 +14,7 @@ from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.evaluation import EvaluationConfig
 from dwf_steps.datasets.splits import Dataset, Split, divide
 from dwf_steps.metrics.ensembles import ensemble_measures
-from dwf_steps.metrics.function import function_measures
+from dwf_steps.metrics.function import accuracies_by_class, function_measures
 from dwf_steps.storage.outputs import Outputs
 from dwf_steps.tasks import task_of
 from dwf_steps.tasks.classification import Classification
@@ -175,3 +175,16 @@ def test_an_ensemble_predicts_the_mean() -> None:
     expected = np.mean((PREDICTIONS.mean(axis=0)[:, 0] - TARGETS) ** 2)
     assert frame.loss.item() == pytest.approx(expected, rel=1e-5)
     assert frame.auroc.isna().all()
+
+
+def test_accuracies_by_class_are_of_classes_alone() -> None:
+    numbers = accuracies_by_class(outputs(), np.zeros((N, M), bool))
+    assert list(numbers) == ["network", "class", "examples", "accuracy"] and numbers.empty
+    names, targets = np.array(["a", "b"]), np.array([2, 0, 2, 2])
+    networks = Outputs(names, np.zeros((2, 4, 3)), targets, np.empty((2, 0, 3)))
+    mistakes = np.array([[False, True, True, False], [True, False, True, True]])
+    found = accuracies_by_class(networks, mistakes)
+    expected = [("a", "0", 1, 0.0), ("a", "2", 3, 2 / 3), ("b", "0", 1, 1.0), ("b", "2", 3, 0.0)]
+    assert list(found.itertuples(index=False, name=None)) == expected
+    named = accuracies_by_class(replace(networks, classes=np.array(["ant", "bee", "cat"])), mistakes)
+    assert named["class"].tolist() == ["ant", "cat"] * 2
