@@ -85,11 +85,15 @@ def align(
         A file `data.npz` that the workflow divided: functions are compared on its training inputs, and units
         respond to them where a method matches by that. Without one they are compared on random inputs.
 
+    Returns
+    -------
+    The aligned network, its distances to the reference, and by how much its function changed.
+
     Raises
     ------
     InputError
         If a file cannot be read or does not fit, or the architecture states no symmetry.
-    ArithmeticError
+    NumericalError
         If the network's function changed: the architecture's symmetries are not stated correctly.
     """
     config = architecture_of(architecture, reference)
@@ -138,6 +142,13 @@ def _distance(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `dwf align`.
+
+    Parameters
+    ----------
+    arguments
+        What was typed behind it; by default the process's own arguments.
+    """
     options = command_parser("align", __doc__)
     options.add_argument("reference", type=Path, help="the network that stays as it is")
     options.add_argument("network", type=Path, help="the network whose units are reordered")

@@ -289,6 +289,13 @@ def _origin(networks: Place) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `dwf export`.
+
+    Parameters
+    ----------
+    arguments
+        What was typed behind it; by default the process's own arguments.
+    """
     options = command_parser("export", __doc__)
     options.add_argument(
         "networks", nargs="+", help="a folder of results, or folders or patterns of networks"

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
@@ -37,7 +36,7 @@ from dwf_steps.generators.samples import sample_names
 from dwf_steps.pipeline.settings.evaluate import Evaluate
 from dwf_steps.pipeline.settings.score import Score
 from dwf_steps.pipeline.settings.subspace import StackWeights
-from dwf_steps.reporting.summary import verdict
+from dwf_steps.reporting.judgement import GENERATED, HELD_OUT, ZOO, Evaluated, Judgement, judgement_of, shown
 from dwf_steps.runtime.command_line import run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.score import score
@@ -53,39 +52,8 @@ from dwf_steps.zoo.canonicalizing import canonicalized
 from dwf_steps.zoo.importing import read_networks, usable
 from dwf_steps.zoo.stored import Place, StoredNetwork, find_networks
 
-MEASURES = ("accuracy", "loss", "max_iou", "mean_iou", "disagreement", "realigned_distance", "nn_distance")
-"""Of single networks, whose means the table states."""
-SET = "group"
-GENERATED, ZOO, HELD_OUT = "generated", "zoo", "held-out"
 UNMEASURED = {"barriers": 0, "ensembles": ()}
 MEMORY_MB = 512  # of column blocks while weights are stacked
-LEGEND = """\
-zoo: each training network beside all others; held-out: networks that the generator has not seen
-max IoU: overlap of mistakes with the most similar training network (1: the same mistakes)
-realigned: distance to the nearest training network after matching units to it; nearest: before
-layer: that distance in the layer where it is least, relative to held-out networks', or the zoo's (0: copied)
-dispersion: mean distance between two networks, relative to the zoo's (0: all the same)"""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What is known of generated networks beside the zoo's.
-
-    Attributes
-    ----------
-    table
-        A row for the generated networks, one for the zoo's training networks, each beside all others, and one
-        for held-out networks if there are any: ``group``, ``count`` and ``failed``, mean and standard
-        deviation of each measure; of the set ``layer``, ``dispersion`` and ``data_copying``.
-    networks
-        A row for each network: its ``group``, its ``file``, and all measures.
-    verdict
-        Whether the generated networks are copies, in a sentence.
-    """
-
-    table: pd.DataFrame
-    networks: pd.DataFrame
-    verdict: str
 
 
 def judge(
@@ -135,10 +103,16 @@ def judge(
     threads
         That networks are realigned by.
 
+    Returns
+    -------
+    The table of `dwf judge`, a row for each network, and whether the generated networks are copies.
+
     Raises
     ------
     InputError
         If something cannot be read or does not fit; all files that do not fit are named.
+    NumericalError
+        If alignment changed a network's function: the architecture's symmetries are not stated correctly.
     """
     built = build(architecture_of(architecture, zoo))
     methods = alignment_methods(canonicalization, built)
@@ -170,7 +144,7 @@ def judge(
             replace(last, failed=(*last.failed, *sample_names(found.failed, len(own)))).write()
         evaluated = _evaluated(built.config, folder, divided, of_zoo, made, count, evaluation, threads)
     places = {one.name: one.source.where for one in training}
-    return _judgement(
+    return judgement_of(
         evaluated,
         {ZOO: places, HELD_OUT: places, GENERATED: {one.name: one.source.where for one in own}},
     )
@@ -199,18 +173,6 @@ def _divided(
     path = folder / "data.npz"
     dataset.save(path)
     return path
-
-
-@dataclass(frozen=True)
-class _Evaluated:
-    """What is known of ``generated`` networks and of the ``zoo``'s, a row each, of both in single layers, and
-    of the generated ones as a set."""
-
-    generated: pd.DataFrame
-    zoo: pd.DataFrame
-    layers: pd.DataFrame
-    zoo_layers: pd.DataFrame
-    of_set: pd.Series
 
 
 @dataclass(frozen=True)
@@ -261,7 +223,7 @@ def _evaluated(
     held_out: int,
     evaluation: MeasurementConfig,
     threads: int,
-) -> _Evaluated:
+) -> Evaluated:
     """Do what the workflow's rules do from aligned networks on, by the same functions."""
     weights, gram, basis = (folder / name for name in ("weights.zarr", "gram.npz", "basis.npz"))
     stack_weights(StackWeights(held_out=held_out, dtype="float32", memory_mb=MEMORY_MB), zoo, weights)
@@ -291,7 +253,7 @@ def _evaluated(
         threads,
     )
     metrics, layers, sets = (read_csv(folder / f"{name}.csv") for name in ("metrics", "layers", "sets"))
-    return _Evaluated(metrics, read_csv(zoo_metrics), layers, read_csv(zoo_layers), sets.iloc[0])
+    return Evaluated(metrics, read_csv(zoo_metrics), layers, read_csv(zoo_layers), sets.iloc[0])
 
 
 def _renamed(network: StoredNetwork) -> StoredNetwork:
@@ -304,80 +266,14 @@ def _trajectory(network: StoredNetwork) -> dict[str, Any]:
     return {TRAJECTORY: network.trajectory} if TRAJECTORY in network.facts else {}
 
 
-def _judgement(evaluated: _Evaluated, files: Mapping[str, Mapping[str, str]]) -> Judgement:
-    generated, zoo = evaluated.generated, evaluated.zoo
-    sets = {ZOO: zoo[~zoo.held_out], HELD_OUT: zoo[zoo.held_out]}
-    frames = {GENERATED: generated} | {name: frame for name, frame in sets.items() if len(frame)}
-    frames = {name: frame.reindex(columns=["network", "failed", *MEASURES]) for name, frame in frames.items()}
-    of_set = evaluated.of_set
-    known = {
-        "layer": _nearest_layer(evaluated.layers, evaluated.zoo_layers),
-        "dispersion": of_set.get("dispersion_ratio", np.nan),
-        "data_copying": of_set.get("data_copying_weights", np.nan),
-    }
-    beside = {GENERATED: known, ZOO: {"dispersion": 1.0}}
-    table = pd.DataFrame([_row(name, frame) | beside.get(name, {}) for name, frame in frames.items()])
-    networks = pd.concat([frame.assign(**{SET: name}) for name, frame in frames.items()], ignore_index=True)
-    pairs = zip(networks[SET], networks.network, strict=True)
-    networks["file"] = [files[whose].get(name, "") for whose, name in pairs]
-    networks["failed"] = networks.failed.eq(True)
-    return Judgement(table, networks[[SET, "network", "file", "failed", *MEASURES]], _verdict(table))
-
-
-def _row(name: str, frame: pd.DataFrame) -> dict[str, Any]:
-    row: dict[str, Any] = {SET: name, "count": len(frame), "failed": int(frame.failed.eq(True).sum())}
-    for measure in MEASURES:
-        row |= {f"{measure}_mean": frame[measure].mean(), f"{measure}_std": frame[measure].std()}
-    return row
-
-
-def _nearest_layer(generated: pd.DataFrame, zoo: pd.DataFrame) -> float:
-    """Return the generated networks' mean distance in the layer where it is least, relative to that of
-    held-out networks; to that of training networks where none are held out."""
-    others = zoo[zoo.held_out] if zoo.held_out.any() else zoo
-    units = others.groupby("layer").distance.mean()
-    return float((generated.groupby("layer").distance.mean() / units.where(units > 0)).min())
-
-
-def _verdict(table: pd.DataFrame) -> str:
-    rows = table.set_index(SET)
-    own = rows.loc[GENERATED]
-    if own["count"] == own.failed:
-        return "None of the generated networks works."
-    values = {
-        f"{whose}{measure}_mean": rows[f"{measure}_mean"].get(name, np.nan)
-        for whose, name in {"": GENERATED, "zoo_": ZOO, "held_out_": HELD_OUT}.items()
-        for measure in ("max_iou", "realigned_distance")
-    }
-    return f"The generator scores {100 * own.accuracy_mean:.1f} % {verdict(values)}."
-
-
-def shown(judgement: Judgement) -> str:
-    """Return the table as people read it, what its columns mean, and the verdict."""
-    table = judgement.table
-
-    def spread(name: str, factor: float, digits: int) -> list[str]:
-        pairs = zip(factor * table[f"{name}_mean"], factor * table[f"{name}_std"], strict=True)
-        return [f"{mean:.{digits}f} ± {std:.{digits}f}" for mean, std in pairs]
-
-    columns = {
-        "": table[SET],
-        "networks": table["count"],
-        "failed": table.failed,
-        "accuracy %": spread("accuracy", 100, 2),
-        "max IoU": spread("max_iou", 1, 3),
-        "realigned": spread("realigned_distance", 1, 2),
-        "nearest": spread("nn_distance", 1, 2),
-        "layer": table.layer,
-        "dispersion": table.dispersion,
-    }
-    text = pd.DataFrame(columns).map(lambda value: f"{value:.2f}" if isinstance(value, float) else str(value))
-    text = text.map(lambda value: "" if "nan" in value.split() else value.removesuffix(" ± nan"))
-    listing = text.to_markdown(index=False, tablefmt="simple", disable_numparse=True)
-    return f"{listing}\n\n{LEGEND}\n\n{judgement.verdict}"
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `dwf judge`.
+
+    Parameters
+    ----------
+    arguments
+        What was typed behind it; by default the process's own arguments.
+    """
     options = command_parser("judge", __doc__)
     options.add_argument("generated", nargs="+", help="folders or patterns of networks")
     options.add_argument("--zoo", required=True, nargs="+", help="the same, of the networks learned from")

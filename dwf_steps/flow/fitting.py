@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dwf_steps.config.generators.flow_training import FlowTraining
+from dwf_steps.runtime.errors import NumericalError
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import derive_seed, torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -122,7 +123,7 @@ def fit_network(
 
     Raises
     ------
-    FloatingPointError
+    NumericalError
         If the loss is not finite.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -240,7 +241,7 @@ class _Run:
         train = (self.running_loss / since).item()
         validation = self.paths.field(self.average).loss(self.validation).item()
         if not (math.isfinite(train) and math.isfinite(validation)):
-            raise FloatingPointError(
+            raise NumericalError(
                 f"the loss is {train} (validation {validation}) at step {self.step}; lower training.lr"
             )
         rate = float(self.schedule.get_last_lr()[0])

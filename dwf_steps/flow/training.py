@@ -114,7 +114,7 @@ def fit_velocity(
 
     Raises
     ------
-    FloatingPointError
+    NumericalError
         If the loss is not finite.
     """
     start = Source(std=config.source_std) if source is None else source

@@ -21,6 +21,7 @@ from dwf_steps.generators.flow import Latents, left_out_networks
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.generators.samples import Samples
 from dwf_steps.metrics.exactness import relative_distances
+from dwf_steps.runtime.errors import NumericalError
 from dwf_steps.runtime.randomness import derive_seed
 from dwf_steps.storage.checkpoint import Checkpoint
 from dwf_steps.subspace.basis import ReducedBasis
@@ -89,8 +90,8 @@ class Autoencoder(ReconstructingGenerator[AutoencoderConfig]):
     def _fit_model(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
         try:
             return self.model.fit(self._of_codes(training), tools)
-        except FloatingPointError as error:
-            raise FloatingPointError(f"{self.model.key}: {error}") from error
+        except NumericalError as error:
+            raise NumericalError(f"{self.model.key}: {error}") from error
 
     def _log_errors(self, training: TrainingNetworks, left_out: Tensor | None) -> None:
         """Log how far networks are from their reconstructions, of each kind, relative to their distance from

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from dwf_steps.architectures.base import Architecture
+from dwf_steps.runtime.errors import NumericalError
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.canonical import in_float64
 
@@ -55,12 +56,12 @@ def require_same_function(names: list[str], change: np.ndarray) -> None:
 
     Raises
     ------
-    ArithmeticError
+    NumericalError
         If an output changed by more, or is NaN.
     """
     worst = int(np.argmax(change))
     if not change[worst] <= FUNCTION_TOLERANCE:
-        raise ArithmeticError(
+        raise NumericalError(
             f"canonicalization changed the function of {int((~(change <= FUNCTION_TOLERANCE)).sum())} of "
             f"{len(names)} networks, most {names[worst]}: outputs differ by {change[worst]:.2e} relative, "
             f"expected at most {FUNCTION_TOLERANCE:.0e}. The architecture's symmetry specification does not "

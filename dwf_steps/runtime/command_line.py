@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dwf_steps.runtime.errors import TERMINATED, InputError
+from dwf_steps.runtime.errors import TERMINATED, InputError, NumericalError
 from dwf_steps.runtime.numbered import numbered
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -80,7 +80,8 @@ def parse_settings(model: type[Settings], text: str) -> Settings:
 def run(main: Callable[[], None]) -> None:
     """Call a step's main function with logging and signal handling set up.
 
-    An `InputError`, or a GPU that is out of memory, ends the process with a message and without a traceback.
+    An `InputError`, a `NumericalError`, or a GPU that is out of memory, ends the process with a message and
+    without a traceback.
     SIGTERM, which the process also receives when its parent ends (`runtime.parent`), ends it with status 143
     after partial outputs have been removed.
 
@@ -101,7 +102,7 @@ def run(main: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
-    except InputError as error:
+    except (InputError, NumericalError) as error:
         sys.exit(f"error: {error}")
     except RuntimeError as error:
         if message := _of_memory(error):

@@ -19,3 +19,8 @@ class InputError(ValueError):
         more = f"\n  ... and {len(problems) - PROBLEMS_NAMED} more" if len(problems) > PROBLEMS_NAMED else ""
         listing = "\n".join(f"  - {problem}" for problem in problems[:PROBLEMS_NAMED])
         return cls(f"{what}:\n{listing}{more}")
+
+
+class NumericalError(FloatingPointError):
+    """A computation that came out wrong: weights or a loss that are not finite, a function that changed
+    though it must not; says what, where, the value found, what was expected, what to do."""

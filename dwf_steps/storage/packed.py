@@ -20,8 +20,19 @@ def write_packed(
     architecture: Mapping[str, Any],
     buffers: Collection[str] = (),
 ) -> None:
-    """Write networks by name as one file, with the architecture and the names of what are no parameters in
-    its metadata, atomically."""
+    """Write networks as one safetensors file, atomically.
+
+    Parameters
+    ----------
+    path
+        The shard to be written.
+    networks
+        By name, each network's arrays by key; they are stored as ``{name}/{key}``.
+    architecture
+        As a configuration has it; written into the file's metadata.
+    buffers
+        Keys that are no parameters; written into the metadata too.
+    """
     arrays = {
         f"{name}{SEPARATOR}{key}": np.ascontiguousarray(array)
         for name, state in networks.items()
@@ -35,7 +46,19 @@ def write_packed(
 
 
 def unpacked(arrays: Mapping[str, Array], names: Sequence[str]) -> list[NetworkState[Array]]:
-    """Return the networks of a packed shard that was read, in the order of their ``names``."""
+    """Divide the arrays of a packed shard by network.
+
+    Parameters
+    ----------
+    arrays
+        The shard's arrays by ``{name}/{key}``.
+    names
+        Of all its networks.
+
+    Returns
+    -------
+    Each network's arrays by key, in the order of ``names``.
+    """
     states: dict[str, NetworkState[Array]] = {name: {} for name in names}
     for key, array in arrays.items():
         network, _, parameter = key.rpartition(SEPARATOR)

@@ -61,7 +61,7 @@ def canonicalized(
     ------
     InputError
         If weights are too large to compute with.
-    ArithmeticError
+    NumericalError
         If a network's function changed.
     """
     require_moderate_weights(architecture.layout, list(names), networks)

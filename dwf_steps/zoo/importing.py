@@ -47,6 +47,10 @@ def import_networks(
         Whether a generator made them: that networks are equal, or not finite, is then a result, to be
         counted, and no reason to refuse them.
 
+    Returns
+    -------
+    Arrays (n, *shape) by the architecture's keys, in the order of the files.
+
     Raises
     ------
     InputError
@@ -82,7 +86,28 @@ def read_networks(
     files: NetworkFiles,
     generated: bool = False,
 ) -> StackedNetworks[np.ndarray]:
-    """Read networks, at least one, that follow one another in row order, as `import_networks` does."""
+    """Read networks that follow one another in the order of their files.
+
+    Parameters
+    ----------
+    networks
+        Where they lie, at least one.
+    architecture
+        Of all of them.
+    files
+        How networks lie in their files.
+    generated
+        As for `import_networks`.
+
+    Returns
+    -------
+    Arrays (n, *shape) by the architecture's keys, in the order of ``networks``.
+
+    Raises
+    ------
+    InputError
+        As `import_networks` does.
+    """
     skipped = networks[0].number or 0
     return import_networks(
         files_in_order(networks),
@@ -95,13 +120,33 @@ def read_networks(
 
 
 def expected_state(architecture: Architecture) -> NetworkState[np.ndarray]:
-    """Return a network of the architecture, for its keys, shapes and types."""
+    """Make a network that says what a file has to hold.
+
+    Parameters
+    ----------
+    architecture
+        Of the network.
+
+    Returns
+    -------
+    A network's arrays by key; only keys, shapes and types are meant.
+    """
     state = architecture.initial_state("default", torch_generator("keys and shapes"))
     return {name: value.numpy() for name, value in state.items()}
 
 
 def told_by_path(network: ImportedNetwork) -> dict[str, Any]:
-    """Return what the paths of a network tell of it."""
+    """Read off the paths of a network what they tell of it.
+
+    Parameters
+    ----------
+    network
+        Where it lies, and what its path's parts stand for.
+
+    Returns
+    -------
+    ``file``, and where the paths have them ``trajectory``, ``seed``, ``step`` and ``epochs``.
+    """
     texts, facts = network.texts, {"file": network.where}
     return (
         facts
@@ -112,8 +157,17 @@ def told_by_path(network: ImportedNetwork) -> dict[str, Any]:
 
 
 def usable(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
-    """Return which of n networks have weights that can be computed with, all finite and not beyond all use,
-    (n,)."""
+    """Tell networks that can be computed with from others.
+
+    Parameters
+    ----------
+    networks
+        Arrays (n, *shape) by key.
+
+    Returns
+    -------
+    Whether all weights of each network are finite and not beyond all use, (n,) bool.
+    """
     rows = range(networks.count)
     return np.array([all(map(_usable_values, networks.network(row).values())) for row in rows], bool)
 

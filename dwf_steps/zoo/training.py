@@ -13,7 +13,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
 from dwf_steps.datasets.splits import Dataset
 from dwf_steps.metrics.scores import score_split
-from dwf_steps.runtime.errors import InputError
+from dwf_steps.runtime.errors import InputError, NumericalError
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -94,7 +94,7 @@ def train_networks(
 
     Raises
     ------
-    FloatingPointError
+    NumericalError
         If a network's weights are no longer finite, or beyond all use; names the networks.
     InputError
         If training ends before the last checkpoint.
@@ -225,7 +225,7 @@ def _require_finite(networks: StackedNetworks[Tensor], plans: list[NetworkPlan],
     ).all(0)
     if not usable.all():
         names = [plan.name for plan, good in zip(plans, usable.tolist(), strict=True) if not good]
-        raise FloatingPointError(
+        raise NumericalError(
             f"{len(names)} of {len(plans)} networks have weights that are not finite, or larger than "
             f"{LARGEST_WEIGHT:.0e}, after epoch {epoch + 1}: "
             f"{', '.join(names[:5])}; lower training.lr"
