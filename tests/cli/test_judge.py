@@ -10,8 +10,9 @@ import torch
 from tiny_zoo import ARCHITECTURE, State, iris, log_probabilities, random_networks, write_networks
 
 import dwf_steps
-from dwf_steps.cli.judge import Judgement, judge, main, shown
+from dwf_steps.cli.judge import judge, main
 from dwf_steps.datasets.splits import Dataset
+from dwf_steps.reporting.judgement import Judgement, shown
 from dwf_steps.runtime.errors import InputError
 
 ZOO = random_networks(8)
