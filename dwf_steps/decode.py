@@ -22,6 +22,7 @@ from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import NetworkFile
+from dwf_steps.storage.padding import Variant, variants_of
 from dwf_steps.storage.precision import RelativeError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def decode(
 
     Products are computed in float32; some blocks are also decoded in float64, and the manifest states the
     relative difference, ``decoding_error``. A sample whose weights are not finite gets no file and is listed
-    as failed.
+    as failed. A sample of a zoo with narrower networks is written in their architecture.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def decode(
         Column blocks that are decoded at a time.
     """
     drawn, matrix = Samples.load(samples).part(settings.part, settings.parts), WeightMatrix.open(weights)
+    kinds, numbers = variants_of(matrix, drawn.asked)
+    variants = [kinds[number] for number in numbers]
     compared = compared_blocks(matrix)
     groups = matrix.chunk_groups(len(drawn), settings.memory_mb * 2**20 // 2)
     error, finite = RelativeError(), np.ones(len(drawn), bool)
@@ -61,11 +64,11 @@ def decode(
         files = [
             NetworkFile(
                 folder / f"{name}.safetensors",
-                matrix.layout,
-                matrix.architecture,
-                buffers.network(i),
+                one.padding.own,
+                one.architecture,
+                one.cut_buffers(buffers.network(i)),
             )
-            for i, name in enumerate(drawn.names)
+            for i, (name, one) in enumerate(zip(drawn.names, variants, strict=True))
         ]
         for group in progress(groups, "group of column blocks"):
             blocks = list(pool.map(partial(decode_block, drawn, matrix), group))
@@ -73,7 +76,7 @@ def decode(
                 finite &= np.isfinite(block).all(axis=1)
                 if columns.start in compared:
                     compare_with_float64(error, drawn, matrix, columns, block)
-            list(pool.map(_append, files, zip(*blocks, strict=True)))
+            list(pool.map(partial(_append, group), files, variants, zip(*blocks, strict=True)))
         for i in np.flatnonzero(~finite):
             logger.warning("%s failed: its weights are not finite", drawn.names[i])
             files[i].path.unlink()
@@ -91,8 +94,9 @@ def decode(
     ).write()
 
 
-def _append(file: NetworkFile, rows: tuple[np.ndarray, ...]) -> None:
-    file.append(*rows)
+def _append(blocks: list[slice], file: NetworkFile, variant: Variant, parts: tuple[np.ndarray, ...]) -> None:
+    present = variant.padding.present
+    file.append(*(part[present[columns]] for columns, part in zip(blocks, parts, strict=True)))
 
 
 def main() -> None:

@@ -1,14 +1,18 @@
 """Decode samples in response coordinates into complete networks."""
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
+from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.generators.decoding import compare_with_float64, compared_blocks, decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.settings.represent import DecodeResponses
@@ -21,6 +25,7 @@ from dwf_steps.runtime.device import select_device
 from dwf_steps.runtime.progress import Progress
 from dwf_steps.storage.manifest import Network, finite, unstack, write_shard
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.padding import Variant, variants_of
 from dwf_steps.storage.precision import RelativeError
 from dwf_steps.storage.stacked import StackedNetworks
 
@@ -40,7 +45,8 @@ def decode_responses(
     """Write one shard of networks, decoded layer by layer from their response coordinates.
 
     As many networks are decoded at a time as fit into the memory budget, one at least. A sample whose
-    coordinates or weights are not finite gets no file and is listed as failed.
+    coordinates or weights are not finite gets no file and is listed as failed. A sample of a zoo with
+    narrower networks is decoded in their architecture.
 
     Parameters
     ----------
@@ -68,15 +74,15 @@ def decode_responses(
     """
     drawn = Samples.load(samples).part(settings.part, settings.parts)
     zoo = WeightMatrix.open(weights)
-    probed = Probed.load(settings.architecture, settings.probing, data, select_device())
+    coordinates, device = WeightMatrix.open(matrix), select_device()
+    variants, numbers = variants_of(coordinates, drawn.asked)
+    buffers = zoo.buffers.network(0)
+    widths = {
+        number: Width.load(settings, variants[number], basis, data, buffers, device)
+        for number in np.unique(numbers).tolist()
+    }
     shard = Shard(
-        drawn,
-        WeightMatrix.open(matrix),
-        probed,
-        load_basis(basis, probed),
-        Decoder(**settings.decoding.model_dump(), softmax=probed.softmax),
-        zoo.buffers.select([0]).tensors(probed.device),
-        settings.memory_mb * 2**20,
+        drawn, coordinates, [widths[number] for number in numbers.tolist()], settings.memory_mb * 2**20
     )
     facts = {
         "stored_as": str(shard.matrix.array.dtype),
@@ -96,6 +102,86 @@ def decode_responses(
         logger.warning("%s failed: its coordinates or weights are not finite", name)
 
 
+@dataclass(frozen=True, eq=False)
+class Width:
+    """Everything that decoding networks of one width needs, besides their coordinates.
+
+    Attributes
+    ----------
+    variant
+        Where their coordinates are among those of wider networks.
+    probed
+        The architecture's layers and the probes.
+    basis
+        The response basis.
+    decoder
+        The decoding method.
+    buffers
+        Those of one network of the zoo, from which counters are copied, n = 1.
+    """
+
+    variant: Variant
+    probed: Probed
+    basis: ResponseBasis
+    decoder: Decoder
+    buffers: StackedNetworks[torch.Tensor]
+
+    @classmethod
+    def load(
+        cls,
+        settings: DecodeResponses,
+        variant: Variant,
+        basis: Path,
+        data: Path,
+        buffers: Mapping[str, np.ndarray],
+        device: torch.device,
+    ) -> Width:
+        """Read what networks of a variant are decoded with.
+
+        Parameters
+        ----------
+        settings, basis, data
+            As of `decode_responses`.
+        variant
+            Whose networks are decoded.
+        buffers
+            Of one network, of the matrix's layout.
+        device
+            Where to decode.
+        """
+        padding, architecture = variant.padding, settings.architecture
+        if padding.own != padding.wide:
+            architecture = TypeAdapter(ArchitectureConfig).validate_python(variant.architecture)
+        probed = Probed.load(architecture, settings.probing, data, device)
+        return cls(
+            variant,
+            probed,
+            load_basis(basis, probed),
+            Decoder(**settings.decoding.model_dump(), softmax=probed.softmax),
+            StackedNetworks.of_one(variant.cut_buffers(buffers)).tensors(device),
+        )
+
+    def at_once(self, memory: int) -> int:
+        """Return how many networks are decoded at a time."""
+        return networks_at_once(self.probed.capture, self.basis, memory)
+
+    def decoded(self, candidates: np.ndarray) -> StackedNetworks[np.ndarray]:
+        """Return the networks of n rows (n, c, d) of coordinates, each of c candidates."""
+        n, c, _ = candidates.shape
+        own = self.variant.padding.cut(candidates.reshape(n * c, -1)).reshape(n, c, -1)
+        drawn, buffers = torch.from_numpy(own).to(self.probed.device), self.buffers.select([0] * n)
+        parts = self.probed.capture, self.basis
+        coordinates = drawn[:, 0]
+        if c > 1:
+            coordinates = self._selection.choose(self.decoder, *parts, drawn, buffers)
+        return self.decoder.decode(*parts, coordinates, buffers).numpy()
+
+    @cached_property
+    def _selection(self) -> UnitSelection:
+        """How units are chosen; computed once for all groups, since it takes running a network."""
+        return UnitSelection.of(self.probed.capture.architecture, self.probed.trace)
+
+
 @dataclass(frozen=True)
 class Shard:
     """The samples of one shard, and everything that decoding them needs.
@@ -106,14 +192,8 @@ class Shard:
         The shard's samples.
     matrix
         The training networks' coordinates.
-    probed
-        The architecture's layers and the probes.
-    basis
-        The response basis.
-    decoder
-        The decoding method.
-    buffers
-        Those of one network of the zoo, from which counters are copied, n = 1.
+    widths
+        For each of the samples' networks, what it is decoded with.
     memory
         The budget for networks that are decoded at a time, in bytes.
     failed
@@ -122,10 +202,7 @@ class Shard:
 
     samples: Samples
     matrix: WeightMatrix
-    probed: Probed
-    basis: ResponseBasis
-    decoder: Decoder
-    buffers: StackedNetworks[torch.Tensor]
+    widths: list[Width]
     memory: int
     failed: list[str] = field(default_factory=list)
 
@@ -135,9 +212,9 @@ class Shard:
         count, candidates = self.samples.networks, self.samples.candidates
         parts = -(-len(self.samples) * 4 * self.matrix.layout.size // max(1, self.memory // 2))
         parts = min(parts, count)
-        size = networks_at_once(self.probed.capture, self.basis, self.memory)
-        size = max(1, size // candidates)
+        size = max(1, min(one.at_once(self.memory) for one in set(self.widths)) // candidates)
         with Progress("network", count) as report:
+            done = 0
             for part in range(parts):
                 some = self.samples.part(part, parts)
                 rows = self._coordinates(some, error).reshape(some.networks, candidates, -1)
@@ -146,24 +223,24 @@ class Shard:
                 self.failed.extend(names[~works].tolist())
                 for start in range(0, int(works.sum()), size):
                     group = np.flatnonzero(works)[start : start + size]
-                    drawn = torch.from_numpy(rows[group]).to(self.probed.device)
-                    buffers = self.buffers.select([0] * len(group))
-                    coordinates = self._chosen(drawn, buffers)
-                    decoded = self.decoder.decode(self.probed.capture, self.basis, coordinates, buffers)
-                    yield from finite(unstack(names[group].tolist(), decoded.numpy()), self.failed)
+                    decoded = self._decoded(names[group].tolist(), rows[group], group + done)
+                    yield from finite(decoded, self.failed)
                     report.advance(len(group))
+                done += some.networks
         facts["decoding_error"] = error.relative
 
-    def _chosen(self, drawn: torch.Tensor, buffers: StackedNetworks[torch.Tensor]) -> torch.Tensor:
-        """Return the coordinates (n, d) of networks, chosen unit by unit from their candidates' (n, c, d)."""
-        if self.samples.candidates == 1:
-            return drawn[:, 0]
-        return self._selection.choose(self.decoder, self.probed.capture, self.basis, drawn, buffers)
-
-    @cached_property
-    def _selection(self) -> UnitSelection:
-        """How units are chosen; computed once for all groups, since it takes running a network."""
-        return UnitSelection.of(self.probed.capture.architecture, self.probed.trace)
+    def _decoded(self, names: list[str], rows: np.ndarray, numbers: np.ndarray) -> list[Network]:
+        """Return the networks of rows (n, c, d), in order, given which of the samples' networks they are."""
+        found: dict[int, Network] = {}
+        widths = [self.widths[number] for number in numbers.tolist()]
+        for width in dict.fromkeys(widths):
+            places = [i for i, one in enumerate(widths) if one is width]
+            own = unstack([names[i] for i in places], width.decoded(rows[places]))
+            architecture = width.variant.architecture
+            found |= {
+                i: replace(network, architecture=architecture) for i, network in zip(places, own, strict=True)
+            }
+        return [found[i] for i in range(len(names))]
 
     def _coordinates(self, samples: Samples, error: RelativeError) -> np.ndarray:
         """Return the coordinates (k, d) float32 of some samples, in one pass over the matrix."""

@@ -17,6 +17,7 @@ from dwf_steps.storage.csv_tables import write_csv
 from dwf_steps.storage.encoded import Encoded
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import WeightMatrix
+from dwf_steps.storage.padding import copy_narrower
 from dwf_steps.storage.precision import RelativeError
 from dwf_steps.storage.remedy import rebuild
 from dwf_steps.storage.row_facts import copy_facts
@@ -82,6 +83,7 @@ def stack_responses(
             store(responses, columns, np.concatenate([part[:, columns] for part in parts]), error)
         responses.set_storage_error(error.relative)
         copy_facts(matrix, responses)
+        copy_narrower(matrix, responses)
     write_csv(shares, shares_by_layer(encoded, matrix.n_training))
     logger.info("stacked %d networks of %d coordinates", len(matrix.rows), layout.size)
 

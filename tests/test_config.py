@@ -721,8 +721,8 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     "zoos of one training set that do not fit": (
         lambda c: (
             c["zoos"].update(
-                both={"zoos": ["iris", "wide"]},
-                wide=c["zoos"]["iris"] | {"architecture": {"widths": [4, 9, 3]}},
+                both={"zoos": ["iris", "deep"]},
+                deep=c["zoos"]["iris"] | {"architecture": {"widths": [4, 9, 9, 3]}},
             ),
             c["generators"].update(
                 told={"kind": "flow", "condition": {"variable": "zoo"}},
@@ -731,7 +731,34 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             c["experiments"].append(c["experiments"][0] | {"zoos": ["iris"], "generators": ["back"]}),
         ),
         [
-            "zoos.both.zoos: zoos.iris.architecture and zoos.wide.architecture differ",
+            "zoos.both.zoos: zoos.iris.architecture and zoos.deep.architecture differ",
+        ],
+    ),
+    "flows that know networks of one width": (
+        lambda c: (
+            c["zoos"].update(
+                slim=c["zoos"]["iris"] | {"architecture": {"widths": [4, 9, 3]}},
+                both={"zoos": ["iris", "slim"]},
+            ),
+            c["generators"].update(
+                told={
+                    "kind": "flow",
+                    "condition": {"variable": "zoo"},
+                    "source": "kaiming",
+                    "sampling": {"samples": 200},
+                    "velocity": {"network": "relational_transformer"},
+                },
+                back={"kind": "joint", "zoo": "both", "generator": "told"},
+            ),
+            c["experiments"].append(
+                c["experiments"][0] | {"zoos": ["iris"], "generators": ["back"], "subspaces": ["raw"]}
+            ),
+            c["subspaces"].update(raw={"method": "none"}),
+        ),
+        [
+            "generators.told.source: 'kaiming' needs networks of one width, but those of zoo 'both' differ: "
+            "slim have fewer units than others; set source: 'standard'",
+            "generators.told.velocity.network: 'relational_transformer' needs networks of one width",
         ],
     ),
     "networks of several zoos that are not made": (

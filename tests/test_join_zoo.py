@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from tiny_zoo import State, command, flat, random_networks, stack
+from tiny_zoo import ARCHITECTURE, State, command, flat, random_networks, stack
 
 from dwf_steps import join_zoo
 from dwf_steps.config.zoo import JointZoo, TrainedZoo, n_training, network_names
@@ -44,7 +44,9 @@ def joined(folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str = "float32"
 
 
 def run(folder: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch, dtype: str) -> WeightMatrix:
-    settings = JoinZoo(zoos=list(SEEDS), dtype=dtype, memory_mb=64)  # type: ignore[arg-type]
+    settings = JoinZoo.model_validate(
+        {"zoos": list(SEEDS), "architecture": ARCHITECTURE, "dtype": dtype, "memory_mb": 64}
+    )
     output = folder / "joint.zarr"
     options = ["--settings", settings.to_argument(), "--members", *paths, "--output", output]
     command(monkeypatch, join_zoo.main, *options)
@@ -89,8 +91,11 @@ def test_checkpoints_stay_with_their_trajectory() -> None:
 
 def test_networks_of_other_parameters_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = []
-    for name, size in (("one", 3), ("other", 4)):
+    for name, other in (("one", "bias"), ("other", "scale")):
         paths.append(tmp_path / f"{name}.zarr")
-        WeightMatrix.create(paths[-1], Layout.of({"weight": (size,)}), [Row("a"), Row("b")], {}).array[:] = 1
-    with pytest.raises(InputError, match=r"other\.zarr: the networks of zoo 'other' have other parameters"):
+        layout = Layout.of({"weight": (3,), other: (1,)})
+        WeightMatrix.create(paths[-1], layout, [Row("a"), Row("b")], {}).array[:] = 1
+    with pytest.raises(
+        InputError, match="zoo 'other': found networks of weight 3, scale 1, but those of zoo"
+    ):
         run(tmp_path, paths, monkeypatch, "float32")

@@ -27,9 +27,9 @@ def iris(folder: Path) -> Path:
     return path
 
 
-def random_networks(count: int, seed: int = 0) -> dict[str, State]:
+def random_networks(count: int, seed: int = 0, widths: list[int] = WIDTHS) -> dict[str, State]:
     """Return networks with normal weights, by name."""
-    draws, layers = np.random.default_rng(seed), list(zip(WIDTHS[1:], WIDTHS[:-1], strict=True))
+    draws, layers = np.random.default_rng(seed), list(zip(widths[1:], widths[:-1], strict=True))
     shapes = {f"layers.{i}.weight": shape for i, shape in enumerate(layers)}
     shapes |= {f"layers.{i}.bias": shape[:1] for i, shape in enumerate(layers)}
     return {
@@ -38,9 +38,14 @@ def random_networks(count: int, seed: int = 0) -> dict[str, State]:
     }
 
 
-def write_networks(manifest: Path, networks: Mapping[str, State], failed: tuple[str, ...] = ()) -> Path:
+def write_networks(
+    manifest: Path,
+    networks: Mapping[str, State],
+    failed: tuple[str, ...] = (),
+    widths: list[int] = WIDTHS,
+) -> Path:
     """Write networks as a shard beside its manifest."""
-    folder, description = manifest.with_suffix(""), MLPConfig(widths=WIDTHS).model_dump()
+    folder, description = manifest.with_suffix(""), MLPConfig(widths=widths).model_dump()
     folder.mkdir(parents=True)
     records = []
     for name, state in networks.items():
@@ -50,9 +55,9 @@ def write_networks(manifest: Path, networks: Mapping[str, State], failed: tuple[
     return manifest
 
 
-def stack(folder: Path, networks: Mapping[str, State], held_out: int = 0) -> Path:
+def stack(folder: Path, networks: Mapping[str, State], held_out: int = 0, widths: list[int] = WIDTHS) -> Path:
     """Stack networks into a weight matrix, the last ``held_out`` of them held out."""
-    manifest, path = write_networks(folder / "zoo.json", networks), folder / "weights.zarr"
+    manifest, path = write_networks(folder / "zoo.json", networks, (), widths), folder / "weights.zarr"
     stack_weights(StackWeights(held_out=held_out, dtype="float32", memory_mb=64), [manifest], path)
     return path
 

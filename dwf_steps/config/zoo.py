@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -291,12 +291,14 @@ class ImportedZoo(NetworkFiles, ZooBase):
 
 class JointZoo(Section):
     """The networks of several zoos as one training set, for generators that are told each network's zoo
-    (`condition: {variable: zoo}`). Each has the form that its own zoo's canonicalization gives it. The data
+    (`condition: {variable: zoo}`). Each has the form that its own zoo's canonicalization gives it. Networks
+    may differ in the widths of hidden layers: narrower ones are padded with absent units. The data
     are examples of all zoos in equal numbers, each zoo's divided and standardised by itself. Generators of
     kind `joint` take what is made here back to the members, where it is judged."""
 
     zoos: Annotated[list[Name], Field(min_length=2)]
-    """Zoos of one architecture by name. Their held-out networks are held out here too."""
+    """Zoos by name, of one architecture, or of multilayer perceptrons or ResNets that differ in the widths of
+    hidden layers. Their held-out networks are held out here too."""
     matrix: MatrixConfig = MatrixConfig()
     """How the weight matrix is stored and streamed."""
     _members: "dict[str, TrainedZoo | ImportedZoo]" = PrivateAttr(default_factory=dict)
@@ -308,8 +310,14 @@ class JointZoo(Section):
 
     @property
     def architecture(self) -> ArchitectureConfig:
-        """The architecture that all share."""
-        return next(iter(self.members.values())).architecture
+        """The architecture that all fit into: that of all, or of the widest in every layer."""
+        first, *others = (zoo.architecture for zoo in self.members.values())
+        return reduce(lambda widest, other: widest.joined(other) or widest, others, first)
+
+    @property
+    def narrower(self) -> list[str]:
+        """The zoos whose networks are padded with absent units."""
+        return [name for name, zoo in self.members.items() if zoo.architecture != self.architecture]
 
     @property
     def held_out(self) -> int:

@@ -73,15 +73,16 @@ class Samples:
         return sample_names(self.networks, self.first // self.candidates)
 
     @property
+    def asked(self) -> list[str | None]:
+        """The zoo that each network is asked for; None where it is asked for none."""
+        return self.zoos[:: self.candidates].tolist() if len(self.zoos) else [None] * self.networks
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What a manifest of their networks states: what drawing took, and which zoo each was asked for, if
         any was."""
-        asked = (
-            dict(zip(self.names, self.zoos[:: self.candidates].tolist(), strict=True))
-            if len(self.zoos)
-            else None
-        )
-        return {"evaluations": self.evaluations} | ({} if asked is None else {ZOOS: asked})
+        asked = dict(zip(self.names, self.asked, strict=True))
+        return {"evaluations": self.evaluations} | ({ZOOS: asked} if len(self.zoos) else {})
 
     def part(self, part: int, parts: int) -> "Samples":
         """Return the ``part``-th of ``parts`` ranges of the networks' samples."""

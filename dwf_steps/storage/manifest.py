@@ -137,11 +137,24 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Network:
-    """A network to be written: its ``state`` is as in ``state_dict()``, its ``facts`` as in `Record`."""
+    """A network to be written.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    state
+        Its arrays, as in ``state_dict()``.
+    facts
+        As in `Record`.
+    architecture
+        Its architecture's configuration; the shard's if None.
+    """
 
     name: str
     state: NetworkState[np.ndarray]
     facts: dict[str, Any] = field(default_factory=dict)
+    architecture: Mapping[str, Any] | None = None
 
 
 def write_shard(
@@ -182,7 +195,8 @@ def write_shard(
         partial.mkdir()
         for network in networks:
             path = partial / f"{network.name}.safetensors"
-            digest = save_network(path, network.state, architecture, buffers)
+            own = architecture if network.architecture is None else network.architecture
+            digest = save_network(path, network.state, own, buffers)
             records.append(Record(network.name, digest, network.facts))
     Manifest(manifest, tuple(records), tuple(failed), dict(facts or {})).write()
 

@@ -1,6 +1,6 @@
 """What every architecture tells of itself before a network is built."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,11 @@ class NetworkConfig(Section):
     def called(self) -> str:
         """What messages call it."""
         return self.kind
+
+    def joined(self, other: "NetworkConfig") -> Self | None:
+        """Return the narrowest architecture whose networks can stand for those of both, with units that
+        compute nothing; None if there is none."""
+        return self if self == other else None
 
 
 class TransformerConfig(NetworkConfig):

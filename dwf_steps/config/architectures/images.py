@@ -1,7 +1,7 @@
 """Networks for colour images."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -106,6 +106,14 @@ class ResNetConfig(ColourImages):
     def normalised(self) -> bool:
         """Whether it has batch normalisation."""
         return True
+
+    def joined(self, other: NetworkConfig) -> Self | None:
+        """Return the ResNet with the larger width of both."""
+        if not isinstance(other, ResNetConfig):
+            return None
+        same = {"width_multiplier": max(self.width_multiplier, other.width_multiplier)}
+        joined = self.model_copy(update=same)
+        return joined if joined == other.model_copy(update=same) else None
 
 
 class ViTConfig(TransformerConfig, ColourImages):

@@ -1,7 +1,7 @@
 """Multilayer perceptrons."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -74,6 +74,15 @@ class MLPConfig(NetworkConfig):
     def called(self) -> str:
         """What messages call it."""
         return f"{self.activation} mlp"
+
+    def joined(self, other: NetworkConfig) -> Self | None:
+        """Return the perceptron with the larger width of both in every hidden layer."""
+        if not isinstance(other, MLPConfig) or len(other.widths) != len(self.widths):
+            return None
+        widths = [max(pair) for pair in zip(self.widths, other.widths, strict=True)]
+        wide = self.model_copy(update={"widths": widths})
+        ends = (self.widths[0], self.widths[-1]) == (other.widths[0], other.widths[-1])
+        return wide if ends and self.activation == other.activation else None
 
     @property
     def needed(self) -> str:

@@ -138,8 +138,30 @@ def _zoo_condition_problems(flow: FlowConfig, where: str, zoo: str, config: AnyZ
             f"{zoo!r} is a single one; fit the flow in a zoo of zoos, `{{zoos: [{zoo}, ...]}}`, and take "
             "its networks here by a generator of kind 'joint'"
         )
-    elif flow.sampling.zoo not in (None, *config.members):
+        return
+    if flow.sampling.zoo not in (None, *config.members):
         yield f"{where}.sampling.zoo: {unknown(str(flow.sampling.zoo), list(config.members))}"
+    if config.narrower:
+        yield from _width_problems(flow, where, zoo, config)
+
+
+@planning
+def _width_problems(flow: FlowConfig, where: str, zoo: str, config: JointZoo) -> Iterator[str]:
+    """Yield a line for each setting that takes all networks to have the same units."""
+    cures = {}
+    if flow.source == "kaiming":
+        cures["source: 'kaiming'"] = "set source: 'standard'"
+    if flow.geometry != "euclidean":
+        cures[f"geometry: {flow.geometry!r}"] = "set geometry: 'euclidean'"
+    if isinstance(flow.velocity, RelationalTransformerConfig):
+        cures[f"velocity.network: {flow.velocity.network!r}"] = (
+            "set velocity.network: 'mlp' or 'unit_transformer'"
+        )
+    for what, cure in cures.items():
+        yield (
+            f"{where}.{what} needs networks of one width, but those of zoo {zoo!r} differ: "
+            f"{', '.join(config.narrower)} have fewer units than others; {cure}"
+        )
 
 
 @planning

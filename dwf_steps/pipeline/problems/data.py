@@ -85,13 +85,15 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 
 def _joint_problems(name: str, joint: JointZoo) -> Iterator[str]:
-    """Zoos whose networks are not of one kind."""
+    """Zoos whose networks cannot be rows of one layout."""
     first, *others = joint.members.items()
     for member, zoo in others:
-        if (own := first[1].architecture) != (found := zoo.architecture):
+        if (own := first[1].architecture).joined(found := zoo.architecture) is None:
             yield (
                 f"zoos.{name}.zoos: zoos.{first[0]}.architecture and zoos.{member}.architecture differ "
-                f"({own!r} and {found!r}), but networks of one training set share it; leave one of them out"
+                f"({own!r} and {found!r}), but networks of one training set share it; multilayer perceptrons "
+                "of one depth, and ResNets of one kind, may differ in the widths of hidden layers, and in "
+                "nothing else. Leave one of the two zoos out"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
+from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.subspace import SubspaceConfig
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 
@@ -37,16 +38,23 @@ class StackWeights(StepSettings):
 
 
 class JoinZoo(StepSettings):
-    """The zoos whose networks are taken together, and how the matrix is stored."""
+    """The zoos whose networks are taken together, the architecture that all fit into, and how the matrix is
+    stored."""
 
     zoos: list[str]
+    architecture: ArchitectureConfig
     dtype: Literal["float16", "float32"]
     memory_mb: int
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
         zoo = experiment.joint_zoo(names)
-        return cls(zoos=list(zoo.members), dtype=zoo.matrix.dtype, memory_mb=zoo.matrix.memory_mb)
+        return cls(
+            zoos=list(zoo.members),
+            architecture=experiment.architecture(names),
+            dtype=zoo.matrix.dtype,
+            memory_mb=zoo.matrix.memory_mb,
+        )
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
