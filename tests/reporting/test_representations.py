@@ -9,7 +9,7 @@ from checkout import Checkout
 from matplotlib.figure import Figure
 
 from dwf_steps.config.workflow import Cell
-from dwf_steps.reporting.figures import fits, novelty, seconds, studies
+from dwf_steps.reporting.figures import fits, novelty, overview, seconds, studies
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.registry import asked, import_maker
 from dwf_steps.reporting.results import Collection, Results
@@ -79,12 +79,17 @@ def test_figures_name_the_representation(
         texts = [text.get_text() for ax in figure.axes for text in ax.texts]
         drawn[path.stem] = {*labels, *texts}
 
+    def tick_labels(figure: Figure, path: Path) -> None:
+        drawn[path.stem] = {text.get_text() for ax in figure.axes for text in ax.get_yticklabels()}
+
     for module in (fits, novelty, seconds, studies):
         monkeypatch.setattr(module, "save", names_in)
+    monkeypatch.setattr(overview, "write_figure", tick_labels)
     for item in asked("figure", *(results.record for results in collection.results)):
         maker = import_maker(str(item.exhibit.figure))
         maker(collection, Path(item.name), *(tables[name] for name in item.needs), *item.arguments)
     for representation in ("weights", "others"):
+        assert f"noise ({representation}, raw)" in drawn["overview"]
         assert f"flow ({representation})" in drawn["accuracy_against_iou"]
         assert f"noise ({representation}, raw)" in drawn["accuracy_at_novelty"]
         assert f"gaussian ({representation})" in drawn["ensembles"]

@@ -91,6 +91,19 @@ def save(figure: Figure, path: Path) -> None:
             frameon=False,
             markerscale=1.6,
         )
+    write_figure(figure, path)
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as pdf and as png.
+
+    Parameters
+    ----------
+    figure
+        What to write.
+    path
+        Its ending is replaced.
+    """
     for ending in (".pdf", ".png"):
         with replacing(path.with_suffix(ending)) as partial:
             figure.savefig(partial, metadata={"CreationDate": None} if ending == ".pdf" else None)

@@ -1,0 +1,239 @@
+"""Accuracy, novelty and cost of every generator side by side, and what they say together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dwf_steps.reporting.costs import seconds_points
+from dwf_steps.reporting.record import KEYS
+from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped, several
+from dwf_steps.reporting.summary import DISTINCT, RETURNED
+
+NEW = 1 - DISTINCT  # of new networks' distance: from there on networks count as new
+COPIED = 1 - RETURNED  # of new networks' distance: below it networks count as copies
+
+
+def overview_table(collection: Collection, costs: pd.DataFrame, novelty: pd.DataFrame) -> pd.DataFrame:
+    """Return how good, how new and how expensive each generator's networks are, the best new ones first.
+
+    ``relative_distance`` is the distance to the nearest training network, after realigning where that was
+    measured, over the mean of held-out networks' (of the zoo's own, each left out in turn, where none are
+    held out); ``seconds_with_fit`` divides the fit over all of a generator's networks.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    costs
+        The `cost_table`.
+    novelty
+        The `novelty_table`.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row for each combination, those of a zoo and canonicalization together.
+    """
+    made = collection.networks.groupby(KEYS, sort=False, as_index=False).agg(failed_n=("failed", "sum"))
+    measured = measured_distances(collection).groupby(KEYS, sort=False, as_index=False)
+    means = measured.agg(
+        **{
+            f"{measure}_{statistic}": (measure, statistic)
+            for measure in ("accuracy", "relative_distance")
+            for statistic in ("mean", "std")
+        }
+    )
+    table = made[KEYS].merge(means, on=KEYS, how="left")
+    table = table.merge(novelty[[*KEYS, "max_iou_mean", "layer_novelty"]], on=KEYS, how="left")
+    seconds = seconds_points(collection, costs)[[*KEYS, "seconds_per_network", "seconds_with_fit"]]
+    table = table.merge(seconds, on=KEYS, how="left").merge(made, on=KEYS)
+    zoos = table.groupby(ZOO_KEYS, sort=False).ngroup()
+    best_first = np.lexsort([-table.accuracy_mean, ~is_new(table), zoos])
+    return table.iloc[best_first].reset_index(drop=True)
+
+
+def measured_distances(collection: Collection) -> pd.DataFrame:
+    """Return how far generated networks are from training networks, relative to new ones.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    pd.DataFrame
+        The networks that did not fail, a row each, with ``relative_distance`` where it was measured.
+    """
+    frames = []
+    for keys, rows in grouped(collection.networks[~collection.networks.failed], COMPARED):
+        measure = distance_measure(rows)
+        unit = new_networks(collection.zoo(keys))[measure].mean()
+        frames.append(rows.assign(relative_distance=rows[measure] / unit))
+    return pd.concat(frames, ignore_index=True)
+
+
+def distance_measure(networks: pd.DataFrame) -> str:
+    """Return the measure of distance to the nearest training network that generators are compared by.
+
+    Parameters
+    ----------
+    networks
+        Those of all generators that are compared.
+
+    Returns
+    -------
+    str
+        ``realigned_distance``, or ``nn_distance`` where no network of some generator was realigned.
+    """
+    realigned = networks.realigned_distance.notna().groupby([networks[level] for level in KEYS]).any()
+    return "realigned_distance" if realigned.all() else "nn_distance"
+
+
+def new_networks(zoo: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks of a zoo that show what new ones look like.
+
+    Parameters
+    ----------
+    zoo
+        Its networks, a row each.
+
+    Returns
+    -------
+    pd.DataFrame
+        Those held out; where none are, the zoo's own, each left out in turn.
+    """
+    return zoo[zoo.held_out] if zoo.held_out.any() else zoo
+
+
+def is_new(table: pd.DataFrame) -> pd.Series:
+    """Return which generators' networks are about as far from training networks as new ones are.
+
+    Parameters
+    ----------
+    table
+        The `overview_table`.
+
+    Returns
+    -------
+    pd.Series
+        For each row.
+    """
+    return table.relative_distance_mean >= NEW
+
+
+@dataclass(frozen=True)
+class Message:
+    """What the overview of a zoo says: the best new networks, and what is better without being new."""
+
+    headline: str
+    addition: str = ""
+
+
+def shown_settings(table: pd.DataFrame, collection: Collection) -> pd.DataFrame:
+    """Return what the overview's figure shows of a zoo: one setting of each generator.
+
+    That is the most accurate of its settings that make new networks, or of all where none does. Held-out
+    networks, which the others are compared with, are left out.
+
+    Parameters
+    ----------
+    table
+        The rows of the `overview_table` of one zoo and canonicalization.
+    collection
+        The results.
+
+    Returns
+    -------
+    pd.DataFrame
+        The rows shown, with each generator's facts, its ``name`` and whether it is ``new``: the best
+        generator first, before and after recalibration.
+    """
+    table = table.merge(collection.generators, on="generator")
+    table = table[(table.kind != "held_out") & table.accuracy_mean.notna()]
+    table = table.assign(new=is_new(table), place=range(len(table)))
+    setting = [level for level in KEYS if level != "recalibration"]
+    best = table.sort_values(["new", "accuracy_mean"], ascending=False)
+    levels = {level: best[level].str.partition(" ")[0] for level in ("representation", "subspace")}
+    chosen = best.groupby([best.family, *levels.values()], sort=False).head(1)
+    rows = chosen[setting].merge(table, on=setting)
+    rows = rows.assign(name=_names(rows), recalibrated=rows.recalibration != "none")
+    rows = rows.assign(place=rows.groupby("name").place.transform("min"))
+    return rows.sort_values(["place", "recalibrated"], kind="stable", ignore_index=True)
+
+
+def message(rows: pd.DataFrame, zoo: pd.DataFrame) -> Message:
+    """Return what the overview says of a zoo.
+
+    Parameters
+    ----------
+    rows
+        From `shown_settings`.
+    zoo
+        Its networks, a row each.
+
+    Returns
+    -------
+    Message
+        For the figure's title.
+    """
+    whose = "held-out networks" if zoo.held_out.any() else "the zoo's own"
+    trained = f"training networks: {in_percent(zoo[~zoo.held_out].accuracy.mean())}"
+    rows = rows[~rows.shows_training].sort_values("accuracy_mean", ascending=False)
+    if rows.empty:
+        return Message(f"All networks were trained: {trained}")
+    accurate, new = rows.iloc[0], rows[rows.new]
+    if new.empty:
+        newest = rows.sort_values("relative_distance_mean", ascending=False).iloc[0]
+        reached = (
+            f"those of {_of(newest)}, reach {in_percent(newest.relative_distance_mean, 0)} of their distance"
+        )
+        return Message(f"No networks are as new as {whose}: the newest, {reached}", _copies(accurate))
+    best = new.iloc[0]
+    scores = f"{in_percent(best.accuracy_mean)} accurate ({trained})"
+    addition = "" if best["name"] == accurate["name"] else _copies(accurate)
+    return Message(f"The best new networks come from {_of(best)}: {scores}", addition)
+
+
+def in_percent(share: float, digits: int = 1) -> str:
+    """Return a share as text in per cent.
+
+    Parameters
+    ----------
+    share
+        From 0 to 1.
+    digits
+        Behind the point.
+
+    Returns
+    -------
+    str
+        With the sign.
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def _copies(row: pd.Series) -> str:
+    kind = (
+        "copies" if row.relative_distance_mean < COPIED else "closer to training networks than new ones are"
+    )
+    where = f"{in_percent(row.relative_distance_mean, 0)} of a new network's distance"
+    return f"The most accurate, those of {_of(row)} ({in_percent(row.accuracy_mean)}), are {kind}: at {where}"
+
+
+def _of(row: pd.Series) -> str:
+    return row["name"] if row.recalibration == "none" else f"{row['name']}, recalibrated"
+
+
+def _names(rows: pd.DataFrame) -> pd.Series:
+    """Return generators' names, with those of their representation and subspace where there are several.
+
+    Networks that are made without coordinates have none.
+    """
+    drawn = rows.makes == "samples"
+    told_apart = [level for level in ("representation", "subspace") if several(rows[level][drawn])]
+    if not told_apart:
+        return rows.generator
+    places = rows[told_apart].agg(", ".join, axis=1)
+    return rows.generator.where(~drawn, rows.generator + " (" + places + ")")
