@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from browser import TAILWIND, opened_in_browser
 from checkout import Checkout
 
 from dwf_steps import load_network
@@ -33,6 +34,7 @@ CELLS = {
 
 TABLES = (
     *(
+        "overview",
         "accuracy",
         "class_accuracy",
         "novelty",
@@ -45,7 +47,7 @@ TABLES = (
     *("representation", "representation_layers", "ensembles", "cost", "alignment", "precision", "timing"),
 )
 FIGURES = (
-    *("accuracy_at_novelty", "accuracy_against_iou", "nearest_accuracy", "ensembles"),
+    *("overview", "accuracy_at_novelty", "accuracy_against_iou", "nearest_accuracy", "ensembles"),
     *("accuracy_against_seconds", "explained_variance", "flow_loss"),
 )
 
@@ -209,13 +211,36 @@ def test_intermediate_targets_exist_and_are_done(finished: Checkout, target: str
     assert "Nothing to be done" in finished.snakemake("--dry-run", target)
 
 
-def test_the_report_is_self_contained_and_has_captions(finished: Checkout) -> None:
+@pytest.fixture(scope="module")
+def report(finished: Checkout) -> Path:
     finished.snakemake("--report", "results/report.html")
-    page = (finished.folder / "results/report.html").read_text()
+    return finished.folder / "results/report.html"
+
+
+def test_the_report_is_self_contained_and_has_captions(report: Path) -> None:
+    page = report.read_text(encoding="utf-8")
     assert "micro (10 networks, 2 held out)" in page
     assert "largest wrong-set IoU" in page
     loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', page)
     assert loaded == []
+
+
+def test_the_report_opens_with_the_summary_the_overview_and_its_table(
+    finished: Checkout, report: Path, tmp_path: Path
+) -> None:
+    opened = opened_in_browser(
+        report, tmp_path, (".prose h1", "#overview img", "#overview table", "#rulegraph")
+    )
+    assert opened.messages == [TAILWIND]
+    tops = [place["top"] for place in opened.places.values()]
+    assert tops[0] >= 0 and tops == sorted(tops) and len(set(tops)) == len(tops)
+    assert tops[2] < opened.height, "all three are seen without scrolling"
+    assert opened.places["#overview img"]["naturalWidth"] > 1000
+    summary = (finished.folder / "results/summary.md").read_text(encoding="utf-8")
+    for line in summary.splitlines()[2:]:
+        assert line.removeprefix("- ") in opened.text
+    for row in table(finished, "overview").itertuples():
+        assert row.generator in opened.text and f"{row.accuracy_mean:.4g}" in opened.text
 
 
 def test_shards_do_not_change_a_networks_weights(finished: Checkout, new_checkout) -> None:

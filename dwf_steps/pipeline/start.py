@@ -60,9 +60,12 @@ class Run:
         return path if self.experiment.config.keep_aligned else temp(path)
 
     def reported(self, folder: str, name: str, kind: str) -> Any:
-        """Return a table or figure that the report shows, with its caption."""
+        """Return a table or figure that the report lists in the registry's order, with its caption."""
         path, caption = f"results/{folder}/{name}.{kind}", self.collected.caption(name)
-        return report(path, caption=caption, category=folder.capitalize())
+        names = self.collected.tables if folder == "tables" else self.collected.figures
+        listed = f"{names.index(name) + 1:02d} {name.replace('_', ' ')}"  # sorted by name in the report
+        category = folder.capitalize()
+        return report(path, caption=caption, category=category, labels={category[:-1]: listed})
 
     @property
     def record(self) -> str:
