@@ -9,6 +9,7 @@ from dwf_steps.pipeline.settings.zoo import ImportZoo
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest
+from dwf_steps.zoo.exported import exported_facts
 from dwf_steps.zoo.importing import read_networks, told_by_path
 from dwf_steps.zoo.recorded import RECORDED, compare, recorded_facts
 from dwf_steps.zoo.shards import write_scored_shard
@@ -32,7 +33,9 @@ def import_zoo(
     output
         The folder for the networks, one safetensors file each.
     manifest
-        Their manifest, ``shard-{k}.json``, with scores on the training, validation and test sets.
+        Their manifest, ``shard-{k}.json``, with scores on the training, validation and test sets, and with
+        what paths, the table of an exported folder and recorded values say of each network; of several
+        statements the last one counts.
 
     Raises
     ------
@@ -48,7 +51,10 @@ def import_zoo(
             f"{settings.first + settings.count} at least, as when this run started; files have been removed, "
             "run again"
         )
-    facts = [told_by_path(network) for network in networks]
+    facts = [
+        told_by_path(network) | exported
+        for network, exported in zip(networks, exported_facts(networks), strict=True)
+    ]
     if settings.recorded is not None:
         facts = [
             known | found

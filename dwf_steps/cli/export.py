@@ -27,8 +27,9 @@ from dwf_steps.runtime.command_line import run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.atomic import replacing
 from dwf_steps.storage.packed import write_packed
+from dwf_steps.zoo.exported import NEAREST, ORIGIN, facts_by_name
 from dwf_steps.zoo.importing import read_networks, usable
-from dwf_steps.zoo.stored import Place, StoredNetwork, facts_by_name, find_networks
+from dwf_steps.zoo.stored import Place, StoredNetwork, find_networks
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ MEASURED = (
     "max_iou",
     "nn_distance",
     "realigned_distance",
-    "nearest",
+    NEAREST,
 )  # of generated ones
 SCORES = ("accuracy", "train_accuracy", "validation_accuracy", "test_accuracy")
 TAGS = ["neural-network-weights", "model-zoo", "weight-space-learning", "safetensors"]
@@ -127,7 +128,8 @@ def export(
 
     Returns
     -------
-    The table: ``network``, ``shard``, and all that is known of each, such as seed, epochs and accuracies.
+    The table: ``network``, ``shard``, and all that is known of each, such as seed, epochs and accuracies;
+    ``origin`` has the names of the steps that made it, where it lies below `results`.
 
     Raises
     ------
@@ -142,7 +144,8 @@ def export(
     config = architecture_of(architecture, networks)
     contents: NetworkFiles = validated(NetworkFiles, "files", files or {})
     built, found = build(config), find_networks(networks, contents.networks_per_file)
-    measured = _measured(networks)
+    measured, origin = _measured(networks), _origin(networks)
+    made = {ORIGIN: origin} if origin else {}
     groups = [found.networks[at : at + per_shard] for at in range(0, len(found), per_shard)]
     rows: list[dict[str, Any]] = []
     with replacing(target) as partial:
@@ -151,14 +154,16 @@ def export(
             name = shard_name(number, len(groups))
             _write(partial / name, group, config, built, contents)
             rows += [
-                {"network": one.name, "shard": name, **one.facts, **measured.get(one.name, {})}
+                {"network": one.name, "shard": name, **made, **one.facts, **measured.get(one.name, {})}
                 for one in group
             ]
         table = _ordered(pd.DataFrame(rows).drop(columns=LOCAL, errors="ignore"))
         write_table(partial / TABLE, table)
         text = Path(recipe).read_text(encoding="utf-8") if recipe is not None else None
         card = _card(table, config, built, title or target.name, licence, text, per_shard, found.failed)
-        (partial / "README.md").write_text(card + _origin(networks), encoding="utf-8")
+        if origin:
+            card += f"\nExported from `results/{origin}`: each folder is a step of what made them.\n"
+        (partial / "README.md").write_text(card, encoding="utf-8")
     logger.info("exported %d networks in %d shards", len(found), len(groups))
     return table
 
@@ -185,7 +190,7 @@ def _measured(networks: Place) -> dict[str, dict[str, Any]]:
     above = Path(networks).parent
     for path in (above / "metrics.csv", above / "none/metrics.csv"):
         if path.is_file():
-            frame = pd.read_csv(path, dtype={"network": str, "nearest": str})
+            frame = pd.read_csv(path, dtype={"network": str, NEAREST: str})
             return facts_by_name(frame[["network", *(name for name in MEASURED if name in frame)]])
     return {}
 
@@ -274,18 +279,17 @@ def _lineage(table: pd.DataFrame) -> str:
             f"They are checkpoints of {table.trajectory.nunique()} trainings: those of one `trajectory` "
             "descend from each other."
         )
-    if "nearest" in table:
+    if NEAREST in table:
         lines.append("`nearest` is the training network that a generated one is closest to in weights.")
     return " ".join(lines)
 
 
 def _origin(networks: Place) -> str:
-    """Say of generated networks what made them: the names in their path below `results`."""
+    """Return what made networks, the names in their path below `results`; nothing of others."""
     parts = Path(networks).parts if isinstance(networks, str | Path) else ()
     if "results" not in parts:
         return ""
-    below = parts[len(parts) - parts[::-1].index("results") :]
-    return f"\nExported from `results/{'/'.join(below)}`: each folder is a step of what made them.\n"
+    return "/".join(parts[len(parts) - parts[::-1].index("results") :])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,7 +8,7 @@ from dwf_steps.datasets.splits import Split
 from dwf_steps.generators.network_maker import MadeNetworks, NetworkMaker, Request
 from dwf_steps.generators.samples import sample_names
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.storage.manifest import sha256
+from dwf_steps.storage.foreign import network_sha256
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.zoo.canonicalizing import canonicalized, read_goal
 from dwf_steps.zoo.importing import read_networks, usable
@@ -23,7 +23,7 @@ class Networks(NetworkMaker[NetworksConfig]):
         networks = read_networks(found, request.architecture, self.config.contents, generated=True)
         if self.config.aligned:
             networks = self._aligned(networks, request)
-        digests = {path: sha256(path) for path in files_in_order(found)}
+        digests = {path: network_sha256(path) for path in files_in_order(found)}
         facts = [{"file": one.where, "file_sha256": digests[one.path]} for one in found]
         return MadeNetworks(networks.tensors(), 0, facts)
 

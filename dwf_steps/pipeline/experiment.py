@@ -13,6 +13,7 @@ from dwf_steps.config.canonicalization import reference_of, until_barycentre
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.imported_networks import files_in_order
 from dwf_steps.config.network_files import parts_of
+from dwf_steps.config.packed import SHARD, TABLE
 from dwf_steps.config.representation import RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.workflow import Cell, WorkflowConfig
 from dwf_steps.config.zoo import (
@@ -185,7 +186,8 @@ class Experiment:
         networks = zoo.networks[shard.start : shard.stop]
         recorded = [] if zoo.recorded is None else [zoo.recorded.path(network) for network in networks]
         files = [part for path in files_in_order(networks) for part in parts_of(path)]
-        return list(dict.fromkeys([*files, *recorded]))
+        tables = {path.parent / TABLE for path in files if SHARD.fullmatch(path.name)}
+        return list(dict.fromkeys([*files, *filter(Path.is_file, sorted(tables)), *recorded]))
 
     def n_networks(self, zoo: str) -> int:
         return len(self.network_names(zoo))

@@ -4,6 +4,7 @@ A file's content becomes state dicts of an architecture, or problems that name w
 and plain containers are unpickled; other objects beside them are left out.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +18,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from dwf_steps.config.network_files import INDEX, NetworkFiles
+from dwf_steps.config.network_files import INDEX, NetworkFiles, parts_of
 from dwf_steps.config.packed import networks_of
 from dwf_steps.config.patterns import expression, filled_in
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.magnitude import excess
+from dwf_steps.storage.manifest import sha256
 from dwf_steps.storage.networks import unreadable
 from dwf_steps.storage.packed import unpacked
 from dwf_steps.storage.stacked import NetworkState
@@ -58,6 +60,26 @@ class ForeignNetwork:
     where: str
     state: NetworkState[np.ndarray] | None
     problems: tuple[str, ...] = ()
+
+
+def network_sha256(path: Path) -> str:
+    """Return the digest of all that a network is read from.
+
+    Parameters
+    ----------
+    path
+        Its file, or the index of the files that it is divided over.
+
+    Returns
+    -------
+    In hexadecimal, SHA-256 of the file; of an index that of a list, as `sha256sum` writes it, of the index
+    and of every file that it names.
+    """
+    parts = parts_of(path)
+    if len(parts) == 1:
+        return sha256(path)
+    listing = "".join(f"{sha256(part)}  {part.name}\n" for part in parts)
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 class ForeignNetworks:

@@ -11,11 +11,10 @@ import pandas as pd
 from dwf_steps.config.imported_networks import ImportedNetwork, imported_networks
 from dwf_steps.config.packed import TABLE
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.storage.manifest import TRAJECTORY, Manifest, trajectory_of
+from dwf_steps.storage.manifest import Manifest, trajectory_of
 from dwf_steps.storage.networks import ARCHITECTURE, read_metadata
+from dwf_steps.zoo.exported import exported_table
 from dwf_steps.zoo.importing import told_by_path
-
-NAMES = ("network", TRAJECTORY)  # columns of an exported table that are text whatever it looks like
 
 Place = str | Path | Sequence[str | Path]
 """A folder, a glob pattern, or several of them."""
@@ -70,6 +69,17 @@ def find_networks(where: Place, networks_per_file: int | None = None) -> StoredN
     Of a folder of results (`results/{zoo}/zoo`, `.../networks`) and of an exported one, facts of each network
     are known; files of results are compared with their digests.
 
+    Parameters
+    ----------
+    where
+        The folder, a pattern, or several of them.
+    networks_per_file
+        Of files with several networks that are no packed shards.
+
+    Returns
+    -------
+    The networks in row order, with what is known of each.
+
     Raises
     ------
     InputError
@@ -89,7 +99,7 @@ def find_networks(where: Place, networks_per_file: int | None = None) -> StoredN
             ]
             failed += len(manifest.failed)
         if not manifests:
-            facts = _exported_facts(place / TABLE)
+            facts = exported_table(place / TABLE)
             networks = imported_networks(str(place), networks_per_file)
             found += [
                 StoredNetwork(one.name, one, told_by_path(one) | facts.get(one.name, {})) for one in networks
@@ -114,22 +124,3 @@ def _own_file(name: str, path: Path) -> ImportedNetwork:
 def _shard_number(manifest: Path) -> int:
     digits = manifest.stem.removeprefix("shard-")
     return int(digits) if digits.isdigit() else 0
-
-
-def _exported_facts(table: Path) -> dict[str, dict[str, Any]]:
-    """Return what an exported folder's table tells of its networks, by name; nothing where there is none."""
-    if not table.is_file():
-        return {}
-    frame = pd.read_csv(table, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
-    if "network" not in frame:
-        return {}
-    return facts_by_name(frame.drop(columns="shard", errors="ignore"))
-
-
-def facts_by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return what a table tells of each ``network``, its other columns, without empty fields."""
-    rows = frame.to_dict("records")
-    return {
-        str(row["network"]): {str(k): v for k, v in row.items() if k != "network" and pd.notna(v)}
-        for row in rows
-    }

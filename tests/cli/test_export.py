@@ -2,11 +2,14 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from small_config import small_config
 from tiny_zoo import ARCHITECTURE, iris, random_networks, write_networks
 
 from dwf_steps.cli.export import export, main
@@ -15,6 +18,8 @@ from dwf_steps.config.generators.networks import NetworksConfig
 from dwf_steps.config.imported_networks import files_in_order, imported_networks
 from dwf_steps.config.zoo import ImportedZoo
 from dwf_steps.import_zoo import ImportZoo, import_zoo
+from dwf_steps.pipeline.experiment import Experiment
+from dwf_steps.pipeline.load import load_config
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import Manifest, Record
 from dwf_steps.storage.networks import load_state, save_network
@@ -125,6 +130,7 @@ def test_what_the_workflow_measured_of_generated_networks_is_exported(tmp_path: 
     measured.to_csv(tmp_path / "results/mine/flow/none/metrics.csv", index=False)
     table = export(folder, tmp_path / "exported")
     assert table.accuracy.tolist() == [0.5] * 5
+    assert set(table.origin) == {"mine/flow/networks"}
     assert table.nearest.tolist() == ["net-1"] * 5
     card = (tmp_path / "exported/README.md").read_text()
     assert "- accuracy: 50.00 % on average" in card
@@ -194,3 +200,84 @@ def test_checkpoints_are_imported_as_those_of_their_trainings(tmp_path: Path) ->
     known = [record.facts for record in Manifest.read(tmp_path / "shard-0.json").networks]
     assert [facts["trajectory"] for facts in known] == ["seed-1", "seed-1", "seed-2"]
     assert [(facts["seed"], facts["epochs"]) for facts in known] == [(1, 5.5), (1, 5.5), (2, 5.5)]
+
+
+def facts_imported_from(exported: Path, folder: Path, **more: Any) -> list[dict[str, Any]]:
+    """Return what the manifest of a zoo says that is imported from an exported folder."""
+    shard = {"architecture": ARCHITECTURE, "files": str(exported), "first": 0, "count": 5} | more
+    import_zoo(ImportZoo.model_validate(shard), iris(folder), folder / "shard-0", folder / "shard-0.json")
+    return [dict(record.facts) for record in Manifest.read(folder / "shard-0.json").networks]
+
+
+def test_seeds_and_accuracies_of_trained_networks_come_back(tmp_path: Path) -> None:
+    exported = tmp_path / "exported"
+    export(results(tmp_path), exported, per_shard=2)
+    known = facts_imported_from(exported, tmp_path)
+    assert [facts["seed"] for facts in known] == [0, 0, 1, 1, 2]
+    assert [facts["recorded_accuracy"] for facts in known] == pytest.approx([0.9, 0.91, 0.92, 0.93, 0.94])
+    assert all(facts["epochs"] == 5.5 and facts["origin"] == "mine/zoo" for facts in known)
+    assert all("trajectory" not in facts for facts in known)
+
+    again = tmp_path / "again"
+    (again / "results/theirs").mkdir(parents=True)
+    (tmp_path / "shard-0").rename(again / "results/theirs/shard-0")
+    (tmp_path / "shard-0.json").rename(again / "results/theirs/shard-0.json")
+    table = export(again / "results/theirs", tmp_path / "twice")
+    assert table.seed.tolist() == [0, 0, 1, 1, 2] and set(table.origin) == {"mine/zoo"}
+
+
+def test_accuracies_and_lineage_of_generated_networks_come_back(tmp_path: Path) -> None:
+    made = {f"sample-{i}": state for i, state in enumerate(NETWORKS.values())}
+    folder = tmp_path / "results/mine/flow/networks"
+    write_networks(folder / "shard-0.json", made)
+    (folder.parent / "none").mkdir()
+    measured = pd.DataFrame({"network": list(made), "accuracy": [0.5, 0.6, 0.7, 0.8, 0.9], "nearest": "007"})
+    measured.to_csv(folder.parent / "none/metrics.csv", index=False)
+    export(folder, tmp_path / "exported", per_shard=3)
+    known = facts_imported_from(tmp_path / "exported", tmp_path)
+    assert [facts["recorded_accuracy"] for facts in known] == [0.5, 0.6, 0.7, 0.8, 0.9]
+    lineage = {"nearest": "007", "origin": "mine/flow/networks"}
+    assert all(lineage.items() <= facts.items() for facts in known)
+
+
+def test_what_is_recorded_elsewhere_counts_before_the_table(tmp_path: Path) -> None:
+    export(results(tmp_path), tmp_path / "exported")
+    own = pd.DataFrame({"name": list(NETWORKS), "score": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    own.to_csv(tmp_path / "own.csv", index=False)
+    recorded = {"file": str(tmp_path / "own.csv"), "accuracy": "score"}
+    known = facts_imported_from(tmp_path / "exported", tmp_path, recorded=recorded)
+    assert [facts["recorded_accuracy"] for facts in known] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert [facts["seed"] for facts in known] == [0, 0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("network,seed\nnet-0,x\n", r"networks\.csv: the row of net-0: seed is 'x', expected a number"),
+        ("network,accuracy\nnet-0,1.5\n", r"the row of net-0: accuracy is 1\.5, expected 0 to 1; correct"),
+        ('network,seed\n"net-0,1\n', r"networks\.csv: not a csv table .*; export the networks again"),
+    ],
+)
+def test_a_table_that_was_spoiled_is_named(tmp_path: Path, text: str, message: str) -> None:
+    export(results(tmp_path), tmp_path / "exported")
+    (tmp_path / "exported/networks.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        facts_imported_from(tmp_path / "exported", tmp_path)
+
+
+def test_without_its_table_an_exported_folder_is_imported_all_the_same(tmp_path: Path) -> None:
+    export(results(tmp_path), tmp_path / "exported")
+    (tmp_path / "exported/networks.csv").unlink()
+    assert all("seed" not in facts for facts in facts_imported_from(tmp_path / "exported", tmp_path))
+
+
+def test_a_changed_table_imports_again(tmp_path: Path) -> None:
+    export(results(tmp_path), tmp_path / "exported", per_shard=2)
+    config = small_config()
+    config["zoos"]["iris"] = {
+        "import": str(tmp_path / "exported"),
+        "dataset": "iris",
+        "architecture": ARCHITECTURE,
+    }
+    files = Experiment(load_config(config)).imported_files(SimpleNamespace(zoo="iris", shard="0"))
+    assert tmp_path / "exported/networks.csv" in files and len(files) == 4

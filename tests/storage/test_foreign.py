@@ -1,5 +1,6 @@
 """Networks are found wherever others' files hold them, under whatever keys, or it is said why not."""
 
+import hashlib
 import json
 import logging
 from argparse import Namespace
@@ -18,7 +19,8 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.network_files import NetworkFiles, matching_files, parts_of
 from dwf_steps.runtime.errors import InputError
-from dwf_steps.storage.foreign import ForeignNetwork, ForeignNetworks
+from dwf_steps.storage.foreign import ForeignNetwork, ForeignNetworks, network_sha256
+from dwf_steps.storage.manifest import sha256
 
 EXPECTED = {
     name: value.numpy() for name, value in build(MLPConfig(widths=[3, 4, 2])).module().state_dict().items()
@@ -331,6 +333,20 @@ def test_a_network_divided_over_files_is_read_by_its_index(tmp_path: Path, endin
     index = divided(tmp_path, ending=ending)
     assert_networks(read(index), 0)
     assert [path.name.partition("-")[2][:5] for path in parts_of(index)[1:]] == ["00001", "00002"]
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "bin"])
+def test_the_digest_of_a_divided_network_is_of_all_its_files(tmp_path: Path, ending: str) -> None:
+    index = divided(tmp_path, ending=ending)
+    digests = {network_sha256(index)}
+    for path in parts_of(index):
+        content = path.read_bytes()
+        path.write_bytes(content + b" ")
+        digests.add(network_sha256(index))
+        path.write_bytes(content)
+    assert len(digests) == 4 and network_sha256(index) in digests
+    alone = parts_of(index)[1]
+    assert network_sha256(alone) == sha256(alone) == hashlib.sha256(alone.read_bytes()).hexdigest()
 
 
 def test_an_index_without_all_its_files_is_named(tmp_path: Path) -> None:
