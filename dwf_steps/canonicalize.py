@@ -65,7 +65,7 @@ def canonicalize(
     ------
     InputError
         If a file is damaged, or weights are too large to compute with.
-    ArithmeticError
+    NumericalError
         If a network's function has changed.
     """
     train = Split.load(data, "train")
