@@ -58,7 +58,7 @@ def file_fingerprint(path: Path) -> str:
     """Return 16 hex digits that identify the code in one file, wherever it lies, and in those that it imports
     from its own folder or package. Of an installed package the file alone counts."""
     files = [path] if is_installed(path) else _own_files(path)
-    return hashlib.sha256("\n".join(ast.dump(_stripped(file)) for file in files).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(_written(_stripped(file)) for file in files).encode()).hexdigest()[:16]
 
 
 def _own_files(path: Path) -> list[Path]:
@@ -135,7 +135,19 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _normalised(module: str) -> str:
-    return ast.dump(_tree(module))
+    return _written(_tree(module))
+
+
+def _written(node: object) -> str:
+    """Return a syntax tree as text, the same in every version of Python: ``ast.dump`` writes other empty fields
+    in each."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_written, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ((name, getattr(node, name)) for name in node._fields)
+    stated = [f"{name}={_written(value)}" for name, value in fields if value is not None and value != []]
+    return f"{type(node).__name__}({', '.join(stated)})"
 
 
 @cache

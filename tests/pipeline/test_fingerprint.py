@@ -1,6 +1,5 @@
 """The fingerprint of a step: moved by what runs, and by nothing else."""
 
-import ast
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,5 +184,16 @@ def test_of_an_installed_package_the_file_alone_counts() -> None:
     import yaml
 
     file = Path(yaml.__file__)
-    digest = hashlib.sha256(ast.dump(module._stripped(file)).encode()).hexdigest()
+    digest = hashlib.sha256(module._written(module._stripped(file)).encode()).hexdigest()
     assert module.file_fingerprint(file) == digest[:16]
+
+
+def test_the_fingerprint_is_the_same_in_every_version_of_python(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text('def f(a, y=None) -> str:\n    return f"{y!r}"\n')
+    arguments = "arguments(args=[arg(arg='a'), arg(arg='y')], defaults=[Constant()])"
+    value = "JoinedStr(values=[FormattedValue(value=Name(id='y', ctx=Load()), conversion=114)])"
+    function = f"name='f', args={arguments}, body=[Return(value={value})], returns=Name(id='str', ctx=Load())"
+    written = f"Module(body=[FunctionDef({function})])"
+    assert module._written(module._stripped(mine)) == written
+    assert module.file_fingerprint(mine) == hashlib.sha256(written.encode()).hexdigest()[:16]
