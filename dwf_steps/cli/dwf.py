@@ -1,4 +1,4 @@
-"""The command `dwf`: evaluate, align and export networks without the workflow."""
+"""The command `dwf`: evaluate, align and export networks without the workflow; losses in TensorBoard."""
 
 import importlib
 import os
@@ -11,6 +11,7 @@ COMMANDS = {
     "judge": "how accurate generated networks are, and how new compared with the zoo",
     "align": "reorder a network's units to match another's, without changing its function",
     "export": "write a zoo or generated networks as packed shards with a dataset card",
+    "tensorboard": "mirror the losses of fits, finished and at work, in TensorBoard's event files",
 }
 USAGE_ERROR = 2  # as argparse's
 
@@ -22,7 +23,7 @@ def usage() -> str:
     -------
     A line for each command, below a heading.
     """
-    lines = [f"  dwf {name:8} {what}" for name, what in COMMANDS.items()]
+    lines = [f"  dwf {name:11} {what}" for name, what in COMMANDS.items()]
     return "\n".join(["Commands, each with --help:", *lines])
 
 
