@@ -139,8 +139,8 @@ def _normalised(module: str) -> str:
 
 
 def _written(node: object) -> str:
-    """Return a syntax tree as text, the same in every version of Python: ``ast.dump`` writes other empty fields
-    in each."""
+    """Return a syntax tree as text, the same in every version of Python; ``ast.dump`` writes empty fields in
+    some of them."""
     if isinstance(node, list):
         return f"[{', '.join(map(_written, node))}]"
     if not isinstance(node, ast.AST):
