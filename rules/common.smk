@@ -11,5 +11,9 @@ EXPERIMENT, PATHS = RUN.experiment, RUN.paths
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 
+# The image that `--sdm apptainer` runs steps in: none is published.
+container: os.environ.get("DWF_CONTAINER")
+
+
 wildcard_constraints:
     **RUN.constraints,

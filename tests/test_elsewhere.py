@@ -80,3 +80,29 @@ def test_steps_end_with_snakemake_and_their_threads_wait_without_spinning(tmp_pa
     variables = dict(line.split("=", 1) for line in (tmp_path / "variables").read_text().splitlines())
     assert variables["OMP_WAIT_POLICY"] == "passive"
     assert int(variables["DWF_ENDS_WITH_PARENT"]) > 0
+
+
+APPTAINER = """#!/bin/sh
+[ "$1" = --version ] && echo "apptainer version 1.4.0" && exit
+echo "$@" > apptainer.log
+while [ "$1" != -c ]; do shift; done
+sh -c "$2" &
+wait $!
+"""
+
+
+def test_in_a_container_steps_do_not_wait_for_their_parents_end(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(SURROUNDINGS)
+    program = tmp_path / "bin/apptainer"
+    program.parent.mkdir()
+    program.write_text(APPTAINER)
+    program.chmod(0o755)
+    found = {"PATH": f"{program.parent}:{environment()['PATH']}", "PYTHONPATH": str(ROOT)}
+    arguments = ("surroundings", "--sdm", "apptainer")
+    assert "DWF_CONTAINER names no image" in snakemake(tmp_path, *arguments, fails=True, **found)
+    (tmp_path / "dwf.sif").touch()
+    snakemake(tmp_path, *arguments, **found, DWF_CONTAINER="dwf.sif")
+    assert f"exec --home {tmp_path}" in (tmp_path / "apptainer.log").read_text()
+    assert " dwf.sif " in (tmp_path / "apptainer.log").read_text()
+    variables = dict(line.split("=", 1) for line in (tmp_path / "variables").read_text().splitlines())
+    assert variables["DWF_ENDS_WITH_PARENT"] == ""

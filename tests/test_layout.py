@@ -23,7 +23,7 @@ ORDER = (
     *("input", "output", "log", "benchmark", "wildcard_constraints", "cache", "localrule", "conda"),
     *("threads", "resources", "params", "shell"),
 )
-DIRECTIVES = ("rule", "report", "include", "configfile", "wildcard_constraints")
+DIRECTIVES = ("rule", "report", "include", "configfile", "container", "wildcard_constraints")
 COMMON_LINES = 25
 
 

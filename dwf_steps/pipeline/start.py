@@ -16,6 +16,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import report, temp
 from snakemake.shell import shell
 from snakemake.utils import update_config
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from dwf_steps.pipeline.cards import require_memory
 from dwf_steps.pipeline.collected import Collected
@@ -30,7 +31,7 @@ from dwf_steps.pipeline.record import record_of
 from dwf_steps.pipeline.settings.base import StepSettings
 from dwf_steps.pipeline.steps import Step
 from dwf_steps.pipeline.strict_yaml import text_of
-from dwf_steps.runtime import gpu
+from dwf_steps.runtime import gpu, parent
 from dwf_steps.runtime.errors import InputError
 
 
@@ -99,6 +100,7 @@ class Run:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT = Path("workflow_config.yaml")
+IMAGE = "DWF_CONTAINER"  # environment variable: the image of steps, which rules/common.smk passes on
 
 
 def default_path() -> Path:
@@ -162,16 +164,34 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
     os.environ.update(
         PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         PYTHONPATH=os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
-        DWF_ENDS_WITH_PARENT=str(os.getpid()),
         # OpenMP's threads sleep while they wait for each other: spinning ones slow down a busy machine.
         OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY") or "passive",
     )
+    # In a container a step is not Snakemake's own child.
+    os.environ[parent.VARIABLE] = "" if _in_containers(workflow) else str(os.getpid())
     shell.prefix("exec ")
     one_run_at_a_time(workflow, partial(warn_of_groups, workflow))
     show_failed_logs(workflow)
     run = Run(workflow, experiment, Paths(experiment), Collected(record_of(experiment)))
     tell_estimates(workflow, run.steps)
     return run
+
+
+def _in_containers(workflow: Any) -> bool:
+    """Return whether steps run in a container's image.
+
+    Raises
+    ------
+    WorkflowError
+        If they are asked to, and no image is named.
+    """
+    asked = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    if asked and not os.environ.get(IMAGE):
+        raise WorkflowError(
+            f"--sdm apptainer: {IMAGE} names no image; build one from envs/Dockerfile (docs/clusters.md) and "
+            f"state its path: {IMAGE}=$PWD/dwf.sif snakemake --sdm apptainer ..."
+        )
+    return asked
 
 
 def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
