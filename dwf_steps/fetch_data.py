@@ -3,6 +3,7 @@
 import argparse
 import logging
 import shutil
+import tarfile
 from pathlib import Path
 
 from dwf_steps.config.dataset import BUILT_IN, FETCHED, missing_files
@@ -72,7 +73,13 @@ def _unpack(name: str, archive: Path, md5: str, folder: Path) -> None:
     if not utils.check_integrity(archive, md5):
         raise InputError(f"{archive} is not the archive of {name}: its MD5 is not {md5}; replace it")
     logger.info("unpacking %s", archive)
-    utils.extract_archive(archive, folder)
+    if not tarfile.is_tarfile(archive):
+        utils.extract_archive(archive, folder)
+        return
+    with tarfile.open(archive) as content:
+        # Python 3.12 and later ask which members may be unpacked; torchvision does not say.
+        content.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        content.extractall(folder)
 
 
 def _download(name: str, folder: Path, missing: list[Path]) -> None:
