@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +145,8 @@ def serve(address: str) -> dict[str, Any]:
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     os.rename(partial, address)
+    # Since Python 3.12 a fork warns of threads: those of the libraries hold no lock between two requests.
+    warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
     waiting: dict[int, Any] = {}
     with selectors.DefaultSelector() as selector:
         for source in (listener, ended, sys.stdin):
