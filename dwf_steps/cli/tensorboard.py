@@ -165,7 +165,8 @@ def rows_of_csv(path: Path) -> list[Row]:
     InputError
         If the file is damaged.
     """
-    return [Row.of(row) for row in read_csv(path).to_dict("records")]
+    rows = read_csv(path).to_dict("records")
+    return [Row.of({str(name): value for name, value in row.items()}) for row in rows]
 
 
 def rows_of_checkpoint(path: Path) -> list[Row]:
