@@ -366,7 +366,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "components and variance": (
         lambda c: c["subspaces"]["pca_99"].update(variance=0.9),
-        ["subspaces.pca_99: give either 'components' or 'variance'"],
+        ["subspaces.pca_99: give exactly one of 'components' and 'variance'"],
     ),
     "no such reference": (
         lambda c: c["canonicalizations"].update(git_rebasin=[{"method": "git_rebasin", "reference": 110}]),
@@ -457,11 +457,11 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "a cost to equal that nobody has": (
         lambda c: c["generators"].update(noise={"kind": "retrained", "equal_cost_to": "flow"}),
-        ["generators.noise.equal_cost_to: 'flow' is no generator with a cost", "flow_narrow, flow_matched"],
+        ["generators.noise.equal_cost_to: 'flow' is not a generator that draws", "flow_narrow, flow_matched"],
     ),
     "two lengths of training": (
         lambda c: c["generators"].update(noise={"kind": "retrained", "equal_cost_to": "x", "epochs": 1}),
-        ["generators.noise: give either 'epochs' or 'equal_cost_to'"],
+        ["generators.noise: give exactly one of 'epochs' and 'equal_cost_to'"],
     ),
     "a sweep of nothing": (
         lambda c: c["generators"]["noise"].update(sweep={"std": []}),
@@ -598,8 +598,8 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             c["generators"]["flow_matched"].update(sampling={"condition_weight": 2}),
         ),
         [
-            "generators.flow_narrow: sampling.condition: found 'training', but the flow is told nothing",
-            "generators.flow_matched: sampling.condition_weight: found 2.0, but the flow is told nothing",
+            "generators.flow_narrow: sampling.condition: found 'training', but the flow has no condition",
+            "generators.flow_matched: sampling.condition_weight: found 2.0, but the flow has no condition",
             "set condition: {variable: accuracy}",
         ],
     ),
@@ -695,7 +695,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "derived data in which nothing is changed": (
         lambda c: c.update(datasets={"same": {"of": "digits"}}),
-        ["datasets.same: found nothing that is changed; set size, change or classes"],
+        ["datasets.same: found no change; set size, change or classes"],
     ),
     "zoos of zoos that are none": (
         lambda c: (
@@ -784,9 +784,9 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ),
         [
             "generators.few.sampling.samples: found 5, but generators.told makes 4 for zoo 'named', 9 in all",
-            "generators.plain.generator: 'flow_narrow' is not told which zoo a network is of",
-            "generators.away.zoo: found 'iris', which has networks of its own, expected a zoo of several",
-            "generators.few.zoo: found 'both', which has ['iris', 'named'], expected a zoo of several with "
+            "generators.plain.generator: 'flow_narrow' is not conditioned on the zoo",
+            "generators.away.zoo: found 'iris', which has its own networks, expected a joint zoo",
+            "generators.few.zoo: found 'both', which has ['iris', 'named'], expected a joint zoo with "
             "'digits' among them",
             "generators.one.sampling.zoo: 'digits' is not defined",
             "generators.told.condition.variable: 'zoo' tells the networks of several zoos from each other, "
@@ -807,9 +807,9 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             ),
         ),
         [
-            "generators.flow_narrow: sampling.zoo: found 'iris', but the flow is told each network's loss",
-            "generators.flow_matched: sampling.condition: found 'training', but the flow is told zoos",
-            "generators.steered: sampling.guidance: steers by the loss on one data set, but the flow is told",
+            "generators.flow_narrow: sampling.zoo: found 'iris', but the flow is conditioned on loss",
+            "generators.flow_matched: sampling.condition: found 'training', but the flow is conditioned",
+            "generators.steered: sampling.guidance: steers by the loss on one data set, but the flow",
             "generators.first: sampling.later_scale: with layers: 'first' all other layers would be the mean",
             "generators.back: sampling.seed: found 3, but nothing is drawn here; set that of generator",
         ],
@@ -958,7 +958,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             c["subspaces"].update(pca_99={"method": "none"}),
             c["generators"]["flow_narrow"].update(velocity={"network": "unit_transformer"}),
         ),
-        ["generators.flow_narrow.velocity.network: 'unit_transformer' must know which weights belong"],
+        ["generators.flow_narrow.velocity.network: 'unit_transformer' needs to know which weights"],
     ),
     "a data set named like a built-in one": (
         lambda c: c.update(datasets={"mnist": {"train": "birds", "size": 2}}),

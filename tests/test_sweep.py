@@ -67,8 +67,8 @@ def test_a_list_of_methods_is_addressed_by_method() -> None:
         ({"noise": {"sweep": [1]}}, "generators.noise.sweep: found"),
         ({"noise": {"sweep": {}}}, "generators.noise.sweep: found"),
         ({"noise": {"sweep": {"std": 0.1}}}, "generators.noise.sweep.std: found 0.1; expected a list"),
-        ({"noise": {"sweep": {"std": [1]}}, "noise_std_1": {}}, "'noise_std_1', which is defined already"),
-        ({"noise": {"kind": "noise", "sweep": {"kind.std": [1]}}}, "'kind' is no section"),
+        ({"noise": {"sweep": {"std": [1]}}, "noise_std_1": {}}, "'noise_std_1', which is already defined"),
+        ({"noise": {"kind": "noise", "sweep": {"kind.std": [1]}}}, "'kind' is not a section"),
     ],
 )
 def test_a_sweep_that_makes_no_sense_is_refused(definitions: dict, message: str) -> None:

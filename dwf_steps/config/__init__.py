@@ -1,1 +1,1 @@
-"""The configuration: one module a section. Steps import only the sections they use."""
+"""The configuration, one module per section; steps import only the sections that they use."""

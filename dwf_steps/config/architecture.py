@@ -1,4 +1,4 @@
-"""Any architecture, as a configuration describes it."""
+"""The architecture of a zoo's networks: one of the families in `architectures`."""
 
 from typing import Annotated, Any
 

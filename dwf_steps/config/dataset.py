@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from dwf_steps.config.section import Name, Section
 
 PADDING = 0
-"""The token that fills short texts up, as in BERT; nothing attends to it."""
+"""The token that short texts are padded with, as in BERT; attention masks it."""
 
 Shape = tuple[int, int, int]
 """Channels, height and width."""
@@ -19,16 +19,27 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What is known of a data set before it is loaded: ``classes`` is None where only the data tell, and 1
-    where the target is a number."""
+    """What is known of a data set before it is loaded.
+
+    Attributes
+    ----------
+    features
+        Number of values of one input.
+    classes
+        Number of classes; None where only the data tell, 1 where the target is a number.
+    examples
+        Number of examples, without those of a separate test set; an estimate for the user's own files.
+    shape
+        Channels, height and width of an image; None for other inputs.
+    files
+        Where torchvision keeps the files, below its root; empty for data sets that ship with a dependency.
+    """
 
     features: int
     classes: int | None
     examples: int
     shape: Shape | None = None
-    """Of an image; None for others."""
     files: tuple[str, ...] = ()
-    """Where torchvision keeps it, below its root; empty for what ships with a dependency."""
 
 
 def _images(shape: Shape, classes: int, examples: int, folder: str, *files: str) -> DatasetFacts:
@@ -73,16 +84,19 @@ BuiltInName = Literal[
 
 
 class RegressionTarget(Section):
-    """Targets that are numbers instead of classes. Networks predict them with one output, on a scale on which
-    ``low`` is 0 and ``high`` is 1; trained with the squared error."""
+    """Targets that are numbers instead of classes.
+
+    Networks predict them with a single output, on a scale on which `low` is 0 and `high` is 1, and are
+    trained with the squared error.
+    """
 
     low: float = 0.0
-    """The lowest target there can be."""
+    """The lowest possible target."""
     high: float
-    """The highest target there can be."""
+    """The highest possible target."""
     tolerance: Annotated[float, Field(gt=0)] = 0.5
-    """How far from its target a prediction may be to count as right, in the targets' own units: 0.5 for stars
-    given in whole numbers. Accuracy and the overlap of mistakes follow from it."""
+    """The largest error of a prediction that counts as correct, in the units of the targets: 0.5 for ratings
+    in whole stars. Accuracy and the overlap of mistakes depend on it."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "RegressionTarget":
@@ -95,10 +109,10 @@ TaskName = Literal["classification", "regression"]
 
 
 class Targets(Section):
-    """What data files with classes or numbers share."""
+    """Settings shared by data files with classes or numbers."""
 
     regression: RegressionTarget | None = None
-    """Given where the target is a number to predict."""
+    """Set this if the target is a number to predict."""
 
     @property
     def task(self) -> TaskName:
@@ -107,31 +121,30 @@ class Targets(Section):
 
     @property
     def tolerance(self) -> float:
-        """How far from its target a prediction may be, on the scale from 0 to 1; 0 where targets are
-        classes."""
+        """The largest error of a correct prediction on the scale from 0 to 1; 0 for classes."""
         numbers = self.regression
         return numbers.tolerance / self.scale if numbers else 0.0
 
     @property
     def scale(self) -> float:
-        """How many of the target's own units the scale from 0 to 1 spans; 1 where targets are classes."""
+        """How many of the target's units the scale from 0 to 1 spans; 1 for classes."""
         return self.regression.high - self.regression.low if self.regression else 1.0
 
 
 class TableFile(Targets):
-    """A table of your own: one example a row."""
+    """A table of your own: one example per row."""
 
     file: Path
     """A `.csv` file with a header."""
     target: str
-    """The column with the class or number; every other column is a numeric feature. Classes are numbered in
-    order, numbers by value, then other names; one may be called `NA` or `null`."""
+    """The column with the class or number; all other columns are numeric features. Classes are numbered in
+    sorted order, numbers by value and before names. A class may be called `NA` or `null`."""
     test: Path | None = None
-    """The same for the test set, with the same columns; without it a share of the rows is held back."""
+    """A file with the test set, with the same columns. Without it, a share of the rows is held back."""
     encoding: str = "utf-8"
-    """How the files' characters are encoded, as Python calls it: `utf-8`, `latin-1`, `cp1252`, `utf-16`."""
+    """Character encoding of the files, by its Python name: `utf-8`, `latin-1`, `cp1252`, `utf-16`."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    """What stands between columns: `;`, `"\\t"`, ..."""
+    """The character between columns: `;`, `"\\t"`, ..."""
 
     @field_validator("encoding")
     @classmethod
@@ -146,25 +159,29 @@ class TableFile(Targets):
 
 
 class ImageFiles(Section):
-    """Images of your own, each with a class. They are decoded once, into `results/data`."""
+    """Your own images, each with a class.
+
+    They are decoded once, into `results/data`.
+    """
 
     train: Path
-    """A folder with a folder of image files for each class, or a `.parquet` file with an image a row. Images
-    have 8 or 16 bits a channel; files and folders whose names begin with a dot do not count."""
+    """A folder with one folder of image files per class, or a `.parquet` file with one image per row. Images
+    have 8 or 16 bits per channel. Files and folders whose names begin with a dot are ignored."""
     test: Path | None = None
-    """The same for the test set; without it a share of the training images is held back."""
+    """The test set in the same form. Without it, a share of the training images is held back."""
     size: Annotated[int, Field(ge=1)]
-    """Height and width; images of another size are scaled to it."""
+    """Height and width in pixels; images of other sizes are rescaled."""
     channels: Literal[1, 3] = 3
-    """1 for grey images, 3 for colours. Transparency is dropped, except from images of a single colour, whose
-    shape it is: these are put on white, or on black where the colour is light."""
+    """1 for greyscale, 3 for colour. Transparency is dropped, except in images of a single colour, where it
+    carries the shape: these are placed on white, or on black if the colour is light."""
     image: str = "img"
-    """The parquet column with images: encoded bytes, or a struct with them in `bytes`."""
+    """The parquet column with the images: encoded bytes, or a struct with the bytes under `bytes`."""
     label: str = "label"
-    """The parquet column with classes; they are numbered in order, numbers by value, then other names."""
+    """The parquet column with the classes, which are numbered in sorted order, numbers by value and before
+    names."""
     unreadable: Literal["refuse", "skip"] = "refuse"
-    """What becomes of files and rows that cannot be decoded: the first ends the run, or all are left out,
-    counted and named in the log."""
+    """What to do with files and rows that cannot be decoded: stop at the first (`refuse`), or leave them all
+    out, and count and name them in the log (`skip`)."""
 
     @model_validator(mode="after")
     def _two_columns(self) -> "ImageFiles":
@@ -179,41 +196,44 @@ class ImageFiles(Section):
 
     @property
     def facts(self) -> DatasetFacts:
-        """What is known without decoding them; ``examples`` takes a look at the files."""
+        """What is known without decoding the images; counting ``examples`` reads the folder."""
         return DatasetFacts(self.channels * self.size**2, None, self._count(), self.shape)
 
     def _count(self) -> int:
         if self.train.is_dir():
             files = (path.relative_to(self.train).parts for path in self.train.glob("*/*"))
             return sum(1 for parts in files if not any(part.startswith(".") for part in parts))
-        # Imported here: only who has such files pays for it.
+        # Imported here, since few configurations have such files.
         from pyarrow.parquet import read_metadata
 
         return int(read_metadata(self.train).num_rows)
 
 
 class TextFiles(Targets):
-    """Texts of your own, each with a class or a number. They are cut into tokens once, into
-    `results/data`."""
+    """Your own texts, each with a class or a number.
+
+    They are tokenized once, into `results/data`.
+    """
 
     train: Path
-    """A `.csv` file with a header or a `.parquet` file, a text a row."""
+    """A `.csv` file with a header, or a `.parquet` file, with one text per row."""
     test: Path | None = None
-    """The same for the test set; without it a share of the training texts is held back."""
+    """The test set in the same form. Without it, a share of the training texts is held back."""
     text: str = "text"
-    """The column with texts."""
+    """The column with the texts."""
     label: str = "label"
-    """The column with classes, which are numbered in order, numbers by value, then other names; or with
-    numbers."""
+    """The column with the targets: classes, which are numbered in sorted order, numbers by value and before
+    names; or the numbers to predict."""
     sample: Annotated[int, Field(ge=2)] | None = None
-    """Rows of each file at most, drawn at random; all by default."""
+    """Maximum number of rows read from each file, drawn at random; by default all rows."""
     length: Annotated[int, Field(ge=3)] = 128
-    """Tokens of a text, the first and the last included that mark its ends; longer ones are cut."""
+    """Number of tokens per text, including those that mark its beginning and end; longer texts are
+    truncated."""
     tokenizer: Path | None = None
-    """A folder with a WordPiece tokenizer as transformers' `BertTokenizer` saves it, or with its `vocab.txt`
-    alone; without it one is trained on the training texts, in lower case."""
+    """A folder with a WordPiece tokenizer as saved by transformers' `BertTokenizer`, or with its `vocab.txt`
+    alone. Without it, a tokenizer for lower-case text is trained on the training texts."""
     vocabulary: Annotated[int, Field(ge=100)] = 30_522
-    """Different tokens at most of a tokenizer that is trained."""
+    """Maximum vocabulary size of a tokenizer that is trained."""
 
     @model_validator(mode="after")
     def _two_columns(self) -> "TextFiles":
@@ -223,11 +243,11 @@ class TextFiles(Targets):
 
     @property
     def facts(self) -> DatasetFacts:
-        """What is known without cutting them; ``examples`` takes a look at the file."""
+        """What is known without tokenizing the texts; ``examples`` is estimated from the file."""
         return DatasetFacts(self.length, 1 if self.regression else None, self._count())
 
     def _count(self) -> int:
-        if self.train.suffix == ".csv":  # a text takes some bytes; only the size of jobs follows from it
+        if self.train.suffix == ".csv":  # assumes 100 bytes a text: only affects the estimated size of jobs
             count = self.train.stat().st_size // 100
         else:
             from pyarrow.parquet import read_metadata
@@ -237,28 +257,38 @@ class TextFiles(Targets):
 
 
 class DerivedData(Section):
-    """Another data set, changed. It is divided and standardised first."""
+    """Another data set with its images or classes changed.
+
+    The original is divided into splits and standardised before the change.
+    """
 
     of: Name
     """The name of a built-in data set, or of images or texts under `datasets`."""
     size: Annotated[int, Field(ge=1)] | None = None
-    """Height and width that images are scaled to."""
+    """Height and width to which images are rescaled."""
     change: Literal["rotated"] | None = None
-    """`rotated`: images are turned by a quarter."""
+    """`rotated` turns images by 90 degrees."""
     classes: Annotated[list[Annotated[int, Field(ge=0)] | None], Field(min_length=2)] | None = None
-    """For each class, in order, the class that it becomes; `null` leaves its examples out."""
+    """The new class of each original class, in order; `null` leaves the examples of a class out."""
 
     @model_validator(mode="after")
     def _changed(self) -> "DerivedData":
         if self.size is None and self.change is None and self.classes is None:
-            raise ValueError(
-                "found nothing that is changed; set size, change or classes, or name the data set itself"
-            )
+            raise ValueError("found no change; set size, change or classes, or use the original data set")
         return self
 
     def facts(self, of: DatasetFacts) -> DatasetFacts:
-        """Return what is known of the data, given what is known of the data set that they are derived
-        from."""
+        """Return what is known of the data.
+
+        Parameters
+        ----------
+        of
+            What is known of the data set that they are derived from.
+
+        Returns
+        -------
+        The facts after the change of size and classes.
+        """
         shape, classes = of.shape, of.classes
         if shape is not None and self.size is not None:
             shape = (shape[0], self.size, self.size)
@@ -289,31 +319,56 @@ NamedData = Annotated[
     Discriminator(_files_kind),
 ]
 DatasetConfig = BuiltInName | TableFile | OwnFiles
-"""What a step is told."""
+"""The data set as a step's settings have it."""
 
 
 class SplitsConfig(Section):
-    """How examples are divided. Validation chooses, test is only ever scored."""
+    """How examples are divided.
+
+    Choices are made on the validation set; the test set is only used for scores.
+    """
 
     validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    """Share of the examples that are not test examples which becomes the validation set."""
+    """Share of the examples outside the test set that becomes the validation set."""
     test: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
-    """Share of all examples held back for the test; unused where the data set brings its own test set."""
+    """Share of all examples held back for testing; unused if the data set has its own test set."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the division; classes keep their proportions as far as they have enough examples."""
+    """Seed of the division. Classes keep their proportions as far as they have enough examples."""
 
 
 FETCHED = [name for name, facts in BUILT_IN.items() if facts.files]
 
 
 def missing_files(name: str, folder: Path) -> list[Path]:
-    """Return the files of a built-in data set that ``folder`` lacks."""
+    """Return the files of a built-in data set that a folder lacks.
+
+    Parameters
+    ----------
+    name
+        The data set's, in `BUILT_IN`.
+    folder
+        In which torchvision would keep its data sets.
+
+    Returns
+    -------
+    Paths below ``folder``, in the order of the data set's list.
+    """
     return [folder / file for file in BUILT_IN[name].files if not (folder / file).is_file()]
 
 
 def parquet_error(path: Path) -> str | None:
-    """Return why a parquet file's description of its columns cannot be read; None where it can."""
-    # Imported here: only who has such files pays for it.
+    """Return why the metadata of a parquet file cannot be read.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    The reader's message in one line; None if the metadata can be read.
+    """
+    # Imported here, since few configurations have such files.
     from pyarrow import ArrowException
     from pyarrow.parquet import read_metadata
 
@@ -328,6 +383,15 @@ Shift = Literal["rotated", "shuffled", "mnist", "fashion_mnist", "cifar10", "cif
 
 
 def facts_of(dataset: DatasetConfig) -> DatasetFacts:
-    """Return what is known of a built-in data set, or of images or texts of your own, before it is
-    loaded."""
+    """Return what is known of a data set before it is loaded.
+
+    Parameters
+    ----------
+    dataset
+        A built-in data set's name, or the user's own images or texts.
+
+    Returns
+    -------
+    Its facts; for the user's own files, the number of examples is taken from the files.
+    """
     return dataset.facts if isinstance(dataset, ImageFiles | TextFiles) else BUILT_IN[str(dataset)]

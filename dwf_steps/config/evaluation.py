@@ -1,4 +1,4 @@
-"""How networks are judged, alike for every generator and control."""
+"""How networks are evaluated, in the same way for every generator and control."""
 
 from typing import Annotated
 
@@ -10,39 +10,42 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class MeasurementConfig(Section):
-    """What is measured of networks beyond accuracy, and how thoroughly: what their evaluation depends on."""
+    """Measurements of networks other than accuracy, on which the evaluation's results depend."""
 
     realigned: Count = 100
-    """Generated networks that are matched again, by Git Re-Basin, to every single training network; as many
-    training networks and held-out ones, evenly spaced, are matched to the others. Distances in single layers
-    are measured of these. 0 leaves this out."""
+    """Number of generated networks that are aligned by Git Re-Basin to each training network separately. The
+    same number of training and of held-out networks, evenly spaced, is aligned to the other training
+    networks. Distances in single layers are measured on these networks. 0 skips this measurement."""
     barriers: Count = 100
-    """Generated networks whose interpolation barrier to their nearest training network is measured."""
+    """Number of generated networks for which the interpolation barrier to the nearest training network is
+    measured."""
     neighbours: Annotated[int, Field(ge=1)] = 5
-    """k of precision, recall, density and coverage: a set reaches as far as each network's k-th neighbour."""
+    """k of precision, recall, density and coverage: the neighbourhood of a network extends to its k-th
+    nearest neighbour."""
     ensembles: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 5, 10, 20, 50, 100)
-    """Sizes of ensembles; those with more networks than there are are left out."""
+    """Sizes of ensembles; sizes above the number of networks are left out."""
     draws: Annotated[int, Field(ge=1)] = 10
-    """Random subsets over which ensembles and optimal transport distances are averaged."""
+    """Number of random subsets over which ensembles and optimal transport distances are averaged."""
     seed: Count = 0
-    """Seed of these subsets."""
+    """Seed of the random subsets."""
 
 
 class EvaluationConfig(MeasurementConfig):
-    """What is measured of generated networks beyond accuracy, and which of them count as good and as new."""
+    """Measurements of networks other than accuracy, and the criteria for good and for new networks."""
 
     decoded: Annotated[int, Field(ge=1)] = 20
-    """Training networks, evenly spaced, and as many held-out ones, that are decoded from their own
-    coordinates in every representation of kind `responses`, and reconstructed by every autoencoder: tables
-    `representation`, `representation_layers` and `reconstruction`."""
+    """Number of training networks, evenly spaced, and of held-out networks that are decoded from their own
+    coordinates in every representation of kind `responses`, and reconstructed by every autoencoder. The
+    results are in the tables `representation`, `representation_layers` and `reconstruction`."""
 
     good_margin: Annotated[float, Field(ge=0)] = 0.02
-    """How far below the mean of the zoo's training networks a network may score to count as good: in test
-    accuracy, or in Spearman's rank correlation where numbers are predicted. An autoencoder that costs its
-    training networks more is warned of."""
+    """How far below the mean of the zoo's training networks a good network may score: in test accuracy, or in
+    Spearman's rank correlation where numbers are predicted. An autoencoder whose reconstructions of training
+    networks lose more than this causes a warning."""
     novelty_factors: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (
         *(0.5, 0.75, 0.95, 1.0, 1.5),
         *(2.0, 3.0, 4.0, 6.0),
     )
-    """How many times as far from its nearest training network as those are from theirs, on average, a network
-    must be to count as new: the table `good_and_new` has a row for each."""
+    """Thresholds for new networks: the distance to the nearest training network, as a multiple of the mean
+    distance from a training network to the nearest other one. The table `good_and_new` has a row for each
+    factor."""

@@ -1,4 +1,4 @@
-"""Which networks a zoo of others' files has: their names, their order, and the trainings they are of."""
+"""The networks of an imported zoo: their names, their order, and the trainings they come from."""
 
 import re
 from collections import Counter
@@ -12,22 +12,23 @@ from typing import Any
 from dwf_steps.config.network_files import INDEX, found_files
 from dwf_steps.config.packed import SHARD, networks_of, trainings_of
 
-ALONG = ("epoch", "step")  # names in braces that tell checkpoints of one training from each other
+ALONG = ("epoch", "step")  # names in braces that distinguish checkpoints of one training
 ENDINGS = (f".safetensors{INDEX}", f".bin{INDEX}", ".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 
 
 @dataclass(frozen=True)
 class ImportedNetwork:
-    """One network of a zoo of others' files.
+    """One network of an imported zoo.
 
     Attributes
     ----------
     name
-        Its file's name, or what differs in the files' paths where names repeat or paths tell trainings.
+        Its file's name, or the parts in which the files' paths differ, where names repeat or paths identify
+        trainings.
     path, number
-        Its file, and its place in that file, None where it is the only one.
+        Its file, and its index in the file; None where it is the only network there.
     texts
-        What stands in the path for the names in braces of `import`.
+        The part of the path that each name in braces of `import` stands for.
     """
 
     name: str
@@ -37,8 +38,11 @@ class ImportedNetwork:
 
     @property
     def trajectory(self) -> str:
-        """The training that it is a checkpoint of: all networks with the same texts but for `epoch` and
-        `step` are of one. Its own name where its path tells nothing."""
+        """The training that it is a checkpoint of.
+
+        Networks with the same texts, apart from `epoch` and `step`, belong to one training. If its path has
+        no such texts, this is the network's own name.
+        """
         return _training(self.texts) or self.name
 
     @property
@@ -48,8 +52,20 @@ class ImportedNetwork:
 
 
 def imported_networks(patterns: str | list[str], networks_per_file: int | None) -> list[ImportedNetwork]:
-    """Return the networks of files in row order: by name, or by training and epoch where paths tell these; of
-    packed shards in the order in which they were exported."""
+    """Return the networks that are found in files.
+
+    Parameters
+    ----------
+    patterns
+        Folders or glob patterns, as in `import`.
+    networks_per_file
+        Number of networks in each file; None for one network per file.
+
+    Returns
+    -------
+    Networks in row order: by name, or by training and epoch where paths give these; those of packed shards in
+    the order in which they were exported.
+    """
     found = found_files(patterns)
     trainings = {path.parent: trainings_of(path.parent) for path in found if SHARD.fullmatch(path.name)}
     told = any(found.values())
@@ -72,17 +88,47 @@ def imported_networks(patterns: str | list[str], networks_per_file: int | None) 
 
 
 def trajectory_sizes(networks: Sequence[ImportedNetwork]) -> dict[str, int]:
-    """Return how many networks each training has, in row order."""
+    """Return how many networks each training has.
+
+    Parameters
+    ----------
+    networks
+        In row order.
+
+    Returns
+    -------
+    Number of networks by name of the training, in row order.
+    """
     return dict(Counter(network.trajectory for network in networks))
 
 
 def files_in_order(networks: Sequence[ImportedNetwork]) -> list[Path]:
-    """Return the files of networks in row order, each once."""
+    """Return the files of networks.
+
+    Parameters
+    ----------
+    networks
+        In row order.
+
+    Returns
+    -------
+    Each file once, in row order.
+    """
     return [path for path, _ in groupby(network.path for network in networks)]
 
 
 def base_name(path: Path) -> str:
-    """Return a network file's name without its ending."""
+    """Return a network file's name without its suffix.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    The name without ``.safetensors``, ``.safetensors.index.json`` and the like.
+    """
     name = path.name
     if name.endswith(ENDINGS):
         ending = next(ending for ending in ENDINGS if name.endswith(ending))
@@ -91,8 +137,20 @@ def base_name(path: Path) -> str:
 
 
 def names_of(paths: Sequence[Path], by_path: bool = False) -> list[str]:
-    """Return the names of files: their own, or, where these repeat or it is asked for, what differs in their
-    paths."""
+    """Return the names of the networks in files.
+
+    Parameters
+    ----------
+    paths
+        The files, in any order.
+    by_path
+        Whether to name files by their paths even if their own names are distinct.
+
+    Returns
+    -------
+    For each file its name without suffix or, if these names repeat or ``by_path`` is set, the parts in which
+    the paths differ, joined by hyphens.
+    """
     own = [base_name(path) for path in paths]
     if len(set(own)) == len(own) and not by_path:
         return own
@@ -107,7 +165,7 @@ def names_of(paths: Sequence[Path], by_path: bool = False) -> list[str]:
 
 
 def _common(parts: Sequence[Sequence[str]]) -> int:
-    """Return with how many equal parts all begin."""
+    """Return how many leading parts are the same in all."""
     common = 0
     for level in zip(*parts, strict=False):
         if len(set(level)) > 1:
@@ -121,7 +179,7 @@ def _by_name(path: Path) -> tuple[str, str]:
 
 
 def _training(texts: Mapping[str, str]) -> str:
-    """Return the name of the training that a path tells of; nothing where it tells of none."""
+    """Return the name of a training, given the texts of its path; empty if there are none."""
     told = [f"{name}-{text}" for name, text in texts.items() if name not in ALONG]
     return "-".join(told) or ("training" if texts else "")
 
@@ -135,6 +193,6 @@ def _place(path: Path, texts: Mapping[str, str]) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=1000)
 def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key by which numbers in texts are in their order."""
+    """Return a sort key that orders numbers in texts by their value."""
     parts = re.split(r"(\d+)", text)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)

@@ -1,4 +1,4 @@
-"""Files that hold others' networks: which ones they are, and how the networks lie in them."""
+"""Files with networks from elsewhere: which files they are, and how networks are stored in them."""
 
 import json
 import os
@@ -13,36 +13,38 @@ from pydantic import Field, field_validator
 from dwf_steps.config.patterns import WITHIN_FOLDER, expression, glob_of, groups_of
 from dwf_steps.config.section import Section
 
-INDEX = ".index.json"  # of networks that are divided over several files
+INDEX = ".index.json"  # of networks that are split over several files
 
 
 class NetworkFiles(Section):
-    """How others' networks lie in their files, and what their keys are called there.
+    """How networks from elsewhere are stored in their files, and what their keys are called there.
 
-    This is all that decides what `dwf_steps.storage.foreign.ForeignNetworks` reads from a file, whoever asks
-    for it. It is taken in this order: `state_dict`, `networks_per_file`, `flat`, prefixes of wrappers, `keep`
-    and `drop`, `keys`, `rename`.
+    These settings alone decide what `dwf_steps.storage.foreign.ForeignNetworks` reads from a file. They are
+    applied in this order: `state_dict`, `networks_per_file`, `flat`, prefixes of wrappers, `keep` and `drop`,
+    `keys`, `rename`.
     """
 
     state_dict: str | list[str] | None = None
-    """The key under which a file holds the state dict, `[model, ema]` for one inside another. Without it a
-    file is a state dict, or holds one under `state_dict`, or a single one under another key."""
+    """The key of a file under which the state dict is stored; a list of keys, `[model, ema]`, if it is
+    nested. By default the file is the state dict, or has it under `state_dict`, or has exactly one under any
+    other key."""
     networks_per_file: Annotated[int, Field(ge=1)] | None = None
-    """Of files with several networks, how many each has: a list of state dicts, a mapping of names to state
-    dicts, or one state dict whose tensors are stacked along a first axis."""
+    """Number of networks in each file, for files with several: a list of state dicts, a mapping of names to
+    state dicts, or one state dict whose tensors are stacked along the first axis."""
     flat: bool = False
-    """Whether a network is one vector of all its parameters and buffers, in the order of the architecture's
-    `state_dict()`."""
+    """Whether a network is a single vector of all its parameters and buffers, in the order of the
+    architecture's `state_dict()`."""
     keep: list[str] = Field(default_factory=list)
-    """The only keys that are read, where a file has more: names or patterns, as `backbone.*`."""
+    """The only keys to read, if files have more: names or patterns such as `backbone.*`."""
     drop: list[str] = Field(default_factory=list)
-    """Keys that are left out: names or patterns, as `*.position_ids`; also of what is no tensor."""
+    """Keys to ignore: names or patterns such as `*.position_ids`. Entries that are not tensors can be ignored
+    too."""
     keys: dict[str, str] = Field(default_factory=dict)
-    """Renames the beginnings of the files' keys: `{fc1: layers.0, fc2: layers.1}`; an empty text strips
-    one: `{net: ""}`. What DDP, `torch.compile` and Lightning put before all keys (`module.`, `_orig_mod.`,
-    `model.`) is stripped without asking where the keys fit only then."""
+    """Replaces prefixes of the files' keys: `{fc1: layers.0, fc2: layers.1}`; an empty text removes a prefix:
+    `{net: ""}`. The prefixes that DDP, `torch.compile` and Lightning put before all keys (`module.`,
+    `_orig_mod.`, `model.`) are removed automatically if the keys fit the architecture only without them."""
     rename: dict[str, str] = Field(default_factory=dict)
-    """Renames whole keys by patterns, after `keys`: `{"{layer}.gamma": "{layer}.weight"}`; a name in braces
+    """Renames whole keys by patterns, after `keys`: `{"{layer}.gamma": "{layer}.weight"}`. A name in braces
     stands for any text, the same on both sides."""
 
     @field_validator("rename")
@@ -51,29 +53,40 @@ class NetworkFiles(Section):
         for old, new in rename.items():
             if unknown := [name for name in groups_of(new) if name not in groups_of(old)]:
                 raise ValueError(
-                    f"{new!r} has {{{unknown[0]}}}, which {old!r} has not; expected names of the pattern "
-                    "before the colon"
+                    f"{new!r} has {{{unknown[0]}}}, which {old!r} does not have; expected "
+                    "names of the pattern before the colon"
                 )
         return rename
 
     @property
     def contents(self) -> "NetworkFiles":
-        """These settings alone, of a section that has more."""
+        """These settings alone, without those of a section that extends them."""
         return NetworkFiles(**{name: getattr(self, name) for name in NetworkFiles.model_fields})
 
 
 def parts_of(path: Path) -> list[Path]:
-    """Return all files that a network is read from: itself and, of an index, those that it names."""
+    """Return all files that a network is read from.
+
+    Parameters
+    ----------
+    path
+        A network's file, or the index of a network that is split over several files.
+
+    Returns
+    -------
+    The file itself and, for an index, the files that it lists. An unreadable index is returned alone: reading
+    it reports the error.
+    """
     if not path.name.endswith(INDEX):
         return [path]
     try:
         names = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
         return [path, *(path.parent / name for name in dict.fromkeys(names))]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # named when it is read
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # reported when it is read
         return [path]
 
 
-# The network of a folder that `save_pretrained` wrote, the first that is there
+# The network in a folder written by `save_pretrained`: the first of these that exists
 # (transformers, diffusers and huggingface_hub: `SAFE_WEIGHTS_NAME`, `WEIGHTS_NAME`, ...).
 PRETRAINED = (
     "model.safetensors",
@@ -86,17 +99,25 @@ PRETRAINED = (
 FOLDER_ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", f".safetensors{INDEX}")  # of networks
 TRAINER = re.compile(r"(optimizer|scheduler|scaler|rng_state(_\d+)?)\.(pt|pth)")  # transformers' Trainer
 
-# What names in braces may be that are numbers; the texts of all others have one character or more.
+# Names in braces that stand for numbers; all others stand for one character or more.
 NUMBERS = {"seed": r"\d+", "epoch": r"\d+(?:\.\d+)?", "step": r"\d+"}
 
 
 def found_files(patterns: str | list[str]) -> dict[Path, dict[str, str]]:
-    """Return the network files that folders or glob patterns stand for, in no order, each with the texts of
-    the pattern's names in braces; hidden ones only where they are named in full.
+    """Return the network files that folders or glob patterns stand for.
 
-    A folder stands for the network files in it, a folder that `save_pretrained` or a download from the hub
-    left for its network, and a folder of such folders for theirs. Networks that are divided over several
-    files stand for them by their index.
+    A folder stands for the network files in it; a folder written by `save_pretrained` or by a download from
+    the hub stands for its network, and a folder of such folders for theirs. A network that is split over
+    several files is represented by its index. Hidden files are found only if they are named in full.
+
+    Parameters
+    ----------
+    patterns
+        One or several folders, files or glob patterns, which may have names in braces.
+
+    Returns
+    -------
+    Files in no particular order, each with the text that every name in braces of its pattern stands for.
     """
     found: dict[Path, dict[str, str]] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
@@ -110,7 +131,7 @@ def found_files(patterns: str | list[str]) -> dict[Path, dict[str, str]]:
             for match in _seen(_globbed(Path(glob_of(pattern)) if fits else path)):
                 fit = fits.fullmatch(str(match)) if fits else None
                 if fit or not fits:
-                    is_file = match.suffix in FOLDER_ENDINGS  # the disk need not be asked of each
+                    is_file = match.suffix in FOLDER_ENDINGS  # spares a look at the disk for each
                     files = [match] if is_file or not match.is_dir() else _seen(_in_folder(match))
                     found |= {file: fit.groupdict() if fit else {} for file in files}
     indices = [path for path in found if path.name.endswith(INDEX)]
@@ -120,18 +141,28 @@ def found_files(patterns: str | list[str]) -> dict[Path, dict[str, str]]:
 
 
 def matching_files(patterns: str | list[str]) -> list[Path]:
-    """Return the files that `found_files` finds, by name in order."""
+    """Return the files that `found_files` finds, sorted by name.
+
+    Parameters
+    ----------
+    patterns
+        As for `found_files`.
+
+    Returns
+    -------
+    Paths, sorted by file name and then by path.
+    """
     return sorted(found_files(patterns), key=lambda path: (path.stem, str(path)))
 
 
 def _globbed(pattern: Path) -> Iterator[Path]:
     anchor = Path(pattern.anchor) if pattern.is_absolute() else Path()
-    with suppress(ValueError):  # no pattern, so nothing matches it
+    with suppress(ValueError):  # not a pattern, so nothing matches it
         yield from anchor.glob(str(pattern.relative_to(pattern.anchor)))
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Return the networks in a folder; where it has none itself those of its folders that have one each."""
+    """Return the networks in a folder, or those in its subfolders if it has none itself."""
     own = _listed(folder) or _pretrained(folder)
     if own:
         return own
@@ -148,8 +179,10 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _pretrained(folder: Path) -> list[Path]:
-    """Return the one network of a folder that `save_pretrained` wrote, or of a repository in the hub's
-    cache."""
+    """Return the one network of a folder.
+
+    The folder was written by `save_pretrained`, or is a repository in the hub's cache.
+    """
     if (snapshots := folder / "snapshots").is_dir():
         main = folder / "refs/main"
         names = [main.read_text(encoding="utf-8").strip()] if main.is_file() else os.listdir(snapshots)

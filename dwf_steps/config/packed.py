@@ -1,5 +1,7 @@
-"""Packed shards: safetensors files of many networks, whose keys are `{network}/{parameter}`, and the table of
-their networks beside them."""
+"""Packed shards: safetensors files with many networks, and the table of their networks beside them.
+
+Keys in a shard are `{network}/{parameter}`.
+"""
 
 import csv
 import json
@@ -14,13 +16,35 @@ NETWORKS = "networks"  # the entry of a shard's metadata with its networks' name
 
 
 def shard_name(number: int, count: int) -> str:
-    """Return what the ``number``-th of ``count`` shards is called, as the hub's clients divide files."""
+    """Return the file name of a shard, in the format of the hub's clients.
+
+    Parameters
+    ----------
+    number
+        Index of the shard, from 0.
+    count
+        Number of shards.
+
+    Returns
+    -------
+    A name such as ``networks-00000-of-00003.safetensors``.
+    """
     return f"networks-{number:05d}-of-{count:05d}.safetensors"
 
 
 def networks_of(path: Path) -> list[str]:
-    """Return the names of a packed shard's networks, in the order in which its metadata list them; none where
-    the file is none or cannot be read. Tensors themselves stand in an order of safetensors' own."""
+    """Return the names of the networks in a packed shard.
+
+    Parameters
+    ----------
+    path
+        A file.
+
+    Returns
+    -------
+    Names in the order of the shard's metadata, since safetensors orders tensors itself; none if the file is
+    not a packed shard or cannot be read.
+    """
     if not SHARD.fullmatch(path.name):
         return []
     try:
@@ -34,8 +58,19 @@ def networks_of(path: Path) -> list[str]:
 
 
 def trainings_of(folder: Path) -> dict[str, dict[str, str]]:
-    """Return what the table in a folder of shards tells of checkpoints, by network, as a path would: their
-    ``seed``, or another name of their ``trajectory``, and their ``epoch``. Nothing of other networks."""
+    """Return which training and epoch the networks of packed shards come from.
+
+    Parameters
+    ----------
+    folder
+        The shards' folder, with the table ``networks.csv``.
+
+    Returns
+    -------
+    By network name, texts as `import` would take them from a path: ``seed``, or ``trajectory`` for other
+    names, and ``epoch``. Only checkpoints of trajectories have an entry; there is none if the table cannot be
+    read.
+    """
     try:
         with (folder / TABLE).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

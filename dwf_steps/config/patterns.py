@@ -1,4 +1,4 @@
-"""Patterns in which `*` stands for any text and `{name}` for text that has a name."""
+"""Patterns in which `*` stands for any text, and `{name}` for a text that is given a name."""
 
 import re
 from collections.abc import Mapping
@@ -8,24 +8,40 @@ ANY_TEXT, WITHIN_FOLDER = ".", "[^/]"
 
 
 def groups_of(pattern: str) -> list[str]:
-    """Return the names in braces, each once, in order."""
+    """Return the names in braces of a pattern.
+
+    Parameters
+    ----------
+    pattern
+        Such as ``runs/{seed}/epoch_{epoch}.pt``.
+
+    Returns
+    -------
+    Each name once, in order.
+    """
     return list(dict.fromkeys(GROUP.findall(pattern)))
 
 
 def expression(
     pattern: str, character: str = ANY_TEXT, groups: Mapping[str, str] | None = None
 ) -> re.Pattern[str]:
-    """Return the regular expression of a whole text that fits a pattern.
+    """Return a regular expression for texts that match a pattern as a whole.
 
-    A name that stands twice has the same text in both places. `**/` stands for any folders. All else is
-    literal.
+    A name that occurs twice stands for the same text in both places. `**/` stands for any folders. All else
+    is literal.
 
     Parameters
     ----------
+    pattern
+        With `*`, `**/` and names in braces.
     character
-        What `*` and names consist of, a regular expression of one character.
+        What `*` and names consist of, a regular expression for one character.
     groups
-        The regular expression of some names' texts, instead of one or more of these characters.
+        Regular expressions for the texts of certain names, instead of one or more ``character``.
+
+    Returns
+    -------
+    With a group for each name.
     """
     seen: set[str] = set()
 
@@ -48,11 +64,33 @@ def _literal(text: str, character: str) -> str:
 
 
 def glob_of(pattern: str) -> str:
-    """Return a glob pattern, in which names are `*`."""
+    """Return the glob pattern that finds all texts a pattern may match.
+
+    Parameters
+    ----------
+    pattern
+        With names in braces.
+
+    Returns
+    -------
+    The pattern with `*` in place of names.
+    """
     folders = GROUP.sub("*", pattern).split("/")
     return "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in folders)
 
 
 def filled_in(pattern: str, texts: Mapping[str, str]) -> str:
-    """Return a pattern with a text for each of its names."""
+    """Return a pattern with its names replaced.
+
+    Parameters
+    ----------
+    pattern
+        With names in braces.
+    texts
+        The text for each name.
+
+    Returns
+    -------
+    A text without names in braces.
+    """
     return GROUP.sub(lambda found: texts[found[1]], pattern)

@@ -1,4 +1,4 @@
-"""Recalibrations: changes of generated networks on training examples, methods applied in order."""
+"""Recalibrations: changes to generated networks based on training examples, applied in order."""
 
 from typing import Annotated, Literal
 
@@ -10,28 +10,30 @@ Examples = Annotated[int, Field(ge=2)]
 
 
 class LastLayer(Section):
-    """Refit the output layer: ridge regression of the classes on the outputs of the layers before."""
+    """Refit the output layer by ridge regression of the classes on the last hidden activations."""
 
     method: Literal["last_layer"] = "last_layer"
     """Least squares to one-hot targets, then one temperature for all outputs."""
     examples: Examples = 200
-    """Training examples, the same for all networks."""
+    """Number of training examples, the same for all networks."""
     ridge: Annotated[float, Field(gt=0)] = 0.1
-    """Penalty, in units of the mean squared deviation of a unit's activation."""
+    """Ridge penalty, relative to the mean squared deviation of a unit's activation."""
     seed: Seed = 0
-    """Chooses the examples."""
+    """Seed of the choice of examples."""
 
 
 class Repair(Section):
-    """Give every hidden unit the mean and the spread that it has in training networks (REPAIR; Jordan et al.
-    2023)."""
+    """Give every hidden unit the mean and standard deviation that it has in training networks.
+
+    REPAIR, Jordan et al. 2023.
+    """
 
     method: Literal["repair"] = "repair"
     """Shifts and scales pre-activations, layer by layer."""
     examples: Examples = 200
-    """Training examples, the same for all networks."""
+    """Number of training examples, the same for all networks."""
     seed: Seed = 0
-    """Chooses the examples."""
+    """Seed of the choice of examples."""
 
 
 class FineTune(Section):
@@ -40,35 +42,38 @@ class FineTune(Section):
     method: Literal["fine_tune"] = "fine_tune"
     """Trains all weights."""
     steps: Annotated[int, Field(ge=1)] = 10
-    """Steps, with the same batches for all networks."""
+    """Number of steps, with the same batches for all networks."""
     batch_size: Annotated[int, Field(ge=1)] = 64
-    """Examples a step."""
+    """Examples per step."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Learning rate."""
     examples: Examples | None = 200
-    """Training examples to draw from, the same for all networks; `null` for all there are."""
+    """Number of training examples to draw batches from, the same for all networks; `null` for all."""
     seed: Seed = 0
-    """Chooses examples and batches."""
+    """Seed of the choice of examples and batches."""
 
 
 class Distill(Section):
-    """Take a few optimisation steps (Adam, a cosine schedule) towards the training networks' mean prediction
-    for some training inputs, without their labels."""
+    """Distil the training networks' mean prediction in a few steps (Adam, cosine schedule).
+
+    The training inputs are used without their labels.
+    """
 
     method: Literal["distill"] = "distill"
     """Trains all weights."""
     probes: Annotated[int, Field(ge=1)] = 1000
-    """Training inputs, the same for all networks."""
+    """Number of training inputs, the same for all networks."""
     seed: Seed = 0
-    """Chooses them, as for response coordinates and distilled networks, and the batches."""
+    """Seed of the choice of inputs, which are those of response coordinates and of distilled networks with
+    the same number and seed; also of the batches."""
     steps: Annotated[int, Field(ge=1)] = 100
-    """Steps, with the same batches for all networks."""
+    """Number of steps, with the same batches for all networks."""
     batch_size: Annotated[int, Field(ge=1)] = 128
-    """Inputs a step."""
+    """Inputs per step."""
     lr: Annotated[float, Field(gt=0)] = 3e-3
-    """First learning rate."""
+    """Initial learning rate."""
     teachers: Annotated[int, Field(ge=1)] = 100
-    """Training networks, at most, whose predictions are averaged; spread evenly over the zoo."""
+    """Maximum number of training networks whose predictions are averaged, evenly spaced in the zoo."""
 
 
 class BatchNorm(Section):
@@ -77,20 +82,20 @@ class BatchNorm(Section):
     method: Literal["batch_norm"] = "batch_norm"
     """Exact means and variances over all examples."""
     examples: Examples = 2000
-    """Training examples, the same for all networks."""
+    """Number of training examples, the same for all networks."""
     batch_size: Annotated[int, Field(ge=2)] = 250
     """Examples that are normalised together, as in training."""
     seed: Seed = 0
-    """Chooses the examples."""
+    """Seed of the choice of examples."""
 
 
 class ReferenceStatistics(Section):
     """Give every network the running statistics of one training network."""
 
     method: Literal["reference_statistics"] = "reference_statistics"
-    """Copies what batch normalisation keeps."""
+    """Copies the running means and variances of batch normalisation."""
     network: Annotated[int, Field(ge=0)] = 0
-    """Which training network, counted from 0."""
+    """Index of the training network, from 0."""
 
 
 RecalibrationMethod = Annotated[

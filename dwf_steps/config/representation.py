@@ -9,18 +9,21 @@ from pydantic import Field, model_validator
 from dwf_steps.config.section import Section, Seed
 
 WEIGHTS = "weights"
-"""Name of the representation that is always there."""
+"""Name of the representation that is always defined."""
 
 
 class WeightsRepresentation(Section):
-    """The canonicalized weights themselves. It is always there, under the name `weights`."""
+    """The canonicalized weights themselves.
+
+    This representation is always defined, under the name `weights`.
+    """
 
     kind: Literal["weights"]
-    """Marks the representation as this one."""
+    """Selects weights as coordinates."""
 
 
 class Probing(Section):
-    """Which inputs networks respond to, and where their responses are looked at."""
+    """The inputs to which networks respond, and the positions at which responses are taken."""
 
     probes: int
     positions: int
@@ -28,7 +31,7 @@ class Probing(Section):
 
 
 class Decoding(Section):
-    """How decoding meets responses: see `ResponsesRepresentation`."""
+    """How weights are found for given responses; see `ResponsesRepresentation`."""
 
     ridge: float
     matching: Literal["activations", "pre_activations"]
@@ -36,39 +39,43 @@ class Decoding(Section):
 
 
 class ResponsesRepresentation(Section):
-    """Each layer's responses to probe inputs, in a basis that all training networks share. Decoding finds
-    weights whose responses are those, layer by layer."""
+    """Each layer's responses to probe inputs, in a basis shared by all training networks.
+
+    Decoding finds weights that produce these responses, layer by layer.
+    """
 
     kind: Literal["responses"]
-    """Marks the representation as this one."""
+    """Selects responses as coordinates."""
     probes: Annotated[int, Field(ge=2)] = 1000
-    """Training inputs, without labels, chosen by seed. In zoos of several so many for each."""
+    """Number of training inputs, chosen by `seed`; their labels are not used. In joint zoos, the number for
+    each member."""
     functions: Annotated[int, Field(ge=1)] = 250
-    """At most so many response functions a layer, and no more than probes. In zoos of several so many for
-    each."""
+    """Maximum number of response functions (basis vectors) per layer, which cannot exceed `probes`. In joint
+    zoos, the maximum for each member."""
     ridge: Annotated[float, Field(gt=0)] = 1e-3
-    """Ridge of the least squares problems of decoding, relative to the mean diagonal of the Gram matrix of a
+    """Ridge of decoding's least squares problems, relative to the mean diagonal of the Gram matrix of a
     layer's inputs."""
     matching: Literal["activations", "pre_activations"] = "activations"
-    """What decoding matches: with `activations`, hidden layers match what the next layer receives, and the
-    last layer the softmax; `pre_activations` is plain least squares on what the layers compute."""
+    """What decoding matches. With `activations`, hidden layers match the input of the next layer, and the
+    last layer matches the softmax; `pre_activations` is plain least squares on the outputs of the layers."""
     iterations: Annotated[int, Field(ge=1)] = 3
-    """Steps of matching activations: of the reweighted least squares, and of Newton's method."""
+    """Number of iterations when activations are matched: of reweighted least squares in hidden layers, of
+    Newton's method in the last."""
     positions: Annotated[int, Field(ge=1)] = 4
-    """Of convolutions and of layers over tokens: output positions sampled of every probe."""
+    """Number of output positions sampled per probe, in convolutions and in layers over tokens."""
     seed: Seed = 0
-    """Seed of probes and positions."""
+    """Seed of the choice of probes and positions."""
     jobs: Annotated[int, Field(ge=1)] = 1
-    """Jobs over which encoding is divided."""
+    """Number of jobs over which encoding is divided."""
 
     @property
     def probing(self) -> Probing:
-        """Which inputs networks respond to, and where."""
+        """The inputs and positions at which responses are taken."""
         return Probing(probes=self.probes, positions=self.positions, seed=self.seed)
 
     @property
     def decoding(self) -> Decoding:
-        """How responses are met; iterations play no part where pre-activations are matched."""
+        """How decoding matches responses, with one iteration where pre-activations are matched."""
         iterations = self.iterations if self.matching == "activations" else 1
         return Decoding(ridge=self.ridge, matching=self.matching, iterations=iterations)
 

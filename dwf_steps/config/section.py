@@ -1,4 +1,4 @@
-"""What every section of the configuration shares."""
+"""The base of all sections of the configuration, and what their checks share."""
 
 import difflib
 import re
@@ -10,12 +10,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 NAME_PATTERN = r"^[a-z0-9_]+$"
 Function = TypeVar("Function", bound=Callable[..., Any])
 CALLABLE_PATTERN = r"^[\w.]+:[\w.]+$"  # package.module:name
-LONGEST_NAME = 200  # of 255 bytes that a file's name may have, which also holds a prefix and an ending
-PERIODS = 20  # as often as this Snakemake takes a repetition at a wildcard's end for an endless recursion
+LONGEST_NAME = 200  # a file name has at most 255 bytes, which include a prefix and a suffix
+PERIODS = 20  # from this many repetitions at the end of a wildcard, Snakemake assumes infinite recursion
 PERIODIC = re.compile(rf"(.+)\1{{{PERIODS - 1},}}$")
 NAME_RULE = (
     f"names become folders and wildcards and must match {NAME_PATTERN}, have at most {LONGEST_NAME} "
-    f"characters and not end with anything {PERIODS} times in a row"
+    f"characters and not end with the same text {PERIODS} times in a row"
 )
 
 
@@ -52,23 +52,69 @@ class Section(BaseModel):
 
 
 def unknown_key(key: object, allowed: list[str]) -> str:
-    """Say that ``key`` is unknown, what is allowed, and which allowed key is closest."""
+    """Return the message for an unknown key.
+
+    Parameters
+    ----------
+    key
+        As the user wrote it.
+    allowed
+        The keys that the section has.
+
+    Returns
+    -------
+    The key, the most similar allowed key, and all allowed keys.
+    """
     return f"unknown key {key!r}; {did_you_mean(str(key), allowed)}Allowed: {', '.join(allowed)}"
 
 
 def did_you_mean(name: str, allowed: list[str]) -> str:
-    """Return a question that names the closest of what is allowed; nothing where none is close."""
+    """Return a question that suggests the most similar name.
+
+    Parameters
+    ----------
+    name
+        As the user wrote it.
+    allowed
+        Valid names.
+
+    Returns
+    -------
+    "did you mean 'x'? ", with a space at its end; empty if no name is similar.
+    """
     close = difflib.get_close_matches(name, allowed, n=1)
     return f"did you mean {close[0]!r}? " if close else ""
 
 
 def unknown(name: str, defined: list[str]) -> str:
-    """Say that ``name`` is not defined, and what is."""
+    """Return the message for a name that is not defined.
+
+    Parameters
+    ----------
+    name
+        As the user wrote it.
+    defined
+        The defined names.
+
+    Returns
+    -------
+    The name, the most similar defined name, and all defined names.
+    """
     return f"{name!r} is not defined; {did_you_mean(name, defined)}Defined: {', '.join(defined)}"
 
 
 def expand_methods(value: Any) -> Any:
-    """Let `[git_rebasin]` stand for `[{method: git_rebasin}]`, and `none` for the empty list."""
+    """Expand the short forms of a list of methods.
+
+    Parameters
+    ----------
+    value
+        As the user wrote it.
+
+    Returns
+    -------
+    ``[{method: git_rebasin}]`` for ``[git_rebasin]``, an empty list for ``none``; other values are unchanged.
+    """
     if value == "none":
         return []
     if isinstance(value, list):
@@ -77,8 +123,17 @@ def expand_methods(value: Any) -> Any:
 
 
 def planning(function: Function) -> Function:
-    """Mark what only plans a run, a check or an estimate: no step may call it.
+    """Mark a function that only plans a run: a check or an estimate, which no step may call.
 
     A step's fingerprint leaves it out, so that a changed message reruns nothing.
+
+    Parameters
+    ----------
+    function
+        The function to mark.
+
+    Returns
+    -------
+    The same function.
     """
     return function

@@ -1,4 +1,4 @@
-"""Subspaces of weight space."""
+"""Subspaces of the coordinates of networks."""
 
 from typing import Annotated, Literal
 
@@ -13,19 +13,19 @@ class DualPCA(Section):
     """PCA from the n x n Gram matrix of the centred training rows."""
 
     method: Literal["dual_pca"] = "dual_pca"
-    """One pass over the matrix, then the eigendecomposition of n x n products."""
+    """One pass over the matrix, then an eigendecomposition of the n x n Gram matrix."""
     components: Annotated[int, Field(ge=1)] | None = None
     """Number of components, at most n - 1 for n training networks."""
     variance: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Instead of a number: the share of the total variance to keep."""
+    """Instead of a number of components: the share of the total variance to keep."""
     solver: Solver = "exact"
-    """`randomized` finds the leading components of thousands of networks without the others (Halko et al.
-    2011); explained variance is of the full trace in either case."""
+    """`randomized` computes only the leading components, for zoos of thousands of networks (Halko et al.
+    2011). Explained variance refers to the full trace in either case."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "DualPCA":
         if (self.components is None) == (self.variance is None):
-            raise ValueError("give either 'components' or 'variance', not both and not neither")
+            raise ValueError("give exactly one of 'components' and 'variance'")
         return self
 
 
@@ -33,11 +33,11 @@ class IncrementalPCA(Section):
     """scikit-learn's IncrementalPCA, for comparison; reads the whole matrix."""
 
     method: Literal["incremental_pca"]
-    """Approximate PCA, batch of rows by batch of rows."""
+    """Approximate PCA, one batch of rows at a time."""
     components: Annotated[int, Field(ge=1)]
-    """Number of components, at most n - 1 for n training networks and at most batch_size."""
+    """Number of components, at most n - 1 for n training networks, and at most batch_size."""
     batch_size: Annotated[int, Field(ge=2)] | None = None
-    """Rows a batch; by default all of them."""
+    """Rows per batch; by default all rows."""
 
     @model_validator(mode="after")
     def _components_fit_batch(self) -> "IncrementalPCA":
@@ -47,10 +47,10 @@ class IncrementalPCA(Section):
 
 
 class NoSubspace(Section):
-    """No reduction: generators work on the raw weights."""
+    """No reduction: generators work on the full coordinates."""
 
     method: Literal["none"]
-    """Centred weights are the coordinates."""
+    """The centred coordinates themselves are used."""
 
 
 SubspaceConfig = Annotated[DualPCA | IncrementalPCA | NoSubspace, Field(discriminator="method")]

@@ -10,7 +10,7 @@ from typing import Any
 from dwf_steps.runtime.errors import InputError
 
 SECTIONS = ("zoos", "canonicalizations", "representations", "subspaces", "generators", "recalibrations")
-REPEATED = ("seed", "reference")  # keys whose values are repetitions of the same thing, not a study
+REPEATED = ("seed", "reference")  # keys whose values are repetitions rather than the subject of a study
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Member:
     family
         Name of the definition with the sweep.
     values
-        What the member has for each swept key, by dotted path.
+        The member's value for each swept key, by dotted path.
     """
 
     family: str
@@ -30,7 +30,7 @@ class Member:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """Return the values that a study varies; members that share them are repetitions."""
+        """The values that the study varies; members that share them are repetitions."""
         return {key: value for key, value in self.values.items() if _last(key) not in REPEATED}
 
 
@@ -38,20 +38,25 @@ Members = dict[str, dict[str, Member]]
 
 
 def expand(raw: Mapping[str, Any]) -> tuple[dict[str, Any], Members]:
-    """Replace every definition that has a ``sweep`` by its members, in the experiments too.
+    """Replace every definition that has a ``sweep`` by its members, also in the experiments.
 
     ``noise: {kind: noise, sweep: {std: [0.01, 0.1]}}`` becomes ``noise_std_0_01`` and ``noise_std_0_1``;
-    several keys make a grid. A definition that is a list of methods is written as
-    ``{methods: [git_rebasin], sweep: {git_rebasin.reference: [0, 1]}}``.
+    several keys make a grid. A definition that is a list of methods is written as ``{methods: [git_rebasin],
+    sweep: {git_rebasin.reference: [0, 1]}}``.
+
+    Parameters
+    ----------
+    raw
+        The merged configuration, before validation.
 
     Returns
     -------
-    The configuration without sweeps, and by section the members by name.
+    The configuration without sweeps, and the members by section and name.
 
     Raises
     ------
     InputError
-        If a sweep is no mapping of lists, or makes a name that is defined already.
+        If a sweep is not a mapping of lists, or creates a name that is already defined.
     """
     expanded, members = dict(raw), {}
     for section in SECTIONS:
@@ -76,7 +81,9 @@ def _expand_section(section: str, definitions: Mapping[str, Any]) -> tuple[dict[
         for values in _grid(definition["sweep"], where):
             name = f"{family}_{_slug(values)}"
             if name in definitions or name in expanded:
-                raise InputError(f"{where}: it makes the name {name!r}, which is defined already; rename one")
+                raise InputError(
+                    f"{where}: it creates the name {name!r}, which is already defined; rename one"
+                )
             expanded[name] = _with(rest, values, where)
             members[name] = Member(family, values)
     return expanded, members
@@ -93,7 +100,7 @@ def _expand_experiment(experiment: Any, members: Members) -> Any:
 
 
 def _names(asked: Any, members: dict[str, Member]) -> list[Any]:
-    """Return the members of a family, or a name as it is."""
+    """Return the members of a family; a name that is not a family is returned alone."""
     return [name for name, member in members.items() if member.family == asked] or [asked]
 
 
@@ -104,7 +111,7 @@ def _grid(sweep: Any, where: str) -> Iterator[dict[str, Any]]:
         )
     for key, values in sweep.items():
         if not isinstance(key, str):
-            raise InputError(f"{where}: the key {key!r} is no text; put it in quotes")
+            raise InputError(f"{where}: the key {key!r} is not a text; put it in quotes")
         if not isinstance(values, list) or not values:
             raise InputError(f"{where}.{key}: found {values!r}; expected a list of values")
     for values in product(*sweep.values()):
@@ -131,7 +138,9 @@ def _with(definition: Mapping[str, Any], values: dict[str, Any], where: str) -> 
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise InputError(f"{where}.{path}: {parent!r} is no section but {place!r}; correct the path")
+                raise InputError(
+                    f"{where}.{path}: {parent!r} is not a section but {place!r}; correct the path"
+                )
         place[last] = value
     return list(changed.values()) if "methods" in definition else changed
 

@@ -1,4 +1,4 @@
-"""Transfers: networks taken to another data set."""
+"""Transfers: networks evaluated and fine-tuned on another data set."""
 
 from typing import Annotated, Literal
 
@@ -10,28 +10,30 @@ from dwf_steps.config.zoo import TrainingConfig
 
 
 class TransferConfig(Section):
-    """Networks on another data set: scored as they are, and after every epoch of fine-tuning; whatever made
-    them, they are treated alike."""
+    """Networks on another data set: scored before fine-tuning and after each of its epochs.
+
+    The networks of all generators and controls are treated alike.
+    """
 
     dataset: Name
-    """The name of a built-in data set or of one under `datasets`."""
+    """The name of a built-in data set, or of one under `datasets`."""
     size: Annotated[int, Field(ge=1)] | None = None
-    """Height and width that images are scaled to, where the networks expect others."""
+    """Height and width to which images are rescaled, if the networks expect another size."""
     splits: SplitsConfig = SplitsConfig()
     """How the data are divided."""
     classes: Annotated[list[Annotated[int, Field(ge=0)] | None], Field(min_length=2)] | None = None
-    """For each class of the data set, in order, the output that stands for it; `null` leaves its examples
-    out. By default class k is output k."""
+    """The output that each class of the data set corresponds to, in order; `null` leaves the examples of a
+    class out. By default class k corresponds to output k."""
     head: Literal["kept", "new"] = "kept"
-    """Whether the last layer is `kept`, or replaced by an untrained one with an output for each class."""
+    """Whether the last layer is `kept`, or replaced by an untrained one (`new`) with one output per class."""
     frozen: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the parameter arrays, counted from the input, that fine-tuning leaves alone."""
+    """Share of the parameter arrays, counted from the input, that fine-tuning leaves unchanged."""
     networks: Annotated[int, Field(ge=1)] = 10
-    """How many of each generator's networks, the first ones, are transferred."""
+    """How many of each generator's networks are transferred, counted from the first."""
     training: TrainingConfig = TrainingConfig()
     """How they are fine-tuned."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Decides batches and new last layers: the k-th network of every generator has the same."""
+    """Seed of batches and new last layers, which are the same for the k-th network of every generator."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "TransferConfig":

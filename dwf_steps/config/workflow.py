@@ -30,7 +30,7 @@ from dwf_steps.config.zoo import ImportedZoo, JointZoo, TrainedZoo, ZooConfig
 
 
 class Cell(NamedTuple):
-    """One combination of names that an experiment asks for."""
+    """One combination of names in an experiment."""
 
     zoo: str
     canon: str
@@ -51,22 +51,22 @@ Names = Annotated[list[Name], Field(min_length=1), AfterValidator(_unique)]
 
 
 class Experiment(Section):
-    """A grid: every combination of the names listed is run."""
+    """Lists of names, of which every combination is run."""
 
     zoos: Names
-    """Zoos by name."""
+    """Names of zoos."""
     canonicalizations: Names
-    """Canonicalizations by name."""
+    """Names of canonicalizations."""
     representations: Names = Field(default=[WEIGHTS])
-    """Representations by name."""
+    """Names of representations."""
     subspaces: Names
-    """Subspaces by name."""
+    """Names of subspaces."""
     generators: Names
-    """Generators by name."""
+    """Names of generators."""
     recalibrations: Names = Field(default=["none"])
-    """Recalibrations by name; every generator is recalibrated alike."""
+    """Names of recalibrations; each is applied to the networks of every generator."""
     transfers: Annotated[list[Name], AfterValidator(_unique)] = Field(default=[])
-    """Transfers by name; every generator's networks are taken there."""
+    """Names of transfers; each is applied to the networks of every generator."""
 
     def cells(self) -> Iterator[Cell]:
         """Yield the grid's combinations."""
@@ -79,20 +79,21 @@ def _with_weights(defined: dict[str, RepresentationConfig]) -> dict[str, Represe
 
 
 class WorkflowConfig(Section):
-    """Definitions first, then what to run."""
+    """Definitions, and the experiments that combine them."""
 
     data_dir: Path = Path("data")
-    """Where data sets that no dependency ships are looked for (`MNIST/raw/...`, `FashionMNIST/raw/...`)
-    before they are downloaded; the workflow works on its own copy, `results/data`."""
+    """Folder in which data sets that no dependency ships (`MNIST/raw/...`, `FashionMNIST/raw/...`) are looked
+    for before they are downloaded. The workflow works on its own copy, in `results/data`."""
     keep_aligned: bool = True
-    """Keep the canonicalized networks' files once they are stacked. Without them a canonicalization takes
-    about half the disk space, but other `matrix` settings, `held_out` or `seeds` canonicalize all again."""
+    """Whether to keep the files of canonicalized networks once they are stacked. Deleting them halves the
+    disk space of a canonicalization, but all networks are canonicalized again when `matrix`, `held_out` or
+    `seeds` change."""
     datasets: dict[Name, NamedData] = Field(default_factory=dict)
-    """Image sets and texts of your own, and data sets derived from these or from built-in ones."""
+    """Your own images and texts, and data sets derived from these or from built-in ones."""
     zoos: dict[Name, ZooConfig]
     """Collections of networks."""
     canonicalizations: dict[Name, Canonicalization]
-    """Ways of removing symmetries: a list of methods applied in order; `[]` leaves the networks alone."""
+    """Ways of removing symmetries: a list of methods applied in order; `[]` leaves the networks unchanged."""
     representations: Annotated[dict[Name, RepresentationConfig], AfterValidator(_with_weights)] = Field(
         default=_with_weights({})
     )
@@ -100,17 +101,17 @@ class WorkflowConfig(Section):
     subspaces: dict[Name, SubspaceConfig]
     """Ways of reducing the matrix of a representation."""
     generators: dict[Name, AnyGenerator]
-    """Flows and controls."""
+    """Generators and controls."""
     recalibrations: dict[Name, Recalibration] = Field(default={"none": []})
-    """How generated networks are recalibrated on training examples: a list of methods applied in order; `[]`
-    leaves the networks alone."""
+    """Changes to generated networks based on training examples: a list of methods applied in order; `[]`
+    leaves the networks unchanged."""
     transfers: dict[Name, TransferConfig] = Field(default_factory=dict)
-    """Other data sets that networks are taken to, and how."""
+    """Other data sets on which networks are evaluated and fine-tuned."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """How networks are judged."""
+    """How networks are evaluated."""
     experiments: Annotated[list[Experiment], Field(min_length=1)]
-    """What to run; `all` is exactly these grids. The name of a definition with a `sweep` asks for all its
-    members."""
+    """The grids to run; the target `all` runs exactly these. The name of a definition with a `sweep` stands
+    for all its members."""
     _members: Members = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -126,8 +127,17 @@ class WorkflowConfig(Section):
         return self
 
     def dataset(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetConfig:
-        """Return what networks are trained on, or taken to: a built-in data set's name, or its files; of
-        derived data what these are derived from."""
+        """Return the data set of a zoo or transfer.
+
+        Parameters
+        ----------
+        of
+            The zoo or transfer.
+
+        Returns
+        -------
+        A built-in data set's name, or its files; for derived data, those of the original data set.
+        """
         derived = self.derived(of)
         name = of.dataset if derived is None else derived.of
         if isinstance(name, str):
@@ -135,36 +145,50 @@ class WorkflowConfig(Section):
         return name
 
     def derived(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DerivedData | None:
-        """Return how the data of `dataset` are changed, if they are."""
+        """Return how the data set of a zoo or transfer differs from the one that it is derived from.
+
+        Parameters
+        ----------
+        of
+            The zoo or transfer.
+
+        Returns
+        -------
+        The change; None if the data are not derived.
+        """
         found = self.datasets.get(of.dataset) if isinstance(of.dataset, str) else None
         return found if isinstance(found, DerivedData) else None
 
     def dataset_facts(self, of: TrainedZoo | ImportedZoo | TransferConfig) -> DatasetFacts:
-        """Return what is known of these data, if they are no table, before they are loaded."""
+        """Return what is known of a zoo's or transfer's data before they are loaded; not for tables."""
         facts, derived = facts_of(self.dataset(of)), self.derived(of)
         return facts if derived is None else derived.facts(facts)
 
     @property
     def members(self) -> Members:
-        """By section, the definitions that a sweep stands for."""
+        """The definitions that sweeps stand for, by section and name."""
         return self._members
 
     def cells(self) -> list[Cell]:
-        """Return every combination the experiments ask for, once, in order."""
+        """Return every combination in the experiments, once, in order."""
         return list(dict.fromkeys(cell for experiment in self.experiments for cell in experiment.cells()))
 
     def cells_made(self) -> list[Cell]:
-        """Return these and, in zoos of several, those that their generators take networks from."""
+        """Return every combination in which networks are made.
+
+        These are the experiments' combinations, and those in joint zoos from which generators of kind `joint`
+        take their networks.
+        """
         cells = self.cells()
         return list(dict.fromkeys([*cells, *filter(None, map(self.drawn_in, cells))]))
 
     def drawn_in(self, cell: Cell) -> Cell | None:
-        """Return where the networks of a combination are made, if that is in a zoo of several."""
+        """Return the combination in a joint zoo that a cell's networks are taken from, if there is one."""
         place = self.generators[cell.generator].drawn_in
         return place and cell._replace(zoo=place[0], generator=place[1], recalibration="")
 
     def transferred(self) -> list[tuple[Cell, str]]:
-        """Return every combination that a transfer is asked for, with the transfer, once, in order."""
+        """Return every combination whose networks are transferred, with the transfer, once, in order."""
         asked = (
             (cell, name)
             for experiment in self.experiments
@@ -174,8 +198,10 @@ class WorkflowConfig(Section):
         return list(dict.fromkeys(asked))
 
     def fitted_by(self) -> dict[str, str]:
-        """Return for each generator with a model the first one that is fitted alike: those that differ in
-        their sampling share one model."""
+        """Return by generator the first generator with the same fit, whose model both use.
+
+        Generators that differ only in their sampling share one model. Those without a model have no entry.
+        """
         first: dict[str, str] = {}
         settings = {
             name: generator.as_fitted().model_dump_json()

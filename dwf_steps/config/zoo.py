@@ -1,4 +1,4 @@
-"""Zoos: networks trained here, or brought along."""
+"""Zoos: networks trained here, imported networks, and the networks of several zoos together."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ class Augmentation(Section):
     """Random changes of training images."""
 
     crop: Annotated[int, Field(ge=0)] = 4
-    """Pixels by which an image is shifted at most, in either direction."""
+    """Maximum shift of an image in either direction, in pixels."""
     flip: bool = True
-    """Whether half of the images are mirrored left to right."""
+    """Whether half of the images are flipped horizontally."""
 
 
 class Optimization(Section):
-    """How networks are optimised, however long."""
+    """How networks are optimised, regardless of the number of steps."""
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     """The optimiser."""
@@ -40,66 +40,71 @@ class Optimization(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Momentum of sgd."""
     batch_size: Annotated[int, Field(ge=1)] = 64
-    """Examples a step."""
+    """Examples per step."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How the learning rate falls to zero over the whole training, if it does."""
+    """Schedule of the learning rate, which falls to zero at the end of training unless it is `constant`."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training in which the learning rate rises linearly from zero."""
     clip: Annotated[float, Field(gt=0)] | None = None
-    """Largest Euclidean norm of a network's gradient."""
+    """Maximum Euclidean norm of a network's gradient."""
     augmentation: Augmentation | None = None
-    """Random changes of training images, drawn for every network by itself."""
+    """Random changes of training images, drawn separately for each network."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of activations in training; weights are float32."""
+    """Precision of activations in training; weights are float32."""
     channels_last: bool = False
-    """Whether images lie in memory pixel by pixel, which wide convolutions on most hardware prefer."""
+    """Whether images are stored pixel by pixel (channels last), which speeds up wide convolutions on most
+    hardware."""
 
 
 class TrainingConfig(Optimization):
-    """How each network of a zoo is trained (cross-entropy, its own shuffling every epoch)."""
+    """How each network of a zoo is trained (cross-entropy, shuffled independently in every epoch)."""
 
     epochs: Annotated[int, Field(ge=0)] = 5
     """Passes over the training set; 0 keeps the initial networks."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop a network after so many epochs without a lower validation loss, and keep its best epoch.
-    Without it the last epoch is kept."""
+    """Stop training a network after this number of epochs without a lower validation loss, and keep its best
+    epoch. By default the last epoch is kept."""
 
 
 class Trajectory(Section):
-    """Checkpoints along each network's training, all of them networks of the zoo."""
+    """Checkpoints along each network's training, all of which are networks of the zoo."""
 
     checkpoints: Annotated[int, Field(ge=1)]
-    """How many are kept of each training."""
+    """Number of checkpoints per training."""
     every: Annotated[int, Field(ge=1)]
-    """Batches from one to the next."""
+    """Batches between consecutive checkpoints."""
     skip_epochs: Annotated[float, Field(ge=0)] = 0.0
-    """Epochs before the first ones are counted: the first checkpoint follows `every` batches later."""
+    """Epochs before the first interval between checkpoints begins: the first checkpoint is taken `every`
+    batches later."""
 
     def steps(self, batches_per_epoch: int) -> list[int]:
-        """Return after how many batches each checkpoint is kept."""
+        """Return after how many batches each checkpoint is taken."""
         start = round(self.skip_epochs * batches_per_epoch)
         return [start + self.every * (k + 1) for k in range(self.checkpoints)]
 
 
 FIRST_SEED = 10**9
-"""Of networks that no zoo has: zoos count their seeds from 0."""
+"""First seed of networks outside the zoos, whose seeds count from 0."""
 
 
 class NetworkPlan(Section):
     """One network to train."""
 
     name: str
-    """File and row name; of checkpoints that of their trajectory."""
+    """Name of its file and row; for checkpoints, the name of their trajectory."""
     seed: int
-    """Decides the initial weights and the batches, whatever shard the network is trained in."""
+    """Seed of the initial weights and the batches, independent of the shard in which the network is
+    trained."""
     initialisation: Initialisation
-    """How its first weights are drawn."""
+    """How its initial weights are drawn."""
 
 
 class ZooBase(Section):
+    """Settings shared by trained and imported zoos."""
+
     dataset: Name | TableFile
-    """The name of a built-in data set or of one under `datasets`, or a table of your own:
-    `{file: my.csv, target: species}`."""
+    """The name of a built-in data set or of one under `datasets`, or a table of your own: `{file: my.csv,
+    target: species}`."""
     splits: SplitsConfig = SplitsConfig()
     """How the data are divided."""
     architecture: ArchitectureConfig
@@ -107,36 +112,37 @@ class ZooBase(Section):
     matrix: MatrixConfig = MatrixConfig()
     """How the weight matrix is stored and streamed."""
     out_of_distribution: Shift | None = None
-    """What ensembles should find strange: the test images `rotated` by a quarter, the test inputs with their
-    features `shuffled`, or another data set's images."""
+    """Inputs on which ensembles should be uncertain: the test images `rotated` by 90 degrees, the test inputs
+    with their features `shuffled`, or the images of another data set."""
     held_out: Annotated[int, Field(ge=0)] = 0
-    """How many networks, the last ones, are kept from alignment references, subspaces and generators;
-    they show what novelty a truly new network has. Of checkpoints whole trajectories, so many of them."""
+    """Number of networks, counted from the last, that are excluded from alignment references, subspaces and
+    generators; they show how far new networks are from training networks. In zoos of checkpoints, the number
+    of whole trajectories."""
 
 
 class TrainedZoo(ZooBase):
-    """A zoo trained here, one network a seed, or the checkpoints of its training."""
+    """A zoo that the workflow trains: one network per seed, or the checkpoints of its training."""
 
     seeds: Annotated[int, Field(ge=2)] = 100
-    """Number of networks to train, seeds 0, 1, 2, ... (held-out ones included)."""
+    """Number of networks to train, from seeds 0, 1, 2, ..., including held-out networks."""
     initialisations: Annotated[tuple[Initialisation, ...], Field(min_length=1)] = ("default",)
-    """With k initialisations seed s uses the (s mod k)-th, so that more seeds only add networks."""
+    """With k initialisations, seed s uses the (s mod k)-th; raising `seeds` only adds networks."""
     training: TrainingConfig = TrainingConfig()
     """How the networks are trained."""
     trajectory: Trajectory | None = None
-    """Makes a zoo of checkpoints along the trainings, instead of what each ends with. Measures of the zoo's
-    own novelty leave out a network's whole trajectory, not the network alone."""
+    """Makes the zoo consist of checkpoints along each training instead of its final network. When a network's
+    novelty within the zoo is measured, its whole trajectory is left out of the comparison."""
     shard_size: Annotated[int, Field(ge=1)] = 100
-    """Networks trained at once by one job."""
+    """Number of networks trained at once in one job."""
 
     @property
     def n_shards(self) -> int:
-        """Return the number of jobs that train the zoo."""
+        """The number of jobs that train the zoo."""
         return math.ceil(self.seeds / self.shard_size)
 
     @property
     def checkpoints(self) -> int:
-        """Return the number of networks of one training."""
+        """The number of networks per training."""
         return self.trajectory.checkpoints if self.trajectory else 1
 
     def trajectories(self) -> list[str]:
@@ -148,7 +154,7 @@ class TrainedZoo(ZooBase):
         return dict.fromkeys(self.trajectories(), self.checkpoints)
 
     def names(self) -> list[str]:
-        """Return the names of all networks kept, in row order."""
+        """Return the names of all networks, in row order."""
         names = self.trajectories()
         if self.trajectory is None:
             return names
@@ -170,17 +176,36 @@ class TrainedZoo(ZooBase):
 
 
 def training_name(seed: int) -> str:
-    """Return what the network of a seed is called; of checkpoints, their trajectory."""
+    """Return the name of the network trained from a seed.
+
+    Parameters
+    ----------
+    seed
+        Of the training.
+
+    Returns
+    -------
+    The network's name; for checkpoints, the name of their trajectory.
+    """
     return f"seed-{seed}"
 
 
 def seed_of(training: str) -> int:
-    """Return the seed of a training that `training_name` names so.
+    """Return the seed in a name that `training_name` gave.
+
+    Parameters
+    ----------
+    training
+        Name of a network or trajectory.
+
+    Returns
+    -------
+    The seed.
 
     Raises
     ------
     InputError
-        If it is another name.
+        If it is any other name.
     """
     digits = training.removeprefix(training_name(0)[:-1])
     if not digits.isdigit() or training_name(int(digits)) != training:
@@ -194,12 +219,38 @@ def seed_of(training: str) -> int:
 def new_plans(
     seed: int, numbers: Iterable[int], initialisations: Sequence[Initialisation]
 ) -> list[NetworkPlan]:
-    """Return networks that no zoo has: those with certain ``numbers`` among all that a ``seed`` decides."""
+    """Return networks to train that no zoo has.
+
+    Parameters
+    ----------
+    seed
+        Seed of the draw; different seeds have no networks in common.
+    numbers
+        Indices among the networks of this seed, below 10^6.
+    initialisations
+        Initialisations, used in turn.
+
+    Returns
+    -------
+    One network for each number.
+    """
     return plans_of((FIRST_SEED + 10**6 * seed + number for number in numbers), initialisations)
 
 
 def plans_of(seeds: Iterable[int], initialisations: Sequence[Initialisation]) -> list[NetworkPlan]:
-    """Return the networks to train from these seeds: with k initialisations seed s uses the (s mod k)-th."""
+    """Return the networks to train from given seeds.
+
+    Parameters
+    ----------
+    seeds
+        One for each network.
+    initialisations
+        With k of them, seed s uses the (s mod k)-th.
+
+    Returns
+    -------
+    The networks, in the order of ``seeds``.
+    """
     kinds = len(initialisations)
     return [
         NetworkPlan(name=training_name(seed), seed=seed, initialisation=initialisations[seed % kinds])
@@ -208,53 +259,66 @@ def plans_of(seeds: Iterable[int], initialisations: Sequence[Initialisation]) ->
 
 
 def checkpoint_names(trained: str, checkpoints: int) -> list[str]:
-    """Return the names of the checkpoints of one training, in order."""
+    """Return the names of the checkpoints of one training.
+
+    Parameters
+    ----------
+    trained
+        Name of the training.
+    checkpoints
+        Number of checkpoints.
+
+    Returns
+    -------
+    Names in the order of training.
+    """
     return [f"{trained}-checkpoint-{k}" for k in range(checkpoints)]
 
 
 class RecordedValues(Section):
-    """What is known of networks of others' files besides their weights, from tables beside them."""
+    """Accuracies and epochs of imported networks, from tables beside their files."""
 
     file: str
-    """A csv file, or a JSON file of rows: a list, one row a line, one mapping for each network by its name,
-    or a single row. With names in braces of the zoo's `import` it is one for each training or network:
+    """A csv file, or a JSON file of rows: a list of rows, one row per line, a mapping of names to rows, or a
+    single row. With names in braces of the zoo's `import` there is one file for each training or network:
     `runs/{run}/result.json`."""
     rows: str | None = None
-    """The key of a JSON file under which the rows lie, if they do not make up all of it."""
+    """The key of a JSON file under which the rows are stored, if the rows are not the whole file."""
     where: dict[str, str | float] = Field(default_factory=dict)
-    """The rows that count, by the values of columns: `{training_iteration: 50}`; by default all."""
+    """Selects rows by the values of columns: `{training_iteration: 50}`; by default all rows."""
     match: dict[str, str] = Field(default_factory=dict)
-    """Which columns tell the network that a row is of: names in braces of `import`, or `file` for the
-    network's file, each with a column: `{epoch: training_iteration}`. By default columns that have such a
-    name."""
+    """The columns that identify a row's network: for a name in braces of `import`, or for `file` (the
+    network's file), the name of the column: `{epoch: training_iteration}`. By default columns named like the
+    names in braces."""
     accuracy: str | None = None
-    """The column of accuracies. They are compared with those measured on the test set."""
+    """The column of accuracies, which are compared with those measured on the test set."""
     accuracy_in: Literal["shares", "percent", "wrong_shares", "wrong_percent"] = "shares"
-    """Whether that column has shares from 0 to 1 or per cent, of right answers or of wrong ones."""
+    """Whether the column has shares from 0 to 1 or percentages, and of correct or of wrong predictions."""
     epochs: str | None = None
-    """The column of epochs after which checkpoints were taken, where `import` has no `{epoch}`."""
+    """The column of epochs after which checkpoints were taken, if `import` has no `{epoch}`."""
 
     def path(self, network: ImportedNetwork) -> Path:
-        """Return the file in which a network's row is."""
+        """Return the file with a network's row."""
         return Path(filled_in(self.file, network.texts))
 
 
 class ImportedZoo(NetworkFiles, ZooBase):
-    """A zoo of your own: existing state dicts."""
+    """A zoo of existing networks, from files with their state dicts."""
 
     files: Annotated[str | list[str], Field(alias="import")]
-    """A folder, a glob pattern, or a list of them: `.safetensors` or `.pt` state dicts. A folder in which
-    `save_pretrained` or the hub's client left a network, or a folder of such folders, will do as well. Names
-    in braces are read from the path: `runs/{seed}/epoch_{epoch}.pt`. `seed`, `epoch` and `step` are numbers,
-    all others any text. Networks that differ in `epoch` and `step` alone are checkpoints of one training."""
+    """A folder, a glob pattern, or a list of them, for `.safetensors` or `.pt` files with state dicts.
+    Folders written by `save_pretrained` or by the hub's client work too, as does a folder of such folders.
+    Names in braces are read from the path: `runs/{seed}/epoch_{epoch}.pt`; `seed`, `epoch` and `step` match
+    numbers, other names any text. Networks that differ only in `epoch` and `step` are checkpoints of one
+    training."""
     recorded: RecordedValues | None = None
-    """Accuracies and epochs that were recorded beside the networks."""
+    """Accuracies and epochs recorded beside the networks."""
     shard_size: Annotated[int, Field(ge=1)] = 1000
-    """Networks that one job imports."""
+    """Number of networks imported in one job."""
 
     @cached_property
     def networks(self) -> list[ImportedNetwork]:
-        """The networks in row order, as their files were when first asked for."""
+        """The networks in row order, from the files that existed when they were first listed."""
         return imported_networks(self.files, self.networks_per_file)
 
     def names(self) -> list[str]:
@@ -275,7 +339,7 @@ class ImportedZoo(NetworkFiles, ZooBase):
         for pattern in patterns:
             if groups_of(pattern) and not Path(pattern).exists() and set(pattern) & set("?["):
                 raise ValueError(
-                    f"import: {pattern!r} has names in braces; beside these `*` and `**/` alone stand for "
+                    f"import: {pattern!r} has names in braces; beside these only `*` and `**/` stand for "
                     "other text, found '?' or '['; replace it by `*`"
                 )
         if self.recorded is not None and patterns:
@@ -283,34 +347,37 @@ class ImportedZoo(NetworkFiles, ZooBase):
             asked = {*groups_of(self.recorded.file), *self.recorded.match} - {"file"}
             if unknown := sorted(asked - known):
                 raise ValueError(
-                    f"recorded: found the name {unknown[0]!r}, which `import` has not in braces; it has "
-                    f"{', '.join(sorted(known)) or 'none'}"
+                    f"recorded: found the name {unknown[0]!r}, which `import` does not have in "
+                    f"braces; it has {', '.join(sorted(known)) or 'none'}"
                 )
         return self
 
 
 class JointZoo(Section):
-    """The networks of several zoos as one training set, for generators that are told each network's zoo
-    (`condition: {variable: zoo}`). Each has the form that its own zoo's canonicalization gives it. Networks
-    may differ in the widths of hidden layers: narrower ones are padded with absent units. The data
-    are examples of all zoos in equal numbers, each zoo's divided and standardised by itself. Generators of
-    kind `joint` take what is made here back to the members, where it is judged."""
+    """The networks of several zoos as one training set.
+
+    It is meant for generators conditioned on the zoo (`condition: {variable: zoo}`). Each network is
+    canonicalized within its own zoo. Networks may differ in the widths of hidden layers: narrower ones are
+    padded with absent units. The data are an equal number of examples of each zoo, divided and standardised
+    separately. Generators of kind `joint` take the networks generated here back to the member zoos, where
+    they are evaluated.
+    """
 
     zoos: Annotated[list[Name], Field(min_length=2)]
-    """Zoos by name, of one architecture, or of multilayer perceptrons or ResNets that differ in the widths of
-    hidden layers. Their held-out networks are held out here too."""
+    """Names of zoos with the same architecture, or with multilayer perceptrons or ResNets that differ only in
+    the widths of hidden layers. Networks held out there are held out here too."""
     matrix: MatrixConfig = MatrixConfig()
     """How the weight matrix is stored and streamed."""
     _members: "dict[str, TrainedZoo | ImportedZoo]" = PrivateAttr(default_factory=dict)
 
     @property
     def members(self) -> "dict[str, TrainedZoo | ImportedZoo]":
-        """The zoos by name, which the whole configuration tells."""
+        """The zoos by name, filled in when the whole configuration is validated."""
         return self._members
 
     @property
     def architecture(self) -> ArchitectureConfig:
-        """The architecture that all fit into: that of all, or of the widest in every layer."""
+        """The architecture into which all members' networks fit: the widest in every layer."""
         first, *others = (zoo.architecture for zoo in self.members.values())
         return reduce(lambda widest, other: widest.joined(other) or widest, others, first)
 
@@ -321,15 +388,15 @@ class JointZoo(Section):
 
     @property
     def held_out(self) -> int:
-        """Return how many networks, of checkpoints trajectories, the zoos hold out together."""
+        """The number of networks, or of trajectories of checkpoints, that the members hold out together."""
         return sum(zoo.held_out for zoo in self.members.values())
 
     @property
     def out_of_distribution(self) -> None:
-        """Nothing is scored here."""
+        """None, since no network is scored in a joint zoo."""
 
     def names(self) -> list[str]:
-        """Return the names of all networks, in row order: those held out after all others."""
+        """Return the names of all networks in row order, held-out networks last."""
         return list(self._ordered({zoo: (one.names(), n_held_out(one)) for zoo, one in self.members.items()}))
 
     def trajectory_sizes(self) -> dict[str, int]:
@@ -342,7 +409,7 @@ class JointZoo(Section):
 
     @staticmethod
     def _ordered(of_members: Mapping[str, tuple[Iterable[str], int]]) -> Iterator[str]:
-        """Yield names of all members, given each one's and how many of these, the last, are held out."""
+        """Yield all members' names in row order, given each one's names and how many are held out."""
         named = [([joint_name(zoo, name) for name in own], count) for zoo, (own, count) in of_members.items()]
         for own, count in named:
             yield from own[: len(own) - count]
@@ -351,7 +418,19 @@ class JointZoo(Section):
 
 
 def joint_name(zoo: str, network: str) -> str:
-    """Return what a zoo's network, or trajectory, is called among those of several zoos."""
+    """Return the name of a network in a joint zoo.
+
+    Parameters
+    ----------
+    zoo
+        Name of the member.
+    network
+        Name of the network, or trajectory, in the member.
+
+    Returns
+    -------
+    Both names, joined by a dot.
+    """
     return f"{zoo}.{network}"
 
 
@@ -377,30 +456,80 @@ ZooConfig = Annotated[
 
 
 def network_names(zoo: AnyZoo) -> list[str]:
-    """Return the names of all networks of a zoo, in row order."""
+    """Return the names of all networks of a zoo.
+
+    Parameters
+    ----------
+    zoo
+        Its settings.
+
+    Returns
+    -------
+    Names in row order.
+    """
     return zoo.names()
 
 
 def trajectory_names(zoo: AnyZoo) -> list[str]:
-    """Return what networks are called that do not descend from each other, in row order: the trajectories of
-    checkpoints, else all networks."""
+    """Return the names of the independent trainings of a zoo.
+
+    Parameters
+    ----------
+    zoo
+        Its settings.
+
+    Returns
+    -------
+    In row order, the names of trajectories in zoos of checkpoints, otherwise of all networks.
+    """
     return list(zoo.trajectory_sizes())
 
 
 def n_held_out(zoo: AnyZoo) -> int:
-    """Return the number of held-out networks."""
+    """Return the number of held-out networks.
+
+    Parameters
+    ----------
+    zoo
+        Its settings.
+
+    Returns
+    -------
+    Number of networks, counting every checkpoint of a held-out trajectory.
+    """
     sizes = list(zoo.trajectory_sizes().values())
     return sum(sizes[max(0, len(sizes) - zoo.held_out) :])
 
 
 def n_training(zoo: AnyZoo) -> int:
-    """Return the number of networks that are not held out."""
+    """Return the number of networks that are not held out.
+
+    Parameters
+    ----------
+    zoo
+        Its settings.
+
+    Returns
+    -------
+    Number of networks.
+    """
     return len(network_names(zoo)) - n_held_out(zoo)
 
 
 def reference_name(zoo: AnyZoo, reference: int | str) -> str:
-    """Return the name of the network that ``reference`` stands for: a seed the last of its checkpoints
-    (`medoid` and names stay as they are)."""
+    """Return the name of the network that a setting such as ``reference`` stands for.
+
+    Parameters
+    ----------
+    zoo
+        Its settings.
+    reference
+        A training's index in row order, the network's name, or `medoid`.
+
+    Returns
+    -------
+    The last checkpoint of the training; names and `medoid` are returned unchanged.
+    """
     if isinstance(reference, str):
         return reference
     sizes = list(zoo.trajectory_sizes().values())

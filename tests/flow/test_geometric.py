@@ -138,7 +138,7 @@ def test_other_solvers_than_euler_are_refused_where_space_is_curved() -> None:
 
 
 def test_what_contradicts_itself_is_refused() -> None:
-    with pytest.raises(ValueError, match="'kaiming' starts among weights as they are"):
+    with pytest.raises(ValueError, match="'kaiming' needs geometry: 'euclidean'"):
         config(geometry="normalized", source="kaiming")
     graph = {"network": "relational_transformer"}
     with pytest.raises(

@@ -122,7 +122,7 @@ def test_networks_are_aligned_on_request_as_the_zoo_is(tmp_path: Path, aligned: 
         ({"files": "x", "key": {}}, "generators.theirs: unknown key 'key'; did you mean 'keys'?"),
         (
             {"files": "x", "rename": {"a": "{b}"}},
-            "generators.theirs.rename: '{b}' has {b}, which 'a' has not",
+            "generators.theirs.rename: '{b}' has {b}, which 'a' does not have",
         ),
     ],
 )

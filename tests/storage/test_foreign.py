@@ -213,7 +213,7 @@ def test_keys_are_renamed_by_patterns_after_their_beginnings(tmp_path: Path) -> 
 
 def test_a_pattern_cannot_use_a_name_that_it_does_not_read() -> None:
     with pytest.raises(
-        ValidationError, match=r"'\{layer\}\.\{part\}' has \{part\}, which '\{layer\}\.gamma' has not"
+        ValidationError, match=r"'\{layer\}\.\{part\}' has \{part\}, which '\{layer\}\.gamma' does not have"
     ):
         NetworkFiles(rename={"{layer}.gamma": "{layer}.{part}"})
 

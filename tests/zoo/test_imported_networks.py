@@ -131,14 +131,15 @@ def test_networks_of_one_file_have_its_name_and_their_number(tmp_path: Path) -> 
 
 def test_names_in_braces_need_plain_patterns() -> None:
     with pytest.raises(
-        ValidationError, match=r"names in braces; beside these `\*` and `\*\*/` alone stand for"
+        ValidationError, match=r"names in braces; beside these only `\*` and `\*\*/` stand for"
     ):
         zoo("seed_[0-9]/{epoch}.pt")
 
 
 def test_recorded_values_are_told_apart_by_names_of_the_path() -> None:
     with pytest.raises(
-        ValidationError, match="found the name 'run', which `import` has not in braces; it has epoch, seed"
+        ValidationError,
+        match="found the name 'run', which `import` does not have in braces; it has epoch, seed",
     ):
         zoo("{seed}/{epoch}.pt", recorded={"file": "{run}.json"})
     with pytest.raises(ValidationError, match=r"found the name 'step', .* it has none"):

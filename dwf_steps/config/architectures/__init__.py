@@ -1,1 +1,1 @@
-"""Architectures, a family a file."""
+"""Settings of architectures, one family per file."""

@@ -1,4 +1,4 @@
-"""What every architecture tells of itself before a network is built."""
+"""What settings of every architecture say of a network before it is built."""
 
 from typing import Annotated, Literal, Self
 
@@ -25,12 +25,12 @@ class NetworkConfig(Section):
 
     @property
     def vocabulary_size(self) -> int | None:
-        """Of networks whose inputs are tokens, how many they know; None for all others."""
+        """Number of tokens that the network knows; None if its inputs are not tokens."""
         return None
 
     @property
     def called(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return self.kind
 
     def joined(self, other: "NetworkConfig") -> Self | None:
@@ -55,7 +55,7 @@ class TransformerConfig(NetworkConfig):
 
     @property
     def symmetries(self) -> list[str]:
-        """Which kinds of symmetries it has."""
+        """The kinds of symmetries that it has."""
         return ["permutation_spec", "attention_spec"]
 
     @property
@@ -66,10 +66,20 @@ class TransformerConfig(NetworkConfig):
 
     @property
     def units_of_layers(self) -> int:
-        """Units of all layers: query, key, value and output of the attention, and the MLP's."""
+        """The number of units of all layers: query, key, value and output of the attention, and the MLP's."""
         return self.depth * (5 * self.width + self.mlp)
 
     def outputs_of_layers(self, tokens: int) -> tuple[int, ...]:
-        """Return the values that the parts of all layers say of one input of so many tokens."""
+        """Return the number of values that each part of each layer outputs for one input.
+
+        Parameters
+        ----------
+        tokens
+            Of one input.
+
+        Returns
+        -------
+        For each layer: query, key and value; attention scores; hidden units of the MLP; outputs.
+        """
         values = (3 * self.width * tokens, self.heads * tokens**2, self.mlp * tokens, self.width * tokens)
         return values * self.depth

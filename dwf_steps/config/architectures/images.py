@@ -12,48 +12,52 @@ class ColourImages(NetworkConfig):
     """What networks for colour images have in common."""
 
     image_size: Size = 32
-    """Height and width of an image."""
+    """Height and width of an image in pixels."""
     classes: Annotated[int, Field(ge=2)]
-    """The number of outputs."""
+    """Number of outputs."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image."""
+        """Shape of one image."""
         return 3, self.image_size, self.image_size
 
     @property
     def features(self) -> int:
-        """The values of one input."""
+        """The number of values of one input."""
         return math.prod(self.shape)
 
     @property
     def needed(self) -> str:
-        """What must be set to fit other data, for messages."""
+        """The settings that would have to change to fit other data, for messages."""
         return f"image_size and architecture.classes: found {self.image_size} and {self.classes}"
 
 
 class ResNetConfig(ColourImages):
-    """A residual network for small colour images: 3x3 stem, no max-pooling, torchvision's blocks and keys."""
+    """A residual network for small colour images.
+
+    It has a 3x3 stem, no max-pooling, and torchvision's blocks and keys.
+    """
 
     kind: Literal["resnet20", "resnet18"]
-    """ResNet-20: three stages of three blocks, 16-32-64 channels; ResNet-18: four of two, 64-128-256-512."""
+    """ResNet-20 has three stages of three blocks with 16, 32 and 64 channels; ResNet-18 has four stages of
+    two blocks with 64, 128, 256 and 512 channels."""
     width_multiplier: Annotated[float, Field(gt=0)] = 1.0
-    """Channels of every stage, relative to these."""
+    """Factor of the number of channels in every stage."""
 
     @property
     def symmetries(self) -> list[str]:
-        """Which kinds of symmetries it has."""
+        """The kinds of symmetries that it has."""
         return ["permutation_spec", "rescaling_spec"]
 
     @property
     def widths(self) -> list[int]:
-        """Channels of each stage."""
+        """The number of channels of each stage."""
         first, stages = (16, 3) if self.kind == "resnet20" else (64, 4)
         return [max(1, round(first * 2**i * self.width_multiplier)) for i in range(stages)]
 
     @property
     def blocks(self) -> int:
-        """Basic blocks, of two convolutions, in each stage."""
+        """The number of basic blocks, of two convolutions each, per stage."""
         return 3 if self.kind == "resnet20" else 2
 
     @property
@@ -68,7 +72,7 @@ class ResNetConfig(ColourImages):
 
     @property
     def multiplications(self) -> int:
-        """What one input takes: a channel of a convolution takes nine for every channel and place before."""
+        """Multiplications for one input: nine per output position, input channel and output channel."""
         before, size = self.widths[0], self.image_size
         total = 27 * before * size**2
         for stage, width in enumerate(self.widths):
@@ -79,23 +83,23 @@ class ResNetConfig(ColourImages):
 
     @property
     def most_units(self) -> int:
-        """The channels that the largest permutation acts on."""
+        """The number of channels that the largest permutation acts on."""
         return max(self.widths)
 
     @property
     def units(self) -> int:
-        """Channels of all convolutions, those of the shortcuts included, and outputs."""
+        """The number of channels of all convolutions, including shortcuts, and of outputs."""
         first, *others = self.widths
         return first + 2 * self.blocks * first + (2 * self.blocks + 1) * sum(others) + self.classes
 
     @property
     def most_inputs(self) -> int:
-        """Inputs of a unit that has the most of them."""
+        """The largest number of inputs of a unit."""
         return 9 * max(3, *self.widths)
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The values that each layer says of one input."""
+        """The number of values that each layer outputs for one input."""
         values, size = [self.widths[0] * self.image_size**2], self.image_size
         for stage, width in enumerate(self.widths):
             size = -(-size // 2) if stage else size
@@ -117,18 +121,18 @@ class ResNetConfig(ColourImages):
 
 
 class ViTConfig(TransformerConfig, ColourImages):
-    """A vision transformer, torchvision's `VisionTransformer`, for colour images."""
+    """A vision transformer for colour images, torchvision's `VisionTransformer`."""
 
     kind: Literal["vit"]
     """The family of networks."""
     patch_size: Size = 4
-    """Height and width of a patch; divides image_size."""
+    """Height and width of a patch in pixels; divides image_size."""
     width: Size = 192
     """Width of the residual stream; a multiple of heads."""
     depth: Size = 6
     """Number of transformer layers."""
     heads: Size = 3
-    """Attention heads of a layer."""
+    """Attention heads per layer."""
     mlp: Size = 768
     """Hidden units of each layer's MLP."""
 
@@ -140,7 +144,7 @@ class ViTConfig(TransformerConfig, ColourImages):
 
     @property
     def tokens(self) -> int:
-        """Patches of an image, and the class token."""
+        """The number of tokens: the patches of an image, and the class token."""
         return (self.image_size // self.patch_size) ** 2 + 1
 
     @property
@@ -152,26 +156,26 @@ class ViTConfig(TransformerConfig, ColourImages):
 
     @property
     def multiplications(self) -> int:
-        """What one input takes: every token all weights, and all tokens' scores and means."""
+        """Multiplications for one input: all weights for every token, and attention over all tokens."""
         return self.n_parameters * self.tokens + 2 * self.depth * self.width * self.tokens**2
 
     @property
     def most_units(self) -> int:
-        """The units that the largest permutation acts on."""
+        """The number of units that the largest permutation acts on."""
         return self.mlp
 
     @property
     def units(self) -> int:
-        """Units of all layers: of the patches' embedding, the transformer's, outputs."""
+        """The number of units of all layers: the patch embedding's, the transformer's, and the outputs."""
         return self.width + self.units_of_layers + self.classes
 
     @property
     def most_inputs(self) -> int:
-        """Inputs of a unit that has the most of them."""
+        """The largest number of inputs of a unit."""
         return max(self.width, self.mlp, 3 * self.patch_size**2)
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The values that each layer says of one input."""
+        """The number of values that each layer outputs for one input."""
         values = self.outputs_of_layers(self.tokens)
         return (self.width * self.tokens, *values, self.classes)

@@ -14,7 +14,7 @@ class MLPConfig(NetworkConfig):
     kind: Literal["mlp"] = "mlp"
     """The family of networks."""
     widths: Annotated[list[Size], Field(min_length=2)]
-    """Units of every layer, input and output included: `[784, 32, 32, 10]`."""
+    """Number of units in every layer, including input and output: `[784, 32, 32, 10]`."""
     activation: Activation = "relu"
     """The nonlinearity after every hidden layer."""
 
@@ -32,32 +32,32 @@ class MLPConfig(NetworkConfig):
 
     @property
     def multiplications(self) -> int:
-        """What one input takes."""
+        """Multiplications for one input."""
         return self.n_parameters
 
     @property
     def most_units(self) -> int:
-        """The units that the largest permutation acts on."""
+        """The number of units that the largest permutation acts on."""
         return max(self.widths[1:-1], default=1)
 
     @property
     def units(self) -> int:
-        """Units of all layers."""
+        """The number of units of all layers."""
         return sum(self.widths[1:])
 
     @property
     def most_inputs(self) -> int:
-        """Inputs of a unit that has the most of them."""
+        """The largest number of inputs of a unit."""
         return max(self.widths[:-1])
 
     @property
     def symmetries(self) -> list[str]:
-        """Which kinds of symmetries it has: only ReLU is positively homogeneous."""
+        """The kinds of symmetries that it has: only ReLU is positively homogeneous."""
         return ["permutation_spec", *(["rescaling_spec"] if self.activation == "relu" else [])]
 
     @property
     def features(self) -> int:
-        """The values of one input."""
+        """The number of values of one input."""
         return self.widths[0]
 
     @property
@@ -67,12 +67,12 @@ class MLPConfig(NetworkConfig):
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The values that each layer says of one input."""
+        """The number of values that each layer outputs for one input."""
         return tuple(self.widths[1:])
 
     @property
     def called(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return f"{self.activation} mlp"
 
     def joined(self, other: NetworkConfig) -> Self | None:
@@ -86,5 +86,5 @@ class MLPConfig(NetworkConfig):
 
     @property
     def needed(self) -> str:
-        """What must be set to fit other data, for messages."""
+        """The settings that would have to change to fit other data, for messages."""
         return f"widths: found {self.widths}"

@@ -1,4 +1,4 @@
-"""Architectures of your own."""
+"""Architectures that the user defines."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -17,26 +17,26 @@ class ModuleConfig(NetworkConfig):
     target: Annotated[str, Field(alias="import", pattern=CALLABLE_PATTERN)]
     """The callable, `package.module:name`, importable where Snakemake is started."""
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    """What it is called with."""
+    """Keyword arguments of the callable."""
     shape: Annotated[tuple[Size, ...], Field(min_length=1)]
     """Shape of one input, as the module expects it: `[784]`, `[3, 32, 32]`."""
     classes: Size
-    """The number of outputs: logits, or one number to predict."""
+    """Number of outputs: logits, or one number to predict."""
     code: str = ""
-    """Filled in by the workflow: a digest of the file that defines the callable, so that a changed formula
-    trains again."""
+    """Filled in by the workflow: a digest of the file that defines the callable, so that changing its code
+    trains the networks again."""
 
     @property
     def features(self) -> int:
-        """The values of one input."""
+        """The number of values of one input."""
         return math.prod(self.shape)
 
     @property
     def called(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return self.target
 
     @property
     def needed(self) -> str:
-        """What must be set to fit other data, for messages."""
+        """The settings that would have to change to fit other data, for messages."""
         return f"shape and architecture.classes: found {list(self.shape)} and {self.classes}"

@@ -1,4 +1,4 @@
-"""Kinds of generators, one a module: flows, and the controls they are compared with.
+"""Kinds of generators, one per module: flows, other learned generators, and controls.
 
 A module of this package that defines a `GeneratorConfig` with a ``kind`` makes this kind known to the
 configuration, the rules, the reports and the reference; nothing else lists it.
@@ -17,7 +17,12 @@ from dwf_steps.config.generators.base import GeneratorConfig
 
 @cache
 def generator_kinds() -> dict[str, type[GeneratorConfig]]:
-    """Return the settings of every kind of generator by its name: first what is no control."""
+    """Return the settings classes of all kinds of generators.
+
+    Returns
+    -------
+    Classes by kind: learned generators first, then controls.
+    """
     found: dict[str, type[GeneratorConfig]] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
         content = importlib.import_module(f"{__name__}.{module}")

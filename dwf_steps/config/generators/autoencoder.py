@@ -1,4 +1,4 @@
-"""Autoencoders with a generator of their codes."""
+"""Autoencoders of networks, with a generator of their codes."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 class AutoencoderNoise(Section):
-    """Noise that is added while the autoencoder is fitted, fresh in every step (p-diff's augmentation)."""
+    """Noise added while the autoencoder is fitted, drawn in every step (p-diff's augmentation)."""
 
     input: NotNegative = 0.1
-    """Standard deviation of the noise in what is encoded, in units of the networks' own; what is decoded is
-    compared with networks without it."""
+    """Standard deviation of the noise on the encoder's input, relative to that of the networks. The
+    reconstruction is compared with the networks without noise."""
     latent: NotNegative = 0.1
-    """Standard deviation of the noise in codes before they are decoded, in units of the codes' own."""
+    """Standard deviation of the noise on codes before they are decoded, relative to that of the codes."""
 
 
 class AutoencoderTraining(FlowTraining):
     """How the autoencoder is fitted (AdamW, cosine schedule, exponential moving average)."""
 
     batch_size: Annotated[int, Field(ge=1)] = 8
-    """Training networks a step."""
+    """Training networks per step."""
     validation_networks: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the training networks, whole trajectories, that the fit leaves out, at least one where it is
-    not 0: the validation loss, which knows no noise, is then measured on them, and the averaged weights of
-    the report with the lowest one are kept. With 0 it is measured on all networks, and the last weights are
-    kept. The zoo's held-out networks are never among them."""
+    """Share of the training networks that is left out of the fit, as whole trajectories, at least one unless
+    it is 0. The validation loss, computed without noise, is then measured on these, and the averaged weights
+    with the lowest validation loss are kept. With 0 it is measured on all training networks, and the last
+    weights are kept. The zoo's held-out networks are never used."""
 
 
 ModelOfCodes = Annotated[
@@ -49,11 +49,13 @@ ModelOfCodes = Annotated[
 
 
 class AutoencoderConfig(GeneratorConfig):
-    """An autoencoder of networks, and a generator of its codes, which are decoded: p-diff (Wang et al. 2024,
-    arXiv 2402.13144) and D2NWG (Soro et al. 2024, arXiv 2402.18153) with a diffusion model, FLoWN (Saragih et
-    al. 2025, arXiv 2503.19371) with a flow. Both parts are multilayer perceptrons (LayerNorm, GELU). How well
-    it reconstructs training networks and held-out ones is measured before any is generated: table
-    `reconstruction`."""
+    """An autoencoder of networks, and a generator of its codes, which are then decoded.
+
+    With a diffusion model of the codes these are p-diff (Wang et al. 2024, arXiv 2402.13144) and D2NWG (Soro
+    et al. 2024, arXiv 2402.18153), with a flow FLoWN (Saragih et al. 2025, arXiv 2503.19371). Encoder and
+    decoder are multilayer perceptrons (LayerNorm, GELU). How well they reconstruct training and held-out
+    networks is measured before any network is generated; see the table `reconstruction`.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.autoencoder:Autoencoder"
     control: ClassVar[bool] = False
@@ -64,22 +66,23 @@ class AutoencoderConfig(GeneratorConfig):
     }
 
     kind: Literal["autoencoder"]
-    """Marks the generator as an autoencoder."""
+    """Selects an autoencoder."""
     latent: Annotated[int, Field(ge=1)] = 16
-    """Numbers of a code."""
+    """Dimension of a code."""
     hidden: list[Annotated[int, Field(ge=1)]] = Field(default=[512])
-    """Widths of the encoder's hidden layers; the decoder has them backwards. With none both are linear."""
+    """Widths of the encoder's hidden layers; the decoder has them in reverse. With an empty list both are
+    linear."""
     noise: AutoencoderNoise = AutoencoderNoise()
-    """Noise that it is fitted with."""
+    """Noise added during the fit."""
     kl: NotNegative = 0.0
-    """Weight of the divergence of codes from a standard normal, which makes it variational: what D2NWG and
-    FLoWN use. It is the variance that the decoder takes for noise, in units of the networks' own; 0 leaves
-    codes without a distribution."""
+    """Weight of the KL divergence of the codes from a standard normal, which makes the autoencoder
+    variational, as in D2NWG and FLoWN. It equals the variance of the decoder's Gaussian likelihood, relative
+    to that of the networks. With 0 codes are deterministic."""
     training: AutoencoderTraining = AutoencoderTraining()
-    """Its training."""
+    """How the autoencoder is fitted."""
     model: ModelOfCodes = FlowConfig(kind="flow")
-    """The generator of codes: `flow`, `diffusion`, `gaussian` or `kernel_density`, with its own settings; how
-    many networks are drawn, and from which seed, stands in the autoencoder's own `sampling`."""
+    """The generator of codes: `flow`, `diffusion`, `gaussian` or `kernel_density`, with its settings. The
+    number of networks and the seed are set in the autoencoder's `sampling`."""
     sampling: Draws = Draws()
     """Number and seed of the draws."""
 
@@ -93,7 +96,7 @@ class AutoencoderConfig(GeneratorConfig):
 
     @property
     def model_sampled(self) -> GeneratorConfig:
-        """Return the generator of codes, with the number and the seed of the autoencoder's draws."""
+        """The generator of codes, with the number and seed of the autoencoder's draws."""
         draws = {"samples": self.sampling.samples, "seed": self.sampling.seed}
         return self.model.model_copy(update={"sampling": self.model.sampling.model_copy(update=draws)})
 
@@ -129,7 +132,7 @@ class AutoencoderConfig(GeneratorConfig):
         return self
 
     def as_fitted(self) -> Self:
-        """Of a generator of codes without a model of its own no settings decide the fit."""
+        """Return the settings that affect the fit: none of the generator of codes if it has no model."""
         model: Any = self.model
         fitted = model.as_fitted() if model.fitted else type(model)(kind=model.kind)
         return super().as_fitted().model_copy(update={"model": fitted})
@@ -145,13 +148,13 @@ class AutoencoderConfig(GeneratorConfig):
 
     @planning
     def weights_used(self, sizes: Sizes) -> float:
-        """Return how many products encoding and decoding a network take."""
+        """Return the number of multiplications to encode and decode a network."""
         widths = [sizes.k, *self.hidden, self.latent]
         return 2.0 * sum(a * b for a, b in pairwise(widths))
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:
-        """The autoencoder, then the generator of codes."""
+        """Return the work of fitting the autoencoder, then the generator of codes."""
         own = self.training.work(self.weights_used(sizes), sizes)
         model = self.model.fit_work(_codes(sizes, self.latent))
         return Work(own.held + model.held, own.operations + model.operations, own.steps + model.steps)

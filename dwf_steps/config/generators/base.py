@@ -1,4 +1,4 @@
-"""What every kind of generator tells of itself before anything runs."""
+"""What the settings of every kind of generator say of it before anything runs."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Draws(Section):
-    """How many networks to generate, from which seed."""
+    """How many networks to generate, and from which seed."""
 
     samples: Annotated[int, Field(ge=1)] = 100
-    """Networks to generate."""
+    """Number of networks to generate."""
     seed: Seed = 0
     """Seed of the draws."""
     later_scale: NotNegative = 1.0
-    """Factor of the samples' deviation from the training networks' mean, in all layers but the first: their
-    temperature. With 0 only the first layer is drawn."""
+    """Factor of the samples' deviation from the training networks' mean, in all layers but the first: a
+    temperature of the later layers. With 0 only the first layer varies."""
     candidates: Annotated[int, Field(ge=1)] = 1
-    """Draws for every network that is made. Of the first layer's units in all of them as many are kept as a
-    network has, those whose responses together come closest to what the second layer is to compute; the first
-    draw decides the rest. Among responses only."""
+    """Number of draws per generated network. Of the first-layer units of all draws, the network keeps those
+    from which the second layer's responses are best reconstructed; these responses, and all later layers, are
+    those of the first draw. Only for representations of kind `responses`."""
 
     @property
     def rows(self) -> int:
-        """Return how many networks are drawn, candidates included."""
+        """The number of draws, candidates included."""
         return self.samples * self.candidates
 
 
 class Sizes(Protocol):
-    """How large a job's problem is: what estimates of its work are made from."""
+    """The size of a job's problem, from which its work is estimated."""
 
     @property
     def n(self) -> int: ...  # networks of the zoo
@@ -79,14 +79,14 @@ class Facts(Protocol):
     """What is known of a zoo's networks before any is trained."""
 
     @property
-    def symmetries(self) -> tuple[str, ...]: ...  # which of `SYMMETRIES` they state
+    def symmetries(self) -> tuple[str, ...]: ...  # which of `SYMMETRIES` they have
 
     @property
     def normalised(self) -> bool: ...  # whether they have batch normalisation
 
 
 class Context(Protocol):
-    """The whole configuration, with what must be built or read to be known."""
+    """The whole configuration, with facts that require building a network or reading a file."""
 
     @property
     def config(self) -> WorkflowConfig: ...
@@ -96,23 +96,34 @@ class Context(Protocol):
         ...
 
     def transfer_problems(self, zoo: str, transfer: str) -> Iterator[str]:
-        """Yield a line for everything that does not fit between a zoo and a transfer."""
+        """Yield a line for every mismatch between a zoo and a transfer."""
         ...
 
     def objective_problems(self, target: str, key: str, classes: int) -> Iterator[str]:
-        """Yield a line for what is wrong with a loss of the user's own, ``package.module:function``."""
+        """Yield a line for every problem with a user-defined loss, ``package.module:function``."""
         ...
 
     def generator_problems(self, target: str, where: str, fitted: bool) -> Iterator[str]:
-        """Yield a line for what is wrong with a generator of the user's own, ``package.module:Class``, and
-        with what its settings at ``where`` say of its model."""
+        """Yield a line for every problem with a user-defined generator, ``package.module:Class``.
+
+        This includes contradictions with its settings at ``where``.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a job takes: ``held`` bytes at once, arithmetic ``operations``, and ``steps`` of a loop, each of
-    which costs time however small it is."""
+    """What a job takes.
+
+    Attributes
+    ----------
+    held
+        Memory in bytes.
+    operations
+        Arithmetic operations.
+    steps
+        Iterations of a loop, each of which takes time regardless of its size.
+    """
 
     held: float
     operations: float = 0.0
@@ -120,54 +131,54 @@ class Work:
 
 
 class GeneratorFacts(Section):
-    """What reports must know of a generator."""
+    """What reports need to know of a generator."""
 
     kind: str
     """Its kind."""
     control: bool
-    """Whether it is what learned generators are compared with."""
+    """Whether it is a control that learned generators are compared with."""
     shows_training: bool
-    """Whether its networks show what training gives, not what generating does."""
+    """Whether its networks show what training achieves, rather than what generating does."""
     costs_training: bool
-    """Whether each of its networks cost the zoo a training."""
+    """Whether each of its networks took the training of a network of the zoo."""
     makes: Literal["samples", "networks"] = "samples"
-    """Whether it draws in the coordinates of a representation, or makes networks without any."""
+    """Whether it draws in the coordinates of a representation, or makes networks directly."""
     made_elsewhere: bool = False
-    """Whether another tool made its networks, so that their cost is not known."""
+    """Whether another tool made its networks, so that their cost is unknown."""
 
 
 class GeneratorConfig(Section):
-    """A kind of generator: its settings as fields, and as class variables what the workflow must know of it.
+    """Settings of a kind of generator, as fields, and its properties, as class variables.
 
     Attributes
     ----------
     implementation
-        The class that does the work, ``package.module:Class``, a `dwf_steps.generators.base.Generator` or,
-        where networks are made, a `NetworkMaker`. It is imported by the steps alone; a step's fingerprint
-        covers this module and what it imports.
+        The class that does the work, ``package.module:Class``: a `dwf_steps.generators.base.Generator` or,
+        for kinds that make networks, a `NetworkMaker`. Only steps import it; their fingerprints cover its
+        module and what that imports.
     control
-        Whether it is what learned generators are compared with, instead of one of them.
+        Whether it is a control that learned generators are compared with.
     makes
-        ``samples``, described relative to the training networks and decoded afterwards, or whole
-        ``networks``, which no sample describes.
+        ``samples``, in coordinates relative to the training networks, which are decoded later; or whole
+        ``networks``, without coordinates.
     in_one_job
-        Whether one job makes all networks, however many jobs others are divided over.
+        Whether a single job makes all networks, even where the work of other kinds is divided over jobs.
     shows_training
-        Whether its networks show what training gives, not what generating does.
+        Whether its networks show what training achieves, rather than what generating does.
     costs_training
-        Whether each of its networks cost the zoo a training.
+        Whether each of its networks took the training of a network of the zoo.
     made_elsewhere
-        Whether another tool made its networks, so that their cost is not known.
+        Whether another tool made its networks, so that their cost is unknown.
     accelerated
-        Whether fitting and sampling run on a GPU where there is one.
+        Whether fitting and sampling use a GPU if there is one.
     analyses
-        Settings that ask for something besides networks, and play no part in these.
+        Names of settings that request further results, and do not affect the networks.
     stores_rows
-        Whether its samples are described weight by weight, in any subspace.
+        Whether its samples are stored weight by weight, in any subspace.
     remedies
-        Given where it encodes networks, and decodes what it draws: a step of its own then measures what that
-        loses of networks, before any is drawn. They say what may help where much is lost of ``training``
-        networks, and of ``held-out`` ones.
+        Advice for kinds that encode and decode networks, whose reconstruction error a separate step measures
+        before sampling: what to change if reconstructions of ``training`` networks, or of ``held-out`` ones,
+        lose much.
     """
 
     implementation: ClassVar[str]
@@ -203,7 +214,7 @@ class GeneratorConfig(Section):
 
     @property
     def facts(self) -> GeneratorFacts:
-        """Return what reports must know."""
+        """What reports need to know."""
         return GeneratorFacts(
             kind=self.kind,
             control=self.control,
@@ -220,29 +231,27 @@ class GeneratorConfig(Section):
 
     @property
     def sources(self) -> Sequence[Path]:
-        """The user's own files that its networks are read from, one for each in order; none where it makes
-        them itself."""
+        """The user's files with its networks, one per network in order; empty if it makes networks itself."""
         return ()
 
     @property
     def canonicalized(self) -> bool:
-        """Whether networks that it makes whole are canonicalized as the zoo's are."""
+        """Whether networks that it makes directly are canonicalized as the zoo's are."""
         return False
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Return the module of the implementation, and those of what it runs by name."""
+        """The module of the implementation, and modules that it loads by name."""
         return (self.implementation.partition(":")[0],)
 
     @property
     def fitted(self) -> bool:
-        """Whether it has a model, which a job of its own fits and writes."""
+        """Whether it has a model, which a separate job fits and writes."""
         return False
 
     @property
     def reads_weights(self) -> bool:
-        """Whether sampling, or making networks, reads the training networks' weights besides their
-        subspace."""
+        """Whether sampling, or making networks, reads the training networks' weights."""
         return False
 
     @property
@@ -252,45 +261,42 @@ class GeneratorConfig(Section):
 
     @property
     def encodes_networks(self) -> bool:
-        """Whether sampling describes networks of its own in the coordinates that it works in."""
+        """Whether sampling encodes networks in the coordinates of the representation."""
         return False
 
     @property
     def reads_initialisations(self) -> bool:
-        """Whether fitting and sampling know how the zoo's first weights were drawn, and describe networks
-        drawn so in the coordinates that they work in."""
+        """Whether fitting and sampling draw networks as the zoo's were initialised, and encode them."""
         return False
 
     @property
     def data_of(self) -> str | None:
-        """Return the transfer whose data are read; None for the zoo's own."""
+        """The transfer whose data are read; None for the zoo's."""
         return None
 
     @property
     def plugins(self) -> dict[str, str]:
-        """Return functions and classes of the user's own, ``package.module:name``, by the keys that name
-        them."""
+        """User-defined functions and classes, ``package.module:name``, by the settings that name them."""
         return {}
 
     @property
     def cost_matched(self) -> str | None:
-        """Return the generator whose measured cost decides how much goes into these networks."""
+        """The generator whose measured cost determines how long these networks are trained."""
         return None
 
     @property
     def asks_for_zoos(self) -> bool:
-        """Whether it knows several zoos, and asks for one with each of its samples."""
+        """Whether it is fitted to several zoos, and conditions each sample on one of them."""
         return False
 
     @property
     def drawn_in(self) -> tuple[str, str] | None:
-        """Return the zoo of several that its networks are made in, and the generator that makes them
-        there."""
+        """The joint zoo in which its networks are made, and the generator that makes them there."""
         return None
 
     @property
     def has_likelihood(self) -> bool:
-        """Whether log-densities of networks are asked for."""
+        """Whether log-densities of networks are requested."""
         return False
 
     @property
@@ -300,68 +306,66 @@ class GeneratorConfig(Section):
 
     @property
     def other_sizes(self) -> dict[str, list[int]]:
-        """Return the other widths that are asked for, by what folders and tables call them."""
+        """The other widths to sample, by their names in folders and tables."""
         return {}
 
     def initialisations(self, zoo: tuple[str, ...]) -> tuple[str, ...]:
-        """Return how networks that are made whole are initialised, in turn, given how the ``zoo``'s are."""
+        """Return the initialisations of networks that it makes, used in turn, given the ``zoo``'s."""
         return zoo
 
     def without(self, *names: str) -> Self:
-        """Return the settings with these at their defaults."""
+        """Return the settings with the named ones at their defaults."""
         fields = type(self).model_fields
         return self.model_copy(
             update={name: fields[name].get_default(call_default_factory=True) for name in names}
         )
 
     def as_fitted(self) -> Self:
-        """Return the settings that decide the fit: all others are at their defaults."""
+        """Return the settings that affect the fit; all others are at their defaults."""
         return self.without("sampling", *self.analyses)
 
     def as_sampled(self) -> Self:
-        """Return the settings that decide the samples: all others are at their defaults."""
+        """Return the settings that affect the samples; all others are at their defaults."""
         return self.without(*self.analyses)
 
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
-        """Yield a line for everything that does not fit between these settings, found at the key ``where``,
-        and a zoo."""
+        """Yield a line for every mismatch between these settings, at the key ``where``, and a zoo."""
         yield from ()
 
     @planning
     def problems_with_representation(
         self, where: str, representation: str, config: WorkflowConfig
     ) -> Iterator[str]:
-        """Yield a line for everything that does not fit between these settings and a representation."""
+        """Yield a line for every mismatch between these settings and a representation."""
         yield from ()
 
     @planning
     def problems_with_subspace(self, where: str, subspace: str, config: WorkflowConfig) -> Iterator[str]:
-        """Yield a line for everything that does not fit between these settings and a subspace."""
+        """Yield a line for every mismatch between these settings and a subspace."""
         yield from ()
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:
-        """Return what the fit takes: by default some copies of the rows, and many passes over them."""
+        """Return the work of the fit: by default a few copies of the rows, and many passes over them."""
         return Work(80 * sizes.n * sizes.k, 1e4 * sizes.n * sizes.k)
 
     @planning
     def fit_bytes(self, sizes: Sizes) -> float:
-        """Return the bytes that the fit cannot do without on a GPU, as far as is known."""
+        """Return the minimum memory of the fit on a GPU in bytes, as far as it is known."""
         return 0.0
 
     @planning
     def sample_work(self, sizes: Sizes) -> Work:
-        """Return what sampling takes: by default combinations of the training networks."""
+        """Return the work of sampling: by default combinations of the training networks."""
         return Work(32 * sizes.n * (sizes.n + sizes.g), sizes.n**2 * sizes.g)
 
     @planning
     def make_work(self, sizes: Sizes, networks: int) -> Work | None:
-        """Return what making some ``networks`` takes, where it is not a part of the zoo's own training."""
+        """Return the work of making ``networks`` networks; None if it is part of the zoo's training."""
         return None
 
     @planning
     def epochs_trained(self, training: TrainingConfig) -> float:
-        """Return how many passes over the training data a job takes that makes networks of the zoo's
-        ``training``."""
+        """Return the number of passes over the training data, given the zoo's ``training``."""
         return 0.0

@@ -1,4 +1,4 @@
-"""Training networks themselves."""
+"""Copies of training networks."""
 
 from typing import ClassVar, Literal
 
@@ -6,9 +6,9 @@ from dwf_steps.config.generators.base import GeneratorConfig
 
 
 class CopyConfig(GeneratorConfig):
-    """Control: training networks themselves, what memorising looks like."""
+    """Control: the training networks themselves, as perfect memorisation would return them."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.copy:Copy"
 
     kind: Literal["copy"]
-    """Marks the generator as this control."""
+    """Selects this control."""

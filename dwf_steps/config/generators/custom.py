@@ -1,4 +1,4 @@
-"""Generators that the user's own class implements."""
+"""Generators that the user defines."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class CustomConfig(GeneratorConfig):
     control: ClassVar[bool] = False
 
     kind: Literal["custom"]
-    """Marks the generator as one of your own."""
+    """Selects a generator of your own."""
     target: Annotated[str, Field(alias="import", pattern=CALLABLE_PATTERN)]
-    """The class, `package.module:Class`, importable where Snakemake is started. A changed formula in the file
-    that defines it fits and samples again."""
+    """The class, `package.module:Class`, importable where Snakemake is started. Changing the code of the file
+    that defines it reruns fit and sampling."""
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Settings of its own, which it finds in `self.config.kwargs`; changing one fits again."""
+    """Settings of the class, available as `self.config.kwargs`; changing one reruns the fit."""
     has_model: Annotated[bool, Field(alias="fitted")] = False
-    """Whether it has a model: methods `fit`, `state` and `load_state`."""
+    """Whether it has a model, with methods `fit`, `state` and `load_state`."""
 
     @property
     def fitted(self) -> bool:
@@ -45,6 +45,6 @@ class CustomConfig(GeneratorConfig):
 
     @planning
     def sample_work(self, sizes: Sizes) -> Work:
-        """As for the fit: some copies of the rows and of the samples, and many passes over them."""
+        """Return the work of some copies of the rows and the samples, and many passes over them."""
         values = (sizes.n + sizes.g) * sizes.k
         return Work(80 * values, 1e4 * values)

@@ -18,35 +18,39 @@ if TYPE_CHECKING:
 
 
 class DiffusionSampling(Draws):
-    """How noise is taken away, from the last time step to the first."""
+    """How noise is removed, from the last time step to the first."""
 
     steps: Annotated[int, Field(ge=1)] = 50
-    """Evaluations of the network, at evenly spaced time steps; at most `timesteps`."""
+    """Number of evaluations of the denoiser, at evenly spaced time steps; at most `timesteps`."""
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Noise that is added again at every step: 0 is DDIM's deterministic sampling (Song et al. 2021), 1 with
-    as many steps as there are time steps DDPM's ancestral sampling (Ho et al. 2020)."""
+    """Amount of noise added at every step: 0 is deterministic DDIM sampling (Song et al. 2021); 1, with
+    `steps` equal to `timesteps`, is DDPM's ancestral sampling (Ho et al. 2020)."""
     temperature: Positive = 1.0
-    """Factor of the standard deviation of all noise: below 1 samples are more typical."""
+    """Factor of the standard deviation of all noise; below 1 samples are less diverse."""
 
 
 class DiffusionConfig(GeneratorConfig):
-    """A denoising diffusion model of the networks' latents (DDPM; Ho et al. 2020, arXiv 2006.11239), with the
-    networks and the training loop that flows have."""
+    """A denoising diffusion model of the networks' latents (DDPM; Ho et al. 2020, arXiv 2006.11239).
+
+    It uses the same networks and training loop as flows.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.diffusion:Diffusion"
     control: ClassVar[bool] = False
     accelerated: ClassVar[bool] = True
 
     kind: Literal["diffusion"]
-    """Marks the generator as a diffusion model."""
+    """Selects a diffusion model."""
     timesteps: Annotated[int, Field(ge=50)] = 1000
-    """Time steps T over which noise is added; its variances rise evenly from 0.1 / T to 20 / T."""
+    """Number of time steps T over which noise is added; the variances rise linearly from 0.1 / T to 20 /
+    T."""
     denoiser: AnyVelocity = VelocityConfig()
-    """The network that predicts v, of which target and noise follow: one of the flows' velocity networks."""
+    """The network, which predicts v, from which the data and the noise follow; it is one of the flows'
+    velocity networks."""
     training: FlowTraining = FlowTraining()
-    """Its training."""
+    """How the denoiser is fitted."""
     sampling: DiffusionSampling = DiffusionSampling()
-    """Its sampling; changing it does not train again."""
+    """How networks are sampled; changing it does not repeat the fit."""
 
     @property
     def fitted(self) -> bool:
@@ -63,7 +67,7 @@ class DiffusionConfig(GeneratorConfig):
 
     @property
     def _as_flow(self) -> FlowConfig:
-        """Return a flow with the same network, which fits the same rows and costs the same a step."""
+        """A flow with the same network, which is fitted to the same rows at the same cost per step."""
         return FlowConfig(kind="flow", velocity=self.denoiser, training=self.training)
 
     @planning
@@ -97,6 +101,6 @@ class DiffusionConfig(GeneratorConfig):
 
 @planning
 def _of_denoiser(problems: Iterator[str]) -> Iterator[str]:
-    """Yield what is wrong with a flow's velocity network as what is wrong with a denoiser."""
+    """Yield problems of a flow's velocity network as those of a denoiser."""
     for problem in problems:
         yield problem.replace("velocity.network", "denoiser.network")

@@ -17,35 +17,38 @@ class Distillation(Optimization):
     lr: Annotated[float, Field(gt=0)] = 3e-3
     """Learning rate."""
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    """How the learning rate falls to zero over the whole training, if it does."""
+    """Schedule of the learning rate, which falls to zero at the end of training unless it is `constant`."""
     steps: Annotated[int, Field(ge=0)] = 500
-    """Batches; all of them are taken, nothing ends the training earlier."""
+    """Number of batches; training never stops earlier."""
 
     @property
     def as_training(self) -> TrainingConfig:
-        """The same as settings of a zoo's training, whose length is stated in steps instead."""
+        """The same as settings of a zoo's training, without the number of steps."""
         return TrainingConfig.model_validate(self.model_dump(exclude={"steps"}))
 
 
 class DistilledConfig(GeneratorConfig):
-    """Control: networks trained from scratch on a few training inputs without labels, towards the mean
-    prediction of the zoo's training networks for them; what a generator that sees as many inputs has to beat
-    in as many seconds. Not canonicalized. A sweep over `training.steps` makes it a curve."""
+    """Control: networks trained from scratch on a few unlabelled training inputs.
+
+    They are trained to match the mean prediction of the zoo's training networks, and are not canonicalized. A
+    generator that uses as many inputs should do better in the same time. A sweep over `training.steps` turns
+    the control into a curve.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.distilled:Distilled"
     makes: ClassVar[Literal["samples", "networks"]] = "networks"
 
     kind: Literal["distilled"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     probes: Annotated[int, Field(ge=1)] = 1000
-    """Training inputs that networks are trained on."""
+    """Number of training inputs on which networks are trained."""
     seed: Seed = 0
-    """Decides which: the same that response coordinates of this number and seed are taken on."""
+    """Seed of the choice of inputs, which are those of response coordinates with the same number and seed."""
     targets: Literal["zoo", "labels"] = "zoo"
-    """What is learned: the `zoo`'s mean prediction (the mean probabilities of classes, or the mean number),
-    or the `labels` of the same inputs."""
+    """What is learned: the mean prediction of the `zoo` (mean class probabilities, or the mean number), or
+    the `labels` of the same inputs."""
     training: Distillation = Distillation()
-    """How long, and how."""
+    """How the networks are trained, and for how long."""
 
     @property
     def reads_data(self) -> bool:
@@ -57,7 +60,7 @@ class DistilledConfig(GeneratorConfig):
 
     @planning
     def make_work(self, sizes: Sizes, networks: int) -> Work:
-        """Networks with gradients and moments, their batches, the zoo's predictions."""
+        """Return the work of training networks, and of predicting with the zoo's."""
         batch, steps = self.training.batch_size, self.training.steps
         held = 32 * networks * sizes.d + 16 * networks * (batch * sizes.units + self.probes)
         taught = sizes.n * self.probes * self.reads_weights

@@ -1,4 +1,4 @@
-"""Flows."""
+"""Flows: their settings, and which of these exclude each other."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ INITIALISATION = "initialisation"
 
 
 class Condition(Section):
-    """What a flow is told of each training network while it is fitted, so that samples may be asked for the
-    best ones, or for those of one zoo (classifier-free guidance, Ho & Salimans 2022, arXiv 2207.12598)."""
+    """What a flow is conditioned on.
+
+    The condition is a property of each training network, so that samples can be requested with the properties
+    of the best networks, or of one zoo (classifier-free guidance; Ho & Salimans 2022, arXiv 2207.12598).
+    """
 
     variable: Literal["accuracy", "loss", "epoch", "zoo"]
-    """A network's `accuracy` on the validation examples, its mean `loss` on the training examples, the
-    `epoch` that a checkpoint was taken after, in zoos with a `trajectory`, or, in a zoo of several, the `zoo`
-    that it is of. The test set plays no part."""
+    """The property: a network's `accuracy` on the validation set, its mean `loss` on the training set, the
+    `epoch` of a checkpoint in zoos with a `trajectory`, or the member `zoo` in joint zoos. The test set is
+    not used."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Probability of training on a network without telling its value: the same velocity network then also
-    learns the unconditional flow, which `sampling.condition_weight` and `likelihood` need."""
+    """Probability of hiding the condition in training. The same velocity network then also learns the
+    unconditional flow, which `sampling.condition_weight` and `likelihood` need."""
 
 
 class TimeDistribution(Section):
@@ -52,31 +55,33 @@ class TimeDistribution(Section):
     a: Positive = 1.0
     """First parameter of Beta(a, b)."""
     b: Positive = 2.0
-    """Second parameter of Beta(a, b); Beta(1, 2) prefers early times."""
+    """Second parameter of Beta(a, b); Beta(1, 2) favours early times."""
 
 
 class Likelihood(Section):
-    """Log-densities under a flow, of training networks, held-out ones and its own samples: a flow that copies
-    finds training networks far more likely than held-out ones."""
+    """Log-densities of networks under a flow: of training networks, held-out networks and samples.
+
+    A flow that memorises assigns far higher densities to training networks than to held-out ones.
+    """
 
     networks: Annotated[int, Field(ge=1)] = 50
-    """Of each kind at most so many, evenly spaced."""
+    """Maximum number of networks of each of the three kinds, evenly spaced."""
     divergence: Literal["exact", "hutchinson"] = "hutchinson"
-    """`exact`: a derivative for every latent, for small networks; `hutchinson`: estimated from random
-    probes."""
+    """`exact` takes one derivative per latent dimension, for small problems; `hutchinson` estimates the
+    divergence from random probes."""
     probes: Annotated[int, Field(ge=1)] = 25
-    """Random directions of Hutchinson's estimate."""
+    """Number of random probes in Hutchinson's estimate."""
     steps: Annotated[int, Field(ge=1)] = 20
-    """Steps of rk4 from t = 1 back to 0."""
+    """Number of rk4 steps from t = 1 back to 0."""
     seed: Seed = 0
-    """Seed of the probes."""
+    """Seed of the random probes."""
 
 
 Widths = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3)]
 
 
 class FlowConfig(GeneratorConfig):
-    """Conditional flow matching over the networks' latents."""
+    """Conditional flow matching on the networks' latents."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.flow_generator:Flow"
     control: ClassVar[bool] = False
@@ -84,44 +89,45 @@ class FlowConfig(GeneratorConfig):
     analyses: ClassVar[tuple[str, ...]] = ("likelihood", "other_widths")
 
     kind: Literal["flow"]
-    """Marks the generator as a flow."""
+    """Selects a flow."""
     source: Literal["standard", "kaiming", "initialisation"] = "standard"
-    """Where the flow starts: at standard normal latents; at those of untrained networks (He et al. 2015,
-    normal), whose mean and covariance in the subspace are computed exactly (`kaiming`); or at the networks'
-    own first weights, each paired with its network, and in sampling at those of new seeds
-    (`initialisation`, which needs `layers: first` and a zoo that is trained here)."""
+    """Distribution at t = 0: standard normal latents (`standard`); the latents of untrained networks (He et
+    al. 2015, normal), whose mean and covariance in the subspace are computed exactly (`kaiming`); or the
+    initial weights of the networks themselves, each paired with its network, and those of new seeds in
+    sampling (`initialisation`, which needs `layers: first` and a zoo that the workflow trains)."""
     source_std: Positive = 1.0
     """Factor of the source's standard deviation; the target's is 1. Small values, such as the published 0.01
-    in absolute units, return the training networks."""
+    in absolute units, reproduce the training networks."""
     sigma: Annotated[float, Field(ge=0)] = 1e-3
-    """Standard deviation of the noise around the path, in units of the target's."""
+    """Standard deviation of the noise around the path, relative to the target's."""
     layers: Literal["all", "first"] = "all"
-    """What is modelled: whole networks, or their first layer alone, all others being the training networks'
-    mean, as with `sampling.later_scale: 0`. `first` needs subspace `none`."""
+    """The modelled part: `all` layers, or the `first` layer alone, with the training networks' mean in all
+    others, as with `sampling.later_scale: 0`. `first` needs subspace `none`."""
     geometry: Literal["euclidean", "normalized", "geometric"] = "euclidean"
-    """Where the flow lives: among weights as they are; among networks in canonical form, each unit's incoming
-    weights and the last layer on spheres, by straight lines between them (`normalized`) or by geodesics
-    (`geometric`, the source uniform on the spheres). The last two need ReLU networks and subspace `none`."""
+    """The space of the flow: `euclidean`, the weights without constraints; or networks in canonical form, in
+    which each unit's incoming weights and the last layer lie on spheres, with straight paths (`normalized`)
+    or geodesics and a uniform source (`geometric`). The last two need ReLU networks and subspace `none`."""
     prediction: Literal["velocity", "endpoint"] = "velocity"
-    """What the network says: the velocity, or where the path ends, from which the velocity follows."""
+    """What the network predicts: the velocity, or the endpoint of the path, from which the velocity
+    follows."""
     coupling: Literal["independent", "ot"] = "independent"
-    """How noise and networks of a minibatch are paired; `ot` solves the exact assignment, by the geometry's
-    own distance."""
+    """How noise and networks of a minibatch are paired: independently, or by the exact optimal assignment for
+    the distance of the geometry (`ot`)."""
     time: TimeDistribution = TimeDistribution()
     """Distribution of training times."""
     velocity: AnyVelocity = VelocityConfig()
     """The velocity network."""
     condition: Condition | None = None
-    """What it is told of each network besides time and place, if anything."""
+    """The property of networks that the velocity network is conditioned on, if any."""
     training: FlowTraining = FlowTraining()
-    """Its training."""
+    """How the velocity network is fitted."""
     sampling: FlowSampling = FlowSampling()
-    """Its sampling; changing it does not retrain the flow."""
+    """How networks are sampled; changing it does not repeat the fit."""
     likelihood: Likelihood | None = None
-    """Log-densities of networks under the flow, where they are asked for; table `likelihood`."""
+    """If set, log-densities of networks under the flow are computed; see the table `likelihood`."""
     other_widths: list[Widths] = Field(default=[])
-    """Multilayer perceptrons of other widths and depths to sample, `[[784, 32, 10]]`, from a flow whose
-    velocity network is a relational transformer or, with one hidden layer, one over units; table
+    """Multilayer perceptrons of other widths and depths to sample, `[[784, 32, 10]]`. The velocity network
+    must be a relational transformer or, with one hidden layer, a transformer over units. See the table
     `other_widths`."""
 
     @property
@@ -170,7 +176,7 @@ class FlowConfig(GeneratorConfig):
     @model_validator(mode="after")
     def _kaiming_among_weights(self) -> FlowConfig:
         if self.source == "kaiming" and self.geometry != "euclidean":
-            raise ValueError(f"source: 'kaiming' starts among weights as they are, not {self.geometry} ones")
+            raise ValueError(f"source: 'kaiming' needs geometry: 'euclidean', found {self.geometry!r}")
         return self
 
     @model_validator(mode="after")
@@ -226,15 +232,15 @@ class FlowConfig(GeneratorConfig):
             for name, default in asked.items():
                 if (found := getattr(sampling, name)) != default:
                     raise ValueError(
-                        f"sampling.{name}: found {found!r}, but the flow is told nothing of its networks; "
+                        f"sampling.{name}: found {found!r}, but the flow has no condition; "
                         "set condition: {variable: accuracy}, or leave it out"
                     )
             return self
         variable, value = self.condition.variable, sampling.condition
         if variable == "zoo" and value != "best":
             raise ValueError(
-                f"sampling.condition: found {value!r}, but the flow is told zoos; name one as sampling.zoo, "
-                "or leave it out for every zoo in turn"
+                f"sampling.condition: found {value!r}, but the flow is conditioned on the zoo; "
+                "name one as sampling.zoo, or leave it out for every zoo in turn"
             )
         if variable == "zoo" and self.layers == "first" and sampling.later_scale != 0:
             raise ValueError(
@@ -243,12 +249,12 @@ class FlowConfig(GeneratorConfig):
             )
         if variable == "zoo" and sampling.guidance is not None:
             raise ValueError(
-                "sampling.guidance: steers by the loss on one data set, but the flow is told several zoos; "
-                "leave it out"
+                "sampling.guidance: steers by the loss on one data set, but the flow is fitted to several "
+                "zoos; leave it out"
             )
         if variable != "zoo" and sampling.zoo is not None:
             raise ValueError(
-                f"sampling.zoo: found {sampling.zoo!r}, but the flow is told each network's {variable}; "
+                f"sampling.zoo: found {sampling.zoo!r}, but the flow is conditioned on {variable}; "
                 "leave it out, or set condition.variable: zoo"
             )
         if not isinstance(value, str) and not 0 <= value <= (1 if variable == "accuracy" else math.inf):
@@ -271,7 +277,7 @@ class FlowConfig(GeneratorConfig):
         placed = isinstance(self.velocity, UnitTransformerConfig) and self.velocity.positions
         if self.other_widths and (placed or isinstance(self.velocity, VelocityConfig)):
             raise ValueError(
-                "other_widths needs a velocity network that knows no widths: use velocity.network "
+                "other_widths needs a velocity network that does not depend on widths: use velocity.network "
                 "'relational_transformer', or 'unit_transformer' without positions, found "
                 f"{self.velocity.network!r}{' with positions' if placed else ''}"
             )
@@ -293,20 +299,22 @@ class FlowConfig(GeneratorConfig):
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:
-        """The velocity network, and networks' first weights."""
+        """Return the work of fitting the velocity network, and of drawing networks' initial weights."""
         work = self.training.work(self.velocity.weights_used(sizes), sizes)
         starts = 24 * sizes.n * max(sizes.d, sizes.k) * self.reads_initialisations
         return Work(work.held + starts, work.operations, work.steps)
 
     @planning
     def fit_bytes(self, sizes: Sizes) -> float:
-        """The velocity network with its mean, gradients and two moments, and the latents."""
+        """Return the memory of the velocity network, its gradients and moments, and of the latents."""
         return 20 * self.velocity.weights_held(sizes) + 4 * sizes.n * sizes.k
 
     @planning
     def sample_work(self, sizes: Sizes) -> Work:
-        """Four evaluations a step; dopri5 chooses its steps itself. Where networks are steered: these, their
-        gradients, and the training rows that they are made of."""
+        """Return the work of four evaluations per step, and of guidance; dopri5 chooses its steps itself.
+
+        Guidance takes the networks, their gradients, and the training rows that they are decoded from.
+        """
         used, g, guidance = self.velocity.weights_used(sizes), sizes.g, self.sampling.guidance
         evaluations = 4 * (1000 if self.sampling.solver == "dopri5" else self.sampling.steps)
         evaluations *= 2 if self.sampling.condition_weight else 1
@@ -321,7 +329,7 @@ class FlowConfig(GeneratorConfig):
 
     @planning
     def likelihood_work(self, sizes: Sizes, asked: Likelihood) -> Work:
-        """Four evaluations a step, each with a derivative for every probe."""
+        """Return the work of four evaluations per step, each with a derivative for every probe."""
         used, n = self.velocity.weights_used(sizes), min(sizes.n, asked.networks) + sizes.g
         probes = sizes.k if asked.divergence == "exact" else asked.probes
         matrix = 12 * sizes.n * sizes.k * sizes.raw

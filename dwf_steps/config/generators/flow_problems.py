@@ -1,4 +1,4 @@
-"""Checks of a flow against its zoo, representation and subspace, before anything runs."""
+"""Checks of whether a flow fits its zoo, representation and subspace, before anything runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @planning
 def flow_zoo_problems(flow: FlowConfig, where: str, zoo: str, context: Context) -> Iterator[str]:
-    """Yield a line for everything that does not fit between a flow and the zoo that it is fitted to.
+    """Yield a line for every mismatch between a flow and its zoo.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def flow_zoo_problems(flow: FlowConfig, where: str, zoo: str, context: Context) 
     zoo
         Name of the zoo.
     context
-        The whole configuration, with what must be built or read to be known.
+        The whole configuration, with facts that require building a network or reading a file.
 
     Yields
     ------
@@ -62,13 +62,13 @@ def flow_zoo_problems(flow: FlowConfig, where: str, zoo: str, context: Context) 
             )
         if isinstance(flow.velocity, RelationalTransformerConfig):
             yield (
-                f"{where}.velocity.network: 'relational_transformer' knows the graphs of multilayer "
-                f"perceptrons alone, but the networks of zoo {zoo!r} are {architecture.called}"
+                f"{where}.velocity.network: 'relational_transformer' is for the graphs of multilayer "
+                f"perceptrons only, but the networks of zoo {zoo!r} are {architecture.called}"
             )
         by_unit = isinstance(flow.velocity, UnitTransformerConfig) and _among_weights(flow, zoo, context)
         if by_unit and "permutation_spec" not in symmetries:
             yield (
-                f"{where}.velocity.network: 'unit_transformer' must know which weights belong to a unit, "
+                f"{where}.velocity.network: 'unit_transformer' needs to know which weights belong to a unit, "
                 f"but {architecture.called} states no `permutation_spec`, and tracing finds none"
             )
     yield from _other_widths_problems(flow, where, zoo, context)
@@ -76,7 +76,7 @@ def flow_zoo_problems(flow: FlowConfig, where: str, zoo: str, context: Context) 
 
 @planning
 def _among_weights(flow: FlowConfig, zoo: str, context: Context) -> bool:
-    """Return whether an experiment runs it among the weights of a zoo's networks."""
+    """Return whether an experiment combines the flow with a zoo's weights as coordinates."""
     config = context.config
     return any(
         cell.zoo == zoo
@@ -93,8 +93,8 @@ def _guidance_problems(flow: FlowConfig, where: str, zoo: str, context: Context)
         return
     if context.facts(zoo).normalised:
         yield (
-            f"{where}.sampling.guidance: networks that normalise batches (zoos.{zoo}.architecture) have "
-            "statistics beside their weights, which the gradient does not know; leave it out"
+            f"{where}.sampling.guidance: networks with batch normalisation (zoos.{zoo}.architecture) have "
+            "running statistics besides their weights, for which there is no gradient; leave it out"
         )
     if guidance.objective is not None:
         key, classes = f"{where}.sampling.guidance.objective", config.zoos[zoo].architecture.classes
@@ -178,12 +178,12 @@ def _other_widths_problems(flow: FlowConfig, where: str, zoo: str, context: Cont
         elif isinstance(flow.velocity, UnitTransformerConfig) and (len(own), len(widths)) != (3, 3):
             yield (
                 f"{where}.other_widths: found {widths}, and zoo {zoo!r} has {own}, but a transformer "
-                "over units knows other widths of one hidden layer only; use 'relational_transformer'"
+                "over units supports other widths of one hidden layer only; use 'relational_transformer'"
             )
         elif len(own) == 3 and len(widths) > 3:
             yield (
                 f"{where}.other_widths: found {widths}, but zoo {zoo!r} has {own}, from which "
-                "nothing is known of a hidden layer that follows another one; use one hidden layer"
+                "it cannot be learned how two hidden layers connect; use one hidden layer"
             )
 
 
@@ -191,7 +191,7 @@ def _other_widths_problems(flow: FlowConfig, where: str, zoo: str, context: Cont
 def flow_representation_problems(
     flow: FlowConfig, where: str, representation: str, config: WorkflowConfig
 ) -> Iterator[str]:
-    """Yield a line for everything that does not fit between a flow and the representation of networks.
+    """Yield a line for every mismatch between a flow and the representation.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def flow_representation_problems(
 def flow_subspace_problems(
     flow: FlowConfig, where: str, subspace: str, config: WorkflowConfig
 ) -> Iterator[str]:
-    """Yield a line for everything that does not fit between a flow and the subspace.
+    """Yield a line for every mismatch between a flow and the subspace.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How flows are sampled: solver, condition, and guidance."""
+"""How flows are sampled: solver, condition and guidance."""
 
 from __future__ import annotations
 
@@ -12,48 +12,61 @@ from dwf_steps.config.section import CALLABLE_PATTERN, Name, Section
 
 
 class Guidance(Section):
-    """Steers a flow towards networks that do well: the velocity minus ``scale`` times the gradient of their
-    loss on training examples."""
+    """Steers a flow towards accurate networks.
+
+    ``scale`` times the gradient of the networks' loss on training examples is subtracted from the velocity.
+    """
 
     scale: Positive = 0.1
-    """Factor of the gradient, lambda."""
+    """Factor lambda of the gradient."""
     batch_size: Annotated[int, Field(ge=1)] = 128
-    """Training examples that every evaluation of the field draws again, the same for all networks."""
+    """Number of training examples, drawn at every evaluation of the velocity, the same for all networks."""
     transfer: Name | None = None
-    """The transfer whose data set's training examples they are, for networks of another data set; by default
-    the zoo's own."""
+    """Transfer whose training examples are used, to steer towards networks for another data set; by default
+    the examples are the zoo's."""
     objective: Annotated[str, Field(pattern=CALLABLE_PATTERN)] | None = None
-    """A loss of your own, `package.module:function`, of outputs (n, b, c) and targets (b,), that returns
-    (n,); by default the task's."""
+    """A loss of your own, `package.module:function`, which maps outputs (n, b, c) and targets (b,) to losses
+    (n,); by default the task's loss."""
 
 
 class FlowSampling(Draws):
     """How the flow's ODE is integrated from t = 0 to t = 1."""
 
     solver: Literal["euler", "rk4", "dopri5"] = "rk4"
-    """Solver (torchdiffeq): `rk4` is the 3/8 rule; `dopri5` adapts its steps."""
+    """Solver (torchdiffeq): `rk4` is the 3/8 rule; `dopri5` has adaptive steps."""
     steps: Annotated[int, Field(ge=1)] = 100
-    """Steps of the fixed-step solvers."""
+    """Number of steps of the fixed-step solvers."""
     guidance: Guidance | None = None
-    """Steering by the networks' loss, if any."""
+    """Steering by the networks' loss, if set."""
     temperature: Positive = 1.0
-    """Factor of the source's standard deviation when sampling: below 1 samples are more typical."""
+    """Factor of the source's standard deviation in sampling; below 1 samples are less diverse."""
     condition: Literal["best", "training"] | Annotated[float, Field(strict=True)] = "best"
-    """Of flows with a `condition`: the value that samples are asked for, that of the `best` training network
-    (highest accuracy, lowest loss, last epoch), one drawn for each sample from all `training` networks', or a
-    number: a share from 0 to 1 of accuracy, a loss, or epochs."""
+    """For flows with a `condition`, the requested value: that of the `best` training network (highest
+    accuracy, lowest loss, last epoch), one drawn for each sample from those of all `training` networks, or a
+    number: an accuracy from 0 to 1, a loss, or an epoch."""
     zoo: Name | None = None
-    """Of flows whose `condition` is the zoo: the one whose networks are asked for; by default every zoo in
-    turn."""
+    """For flows conditioned on the zoo, the requested zoo; by default all zoos in turn."""
     condition_weight: NotNegative = 0.0
-    """Weight w of classifier-free guidance: velocities are (1 + w) v(x | condition) - w v(x), which takes two
-    evaluations; with 0 they are v(x | condition). Not to be confused with `guidance`, by gradients."""
+    """Weight w of classifier-free guidance: the velocity is (1 + w) v(x | condition) - w v(x), which takes
+    two evaluations; with 0 it is v(x | condition). Unrelated to `guidance`, which uses gradients."""
     rtol: Positive = 1e-5
     """Relative tolerance of dopri5."""
     atol: Positive = 1e-5
-    """Absolute tolerance of dopri5, in units of the target's standard deviation."""
+    """Absolute tolerance of dopri5, relative to the target's standard deviation."""
 
     def zoos_asked(self, zoos: Sequence[str], rows: int) -> list[str]:
-        """Return which of the ``zoos`` each of so many rows is asked for, candidates for a network alike."""
+        """Return the zoo requested for each row.
+
+        Parameters
+        ----------
+        zoos
+            Names of the joint zoo's members.
+        rows
+            Number of rows; candidates for the same network are adjacent and share a zoo.
+
+        Returns
+        -------
+        One name per row.
+        """
         turn = zoos if self.zoo is None else [self.zoo]
         return [turn[row // self.candidates % len(turn)] for row in range(rows)]

@@ -11,6 +11,6 @@ class GaussianConfig(GeneratorConfig):
     implementation: ClassVar[str] = "dwf_steps.generators.gaussian:Gaussian"
 
     kind: Literal["gaussian"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     scale: NotNegative = 1.0
-    """Factor of the deviations from the mean, a temperature; 0 is the mean itself."""
+    """Factor of the deviations from the mean, a temperature; with 0 all samples are the mean."""

@@ -11,14 +11,14 @@ from dwf_steps.config.zoo import n_held_out
 
 
 class HeldOutConfig(GeneratorConfig):
-    """Control: held-out networks, what truly new networks look like."""
+    """Control: the held-out networks, as examples of genuinely new networks."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.held_out:HeldOut"
     shows_training: ClassVar[bool] = True
     costs_training: ClassVar[bool] = True
 
     kind: Literal["held_out"]
-    """Marks the generator as this control."""
+    """Selects this control."""
 
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:

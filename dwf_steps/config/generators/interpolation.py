@@ -10,14 +10,14 @@ HALF = 0.5
 
 
 class InterpolationConfig(GeneratorConfig):
-    """Control: a point between two training networks drawn at random."""
+    """Control: a point between two randomly drawn training networks."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.interpolation:Interpolation"
 
     kind: Literal["interpolation"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     weight: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """How far to go: 0 is the first network, 1 the second."""
+    """Position between the two networks: 0 is the first, 1 the second."""
 
     @property
     def halfway(self) -> bool:

@@ -1,4 +1,4 @@
-"""Networks that a generator makes which knows several zoos."""
+"""Networks from a generator that is fitted to several zoos."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from dwf_steps.config.zoo import JointZoo
 
 
 class JointConfig(GeneratorConfig):
-    """What a generator makes in a zoo of several when it is asked for this one, judged beside what was fitted
-    to this zoo alone."""
+    """Networks that a generator fitted to a joint zoo makes when conditioned on this zoo.
+
+    They are evaluated beside those of generators fitted to this zoo alone.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.joint:Joint"
     control: ClassVar[bool] = False
     makes: ClassVar[Literal["samples", "networks"]] = "networks"
 
     kind: Literal["joint"]
-    """Marks the generator as one that is fitted to several zoos."""
+    """Selects a generator that is fitted to several zoos."""
     zoo: Name
-    """The zoo of several, `{zoos: [...]}`, of which this one is a member."""
+    """The joint zoo, `{zoos: [...]}`, of which this zoo is a member."""
     generator: Name
-    """A generator that is told zoos (`condition: {variable: zoo}`). It works there in the same representation
-    and subspace as the experiment's; the first `sampling.samples` of its networks that are asked for this
-    zoo are taken."""
+    """A generator conditioned on the zoo (`condition: {variable: zoo}`). It is fitted in the experiment's
+    representation and subspace; the first `sampling.samples` of its networks for this zoo are used."""
 
     @property
     def drawn_in(self) -> tuple[str, str]:
@@ -47,16 +48,16 @@ class JointConfig(GeneratorConfig):
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:
         joint, asked = context.config.zoos[self.zoo], self.sampling.samples
         if not isinstance(joint, JointZoo) or zoo not in joint.members:
-            found = list(joint.members) if isinstance(joint, JointZoo) else "networks of its own"
+            found = list(joint.members) if isinstance(joint, JointZoo) else "its own networks"
             yield (
-                f"{where}.zoo: found {self.zoo!r}, which has {found}, expected a zoo of several with "
+                f"{where}.zoo: found {self.zoo!r}, which has {found}, expected a joint zoo with "
                 f"{zoo!r} among them; set zoos.{self.zoo}.zoos, or leave the generator out for zoo {zoo!r}"
             )
             return
         generator = context.config.generators[self.generator]
         if not isinstance(generator, FlowConfig) or not generator.asks_for_zoos:
             yield (
-                f"{where}.generator: {self.generator!r} is not told which zoo a network is of; set its "
+                f"{where}.generator: {self.generator!r} is not conditioned on the zoo; set its "
                 "condition: {variable: zoo}"
             )
             return
@@ -71,5 +72,5 @@ class JointConfig(GeneratorConfig):
 
     @planning
     def make_work(self, sizes: Sizes, networks: int) -> Work:
-        """Networks while they are read and stacked."""
+        """Return the work of reading and stacking the networks."""
         return Work(12 * networks * sizes.d, 10 * networks * sizes.d)

@@ -6,12 +6,15 @@ from dwf_steps.config.generators.base import GeneratorConfig, Positive
 
 
 class KernelDensityConfig(GeneratorConfig):
-    """Control: a kernel density in the subspace: a training network plus Gaussian noise with the training
-    networks' covariance."""
+    """Control: a kernel density in the subspace.
+
+    A sample is a training network plus Gaussian noise with the training networks' covariance.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.kernel_density:KernelDensity"
 
     kind: Literal["kernel_density"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     bandwidth: Positive | None = None
-    """Factor of the covariance's square root; by default Scott's, n^(-1 / (k + 4)) with k components."""
+    """Factor of the noise's standard deviations; by default Scott's, n^(-1 / (k + 4)) with n networks and k
+    components."""

@@ -16,8 +16,10 @@ from dwf_steps.config.section import planning
 
 
 class NetworksConfig(NetworkFiles, GeneratorConfig):
-    """Networks that another tool made, judged like all others. What making them cost is not known, and tables
-    leave it empty."""
+    """Networks made by another tool, evaluated like all others.
+
+    What it took to make them is unknown, and left empty in tables.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.networks:Networks"
     control: ClassVar[bool] = False
@@ -25,23 +27,25 @@ class NetworksConfig(NetworkFiles, GeneratorConfig):
     made_elsewhere: ClassVar[bool] = True
 
     kind: Literal["networks"]
-    """Marks the generator as networks from files."""
+    """Selects networks from files."""
     files: str | list[str]
-    """A folder, a glob pattern, or a list of them, as a zoo's `import`: state dicts, or what `dwf export`
-    wrote. All networks that match are judged, in order, as `sample-0`, `sample-1`, ..."""
+    """A folder, a glob pattern, or a list of them, as in a zoo's `import`: state dicts, or files written by
+    `dwf export`. All networks found are evaluated, in order, as `sample-0`, `sample-1`, ..."""
     aligned: bool = False
-    """Whether the networks are first brought into the form of the zoo's by the experiment's
-    canonicalization. Without it read their distances after realigning."""
+    """Whether the networks are first canonicalized by the experiment's canonicalization. If not, rely on
+    their distances after realigning."""
 
     @model_validator(mode="after")
     def _all_of_them(self) -> Self:
         if self.sampling != Draws():
-            raise ValueError("sampling: nothing is drawn, all networks in the files are judged; leave it out")
+            raise ValueError(
+                "sampling: nothing is drawn, all networks in the files are evaluated; leave it out"
+            )
         return self
 
     @cached_property
     def found(self) -> list[ImportedNetwork]:
-        """The networks in order, as their files were when first asked for."""
+        """The networks in order, from the files that existed when they were first listed."""
         return imported_networks(self.files, self.networks_per_file)
 
     @property
@@ -61,13 +65,15 @@ class NetworksConfig(NetworkFiles, GeneratorConfig):
         if not self.found:
             yield (
                 f"{where}.files: no network file matches {self.files!r} (relative to "
-                f"{Path.cwd()}); there is nothing to judge"
+                f"{Path.cwd()}); there is nothing to evaluate"
             )
 
     @planning
     def make_work(self, sizes: Sizes, networks: int) -> Work:
-        """Networks while they are read and stacked, and where they are aligned permuted in float64, in ten
-        sweeps."""
+        """Return the work of reading and stacking the networks and, if asked for, of aligning them.
+
+        Aligned networks are permuted in float64, in about ten sweeps.
+        """
         if not self.aligned:
             return Work(12 * networks * sizes.d, 10 * networks * sizes.d)
         sweeps = 40 * networks * sizes.d * max(sizes.layers)

@@ -1,4 +1,4 @@
-"""Disturbed training networks."""
+"""Training networks with noise."""
 
 from typing import ClassVar, Literal
 
@@ -6,11 +6,11 @@ from dwf_steps.config.generators.base import GeneratorConfig, NotNegative
 
 
 class NoiseConfig(GeneratorConfig):
-    """Control: isotropic noise around a training network drawn at random."""
+    """Control: isotropic noise around a randomly drawn training network."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.noise:Noise"
 
     kind: Literal["noise"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     std: NotNegative = 0.02
-    """Standard deviation of the noise, in units of the weights themselves."""
+    """Standard deviation of the noise, in the units of the weights."""

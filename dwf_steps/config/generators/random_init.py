@@ -12,14 +12,17 @@ from dwf_steps.config.section import planning
 
 
 class RandomInitConfig(GeneratorConfig):
-    """Control: networks that were never trained. Like all that are made whole they are not
-    canonicalized: read their distances after realigning."""
+    """Control: untrained networks.
+
+    Like other networks that are made directly, they are not canonicalized: rely on their distances after
+    realigning.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.random_init:RandomInit"
     makes: ClassVar[Literal["samples", "networks"]] = "networks"
 
     kind: Literal["random_init"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     initialisation: Initialisation = "he"
     """How their weights are drawn."""
 
@@ -35,7 +38,23 @@ class RandomInitConfig(GeneratorConfig):
 def initialisation_problems(
     initialisation: Initialisation, where: str, zoo: str, context: Context
 ) -> Iterator[str]:
-    """Yield a line if networks of a zoo cannot be initialised so."""
+    """Yield a line if the networks of a zoo cannot be initialised as requested.
+
+    Parameters
+    ----------
+    initialisation
+        The requested initialisation.
+    where
+        Key of the generator's settings.
+    zoo
+        Name of the zoo.
+    context
+        The whole configuration.
+
+    Yields
+    ------
+    The key, what was found, and what to use instead.
+    """
     architecture = context.config.zoos[zoo].architecture
     if initialisation != "default" and not isinstance(architecture, MLPConfig):
         yield (

@@ -13,6 +13,8 @@ from dwf_steps.config.zoo import ImportedZoo, TrainingConfig
 
 
 class RetrainingConfig(GeneratorConfig):
+    """Settings shared by controls that train networks as the zoo's were."""
+
     makes: ClassVar[Literal["samples", "networks"]] = "networks"
     shows_training: ClassVar[bool] = True
 
@@ -28,17 +30,19 @@ class RetrainingConfig(GeneratorConfig):
 
 
 class RetrainedConfig(RetrainingConfig):
-    """Control: networks trained from scratch with the zoo's settings, from seeds that the zoo does not use,
-    for a part of the zoo's training; not canonicalized."""
+    """Control: networks trained from scratch with the zoo's settings, for part of the zoo's training.
+
+    Their seeds are not used in the zoo. They are not canonicalized.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.retrained:Retrained"
 
     kind: Literal["retrained"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     epochs: NotNegative | None = None
-    """Passes over the training set; a fraction trains for a part of an epoch."""
+    """Passes over the training set; a fraction trains for part of an epoch."""
     equal_cost_to: Name | None = None
-    """Instead: train each network for as many seconds as this generator takes for one of its networks, its
+    """Instead of `epochs`: train each network for as many seconds as this generator takes per network, its
     fit included, both as measured in this workflow."""
 
     @property
@@ -48,7 +52,7 @@ class RetrainedConfig(RetrainingConfig):
     @model_validator(mode="after")
     def _one_of_two(self) -> RetrainedConfig:
         if (self.epochs is None) == (self.equal_cost_to is None):
-            raise ValueError("give either 'epochs' or 'equal_cost_to', not both and not neither")
+            raise ValueError("give exactly one of 'epochs' and 'equal_cost_to'")
         return self
 
     @planning
@@ -57,7 +61,7 @@ class RetrainedConfig(RetrainingConfig):
         choices = [name for name, other in context.config.generators.items() if other.makes == "samples"]
         if self.equal_cost_to is not None and self.equal_cost_to not in choices:
             yield (
-                f"{where}.equal_cost_to: {self.equal_cost_to!r} is no generator with a cost of its own; "
+                f"{where}.equal_cost_to: {self.equal_cost_to!r} is not a generator that draws samples; "
                 f"expected one of {', '.join(choices)}"
             )
 

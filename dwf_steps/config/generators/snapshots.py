@@ -11,18 +11,20 @@ from dwf_steps.config.zoo import TrainingConfig
 
 
 class SnapshotsConfig(RetrainingConfig):
-    """Control: snapshots of a single network's training with the zoo's settings, one after the other; not
-    canonicalized."""
+    """Control: successive snapshots of a single network's training with the zoo's settings.
+
+    They are not canonicalized.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.snapshots:Snapshots"
     in_one_job: ClassVar[bool] = True
 
     kind: Literal["snapshots"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     skip_epochs: NotNegative = 1.0
-    """Epochs before the first snapshot."""
+    """Epochs before the first interval between snapshots begins."""
     every_epochs: Positive = 0.5
-    """Epochs between two snapshots."""
+    """Epochs between consecutive snapshots."""
 
     @planning
     def epochs_trained(self, training: TrainingConfig) -> float:

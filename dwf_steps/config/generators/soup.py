@@ -13,14 +13,14 @@ from dwf_steps.config.zoo import n_training
 
 
 class SoupConfig(GeneratorConfig):
-    """Control: the mean of several training networks drawn at random (Wortsman et al. 2022)."""
+    """Control: the mean of several randomly drawn training networks (Wortsman et al. 2022)."""
 
     implementation: ClassVar[str] = "dwf_steps.generators.soup:Soup"
 
     kind: Literal["soup"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     networks: Annotated[int, Field(ge=1)] = 16
-    """Networks that are averaged."""
+    """Number of networks that are averaged."""
 
     @planning
     def problems_with_zoo(self, where: str, zoo: str, context: Context) -> Iterator[str]:

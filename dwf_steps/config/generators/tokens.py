@@ -1,4 +1,4 @@
-"""Autoencoders of tokens."""
+"""Autoencoders of the tokens of networks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ if TYPE_CHECKING:
 
 
 class TokensSampling(Draws):
-    """How latents are drawn: from a kernel density of the training networks' latents, whose kernels have
-    their covariance, times a factor."""
+    """How latents are drawn: from a kernel density of the training networks' latents.
+
+    The kernels have the latents' covariance, times the square of `bandwidth`.
+    """
 
     bandwidth: NotNegative = 0.2
-    """Root of that factor: how far draws lie from a training network's latents, in standard deviations. With
-    0 they are a training network's."""
+    """Distance of draws from a training network's latents, in standard deviations of the latents. With 0 they
+    are the latents of a training network."""
     by: Literal["token", "network", "coordinate"] = "token"
-    """What is drawn together: the latents of each `token`, those of a whole `network`, or each `coordinate`
-    alone. What is not drawn together comes from different training networks."""
+    """What is drawn jointly: the latents of each `token`, those of a whole `network`, or each `coordinate`
+    separately. Parts that are drawn separately come from different training networks."""
 
 
 class TokensConfig(GeneratorConfig):
-    """A transformer autoencoder over a network's tokens, whose latents are drawn from a kernel density (SANE;
-    Schürholt, Mahoney & Borth 2024, arXiv 2406.09997, without its contrastive loss). It needs subspace
-    `none`."""
+    """A transformer autoencoder of a network's tokens, with a kernel density of its latents.
+
+    SANE (Schürholt, Mahoney & Borth 2024, arXiv 2406.09997) without its contrastive loss. It needs subspace
+    `none`.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.tokens:Tokens"
     control: ClassVar[bool] = False
@@ -42,28 +46,30 @@ class TokensConfig(GeneratorConfig):
     }
 
     kind: Literal["tokens"]
-    """Marks the generator as this one."""
+    """Selects an autoencoder of tokens."""
     size: Annotated[int, Field(ge=1)] = 288
-    """Coordinates of a token at most. A token is a unit: a row of its layer's weights with its bias or, among
-    responses, its coordinates. One that has more is cut into several tokens of equal length."""
+    """Maximum number of coordinates per token. A token is a unit: a row of its layer's weights with its bias
+    or, among responses, its coordinates. Longer units are divided into several tokens of nearly equal
+    length."""
     latent: Annotated[int, Field(ge=1)] = 32
-    """Latents of a token."""
+    """Number of latents per token."""
     width: Annotated[int, Field(ge=1)] = 128
-    """Width of a token inside the transformers; a multiple of heads."""
+    """Width of a token in the transformers; a multiple of heads."""
     depth: Annotated[int, Field(ge=0)] = 2
-    """Blocks of the encoder, and as many of the decoder. With 0 there is no attention, and all is linear."""
+    """Number of blocks of the encoder, and of the decoder. With 0 there is no attention, and both are
+    linear."""
     heads: Annotated[int, Field(ge=1)] = 4
-    """Attention heads."""
+    """Number of attention heads."""
     hidden: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the tokens that the encoder does not see in training."""
+    """Share of the tokens that are hidden from the encoder in training."""
     noise: NotNegative = 0.1
-    """Standard deviation of the noise on what the encoder sees in training, in units of a layer's own."""
+    """Standard deviation of the noise on the encoder's input in training, relative to that of a layer."""
     latent_noise: NotNegative = 0.1
-    """Standard deviation of the noise on what the decoder sees in training, in units of each latent's own."""
+    """Standard deviation of the noise on the decoder's input in training, relative to that of each latent."""
     training: FlowTraining = FlowTraining()
-    """Its training."""
+    """How the autoencoder is fitted."""
     sampling: TokensSampling = TokensSampling()
-    """Its sampling; changing it does not train again."""
+    """How latents are drawn; changing it does not repeat the fit."""
 
     @property
     def fitted(self) -> bool:
@@ -89,31 +95,31 @@ class TokensConfig(GeneratorConfig):
 
     @planning
     def _tokens(self, sizes: Sizes) -> float:
-        """Return how many tokens a network has, about: every unit has one at least."""
+        """Return roughly how many tokens a network has; every unit has at least one."""
         return sum(sizes.layers) + sizes.k / self.size
 
     @planning
     def _products(self, sizes: Sizes) -> float:
-        """Return how many products encoding and decoding a network takes."""
+        """Return the number of multiplications to encode and decode a network."""
         tokens = self._tokens(sizes)
         blocks = 2 * self.depth * self.width * (12 * self.width + 2 * tokens)
         return tokens * (blocks + 2 * self.width * (self.size + self.latent))
 
     @planning
     def _held(self, sizes: Sizes, networks: int) -> float:
-        """Return the bytes of the transformers' activations for some networks, and of their rows."""
+        """Return the memory of the activations and rows of some networks, in bytes."""
         return 4 * networks * (self._tokens(sizes) * self.width * (2 + 24 * self.depth) + 4 * sizes.k)
 
     @planning
     def fit_work(self, sizes: Sizes) -> Work:
-        """Twice the encoder and the decoder, with gradients and moments; the rows in float64."""
+        """Return the work of fitting encoder and decoder, with their averages, gradients and moments."""
         training, weights = self.training, 24 * self.depth * self.width**2 + self.width * sum(sizes.layers)
         held = 28 * weights + 40 * sizes.n * sizes.k + self._held(sizes, training.batch_size)
         return Work(held, training.steps * 6 * training.batch_size * self._products(sizes), training.steps)
 
     @planning
     def sample_work(self, sizes: Sizes) -> Work:
-        """The latents of training networks and samples, and decoding."""
+        """Return the work of drawing latents, given those of the training networks, and of decoding."""
         latents = self._tokens(sizes) * self.latent
         drawn = {"token": self._tokens(sizes), "network": 1, "coordinate": latents}[self.sampling.by]
         held = 16 * (sizes.n + sizes.g) * latents + self._held(sizes, sizes.g) + 16 * sizes.g * sizes.k

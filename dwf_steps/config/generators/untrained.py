@@ -16,20 +16,22 @@ LayerNames = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class UntrainedConfig(GeneratorConfig):
-    """Control: some layers, by default the first, have the coordinates of untrained networks, and all others
-    those of a Gaussian draw in the subspace or of a training network. It tells how much of a generated
-    network's accuracy its first layer deserves."""
+    """Control: networks in which some layers, by default the first, are untrained.
+
+    The other layers are those of a Gaussian sample in the subspace or of a training network. The control
+    shows how much of a generated network's accuracy is due to its first layer.
+    """
 
     implementation: ClassVar[str] = "dwf_steps.generators.untrained:Untrained"
     stores_rows: ClassVar[bool] = True
 
     kind: Literal["untrained"]
-    """Marks the generator as this control."""
+    """Selects this control."""
     layers: Literal["first"] | LayerNames = "first"
-    """The untrained layers: `first`, or names as in the state dict, without `.weight`: `[layers.0]`."""
+    """The untrained layers: `first`, or their names in the state dict without `.weight`: `[layers.0]`."""
     others: Literal["gaussian", "copy"] = "gaussian"
     """Where the other layers come from: a Gaussian with the training networks' mean and covariance in the
-    subspace, or a training network drawn at random."""
+    subspace, or a randomly drawn training network."""
     scale: NotNegative = 1.0
     """Factor of the Gaussian's deviations from the mean, a temperature."""
     initialisation: Initialisation = "default"
@@ -49,7 +51,7 @@ class UntrainedConfig(GeneratorConfig):
 
     @planning
     def sample_work(self, sizes: Sizes) -> Work:
-        """The Gaussian's draw, the untrained networks and their coordinates, and a pass over the rows."""
+        """Return the work of drawing the other layers, of encoding networks, and of a pass over the rows."""
         drawn = super().sample_work(sizes)
         decoding = 2 * (sizes.n + 10) * sizes.g * sizes.d
         return Work(drawn.held + 16 * sizes.g * sizes.d + 32 * sizes.d, drawn.operations + decoding)

@@ -11,60 +11,64 @@ from dwf_steps.config.section import Section, planning
 
 
 class VelocityConfig(Section):
-    """The velocity network: an MLP on [latent, time embedding] with LayerNorm, GELU and dropout."""
+    """A multilayer perceptron on [latent, time embedding] with LayerNorm, GELU and dropout."""
 
     network: Literal["mlp"] = "mlp"
-    """Marks the velocity network as this one."""
+    """Selects this velocity network."""
     width: Annotated[int, Field(ge=1)] = 512
-    """Width h. Hidden layers are h, then h/2, then h again."""
+    """Width h of the first and the last hidden layer; those between have width h/2."""
     depth: Annotated[int, Field(ge=1)] = 3
-    """Hidden layers; the first and the last are h wide, those between h/2."""
+    """Number of hidden layers."""
     time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
     """Width of the sinusoidal embedding of t."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Dropout after every hidden layer."""
+    """Dropout rate after every hidden layer."""
 
     @planning
     def weights_used(self, sizes: Sizes) -> float:
-        """Return how many products an evaluation for one network takes."""
+        """Return the number of multiplications per evaluation for one network."""
         return self.width * (2 * sizes.k + self.time_embedding + self.depth * self.width)
 
     @planning
     def weights_held(self, sizes: Sizes) -> float:
-        """Return how many weights the network has at least: those of its first and its last layer."""
+        """Return a lower bound of the number of weights: those of the first and the last layer."""
         return self.width * (2 * sizes.k + self.time_embedding)
 
 
 class UnitTransformerConfig(Section):
-    """The velocity network: a transformer over units, for whole networks (subspace `none`). Its tokens are
-    hidden units with the weights around them, or, among responses, every layer's units with their
-    coordinates."""
+    """A transformer over units, for whole networks (subspace `none`).
+
+    Its tokens are the hidden units with their incoming and outgoing weights or, among responses, the units of
+    every layer with their coordinates.
+    """
 
     network: Literal["unit_transformer"]
-    """Marks the velocity network as this one."""
+    """Selects this velocity network."""
     width: Annotated[int, Field(ge=1)] = 128
     """Width of a token; a multiple of heads."""
     depth: Annotated[int, Field(ge=1)] = 4
-    """Blocks of attention and MLP."""
+    """Number of blocks of attention and MLP."""
     heads: Annotated[int, Field(ge=1)] = 4
-    """Attention heads."""
+    """Number of attention heads."""
     time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
     """Width of the sinusoidal embedding of t."""
     positions: bool = False
-    """Tell units apart by their place, which means something in aligned networks; without it the order of a
-    single hidden layer's units plays no part. Among responses that holds for all hidden layers: leave units
-    their place where residual connections add layers up. With it every unit is there standardised by
-    itself."""
+    """Whether units have position embeddings, which are meaningful for aligned networks. Without them the
+    velocity is equivariant to permutations of the units in networks with a single hidden layer and, among
+    responses, in all hidden layers; keep positions where residual connections add layers. Among responses,
+    positions also standardise every unit separately."""
 
     @planning
     def weights_used(self, sizes: Sizes) -> float:
-        """Return how many products an evaluation for one network takes: what every unit passes through, and
-        what a unit's numbers pass through."""
+        """Return the number of multiplications per evaluation for one network.
+
+        These are the transformer's for every unit, and the projections of the units' values.
+        """
         return 18 * sum(sizes.layers[:-1]) * self.depth * self.width**2 + 2 * sizes.k * self.width
 
     @planning
     def weights_held(self, sizes: Sizes) -> float:
-        """Return how many weights the network has at least: units share them, so there are few."""
+        """Return a lower bound of the number of weights: units share them, so there are few."""
         return 0.0
 
     @model_validator(mode="after")
@@ -75,28 +79,30 @@ class UnitTransformerConfig(Section):
 
 
 class RelationalTransformerConfig(Section):
-    """The velocity network: a relational transformer on the network's own graph, units being nodes and
-    weights edges, for whole multilayer perceptrons (subspace `none`)."""
+    """A relational transformer on the network's graph, for multilayer perceptrons.
+
+    Units are nodes and weights are edges. It needs subspace `none`.
+    """
 
     network: Literal["relational_transformer"]
-    """Marks the velocity network as this one."""
+    """Selects this velocity network."""
     width: Annotated[int, Field(ge=1)] = 32
-    """Features of a node and of an edge; a multiple of heads."""
+    """Features per node and per edge; a multiple of heads."""
     depth: Annotated[int, Field(ge=1)] = 4
-    """Blocks of attention and updates."""
+    """Number of blocks of attention and updates."""
     heads: Annotated[int, Field(ge=1)] = 1
-    """Attention heads."""
+    """Number of attention heads."""
     time_embedding: Annotated[int, Field(ge=2, multiple_of=2)] = 64
     """Width of the sinusoidal embedding of t."""
 
     @planning
     def weights_used(self, sizes: Sizes) -> float:
-        """Return how many products an evaluation for one network takes: what every weight passes through."""
+        """Return the number of multiplications per evaluation for one network, proportional to its edges."""
         return 10 * sizes.d * self.depth * self.width**2
 
     @planning
     def weights_held(self, sizes: Sizes) -> float:
-        """Return how many weights the network has at least: units share them, so there are few."""
+        """Return a lower bound of the number of weights: units share them, so there are few."""
         return 0.0
 
     @model_validator(mode="after")
