@@ -194,7 +194,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "reserved name": (
         lambda c: c["zoos"].update(data=c["zoos"]["iris"], tables=c["zoos"]["iris"]),
-        [f"zoos.{name}: this name is the workflow's own" for name in ("data", "tables")],
+        [f"zoos.{name}: this name is reserved for the workflow" for name in ("data", "tables")],
     ),
     "what lies beside representations and subspaces": (
         lambda c: c.update(
@@ -202,15 +202,15 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             subspaces=c["subspaces"] | {name: {"method": "none"} for name in BESIDE_SUBSPACES},
         ),
         [
-            "representations.reference: this name is the workflow's own",
-            *(f"subspaces.{name}: this name is the workflow's own" for name in BESIDE_SUBSPACES),
+            "representations.reference: this name is reserved for the workflow",
+            *(f"subspaces.{name}: this name is reserved for the workflow" for name in BESIDE_SUBSPACES),
         ],
     ),
     "weights that are something else": (
         lambda c: c.update(representations={"weights": {"kind": "responses"}, "plain": {"kind": "weights"}}),
         [
             "representations.weights.kind: found 'responses', but this name stands for the weights",
-            "representations.plain.kind: 'weights' is defined already, under the name 'weights'; use that",
+            "representations.plain.kind: 'weights' is already defined, under the name 'weights'; use that",
         ],
     ),
     "more probes than training examples": (
@@ -341,7 +341,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ),
         [
             "generators.among.sampling.candidates: found 7, but representations.weights has kind 'weights', "
-            "where units' responses are not known; expected kind 'responses'. Set candidates: 1, or use such",
+            "without units' responses; expected kind 'responses'. Set candidates: 1, or use such",
             "generators.among.sampling.candidates: found 7, but traced_networks:layer_normalised: candidates "
             "for the first layer's units cannot be compared, since units of 0.weight are mixed before they "
             "reach 3.weight; set sampling.candidates: 1",
@@ -349,7 +349,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "the zoo's label in tables": (
         lambda c: c["generators"].update(zoo={"kind": "gaussian"}),
-        ["generators.zoo: this name is the workflow's own"],
+        ["generators.zoo: this name is reserved for the workflow"],
     ),
     "undefined entry": (
         lambda c: c["experiments"][0].update(generators=["flow_narow"]),
@@ -390,7 +390,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
                 {"method": "transfusion", "target": "barycentre"},
             ]
         ),
-        ["canonicalizations.git_rebasin: several methods match to a barycentre; let the last"],
+        ["canonicalizations.git_rebasin: several methods match to a barycentre; keep only"],
     ),
     "activation matching listed twice": (
         lambda c: c["canonicalizations"].update(
@@ -507,7 +507,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "zoos.iris.initialisations: found he, but own_networks:plain networks initialise themselves",
             "generators.gaussian.initialisation: found 'he', but own_networks:plain",
             "generators.flow_narrow.source: 'kaiming' needs multilayer perceptrons",
-            "recalibrations.none: last_layer knows the layers of multilayer perceptrons alone",
+            "recalibrations.none: last_layer supports multilayer perceptrons only",
         ],
     ),
     "a density that is not there": (
@@ -711,11 +711,11 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
         ),
         [
             "zoos.both.zoos: 'digts' is not defined; did you mean 'digits'?",
-            "zoos.both.zoos: 'all' has the networks of several zoos itself; name these",
+            "zoos.both.zoos: 'all' is itself a joint zoo; name its members",
             "zoos.both.zoos: 'iris' is named more than once; once is enough",
             "generators.back.zoo: 'al' is not defined; did you mean 'all'?",
             "generators.back.generator: 'tld' is not defined; did you mean 'told'?",
-            "zoos: 'all' has the networks of several zoos and no data that they are all judged on; name",
+            "zoos: 'all' is a joint zoo, which has no data to evaluate all networks on; name",
         ],
     ),
     "zoos of one training set that do not fit": (
@@ -848,7 +848,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             out_of_distribution="shuffled",
         ),
         [
-            "zoos.iris.out_of_distribution: is told by the entropy of predicted classes",
+            "zoos.iris.out_of_distribution: needs the entropy of predicted classes",
             "zoos.iris.architecture: has 3 outputs, but the target is a number",
         ],
     ),
@@ -962,7 +962,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
     ),
     "a data set named like a built-in one": (
         lambda c: c.update(datasets={"mnist": {"train": "birds", "size": 2}}),
-        ["datasets.mnist: this name is the workflow's own; choose another"],
+        ["datasets.mnist: this name is reserved for the workflow; choose another"],
     ),
     "strange images of another size": (
         lambda c: c["zoos"]["digits"].update(out_of_distribution="mnist"),

@@ -1,4 +1,4 @@
-"""A GPU's memory, and what of an experiment does not fit into it, however little is run at once."""
+"""A GPU's memory, and checks of whether the jobs of an experiment fit into it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,23 @@ if TYPE_CHECKING:
     from dwf_steps.pipeline.experiment import Experiment, Names
 
 RESOURCE = "gpu_memory_mb"
-"""Of `--resources`: what a GPU of the cluster has."""
+"""Name of the `--resources` value that states the memory of a cluster's GPUs."""
 SECONDS = 10  # for nvidia-smi to answer
 
 
 @dataclass(frozen=True)
 class Card:
-    """The smallest GPU's memory in MB, who says so, and which jobs have one, by `Step.gpu`: all that can use
-    it, or those that ask for it."""
+    """The smallest GPU that jobs may get.
+
+    Attributes
+    ----------
+    memory_mb
+        Its memory in MB.
+    source
+        Where this number comes from, for messages.
+    every_job
+        Whether every job that can use a GPU gets it, or only those that request one by `Step.gpu`.
+    """
 
     memory_mb: int
     source: str
@@ -38,7 +47,7 @@ class Card:
 
     @classmethod
     def of(cls, workflow: Workflow) -> Card | None:
-        """Return the card that jobs will have; None where none is known."""
+        """Return the GPU that jobs will get; None if it is not known."""
         stated = workflow.global_resources.get(RESOURCE).value
         if isinstance(stated, int) and stated > 0:
             return cls(stated, f"--resources {RESOURCE}={stated}", every_job=False)
@@ -47,8 +56,12 @@ class Card:
 
 
 def visible_memory_mb() -> int | None:
-    """Return the memory of the smallest GPU that steps on this machine see; None where there is none, or
-    where `nvidia-smi` is missing."""
+    """Return the memory of the smallest GPU that steps on this machine see.
+
+    Returns
+    -------
+    In MiB; None if there is no GPU or no `nvidia-smi`.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     program = shutil.which("nvidia-smi")
     if program is None or visible in ("", "-1", "NoDevFiles"):
@@ -70,7 +83,14 @@ def visible_memory_mb() -> int | None:
 
 
 def require_memory(workflow: Workflow, experiment: Experiment) -> None:
-    """Refuse an experiment that no GPU of the run can hold, as far as is known before work starts.
+    """Refuse an experiment with jobs that are known not to fit on the run's GPUs.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's.
+    experiment
+        The experiment to run.
 
     Raises
     ------
@@ -83,7 +103,19 @@ def require_memory(workflow: Workflow, experiment: Experiment) -> None:
 
 
 def memory_problems(experiment: Experiment, card: Card) -> Iterator[str]:
-    """Yield a line for all that does not fit into a card, even with as little at once as can be."""
+    """Yield a line for every job that cannot fit on a GPU, even with the smallest possible batches.
+
+    Parameters
+    ----------
+    experiment
+        The experiment to run.
+    card
+        The GPU.
+
+    Yields
+    ------
+    The key of the setting, the memory needed and found, and what to change.
+    """
     room = (card.memory_mb - gpu.WORKING_MB) * 2**20
     fitted = set(experiment.fitted_by.values())
     for name in experiment.trained_zoos:
@@ -113,7 +145,7 @@ def memory_problems(experiment: Experiment, card: Card) -> Iterator[str]:
 def _excess(
     settings: type[TrainZoo | FitGenerator], experiment: Experiment, names: Names, card: Card, room: float
 ) -> bool:
-    """Return whether a job with a card needs more memory than there is."""
+    """Return whether a job that gets a GPU needs more memory than it has."""
     nothing: Callable[[], Any] = lambda: None  # noqa: E731
     has_card = card.every_job or Step(settings, experiment, nothing).gpu(names)
     return bool(has_card) and settings.gpu_bytes(Sizes(experiment, names)) > room
@@ -121,7 +153,7 @@ def _excess(
 
 def _problem(key: str, what: str, needed: float, card: Card, remedy: str) -> str:
     return (
-        f"{key}: {what} takes {needed / 2**30:.1f} GiB of a GPU's memory at least, and "
-        f"{gpu.WORKING_MB / 1024:.0f} GiB is CUDA's own; found {card.memory_mb / 1024:.1f} GiB "
+        f"{key}: {what} takes {needed / 2**30:.1f} GiB of GPU memory at least, and "
+        f"CUDA itself {gpu.WORKING_MB / 1024:.0f} GiB; found {card.memory_mb / 1024:.1f} GiB "
         f"({card.source}); {remedy}, or use a larger GPU (or none: --resources gpu=0)"
     )

@@ -1,4 +1,4 @@
-"""The tables and figures that an experiment has: their files, captions and code."""
+"""The tables and figures of an experiment: their files, captions and code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Collected:
         self.captions = [f"results/captions/{name}.rst" for name in registry.captions(record)]
 
     def table_makers(self, _wildcards: Any) -> list[str]:
-        """Return the fingerprints of the modules that make tables, which their step imports by name."""
+        """Return the fingerprints of the modules that make tables, which the step imports by name."""
         return [fingerprint(module) for module in registry.modules("table")]
 
     def figure_makers(self, _wildcards: Any) -> list[str]:
@@ -38,5 +38,5 @@ class Collected:
         return [*self.table_files, *self.figure_files]
 
     def caption(self, name: str) -> str:
-        """Return the file with a table's or figure's caption, which `tabulate` writes."""
+        """Return the path of a table's or figure's caption, which `tabulate` writes."""
         return str(Path(f"results/captions/{name}.rst").resolve())

@@ -1,4 +1,4 @@
-"""What a run would take, as far as it can be known beforehand: told at the end of a dry run."""
+"""Estimates of what a run would take, printed at the end of a dry run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,36 @@ HEADER = (
     "disk (GB)",
 )
 NOTES = """\
-hours, GPU hours: computed from the experiment's size, of jobs without a GPU of one thread; how fast GPUs are
-is guessed, not measured. longest: hours of a single job. asked for: hours that all jobs together ask of a
-cluster, several times as many. memory: of a single job, not of the GPU. disk: of large files in the end."""
+hours, GPU hours: estimated from the experiment's size, on one thread for jobs without a GPU; the speed of
+GPUs is assumed, not measured. longest: hours of the longest job. asked for: total hours requested from a
+cluster, a multiple of the estimate. memory: of a single job, not of its GPU. disk: large files at the end."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the jobs of one rule take, ``gpus`` of them with a GPU: ``hours`` of all without and ``gpu_hours``
-    of all with one, ``longest`` of a single one, and how many they ask a cluster for; the ``memory`` in MB
-    that one asks for at most; what all leave on ``disk``, in bytes."""
+    """What the jobs of one rule take.
+
+    Attributes
+    ----------
+    rule
+        Name of the rule.
+    jobs
+        Number of jobs.
+    gpus
+        Number of jobs with a GPU.
+    hours
+        Total hours of jobs without a GPU.
+    gpu_hours
+        Total hours of jobs with a GPU.
+    longest
+        Hours of the longest job.
+    asked
+        Total hours requested from a cluster.
+    memory
+        Largest memory that a job requests, in MB.
+    disk
+        Size of all files that the jobs leave, in bytes.
+    """
 
     rule: str
     jobs: int
@@ -49,20 +69,25 @@ class Estimate:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """The values as a table shows them."""
+        """The values as shown in a table."""
         hours = (f"{value:.1f}" for value in (self.hours, self.gpu_hours, self.longest, self.asked))
         sizes = (f"{self.memory / 1000:.0f}", f"{self.disk / 1e9:.1f}")
         return self.rule, str(self.jobs), str(self.gpus), *hours, *sizes
 
 
 def estimate(jobs: Iterable[Any], steps: Mapping[str, Step]) -> list[Estimate]:
-    """Return what Snakemake's jobs take, a row a rule, and then the total;
-    nothing where no job has a step.
+    """Return what jobs take, by rule and in total.
 
     Parameters
     ----------
+    jobs
+        Snakemake's.
     steps
-        By rule. What rules without one do takes seconds.
+        By rule. Jobs of other rules take seconds, and are left out.
+
+    Returns
+    -------
+    One row per rule, then their total; empty if no job has a step.
     """
     by_rule: dict[str, list[Any]] = {}
     for job in jobs:
@@ -103,7 +128,17 @@ def _total(rows: list[Estimate]) -> Estimate:
 
 
 def as_text(rows: list[Estimate]) -> str:
-    """Return estimates as a table."""
+    """Return estimates as a table.
+
+    Parameters
+    ----------
+    rows
+        One per rule, and their total.
+
+    Returns
+    -------
+    Aligned columns with a header, and notes below.
+    """
     cells = [HEADER, *(row.row for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
@@ -114,10 +149,19 @@ def as_text(rows: list[Estimate]) -> str:
 
 
 def serial_groups(jobs_or_groups: Iterable[Any]) -> Iterator[str]:
-    """Yield a warning for every name of groups in which jobs could run at the same time.
+    """Yield a warning for every group name whose jobs could run at the same time.
 
-    Snakemake asks Slurm for what these need at the same time, and for no longer than the longest; but in a
-    Slurm job the plugin runs one after the other (snakemake-executor-plugin-slurm, issue 469).
+    Snakemake requests from Slurm what these jobs need at the same time, for as long as the longest takes; but
+    in a Slurm job the plugin runs them one after the other (snakemake-executor-plugin-slurm, issue 469).
+
+    Parameters
+    ----------
+    jobs_or_groups
+        Snakemake's.
+
+    Yields
+    ------
+    One warning per name, without a full stop.
     """
     told: dict[str, str] = {}
     for group in jobs_or_groups:
@@ -136,7 +180,17 @@ def serial_groups(jobs_or_groups: Iterable[Any]) -> Iterator[str]:
 
 
 def tell_estimates(workflow: Workflow, steps: Mapping[str, Step]) -> None:
-    """Let a dry run of a workflow whose rules are being read end with estimates, and with warnings."""
+    """Make a dry run end with estimates and warnings.
+
+    It must be called while the rules of the workflow are being read.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's.
+    steps
+        By rule; rules may add theirs later.
+    """
     execute = workflow.execute
 
     def execute_and_tell(*args: Any, **kwargs: Any) -> Any:
@@ -151,7 +205,13 @@ def tell_estimates(workflow: Workflow, steps: Mapping[str, Step]) -> None:
 
 
 def warn_of_groups(workflow: Workflow) -> None:
-    """Tell of groups whose jobs would run one after the other."""
+    """Print a warning for groups of jobs that would run one after the other.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's.
+    """
     if workflow.group_settings.overwrite_groups:
         for warning in serial_groups(workflow.dag.get_jobs_or_groups()):
             sys.stderr.write(f"Warning: {warning}.\n")

@@ -1,5 +1,4 @@
-"""What a validated configuration asks for: its cells, and the facts of zoos and generators that jobs depend
-on."""
+"""What a validated configuration requests: its cells, and properties of zoos and generators."""
 
 from __future__ import annotations
 
@@ -31,8 +30,7 @@ from dwf_steps.pipeline.network_facts import NetworkFacts, network_facts
 from dwf_steps.pipeline.sizes import examples_of
 
 Names = Any
-"""The wildcards of a job, or a `Cell`: which zoo, canonicalization, ... by attributes ``zoo``, ``canon``,
-..."""
+"""The wildcards of a job, or a `Cell`, with attributes ``zoo``, ``canon`` and so on."""
 
 
 class Experiment:
@@ -47,17 +45,17 @@ class Experiment:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Every combination that the experiments ask for."""
+        """All combinations in the experiments."""
         return self.config.cells()
 
     @cached_property
     def zoos(self) -> list[str]:
-        """The zoos that the experiments use."""
+        """The zoos in the experiments."""
         return list(dict.fromkeys(cell.zoo for cell in self.cells))
 
     @cached_property
     def zoos_with_data(self) -> list[TrainedZoo | ImportedZoo]:
-        """The zoos whose data are needed: those that the experiments use, and the members of joint ones."""
+        """The zoos whose data are needed: those in the experiments, and members of joint zoos."""
         found: dict[str, TrainedZoo | ImportedZoo] = {}
         for name in dict.fromkeys(cell.zoo for cell in self.config.cells_made()):
             zoo = self.config.zoos[name]
@@ -78,67 +76,70 @@ class Experiment:
 
     @cached_property
     def single_zoos(self) -> list[str]:
-        """Zoos with data of their own."""
+        """The zoos that have their own data, that is, all but joint zoos."""
         return [name for name in self.config.zoos if name not in self.joint_zoos]
 
     @cached_property
     def sampled(self) -> list[str]:
-        """Generators whose samples are decoded."""
+        """The generators whose samples are decoded."""
         return [name for name, generator in self.config.generators.items() if generator.makes == "samples"]
 
     @cached_property
     def made(self) -> list[str]:
-        """Generators that make whole networks."""
+        """The generators that make networks directly."""
         return [name for name in self.config.generators if name not in self.sampled]
 
     @cached_property
     def autoencoders(self) -> list[str]:
-        """Generators that encode networks and decode what they draw."""
+        """The generators that encode networks and decode samples."""
         return [name for name, generator in self.config.generators.items() if generator.remedies]
 
     @cached_property
     def with_likelihood(self) -> list[str]:
-        """Generators whose networks' log-densities are asked for."""
+        """The generators under which log-densities of networks are requested."""
         return [name for name, generator in self.config.generators.items() if generator.has_likelihood]
 
     @cached_property
     def with_other_widths(self) -> list[str]:
-        """Generators of which networks of other widths are asked for."""
+        """The generators from which networks of other widths are requested."""
         return [name for name, generator in self.config.generators.items() if generator.other_sizes]
 
     @cached_property
     def to_barycentre(self) -> list[str]:
-        """Canonicalizations that match networks to their mean."""
+        """The canonicalizations that match networks to their mean."""
         return [name for name, methods in self.config.canonicalizations.items() if until_barycentre(methods)]
 
     @cached_property
     def encoded(self) -> list[str]:
-        """Representations whose coordinates are responses."""
+        """The representations whose coordinates are responses."""
         defined = self.config.representations.items()
         return [name for name, kind in defined if isinstance(kind, ResponsesRepresentation)]
 
     @cached_property
     def recalibrations(self) -> list[str]:
-        """Recalibrations that change networks."""
+        """The recalibrations that change networks."""
         return [name for name, methods in self.config.recalibrations.items() if methods]
 
     def zoo(self, names: Names) -> AnyZoo:
         return self.config.zoos[names.zoo]
 
     def single_zoo(self, names: Names) -> TrainedZoo | ImportedZoo:
-        """Return the zoo of a job that reads data of the zoo's own."""
+        """Return the zoo of a job that reads the zoo's data, which is not a joint zoo."""
         zoo = self.zoo(names)
         assert not isinstance(zoo, JointZoo)
         return zoo
 
     def joint_zoo(self, names: Names) -> JointZoo:
-        """Return the zoo of a job that takes other zoos' networks together."""
+        """Return the zoo of a job that combines the networks of several zoos."""
         zoo = self.zoo(names)
         assert isinstance(zoo, JointZoo)
         return zoo
 
     def representation(self, names: Names) -> RepresentationConfig:
-        """Return a job's representation: in zoos of several with as many probes and functions for each."""
+        """Return a job's representation.
+
+        In joint zoos, probes and functions are those of one member times the number of members.
+        """
         zoo, found = self.zoo(names), self.config.representations[names.representation]
         if isinstance(zoo, JointZoo) and isinstance(found, ResponsesRepresentation):
             count = len(zoo.members)
@@ -147,20 +148,20 @@ class Experiment:
         return found
 
     def responses(self, names: Names) -> ResponsesRepresentation:
-        """Return the representation of a job that makes response coordinates, or turns them into weights."""
+        """Return the representation of a job that encodes networks as responses, or decodes responses."""
         representation = self.representation(names)
         assert isinstance(representation, ResponsesRepresentation)
         return representation
 
     def drawn_in(self, names: Names) -> Cell | None:
-        """Return where a generator's networks are made, if that is in a zoo of several."""
+        """Return the cell of a joint zoo from which a generator's networks are taken, if there is one."""
         return self.config.drawn_in(Cell(*(getattr(names, level, "") for level in Cell._fields)))
 
     def generator(self, names: Names) -> GeneratorConfig:
         return self.config.generators[names.generator]
 
     def architecture(self, names: Names) -> ArchitectureConfig:
-        """Return a zoo's architecture, with a digest of its code where that is the user's own."""
+        """Return a zoo's architecture, with a digest of its code if the user defines it."""
         architecture = self.zoo(names).architecture
         if architecture.kind == "module":
             source = self.network_facts(names.zoo).source_file
@@ -180,7 +181,7 @@ class Experiment:
         return self._networks[zoo]
 
     def imported_files(self, names: Names) -> list[Path]:
-        """Return the files that one job reads of an imported zoo, each once."""
+        """Return the files of an imported zoo that one job reads, each once."""
         zoo, shard = self.zoo(names), self.imported_shard(names)
         assert isinstance(zoo, ImportedZoo)
         networks = zoo.networks[shard.start : shard.stop]
@@ -196,14 +197,16 @@ class Experiment:
         return len(trajectory_names(self.config.zoos[zoo]))
 
     def network_facts(self, zoo: str) -> NetworkFacts:
-        """Return what is known of a zoo's networks; found once for all jobs, of which there may be
-        thousands."""
+        """Return what is known of a zoo's networks.
+
+        It is computed once, since there may be thousands of jobs.
+        """
         if zoo not in self._facts:
             self._facts[zoo] = network_facts(self.config.zoos[zoo].architecture)
         return self._facts[zoo]
 
     def n_examples(self, zoo: str) -> int:
-        """Return about how many examples a zoo's networks are trained and scored on."""
+        """Return roughly how many examples a zoo's networks are trained and scored on."""
         if zoo not in self._examples:
             config = self.config.zoos[zoo]
             single = config.members.values() if isinstance(config, JointZoo) else [config]
@@ -220,22 +223,22 @@ class Experiment:
         return config.n_shards
 
     def imported_shard(self, names: Names) -> range:
-        """Return which of an imported zoo's networks one job reads, counted in row order."""
+        """Return the indices, in row order, of the networks that one job imports."""
         zoo = self.single_zoo(names)
         first = zoo.shard_size * int(names.shard)
         return range(first, min(first + zoo.shard_size, self.n_networks(names.zoo)))
 
     def made_shard(self, names: Names) -> range:
-        """Return which of a generator's networks one job makes."""
+        """Return the indices of a generator's networks that one job makes."""
         parts, count, part = self.n_generated_shards(names), self.generator(names).count, int(names.shard)
         return range(count * part // parts, count * (part + 1) // parts)
 
     def n_encoding_jobs(self, names: Names) -> int:
-        """Return the number of jobs over which networks are divided when their responses are encoded."""
+        """Return the number of jobs over which networks are divided to encode their responses."""
         return min(self.responses(names).jobs, self.n_networks(names.zoo) - n_held_out(self.zoo(names)))
 
     def n_generated_shards(self, names: Names) -> int:
-        """Return the number of jobs over which a generator's samples are divided when they are made."""
+        """Return the number of jobs over which a generator's networks are divided."""
         generator = self.generator(names)
         if generator.in_one_job:
             return 1

@@ -1,4 +1,4 @@
-"""A failed step's log is shown, however quiet the run is to be about the steps that work."""
+"""Logs of failed steps, shown even in a quiet run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from snakemake.settings.enums import Quietness
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
-LINES = 100  # of a log, at most: the last ones
+LINES = 100  # of a log that are shown at most, the last ones
 
 
 def show_failed_logs(workflow: Workflow) -> None:
-    """Let a run with ``--quiet rules`` end with its failed steps' logs, which Snakemake would hide with it.
+    """Make a run with ``--quiet rules`` end with the logs of its failed steps, which Snakemake would hide.
 
-    Without that option the profile's `show-failed-logs` shows each when its step fails.
+    Without that option, the profile's `show-failed-logs` shows each log when its step fails.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's, while its rules are being read.
     """
 
     def show(log: Any) -> None:  # noqa: ARG001
@@ -34,7 +39,7 @@ def show_failed_logs(workflow: Workflow) -> None:
 def _end_of(log: Path) -> str:
     """Return a log's last lines below a title."""
     if not log.is_file():
-        return f"It has not begun to write its log, {log}."
+        return f"It wrote no log, {log}."
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     title = f"Its log, {log}" + (f", ends with:\n(... {len(lines) - LINES} lines)" if lines[LINES:] else ":")
     return "\n".join([title, *lines[-LINES:]])

@@ -1,8 +1,8 @@
-"""A digest of the code that a step runs, blind to comments, docstrings and layout.
+"""A digest of the code that a step runs, independent of comments, docstrings and layout.
 
-Snakemake reruns a job when its ``params`` change. Each rule therefore carries the fingerprint of its
-step: a changed formula anywhere in the step's imports from this package reruns the stage, a changed
-comment does not. Steps that import by name what they are told of add the fingerprint of that.
+Snakemake reruns a job when its ``params`` change. Each rule therefore carries the fingerprint of its step: a
+changed formula anywhere in the modules that the step imports from this package reruns the stage, a changed
+comment does not. Steps that import modules by name add the fingerprints of these.
 """
 
 import ast
@@ -16,23 +16,27 @@ from typing import Any
 from dwf_steps.runtime.plugins import is_installed
 
 PACKAGE = "dwf_steps"
-# What a step says of its progress has no part in its result.
+# A step's progress messages do not affect its result.
 WITHOUT_EFFECT = frozenset({"dwf_steps.runtime.progress"})
-# Settings travel as params: only what they import of the configuration is code that a step runs.
+# Settings travel as params; of the configuration, only what steps import is code that they run.
 PIPELINE = "dwf_steps.pipeline"
 PLANNING = "planning"  # the decorator of `dwf_steps.config.section`
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def fingerprint(*modules: str, files: Sequence[Path] = ()) -> str:
-    """Return 16 hex digits that identify the code that ``modules`` import from this package, and ``files``.
+    """Return a digest of the code that ``modules`` import from this package, and of ``files``.
 
     Parameters
     ----------
     modules
         Dotted names, such as ``dwf_steps.train_zoo``.
     files
-        Code outside of the package.
+        Code outside the package.
+
+    Returns
+    -------
+    16 hexadecimal digits.
 
     Raises
     ------
@@ -55,14 +59,26 @@ def _fingerprint(modules: tuple[str, ...], others: tuple[str, ...]) -> str:
 
 @cache
 def file_fingerprint(path: Path) -> str:
-    """Return 16 hex digits that identify the code in one file, wherever it lies, and in those that it imports
-    from its own folder or package. Of an installed package the file alone counts."""
+    """Return a digest of the code in a file outside the package.
+
+    It covers the modules that the file imports from its own folder or package. For a file of an installed
+    package, it covers this file alone.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    16 hexadecimal digits.
+    """
     files = [path] if is_installed(path) else _own_files(path)
     return hashlib.sha256("\n".join(_written(_stripped(file)) for file in files).encode()).hexdigest()[:16]
 
 
 def _own_files(path: Path) -> list[Path]:
-    """Return a file of the user's, and all that it and they import from where they lie."""
+    """Return a user's file, and all files that it imports from its folder or package."""
     found = [path]
     for file in found:
         found.extend(imported for imported in sorted(_imported_files(file)) if imported not in found)
@@ -105,7 +121,7 @@ def _file(module: str) -> Path | None:
 
 
 def _closure(module: str) -> set[str]:
-    """Return the module, its parent packages, and everything of the package that they import."""
+    """Return the module, its parent packages, and all modules of this package that they import."""
     if _file(module) is None:
         raise ModuleNotFoundError(f"no module {module!r} below {ROOT}")
     seen: set[str] = set()
@@ -162,7 +178,10 @@ def _imports(module: str) -> set[str]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements below a node. Expressions, the most of a tree, are left out: they hold none."""
+    """Yield all statements below a node.
+
+    Expressions are skipped: they contain no statements, and make up most of a tree.
+    """
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.expr):
             yield child
@@ -170,8 +189,11 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 class _Strip(ast.NodeTransformer):
-    """Drop what does not run in a step: bare strings (docstrings), ``if TYPE_CHECKING`` blocks, and functions
-    that only plan a run."""
+    """Drops what does not run in a step.
+
+    These are docstrings and other bare strings, ``if TYPE_CHECKING`` blocks, and functions that only plan a
+    run.
+    """
 
     def visit(self, node: ast.AST) -> Any:
         return node if isinstance(node, ast.expr) else super().visit(node)

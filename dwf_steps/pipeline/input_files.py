@@ -1,8 +1,8 @@
-"""Files of the user's own as inputs of rules, whatever they are called.
+"""The user's files as inputs of rules, with arbitrary names.
 
-Snakemake reads `{name}` and `<name>` in any path as something to fill in, and knows no way to say otherwise.
-A file with such a name is no input of its rule: the rule's params hold its size and time of change instead,
-so that a changed file reruns the rule all the same.
+Snakemake treats `{name}` and `<name>` in any path as a placeholder, without a way to escape it. A file with
+such a name is not an input of its rule. Its size and modification time are in the rule's params instead, so
+that changing the file still reruns the rule.
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,32 @@ READ_BY_SNAKEMAKE = frozenset("{}<>\n")
 
 
 def input_files(paths: Iterable[Path | None]) -> list[str]:
-    """Return the paths that Snakemake takes as they are; those that are None are left out."""
+    """Return the files that Snakemake can take as inputs.
+
+    Parameters
+    ----------
+    paths
+        Files; None is ignored.
+
+    Returns
+    -------
+    Paths without characters that Snakemake interprets.
+    """
     return [str(path) for path in paths if path is not None and not _is_unusual(path)]
 
 
 def stamps(paths: Iterable[Path | None]) -> list[str]:
-    """Return size and time of change of every other file, for the params of the rule that reads them."""
+    """Return the sizes and modification times of the other files, for the params of the rule that reads them.
+
+    Parameters
+    ----------
+    paths
+        Files; None is ignored.
+
+    Returns
+    -------
+    One line for each file that cannot be an input.
+    """
     return [_stamp(path) for path in paths if path is not None and _is_unusual(path)]
 
 

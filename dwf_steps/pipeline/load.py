@@ -1,4 +1,4 @@
-"""Reading a configuration: validated, with every problem told as the user wrote it."""
+"""Reading a configuration, with problems reported in terms of what the user wrote."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,23 +22,27 @@ EXPECTED = {
     "path_type": "a path, as text",
     "string_type": "a text",
 }
-SPELT_OUT = {"resnet": ("resnet18", "resnet20")}  # a choice -> what users write for it
+SPELT_OUT = {"resnet": ("resnet18", "resnet20")}  # a tag of a union -> what users write for it
 
 
 def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> WorkflowConfig:
-    """Validate a merged configuration and everything that can be known before work starts.
+    """Validate a merged configuration, and check everything that can be known before work starts.
 
     Parameters
     ----------
     raw
         The configuration, all files merged.
     files
-        These files, which are read again for what merging hides.
+        These files, which are read again for problems that merging hides.
+
+    Returns
+    -------
+    The validated configuration, with sweeps expanded.
 
     Raises
     ------
     InputError
-        With one line for each problem: the key's full path, what was found, what is allowed.
+        With one line per problem: the key's full path, what was found, and what is allowed.
     """
     if hidden := list(dict.fromkeys(file_problems(map(Path, files)))):
         raise InputError(listing(hidden))
@@ -55,7 +59,19 @@ def load_config(raw: Mapping[str, Any], files: Iterable[Path | str] = ()) -> Wor
 
 
 def described(error: Any, raw: Any) -> str:
-    """Return one line for a pydantic error: the path as the user wrote it, found, expected."""
+    """Return one line for a pydantic error: the path as the user wrote it, what was found, what was expected.
+
+    Parameters
+    ----------
+    error
+        One of pydantic's.
+    raw
+        The configuration that was validated.
+
+    Returns
+    -------
+    A message without the indentation of a list.
+    """
     path = ".".join(_path(error["loc"], raw, error["type"] == "missing")) or "the configuration"
     if error["loc"] and error["loc"][-1] == "[key]":
         return f"{path}: {error['input']!r} cannot be a name; {_quoted(error) or NAME_RULE}"
@@ -73,7 +89,7 @@ def described(error: Any, raw: Any) -> str:
 
 
 def _expected(error: Any) -> str:
-    """Say what a value should have been, in the words of YAML instead of pydantic's and Python's."""
+    """Return what a value should have been, in terms of YAML rather than of pydantic and Python."""
     context = error.get("ctx", {})
     if error["type"] == "string_pattern_mismatch" and context["pattern"] == CALLABLE_PATTERN:
         return "expected package.module:name, as in my_networks:SmallCNN"
@@ -86,7 +102,7 @@ def _expected(error: Any) -> str:
 
 
 def _describe_tag(error: Any, path: str) -> str:
-    """Return one line for a key that decides what else a section may have, such as `kind`."""
+    """Return one line for a key that decides which other keys a section has, such as `kind`."""
     context = error["ctx"]
     key = context["discriminator"].strip("'_()")
     if error["type"] == "union_tag_not_found":
@@ -98,7 +114,7 @@ def _describe_tag(error: Any, path: str) -> str:
 
 
 def _quoted(error: Any) -> str:
-    """Return the advice to quote a number, a date, null or true where a text is expected, if it is one."""
+    """Return the advice to quote a number, date, null or boolean given as a text; else nothing."""
     value = error["input"]
     if error["type"] != "string_type" or not isinstance(value, bool | int | float | date | None):
         return ""
@@ -118,6 +134,16 @@ def _path(location: tuple[int | str, ...], raw: Any, last_is_missing: bool) -> I
 
 
 def listing(problems: list[str]) -> str:
-    """Return problems as one message, a line each."""
+    """Return problems as one message.
+
+    Parameters
+    ----------
+    problems
+        One line each.
+
+    Returns
+    -------
+    The number of problems, and a list.
+    """
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return "\n".join([f"the configuration has {count}:", *(f"  - {problem}" for problem in problems)])

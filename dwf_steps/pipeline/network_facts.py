@@ -10,30 +10,30 @@ from dwf_steps.config.representation import RepresentationConfig, ResponsesRepre
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """Facts of one architecture.
+    """Properties of one architecture.
 
     Attributes
     ----------
     n_parameters
         The number of weights, d.
     multiplications
-        What one input takes.
+        Multiplications for one input.
     most_units
-        The units that the largest permutation acts on; 1 where there is none.
+        The number of units that the largest permutation acts on; 1 if there is none.
     layers
-        The number of values in each layer's output for one input.
+        The number of values that each layer outputs for one input.
     symmetries
-        Which of `config.architectures.base.SYMMETRIES` the networks state, or tracing finds.
+        Those of `config.architectures.base.SYMMETRIES` that the networks state or tracing finds.
     units
-        Of all layers that are linear in their inputs.
+        The number of units of all layers that are linear in their inputs.
     most_inputs
-        The inputs of a unit that has the most of them.
+        The largest number of inputs of a unit.
     normalised
-        Whether they have batch normalisation.
+        Whether the networks have batch normalisation.
     source_file
-        The file that defines the user's own module; None for built-in architectures.
+        The file that defines the user's module; None for built-in architectures.
     untraced
-        Why tracing found no more symmetries of the user's own module; empty where nothing stood in the way.
+        Why tracing found no further symmetries of the user's module; empty if nothing prevented it.
     """
 
     n_parameters: int
@@ -49,7 +49,18 @@ class NetworkFacts:
 
 
 def network_facts(config: ArchitectureConfig) -> NetworkFacts:
-    """Return the facts of an architecture: by formulas if it is built in, by building the user's own module.
+    """Return the properties of an architecture.
+
+    Those of built-in architectures follow from formulas; the user's module is built.
+
+    Parameters
+    ----------
+    config
+        The architecture.
+
+    Returns
+    -------
+    Its properties.
 
     Raises
     ------
@@ -67,7 +78,7 @@ def network_facts(config: ArchitectureConfig) -> NetworkFacts:
             tuple(config.symmetries),
             config.normalised,
         )
-    # Imported here: only the user's own modules need PyTorch where the configuration is read.
+    # Imported here, so that reading the configuration only imports PyTorch for the user's modules.
     from dwf_steps.architectures import build_module
 
     built = build_module(config)
@@ -85,8 +96,20 @@ def network_facts(config: ArchitectureConfig) -> NetworkFacts:
 
 
 def coordinates(facts: NetworkFacts, representation: RepresentationConfig) -> int:
-    """Return how many coordinates a network has in a representation, at most: of responses so many as there
-    are functions for every unit; of the first layer, and of what is no layer's, no more than weights."""
+    """Return the maximum number of coordinates of a network in a representation.
+
+    Parameters
+    ----------
+    facts
+        Of the network's architecture.
+    representation
+        The representation.
+
+    Returns
+    -------
+    For responses, one for each unit and response function, and one for each weight of the first layer and of
+    parameters outside layers; otherwise the number of weights.
+    """
     if isinstance(representation, ResponsesRepresentation):
         return facts.units * representation.functions + facts.n_parameters
     return facts.n_parameters

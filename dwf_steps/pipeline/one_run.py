@@ -1,4 +1,4 @@
-"""One run at a time in a directory, and one that ends when it is asked to."""
+"""One run at a time in a directory, which ends with its steps on SIGTERM."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ from dwf_steps.runtime.run_lock import Holder, read_run, record_run, refusal
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
-PAUSE = 0.1  # seconds between two looks for steps that have started after the run was to end
+PAUSE = 0.1  # seconds between searches for steps that started after the run was told to end
 
 
 class LockedDirectory(LockException):
-    """Snakemake's own refusal, in words that tell a run at work from one that was killed."""
+    """Snakemake's refusal, with a message that distinguishes a run at work from one that was killed."""
 
     def __init__(self) -> None:
         WorkflowError.__init__(self, refusal())
 
 
 def one_run_at_a_time(workflow: Workflow, at_start: Callable[[], None] = lambda: None) -> None:
-    """Guard the working directory of a workflow whose rules are being read.
+    """Guard the working directory of a workflow.
 
-    A second run, and ``--unlock`` while the first is at work, are told who holds the directory. SIGTERM ends
-    the run as Ctrl-C does, and its steps, and leaves no lock.
+    A second run, and ``--unlock`` while the first is at work, are told which run holds the directory. SIGTERM
+    ends the run and its steps as Ctrl-C does, and leaves no lock.
 
     Parameters
     ----------
+    workflow
+        Snakemake's, while its rules are being read.
     at_start
         Called when work is about to start.
     """
@@ -72,16 +74,16 @@ def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _end_with_steps(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Let Snakemake shut down as on Ctrl-C: it cancels a cluster's jobs, and waits for steps on this machine.
+    """Let Snakemake shut down as on Ctrl-C: it cancels cluster jobs, and waits for steps on this machine.
 
-    On SIGTERM it would by itself let running steps finish.
+    On SIGTERM, Snakemake would let running steps finish.
     """
     threading.Thread(target=_terminate_steps, daemon=True).start()
     raise KeyboardInterrupt
 
 
 def _terminate_steps() -> NoReturn:
-    """Send SIGTERM to every step once, to those that are just being started too, until this process ends."""
+    """Send SIGTERM to every step once, including steps that are just starting, until this process ends."""
     told: set[psutil.Process] = set()
     while True:
         for child in psutil.Process().children():

@@ -1,5 +1,7 @@
-"""Where files lie: the path is the lineage. Input functions of the rules, and lists of what experiments ask
-for."""
+"""The paths of all files, input functions of the rules, and lists of what experiments request.
+
+A path is the lineage of its file: a file depends on what lies above it and on nothing else.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,11 @@ ZOO_EVALUATED = ("metrics.csv", "layers.csv", "classes.csv", "ensembles.csv")
 
 
 class Numbered:
-    """Files that differ in a number: an input function for all of them, and their `argument` for the command,
-    which does not grow with their count."""
+    """Files that differ only in a number.
+
+    An instance is the input function for all of them. Its `argument` lists them on a command line in a form
+    that does not grow with their number.
+    """
 
     def __init__(self, pattern: Callable[[Names], str], count: Callable[[Names], int]) -> None:
         self._pattern, self._count = pattern, count
@@ -40,13 +45,23 @@ class Numbered:
         return [pattern.replace("*", str(number)) for number in range(self._count(wildcards))]
 
     def argument(self, wildcards: Names) -> str:
-        """Return what `dwf_steps.runtime.numbered` reads; nothing where there are no files."""
+        """Return what `dwf_steps.runtime.numbered` reads; empty if there are no files."""
         count = self._count(wildcards)
         return self._pattern(wildcards).replace("*", f"[0..{count - 1}]") if count else ""
 
 
 def filled(pattern: str) -> Callable[[Names], str]:
-    """Return a function that puts wildcards into a pattern."""
+    """Return a function that fills wildcards into a pattern.
+
+    Parameters
+    ----------
+    pattern
+        With the names of wildcards in braces.
+
+    Returns
+    -------
+    A function that maps wildcards to a path.
+    """
     return lambda wildcards: pattern.format(**_mapping(wildcards))
 
 
@@ -66,10 +81,22 @@ class Paths:
             name for name, files in experiment.config.datasets.items() if isinstance(files, ImageFiles)
         ]
 
-    # What experiments ask for.
+    # What experiments request.
 
     def requested(self, pattern: str, generators: Collection[str] | None = None) -> list[str]:
-        """Return the paths of a pattern that the experiments ask for, of some generators, each once."""
+        """Return the paths of a pattern over the cells of the experiments, each once.
+
+        Parameters
+        ----------
+        pattern
+            With the names of wildcards in braces.
+        generators
+            Those whose cells are included; None for all.
+
+        Returns
+        -------
+        Paths in the order of the cells.
+        """
         cells = self.experiment.cells
         chosen = [cell for cell in cells if generators is None or cell.generator in generators]
         return list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in chosen))
@@ -87,8 +114,7 @@ class Paths:
         generators: Collection[str] | None = None,
         recalibrations: Collection[str] | None = None,
     ) -> list[str]:
-        """Return the paths of a pattern over all shards of networks that the experiments ask for, each
-        once."""
+        """Return the paths of a pattern over all shards of generated networks, each once."""
         return list(
             dict.fromkeys(
                 pattern.format(**cell._asdict(), shard=shard)
@@ -122,7 +148,7 @@ class Paths:
 
     @property
     def assessed(self) -> list[str]:
-        """What every representation besides weights keeps, and how exactly networks are decoded from it."""
+        """The files on how much each representation of responses keeps, and how exact decoding is."""
         cells = [cell for cell in self.experiment.cells if cell.representation in self.experiment.encoded]
         folders = dict.fromkeys(REPRESENTATION.format(**cell._asdict()) for cell in cells)
         return [f"{folder}/{name}.csv" for folder in folders for name in ("exactness", "shares")]
@@ -146,7 +172,7 @@ class Paths:
 
     @property
     def reconstructions(self) -> list[str]:
-        """What autoencoders lose of the training networks, of each model once."""
+        """The reconstruction errors of autoencoders, once for each model."""
         asked = self.fitted(f"{GENERATOR}/{RECONSTRUCTION}")
         return [path for path in asked if Path(path).parent.name in self.experiment.autoencoders]
 
@@ -173,11 +199,11 @@ class Paths:
     # Data.
 
     def own_files(self, wildcards: Names) -> list[str]:
-        """The files of the user's own images or texts, or of a zoo's table."""
+        """Return the files of the user's images or texts, or of a zoo's table."""
         return input_files(self._own_files(wildcards))
 
     def own_stamps(self, wildcards: Names) -> list[str]:
-        """Size and time of those of them that cannot be inputs."""
+        """Return the stamps of those of these files that cannot be inputs."""
         return stamps(self._own_files(wildcards))
 
     def _own_files(self, wildcards: Names) -> list[Path | None]:
@@ -195,17 +221,19 @@ class Paths:
         return self._data_folder(self.experiment.config.transfers[wildcards.transfer].dataset)
 
     def shifted_data(self, wildcards: Names) -> Any:
-        """The folder of the data set that a zoo's networks should find strange, if it is one that is
-        fetched."""
+        """Return the folder of the out-of-distribution data set, if it is one that is fetched."""
         shift = self.experiment.zoo(wildcards).out_of_distribution
         return ancient(f"results/data/{shift}") if shift in FETCHED else []
 
     def member_data(self, wildcards: Names) -> list[str]:
-        """The data of all zoos that a joint one has the networks of."""
+        """Return the data of all members of a joint zoo."""
         return [f"results/{name}/data.npz" for name in self.experiment.joint_zoo(wildcards).members]
 
     def _data_folder(self, dataset: Any) -> Any:
-        """Where a data set lies, if it is fetched or decoded; fetched ones hold the same whenever written."""
+        """Return the folder of a data set that is fetched or decoded.
+
+        The content of fetched data sets does not depend on when they were written.
+        """
         source = self._source(dataset)
         if source in (*self.images, *self.texts):
             return f"results/data/{source}"
@@ -217,11 +245,11 @@ class Paths:
         return derived.of if isinstance(derived, DerivedData) else str(dataset)
 
     def made_files(self, wildcards: Names) -> list[str]:
-        """The files of the user's own that a generator's networks are read from."""
+        """Return the user's files from which a generator's networks are read."""
         return input_files(self._made_files(wildcards))
 
     def made_stamps(self, wildcards: Names) -> list[str]:
-        """Size and time of those of them that cannot be inputs."""
+        """Return the stamps of those of these files that cannot be inputs."""
         return stamps(self._made_files(wildcards))
 
     def _made_files(self, wildcards: Names) -> list[Path]:
@@ -232,11 +260,11 @@ class Paths:
     # The zoo and its canonicalization.
 
     def zoo_shards(self, pattern: str) -> Numbered:
-        """Return the paths of a pattern, a ``*`` for the number, over all shards of the zoo."""
+        """Return the paths of a pattern, with ``*`` for the number, over all shards of the zoo."""
         return Numbered(filled(pattern), lambda names: self.experiment.n_shards(names.zoo))
 
     def member_weights(self, wildcards: Names) -> list[str]:
-        """The canonicalized networks of all zoos that a joint one has the networks of."""
+        """Return the canonicalized networks of all members of a joint zoo."""
         members = self.experiment.joint_zoo(wildcards).members
         return [f"results/{name}/{wildcards.canon}/weights.zarr" for name in members]
 
@@ -244,13 +272,15 @@ class Paths:
         return input_files(self.experiment.imported_files(wildcards))
 
     def imported_stamps(self, wildcards: Names) -> list[str]:
-        """Size and time of those files that cannot be inputs."""
+        """Return the stamps of those of these files that cannot be inputs."""
         return stamps(self.experiment.imported_files(wildcards))
 
     @property
     def reference_shards(self) -> Numbered:
-        """The manifests of the zoo whose networks a reference is chosen from: of a single shard where its
-        name tells which."""
+        """The manifests of the shards among whose networks the reference is chosen.
+
+        If the reference is given by name, this is a single shard.
+        """
 
         def pattern(wildcards: Names) -> str:
             shard = self._reference_shard(wildcards)
@@ -269,24 +299,23 @@ class Paths:
         return place // (zoo.shard_size * (1 if isinstance(zoo, ImportedZoo) else zoo.checkpoints))
 
     def barycentre(self, wildcards: Names) -> list[str]:
-        """The manifest of the mean that networks are aligned to, if they are."""
+        """Return the manifest of the mean to which networks are aligned, if they are."""
         if wildcards.canon not in self.experiment.to_barycentre:
             return []
         return [f"results/{wildcards.zoo}/{wildcards.canon}/barycentre.json"]
 
     def reference_if_canonicalizing(self, wildcards: Names) -> list[str]:
-        """The manifest of the reference, for a generator whose networks are canonicalized."""
+        """Return the manifest of the reference, for a generator whose networks are canonicalized."""
         canonicalized = self.experiment.generator(wildcards).canonicalized
         return [f"results/{wildcards.zoo}/{wildcards.canon}/reference.json"] if canonicalized else []
 
     def barycentre_if_canonicalizing(self, wildcards: Names) -> list[str]:
-        """The manifest of the mean that these are aligned to, if they are."""
+        """Return the manifest of the mean to which these networks are aligned, if they are."""
         return self.barycentre(wildcards) if self.reference_if_canonicalizing(wildcards) else []
 
     @property
     def distinct_shards(self) -> Numbered:
-        """The manifests of an imported zoo, in which the same network must not stand twice; none of
-        others."""
+        """The manifests of an imported zoo, in which no network may occur twice; none for other zoos."""
 
         def count(wildcards: Names) -> int:
             imported = isinstance(self.experiment.zoo(wildcards), ImportedZoo)
@@ -301,19 +330,19 @@ class Paths:
 
     @property
     def weights_gram_parts(self) -> Numbered:
-        """Those of the weights, among which novelty is measured whatever the representation."""
+        """The parts of the Gram matrix of weights, in which novelty is measured for every representation."""
         return self._gram_parts(f"results/{{zoo}}/{{canon}}/{WEIGHTS}/gram/part-*.npz")
 
     def other_coordinates(self, wildcards: Names) -> list[str]:
-        """The zoo in the job's representation, where that is not weights."""
+        """Return the zoo in the job's representation, unless that is weights."""
         return self._if_encoded(f"{REPRESENTATION}.zarr", wildcards)
 
     def neighbours(self, wildcards: Names) -> list[str]:
-        """The zoo's neighbours in the job's representation, where that is not weights."""
+        """Return the zoo's nearest neighbours in the job's representation, unless that is weights."""
         return self._if_encoded(f"{REPRESENTATION}/neighbours.npz", wildcards)
 
     def response_basis(self, wildcards: Names) -> list[str]:
-        """The basis of the job's representation, where that is not weights."""
+        """Return the basis of the job's representation, unless that is weights."""
         return self._if_encoded(f"{REPRESENTATION}/responses.npz", wildcards)
 
     def _if_encoded(self, pattern: str, wildcards: Names) -> list[str]:
@@ -322,7 +351,7 @@ class Paths:
 
     @property
     def other_gram_parts(self) -> Numbered:
-        """The parts of the Gram matrix of the job's representation, where that is not weights."""
+        """The parts of the Gram matrix of the job's representation, unless that is weights."""
 
         def count(wildcards: Names) -> int:
             encoded = wildcards.representation in self.experiment.encoded
@@ -334,20 +363,18 @@ class Paths:
         return Numbered(filled(pattern), lambda names: self.experiment.zoo(names).matrix.gram_jobs)
 
     def representation_parts(self, pattern: str) -> Numbered:
-        """Return the paths of a pattern, a ``*`` for the number, over all jobs that encode the job's
-        representation."""
+        """Return the paths of a pattern, with ``*`` for the number, over all jobs that encode responses."""
         return Numbered(filled(f"{REPRESENTATION}/{pattern}"), self.experiment.n_encoding_jobs)
 
     # Generated networks.
 
     def generated_shards(self, pattern: str) -> Numbered:
-        """Return the paths of a pattern, a ``*`` for the number, over all shards of a generator's
-        networks."""
+        """Return the paths of a pattern, with ``*`` for the number, over a generator's shards."""
         return Numbered(filled(pattern), self.experiment.n_generated_shards)
 
     @property
     def made_in_joint_zoo(self) -> Numbered:
-        """The manifests of networks made in a zoo of several, for a generator that takes them from there."""
+        """The manifests of networks made in a joint zoo, for a generator that takes them from there."""
 
         def pattern(wildcards: Names) -> str:
             names = self.experiment.drawn_in(wildcards)
@@ -360,7 +387,17 @@ class Paths:
         return Numbered(pattern, count)
 
     def recalibrated_shards(self, ending: str) -> Numbered:
-        """Return the shards of networks after recalibration, or their manifests, by their ``ending``."""
+        """Return the shards of networks after recalibration, or their manifests.
+
+        Parameters
+        ----------
+        ending
+            Suffix of the paths: empty for shards, ``.json`` for manifests.
+
+        Returns
+        -------
+        The files of all shards.
+        """
         return Numbered(
             lambda wildcards: f"{self._recalibrated(wildcards)}/shard-*{ending}",
             self.experiment.n_generated_shards,
@@ -373,12 +410,12 @@ class Paths:
         return f"{self.recalibrated_networks(wildcards)}.json"
 
     def _recalibrated(self, wildcards: Names) -> str:
-        """Where networks lie after recalibration; one without methods leaves them where they are."""
+        """Return the folder of recalibrated networks, or the generator's if there are no methods."""
         changed = wildcards.recalibration in self.experiment.recalibrations
         return f"{CELL if changed else GENERATOR}/networks".format(**_mapping(wildcards))
 
     def model(self, wildcards: Names) -> list[str]:
-        """The model of a generator that has one: that of the first generator that is fitted alike."""
+        """Return the model of a generator that has one: that of the first generator with the same fit."""
         fitted_by = self.experiment.fitted_by
         if wildcards.generator not in fitted_by:
             return []
@@ -386,48 +423,53 @@ class Paths:
         return [f"{GENERATOR}/model.safetensors".format(**names)]
 
     def reconstruction(self, wildcards: Names) -> list[str]:
-        """What its autoencoder loses of the training networks, which is measured before it is sampled; when
-        plays no part."""
+        """Return the reconstruction error of an autoencoder, which is measured before it is sampled.
+
+        When it was measured does not matter.
+        """
         if wildcards.generator not in self.experiment.autoencoders:
             return []
         return [ancient(str(Path(path).with_name(RECONSTRUCTION))) for path in self.model(wildcards)]
 
     def weights_if_read(self, wildcards: Names) -> list[str]:
-        """The training networks' weights, or what represents them, for a generator that reads them when it is
-        sampled."""
+        """Return the training networks' coordinates, for a generator that reads them when it is sampled."""
         reads = self.experiment.generator(wildcards).reads_weights
         return [f"{REPRESENTATION}.zarr".format(**_mapping(wildcards))] if reads else []
 
     def zoo_weights_if_read(self, wildcards: Names) -> list[str]:
-        """The training networks' weights, whatever represents them, for a generator that makes whole networks
-        and reads them."""
+        """Return the training networks' weights, for a generator that makes networks and reads weights."""
         reads = self.experiment.generator(wildcards).reads_weights
         return [f"results/{wildcards.zoo}/{wildcards.canon}/weights.zarr"] if reads else []
 
     def basis_if_encoding(self, wildcards: Names) -> list[str]:
-        """The basis of the job's representation, for a generator that describes networks of its own in it."""
+        """Return the basis of the job's representation, for a generator that encodes networks."""
         encodes = self.experiment.generator(wildcards).encodes_networks
         return self.response_basis(wildcards) if encodes else []
 
     def basis_if_fitting_encodes(self, wildcards: Names) -> list[str]:
-        """The same, for a generator that describes some already when it is fitted."""
+        """Return the basis of the job's representation, for a generator whose fit encodes networks."""
         initialised = self.experiment.generator(wildcards).reads_initialisations
         return self.basis_if_encoding(wildcards) if initialised else []
 
     def data_if_fitting_encodes(self, wildcards: Names) -> list[str]:
-        """The data of the zoo, for a fit that encodes networks by their responses."""
+        """Return the data of the zoo, for a fit that encodes networks by their responses."""
         return [f"results/{wildcards.zoo}/data.npz"] if self.basis_if_fitting_encodes(wildcards) else []
 
     def data_if_read(self, wildcards: Names) -> list[str]:
-        """The data, for a generator that reads them, encodes networks by their responses, or has networks
-        canonicalized."""
+        """Return the data, for a generator that reads them.
+
+        Generators that encode networks by their responses read data, as do those whose networks are
+        canonicalized.
+        """
         generator = self.experiment.generator(wildcards)
         reads = generator.reads_data or generator.canonicalized or self.basis_if_encoding(wildcards)
         return [self.generator_data(wildcards)] if reads else []
 
     def generator_data(self, wildcards: Names) -> str:
-        """The data that a generator reads, and on which networks of other widths are scored: the zoo's, or
-        those of a transfer."""
+        """Return the data of the zoo or, if the generator uses a transfer's, of the transfer.
+
+        A generator reads these data; networks of other widths are scored on them.
+        """
         transfer = self.experiment.generator(wildcards).data_of
         if transfer is None:
             return f"results/{wildcards.zoo}/data.npz"
@@ -435,8 +477,7 @@ class Paths:
 
     @property
     def zoo_outputs(self) -> Numbered:
-        """The predictions of the zoo's networks, recalibrated like the generated networks that they are
-        compared with."""
+        """The predictions of the zoo's networks, after the recalibration of the generated networks."""
 
         def recalibrated(wildcards: Names) -> bool:
             return wildcards.recalibration in self.experiment.recalibrations
@@ -451,16 +492,16 @@ class Paths:
 
         return Numbered(pattern, count)
 
-    # What jobs took.
+    # Benchmarks.
 
     @property
     def zoo_costs(self) -> Numbered:
-        """What training the zoo took, where a control is trained at equal cost."""
+        """The benchmarks of the zoo's training, for a control that is trained at equal cost."""
         return Numbered(self._zoo_benchmark, self._matched_shards)
 
     @property
     def matched_zoo(self) -> Numbered:
-        """The zoo's manifests, where a control is trained at equal cost."""
+        """The zoo's manifests, for a control that is trained at equal cost."""
         return Numbered(filled("results/{zoo}/zoo/shard-*.json"), self._matched_shards)
 
     def _matched_shards(self, wildcards: Names) -> int:
@@ -472,7 +513,7 @@ class Paths:
         return f"results/benchmarks/{names.zoo}/{stage}-*.tsv"
 
     def generator_costs(self, wildcards: Names) -> list[str]:
-        """What making another generator's networks took, where a control is trained at equal cost."""
+        """Return the benchmarks of another generator, for a control that is trained at equal cost."""
         name = self.experiment.generator(wildcards).cost_matched
         if name is None:
             return []
@@ -502,7 +543,7 @@ class Paths:
 
     @property
     def benchmarks(self) -> list[str]:
-        """The benchmark file of every job whose time the tables state."""
+        """The benchmark files of all jobs whose times are in tables."""
         of = self.experiment
         zoos = [SimpleNamespace(zoo=zoo) for zoo in of.zoos]
         aligned = list(dict.fromkeys((cell.zoo, cell.canon) for cell in of.cells))

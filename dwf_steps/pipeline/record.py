@@ -1,4 +1,4 @@
-"""What tables and figures are told of the experiments, as far as they cannot read it from the results."""
+"""What tables and figures need to know of the experiments and cannot read from the results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from dwf_steps.reporting.record import ExperimentRecord, MemberRecord
 
 
 def record_of(experiment: Experiment) -> ExperimentRecord:
-    """Return the record that `tables/experiment.json` holds."""
+    """Return the record that `tables/experiment.json` holds.
+
+    Parameters
+    ----------
+    experiment
+        The experiment.
+
+    Returns
+    -------
+    The record of its cells, zoos and generators.
+    """
     config, cells = experiment.config, experiment.cells
     names = {section: {cell[place] for cell in cells} for place, section in enumerate(SECTIONS)}
     generators = {name: config.generators[name] for name in names["generators"]}
@@ -54,19 +64,53 @@ def record_of(experiment: Experiment) -> ExperimentRecord:
 
 
 def image_shape(experiment: Experiment, zoo: str) -> Shape | None:
-    """Return channels, height and width of what a zoo's networks see; None where these are no images."""
+    """Return the shape of the images that a zoo's networks see.
+
+    Parameters
+    ----------
+    experiment
+        The experiment.
+    zoo
+        Name of the zoo.
+
+    Returns
+    -------
+    Channels, height and width; None if the inputs are not images.
+    """
     dataset = experiment.config.dataset(experiment.single_zoo(SimpleNamespace(zoo=zoo)))
     return None if isinstance(dataset, TableFile) else facts_of(dataset).shape
 
 
 def classifies(experiment: Experiment, zoo: str) -> bool:
-    """Return whether a zoo's networks tell classes apart, instead of predicting numbers."""
+    """Return whether a zoo's networks predict classes rather than numbers.
+
+    Parameters
+    ----------
+    experiment
+        The experiment.
+    zoo
+        Name of the zoo.
+
+    Returns
+    -------
+    True for classes.
+    """
     dataset = experiment.config.dataset(experiment.single_zoo(SimpleNamespace(zoo=zoo)))
     return not isinstance(dataset, Targets) or dataset.regression is None
 
 
 def scope_of(experiment: Experiment) -> str:
-    """Say in one sentence what tables and figures cover; captions state it."""
+    """Return one sentence about the zoos and one about the generators that tables and figures cover.
+
+    Parameters
+    ----------
+    experiment
+        The experiment.
+
+    Returns
+    -------
+    Text for captions.
+    """
     zoos = []
     for name in experiment.zoos:
         held_out = n_held_out(experiment.config.zoos[name])

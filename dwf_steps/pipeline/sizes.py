@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 class Sizes:
-    """What decides how much a job with some wildcards takes; read only as far as its step asks."""
+    """The sizes that determine what a job with given wildcards takes, each computed when needed."""
 
     FLOPS = 5e9
-    """Operations a second and thread; large products reach five times that."""
+    """Operations per second and thread; large matrix products reach five times as many."""
     READ = 50e6
-    """Bytes a second, from and to a shared file system."""
+    """Bytes per second, from and to a shared file system."""
     STEP = 0.003
-    """Seconds of an optimisation step, however small."""
+    """Minimum duration of an optimisation step in seconds."""
     CHUNK = 16 * 2**20
-    """Bytes, of the weight matrix."""
+    """Bytes per chunk of the weight matrix."""
     BLOCK = 2**28
-    """Bytes, of networks or of their columns that are read at a time."""
+    """Bytes of networks, or of their columns, that are read at a time."""
     SCORING = 4 * 64 * 2**20
-    """Bytes, of a block of examples' activations."""
+    """Bytes of activations for a block of examples."""
 
     def __init__(self, experiment: Experiment, names: Names) -> None:
         self._experiment, self._names = experiment, names
@@ -46,7 +46,7 @@ class Sizes:
 
     @property
     def dataset(self) -> DatasetFacts:
-        """Of the data set, or the transfer's, that a job of the data stage reads."""
+        """Facts of the data set, or of the transfer's, that a job of the data stage reads."""
         config = self._experiment.config
         if "transfer" in self._names.keys():  # noqa: SIM118
             return facts_of(config.dataset(config.transfers[self._names.transfer]))
@@ -56,29 +56,29 @@ class Sizes:
 
     @property
     def n(self) -> int:
-        """Networks of the zoo."""
+        """Number of networks of the zoo."""
         return self._experiment.n_networks(self._names.zoo)
 
     @property
     def trained(self) -> int:
-        """Trainings of a shard of the zoo."""
+        """Number of trainings in a shard of the zoo."""
         return min(self.zoo.seeds, self.zoo.shard_size) if isinstance(self.zoo, TrainedZoo) else self.s
 
     @property
     def s(self) -> int:
-        """Networks of a shard of the zoo."""
+        """Number of networks in a shard of the zoo."""
         if isinstance(self.zoo, TrainedZoo):
             return self.trained * self.zoo.checkpoints
         return min(self.n, self.zoo.shard_size) if isinstance(self.zoo, ImportedZoo) else self.n
 
     @property
     def d(self) -> int:
-        """Weights of a network."""
+        """Number of weights of a network."""
         return self.facts.n_parameters
 
     @property
     def responses(self) -> ResponsesRepresentation:
-        """The representation of a job that makes response coordinates, or turns them into weights."""
+        """The representation of a job that encodes networks as responses, or decodes responses."""
         representation = self._representation
         assert isinstance(representation, ResponsesRepresentation)
         return representation
@@ -95,50 +95,63 @@ class Sizes:
 
     @property
     def coordinates(self) -> int:
-        """Coordinates of a network in the job's representation, at most: of responses so many for every unit;
-        of the first layer, and of what is no layer's, as many as weights."""
+        """Maximum number of coordinates of a network in the job's representation; see `coordinates`."""
         return coordinates(self.facts, self._representation)
 
     @property
     def response_rows(self) -> int:
-        """Responses of a unit to all probes, at most."""
+        """Maximum number of responses of a unit to all probes."""
         return self.responses.probes * self.responses.positions
 
     @property
     def response_functions(self) -> int:
-        """Bytes of the functions of all layers, in float64."""
+        """Bytes of the response functions of all layers, in float64."""
         return 8 * self.response_rows * self.responses.functions * len(self.layers)
 
     @property
     def responding(self) -> float:
-        """Seconds for the responses of one network, and for their products with all functions."""
+        """Seconds to compute the responses of one network and their products with all functions."""
         run = 2 * self.multiplications * self.responses.probes
         products = 2 * self.facts.units * self.response_rows * self.responses.functions
         return (run + products) / self.FLOPS + 4 * self.d / self.READ
 
     @property
     def decoding(self) -> float:
-        """Seconds for decoding one network: every iteration takes a few products of inputs and weights, and
-        the network is run as far as each layer in turn."""
+        """Seconds to decode one network.
+
+        Every iteration takes a few products of inputs and weights, and the network is run up to each layer in
+        turn.
+        """
         products = 2 * self.response_rows * self.d * (10 + 20 * self.responses.iterations)
         runs = len(self.layers) * self.multiplications * self.responses.probes
         return (products + runs) / self.FLOPS
 
     def decoded(self, networks: int) -> int:
-        """Return the bytes of those of some networks that are decoded at a time: the budget, or a single one,
-        with its least squares problem, of all inputs and their Gram matrix."""
+        """Return the bytes held when networks are decoded: the memory budget, or a single network's.
+
+        A network takes its least squares problem with all inputs and their Gram matrix.
+
+        Parameters
+        ----------
+        networks
+            Number of networks to decode.
+
+        Returns
+        -------
+        Bytes.
+        """
         inputs = self.facts.most_inputs + 1
         single = 24 * inputs * (self.response_rows + inputs) + 4 * self.coordinates
         return max(single, min(self.zoo.matrix.memory_mb * 2**20, networks * single))
 
     @property
     def m(self) -> int:
-        """Examples of the zoo's data set."""
+        """Number of examples in the zoo's data set."""
         return self._experiment.n_examples(self._names.zoo)
 
     @property
     def facts(self) -> NetworkFacts:
-        """Of the zoo's networks."""
+        """Facts of the zoo's networks."""
         return self._experiment.network_facts(self._names.zoo)
 
     @property
@@ -151,27 +164,27 @@ class Sizes:
 
     @property
     def multiplications(self) -> int:
-        """Of one input."""
+        """Multiplications for one input."""
         return self.facts.multiplications
 
     @property
     def most_units(self) -> int:
-        """Units that the largest permutation acts on."""
+        """Number of units that the largest permutation acts on."""
         return self.facts.most_units
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Values of each layer, of one input."""
+        """Number of values that each layer outputs for one input."""
         return self.facts.layers
 
     @property
     def units(self) -> int:
-        """Values of all layers of one input, and its own."""
+        """Number of values of one input, and of the outputs of all layers for it."""
         return self.features + sum(self.layers)
 
     @property
     def data(self) -> int:
-        """Bytes: as read in float64, and as standardised in float32."""
+        """Bytes of the data, as read in float64 and as standardised in float32."""
         return 20 * self.m * self.features
 
     @property
@@ -186,23 +199,28 @@ class Sizes:
 
     @property
     def sweeps(self) -> int:
-        """How often a canonicalization goes over all layers: ten times where it matches units, once where
-        attention heads bound what it compares (a ViT-Small-192 took 0.4 s on one thread)."""
+        """Number of times that a canonicalization visits all layers.
+
+        This is ten where units are matched, and one where only attention heads bound the comparisons (a
+        ViT-Small-192 took 0.4 s on one thread).
+        """
         methods = {m.method for m in self._experiment.config.canonicalizations[self._names.canon]}
         return 10 if methods - {"transfusion"} else len(methods)
 
     @property
     def rounds(self) -> int:
-        """Means at most that networks are aligned to, of a barycentre."""
+        """Maximum number of means computed in the search for a barycentre."""
         matching = until_barycentre(self._experiment.config.canonicalizations[self._names.canon])[-1]
         assert isinstance(matching, UnitMatching)
         return matching.rounds
 
     @property
     def unit_responses(self) -> Work:
-        """What the responses of units take, where a canonicalization matches by them: bytes, of as many
-        networks as are run at a time, with copies in float64, and of the data; seconds for running one
-        network and comparing its units."""
+        """Memory and time of the responses by which a canonicalization matches units, if it does.
+
+        Memory is for as many networks as are run at a time, with copies in float64, and for the data; time is
+        for running one network and comparing its units.
+        """
         method = activation_matching_of(self._experiment.config.canonicalizations[self._names.canon])
         if method is None:
             return Work(0, 0)
@@ -212,17 +230,17 @@ class Sizes:
 
     @property
     def raw(self) -> bool:
-        """Whether coordinates are weights themselves."""
+        """Whether generators work without reduction to a subspace."""
         return self._experiment.config.subspaces[self._names.subspace].method == "none"
 
     @property
     def whole(self) -> bool:
-        """Whether the subspace is found from the matrix as a whole."""
+        """Whether the subspace is computed from the whole matrix at once."""
         return self._experiment.config.subspaces[self._names.subspace].method == "incremental_pca"
 
     @property
     def k(self) -> int:
-        """Coordinates of a network."""
+        """Number of coordinates of a network in the subspace."""
         subspace = self._experiment.config.subspaces[self._names.subspace]
         if subspace.method == "none":
             return self.coordinates
@@ -234,12 +252,12 @@ class Sizes:
 
     @property
     def g(self) -> int:
-        """Networks that a generator draws, candidates included."""
+        """Number of networks that a generator draws, candidates included."""
         return self.generator.count * self.generator.sampling.candidates
 
     @property
     def generated_shard(self) -> int:
-        """Networks of a shard of them."""
+        """Number of generated networks in a shard."""
         return math.ceil(self.generator.count / self.zoo.matrix.decode_jobs)
 
     @property
@@ -252,7 +270,7 @@ class Sizes:
         return 24 * min(self.coordinates, self.CHUNK // (self.n * self.item) + 1) * (self.n + rows)
 
     def group(self, networks: int) -> int:
-        """Return the bytes of those of some networks that are worked on at a time: one at least."""
+        """Return the bytes of the networks, out of ``networks``, that are processed at a time."""
         return max(4 * self.d, min(4 * networks * self.d, 2 * self.BLOCK))
 
     @property
@@ -265,7 +283,7 @@ class Sizes:
 
     @cached_property
     def examples_seen(self) -> int:
-        """Operations, for each multiplication that one input takes, of a network's recalibration."""
+        """Operations in the recalibration of a network, per multiplication of its forward pass."""
         seen = 0
         for method in self._experiment.config.recalibrations[self._names.recalibration]:
             if method.method == "fine_tune":
@@ -278,23 +296,35 @@ class Sizes:
 
     @property
     def assessed(self) -> int:
-        """Training networks that are decoded from their own coordinates."""
+        """Number of training networks that are decoded from their own coordinates."""
         return self._experiment.config.evaluation.decoded
 
     @property
     def compared(self) -> int:
-        """Networks that are matched again, or whose midpoints are scored, and held for that."""
+        """Number of networks that are realigned, or whose midpoints are scored, and held for that."""
         evaluation = self._experiment.config.evaluation
         return max(evaluation.realigned, evaluation.barriers)
 
     @property
     def realigning(self) -> float:
-        """Seconds for matching networks to every training network: what units gain, twice for every axis."""
+        """Seconds to match networks to every training network: the gains of units, twice for every axis."""
         evaluation = self._experiment.config.evaluation
         return evaluation.realigned * self.n * self.d * 4 * self.most_units / self.FLOPS
 
     def training(self, trainings: int, kept: int) -> Work:
-        """Return what training networks with the zoo's settings takes, of which ``kept`` checkpoints stay."""
+        """Return the work of training networks with the zoo's settings.
+
+        Parameters
+        ----------
+        trainings
+            Number of trainings.
+        kept
+            Number of networks that are kept, checkpoints included.
+
+        Returns
+        -------
+        Bytes and seconds.
+        """
         assert isinstance(self.zoo, TrainedZoo)
         training, more = self.zoo.training, kept - trainings
         held = 32 * trainings * self.d + 16 * trainings * (training.batch_size * self.units + self.m)
@@ -304,9 +334,20 @@ class Sizes:
         return Work(held + 16 * more * self.d + self.data + self.SCORING, training.epochs * epoch + scores)
 
     def on_gpu(self, trainings: int) -> float:
-        """Return the bytes of a GPU that training networks as the zoo does cannot do without: weights,
-        gradients, the optimiser's moments and the best weights of all, training inputs, and of one network
-        the widest layer's outputs for a batch, in half precision."""
+        """Return the minimum memory on a GPU for training networks of the zoo.
+
+        This is for weights, gradients, the optimiser's moments and the best weights of all networks, the
+        training inputs, and the outputs of the widest layer of one network for a batch, in half precision.
+
+        Parameters
+        ----------
+        trainings
+            Number of networks trained at once.
+
+        Returns
+        -------
+        Bytes.
+        """
         assert isinstance(self.zoo, TrainedZoo)
         training = self.zoo.training
         moments = 2 if training.optimizer != "sgd" else int(training.momentum > 0)
@@ -315,16 +356,39 @@ class Sizes:
         return 4 * trainings * self.d * (3 + moments) + data + activations
 
     def scoring(self, networks: int) -> Work:
-        """Return what scoring networks takes: a group of them, copied, and the predictions of all on the test
-        set and on shifted inputs."""
+        """Return the work of scoring networks.
+
+        Memory is for a group of them, copied, and for the predictions of all networks on the test set and on
+        shifted inputs.
+
+        Parameters
+        ----------
+        networks
+            Number of networks.
+
+        Returns
+        -------
+        Bytes and seconds.
+        """
         held = 3 * self.group(networks) + 4 * networks * self.m * self.classes + self.data + self.SCORING
         seconds = 4 * networks * self.multiplications * self.m / self.FLOPS
         return Work(held, seconds + 4 * networks * self.d / self.READ)
 
 
 def examples_of(dataset: DatasetConfig, architecture: ArchitectureConfig) -> int:
-    """Return about how many examples a data set has; of a table, where a value takes two characters at
-    least."""
+    """Return roughly how many examples a data set has.
+
+    Parameters
+    ----------
+    dataset
+        The data set.
+    architecture
+        Of the networks that see it.
+
+    Returns
+    -------
+    For a table, an upper bound from the file's size, with two characters per value.
+    """
     if isinstance(dataset, TableFile):
         return dataset.file.stat().st_size // (2 * architecture.features)
     return facts_of(dataset).examples

@@ -1,4 +1,4 @@
-"""The start of a run: the configuration read and checked, the environment of its jobs set."""
+"""The start of a run: reads and checks the configuration, and sets the environment of its jobs."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ from dwf_steps.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Run:
-    """What the rules see of a run: the experiment, its paths, and what its steps need."""
+    """What the rules see of a run: the experiment, its paths, and its steps."""
 
     workflow: Any
     experiment: Experiment
     paths: Paths
     collected: Collected
     steps: dict[str, Step] = field(default_factory=dict)
-    """By rule, those that rules have asked for so far."""
+    """The steps that rules have requested so far, by rule."""
 
     def step(self, settings: type[StepSettings]) -> Step:
-        """Return what the rule of these settings asks of its step."""
+        """Return the step of the rule with these settings."""
         step = Step(settings, self.experiment, self._unbind_threads)
         self.steps[step.name] = step
         return step
 
     def code(self, step: str) -> Callable[[Any], str]:
-        """Return an input function: the fingerprint of the code of a step that has no settings."""
+        """Return an input function for the fingerprint of a step's code, for steps without settings."""
         return lambda _wildcards: fingerprint(f"dwf_steps.{step}")
 
     def intermediate(self, path: Any) -> Any:
-        """Mark what only the next stage reads."""
+        """Mark a file that only the next stage reads."""
         return path if self.experiment.config.keep_aligned else temp(path)
 
     def reported(self, folder: str, name: str, kind: str) -> Any:
-        """Return a table or figure that the report lists in the registry's order, with its caption."""
+        """Return a table or figure for the report, listed in the registry's order, with its caption."""
         path, caption = f"results/{folder}/{name}.{kind}", self.collected.caption(name)
         names = self.collected.tables if folder == "tables" else self.collected.figures
         listed = f"{names.index(name) + 1:02d} {name.replace('_', ' ')}"  # sorted by name in the report
@@ -70,12 +70,12 @@ class Run:
 
     @property
     def record(self) -> str:
-        """What tables and figures are told of the experiments."""
+        """The record of the experiments for tables and figures, as JSON."""
         return json.dumps(record_of(self.experiment).model_dump(mode="json"), sort_keys=True)
 
     @property
     def constraints(self) -> dict[str, str]:
-        """What wildcards match."""
+        """A regular expression for each wildcard."""
         config = self.experiment.config
         names = {
             "zoo": config.zoos,
@@ -92,8 +92,10 @@ class Run:
         }
 
     def _unbind_threads(self) -> None:
-        """`cores: all` counts the cores of this machine; Snakemake would bound a cluster's jobs by them
-        too."""
+        """Remove the limit on cores for jobs on a cluster.
+
+        `cores: all` counts the cores of this machine, by which Snakemake would also limit a cluster's jobs.
+        """
         if not self.workflow.local_exec:
             self.workflow.global_resources["_cores"] = self.workflow.resource_settings.cores = None
 
@@ -108,17 +110,17 @@ def default_path() -> Path:
 
     Returns
     -------
-    ``workflow_config.yaml`` of the working directory if there is one, else of the repository.
+    ``workflow_config.yaml`` in the working directory if it exists, otherwise in the repository.
     """
     return DEFAULT if DEFAULT.exists() else REPOSITORY / DEFAULT
 
 
 def default_configuration() -> str:
-    """Return the path of the default configuration, once it is known to be readable by Snakemake.
+    """Return the path of the default configuration, after checking that Snakemake can read it.
 
     Returns
     -------
-    As `default_path`, as text.
+    The same as `default_path`, as text.
 
     Raises
     ------
@@ -136,9 +138,10 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
     """Check the configuration and prepare the environment of all jobs.
 
     Steps run as `python -m dwf_steps...`: with the interpreter that runs Snakemake unless a conda environment
-    is activated for the job, and with this repository's code whatever the working directory. They end when
-    Snakemake does, even by SIGKILL, so that the next run meets no step of the last one; for this each must be
-    Snakemake's own child, without a shell between the two: shell commands are one command each.
+    is activated for the job, and with the code of this repository in any working directory. They end when
+    Snakemake does, even by SIGKILL, so that the next run does not meet steps of the last one. For this each
+    step must be a direct child of Snakemake, without a shell between them; a shell command must therefore be
+    a single command.
 
     Parameters
     ----------
@@ -146,6 +149,10 @@ def start(workflow: Any, config: Mapping[str, Any]) -> Run:
         Snakemake's.
     config
         Merged from all configuration files.
+
+    Returns
+    -------
+    What the rules need.
 
     Raises
     ------
@@ -197,7 +204,7 @@ def _in_containers(workflow: Any) -> bool:
 def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a configuration merged over the default one.
 
-    Snakemake does so itself, unless the workflow is another one's module.
+    Snakemake does so itself unless the workflow is used as a module of another one.
 
     Parameters
     ----------
@@ -208,7 +215,7 @@ def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]
 
     Returns
     -------
-    ``config`` itself where Snakemake has read the default configuration, else a new mapping.
+    ``config`` itself if Snakemake has read the default configuration, otherwise a new mapping.
     """
     if str(default_path()) in workflow.configfiles:
         return config
@@ -218,5 +225,15 @@ def with_defaults(workflow: Any, config: Mapping[str, Any]) -> Mapping[str, Any]
 
 
 def one_of(names: Any) -> str:
-    """Return a regular expression that matches exactly these names."""
+    """Return a regular expression that matches exactly the given names.
+
+    Parameters
+    ----------
+    names
+        Without special characters.
+
+    Returns
+    -------
+    An expression that matches nothing if there are no names.
+    """
     return "|".join(names) or "(?!)"

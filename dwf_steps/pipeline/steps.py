@@ -1,4 +1,4 @@
-"""What a rule asks of its step: settings, the code's fingerprint, memory, time, threads, GPUs."""
+"""What a rule needs for its step: settings, fingerprint of the code, memory, time, threads, GPUs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dwf_steps.pipeline.sizes import Sizes
 from dwf_steps.runtime import gpu
 from dwf_steps.runtime.plugins import find_plugin
 
-PROCESS_MB = 1000  # Python with PyTorch (450 measured), and Snakemake twice around it in a cluster's job
+PROCESS_MB = 1000  # Python with PyTorch (450 measured) and, in a cluster's job, Snakemake around it twice
 MEMORY_MARGIN = 1.5
 START_MINUTES = 10  # environments and imports from a busy shared file system
 TIME_MARGIN = 4
@@ -25,7 +25,7 @@ LARGE_MATRIX = 10**8  # weights of all networks: jobs on smaller matrices run si
 
 
 class Step:
-    """One rule's step: its attributes are input functions of Snakemake's."""
+    """One rule's step, with methods that are Snakemake's input functions."""
 
     def __init__(
         self, settings: type[StepSettings], experiment: Experiment, unbind_threads: Callable[[], None]
@@ -34,7 +34,7 @@ class Step:
         self._settings, self._experiment, self._unbind_threads = settings, experiment, unbind_threads
 
     def settings(self, wildcards: Names) -> str:
-        """Return the settings as the step's command line has them."""
+        """Return the settings for the step's command line."""
         return self._settings.of(self._experiment, wildcards).to_argument()
 
     def code(self, _wildcards: Names) -> str:
@@ -42,12 +42,11 @@ class Step:
         return fingerprint(f"dwf_steps.{self.name}")
 
     def fit_code(self, wildcards: Names) -> str:
-        """Return the fingerprint of the step together with the implementation of the generator's kind, and
-        with the user's own code that its fit runs."""
+        """Return the fingerprint of the step, the generator's code, and user code that the fit runs."""
         return self._generator_code(wildcards, self._experiment.generator(wildcards).as_fitted())
 
     def sampling_code(self, wildcards: Names) -> str:
-        """Return the same with the user's own code that sampling runs."""
+        """Return the fingerprint of the step, the generator's code, and user code that sampling runs."""
         return self._generator_code(wildcards, self._experiment.generator(wildcards))
 
     def _generator_code(self, wildcards: Names, generator: GeneratorConfig) -> str:
@@ -58,7 +57,7 @@ class Step:
         return fingerprint(f"dwf_steps.{self.name}", *generator.modules, files=files)
 
     def threads(self, wildcards: Names) -> int:
-        """Return one thread where the problem is small: several jobs then run side by side."""
+        """Return the number of threads: one for small problems, of which several jobs run side by side."""
         self._unbind_threads()
         sizes = Sizes(self._experiment, wildcards)
         if self._settings.threads == "networks":
@@ -68,17 +67,17 @@ class Step:
         return 1
 
     def mem_mb(self, wildcards: Names, attempt: int) -> int:
-        """Return the memory asked for: what the step's estimate says, and more with each attempt."""
+        """Return the requested memory in MB: the estimate with a margin, increasing with each attempt."""
         held = self._settings.work(Sizes(self._experiment, wildcards)).held
         process = PROCESS_MB + gpu.HOST_MB * self.gpu(wildcards)
         return attempt * (process + math.ceil(MEMORY_MARGIN * held / 2**20))
 
     def runtime(self, wildcards: Names, attempt: int) -> int:
-        """Return the minutes asked for: what the step's estimate says, and more with each attempt."""
+        """Return the requested minutes: the step's estimate with a margin, increasing with each attempt."""
         return attempt * (START_MINUTES + math.ceil(TIME_MARGIN * self.seconds(wildcards) / 60))
 
     def seconds(self, wildcards: Names) -> float:
-        """Return the seconds that the job is estimated to take."""
+        """Return the estimated duration of the job in seconds."""
         sizes = Sizes(self._experiment, wildcards)
         seconds = self._settings.work(sizes).seconds
         if not self.gpu(wildcards):
@@ -88,11 +87,11 @@ class Step:
         return rest + (seconds - rest) / (gpu.SPEED if small else gpu.SPEED_LARGE)
 
     def disk(self, wildcards: Names) -> float:
-        """Return the bytes that the job leaves, but for small files."""
+        """Return the bytes of the large files that the job leaves."""
         return self._settings.disk(Sizes(self._experiment, wildcards))
 
     def gpu(self, wildcards: Names) -> int:
-        """Return one GPU where the work is long and can use it, else none."""
+        """Return the number of GPUs: one if the work is long and can use it, otherwise none."""
         if not self._settings.accelerated or os.environ.get(gpu.VARIABLE) == "no":
             return 0
         sizes = Sizes(self._experiment, wildcards)
@@ -100,5 +99,15 @@ class Step:
 
 
 def step_name(settings: type[StepSettings]) -> str:
-    """Return the name of the rule and the module that a class of settings belongs to."""
+    """Return the name of the rule, and of the module, for a class of settings.
+
+    Parameters
+    ----------
+    settings
+        Such as `TrainZoo`.
+
+    Returns
+    -------
+    Such as ``train_zoo``.
+    """
     return re.sub(r"(?<!^)(?=[A-Z])", "_", settings.__name__).lower()

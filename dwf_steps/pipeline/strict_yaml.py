@@ -1,4 +1,4 @@
-"""Reading configuration files again, strictly: what YAML accepts in silence and nobody means is told."""
+"""Strict checks of configuration files, for what YAML silently accepts but nobody means."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -20,10 +20,19 @@ KINDS = {
 
 
 def file_problems(paths: Iterable[Path]) -> Iterator[str]:
-    """Yield a line for everything in configuration files that would not be read as it is written.
+    """Yield a line for every part of configuration files that would be read differently than it is written.
 
-    A key that is given twice (YAML lets the last one win), a key that is no text (`2024:`, `null:`, `yes:`),
-    or a file in another encoding than UTF-8. Files that are not there are left to those who read them.
+    These are keys that are given twice (in YAML the last one wins), keys that are not texts (`2024:`,
+    `null:`, `yes:`), and files that are not UTF-8.
+
+    Parameters
+    ----------
+    paths
+        Configuration files; missing ones are skipped.
+
+    Yields
+    ------
+    The file or key, what was found, and what to change.
     """
     for path in paths:
         if path.is_file():
@@ -31,12 +40,21 @@ def file_problems(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def text_of(path: Path) -> str:
-    """Return what a configuration file says.
+    """Return the content of a configuration file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Its text, without a byte order mark.
 
     Raises
     ------
     InputError
-        If it is in another encoding than UTF-8.
+        If it is not UTF-8.
     """
     content = path.read_bytes()
     try:
@@ -89,7 +107,8 @@ def _node_problems(node: yaml.Node, path: Path, above: tuple[str, ...], seen: se
     for key, value in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
-            yield f"{path}, line {line}: {'.'.join(above) or 'the configuration'} has a key that is no text"
+            section = ".".join(above) or "the configuration"
+            yield f"{path}, line {line}: {section} has a key that is not a text"
             continue
         where = ".".join((*above, key.value))
         if key.tag not in (TEXT, MERGED):

@@ -75,7 +75,7 @@ def test_anchors_and_merged_mappings_may_say_a_key_again(tmp_path: Path) -> None
             "is not UTF-8 (byte 0xf6 in line 2), perhaps Latin-1",
         ),
         (b"zoos: {\n", "c.yaml: is neither YAML nor JSON ("),
-        (b"? [1, 2]\n: 3\n", "c.yaml, line 1: the configuration has a key that is no text"),
+        (b"? [1, 2]\n: 3\n", "c.yaml, line 1: the configuration has a key that is not a text"),
     ],
 )
 def test_files_that_cannot_be_read_say_so(tmp_path: Path, content: bytes, message: str) -> None:

@@ -1,1 +1,1 @@
-"""The checks that need more than one section of the configuration."""
+"""Checks that need more than one section of the configuration."""

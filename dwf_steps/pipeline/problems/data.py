@@ -1,4 +1,4 @@
-"""Data and networks that do not fit one another."""
+"""Checks of data and networks against each other."""
 
 import os
 from collections import Counter
@@ -30,11 +30,24 @@ from dwf_steps.config.zoo import (
     trajectory_names,
 )
 
-LONGEST_FILE_NAME = 255  # bytes, on Linux' and macOS' file systems
-COPY_SUFFIX = ".safetensors"  # of the copy that the workflow makes of an imported network
+LONGEST_FILE_NAME = 255  # bytes, in the file systems of Linux and macOS
+COPY_SUFFIX = ".safetensors"  # of the workflow's copy of an imported network
 
 
 def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
+    """Yield a line for everything that is wrong with a zoo: its data, networks and files.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    name
+        Name of the zoo.
+
+    Yields
+    ------
+    The key, what was found, and what to change.
+    """
     zoo, where = config.zoos[name], f"zoos.{name}"
     if isinstance(zoo, JointZoo):
         yield from _joint_problems(name, zoo)
@@ -85,7 +98,7 @@ def zoo_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 
 def _joint_problems(name: str, joint: JointZoo) -> Iterator[str]:
-    """Zoos whose networks cannot be rows of one layout."""
+    """Yield a line for members of a joint zoo whose networks cannot be padded to one architecture."""
     first, *others = joint.members.items()
     for member, zoo in others:
         if (own := first[1].architecture).joined(found := zoo.architecture) is None:
@@ -98,7 +111,7 @@ def _joint_problems(name: str, joint: JointZoo) -> Iterator[str]:
 
 
 def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
-    """Names that the files' copies cannot have, or that texts cannot hold."""
+    """Yield a line for names that are too long for copies of the files, or not UTF-8."""
     for network in zoo.networks:
         name = os.fsencode(network.name)
         if len(name) + len(COPY_SUFFIX) > LONGEST_FILE_NAME:
@@ -113,7 +126,7 @@ def _file_name_problems(zoo: ImportedZoo, where: str) -> Iterator[str]:
 
 
 def _unrecorded(zoo: ImportedZoo, where: str) -> Iterator[str]:
-    """Files of recorded values that are not there."""
+    """Yield a line for missing files of recorded values."""
     if zoo.recorded is None:
         return
     paths = dict.fromkeys(zoo.recorded.path(network) for network in zoo.networks)
@@ -127,7 +140,7 @@ def _unrecorded(zoo: ImportedZoo, where: str) -> Iterator[str]:
 
 
 def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """Files of images or texts of your own that are not there."""
+    """Yield a line for missing or unreadable files of the user's images or texts."""
     dataset = config.datasets[name]
     assert isinstance(dataset, ImageFiles | TextFiles)
     texts = isinstance(dataset, TextFiles)
@@ -149,7 +162,7 @@ def _missing_files(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 
 def _derived_problems(config: WorkflowConfig, name: str, derived: DerivedData) -> Iterator[str]:
-    """Changes that the data do not allow."""
+    """Yield a line for changes that the data do not allow."""
     where, sources = f"datasets.{name}", [*BUILT_IN, *config.datasets]
     if derived.of not in sources:
         yield f"{where}.of: {unknown(derived.of, sources)}"
@@ -179,7 +192,7 @@ def _derived_problems(config: WorkflowConfig, name: str, derived: DerivedData) -
 
 
 def _data_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """Files that are not there, and sizes that do not fit, of a data set with a name."""
+    """Yield a line for missing files and mismatched sizes of a named data set."""
     zoo, where = config.zoos[name], f"zoos.{name}"
     assert not isinstance(zoo, JointZoo)
     if derived := config.derived(zoo):
@@ -221,10 +234,10 @@ def _data_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 
 def _output_problems(zoo: TrainedZoo | ImportedZoo, outputs: int | None, where: str) -> Iterator[str]:
-    """What needs classes, asked of networks that predict numbers, and the other way round."""
+    """Yield a line for classification settings in regression tasks, and for mismatched outputs."""
     if outputs == 1 and zoo.out_of_distribution is not None:
         yield (
-            f"{where}.out_of_distribution: is told by the entropy of predicted classes, but the targets are "
+            f"{where}.out_of_distribution: needs the entropy of predicted classes, but the targets are "
             "numbers; leave it out"
         )
     if outputs == 1 and zoo.architecture.classes != 1:
@@ -241,7 +254,7 @@ def _output_problems(zoo: TrainedZoo | ImportedZoo, outputs: int | None, where: 
 
 def _augmentation_problems(training: TrainingConfig | None, shape: Shape | None, where: str) -> Iterator[str]:
     if training and training.augmentation and shape is None:
-        yield f"{where}.training.augmentation: needs images, but the data are none; leave it out"
+        yield f"{where}.training.augmentation: needs images, but the data are not images; leave it out"
 
 
 def _shift_problems(shift: str | None, facts: DatasetFacts, where: str) -> Iterator[str]:
@@ -256,7 +269,21 @@ def _shift_problems(shift: str | None, facts: DatasetFacts, where: str) -> Itera
 
 
 def transfer_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
-    """What does not fit between a zoo's networks and the data they are taken to."""
+    """Yield a line for every mismatch between a zoo's networks and a transfer.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    zoo_name
+        Name of the zoo.
+    name
+        Name of the transfer.
+
+    Yields
+    ------
+    The key, what was found, and what to change.
+    """
     transfer, where = config.transfers[name], f"transfers.{name}"
     network = config.zoos[zoo_name].architecture
     if transfer.dataset not in BUILT_IN and transfer.dataset not in config.datasets:

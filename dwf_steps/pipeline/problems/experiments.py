@@ -1,4 +1,4 @@
-"""Names, and what of a whole experiment does not fit together."""
+"""Checks of names, and of all combinations in the experiments."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from dwf_steps.pipeline.problems.subspaces import subspace_problems
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.plugins import find_plugin
 
-# Names of what the workflow writes at the same depth; "zoo" is what tables call rows that are no generator's.
+# Names of files at the same depth; "zoo" is the generator in table rows of the zoo's own networks.
 RESERVED = {
     "datasets": set(BUILT_IN),
     "zoos": {"data", "transfers", "tables", "figures", "captions", "logs", "benchmarks"},
@@ -35,7 +35,7 @@ RESERVED = {
 
 @dataclass(frozen=True)
 class _Context:
-    """What generators' settings may ask of the whole configuration."""
+    """What checks of generators may use of the whole configuration."""
 
     config: WorkflowConfig
 
@@ -48,7 +48,7 @@ class _Context:
     def objective_problems(self, target: str, key: str, classes: int) -> Iterator[str]:
         try:
             objective = find_plugin(target, key).make
-            # Imported here: only who brings an objective pays for PyTorch where the configuration is read.
+            # Imported here, so that reading the configuration only imports PyTorch for a user's objective.
             from dwf_steps.generators.objective import check_objective
 
             check_objective(objective, target, key, classes)
@@ -56,7 +56,7 @@ class _Context:
             yield str(error)
 
     def generator_problems(self, target: str, where: str, fitted: bool) -> Iterator[str]:
-        # Imported here: only who brings a generator pays for it where the configuration is read.
+        # Imported here, so that reading the configuration only imports it for a user's generator.
         from dwf_steps.generators.custom import generator_class
 
         try:
@@ -66,7 +66,17 @@ class _Context:
 
 
 def problems_of(config: WorkflowConfig) -> Iterator[str]:
-    """Yield a line for everything that is wrong between sections: names, sizes, what does not fit."""
+    """Yield a line for every problem that involves several sections: names, sizes, mismatches.
+
+    Parameters
+    ----------
+    config
+        The configuration, each section of which is valid.
+
+    Yields
+    ------
+    The key, what was found, and what to change.
+    """
     yield from _reserved_names(config)
     yield from _representation_names(config)
     undefined = list(_undefined_names(config))
@@ -109,7 +119,7 @@ def problems_of(config: WorkflowConfig) -> Iterator[str]:
 
 
 def _single(config: WorkflowConfig, name: str) -> list[str]:
-    """Return the zoos of which one has the networks: itself, or its members."""
+    """Return the zoos that have the networks: the zoo itself, or the members of a joint zoo."""
     zoo = config.zoos[name]
     return list(zoo.members) if isinstance(zoo, JointZoo) else [name]
 
@@ -117,11 +127,14 @@ def _single(config: WorkflowConfig, name: str) -> list[str]:
 def _reserved_names(config: WorkflowConfig) -> Iterator[str]:
     for section, reserved in RESERVED.items():
         for name in sorted(reserved & set(getattr(config, section))):
-            yield f"{section}.{name}: this name is the workflow's own; choose another"
+            yield f"{section}.{name}: this name is reserved for the workflow; choose another"
 
 
 def _representation_names(config: WorkflowConfig) -> Iterator[str]:
-    """The name and the kind `weights` that do not stand for each other: novelty is measured there."""
+    """Yield a line if the name and the kind `weights` do not coincide.
+
+    Novelty is measured in the representation of this name.
+    """
     for name, representation in config.representations.items():
         if name == WEIGHTS and representation.kind != WEIGHTS:
             yield (
@@ -130,7 +143,7 @@ def _representation_names(config: WorkflowConfig) -> Iterator[str]:
             )
         elif name != WEIGHTS and representation.kind == WEIGHTS:
             yield (
-                f"representations.{name}.kind: {WEIGHTS!r} is defined already, under the name {WEIGHTS!r}; "
+                f"representations.{name}.kind: {WEIGHTS!r} is already defined, under the name {WEIGHTS!r}; "
                 f"use that name in experiments and leave {name!r} out"
             )
 
@@ -145,8 +158,8 @@ def _undefined_names(config: WorkflowConfig) -> Iterator[str]:
         for name in experiment.zoos:
             if isinstance(config.zoos.get(name), JointZoo):
                 yield (
-                    f"experiments.{i}.zoos: {name!r} has the networks of several zoos and no data that they "
-                    "are all judged on; name these zoos, and generators of kind 'joint'"
+                    f"experiments.{i}.zoos: {name!r} is a joint zoo, which has no data to evaluate all "
+                    "networks on; name its members, and generators of kind 'joint'"
                 )
     for name, zoo in config.zoos.items():
         if isinstance(zoo, JointZoo):
@@ -162,7 +175,7 @@ def _undefined_members(config: WorkflowConfig, name: str, zoo: JointZoo) -> Iter
     single = [other for other, found in config.zoos.items() if not isinstance(found, JointZoo)]
     for member in zoo.zoos:
         if isinstance(config.zoos.get(member), JointZoo):
-            yield f"zoos.{name}.zoos: {member!r} has the networks of several zoos itself; name these"
+            yield f"zoos.{name}.zoos: {member!r} is itself a joint zoo; name its members"
         elif member not in single:
             yield f"zoos.{name}.zoos: {unknown(member, single)}"
     for member in sorted({member for member in zoo.zoos if zoo.zoos.count(member) > 1}):

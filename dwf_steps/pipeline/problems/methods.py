@@ -1,4 +1,4 @@
-"""Canonicalizations and recalibrations that a zoo's networks do not allow."""
+"""Checks of canonicalizations and recalibrations against a zoo's networks."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ from dwf_steps.pipeline.network_facts import network_facts
 from dwf_steps.pipeline.problems.representations import training_examples
 from dwf_steps.runtime.errors import InputError
 
-# Method -> what an architecture must state for it.
+# Method -> the symmetry that an architecture must state.
 NEEDED = {
     "git_rebasin": "permutation_spec",
     "activation_matching": "permutation_spec",
@@ -28,13 +28,28 @@ NEEDED = {
 
 
 def canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str) -> Iterator[str]:
+    """Yield a line for every mismatch between a canonicalization and a zoo.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    zoo_name
+        Name of the zoo.
+    canon
+        Name of the canonicalization.
+
+    Yields
+    ------
+    The key, what was found, and what to change.
+    """
     zoo, methods = config.zoos[zoo_name], config.canonicalizations[canon]
     where = f"canonicalizations.{canon}"
     for name in ("git_rebasin", "transfusion", "activation_matching"):
         if sum(method.method == name for method in methods) > 1:
             yield f"{where}: {name} is listed more than once; once is enough"
     if sum(isinstance(method, UnitMatching) and method.target == "barycentre" for method in methods) > 1:
-        yield f"{where}: several methods match to a barycentre; let the last of them do so alone"
+        yield f"{where}: several methods match to a barycentre; keep only the last of them"
     yield from _missing_symmetries(config, zoo_name, methods, where)
     for method in methods:
         if isinstance(method, ActivationMatching):
@@ -65,7 +80,7 @@ def canonicalization_problems(config: WorkflowConfig, zoo_name: str, canon: str)
 def _missing_symmetries(
     config: WorkflowConfig, zoo_name: str, methods: list[Method], where: str
 ) -> Iterator[str]:
-    """Methods that remove a symmetry which a zoo's networks have not, or do not state."""
+    """Yield a line for methods that remove a symmetry which a zoo's networks do not have or state."""
     architecture = config.zoos[zoo_name].architecture
     facts = network_facts(architecture)
     symmetries = facts.symmetries
@@ -96,7 +111,7 @@ def _missing_symmetries(
 def _unanswered(
     config: WorkflowConfig, zoo_name: str, method: ActivationMatching, where: str
 ) -> Iterator[str]:
-    """Responses that a zoo's data or networks do not give."""
+    """Yield a line if a zoo's data or networks do not provide the responses for matching."""
     examples, architecture = training_examples(config, zoo_name), config.zoos[zoo_name].architecture
     if examples is not None and method.probes > examples:
         yield (
@@ -107,7 +122,7 @@ def _unanswered(
         isinstance(architecture, ModuleConfig)
         and "permutation_spec" in network_facts(architecture).symmetries
     ):
-        # Imported here: only the user's own modules need PyTorch where the configuration is read.
+        # Imported here, so that reading the configuration only imports PyTorch for the user's modules.
         from dwf_steps.architectures import build_module
         from dwf_steps.representation.activations import layers_of_units
 
@@ -118,7 +133,19 @@ def _unanswered(
 
 
 def unbuildable(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """An architecture of which no network can be built."""
+    """Yield a line if no network of a zoo's architecture can be built.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    name
+        Name of the zoo.
+
+    Yields
+    ------
+    The key, and the reason.
+    """
     try:
         network_facts(config.zoos[name].architecture)
     except InputError as error:
@@ -128,7 +155,19 @@ def unbuildable(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 
 def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
-    """What only some networks can do, asked of others."""
+    """Yield a line for recalibrations and initialisations that a zoo's architecture does not support.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    name
+        Name of the zoo.
+
+    Yields
+    ------
+    The key, what was found, and what to use instead.
+    """
     zoo = config.zoos[name]
     for recalibration in dict.fromkeys(cell.recalibration for cell in config.cells() if cell.zoo == name):
         yield from _recalibration_problems(config, name, recalibration)
@@ -141,13 +180,13 @@ def architecture_problems(config: WorkflowConfig, name: str) -> Iterator[str]:
 
 
 def _recalibration_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
-    """Recalibrations that only some networks allow, asked of others."""
+    """Yield a line for methods of a recalibration that a zoo's networks do not support."""
     zoo, where = config.zoos[zoo_name], f"recalibrations.{name}"
     network, n = zoo.architecture, n_training(zoo)
     for method in config.recalibrations[name]:
         if isinstance(method, LastLayer | Repair) and not isinstance(network, MLPConfig):
             yield (
-                f"{where}: {method.method} knows the layers of multilayer perceptrons alone, but the "
+                f"{where}: {method.method} supports multilayer perceptrons only, but the "
                 f"networks of zoo {zoo_name!r} are {network.called}; use fine_tune"
             )
         if isinstance(method, LastLayer) and network.classes == 1:

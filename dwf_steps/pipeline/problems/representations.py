@@ -1,4 +1,4 @@
-"""Representations that a zoo does not allow."""
+"""Checks of representations against a zoo."""
 
 import math
 from collections.abc import Iterator
@@ -13,6 +13,21 @@ from dwf_steps.runtime.errors import InputError
 
 
 def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) -> Iterator[str]:
+    """Yield a line for every mismatch between a representation and a zoo.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    zoo_name
+        Name of the zoo.
+    name
+        Name of the representation.
+
+    Yields
+    ------
+    The key, what was found, and what to change.
+    """
     zoo, representation, where = (
         config.zoos[zoo_name],
         config.representations[name],
@@ -28,7 +43,7 @@ def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
             "examples; expected at most these. Lower probes and, with them, functions"
         )
     if isinstance(zoo.architecture, ModuleConfig):
-        # Imported here: only the user's own modules need PyTorch where the configuration is read.
+        # Imported here, so that reading the configuration only imports PyTorch for the user's modules.
         from dwf_steps.architectures import build_module
         from dwf_steps.representation.tracing import trace
 
@@ -39,7 +54,19 @@ def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
 
 
 def candidate_problems(config: WorkflowConfig, cell: Cell) -> Iterator[str]:
-    """Yield a line for why a generator's candidates cannot be chosen among in a cell."""
+    """Yield a line if units cannot be chosen among a generator's candidates.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    cell
+        Zoo, representation and generator; the other names are not used.
+
+    Yields
+    ------
+    The key, what was found, and what to change.
+    """
     candidates = config.generators[cell.generator].sampling.candidates
     if candidates == 1:
         return
@@ -47,8 +74,8 @@ def candidate_problems(config: WorkflowConfig, cell: Cell) -> Iterator[str]:
     kind, architecture = config.representations[cell.representation].kind, config.zoos[cell.zoo].architecture
     if kind == WEIGHTS:
         yield (
-            f"{where} representations.{cell.representation} has kind {kind!r}, where units' responses are "
-            "not known; expected kind 'responses'. Set candidates: 1, or use such a representation"
+            f"{where} representations.{cell.representation} has kind {kind!r}, without units' responses; "
+            "expected kind 'responses'. Set candidates: 1, or use such a representation"
         )
     elif isinstance(architecture, TransformerConfig):
         yield (
@@ -68,8 +95,20 @@ def candidate_problems(config: WorkflowConfig, cell: Cell) -> Iterator[str]:
 
 
 def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
-    """Return how many training examples a built-in data set leaves; None of others, whose sizes are only
-    known roughly before they are read."""
+    """Return the number of training examples of a built-in data set.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    zoo_name
+        Name of the zoo.
+
+    Returns
+    -------
+    For a joint zoo, the number of members times that of the smallest one; None for other data sets, whose
+    sizes are only known roughly before they are read.
+    """
     zoo = config.zoos[zoo_name]
     if isinstance(zoo, JointZoo):
         of_members = [training_examples(config, member) for member in zoo.members]
@@ -79,6 +118,6 @@ def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
         return None
     facts, splits = BUILT_IN[name], zoo.splits
     examples = facts.examples
-    if not facts.files:  # else it brings its own test set
+    if not facts.files:  # otherwise it has its own test set
         examples -= math.ceil(splits.test * examples)
     return examples - math.ceil(splits.validation * examples)

@@ -1,4 +1,4 @@
-"""Subspaces that a zoo does not allow."""
+"""Checks of subspaces against a zoo."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,23 @@ from dwf_steps.pipeline.network_facts import coordinates, network_facts
 def subspace_problems(
     config: WorkflowConfig, zoo_name: str, representation: str, subspace: str
 ) -> Iterator[str]:
+    """Yield a line if a subspace has more components than a zoo allows.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    zoo_name
+        Name of the zoo.
+    representation
+        Name of the representation.
+    subspace
+        Name of the subspace.
+
+    Yields
+    ------
+    The key, what was found, and the maximum.
+    """
     zoo, method = config.zoos[zoo_name], config.subspaces[subspace]
     if not isinstance(method, DualPCA | IncrementalPCA) or method.components is None:
         return

@@ -1,4 +1,4 @@
-"""What each step is told of the configuration, and what its job asks for; a module a stage, a class a step.
+"""The settings and resources of each step: one module per stage, one class per step.
 
 A class is named after its rule and its step module: `TrainZoo`, rule `train_zoo`, `dwf_steps/train_zoo.py`.
 """

@@ -14,44 +14,59 @@ if TYPE_CHECKING:
 
 
 class Work(NamedTuple):
-    """The largest arrays that a step holds at once, in bytes, and its arithmetic and reading, in seconds of
-    one thread."""
+    """Estimated resources of a job.
+
+    Attributes
+    ----------
+    held
+        Size of the largest arrays that the step holds at once, in bytes.
+    seconds
+        Duration of its arithmetic and reading on one thread, in seconds.
+    """
 
     held: float
     seconds: float
 
 
 class StepSettings(Section):
-    """Everything of the configuration that decides a step's result, and nothing else: a changed value reruns
-    the step and what follows, and nothing besides. Nothing in it grows with the number of networks, since it
-    travels on a command line."""
+    """The part of the configuration that determines a step's result.
+
+    A changed value reruns this step and those that follow, and no others. Settings must not grow with the
+    number of networks, since they travel on a command line.
+    """
 
     threads: ClassVar[Literal["one", "networks", "matrix"]] = "one"
-    """What more than one thread would work on: large networks in training, or a large weight matrix."""
+    """What several threads would work on: large networks in training, or a large weight matrix."""
     accelerated: ClassVar[bool] = False
-    """Whether a GPU is asked for where the work is long."""
+    """Whether a GPU is requested for long jobs."""
     small_operations: ClassVar[bool] = False
-    """Whether the work consists of operations too small to fill a GPU, whatever the networks' size."""
+    """Whether the operations are too small to fill a GPU, for networks of any size."""
 
     @classmethod
     @abstractmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        """Return what the job with these wildcards is told.
+        """Return the settings of the job with the given wildcards.
 
         Parameters
         ----------
+        experiment
+            The experiment.
         names
             The job's wildcards.
+
+        Returns
+        -------
+        The settings.
         """
 
     @staticmethod
     @abstractmethod
     def work(sizes: Sizes) -> Work:
-        """Estimate what the job takes, from the sizes of its problem."""
+        """Estimate what the job takes from the sizes of its problem."""
 
     @staticmethod
     def seconds_without_gpu(sizes: Sizes) -> float:  # noqa: ARG004
-        """Return, of the seconds that the job takes, those that a GPU would not shorten."""
+        """Return the part of the job's duration that a GPU would not shorten, in seconds."""
         return 0.0
 
     @staticmethod
@@ -61,8 +76,7 @@ class StepSettings(Section):
 
     @staticmethod
     def gpu_bytes(sizes: Sizes) -> float:  # noqa: ARG004
-        """Return the bytes that the job cannot do without on a GPU, however little it runs at once; as far as
-        is known."""
+        """Return the minimum memory of the job on a GPU in bytes, as far as it is known."""
         return 0.0
 
     @staticmethod
@@ -71,5 +85,5 @@ class StepSettings(Section):
         return True
 
     def to_argument(self) -> str:
-        """Return the settings as the step's command line has them."""
+        """Return the settings for the step's command line."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)

@@ -14,21 +14,26 @@ if TYPE_CHECKING:
 
 
 class ChooseReference(StepSettings):
-    """A network's name, or `medoid` of those that are not among the last ``held_out`` trajectories (networks,
-    where they are no checkpoints)."""
+    """The name of a network, or `medoid`, and the number of networks that are held out.
+
+    Held-out networks, or trajectories of checkpoints, are the last ``held_out``; the medoid is none of them.
+    """
 
     reference: str
     held_out: int
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        """Held-out networks matter to the medoid alone; a reference by name is checked beforehand."""
+        """Return the settings; the number held out only affects the medoid, as names are checked earlier."""
         name = experiment.reference(names)
         return cls(reference=name, held_out=experiment.zoo(names).held_out if name == "medoid" else 0)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """The medoid is found block by block: one as read, one centred, and two Gram matrices."""
+        """Return the work of finding the medoid block by block.
+
+        A block is held as read and centred, beside two Gram matrices.
+        """
         if not sizes.medoid:
             return Work(8 * sizes.d, 8 * sizes.d / sizes.READ)
         held = 3 * min(sizes.BLOCK, 4 * sizes.n * sizes.d) + 16 * sizes.n**2
@@ -36,8 +41,10 @@ class ChooseReference(StepSettings):
 
 
 class FindBarycentre(StepSettings):
-    """How networks are matched to it, the methods that come before, and how many trajectories (networks,
-    where they are no checkpoints), the last ones, play no part in it."""
+    """How networks are matched to their barycentre, and the methods applied before.
+
+    The last ``held_out`` networks, or trajectories of checkpoints, are excluded.
+    """
 
     architecture: ArchitectureConfig
     before: Canonicalization
@@ -46,7 +53,7 @@ class FindBarycentre(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        """Methods that follow the matching to the barycentre play no part in it."""
+        """Return the settings; methods after the matching to the barycentre do not affect it."""
         *before, matching = until_barycentre(experiment.config.canonicalizations[names.canon])
         return cls(
             architecture=experiment.architecture(names),
@@ -57,8 +64,11 @@ class FindBarycentre(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """A group of networks in both precisions, permuted, and what units gain; means in float64. Ten sweeps
-        for every network in every round. The data, where responses are matched, and what is responded."""
+        """Return the work of ten sweeps for every network in every round.
+
+        A group of networks is held in both precisions, permuted, with the gains of units, and means in
+        float64; for matching by responses, also the data and the responses.
+        """
         group = 10 * sizes.group(sizes.n)
         seconds = 40 * sizes.d * sizes.most_units / sizes.FLOPS + 4 * sizes.d / sizes.READ
         responses = sizes.unit_responses
@@ -67,8 +77,10 @@ class FindBarycentre(StepSettings):
 
 
 class Canonicalize(StepSettings):
-    """The methods, and what they are applied to. A GPU is of use to the networks that barriers are measured
-    of."""
+    """The methods, and the architecture of the networks.
+
+    A GPU is only useful for measuring barriers.
+    """
 
     accelerated = True
 
@@ -82,7 +94,7 @@ class Canonicalize(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Networks before and after in both precisions, permuted, and at midpoints; sweeps, and barriers."""
+        """Return the work of sweeps and barriers, with networks held before, after, and at midpoints."""
         held = 60 * sizes.s * sizes.d + sizes.data + sizes.SCORING + sizes.unit_responses.held
         barriers = sizes.s * 30_000 * sizes.multiplications / sizes.FLOPS
         return Work(held, Canonicalize.seconds_without_gpu(sizes) + barriers)
@@ -94,7 +106,7 @@ class Canonicalize(StepSettings):
 
     @staticmethod
     def uses_gpu(sizes: Sizes) -> bool:
-        """Where networks are run for longer than they are matched."""
+        """Return whether running networks takes longer than matching them."""
         return Canonicalize.work(sizes).seconds > 2 * Canonicalize.seconds_without_gpu(sizes)
 
     @staticmethod

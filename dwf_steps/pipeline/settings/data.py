@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PrepareImages(StepSettings):
-    """Where the images lie."""
+    """The user's image files."""
 
     images: ImageFiles
 
@@ -23,13 +23,13 @@ class PrepareImages(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Decoded images, one by one and together; a millisecond each."""
+        """Return the work of decoding images, at a millisecond each."""
         facts = sizes.dataset
         return Work(3 * facts.examples * facts.features, 1e-3 * facts.examples)
 
 
 class PrepareTexts(StepSettings):
-    """Where the texts lie, and how they are cut."""
+    """The user's text files, and how they are tokenized."""
 
     texts: TextFiles
 
@@ -39,23 +39,25 @@ class PrepareTexts(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Texts as they are, some hundred bytes a token, and cut; a millisecond each, and the tokenizer's
-        pieces."""
+        """Return the work of tokenizing texts, at a millisecond each, and of training a tokenizer.
+
+        Texts take about a hundred bytes per token.
+        """
         facts = sizes.dataset
         return Work(100 * facts.examples * facts.features, 60 + 1e-3 * facts.examples)
 
 
 class DivideData(StepSettings):
-    """Which data, and how they are divided."""
+    """The data set, and how it is divided and changed."""
 
     dataset: DatasetConfig
     splits: SplitsConfig
     size: int | None = None
-    """Height and width that images are scaled to."""
+    """Height and width to which images are rescaled."""
     change: Literal["rotated"] | None = None
-    """What becomes of images besides."""
+    """Any other change to images."""
     classes: list[int | None] | None = None
-    """For each class the output that stands for it."""
+    """The output that each class corresponds to."""
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
@@ -70,7 +72,7 @@ class DivideData(StepSettings):
 
 
 class DivideTransferData(DivideData):
-    """Which other data set, how it is divided, and how it is made to fit the networks."""
+    """The data set of a transfer, how it is divided, and how it is made to fit the networks."""
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
@@ -90,7 +92,7 @@ class DivideTransferData(DivideData):
 
 
 class JoinData(StepSettings):
-    """The zoos whose data are taken together."""
+    """The zoos whose data are joined."""
 
     zoos: list[str]
 
@@ -100,5 +102,5 @@ class JoinData(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """All data, twice."""
+        """Return the work of holding all data twice, and reading them."""
         return Work(8 * sizes.m * sizes.features, 8 * sizes.m * sizes.features / sizes.READ)

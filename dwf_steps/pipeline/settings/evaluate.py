@@ -1,4 +1,4 @@
-"""Settings of evaluation, of generated networks and of the zoo alike."""
+"""Settings of evaluation, for generated networks and for the zoo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class EvaluateZoo(StepSettings):
-    """What is measured."""
+    """The measurements."""
 
     threads = "matrix"
 
@@ -28,15 +28,18 @@ class EvaluateZoo(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """The Gram matrix, two of its parts when they are read or the distances that cells are found by, and
-        values of some networks with all others."""
+        """Return the work of comparing all pairs of networks.
+
+        The Gram matrix is held with two of its parts, or with distances between all networks, and with the
+        values of some networks.
+        """
         predictions = 12 * sizes.n * sizes.m * sizes.classes
         seconds = 2 * sizes.n**2 * sizes.m * sizes.classes / sizes.FLOPS + sizes.realigning
         return Work(20 * sizes.n**2 + predictions + 16 * sizes.d * sizes.compared + 8 * sizes.BLOCK, seconds)
 
 
 class FindNeighbours(StepSettings):
-    """The seed of what is drawn."""
+    """The seed of random draws."""
 
     seed: int
 
@@ -46,13 +49,12 @@ class FindNeighbours(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """The Gram matrix, two of its parts when they are read or the distances that cells are found by."""
+        """Return the work of the Gram matrix, with two parts of it or distances between all networks."""
         return Work(24 * sizes.n**2 + sizes.BLOCK, 50 * sizes.n**2 / sizes.READ)
 
 
 class Evaluate(EvaluateZoo):
-    """The same of generated networks; and what networks respond to, where the generator works in
-    responses."""
+    """The measurements of generated networks and, for generators in response coordinates, the probes."""
 
     probing: Probing | None = None
 
@@ -67,8 +69,11 @@ class Evaluate(EvaluateZoo):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """A block of columns; predictions, in both precisions; realigned and midpoint networks. In another
-        representation than weights the generated networks' coordinates, and all pairs once more."""
+        """Return the work of comparing generated networks with each other and with the zoo's.
+
+        Memory is for a block of columns, predictions in both precisions, and realigned and midpoint networks.
+        Outside weights, there are also the generated networks' coordinates and a second set of all pairs.
+        """
         predictions = 12 * (sizes.n + sizes.g) * sizes.m * sizes.classes
         pairs = (24 * sizes.n**2 + 64 * sizes.g * (sizes.n + sizes.g)) * (1 + sizes.encoded)
         held = (

@@ -1,4 +1,4 @@
-"""Settings of networks' export to other libraries."""
+"""Settings of the export to other libraries."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class ExportPretrained(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Networks are read, to be sure that they are whole, and copied where there are no hard links."""
+        """Return the work of checking networks, and of copying them where there are no hard links."""
         return Work(4 * sizes.d, 12 * sizes.g * sizes.d / sizes.READ)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Likelihood(StepSettings):
-    """The flow, with the networks whose likelihood is asked for."""
+    """The flow, and the networks whose log-densities are requested."""
 
     accelerated = True
 
@@ -48,7 +48,7 @@ class SampleOtherWidths(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """As many weights as the widths have, for as many as the flow was trained on."""
+        """Return the work of sampling, in proportion to the number of weights."""
         held, seconds = SampleGenerator.work(sizes)
         widest = max(
             network_facts(sizes.zoo.architecture.model_copy(update={"widths": widths})).n_parameters

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 
 class OwnNetworks(Section):
-    """What describes networks that the generator has besides the training networks: how they are initialised,
-    if that plays a part, and what they respond to, where they are described by their responses."""
+    """Settings for encoding networks other than the training networks.
+
+    These are their initialisations, if they are drawn as the zoo's were, and the probes if networks are
+    encoded by their responses.
+    """
 
     architecture: ArchitectureConfig | None = None
     probing: Probing | None = None
@@ -31,7 +34,7 @@ class OwnNetworks(Section):
 
     @classmethod
     def described(cls, experiment: Experiment, names: Names) -> dict[str, Any]:
-        """Return these settings by name, but those that the job does not need."""
+        """Return those of these settings, by name, that the job needs."""
         generator, zoo, found = experiment.generator(names), experiment.zoo(names), dict[str, Any]()
         if generator.encodes_networks and names.representation in experiment.encoded:
             found["architecture"] = experiment.architecture(names)
@@ -42,8 +45,7 @@ class OwnNetworks(Section):
 
 
 class FitGenerator(StepSettings, OwnNetworks):
-    """The generator; how it is sampled plays no part. And what networks of its own respond to, where fitting
-    describes some by their responses."""
+    """The generator without its sampling, and the settings for encoding networks if the fit does so."""
 
     accelerated = True
     small_operations = True
@@ -70,8 +72,7 @@ class FitGenerator(StepSettings, OwnNetworks):
 
 
 class SampleGenerator(StepSettings, OwnNetworks):
-    """The generator, with its sampling; and what networks respond to, where the generator describes networks
-    of its own by their responses."""
+    """The generator with its sampling, and the settings for encoding networks if it does so."""
 
     accelerated = True
     small_operations = True
@@ -97,9 +98,11 @@ class SampleGenerator(StepSettings, OwnNetworks):
 
 
 class AssessAutoencoder(StepSettings):
-    """The generator, how many training networks and held-out ones are reconstructed, from which loss of score
-    on a line warns, and the memory that networks may take that are decoded at a time (MiB); where responses
-    describe them, what they respond to, and how responses are met."""
+    """The generator, and how many training and held-out networks it reconstructs.
+
+    ``margin`` is the loss of score that causes a warning, and ``memory_mb`` the memory for networks that are
+    decoded at a time (MiB). For response coordinates there are also the probes and the settings of decoding.
+    """
 
     accelerated = True
 
@@ -128,8 +131,10 @@ class AssessAutoencoder(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """The coordinates of all networks where they are weights themselves, what is decoded at a time, and
-        networks before and after with their predictions."""
+        """Return the work of decoding networks, and of predictions before and after.
+
+        Memory is also for the coordinates of all networks if these are not reduced to a subspace.
+        """
         networks = min(2 * sizes.assessed, sizes.n)
         held = 12 * sizes.n * sizes.k * sizes.raw + sizes.block_with(networks) + sizes.data + sizes.SCORING
         held += networks * (32 * sizes.d + 24 * sizes.coordinates + 16 * sizes.m * sizes.classes)
@@ -142,22 +147,36 @@ class AssessAutoencoder(StepSettings):
 
 
 def spent(work: base.Work, sizes: Sizes) -> Work:
-    """Return what a generator says that it takes, in bytes and seconds."""
+    """Return a generator's work in bytes and seconds.
+
+    Parameters
+    ----------
+    work
+        In bytes, operations and steps.
+    sizes
+        Of the job's problem.
+
+    Returns
+    -------
+    Its memory in bytes, and its duration on one thread in seconds.
+    """
     return Work(work.held, work.operations / sizes.FLOPS + work.steps * sizes.STEP)
 
 
 class CostMatched(Section):
-    """What the cost of another generator's network is found from, beside what was measured."""
+    """The numbers of networks from which the cost of another generator's network is computed."""
 
     samples: int
-    """Networks of the generator whose cost is to be equalled."""
+    """Number of networks of the generator whose cost is matched."""
     trainings: int
-    """Networks that the zoo trained."""
+    """Number of networks that the zoo trained."""
 
 
 class MakeNetworks(StepSettings):
-    """The generator, the zoo's training, and which of the networks are made here: ``count`` from the
-    ``first``. ``training`` is missing where the zoo was imported."""
+    """The generator, the zoo's training, and which networks are made: ``count`` from the ``first``.
+
+    ``training`` is None if the zoo was imported.
+    """
 
     threads = "networks"
     accelerated = True
@@ -170,9 +189,9 @@ class MakeNetworks(StepSettings):
     count: int
     cost_matched: CostMatched | None = None
     methods: Canonicalization = Field(default_factory=list)
-    """By which the networks are canonicalized, where the generator asks for it."""
+    """Methods by which the networks are canonicalized, if the generator's are."""
     zoo: str = ""
-    """The zoo's name, where the generator takes networks that were made for it among others."""
+    """The zoo's name, for a generator that takes the networks made for it in a joint zoo."""
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
@@ -203,8 +222,10 @@ class MakeNetworks(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """As for a shard of the zoo, for as many epochs as the kind of generator takes, or what it says
-        itself; but untrained networks."""
+        """Return the work that the generator states, or that of training a shard of the zoo.
+
+        Training takes the generator's number of epochs; untrained networks are only written.
+        """
         written = 8 * sizes.g * sizes.d
         if (own := sizes.generator.make_work(sizes, sizes.generated_shard)) is not None:
             work = spent(own, sizes)
@@ -222,7 +243,7 @@ class MakeNetworks(StepSettings):
 
 
 class Decode(StepSettings):
-    """Which part of the samples, and the memory that decoded blocks may take (MiB)."""
+    """Which part of the samples is decoded, and the memory for decoded blocks (MiB)."""
 
     threads = "matrix"
 
@@ -240,8 +261,11 @@ class Decode(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Blocks of columns decoded side by side, the budget for those decoded, offsets of flows on raw
-        weights and of what is described weight by weight."""
+        """Return the work of decoding blocks of columns side by side.
+
+        Memory is also for the decoded networks, up to the budget, and for offsets of samples that are stored
+        weight by weight.
+        """
         shard = sizes.generated_shard
         decoded = min(sizes.zoo.matrix.memory_mb * 2**20, 8 * shard * sizes.d)
         offsets = 4 * sizes.g * sizes.d * (sizes.raw or sizes.generator.stores_rows)

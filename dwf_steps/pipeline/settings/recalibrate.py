@@ -1,4 +1,4 @@
-"""Settings of recalibration, of generated networks and of the zoo alike."""
+"""Settings of recalibration, for generated networks and for the zoo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Recalibrate(StepSettings):
-    """The methods, and what they are applied to."""
+    """The methods, and the architecture of the networks."""
 
     accelerated = True
 
@@ -31,7 +31,7 @@ class Recalibrate(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """A group of networks with their gradients and moments; some steps on training examples."""
+        """Return the work of some steps on training examples, for networks with gradients and moments."""
         networks = sizes.generated_shard
         group = 10 * sizes.group(networks)
         seconds = networks * sizes.multiplications * sizes.examples_seen / sizes.FLOPS
@@ -43,7 +43,7 @@ class Recalibrate(StepSettings):
 
 
 class RecalibrateZoo(Recalibrate):
-    """The methods, and which inputs from outside the data's distribution networks are scored on as well."""
+    """The methods, and the out-of-distribution inputs on which networks are scored as well."""
 
     out_of_distribution: Shift | None = None
 
@@ -57,7 +57,7 @@ class RecalibrateZoo(Recalibrate):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """As for generated networks, and the predictions of all."""
+        """Return the work as for generated networks, and of predicting with all networks."""
         group = 10 * sizes.group(sizes.n)
         seconds = sizes.n * sizes.multiplications * (2 * sizes.m + sizes.examples_seen) / sizes.FLOPS
         return Work(group + 4 * sizes.n * sizes.m * sizes.classes + sizes.data + sizes.SCORING, seconds)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def _asked(experiment: Experiment, names: Names) -> dict[str, Any]:
-    """Return the settings of all steps that run networks on probes."""
+    """Return the settings shared by all steps that run networks on probes."""
     return {"architecture": experiment.architecture(names), "probing": experiment.responses(names).probing}
 
 
 def _decoding(experiment: Experiment, names: Names) -> dict[str, Any]:
-    """Return the settings of all steps that decode."""
+    """Return the settings shared by all steps that decode responses."""
     return _asked(experiment, names) | {
         "decoding": experiment.responses(names).decoding,
         "memory_mb": experiment.zoo(names).matrix.memory_mb,
@@ -27,7 +27,7 @@ def _decoding(experiment: Experiment, names: Names) -> dict[str, Any]:
 
 
 class SketchResponses(StepSettings):
-    """What networks respond to, how many functions are sought, and which part of how many."""
+    """The probes, how many functions are sought, and which part of the networks is sketched."""
 
     accelerated = True
 
@@ -45,8 +45,11 @@ class SketchResponses(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """A group of networks, what they respond, and of every layer a test matrix and products with it, both
-        twice as wide as the functions sought."""
+        """Return the work of running networks, and of sketching the responses of every layer.
+
+        A layer has a test matrix and its product with the responses, each twice as wide as the functions
+        sought.
+        """
         held = 2 * sizes.group(sizes.n) + 2 * sizes.BLOCK + 5 * sizes.response_functions + sizes.data
         return Work(held, 5 * sizes.n * sizes.responding / sizes.responses.jobs)
 
@@ -56,7 +59,7 @@ class SketchResponses(StepSettings):
 
 
 class SolveResponses(StepSettings):
-    """What networks respond to, and how many functions are kept."""
+    """The probes, and how many functions are kept."""
 
     architecture: ArchitectureConfig
     probing: Probing
@@ -68,7 +71,10 @@ class SolveResponses(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Test matrices, products and functions of every layer, and singular vectors of one."""
+        """Return the work of the singular vectors of every layer, one at a time.
+
+        Test matrices, products and functions of all layers are held.
+        """
         held = 8 * sizes.response_functions + 2 * sizes.BLOCK + 8 * sizes.d + sizes.data
         return Work(held, 10 * sizes.responses.functions * sizes.response_functions / sizes.FLOPS)
 
@@ -78,7 +84,7 @@ class SolveResponses(StepSettings):
 
 
 class EncodeResponses(StepSettings):
-    """What networks respond to, and which part of how many."""
+    """The probes, and which part of the networks is encoded."""
 
     accelerated = True
 
@@ -94,7 +100,7 @@ class EncodeResponses(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """A group of networks, what they respond and their coordinates, and the functions."""
+        """Return the work of running a group of networks at a time, and of projecting their responses."""
         coded = 20 * sizes.coordinates * max(1, min(sizes.n, sizes.BLOCK // (16 * sizes.coordinates)))
         held = 2 * sizes.group(sizes.n) + coded + 2 * sizes.BLOCK + 2 * sizes.response_functions + sizes.data
         return Work(held, 2 * sizes.n * sizes.responding / sizes.responses.jobs)
@@ -126,8 +132,10 @@ class StackResponses(StepSettings):
 
 
 class DecodeResponses(StepSettings):
-    """What networks respond to, how their responses are met, which part of the samples, and the memory that
-    networks may take that are decoded at a time (MiB)."""
+    """The probes, the settings of decoding, and which part of the samples is decoded.
+
+    ``memory_mb`` is the memory for networks that are decoded at a time (MiB).
+    """
 
     accelerated = True
 
@@ -145,8 +153,11 @@ class DecodeResponses(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Rows that are stored whole, blocks of columns for as many rows as half the memory takes, the
-        functions, and what is decoded at a time."""
+        """Return the work of decoding a shard.
+
+        Memory is for rows that are stored whole, for blocks of columns with as many rows as fit in half the
+        budget, for the response functions, and for the networks that are decoded at a time.
+        """
         shard, candidates = sizes.generated_shard, sizes.generator.sampling.candidates
         fit = sizes.zoo.matrix.memory_mb * 2**19 // (4 * sizes.coordinates)
         blocks = 5 * sizes.block_with(min(sizes.g, max(candidates, fit)))
@@ -162,8 +173,10 @@ class DecodeResponses(StepSettings):
 
 
 class AssessRepresentation(StepSettings):
-    """What networks respond to, how their responses are met, how many training networks are decoded, and the
-    memory that networks may take that are decoded at a time (MiB)."""
+    """The probes, the settings of decoding, and how many training networks are decoded.
+
+    ``memory_mb`` is the memory for networks that are decoded at a time (MiB).
+    """
 
     accelerated = True
 
@@ -179,8 +192,7 @@ class AssessRepresentation(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """What is decoded at a time, with its coordinates and predictions, and the functions; both matrices
-        are read for every group."""
+        """Return the work of decoding and scoring networks; both matrices are read for every group."""
         networks = min(2 * sizes.assessed, sizes.n)
         decoded = sizes.decoded(networks)
         each = 16 * sizes.d + 24 * sizes.coordinates + 16 * sizes.m * sizes.classes

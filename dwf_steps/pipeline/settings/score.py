@@ -1,4 +1,4 @@
-"""Settings of scoring, of generated networks and of the zoo alike."""
+"""Settings of scoring, for generated networks and for the zoo."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 class Score(StepSettings):
-    """The networks' architecture, and which inputs from outside the data's distribution they are scored on as
-    well."""
+    """The networks' architecture, and the out-of-distribution inputs on which they are scored as well."""
 
     accelerated = True
 
@@ -39,7 +38,7 @@ class Score(StepSettings):
 
 
 class ScoreZoo(Score):
-    """The same for the zoo's networks."""
+    """The same settings, for the zoo's networks."""
 
     @staticmethod
     def work(sizes: Sizes) -> Work:

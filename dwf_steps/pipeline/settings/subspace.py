@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 
 class StackWeights(StepSettings):
-    """How many trajectories (networks, where they are no checkpoints), the last ones, are held out: their
-    rows come last, and no mean or basis sees them. How the matrix is stored."""
+    """How many networks are held out, and how the matrix is stored.
+
+    The last ``held_out`` networks, or trajectories of checkpoints, have the last rows, which are not used for
+    means and bases.
+    """
 
     held_out: int
     dtype: Literal["float16", "float32"]
@@ -23,7 +26,7 @@ class StackWeights(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        """Over how many jobs later passes are divided plays no part in how the matrix is stored."""
+        """Return the settings; the number of jobs of later passes does not affect how it is stored."""
         zoo = experiment.zoo(names)
         return cls(held_out=zoo.held_out, dtype=zoo.matrix.dtype, memory_mb=zoo.matrix.memory_mb)
 
@@ -38,8 +41,7 @@ class StackWeights(StepSettings):
 
 
 class JoinZoo(StepSettings):
-    """The zoos whose networks are taken together, the architecture that all fit into, and how the matrix is
-    stored."""
+    """The zoos whose networks are joined, the architecture that fits all, and how the matrix is stored."""
 
     zoos: list[str]
     architecture: ArchitectureConfig
@@ -62,7 +64,7 @@ class JoinZoo(StepSettings):
 
 
 class AccumulateGram(StepSettings):
-    """Which part of how many."""
+    """Which part of the columns is accumulated."""
 
     threads = "matrix"
 
@@ -75,14 +77,14 @@ class AccumulateGram(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """One block more than threads, each with its product."""
+        """Return the work of products of blocks, of which one more than threads is held."""
         each = sizes.item / sizes.READ + 2 * sizes.n / sizes.FLOPS
         seconds = sizes.n * sizes.coordinates * each / sizes.zoo.matrix.gram_jobs
         return Work(5 * (2 * sizes.CHUNK + 24 * sizes.n**2), seconds)
 
 
 class SolveBasis(StepSettings):
-    """Which subspace."""
+    """The subspace."""
 
     subspace: SubspaceConfig
 
@@ -92,7 +94,10 @@ class SolveBasis(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Eigenvectors of the Gram matrix; scikit-learn's IncrementalPCA holds the matrix several times."""
+        """Return the work of the Gram matrix's eigenvectors.
+
+        For scikit-learn's IncrementalPCA, several copies of the matrix are held instead.
+        """
         whole = sizes.n * sizes.coordinates * sizes.whole
         seconds = (20 * sizes.n**3 + 20 * sizes.n * whole) / sizes.FLOPS
         return Work(64 * sizes.n**2 + (40 + 4 * sizes.item) * whole, seconds)

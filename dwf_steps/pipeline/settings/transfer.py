@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Transfer(StepSettings):
-    """The networks' architecture, and where they are taken to."""
+    """The networks' architecture, and the transfer."""
 
     threads = "networks"
     accelerated = True
@@ -29,8 +29,7 @@ class Transfer(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """As for a shard of the zoo, of another data set's size, and its test set scored after every
-        epoch."""
+        """Return the work of training on the other data set, with a test score after every epoch."""
         training = sizes.transfer.training
         networks, examples = min(sizes.transfer.networks, sizes.g), sizes.transfer_examples
         held = 28 * networks * sizes.d + 16 * networks * training.batch_size * sizes.units

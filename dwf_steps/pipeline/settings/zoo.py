@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TrainZoo(StepSettings):
-    """What decides a shard's networks: those of ``count`` seeds from the ``first`` on."""
+    """The networks of a shard, with ``count`` seeds from the ``first``, and how they are trained."""
 
     threads = "networks"
     accelerated = True
@@ -44,8 +44,11 @@ class TrainZoo(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """Weights, gradients, two moments, best, saved and written ones; a batch's inputs and activations;
-        all checkpoints, saved and stacked, and their scores."""
+        """Return the work of training a shard.
+
+        Memory is for weights, gradients, two moments, and the best, saved and written weights; for a batch's
+        inputs and activations; and for all checkpoints, saved and stacked, with their scores.
+        """
         return sizes.training(sizes.trained, sizes.s)
 
     @staticmethod
@@ -58,8 +61,7 @@ class TrainZoo(StepSettings):
 
 
 class ImportZoo(StepSettings):
-    """What the files should hold, and which of the networks in those that match the patterns this shard has:
-    ``count`` from the ``first`` on, in row order."""
+    """What the files contain, and which networks are imported: ``count`` from the ``first``, in row order."""
 
     architecture: ArchitectureConfig
     files: str | list[str]
@@ -84,7 +86,10 @@ class ImportZoo(StepSettings):
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
-        """The networks as read, stacked and as tensors; all others of the first and the last file; scores."""
+        """Return the work of reading, stacking and scoring the networks.
+
+        Memory is also for the other networks in the first and the last file.
+        """
         assert isinstance(sizes.zoo, ImportedZoo)
         others = 2 * (sizes.zoo.networks_per_file or 0)
         return Work(
