@@ -1,4 +1,4 @@
-"""What generating costs beside training more networks."""
+"""The cost of generating networks compared with training more of them."""
 
 import numpy as np
 import pandas as pd
@@ -15,16 +15,25 @@ PREPARED = (*ALIGNED, "stack_weights", "join_zoo", *ENCODED, "accumulate_gram", 
 
 
 def cost_table(collection: Collection) -> pd.DataFrame:
-    """Return what each generator costs in seconds, and from how many networks on it beats training more.
+    """Return what each generator costs in seconds, and for how many networks it is cheaper than training.
 
-    ``fit_seconds`` is paid once for the generator, ``prepare_seconds`` once for its zoo (alignment, matrix,
-    subspace), ``seconds_per_network`` for each generated network, ``training_seconds_per_network`` for each
-    trained one (of checkpoints for each training); held-out networks were trained. ``break_even`` is the
-    number of networks from which on generating is cheaper with the zoo already trained and prepared,
-    ``break_even_prepared`` the same with preparation to be paid; infinite where a generated network takes as
-    long as a trained one. Of networks that are taken from a zoo of several all but the training is what it
-    took there, the alignment of each of its zoos left out. What networks cost that another tool made is not
-    known: NaN.
+    ``fit_seconds`` is spent once per generator, ``prepare_seconds`` once per zoo (alignment, matrix,
+    subspace), ``seconds_per_network`` for each generated network, and ``training_seconds_per_network`` for
+    each trained network (in zoos of checkpoints, for each training); the networks of the control `held_out`
+    cost both. ``break_even`` is the number of networks from which generating is cheaper if the zoo is already
+    trained and prepared; ``break_even_prepared`` includes the preparation. Both are infinite if generating a
+    network takes as long as training one. For networks taken from a joint zoo, all costs but training were
+    incurred there, without the alignment of its members. The cost of networks made by another tool is
+    unknown: NaN.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination.
     """
     jobs, facts = collection.benchmarks, collection.generators.set_index("generator")
     rows = []
@@ -57,14 +66,20 @@ def cost_table(collection: Collection) -> pd.DataFrame:
 
 
 def seconds_points(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for every generator at every setting: the mean ``accuracy`` of its networks, the
-    ``seconds`` that each took (sampling and decoding, or training, and recalibration), and
-    ``seconds_with_fit``, where the fit is divided over all of a generator's networks.
+    """Return mean accuracy and seconds of every generator at every setting.
 
     Parameters
     ----------
+    collection
+        The results.
     costs
         The `cost_table`.
+
+    Returns
+    -------
+    One row per combination: the mean ``accuracy`` of its networks; the ``seconds`` per network, for sampling
+    and decoding, or training, and recalibration; and ``seconds_with_fit``, which adds the fit divided by the
+    generator's number of networks.
     """
     by = collection.networks.groupby(KEYS, sort=False)
     shared = (by.size() / by.run.nunique()).rename("networks")
@@ -77,7 +92,7 @@ def seconds_points(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _above(jobs: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
-    """Return which jobs a combination depends on: those whose levels are its own, or empty."""
+    """Return which jobs a combination depends on: those whose levels are the combination's or empty."""
     fits = pd.Series(True, index=jobs.index)
     for level in KEYS:
         fits &= (jobs[level] == "") | (jobs[level] == labels[level])
@@ -85,24 +100,30 @@ def _above(jobs: pd.DataFrame, labels: dict[str, str]) -> pd.Series:
 
 
 def _once(jobs: pd.DataFrame) -> float:
-    """Return the seconds of stages, their shards added up; repetitions are averaged."""
+    """Return the seconds of stages, summed over shards and averaged over repetitions."""
     return float(jobs.groupby(["stage", "run"]).seconds.sum().groupby("stage").mean().sum())
 
 
 def _per_network(jobs: pd.DataFrame) -> float:
-    """Return the seconds of stages divided over shards, for each network; repetitions are averaged."""
+    """Return the seconds of stages per network, summed over shards and averaged over repetitions."""
     runs = jobs.groupby(["stage", "run"]).agg(seconds=("seconds", "sum"), networks=("networks", "first"))
     return float((runs.seconds / runs.networks).groupby("stage").mean().sum())
 
 
 def ensembles_table(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame:
-    """Return what ensembles score, of generated networks and of the zoo's own (generator ``zoo``), with the
-    seconds that all their members took: fitting included, preparing the zoo's subspace not.
+    """Return the scores of ensembles of generated networks and of the zoo's networks, and their cost.
 
     Parameters
     ----------
+    collection
+        The results.
     costs
         The `cost_table`.
+
+    Returns
+    -------
+    One row per combination and size; the zoo is generator ``zoo``. ``seconds`` is the time for all members,
+    including the fit but not the preparation of the zoo's subspace.
     """
     known = ("accuracy", "accuracy_std", *SCORES[1:], "auroc")
     measures = [name for name in known if name in collection.zoo_ensembles]

@@ -1,4 +1,4 @@
-"""Accuracy at novelty: how good a generator is where it is as new as the zoo's own networks are."""
+"""Accuracy at novelty: how accurate a generator is where it is as new as the zoo's networks."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -17,8 +17,15 @@ CLOSENESS = {"max_iou": 1.0, "nn_distance": -1.0, "realigned_distance": -1.0}
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one generator at several settings: ``closeness`` to the training networks and ``accuracy``
-    (points,), by increasing closeness."""
+    """One generator at several settings, ordered by increasing closeness.
+
+    Attributes
+    ----------
+    closeness
+        To the training networks, (points,).
+    accuracy
+        Mean test accuracy, (points,).
+    """
 
     closeness: np.ndarray
     accuracy: np.ndarray
@@ -29,8 +36,19 @@ class Curve:
         return cls(np.asarray(closeness)[order], np.asarray(accuracy)[order])
 
     def frontier(self, at: np.ndarray) -> np.ndarray:
-        """Return the best accuracy of any point on the curve that is no closer than ``at``; NaN where all
-        are. Between two settings the curve is straight."""
+        """Return the best accuracy of any point on the curve that is no closer than ``at``.
+
+        The curve is linear between settings. Values are NaN where all points are closer.
+
+        Parameters
+        ----------
+        at
+            Closeness, (n,).
+
+        Returns
+        -------
+        Accuracies (n,).
+        """
         straight = np.interp(at, self.closeness, self.accuracy)
         reached = np.where(at >= self.closeness[0], straight, -np.inf)
         passed = self.closeness[None, :] <= at[:, None]
@@ -40,7 +58,17 @@ class Curve:
 
 
 def curve_points(collection: Collection) -> pd.DataFrame:
-    """Return a row for every generator at every setting: mean accuracy and closeness over its networks."""
+    """Return the mean accuracy and closeness of every generator at every setting.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination, over networks that did not fail, with properties of the generator.
+    """
     good = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
     by = [*CURVE, "generator", "kind", "control", "shows_training", "makes"]
     measures = ["accuracy", *CLOSENESS]
@@ -48,13 +76,22 @@ def curve_points(collection: Collection) -> pd.DataFrame:
 
 
 def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
-    """Return, for every generator and measure of novelty, the best accuracy at which its networks are
-    as new as the zoo's are to each other (``accuracy_at_zoo``) and as held-out networks are
-    (``accuracy_at_held_out``), and how far its curve lies above the best control's on average; freshly
-    trained and held-out networks are no controls here.
+    """Return the best accuracy of every generator at the novelty of the zoo's and of held-out networks.
 
-    ``area_over_controls`` is the integral of the difference between its frontier and that of all controls
-    together, over the closeness that both reach, divided by that range.
+    ``accuracy_at_zoo`` is the best accuracy at which generated networks are as new as the zoo's networks are
+    to each other, ``accuracy_at_held_out`` that at which they are as new as held-out networks.
+    ``area_over_controls`` is the integral of the difference between the generator's frontier and the joint
+    frontier of all controls, over the closeness that they cover, divided by its range. Freshly trained and
+    held-out networks do not count as controls here.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per generator and measure of novelty.
     """
     points = curve_points(collection)
     rows = []
@@ -87,8 +124,23 @@ def novelty_accuracy_table(collection: Collection) -> pd.DataFrame:
 
 
 def area_over(curve: Curve, controls: list[Curve], steps: int = 1001) -> float:
-    """Return the mean difference between a curve's frontier and that of all controls together, over the
-    closeness from where both begin to the furthest point of any; NaN without controls."""
+    """Return the mean difference between a curve's frontier and the joint frontier of all controls.
+
+    The range is from the closeness at which both have begun to the largest closeness of any.
+
+    Parameters
+    ----------
+    curve
+        The generator's.
+    controls
+        Curves of the controls.
+    steps
+        Number of points at which the difference is evaluated.
+
+    Returns
+    -------
+    Difference of accuracies; NaN without controls.
+    """
     if not controls:
         return np.nan
     first = max(curve.closeness[0], min(control.closeness[0] for control in controls))

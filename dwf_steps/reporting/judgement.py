@@ -104,8 +104,10 @@ def _row(name: str, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _nearest_layer(generated: pd.DataFrame, zoo: pd.DataFrame) -> float:
-    """Return the generated networks' mean distance in the layer where it is least, relative to that of
-    held-out networks; to that of training networks where none are held out."""
+    """Return the generated networks' mean distance in the layer where it is smallest.
+
+    It is relative to that of held-out networks, or of training networks if none are held out.
+    """
     others = zoo[zoo.held_out] if zoo.held_out.any() else zoo
     units = others.groupby("layer").distance.mean()
     return float((generated.groupby("layer").distance.mean() / units.where(units > 0)).min())

@@ -1,4 +1,4 @@
-"""What was asked for: what rules tell the makers of tables and figures."""
+"""A record of the experiments, which rules pass to the makers of tables and figures."""
 
 from pathlib import Path
 from typing import Any
@@ -29,46 +29,46 @@ class MemberRecord(Section):
 
 
 class ExperimentRecord(Section):
-    """What was asked for: enough to read a results folder without its configuration.
+    """What the experiments consist of: enough to read a results folder without its configuration.
 
-    Written as `tables/experiment.json`, so that the folders of several machines or seeds can be merged.
+    It is written as `tables/experiment.json`, so that the folders of several machines or seeds can be merged.
     """
 
     cells: list[Cell]
     members: dict[str, dict[str, MemberRecord]]
-    """By section, the definitions that a sweep stands for."""
+    """The definitions that sweeps stand for, by section and name."""
     generators: dict[str, GeneratorFacts]
-    """What kind of generator each is."""
+    """The properties of each generator."""
     fitted_by: dict[str, str]
-    """The generator that each one with a model shares it with; itself, if it is the first of them."""
+    """By generator with a model, the first generator with the same fit, whose model both use."""
     zoo_networks: dict[str, int]
-    """Networks of each zoo."""
+    """The number of networks of each zoo."""
     zoo_trainings: dict[str, int]
-    """Trainings of each zoo: as many, or, of checkpoints, fewer."""
+    """The number of trainings of each zoo, which is lower than that of networks in zoos of checkpoints."""
     image_shapes: dict[str, Shape] = Field(default={})
-    """Channels, height and width of what the networks of each zoo see, where these are images."""
+    """Channels, height and width of the inputs of each zoo whose inputs are images."""
     classifying: list[str] = Field(default=[])
-    """Zoos whose networks tell classes apart."""
+    """The zoos whose networks predict classes."""
     samples: dict[str, int]
-    """Networks each generator was asked for."""
+    """The number of networks requested from each generator."""
     drawn_in: dict[str, tuple[str, str]] = Field(default={})
-    """By generator that takes its networks from a zoo of several: this zoo, and the generator there."""
+    """By generator that takes its networks from a joint zoo: this zoo, and the generator there."""
     transferred: list[tuple[Cell, str]] = Field(default=[])
-    """Cells and the transfers they were asked for."""
+    """Cells and their transfers."""
     autoencoders: list[str] = Field(default=[])
-    """Generators that encode networks and decode what they draw."""
+    """The generators that encode networks and decode samples."""
     likelihoods: list[str] = Field(default=[])
-    """Flows whose networks' likelihood was asked for."""
+    """The flows under which log-densities of networks are computed."""
     other_widths: dict[str, list[str]] = Field(default={})
-    """By flow, the other widths it was asked for, as folders call them."""
+    """By flow, the other widths to sample, by the names of their folders."""
     halfway: list[str] = Field(default=[])
-    """Generators whose networks lie half-way between two training networks."""
+    """The generators whose networks lie half-way between two training networks."""
     good_margin: float = EvaluationConfig().good_margin
-    """How far below the zoo's mean a network may score to count as good."""
+    """How far below the zoo's mean a good network may score."""
     novelty_factors: tuple[float, ...] = EvaluationConfig().novelty_factors
-    """How many times as far from its nearest training network as those are from theirs a new network is."""
+    """Thresholds for new networks, as multiples of the mean distance between nearest training networks."""
     scope: str = ""
-    """What tables and figures cover, in a sentence; captions state it."""
+    """The zoos and generators that tables and figures cover, for captions."""
 
     @property
     def represented(self) -> bool:
@@ -77,7 +77,7 @@ class ExperimentRecord(Section):
 
     @property
     def made(self) -> list[Cell]:
-        """The cells and, in zoos of several, those that their generators take networks from."""
+        """The cells and, in joint zoos, the cells from which generators take their networks."""
         there = [
             cell._replace(zoo=zoo, generator=generator)
             for cell in self.cells
@@ -86,28 +86,48 @@ class ExperimentRecord(Section):
         return list(dict.fromkeys([*self.cells, *there]))
 
     def family(self, level: str, name: str) -> str:
-        """Return the name of the definition that stands behind a name."""
+        """Return the name of the definition with the sweep that a name comes from, or the name itself."""
         member = self.members.get(SECTIONS[level], {}).get(name)
         return member.family if member else name
 
     def setting(self, level: str, name: str) -> dict[str, Any]:
-        """Return the values that distinguish a name from its family's others; not seeds and references."""
+        """Return the values that distinguish a name from its family's other names, seeds excepted."""
         member = self.members.get(SECTIONS[level], {}).get(name)
         return member.setting if member else {}
 
     def label(self, level: str, name: str) -> str:
-        """Return what tables call a name: repetitions, which differ in a seed or a reference, share it."""
+        """Return the name in tables, which repetitions with different seeds or references share."""
         values = [f"{key.rpartition('.')[2]}={value}" for key, value in self.setting(level, name).items()]
         return " ".join([self.family(level, name), *values])
 
 
 def family_of(label: str) -> str:
-    """Return the family of a label: what it says of its values stands behind it."""
+    """Return the family in a label.
+
+    Parameters
+    ----------
+    label
+        The family, followed by the member's values.
+
+    Returns
+    -------
+    Its first word.
+    """
     return label.partition(" ")[0]
 
 
 def swept_families(record: ExperimentRecord) -> dict[str, str]:
-    """Return the families of which the experiments use members that a study varies, and their level."""
+    """Return the families of sweeps, with values that a study varies, that the experiments use.
+
+    Parameters
+    ----------
+    record
+        Of the experiments.
+
+    Returns
+    -------
+    The level, such as ``generator``, by family.
+    """
     used = {level: {cell[place] for cell in record.cells} for place, level in enumerate(KEYS)}
     return {
         member.family: level

@@ -1,4 +1,4 @@
-"""What a results folder holds of the combinations an experiment asks for, as one frame a kind."""
+"""The content of results folders, as one data frame per kind of result."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,23 +32,45 @@ ZOO_STAGES = ("train_zoo", "import_zoo")  # make networks of zoos
 
 
 def grouped(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
-    """Yield the rows of each combination of labels, with these labels by column."""
+    """Yield the rows of each combination of labels.
+
+    Parameters
+    ----------
+    frame
+        With a column for each key.
+    keys
+        Columns with labels.
+
+    Yields
+    ------
+    The labels by column, and the rows, in order of appearance.
+    """
     for labels, rows in frame.groupby(keys, sort=False):
         yield dict(zip(keys, map(str, labels), strict=True)), rows
 
 
 def several(values: pd.Series) -> bool:
-    """Return whether a column has more than one value."""
+    """Return whether a column has more than one value.
+
+    Parameters
+    ----------
+    values
+        The column.
+
+    Returns
+    -------
+    Whether values differ.
+    """
     return len(values.unique()) > 1
 
 
 def _distances_by_layer(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame of distances in single layers, with its columns even where no network was realigned."""
+    """Return a frame of distances in single layers, with all columns even if no network was realigned."""
     return _with_columns(frame, "network", "layer", "distance").astype({"distance": float})
 
 
 def _accuracies_by_class(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame of accuracies on single classes, with its columns even where it has no rows."""
+    """Return a frame of accuracies on single classes, with all columns even if it has no rows."""
     return _with_columns(frame, "network", "class", "examples", "accuracy").astype({"accuracy": float})
 
 
@@ -58,7 +80,7 @@ def _with_columns(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Results:
-    """One results folder and what was asked for there."""
+    """One results folder, and the record of its experiments."""
 
     root: Path
     record: ExperimentRecord
@@ -67,10 +89,19 @@ class Results:
     def open(cls, root: Path) -> "Results":
         """Open a folder whose tables were made.
 
+        Parameters
+        ----------
+        root
+            The folder.
+
+        Returns
+        -------
+        Its results.
+
         Raises
         ------
         InputError
-            If they were not.
+            If there are no tables.
         """
         path = root / RECORD
         if not path.is_file():
@@ -78,13 +109,13 @@ class Results:
         return cls(root, ExperimentRecord.model_validate_json(read_text(path)))
 
     def labels(self, cell: Cell, depth: int = len(KEYS)) -> dict[str, str]:
-        """Return what tables call a cell, down to a level."""
+        """Return a cell's names in tables, down to a level."""
         return {
             level: self.record.label(level, name) for level, name in zip(KEYS[:depth], cell, strict=False)
         }
 
     def folder(self, cell: Cell, depth: int = len(KEYS)) -> Path:
-        """Return where a cell's files lie, down to a level."""
+        """Return the folder of a cell, down to a level."""
         return self.root.joinpath(*cell[:depth])
 
     def prefixes(self, depth: int) -> list[Cell]:
@@ -93,11 +124,10 @@ class Results:
 
 
 class Collection:
-    """The results of one folder, or of several together. Rows whose labels agree are repetitions: ``run``
-    tells them apart.
+    """The results of one or several folders.
 
-    Every frame has the labels of the levels as its first columns (`KEYS`, or for zoos
-    `ZOO_KEYS` or `COMPARED`).
+    Rows with the same labels are repetitions, which differ in ``run``. The first columns of every frame are
+    the labels of the levels (`KEYS`, or for zoos `ZOO_KEYS` or `COMPARED`).
     """
 
     def __init__(self, results: Sequence[Results]) -> None:
@@ -105,77 +135,77 @@ class Collection:
 
     @cached_property
     def networks(self) -> pd.DataFrame:
-        """Generated networks, a row each."""
+        """Generated networks, one row each."""
         return self._read(METRICS, len(KEYS))
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """Distances of realigned generated networks in single layers, a row for each network and layer."""
+        """Distances of realigned generated networks in single layers, one row per network and layer."""
         return _distances_by_layer(self._read("layers.csv", len(KEYS)))
 
     @cached_property
     def classes(self) -> pd.DataFrame:
-        """Accuracies of generated networks on single classes, a row for each network and class."""
+        """Accuracies of generated networks on single classes, one row per network and class."""
         return _accuracies_by_class(self._read("classes.csv", len(KEYS)))
 
     @cached_property
     def sets(self) -> pd.DataFrame:
-        """Generators' networks as sets, a row each."""
+        """Measures of each generator's networks as a set, one row each."""
         return self._read("sets.csv", len(KEYS))
 
     @cached_property
     def ensembles(self) -> pd.DataFrame:
-        """Ensembles of generated networks, a row for each size."""
+        """Ensembles of generated networks, one row per size."""
         return self._read("ensembles.csv", len(KEYS))
 
     @cached_property
     def zoos(self) -> pd.DataFrame:
-        """The zoos' networks, each recalibrated like the generated ones, a row each."""
+        """The zoos' networks, with each recalibration of the generated networks, one row each."""
         return self._read_zoos(METRICS)
 
     @cached_property
     def zoo_layers(self) -> pd.DataFrame:
-        """Distances of the zoos' realigned networks in single layers, a row for each network and layer."""
+        """Distances of the zoos' realigned networks in single layers, one row per network and layer."""
         return _distances_by_layer(self._read_zoos("layers.csv")).astype({"held_out": bool})
 
     @cached_property
     def zoo_classes(self) -> pd.DataFrame:
-        """Accuracies of the zoos' networks on single classes, a row for each network and class."""
+        """Accuracies of the zoos' networks on single classes, one row per network and class."""
         return _accuracies_by_class(self._read_zoos("classes.csv")).astype({"held_out": bool})
 
     @cached_property
     def zoo_ensembles(self) -> pd.DataFrame:
-        """Ensembles of training networks, a row for each size."""
+        """Ensembles of training networks, one row per size."""
         return self._read_zoos("ensembles.csv")
 
     @cached_property
     def alignments(self) -> pd.DataFrame:
-        """What canonicalization did to each network."""
+        """The effects of canonicalizations, one row per network."""
         return self._read("alignment.csv", 2)
 
     @cached_property
     def exactness(self) -> pd.DataFrame:
-        """Networks of zoos that were decoded from their own coordinates, a row each."""
+        """Networks of zoos that were decoded from their own coordinates, one row each."""
         return self._read_represented("exactness.csv")
 
     @cached_property
     def response_shares(self) -> pd.DataFrame:
-        """The shares of squared responses that representations keep, a row for each layer."""
+        """The shares of squared responses that representations keep, one row per layer."""
         return self._read_represented("shares.csv")
 
     @cached_property
     def losses(self) -> pd.DataFrame:
-        """Every flow's losses during training, those of one model once."""
+        """The losses of every fit, once for each model."""
         return self._read("training.csv", GENERATOR_DEPTH)
 
     @cached_property
     def reconstructions(self) -> pd.DataFrame:
-        """Networks of zoos that autoencoders encoded and decoded, a row each, those of one model once."""
+        """Networks of zoos that autoencoders encoded and decoded, one row each, once for each model."""
         return self._read("reconstruction.csv", GENERATOR_DEPTH)
 
     @cached_property
     def transfers(self) -> pd.DataFrame:
-        """Networks on other data sets, a row for each epoch of fine-tuning, the first being 0."""
+        """Networks on other data sets, one row per epoch of fine-tuning, starting with epoch 0."""
         frames = []
         for results in self.results:
             for cell, name in results.record.transferred:
@@ -186,7 +216,7 @@ class Collection:
 
     @cached_property
     def likelihoods(self) -> pd.DataFrame:
-        """Networks under a flow, a row each."""
+        """Log-densities of networks under flows, one row per network."""
         frames = [
             read_csv(results.folder(cell, GENERATOR_DEPTH) / "likelihood.csv").assign(
                 **results.labels(cell, GENERATOR_DEPTH)
@@ -199,8 +229,10 @@ class Collection:
 
     @cached_property
     def halfway(self) -> pd.DataFrame:
-        """Networks half-way between two training networks, a row each, and as ``ends_accuracy`` and so on the
-        mean score of these two, recalibrated alike."""
+        """Networks half-way between two training networks, one row each.
+
+        Columns such as ``ends_accuracy`` are the mean scores of these two after the same recalibration.
+        """
         frames = []
         for results, cell in self.cells():
             if cell.generator not in results.record.halfway:
@@ -218,7 +250,7 @@ class Collection:
 
     @cached_property
     def other_widths(self) -> pd.DataFrame:
-        """Networks of other widths than their flow was trained on, a row each; failed ones have no scores."""
+        """Networks of other widths than in their flow's fit, one row each; failed ones have no scores."""
         rows = []
         for results in self.results:
             for cell in results.prefixes(GENERATOR_DEPTH):
@@ -239,7 +271,7 @@ class Collection:
 
     @cached_property
     def correct(self) -> dict[tuple[str, ...], np.ndarray]:
-        """By labels, the share of networks that are right about each test item, (m,)."""
+        """The share of networks that are right about each test item, (m,), by labels."""
         found: dict[tuple[str, ...], list[np.ndarray]] = {}
         for results, cell in self.cells():
             labels = tuple(results.labels(cell).values())
@@ -249,7 +281,7 @@ class Collection:
 
     @cached_property
     def generators(self) -> pd.DataFrame:
-        """What kind of generator each label stands for: ``family``, and its facts."""
+        """The ``family`` and the properties of the generator behind each label."""
         rows = {}
         for results, cell in self.cells():
             facts = results.record.generators[cell.generator].model_dump()
@@ -260,8 +292,10 @@ class Collection:
 
     @cached_property
     def drawn_in(self) -> dict[str, dict[str, str]]:
-        """By label of a generator that takes its networks from a zoo of several, the labels of this zoo and
-        of the generator there."""
+        """By label of a generator that takes its networks from a joint zoo, the labels of its source.
+
+        The source is the joint zoo, and the generator there.
+        """
         return {
             results.record.label("generator", name): {
                 "zoo": results.record.label("zoo", zoo),
@@ -276,13 +310,13 @@ class Collection:
         return self.zoos[(self.zoos[COMPARED] == [labels[level] for level in COMPARED]).all(axis=1)]
 
     def cells(self) -> Iterator[tuple[Results, Cell]]:
-        """Yield every combination that was run, with the folder it lies in."""
+        """Yield every combination that was run, with its results folder."""
         for results in self.results:
             for cell in results.record.cells:
                 yield results, cell
 
     def manifests(self) -> pd.DataFrame:
-        """Return the facts of generated networks' shards, a row each."""
+        """Return the facts of the shards of generated networks, one row each."""
         rows = []
         for results in self.results:
             for cell in results.prefixes(GENERATOR_DEPTH):
@@ -293,8 +327,10 @@ class Collection:
 
     @cached_property
     def benchmarks(self) -> pd.DataFrame:
-        """Return seconds and peak memory (MB) of every job behind the combinations, a row each; levels below
-        the job's own are empty. What fitting a model took is a row for each flow that shares it."""
+        """Seconds and peak memory (MB) of every job behind the combinations, one row each.
+
+        Levels below the job's are empty. The fit of a model has a row for each generator that uses it.
+        """
         rows = []
         for results in self.results:
             asked = {cell[:depth] for cell in results.record.made for depth in range(1, len(KEYS) + 1)}
@@ -324,8 +360,11 @@ class Collection:
         return pd.DataFrame(rows)
 
     def _divisor(self, results: Results, names: dict[str, str], stage: str) -> int:
-        """Return how many networks a stage's seconds are divided by: those of trainings by trainings, however
-        many checkpoints each leaves, since an ensemble has one of each."""
+        """Return the number of networks by which a stage's seconds are divided.
+
+        The seconds of trainings are divided by the number of trainings, not of checkpoints, since an ensemble
+        has at most one checkpoint of each.
+        """
         if names["generator"]:
             return results.record.samples[names["generator"]]
         of = results.record.zoo_trainings if stage in ZOO_STAGES else results.record.zoo_networks

@@ -1,4 +1,4 @@
-"""Studies: what changes along a sweep."""
+"""Studies: measures along the settings of a sweep."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +13,26 @@ BESIDE = ("accuracy", "max_iou", "nn_distance", "realigned_distance")  # stated 
 
 
 def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level: str) -> pd.DataFrame:
-    """Return one row for every setting of a family, and every combination of the other levels.
+    """Return one row for every setting of a family and every combination of the other levels.
 
-    ``accuracy_std`` is across networks, ``accuracy_repeats_std`` that of the means of ``repeats``; values of
-    the zoo's networks are their leave-one-out values. Generators that are swept over the same settings as a
-    family of another level have rows beside it, under the name of their own family.
+    ``accuracy_std`` is across networks, ``accuracy_repeats_std`` across the means of ``repeats``; values of
+    the zoo's networks are leave-one-out values. Generators that are swept over the same settings as a family
+    of another level have rows too, under the name of their own family.
 
     Parameters
     ----------
+    collection
+        The results.
     costs
         The `cost_table`.
+    family
+        Name of the definition with the sweep.
+    level
+        Its level, such as ``generator``.
+
+    Returns
+    -------
+    Labels, settings and measures, in this order of columns.
     """
     networks = collection.networks
     seconds = {tuple(row[level] for level in KEYS): row for row in costs.to_dict("records")}
@@ -53,7 +63,7 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
 
 
 def _settings(collection: Collection, family: str, level: str) -> dict[str, dict[str, Any]]:
-    """Return what a study varies of a family's members, by their labels."""
+    """Return the values that a study varies, by the labels of the family's members."""
     return {
         results.record.label(level, name): member.setting
         for results in collection.results
@@ -63,8 +73,10 @@ def _settings(collection: Collection, family: str, level: str) -> dict[str, dict
 
 
 def _swept_alike(collection: Collection, family: str, level: str) -> list[tuple[str, str]]:
-    """Return the families of generators that are swept over the same settings as a family of another level:
-    controls beside a representation."""
+    """Return the families of generators with the same swept settings as a family of another level.
+
+    These are controls beside a representation.
+    """
     if level == "generator":
         return []
 
@@ -78,12 +90,21 @@ def _swept_alike(collection: Collection, family: str, level: str) -> list[tuple[
 
 
 def disjoint(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one row of all parts.
+    """Return one row with the columns of all parts.
+
+    Parameters
+    ----------
+    parts
+        Values by column.
+
+    Returns
+    -------
+    All values by column.
 
     Raises
     ------
     ValueError
-        If two of them have a column of one name.
+        If two parts have a column of the same name.
     """
     row: dict[str, Any] = {}
     for part in parts:

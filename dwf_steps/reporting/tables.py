@@ -1,4 +1,4 @@
-"""The result tables, from everything that was measured of every combination."""
+"""The result tables, from all measurements of every combination."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,13 +23,22 @@ SIGNIFICANT = 0.05
 
 
 def accuracy_table(collection: Collection) -> pd.DataFrame:
-    """Return mean and standard deviation of every score of the task, zoo and generated side by side.
+    """Return mean and standard deviation of every score, for the zoo and for generated networks.
 
-    ``generated_std`` is across networks, ``repeats_std`` that of the means of ``repeats`` (flow seeds,
-    references). Zoo values are over its training networks; failed networks are counted, not averaged.
-    ``p_best`` is of the paired bootstrap over test items against the generator with the highest accuracy in
-    the same zoo, canonicalization and recalibration: that generator's own is 1. Where a zoo predicts
-    numbers, the ``unit`` of each score is stated: "target" is the target's own.
+    ``generated_std`` is across networks, ``repeats_std`` across the means of ``repeats`` (seeds of the fit,
+    references). Values of the zoo are over its training networks; failed networks are counted, not averaged.
+    ``p_best`` is the p-value of a paired bootstrap over test items against the generator with the highest
+    accuracy in the same zoo, canonicalization and recalibration, for which it is 1. If a zoo predicts
+    numbers, the ``unit`` of each score is given; "target" is the unit of the targets.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination and score.
     """
     p_best = _against_the_best(collection)
     rows = []
@@ -61,8 +70,7 @@ def accuracy_table(collection: Collection) -> pd.DataFrame:
 
 
 def class_accuracy_table(collection: Collection) -> pd.DataFrame:
-    """Return the accuracy on each class alone, of training networks and of generated ones that work, with the
-    number of test ``examples`` of the class.
+    """Return the accuracy on each class, of training networks and of generated networks that did not fail.
 
     Parameters
     ----------
@@ -71,7 +79,7 @@ def class_accuracy_table(collection: Collection) -> pd.DataFrame:
 
     Returns
     -------
-    A row for each combination and class, in the order of the classes.
+    One row per combination and class, in the order of the classes, with the number of test ``examples``.
     """
     cells = collection.networks[KEYS].drop_duplicates()
     of_zoo = _training(collection.zoo_classes).groupby([*COMPARED, "class"], sort=False, as_index=False)
@@ -87,18 +95,42 @@ def class_accuracy_table(collection: Collection) -> pd.DataFrame:
 
 
 def novelty_table(collection: Collection, layers: pd.DataFrame) -> pd.DataFrame:
-    """Return how close generated networks come to training networks, beside the zoo's own leave-one-out
-    values and those of its held-out networks; ``layer_novelty`` is the smallest ratio of any of the
-    ``layers``."""
+    """Return how close generated networks come to training networks.
+
+    Beside them are the zoo's leave-one-out values and those of held-out networks.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    layers
+        The `layers_table`, whose smallest ratio over layers is ``layer_novelty``.
+
+    Returns
+    -------
+    One row per combination.
+    """
     table = _beside_the_zoo(collection, [measure for measure in NOVELTY if measure in collection.zoos])
     least = layers.groupby(KEYS, sort=False, as_index=False).agg(layer_novelty=("ratio", "min"))
     return table.merge(least, on=KEYS, how="left")
 
 
 def layers_table(collection: Collection) -> pd.DataFrame:
-    """Return the mean distance to the nearest training network in every layer alone, of realigned networks,
-    beside the zoo's own leave-one-out values and those of its held-out networks. ``ratio`` is to held-out
-    networks' mean, to the zoo's own where none are held out; empty for layers that all networks share."""
+    """Return the mean distance of realigned networks to the nearest training network in each layer.
+
+    Beside it are the zoo's leave-one-out value and that of held-out networks. ``ratio`` is relative to the
+    mean of held-out networks, or of the zoo if none are held out; it is empty for layers in which all
+    networks are the same.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination and layer.
+    """
     zoo = collection.zoo_layers
     keys = [*COMPARED, "layer"]
     generated = collection.layers.groupby([*KEYS, "layer"], sort=False, as_index=False)
@@ -113,13 +145,22 @@ def layers_table(collection: Collection) -> pd.DataFrame:
 
 
 def good_and_new_table(collection: Collection) -> pd.DataFrame:
-    """Return the share of each generator's networks, failed ones included, that are both good and new, beside
-    those of the zoo's own, each left out in turn, and of held-out networks: a row for each ``factor``.
+    """Return the share of each generator's networks that are both good and new, failed ones included.
 
-    Good are those that score at least the training networks' mean minus ``margin``: ``score`` is accuracy,
-    or Spearman's rank correlation where numbers are predicted. New are those at least ``factor`` times as far
-    from the nearest training network as training networks are from theirs on average: after realigning,
-    where that was measured of a network, else before.
+    Beside it are the shares of the zoo's networks, leave-one-out, and of held-out networks. Good networks
+    score at least the training networks' mean minus ``margin``; ``score`` is accuracy, or Spearman's rank
+    correlation if numbers are predicted. New networks are at least ``factor`` times as far from the nearest
+    training network as training networks are on average, after realigning if that was measured for a network,
+    otherwise before.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination and ``factor``.
     """
     record, rows = collection.results[0].record, []
     for labels, generated in grouped(collection.networks, KEYS):
@@ -146,17 +187,30 @@ def good_and_new_table(collection: Collection) -> pd.DataFrame:
 
 
 def _novelty(frame: pd.DataFrame, training: pd.DataFrame) -> pd.Series:
-    """Return each network's distance to the nearest training network relative to the training networks' own
-    mean: realigned, where it was."""
+    """Return each network's distance to the nearest training network, after realigning if measured.
+
+    It is relative to the mean of the training networks.
+    """
     realigned = frame.realigned_distance / training.realigned_distance.mean()
     return realigned.fillna(frame.nn_distance / training.nn_distance.mean())
 
 
 def distances_table(collection: Collection) -> pd.DataFrame:
-    """Return where generated networks lie in weight space, beside the zoo's own leave-one-out values and
-    those of its held-out networks: distances to the nearest training network (raw, after realigning to each,
-    within the subspace, in all coordinates of a representation other than weights), barriers to it, shares
-    inside the training networks' span."""
+    """Return where generated networks lie in weight space.
+
+    Beside the zoo's leave-one-out values and those of held-out networks, these are distances to the nearest
+    training network (raw, after realigning to each, within the subspace, in all coordinates of a
+    representation other than weights), barriers to it, and shares inside the training networks' span.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination.
+    """
     table = _beside_the_zoo(collection, DISTANCES)
     good = collection.networks[~collection.networks.failed]
     spaces = [name for name in ("subspace", "representation") if f"{name}_distance" in good]
@@ -169,13 +223,34 @@ def distances_table(collection: Collection) -> pd.DataFrame:
 
 
 def sets_table(collection: Collection) -> pd.DataFrame:
-    """Return how each generator's networks as a set compare with the training networks as a set."""
+    """Return how each generator's networks as a set compare with the training networks as a set.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination, the mean over repetitions.
+    """
     return collection.sets.drop(columns="run").groupby(KEYS, sort=False, as_index=False).mean()
 
 
 def alignment_table(collection: Collection) -> pd.DataFrame:
-    """Return what each canonicalization did to distances and barriers, to the reference, itself left out, and
-    between pairs of networks."""
+    """Return the effect of each canonicalization on distances and barriers.
+
+    They are to the reference, which is left out itself, and between pairs of networks.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per zoo and canonicalization.
+    """
     rows = []
     for labels, frame in grouped(collection.alignments, ZOO_KEYS):
         others = frame[frame.distance_before > 0]
@@ -193,9 +268,19 @@ def alignment_table(collection: Collection) -> pd.DataFrame:
 
 
 def precision_table(collection: Collection) -> pd.DataFrame:
-    """Return what the weight matrix' precision and decoding in float32 cost, each as the root mean square of
-    the error relative to that of the distance from the training mean; of several shards the largest counts.
-    Controls that are not decoded are left out.
+    """Return the errors from the precision of the weight matrix and from decoding in float32.
+
+    Each is the root mean square of the error relative to that of the distance from the training mean, the
+    largest of all shards. Controls that are not decoded are left out.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per zoo, canonicalization, representation, subspace and generator.
     """
     facts = ["stored_as", "storage_error", "decoding_error"]
     decoded = collection.manifests().dropna(subset=facts)
@@ -203,7 +288,17 @@ def precision_table(collection: Collection) -> pd.DataFrame:
 
 
 def timing_table(collection: Collection) -> pd.DataFrame:
-    """Return seconds and peak memory of every stage, the jobs of one stage added up."""
+    """Return seconds and peak memory (MB) of every stage.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per stage and combination: seconds are summed over jobs, memory is the largest of any job.
+    """
     frame = collection.benchmarks.groupby(["stage", *KEYS], sort=False, as_index=False)
     table = frame.agg(
         seconds=("seconds", "sum"), peak_memory_mb=("peak_memory_mb", "max"), networks=("networks", "first")
@@ -213,8 +308,20 @@ def timing_table(collection: Collection) -> pd.DataFrame:
 
 
 def transfer_table(collection: Collection) -> pd.DataFrame:
-    """Return the test accuracy on other data sets of networks as they are, ``zero_shot``, after one epoch of
-    fine-tuning, and after the last, ``tuned``: mean and standard deviation over ``n`` networks."""
+    """Return the test accuracy on other data sets before and after fine-tuning.
+
+    ``zero_shot`` is before fine-tuning, ``first_epoch`` after one epoch, ``tuned`` after the last: mean and
+    standard deviation over ``n`` networks.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per transfer and combination.
+    """
     rows = []
     for labels, frame in grouped(collection.transfers, ["transfer", *KEYS]):
         last = frame.epoch.max()
@@ -229,8 +336,17 @@ def transfer_table(collection: Collection) -> pd.DataFrame:
 
 
 def likelihood_table(collection: Collection) -> pd.DataFrame:
-    """Return, of each kind of networks, the mean log-density under the flow in nats a latent, with its
-    standard deviation over networks."""
+    """Return the mean log-density of training networks, held-out networks and samples under each flow.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per flow: means and standard deviations over networks, in nats per latent dimension.
+    """
     rows = []
     for labels, frame in grouped(collection.likelihoods, GENERATOR_KEYS):
         density = (frame.log_density / frame.latents).groupby(frame.kind)
@@ -243,9 +359,20 @@ def likelihood_table(collection: Collection) -> pd.DataFrame:
 
 
 def representation_table(collection: Collection) -> pd.DataFrame:
-    """Return what representations lose of training networks, and of held-out ones, that are decoded from
-    their own coordinates: means over ``n`` networks, and the largest loss of score. ``share_kept`` is that of
-    squared responses, in the ``layer`` where it is smallest."""
+    """Return what is lost when networks are decoded from their own coordinates.
+
+    Values are means over ``n`` networks, and the largest loss of score. ``share_kept`` is the share of
+    squared responses in the ``layer`` where it is smallest.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per representation, for training and for held-out networks.
+    """
     rows, means = [], ("agreement", "iou", "weight_error", "coordinate_error")
     for labels, frame in grouped(collection.exactness, REPRESENTATION_KEYS):
         shares = collection.response_shares
@@ -260,8 +387,19 @@ def representation_table(collection: Collection) -> pd.DataFrame:
 
 
 def reconstruction_table(collection: Collection) -> pd.DataFrame:
-    """Return what autoencoders lose of training networks, and of held-out ones: means over ``n`` networks,
-    and the largest loss of score."""
+    """Return what is lost when autoencoders encode and decode networks.
+
+    Values are means over ``n`` networks, and the largest loss of score.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per autoencoder, for training and for held-out networks.
+    """
     rows, means = [], ("agreement", "iou", "weight_error", "coordinate_error")
     for labels, frame in grouped(collection.reconstructions, GENERATOR_KEYS):
         for kind, some in (("training", frame[~frame.held_out]), ("held_out", frame[frame.held_out])):
@@ -271,8 +409,7 @@ def reconstruction_table(collection: Collection) -> pd.DataFrame:
 
 
 def _scores_kept(some: pd.DataFrame, means: Sequence[str]) -> dict[str, object]:
-    """Return the scores of networks as ``trained`` and as ``decoded``, the most that one of them loses, and
-    means of other columns."""
+    """Return the scores of networks as ``trained`` and as ``decoded``, the largest loss, and other means."""
     row: dict[str, object] = {"n": len(some), "metric": some.metric.iloc[0]}
     for when in ("trained", "decoded"):
         row |= {f"{when}_mean": some[when].mean(), f"{when}_std": some[when].std()}
@@ -281,15 +418,36 @@ def _scores_kept(some: pd.DataFrame, means: Sequence[str]) -> dict[str, object]:
 
 
 def representation_layers_table(collection: Collection) -> pd.DataFrame:
-    """Return the share of squared responses that each layer's basis keeps, of training and of held-out
-    networks."""
+    """Return the share of squared responses that each layer's basis keeps.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per representation and layer, for training and for held-out networks.
+    """
     keys = [*REPRESENTATION_KEYS, "layer"]
     return collection.response_shares.groupby(keys, sort=False, as_index=False).mean()
 
 
 def interpolation_barrier_table(collection: Collection) -> pd.DataFrame:
-    """Return every score of networks half-way between two training networks, beside the mean of these two,
-    ``ends``: means and standard deviations over ``n`` pairs. ``barrier`` is how much worse it is half-way."""
+    """Return the scores of networks half-way between two training networks, and the barrier.
+
+    ``ends`` is the mean score of the two training networks, and ``barrier`` how much worse the score is
+    half-way: means and standard deviations over ``n`` pairs.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per combination and score.
+    """
     rows = []
     for labels, frame in grouped(collection.halfway, KEYS):
         good = frame[~frame.failed]
@@ -307,8 +465,17 @@ def interpolation_barrier_table(collection: Collection) -> pd.DataFrame:
 
 
 def other_widths_table(collection: Collection) -> pd.DataFrame:
-    """Return test accuracy and loss of networks of other widths than their flow was trained on: mean and
-    standard deviation over ``n`` networks."""
+    """Return test accuracy and loss of networks of other widths than their flow was fitted to.
+
+    Parameters
+    ----------
+    collection
+        The results.
+
+    Returns
+    -------
+    One row per flow and widths: means and standard deviations over ``n`` networks.
+    """
     rows = []
     for labels, frame in grouped(collection.other_widths, [*GENERATOR_KEYS, "widths"]):
         row: dict[str, object] = dict(labels)
@@ -319,14 +486,24 @@ def other_widths_table(collection: Collection) -> pd.DataFrame:
 
 
 def best_accuracies(table: pd.DataFrame) -> pd.DataFrame:
-    """Return which cells of the accuracy table are the best of their group, or not worse significantly."""
+    """Return which cells of the accuracy table are the best of their group, or not significantly worse.
+
+    Parameters
+    ----------
+    table
+        The `accuracy_table`.
+
+    Returns
+    -------
+    Of bool, by the columns of `presentable`.
+    """
     bold = pd.DataFrame(False, index=table.index, columns=presentable(table).columns)
     bold["generated"] = (table.metric == "accuracy") & (table.p_best >= SIGNIFICANT)
     return bold
 
 
 def _zoo(collection: Collection, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Return the networks of a combination's zoo; of repeated alignments, those of the first."""
+    """Return the networks of a combination's zoo, from the first of repeated alignments."""
     return collection.zoo(labels).drop_duplicates(["network", "accuracy", "nn_distance"])
 
 
@@ -352,7 +529,7 @@ def _beside_the_zoo(collection: Collection, measures: Iterable[str]) -> pd.DataF
 
 
 def _against_the_best(collection: Collection) -> dict[tuple[str, ...], float]:
-    """Return by labels the p-value of being as accurate as the best generator one is compared with."""
+    """Return by labels the p-value of being as accurate as the best generator in the same group."""
     correct, draws = collection.correct, numpy_generator("paired bootstrap", 0)
     places = [KEYS.index(level) for level in COMPARED]
     groups: dict[tuple[str, ...], list[tuple[str, ...]]] = {}

@@ -10,10 +10,14 @@ from dwf_steps.storage.csv_tables import require_distinct_columns, write_csv
 
 
 def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = None) -> None:
-    """Write ``path`` with the endings .csv (full precision), .md and .tex (booktabs).
+    """Write a table as .csv (full precision), .md and .tex (booktabs).
 
     Parameters
     ----------
+    frame
+        The table.
+    path
+        With any suffix, which is replaced.
     bold
         Which cells to set in bold, bool, by the columns of `presentable`.
     """
@@ -31,14 +35,23 @@ def write_table(frame: pd.DataFrame, path: Path, bold: pd.DataFrame | None = Non
 
 
 def presentable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame as text: four digits, and each mean with its standard deviation in one column.
+    """Return a table as text: four digits, and each mean with its standard deviation in one column.
 
-    ``error_mean`` and ``error_std`` become ``error``, or ``error_mean`` where ``error`` is a column already.
+    ``error_mean`` and ``error_std`` become ``error``, or ``error_mean`` if ``error`` is already a column.
+
+    Parameters
+    ----------
+    frame
+        The table.
+
+    Returns
+    -------
+    Texts with the same rows.
 
     Raises
     ------
     ValueError
-        If two columns have one name.
+        If two columns have the same name.
     """
     require_distinct_columns(frame)
     columns = []
