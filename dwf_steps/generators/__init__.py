@@ -1,1 +1,1 @@
-"""Generators: a flow and the controls it is compared with. All of them yield `Samples`."""
+"""Generators: flows, diffusion models, autoencoders, and the controls that they are compared with."""

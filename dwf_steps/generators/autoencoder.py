@@ -1,4 +1,4 @@
-"""An autoencoder, and a generator of its codes, as a kind of generator."""
+"""The generator `autoencoder`: an autoencoder, and another generator of its codes."""
 
 import logging
 from collections.abc import Mapping
@@ -29,21 +29,22 @@ from dwf_steps.subspace.basis import ReducedBasis
 logger = logging.getLogger(__name__)
 
 AUTOENCODER, MODEL = "autoencoder", "model"  # phases of the fit
-FITTED = "fitted autoencoder"  # what a checkpoint calls the first one's result
+FITTED = "fitted autoencoder"  # key of the first phase's result in a checkpoint
 
 
 class Autoencoder(ReconstructingGenerator[AutoencoderConfig]):
-    """Encodes the training networks' latents, has another generator draw codes like theirs, and decodes
-    these.
+    """Encodes the training networks' latents, samples codes with another generator, and decodes them.
 
-    To that generator codes are coordinates in a subspace, so that every kind of generator does.
+    Codes are passed to that generator as coordinates in a subspace, so that it can be of any kind.
 
     Attributes
     ----------
     network
-        The autoencoder, of coordinates in the subspace divided by ``std``.
+        The autoencoder of coordinates in the subspace, divided by ``std``.
+    std
+        Standard deviation of the coordinates.
     codes
-        Those of the training networks, (n, c) float32.
+        The training networks' codes, (n, c) float32.
     model
         The generator of codes.
     """
@@ -70,15 +71,17 @@ class Autoencoder(ReconstructingGenerator[AutoencoderConfig]):
         return pd.concat(phases, ignore_index=True)
 
     def _fit_autoencoder(self, points: Tensor, left_out: Tensor | None, whole: Checkpoint) -> pd.DataFrame:
-        """Fit the autoencoder to latents (n, k), or take it from a checkpoint of the next phase; return its
-        losses."""
+        """Fit the autoencoder to latents (n, k), and return its losses.
+
+        It is restored instead if the checkpoint is of the next phase.
+        """
         config = self.config
         build = partial(EncoderDecoder, points.shape[1], config)
         if found := (whole.load() or {}).get(FITTED):
             self.network = build().to(points.device).eval()
             self.network.load_state_dict(found["network"])
             return pd.DataFrame(found["losses"])
-        # The generator of codes may have the same seed, and draws of its own.
+        # The generator of codes may have the same seed; their draws must differ.
         seed = derive_seed("autoencoder", config.training.seed)
         own = config.training.model_copy(update={"seed": seed})
         paths = Reconstructions(points, left_out, config)
@@ -94,8 +97,10 @@ class Autoencoder(ReconstructingGenerator[AutoencoderConfig]):
             raise NumericalError(f"{self.model.key}: {error}") from error
 
     def _log_errors(self, training: TrainingNetworks, left_out: Tensor | None) -> None:
-        """Log how far networks are from their reconstructions, of each kind, relative to their distance from
-        the training mean."""
+        """Log relative errors of reconstruction for fitted, left-out and held-out networks.
+
+        Errors are relative to the networks' distances from the training mean.
+        """
         every = training.basis.coordinates_of(training.matrix, slice(None))
         errors = relative_distances(*map(torch.from_numpy, (self.reconstructed(every), every)))
         n = training.basis.n_training
@@ -122,8 +127,10 @@ class Autoencoder(ReconstructingGenerator[AutoencoderConfig]):
         return training.samples_at(self._decoded(codes.to(tools.device)), drawn.evaluations)
 
     def _of_codes(self, training: TrainingNetworks) -> TrainingNetworks:
-        """Return the training networks with their codes as coordinates. No code is a combination of networks:
-        only the autoencoder decodes it."""
+        """Return the training networks with their codes as coordinates.
+
+        The basis cannot express codes as combinations of networks: only the autoencoder decodes them.
+        """
         mean = self.codes.mean(axis=0, dtype=np.float64)
         centred, (n, c) = self.codes - mean, self.codes.shape
         variances = centred.var(axis=0, ddof=1)
@@ -136,8 +143,7 @@ class Autoencoder(ReconstructingGenerator[AutoencoderConfig]):
         return generator
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return autoencoder and codes, and as ``model`` the bytes of the file that the generator of codes
-        writes."""
+        """Return the autoencoder, the codes, and the bytes of the fitted generator's file as ``model``."""
         state = {f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()}
         state |= {"codes": self.codes, "std": np.array([self.std])}
         if self.config.model.fitted:

@@ -1,8 +1,8 @@
-"""What every generator promises: the base class of all kinds.
+"""Base class of all generators, and what their methods receive.
 
-A kind of generator is a settings class in `dwf_steps.config.generators`, which names its implementation, and
-the implementation: a `Generator`, which draws samples described relative to the training networks, or a
-`dwf_steps.generators.network_maker.NetworkMaker`, which makes whole networks.
+A kind of generator consists of a settings class in `dwf_steps.config.generators`, which names its
+implementation, and the implementation: a `Generator`, which draws samples described relative to the training
+networks, or a `dwf_steps.generators.network_maker.NetworkMaker`, which makes whole networks.
 """
 
 from __future__ import annotations
@@ -45,20 +45,19 @@ Config = TypeVar("Config", bound=GeneratorConfig)
 
 @dataclass(frozen=True)
 class TrainingNetworks:
-    """The networks that a generator is to resemble, n of them, held-out ones left out.
+    """The n training networks; held-out networks are excluded.
 
     Attributes
     ----------
     basis
         The subspace, with the networks' coordinates in it.
     weights
-        Where the matrix of their rows lies; where the settings' ``reads_weights`` is false, sampling has
-        none.
+        Path of the matrix of their rows; None when sampling if the settings' ``reads_weights`` is false.
     encoder
-        Makes rows of networks' parameters, where the matrix does not hold these themselves.
+        Converts networks' parameters into rows; None if rows are the parameters themselves.
     initialisations
-        How the zoo's first weights were drawn, in turn over seeds; none where the settings'
-        ``reads_initialisations`` is false, or the zoo was not trained here.
+        How the zoo's networks were initialised, cycling over seeds; empty if the settings'
+        ``reads_initialisations`` is false, or if the zoo was imported.
     """
 
     basis: Basis
@@ -68,7 +67,7 @@ class TrainingNetworks:
 
     @cached_property
     def matrix(self) -> WeightMatrix:
-        """The weights of all networks, training rows first; read block by block."""
+        """Rows of all networks, training networks first, read in blocks."""
         from dwf_steps.storage.matrix import WeightMatrix
 
         if self.weights is None:
@@ -77,13 +76,13 @@ class TrainingNetworks:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Networks and coordinates, (n, k)."""
+        """Number of networks and of coordinates, (n, k)."""
         k = self.layout.size if self.basis.raw else self.basis.dimension
         return self.basis.n_training, k
 
     @property
     def points(self) -> np.ndarray:
-        """Coordinates (n, k) float64 in the subspace; without one, weights relative to their mean (n, d)."""
+        """Coordinates in the subspace, (n, k) float64; without one, weights relative to the mean, (n, d)."""
         if not self.basis.raw:
             return self.basis.coordinates
         rows = self.matrix.read()[: self.basis.n_training]
@@ -92,7 +91,7 @@ class TrainingNetworks:
 
     @property
     def layout(self) -> Layout:
-        """Which columns of a row are which parameter."""
+        """The columns of each parameter, or layer's coordinates, in a row."""
         return self.matrix.layout
 
     @property
@@ -102,40 +101,42 @@ class TrainingNetworks:
 
     @property
     def trajectories(self) -> list[str]:
-        """What training each network is of: networks of one name are checkpoints of one trajectory."""
+        """The training run of each network, (n): checkpoints of one run share a name."""
         return [row.trajectory or row.name for row in self.matrix.rows[: self.basis.n_training]]
 
     @property
     def facts(self) -> Sequence[RowFacts]:
-        """What the zoo knows of each network besides its weights: `validation_accuracy`, `train_loss` and of
-        checkpoints `epochs`, each None where it is not known."""
+        """What the zoo records of each network.
+
+        These are `validation_accuracy`, `train_loss` and, for checkpoints, `epochs`; None if not known.
+        """
         from dwf_steps.storage.row_facts import read_facts
 
         return read_facts(self.matrix)[: self.basis.n_training]
 
     def encode(self, networks: StackedNetworks[np.ndarray]) -> np.ndarray:
-        """Return the rows (s, d) float32 of other networks, as the matrix holds the training networks."""
+        """Convert other networks into rows of the matrix's coordinates, (s, d) float32."""
         if self.encoder is not None:
             return self.encoder(networks)
         parts = [networks[entry.name].reshape(networks.count, -1) for entry in self.layout.entries]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def samples_at(self, points: np.ndarray, evaluations: int = 0) -> Samples:
-        """Return the networks at points (s, k), or (s, d), as `points` describes the training networks."""
+        """Return the networks at points (s, k), or (s, d) without a subspace, in `points`' coordinates."""
         return Samples(*self.basis.sample_parts(points), evaluations=evaluations)
 
 
 class Tools:
-    """What a step gives a generator besides the training networks; a context manager.
+    """What a step provides to a generator besides the training networks; a context manager.
 
     Parameters
     ----------
     checkpoint
-        Only where something is fitted or trained.
+        State of a fit or a training; None if the step has none.
     data
-        The data set, where the settings' ``reads_data`` is true.
+        The data set's file, if the settings' ``reads_data`` is true.
     folder
-        The generator's own.
+        The generator's folder.
     """
 
     def __init__(
@@ -152,18 +153,18 @@ class Tools:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where to compute; what never asks imports no PyTorch."""
+        """The device to compute on; PyTorch is imported on first access."""
         from dwf_steps.runtime.device import select_device
 
         return select_device()
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """Where a fit keeps its state, so that one that was killed goes on where it was.
+        """The saved state of this fit, from which an interrupted fit continues.
 
-        Its `load` returns the last state of this very fit (same settings, code and networks), `save_if_due`
-        keeps a new one now and then. Who asks for it must call `save_if_due` every few seconds: from then on
-        SIGTERM, which a cluster sends before it kills a job, waits for that.
+        `load` returns the last state saved with the same settings, code and networks; `save_if_due` saves a
+        new one at intervals. Call `save_if_due` every few seconds once this attribute has been accessed: from
+        then on SIGTERM, which a cluster sends before it kills a job, takes effect at the next call.
         """
         if self._checkpoint is None:
             raise ValueError("there is no checkpoint: nothing is fitted here")
@@ -178,12 +179,11 @@ class Tools:
 
     @cached_property
     def folder(self) -> Path:
-        """Where the generator's files lie, and others that it writes may; a temporary one where a step has
-        none."""
+        """The generator's folder, where it may write files; a temporary one if the step has none."""
         return self._folder or Path(self._open.enter_context(TemporaryDirectory()))
 
     def progress(self, unit: str, total: int, done: int = 0) -> Progress:
-        """Return a reporter, to be used as a context manager and told of each step by `advance`."""
+        """Return a progress reporter, a context manager whose `advance` counts steps."""
         from dwf_steps.runtime.progress import Progress
 
         return Progress(unit, total, done)
@@ -192,20 +192,20 @@ class Tools:
 class Generator(ABC, Generic[Config]):
     """Draws new networks that resemble the training networks.
 
-    A kind without a model implements `sample` alone. One with a model (``fitted`` in its settings) also
-    implements `fit`, and either `state` and `load_state` or, for a file format of its own, `save` and `load`.
-    Every draw must come from `draws`, or from a generator seeded by `dwf_steps.runtime.randomness`, so that
-    the same settings give the same networks.
+    A kind without a model implements only `sample`. One with a model (``fitted`` in its settings) also
+    implements `fit`, and either `state` and `load_state` or, for its own file format, `save` and `load`. All
+    random numbers must come from `draws`, or from a generator seeded by `dwf_steps.runtime.randomness`, so
+    that the same settings give the same networks.
 
     Parameters
     ----------
     config
-        The settings. For `fit` those that do not decide the fit are at their defaults.
+        The settings. In `fit`, those that do not affect the fit have their default values.
 
     Attributes
     ----------
     key
-        Where the configuration has these settings, for messages.
+        The configuration key of these settings, for messages.
     """
 
     key: str = "generator"
@@ -215,15 +215,29 @@ class Generator(ABC, Generic[Config]):
 
     @abstractmethod
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
-        """Return ``config.sampling.samples`` new networks."""
+        """Draw ``config.sampling.samples`` new networks.
+
+        Parameters
+        ----------
+        training
+            The training networks.
+        tools
+            Device, data and folder.
+        """
 
     def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
         """Fit the model.
 
+        Parameters
+        ----------
+        training
+            The training networks.
+        tools
+            Device, checkpoint, data and folder.
+
         Returns
         -------
-        The losses along the way, a row each: ``step``, ``train`` and ``validation`` (NaN where there is
-        none).
+        The losses, a row per report: ``step``, ``train`` and ``validation`` (NaN if there is none).
         """
         raise NotImplementedError(f"{type(self).__name__} has no model to fit")
 
@@ -232,7 +246,7 @@ class Generator(ABC, Generic[Config]):
         raise NotImplementedError(f"{type(self).__name__} does not say what its model consists of")
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over what `state` returned."""
+        """Restore the model from what `state` returned."""
         raise NotImplementedError(f"{type(self).__name__} does not say how its model is read")
 
     def save(self, path: Path) -> None:
@@ -264,8 +278,10 @@ class Generator(ABC, Generic[Config]):
         self.load_state(state)
 
     def draws(self, purpose: str = "sample") -> np.random.Generator:
-        """Return the generator of random numbers that sampling draws from, or that of another ``purpose``,
-        seeded by purpose, kind and seed; a fit's seed is that of the settings' defaults."""
+        """Return a random number generator, seeded by ``purpose``, kind and the sampling seed.
+
+        In a fit the sampling seed has its default value.
+        """
         return numpy_generator(f"{purpose} {self.config.kind}", self.config.sampling.seed)
 
 
@@ -279,7 +295,19 @@ def _digest(state: Mapping[str, np.ndarray]) -> str:
 
 
 def damaged_model(path: Path, found: str) -> InputError:
-    """Return the error of a model that is not as it was written, with what to do about it."""
+    """Build the error for a model file that was altered after it was written.
+
+    Parameters
+    ----------
+    path
+        The file.
+    found
+        What is wrong with it.
+
+    Returns
+    -------
+    The error, with advice on how to rebuild the file.
+    """
     return InputError(f"{path}: not the model that was written ({found}); {rebuild(path)}")
 
 
@@ -288,16 +316,14 @@ class ReconstructingGenerator(Generator[Config]):
 
     @abstractmethod
     def reconstructed(self, coordinates: np.ndarray) -> np.ndarray:
-        """Return networks, encoded and decoded.
+        """Encode and decode networks.
 
         Parameters
         ----------
         coordinates
-            (s, k) in the subspace, or where that reduces nothing rows relative to the training networks'
-            mean.
+            Coordinates in the subspace, (s, k); without a subspace, rows relative to the training mean.
 
         Returns
         -------
-        np.ndarray
-            (s, k), as given.
+        Their reconstructions, (s, k).
         """

@@ -1,4 +1,4 @@
-"""Networks put together from parts of training networks."""
+"""The generator `bootstrap`: networks assembled from parts of training networks."""
 
 import numpy as np
 
@@ -9,7 +9,10 @@ from dwf_steps.generators.samples import Samples
 
 
 class Bootstrap(Generator[BootstrapConfig]):
-    """Takes every part of a network from another training network, none twice before all were drawn."""
+    """Takes each part of a network from a randomly drawn training network.
+
+    Within a network, no training network is used twice before all have been used once.
+    """
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         n, k, draws = training.basis.n_training, self.config.sampling.samples, self.draws()
@@ -24,7 +27,7 @@ class Bootstrap(Generator[BootstrapConfig]):
         return Samples(np.empty((k, 0)), np.zeros((k, n)), offsets)
 
     def _parts(self, training: TrainingNetworks) -> np.ndarray:
-        """Return the number of the part that each column belongs to, (d,)."""
+        """Return the index of the part that each column belongs to, (d,)."""
         match self.config.by:
             case "layer":
                 return by_layer(training.layout)

@@ -1,4 +1,4 @@
-"""Training networks themselves."""
+"""The generator `copy`: training networks themselves."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from dwf_steps.generators.samples import Samples
 
 
 class Copy(Generator[CopyConfig]):
-    """Draws training networks, none twice before all were drawn once."""
+    """Draws training networks; each is drawn once before any is drawn again."""
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         n, k, draws = training.basis.n_training, self.config.sampling.samples, self.draws()

@@ -1,4 +1,4 @@
-"""Generators of the user's own: a class that a configuration names, and what it returns, checked."""
+"""The generator `custom`: the user's class, with checks of what it returns."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -23,13 +23,26 @@ BASE = f"{Generator.__module__}.{Generator.__name__}"
 
 
 def generator_class(target: str, where: str, fitted: bool) -> type[Generator[Any]]:
-    """Import the generator ``package.module:Class`` that the settings at the key ``where`` name.
+    """Import a generator class that the configuration names.
+
+    Parameters
+    ----------
+    target
+        The class, ``package.module:Class``.
+    where
+        The generator's configuration key, for messages.
+    fitted
+        Whether the settings say that it has a model.
+
+    Returns
+    -------
+    The class.
 
     Raises
     ------
     InputError
-        If it cannot be imported, is no class that extends `Generator`, lacks a method, or has a model where
-        it is not ``fitted``.
+        If it cannot be imported, is not a class that extends `Generator`, lacks a method, or defines a model
+        although ``fitted`` is false.
     """
     key = f"{where}.import"
     found: Any = find_callable(target, key)
@@ -53,19 +66,19 @@ def generator_class(target: str, where: str, fitted: bool) -> type[Generator[Any
 
 
 class Custom(Generator[CustomConfig]):
-    """Runs a class of the user's own, which may write into the generator's folder alone.
+    """Runs the user's class, which may write only into the generator's folder.
 
     Raises
     ------
     InputError
-        From every method: if that of the user's class fails, or returns what cannot be used.
+        From every method: if the user's method fails, or returns something that cannot be used.
     """
 
     _folder: Path
 
     @cached_property
     def _own(self) -> Generator[Any]:
-        """What the user's class makes; by then `key` is known."""
+        """The instance of the user's class, created once `key` is known."""
         make = generator_class(self.config.target, self.key, self.config.fitted)
         made: Generator[Any] = self._try("__init__", make, self.config)
         return made
@@ -157,7 +170,7 @@ class Custom(Generator[CustomConfig]):
 
 
 def _called(value: object) -> str:
-    """Return what messages call something of the wrong type."""
+    """Return the description of a value of the wrong type, for messages."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype}, shape {value.shape}"
     return f"the {type(value).__name__} {' '.join(repr(value).split()):.80}"

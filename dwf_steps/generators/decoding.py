@@ -1,4 +1,4 @@
-"""From samples to whole networks, streaming column blocks of the weight matrix."""
+"""Decoding samples into whole networks, streaming column blocks of the weight matrix."""
 
 from functools import lru_cache
 
@@ -12,12 +12,22 @@ from dwf_steps.storage.row_facts import read_facts
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.subspace.centring import centred_strips
 
-VARIANCE = "running_var"  # what PyTorch calls it
-COMPARED = 8  # column blocks, about, that are decoded in float64 as well
+VARIANCE = "running_var"  # PyTorch's name of batch norm's variance
+COMPARED = 8  # column blocks, approximately, that are also decoded in float64
 
 
 def compared_blocks(matrix: WeightMatrix) -> list[int]:
-    """Return where those column blocks start that are decoded in float64 as well, evenly spread."""
+    """Choose the column blocks that are also decoded in float64, evenly spaced.
+
+    Parameters
+    ----------
+    matrix
+        The zoo's weight matrix.
+
+    Returns
+    -------
+    The first column of each.
+    """
     blocks = list(matrix.column_blocks())
     return [columns.start for columns in blocks[:: -(-len(blocks) // COMPARED)]]
 
@@ -25,16 +35,31 @@ def compared_blocks(matrix: WeightMatrix) -> list[int]:
 def decode_block(
     samples: Samples, matrix: WeightMatrix, columns: slice, dtype: type = np.float32
 ) -> np.ndarray:
-    """Return one column block (k, columns) of the samples, computed in ``dtype``.
+    """Decode one column block of samples.
 
-    With any shift s near the training mean, mean + C (X - mean) is s + (C + (1 - C 1) 1'/n) (X - s): what
-    rounding does to s plays no part, and products are of centred rows. A sample that is not finite stays
-    so; it does not touch the others.
+    For any shift s near the training mean, mean + C (X - mean) = s + (C + (1 - C 1) 1'/n) (X - s), so that
+    rounding s does not matter and only centred rows are multiplied. Samples that are not finite stay so and
+    do not affect the others.
+
+    Parameters
+    ----------
+    samples
+        The samples, k rows.
+    matrix
+        The zoo's weight matrix, from which they are combined.
+    columns
+        The columns to decode.
+    dtype
+        Precision of the computation and of the result.
+
+    Returns
+    -------
+    The samples' weights in these columns, (k, columns).
     """
     n, used = matrix.n_training, samples.coefficients.shape[1]
     block = matrix.read(columns)[:used]
     rows: np.ndarray = np.empty((len(samples), block.shape[1]), dtype)
-    # Samples may be infinite or NaN, or become so: that is counted later, not warned of here.
+    # Samples may be infinite or NaN, or become so; they are counted later.
     with np.errstate(invalid="ignore", over="ignore"):
         weights = _mixing(samples, n, dtype)
         for strip, centred, shift in centred_strips(block, n, np.dtype(dtype)):
@@ -57,13 +82,15 @@ def decode_block(
 
 @lru_cache(maxsize=1)
 def _later_columns(matrix: WeightMatrix) -> np.ndarray:
-    """Return which columns belong to other layers than the first, (d,) bool; found once for all blocks."""
+    """Return which columns do not belong to the first layer, (d,) bool."""
     return ~in_layers(matrix.layout, [first_layer(matrix.architecture)])
 
 
 def _means(samples: Samples, matrix: WeightMatrix, block: np.ndarray) -> np.ndarray:
-    """Return the mean of the training networks' columns (n, c) that samples deviate from, float64: (c,), or
-    (k, c) where each is asked for a zoo."""
+    """Return the means of the training networks' columns (n, c) from which samples deviate, float64.
+
+    The means have shape (c,), or (k, c) if samples have requested zoos.
+    """
     if not len(samples.zoos):
         every: np.ndarray = block.mean(axis=0, dtype=np.float64)
         return every
@@ -74,22 +101,34 @@ def _means(samples: Samples, matrix: WeightMatrix, block: np.ndarray) -> np.ndar
 
 @lru_cache(maxsize=1)
 def _zoos(matrix: WeightMatrix) -> np.ndarray:
-    """Return which zoo every training network of a zoo of zoos is of, (n,)."""
+    """Return the zoo of each training network in a combined zoo, (n,)."""
     return np.array([known.zoo for known in read_facts(matrix)[: matrix.n_training]], str)
 
 
 def _mixing(samples: Samples, n: int, dtype: type) -> np.ndarray:
-    """Return how much of each row a sample is, C + (1 - C 1) 1'/n with its coefficients C, (k, rows)."""
+    """Return the weight of each row in each sample, C + (1 - C 1) 1'/n for coefficients C, (k, rows)."""
     weights: np.ndarray = samples.coefficients.astype(dtype)
     weights[:, :n] += (1 - samples.coefficients.sum(axis=1, keepdims=True)) / n
     return weights
 
 
 def decode_buffers(samples: Samples, matrix: WeightMatrix) -> StackedNetworks[np.ndarray]:
-    """Return the samples' buffers, each (k, *shape): of running statistics the affine combination that their
-    weights are of the training networks', variances no less than 0; counters are the first network's.
+    """Decode the samples' buffers.
 
-    A sample that is no such combination (flows on raw weights) has the training networks' mean statistics.
+    Running statistics are combined with the samples' coefficients, variances clipped at 0; integer counters
+    are those of the first network. Samples without coefficients, such as those of flows on raw weights, have
+    the training networks' mean statistics.
+
+    Parameters
+    ----------
+    samples
+        The samples, k rows.
+    matrix
+        The zoo's weight matrix, with its buffers.
+
+    Returns
+    -------
+    Buffers by name, each (k, *shape).
     """
     n, used = matrix.n_training, samples.coefficients.shape[1]
     decoded: StackedNetworks[np.ndarray] = StackedNetworks()
@@ -109,8 +148,21 @@ def decode_buffers(samples: Samples, matrix: WeightMatrix) -> StackedNetworks[np
 def compare_with_float64(
     error: RelativeError, samples: Samples, matrix: WeightMatrix, columns: slice, decoded: np.ndarray
 ) -> None:
-    """Decode a block again in float64 and add how far the finite samples of ``decoded`` (k, columns) are
-    from it."""
+    """Measure the error of a decoded block against decoding in float64.
+
+    Parameters
+    ----------
+    error
+        Accumulates the error of the finite samples, relative to their distance from the training mean.
+    samples
+        The samples, k rows.
+    matrix
+        The zoo's weight matrix.
+    columns
+        The block's columns.
+    decoded
+        The decoded block, (k, columns).
+    """
     exact = decode_block(samples, matrix, columns, np.float64)
     mean = matrix.read(columns)[: matrix.n_training].mean(axis=0, dtype=np.float64)
     finite = np.isfinite(decoded).all(axis=1)

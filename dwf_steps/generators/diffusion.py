@@ -1,4 +1,4 @@
-"""Denoising diffusion as a kind of generator."""
+"""The generator `diffusion`: denoising diffusion in the subspace."""
 
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from dwf_steps.runtime.randomness import torch_generator
 
 
 class Diffusion(Generator[DiffusionConfig]):
-    """Fits a network that tells the training networks' latents from noise, and denoises."""
+    """Fits a denoising network to the training networks' latents, and samples by denoising."""
 
     model: FlowModel
 

@@ -1,4 +1,4 @@
-"""Networks trained from scratch on a few training inputs."""
+"""The generator `distilled`: networks trained from scratch on a few training inputs."""
 
 import logging
 from dataclasses import replace
@@ -13,8 +13,11 @@ logger = logging.getLogger(__name__)
 
 
 class Distilled(NetworkMaker[DistilledConfig]):
-    """Trains networks on the probes, towards the mean prediction of the zoo's training networks (Hinton et
-    al. 2015, arXiv 1503.02531, at temperature 1) or towards the labels."""
+    """Trains networks on the probes, towards the zoo's mean prediction or the labels.
+
+    The zoo's mean prediction is that of its training networks (Hinton et al. 2015, arXiv 1503.02531, at
+    temperature 1).
+    """
 
     def make(self, request: Request) -> MadeNetworks:
         config = self.config

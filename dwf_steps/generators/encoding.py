@@ -1,4 +1,4 @@
-"""Networks of a generator's own in the coordinates that it works in."""
+"""Encoding of new networks in the coordinates that a generator works in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Described(Protocol):
-    """Settings that say what networks respond to, if their responses describe them."""
+    """Settings that describe a representation by responses; both properties are None for weights."""
 
     @property
     def architecture(self) -> ArchitectureConfig | None: ...
@@ -28,17 +28,25 @@ class Described(Protocol):
 def encoder_of(
     settings: Described, responses: Path | None, data: Path | None
 ) -> Callable[[StackedNetworks[np.ndarray]], np.ndarray] | None:
-    """Return what makes response coordinates (s, d) float32 of networks' parameters; None where ``settings``
-    describe networks by their weights.
+    """Build the function that encodes networks as response coordinates.
 
     Parameters
     ----------
-    responses, data
-        The basis of responses, and the data that probes are chosen from.
+    settings
+        The networks' architecture and the probes.
+    responses
+        File of the response basis.
+    data
+        File of the data that probes are chosen from.
+
+    Returns
+    -------
+    A function from networks' parameters to response coordinates (s, d) float32; None if networks are
+    described by their weights.
     """
     if settings.architecture is None or settings.probing is None or responses is None or data is None:
         return None
-    # Imported here: few generators encode networks, and most take no PyTorch.
+    # Imported here because few generators encode networks, and most do not need PyTorch.
     from dwf_steps.representation.loading import Probed, load_basis
     from dwf_steps.representation.responses import encode
     from dwf_steps.runtime.device import select_device

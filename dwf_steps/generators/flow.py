@@ -1,4 +1,4 @@
-"""The flow as a generator: training latents in, new latents out."""
+"""Flows as generators: latents of the training networks, the model's file, and sampling."""
 
 import hashlib
 import json
@@ -40,12 +40,23 @@ from dwf_steps.subspace.basis import Basis
 
 @dataclass(frozen=True)
 class Latents:
-    """What a flow is fitted to: ``points`` (n, k) float32 of unit variance; times ``scale`` plus ``shift``
-    they are coordinates in the subspace, or weights relative to the training mean.
+    """The training networks' latents, which a flow or a diffusion model is fitted to.
 
-    One scale for all coordinates keeps the geometry of weight space. Where the ``network`` is known, each of
-    a unit's weights has its own shift and scale, (k,), over all units. Points are coordinates of the
-    ``form``, whose rows are scaled and shifted.
+    Latents are coordinates of the ``form``. The form's rows, times ``scale`` plus ``shift``, are coordinates
+    in the subspace, or weights relative to the training mean if there is no subspace.
+
+    Attributes
+    ----------
+    points
+        The latents, (n, k) float32, of unit variance.
+    shift, scale
+        Numbers, or (d,). A single scale for all coordinates preserves the geometry of weight space; for
+        latents by unit, weights have a shift and scale for each feature, shared by a layer's units unless
+        these are distinguished by position.
+    network
+        The layout of the latents, for velocity networks that need it.
+    form
+        The map between latents and rows: identity, some of the columns, or canonical form.
     """
 
     points: torch.Tensor
@@ -64,23 +75,27 @@ class Latents:
         columns: np.ndarray | None = None,
         positions: bool = False,
     ) -> "Latents":
-        """Read the training networks' latents.
+        """Compute the training networks' latents.
 
         Parameters
         ----------
+        basis
+            The subspace.
+        matrix
+            The networks' rows.
         by_unit
-            The latents are to be whole networks seen as units.
+            Whether the velocity network processes whole networks by unit.
         canonical
-            They are to be the networks in canonical form.
+            Whether networks are brought into canonical form.
         columns
-            They are to be these columns of whole networks alone, (k,), sorted.
+            The columns of whole networks that latents consist of, (k,), sorted; None for all.
         positions
-            Units are told apart by their place: see `NetworkSpec.tokens`.
+            Whether units are distinguished by their position, as in `NetworkSpec.tokens`.
 
         Raises
         ------
         InputError
-            If they are coordinates in a subspace instead.
+            If whole networks are needed and the subspace reduces them.
         """
         if canonical:
             rows = basis.whole_networks(matrix)
@@ -118,13 +133,33 @@ class Latents:
         return cls(points, torch.from_numpy(shift), torch.from_numpy(scale), network, form)
 
     def at(self, coordinates: np.ndarray) -> torch.Tensor:
-        """Return the latents (s, k) float32 that stand for coordinates (s, d), as `FlowModel.latents`
-        does."""
+        """Return the latents (s, k) float32 of rows (s, d) relative to the training mean."""
         return self.form.points((coordinates - self.shift.numpy()) / self.scale.numpy())
 
 
 def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: Latents) -> Source:
-    """Return where a flow to the training networks' latents starts, on the manifold that it moves on."""
+    """Build the source distribution of a flow.
+
+    Parameters
+    ----------
+    config
+        The flow.
+    basis
+        The subspace.
+    matrix
+        The zoo's weights.
+    latents
+        The training networks' latents, whose scale the source shares.
+
+    Returns
+    -------
+    The source, on the manifold of the flow's geodesics.
+
+    Raises
+    ------
+    InputError
+        If the source needs multilayer perceptrons and the networks are not.
+    """
     if config.source == "standard":
         return Source(std=config.source_std, manifold=geodesics_of(latents.form, config))
     architecture = NetworkSpec.of(matrix.layout, matrix.architecture).architecture
@@ -138,18 +173,42 @@ def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: L
 
 
 def geodesics_of(form: Form, config: FlowConfig) -> Manifold:
-    """Return the manifold along whose geodesics a flow moves."""
+    """Choose the manifold along whose geodesics a flow moves.
+
+    Parameters
+    ----------
+    form
+        The latents' form, which may lie on a manifold.
+    config
+        The flow.
+
+    Returns
+    -------
+    The form's manifold if the flow's geometry is ``geometric``, else Euclidean space.
+    """
     return form.manifold if config.geometry == "geometric" else EUCLIDEAN
 
 
 @dataclass(frozen=True)
 class FlowModel:
-    """A velocity network over latents, which are coordinates of the ``form``; the form's rows times ``scale``
-    plus ``shift`` are coordinates in the subspace, or weights relative to the training mean. A conditional
-    flow knows what it was told of its training networks, the ``condition``.
+    """A fitted velocity network, and the map from its latents to networks.
 
-    The file holds mean and factor of the ``source``; its deviation and its manifold are configuration
-    (`start`).
+    The file holds the source's mean and factor; its standard deviation and manifold are configured (`start`).
+
+    Attributes
+    ----------
+    velocity
+        The network.
+    shift, scale
+        As in `Latents`.
+    dimension
+        Number of latents, k.
+    source
+        The source distribution.
+    form
+        The latents' form, as in `Latents`.
+    condition
+        The conditions of a conditional flow's training networks.
     """
 
     velocity: nn.Module
@@ -161,20 +220,20 @@ class FlowModel:
     condition: Known | None = None
 
     def manifold(self, config: FlowConfig) -> Manifold:
-        """Return `geodesics_of` the flow."""
+        """Return the manifold along whose geodesics the flow moves."""
         return geodesics_of(self.form, config)
 
     def start(self, config: FlowConfig) -> Source:
-        """Return where the flow starts, with the deviation and on the manifold of its configuration."""
+        """Return the source with the configured standard deviation and manifold."""
         return replace(self.source, std=config.source_std, manifold=self.manifold(config))
 
     def field(self, config: FlowConfig) -> VelocityField:
-        """Return the velocity field; of a conditional flow the unconditional one."""
+        """Return the velocity field; of a conditional flow, the unconditional one."""
         parts = self.velocity, config.prediction, self.manifold(config)
         return VelocityField(*parts) if self.condition is None else ConditionalField(*parts)
 
     def sampling_field(self, config: FlowConfig, count: int) -> VelocityField:
-        """Return the velocity field of ``count`` samples, conditional on what these are asked for."""
+        """Return the velocity field of ``count`` samples, conditional on the configured values."""
         field, sampling = self.field(config), config.sampling
         if self.condition is None or not isinstance(field, ConditionalField):
             return field
@@ -183,23 +242,36 @@ class FlowModel:
         )
 
     def coordinates(self, points: torch.Tensor) -> torch.Tensor:
-        """Return what latents (n, k) stand for, differentiably: coordinates in the subspace, or weights
-        relative to the training mean."""
+        """Map latents to coordinates, differentiably.
+
+        Parameters
+        ----------
+        points
+            Latents, (n, k).
+
+        Returns
+        -------
+        Coordinates in the subspace, or rows relative to the training mean, (n, c).
+        """
         values = self.form.weights(points)
         return values * self.scale.to(values) + self.shift.to(values)
 
     def latents(self, coordinates: np.ndarray) -> torch.Tensor:
-        """Return the latents (n, k) float32 that stand for `coordinates`."""
+        """Return the latents (n, k) float32 of coordinates (n, c), the inverse of `coordinates`."""
         return self.form.points((coordinates - self.shift.cpu().numpy()) / self.scale.cpu().numpy())
 
     def save(self, path: Path, config: AnyVelocity, network: Mapping[str, Any] | None = None) -> None:
-        """Write the weights; the metadata say how to rebuild the velocity network.
+        """Write the model; the metadata describe the velocity network.
 
         Parameters
         ----------
+        path
+            The file, safetensors.
+        config
+            The velocity network's architecture.
         network
-            ``layout`` and ``architecture`` of the networks whose units the velocity network, or whose
-            canonical form the flow knows.
+            ``layout`` and ``architecture`` of the networks, if the velocity network or the canonical form
+            need them.
         """
         state = {f"velocity.{name}": value for name, value in self.velocity.state_dict().items()}
         state |= {"shift": self.shift, "scale": self.scale}
@@ -216,12 +288,12 @@ class FlowModel:
             "sha256": _digest(state),
         } | ({} if self.condition is None else self.condition.description)
         with replacing(path) as partial:
-            # One entry: with several, safetensors writes them in an order that differs from run to run.
+            # A single entry, because safetensors writes several in an order that differs between runs.
             save_file(state, partial, metadata={"flow": json.dumps(description)})
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "FlowModel":
-        """Read what `save` wrote, in evaluation mode.
+        """Read a model, in evaluation mode.
 
         Raises
         ------
@@ -270,20 +342,26 @@ def _digest(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def left_out_networks(trajectories: Sequence[str], training: FlowTraining, key: str) -> torch.Tensor | None:
-    """Return which training networks the fit leaves out, (n,) bool: whole trajectories, drawn by the seed of
-    the training; None where it leaves out none.
+    """Choose the training networks that a fit holds out for validation.
 
     Parameters
     ----------
     trajectories
-        What training each network is of.
+        The training run of each network, (n).
+    training
+        Number or share of the runs to hold out, and the seed.
     key
-        The generator's key, for messages.
+        The generator's configuration key, for messages.
+
+    Returns
+    -------
+    Which networks are held out, (n,) bool: all checkpoints of randomly drawn runs. None if the configuration
+    holds out none.
 
     Raises
     ------
     InputError
-        If fewer than two trajectories remain.
+        If fewer than two runs remain.
     """
     names = list(dict.fromkeys(trajectories))
     if not (count := training.left_out(len(names))):
@@ -306,8 +384,27 @@ def integrate_flow(
     steer: Callable[[VelocityField], Field] | None = None,
     source: Source | None = None,
 ) -> Samples:
-    """Integrate ``config.sampling.samples`` draws of the source to new networks, all at once; ``steer`` and
-    ``source`` as of `draw`."""
+    """Sample networks from a flow.
+
+    Parameters
+    ----------
+    model
+        The fitted flow.
+    config
+        The flow, with its sampling.
+    basis
+        The subspace.
+    device
+        Where the velocity network is evaluated.
+    steer
+        Changes the velocity field; None for no change.
+    source
+        The distribution of starting points; None for the model's.
+
+    Returns
+    -------
+    ``config.sampling.samples`` samples.
+    """
     coordinates, evaluations = draw(model, config, device, steer, source)
     zoos = model.condition.names(config.sampling, len(coordinates)) if model.condition else []
     samples = Samples(*basis.sample_parts(coordinates), evaluations=evaluations)
@@ -321,15 +418,25 @@ def draw(
     steer: Callable[[VelocityField], Field] | None = None,
     source: Source | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Return where ``config.sampling.samples`` draws of the source end, as what latents stand for, (n, k),
-    and how often the velocity network was evaluated.
+    """Draw from a flow's source and integrate its velocity field.
 
     Parameters
     ----------
+    model
+        The fitted flow.
+    config
+        The flow, with its sampling.
+    device
+        Where the velocity network is evaluated.
     steer
-        Changes the velocity field.
+        Changes the velocity field; None for no change.
     source
-        Where samples start, if not where the model says.
+        The distribution of starting points; None for the model's.
+
+    Returns
+    -------
+    Coordinates in the subspace, or rows relative to the training mean, (``config.sampling.samples``, c); and
+    the number of evaluations of the velocity network.
     """
     draws, count = torch_generator("sample flow", config.sampling.seed), config.sampling.samples
     known = model.start(config) if source is None else source

@@ -1,4 +1,4 @@
-"""The flow as a kind of generator."""
+"""The generator `flow`: flow matching in the subspace, or on whole networks."""
 
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from dwf_steps.generators.samples import Samples
 
 
 class Flow(Generator[FlowConfig]):
-    """Fits a velocity field to the training networks' latents, and integrates draws of its source."""
+    """Fits a velocity field to the training networks' latents, and integrates it from draws of the source."""
 
     model: FlowModel
 

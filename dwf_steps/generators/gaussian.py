@@ -1,4 +1,4 @@
-"""A Gaussian in the subspace."""
+"""The generator `gaussian`: a Gaussian in the subspace."""
 
 from dwf_steps.config.generators.gaussian import GaussianConfig
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
@@ -7,7 +7,7 @@ from dwf_steps.generators.samples import Samples
 
 
 class Gaussian(Generator[GaussianConfig]):
-    """Draws from N(mean, scale^2 covariance) of the training coordinates Z (n, k)."""
+    """Draws from N(mean, scale^2 covariance) of the training networks' coordinates."""
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         deviations = like_covariance(training.basis, self.config.sampling.samples, self.draws())

@@ -1,4 +1,4 @@
-"""Steering a flow by the loss of the networks that it is at (Erdogan 2025, arXiv 2504.03710)."""
+"""Guidance of a flow by the loss of its networks (Erdogan 2025, arXiv 2504.03710)."""
 
 from collections.abc import Callable
 
@@ -20,15 +20,25 @@ from dwf_steps.tasks import task_of
 
 
 class GuidedField:
-    """v(t, x) - lambda grad_x L, with the loss L of the networks at x on some training examples, and of the
-    gradient the part tangent to the manifold.
+    """v(t, x) - lambda grad_x L for the loss L of the networks at x on a batch of training examples.
 
-    Gradients are with respect to latents, which have unit variance, each network's by itself.
+    The gradient is each network's, with respect to its latents, which have unit variance, and is projected to
+    the manifold's tangent space.
 
     Parameters
     ----------
+    field
+        The flow's velocity field.
+    network
+        The networks' layout and architecture.
     decode
-        Returns the networks (n, d) at latents (n, k), differentiably.
+        Maps latents (n, k) to networks (n, d), differentiably.
+    train
+        Training examples.
+    guidance
+        lambda, the batch size, and the loss.
+    seed
+        Seed of the batches.
     """
 
     def __init__(
@@ -50,7 +60,7 @@ class GuidedField:
         return self._field(t, x) - self._guidance.scale * gradient
 
     def gradient(self, x: Tensor) -> Tensor:
-        """Return the gradient of every network's loss on examples drawn anew, (n, k)."""
+        """Return the gradient of each network's loss on a fresh batch of examples, (n, k)."""
         size = min(self._guidance.batch_size, len(self._train))
         chosen = torch.randperm(len(self._train), generator=self._draws)[:size].numpy()
         inputs = torch.from_numpy(self._train.inputs[chosen]).to(x.device)
@@ -75,7 +85,23 @@ def _objective(guidance: Guidance, train: Split) -> Callable[[Tensor, Tensor], T
 
 
 def decoder_of(model: FlowModel, basis: Basis, matrix: WeightMatrix, device: torch.device) -> Decoder:
-    """Return what makes networks (n, d) of a flow's latents (n, k)."""
+    """Build the function that decodes a flow's latents into networks.
+
+    Parameters
+    ----------
+    model
+        The fitted flow.
+    basis
+        The subspace.
+    matrix
+        The zoo's weights.
+    device
+        Where networks are decoded.
+
+    Returns
+    -------
+    A differentiable function from latents (n, k) to weights (n, d).
+    """
 
     def relative() -> Decoder:
         decode = basis.network_decoder(matrix, device)

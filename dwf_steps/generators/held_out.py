@@ -1,4 +1,4 @@
-"""Held-out networks."""
+"""The generator `held_out`: held-out networks themselves."""
 
 from dwf_steps.config.generators.held_out import HeldOutConfig
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
@@ -8,7 +8,7 @@ from dwf_steps.storage.arrays import evenly
 
 
 class HeldOut(Generator[HeldOutConfig]):
-    """Returns held-out networks, evenly spaced: of checkpoints some of every trajectory."""
+    """Returns evenly spaced held-out networks, so that every trajectory contributes checkpoints."""
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         basis, k = training.basis, self.config.sampling.samples

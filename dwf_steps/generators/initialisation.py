@@ -1,4 +1,4 @@
-"""Where flows start that are paired with networks' first weights."""
+"""Starting points of flows whose source is the networks' initial weights."""
 
 import numpy as np
 
@@ -15,16 +15,29 @@ from dwf_steps.zoo.training import initial_networks
 
 
 def zoo_starts(config: FlowConfig, training: TrainingNetworks, latents: Latents) -> PairedSource:
-    """Return the training networks' own first weights as latents, each paired with its network.
+    """Compute the training networks' initial weights as starting points of a flow.
 
-    They are drawn again from the networks' seeds. Canonicalization has permuted a network's units since; its
-    permutation is not known here. So the initial units of the first layer are matched to the network's by
+    They are drawn again from the networks' seeds. Canonicalization has permuted the networks' units, and its
+    permutations are not known here, so the initial units of the first layer are matched to each network's by
     `match_units`.
+
+    Parameters
+    ----------
+    config
+        The flow.
+    training
+        The training networks.
+    latents
+        Their latents.
+
+    Returns
+    -------
+    The starting point of each training network.
 
     Raises
     ------
     InputError
-        If how the zoo's networks were initialised, or the seed of one, is not known.
+        If a network's initialisation or seed is not known.
     """
     rows = training.basis.whole_networks(training.matrix)
     kinds = _initialisations(training)
@@ -37,11 +50,28 @@ def zoo_starts(config: FlowConfig, training: TrainingNetworks, latents: Latents)
 
 
 def new_starts(config: FlowConfig, training: TrainingNetworks, model: FlowModel) -> PairedSource:
-    """Return the first weights of networks that the zoo does not have, as latents of the ``model``: one for
-    each sample.
+    """Compute the initial weights of new networks, one for each sample, as starting points.
 
-    Units of the first layer are matched to the mean of the training networks' first weights by `match_units`,
-    for velocity networks that tell units apart by their place.
+    Their seeds are not in the zoo. Units of the first layer are matched to the mean of the training networks'
+    starting points by `match_units`, for velocity networks that distinguish units by position.
+
+    Parameters
+    ----------
+    config
+        The flow, with its sampling.
+    training
+        The training networks.
+    model
+        The fitted flow.
+
+    Returns
+    -------
+    The starting point of each sample.
+
+    Raises
+    ------
+    InputError
+        If it is not known how the zoo was initialised.
     """
     plans = new_plans(config.sampling.seed, range(config.sampling.samples), _initialisations(training))
     rows = training.basis.whole_networks(training.matrix)
@@ -55,15 +85,26 @@ def new_starts(config: FlowConfig, training: TrainingNetworks, model: FlowModel)
 
 
 def match_units(initial: np.ndarray, trained: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return ``initial`` units (n, units, features) reordered, network by network, to the partners of
-    ``trained`` ones, (n, units, features) or (1, units, features).
+    """Permute initial units to match trained ones.
 
-    The assignment minimises the total squared distance exactly. Every feature counts in units of its
-    deviation over trained units, ``scale`` (features,): of response coordinates the few with most variance
-    are those that training changes most, and alone would tell units apart badly. On 20 MLPs 784-32-32-10 of
-    MNIST all 640 units find their partners, 138 of them where coordinates are not scaled.
+    The assignment minimises the total squared distance exactly, with features divided by ``scale``. Without
+    it, the few response coordinates with most variance would dominate, which are those that training changes
+    most. On 20 MLPs 784-32-32-10 of MNIST all 640 units are matched correctly, and 138 without scaling.
+
+    Parameters
+    ----------
+    initial
+        Units of initial networks, (n, units, features).
+    trained
+        Units to match, (n, units, features), or (1, units, features) for all networks.
+    scale
+        Standard deviation of each feature over trained units, (features,).
+
+    Returns
+    -------
+    The initial units in the order of their partners, (n, units, features).
     """
-    # Imported here: it takes half a second, which drawing from other sources need not pay.
+    # Imported here because it takes half a second, and other sources do not need it.
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
@@ -76,8 +117,7 @@ def match_units(initial: np.ndarray, trained: np.ndarray, scale: np.ndarray) -> 
 
 
 def _initial_rows(training: TrainingNetworks, plans: list[NetworkPlan]) -> np.ndarray:
-    """Return the rows (s, d) of untrained networks in the coordinates of the training networks; columns of
-    other layers than the first mean nothing."""
+    """Return the rows (s, d) of untrained networks; only the columns of the first layer are meaningful."""
     networks = initial_networks(architecture_of(training.architecture), plans)
     return training.encode(networks.numpy())
 
@@ -85,7 +125,7 @@ def _initial_rows(training: TrainingNetworks, plans: list[NetworkPlan]) -> np.nd
 def _initialisations(training: TrainingNetworks) -> tuple[Initialisation, ...]:
     if not training.initialisations:
         raise InputError(
-            "source 'initialisation' needs to know how the zoo's first weights were drawn; found nothing of "
-            "it, as of imported networks. Use source: 'standard'"
+            "source 'initialisation' needs to know how the zoo's networks were initialised, which is not "
+            "known, as for imported networks; use source: 'standard'"
         )
     return training.initialisations

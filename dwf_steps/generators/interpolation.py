@@ -1,4 +1,4 @@
-"""Points between two training networks."""
+"""The generator `interpolation`: points between two training networks."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from dwf_steps.generators.samples import Samples
 
 
 class Interpolation(Generator[InterpolationConfig]):
-    """Draws (1 - w) a + w b with two different training networks a and b, drawn at random."""
+    """Draws (1 - w) a + w b for random pairs of different training networks a and b."""
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         n, k, draws = training.basis.n_training, self.config.sampling.samples, self.draws()

@@ -1,4 +1,4 @@
-"""A kernel density in the subspace."""
+"""The generator `kernel_density`: a kernel density estimate in the subspace."""
 
 from dwf_steps.config.generators.kernel_density import KernelDensityConfig
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
@@ -7,10 +7,11 @@ from dwf_steps.generators.samples import Samples
 
 
 class KernelDensity(Generator[KernelDensityConfig]):
-    """Draws z_i + h e from a training network's coordinates z_i, with e of the training covariance.
+    """Draws z_i + h e for a training network's coordinates z_i and e with the training covariance.
 
-    The kernel density of Scott 1992 (chapter 6), his bandwidth h = n^(-1 / (k + 4)) by default. As in
-    `scipy.stats.gaussian_kde` the samples' covariance exceeds the training networks' by a factor 1 + h^2.
+    The kernel density estimate of Scott (1992, chapter 6), by default with its bandwidth h = n^(-1 / (k +
+    4)). As in `scipy.stats.gaussian_kde`, the samples' covariance exceeds that of the training networks by a
+    factor 1 + h^2.
     """
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:

@@ -1,4 +1,4 @@
-"""Which columns of a row belong to which layer and unit."""
+"""Columns of a row by layer and unit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,18 @@ if TYPE_CHECKING:
 
 
 def architecture_of(description: Mapping[str, Any]) -> Architecture:
-    """Return the architecture that a matrix describes."""
-    # Imported here: which columns are which unit can be told without PyTorch.
+    """Build the architecture that a matrix describes.
+
+    Parameters
+    ----------
+    description
+        The architecture's configuration.
+
+    Returns
+    -------
+    The architecture.
+    """
+    # Imported here because the functions below do not all need PyTorch.
     from pydantic import TypeAdapter
 
     from dwf_steps.architectures import build
@@ -26,10 +36,19 @@ def architecture_of(description: Mapping[str, Any]) -> Architecture:
 
 
 def first_layer(description: Mapping[str, Any]) -> str:
-    """Return the module whose weights inputs meet first: the first in the order of the state dict that has
-    `weight` of two axes or more.
+    """Find the layer that is applied to the inputs.
 
-    Matrices hold parameters by name in order, so that their layout does not tell.
+    It is the first module, in the order of the state dict, whose `weight` has at least two axes. A matrix's
+    layout is sorted by name and does not show this order.
+
+    Parameters
+    ----------
+    description
+        The architecture's configuration.
+
+    Returns
+    -------
+    The module's name.
 
     Raises
     ------
@@ -47,30 +66,63 @@ def first_layer(description: Mapping[str, Any]) -> str:
 
 
 def first_columns(layout: Layout, description: Mapping[str, Any]) -> np.ndarray:
-    """Return the columns of the first layer, sorted, (k,)."""
+    """Find the columns of the first layer.
+
+    Parameters
+    ----------
+    layout
+        The columns of each parameter.
+    description
+        The architecture's configuration.
+
+    Returns
+    -------
+    The columns, (k,), sorted.
+    """
     return np.flatnonzero(in_layers(layout, [first_layer(description)]))
 
 
 def first_units(layout: Layout, description: Mapping[str, Any]) -> np.ndarray:
-    """Return the columns of the first layer's units, (units, features).
+    """Find the columns of each of the first layer's units.
+
+    Parameters
+    ----------
+    layout
+        The columns of each parameter.
+    description
+        The architecture's configuration.
+
+    Returns
+    -------
+    The columns, (units, features).
 
     Raises
     ------
     InputError
-        If its units have different numbers of columns.
+        If units have different numbers of columns.
     """
     columns = first_columns(layout, description)
     numbers, counts = np.unique(by_unit(layout)[columns], return_inverse=True, return_counts=True)[1:]
     if len(set(counts.tolist())) > 1:
         raise InputError(
             f"first layer: {first_layer(description)} has units of {counts.min()} to {counts.max()} columns; "
-            "expected the same number in all, since units are matched"
+            "expected the same number in all, because units are matched"
         )
     return columns[np.argsort(numbers, kind="stable")].reshape(len(counts), -1)
 
 
 def by_layer(layout: Layout) -> np.ndarray:
-    """Return the number of each column's layer, (d,): layers are modules, counted in row order."""
+    """Assign each column to its layer.
+
+    Parameters
+    ----------
+    layout
+        The columns of each parameter.
+
+    Returns
+    -------
+    The index of each column's layer, (d,): layers are modules, numbered in row order.
+    """
     names = list(dict.fromkeys(entry.module for entry in layout.entries))
     groups = np.empty(layout.size, np.intp)
     for entry in layout.entries:
@@ -79,8 +131,19 @@ def by_layer(layout: Layout) -> np.ndarray:
 
 
 def by_unit(layout: Layout) -> np.ndarray:
-    """Return the number of each column's unit, (d,): unit i of a module is row i of each of its parameters,
-    the first axis counting rows."""
+    """Assign each column to its unit.
+
+    Unit i of a module is row i, along the first axis, of each of its parameters.
+
+    Parameters
+    ----------
+    layout
+        The columns of each parameter.
+
+    Returns
+    -------
+    The index of each column's unit, (d,), distinct across layers.
+    """
     most: dict[str, int] = {}
     for entry in layout.entries:
         most[entry.module] = max(most.get(entry.module, 1), *entry.shape[:1], 1)
@@ -93,18 +156,29 @@ def by_unit(layout: Layout) -> np.ndarray:
 
 
 def in_layers(layout: Layout, names: Collection[str]) -> np.ndarray:
-    """Return which columns belong to one of these layers, (d,) bool.
+    """Select the columns of some layers.
+
+    Parameters
+    ----------
+    layout
+        The columns of each parameter.
+    names
+        The layers' names.
+
+    Returns
+    -------
+    Which columns belong to these layers, (d,) bool.
 
     Raises
     ------
     InputError
-        If there is no such layer.
+        If a layer does not exist.
     """
     known = list(dict.fromkeys(entry.module for entry in layout.entries))
     if missing := [name for name in names if name not in known]:
         raise InputError(
             f"layers: found {', '.join(map(repr, missing))}, but the networks' layers are "
-            f"{', '.join(known)}; name some of these"
+            f"{', '.join(known)}; choose from these"
         )
     inside = np.zeros(layout.size, bool)
     for entry in layout.entries:

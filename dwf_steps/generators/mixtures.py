@@ -1,4 +1,4 @@
-"""Combinations of training networks, which most controls are."""
+"""Linear combinations of training networks, which most controls consist of."""
 
 import numpy as np
 
@@ -7,34 +7,100 @@ from dwf_steps.subspace.basis import Basis
 
 
 def like_covariance(basis: Basis, n_samples: int, draws: np.random.Generator) -> np.ndarray:
-    """Draw from N(0, Z'Z / (n - 1)) as e Z / sqrt(n - 1) with standard normal e (n)."""
+    """Draw from a centred Gaussian with the covariance of the training networks' coordinates Z.
+
+    Draws are e Z / sqrt(n - 1) for standard normal e (n,), with covariance Z'Z / (n - 1).
+
+    Parameters
+    ----------
+    basis
+        The subspace, with coordinates Z, (n, k).
+    n_samples
+        Number of draws, s.
+    draws
+        Source of the random numbers.
+
+    Returns
+    -------
+    The draws, (s, k).
+    """
     n = basis.n_training
     return basis.points(draws.standard_normal((n_samples, n))) / np.sqrt(n - 1)
 
 
 def kernel_mixing(n: int, samples: int, bandwidth: float, draws: np.random.Generator) -> np.ndarray:
-    """Return how much of each of n centred points Z (n, k) draws from their kernel density are, (samples, n):
-    a point z_i plus h e Z / sqrt(n - 1), with bandwidth h and standard normal e: noise with h^2 times the
-    points' covariance."""
+    """Draw the mixing weights of a kernel density estimate of n points.
+
+    A draw is a point z_i plus h e Z / sqrt(n - 1), for the centred points Z (n, k) and standard normal e
+    (n,): its noise has h^2 times the points' covariance.
+
+    Parameters
+    ----------
+    n
+        Number of points.
+    samples
+        Number of draws.
+    bandwidth
+        h.
+    draws
+        Source of the random numbers.
+
+    Returns
+    -------
+    The weights of the points in each draw, (samples, n).
+    """
     chosen = one_hot(draws.integers(n, size=samples), n)
     return chosen + bandwidth * draws.standard_normal((samples, n)) / np.sqrt(n - 1)
 
 
 def mixture(basis: Basis, mixing: np.ndarray) -> Samples:
-    """Return the affine combinations ``mixing`` (k, n), rows summing to one, of whole training networks.
+    """Combine whole training networks.
 
-    They are combined in weight space itself, not through a truncated subspace.
+    Combinations are taken in weight space, not in a truncated subspace.
+
+    Parameters
+    ----------
+    basis
+        The subspace.
+    mixing
+        Weights of the training networks, (k, n), with rows that sum to one.
+
+    Returns
+    -------
+    k samples.
     """
     return Samples(basis.points(mixing), mixing, no_offsets(len(mixing)))
 
 
 def one_hot(chosen: np.ndarray, width: int) -> np.ndarray:
-    """Return (k, width), each row one at its chosen place and else zero."""
+    """Encode indices as one-hot rows.
+
+    Parameters
+    ----------
+    chosen
+        The indices, (k,).
+    width
+        Length of a row.
+
+    Returns
+    -------
+    The rows, (k, width) float64.
+    """
     rows = np.zeros((len(chosen), width))
     rows[np.arange(len(chosen)), chosen] = 1
     return rows
 
 
 def no_offsets(n_samples: int) -> np.ndarray:
-    """Return the offsets of samples that have none, (k, 0)."""
+    """Make the empty offsets of samples that have none.
+
+    Parameters
+    ----------
+    n_samples
+        Number of samples, k.
+
+    Returns
+    -------
+    An empty array, (k, 0) float32.
+    """
     return np.empty((n_samples, 0), np.float32)

@@ -1,4 +1,4 @@
-"""What makes whole networks that no sample describes, to compare generated ones with."""
+"""Base class of generators that make whole networks, without a representation."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,32 +21,33 @@ from dwf_steps.storage.stacked import StackedNetworks
 
 @dataclass(frozen=True)
 class Request:
-    """Which networks are to be made, and what is known of the zoo and how it was trained.
+    """The networks to make, and what is known of the zoo.
 
     Attributes
     ----------
     architecture
-        What to build.
+        The networks' architecture.
     plans
-        The networks, each with a seed that none of the zoo has.
+        Seed and initialisation of each network; no seed occurs in the zoo.
     training
-        The zoo's training; None where the zoo was imported.
+        The zoo's training; None if the zoo was imported.
     tools
-        Device, checkpoint, and the data where the settings' ``reads_data`` is true.
+        Device, checkpoint, and the data if the settings' ``reads_data`` is true.
     cost
-        Where the settings' ``cost_matched`` names a generator: the share of the zoo's training of a network
-        that takes as long as this generator takes for one of its networks.
+        If the settings' ``cost_matched`` names a generator: the time that it takes per network, as a share of
+        the time that training a network of the zoo takes.
     epochs
-        For how many epochs the zoo's networks were trained, on average; only with ``cost``.
+        Mean number of epochs that the zoo's networks were trained for; only with ``cost``.
     weights
-        Where the weight matrix lies, where the settings' ``reads_weights`` is true.
+        Path of the weight matrix, if the settings' ``reads_weights`` is true.
     first
-        The number of the first of the networks among all that the generator makes.
+        Index of the first of these networks among all that the generator makes.
     methods, reference, barycentre
-        How the zoo was canonicalized and the manifests of what it was matched to, where the settings'
-        ``canonicalized`` is true; the second where it was.
+        The zoo's canonicalization methods, and manifests of the networks that it was aligned to, if the
+        settings' ``canonicalized`` is true; ``barycentre`` is None if there is none.
     zoo, made
-        The zoo's name, and the manifests of what the settings' ``drawn_in`` made for it and for others.
+        The zoo's name, and manifests of the networks that the settings' ``drawn_in`` names, for this zoo and
+        others.
     """
 
     architecture: Architecture
@@ -65,19 +66,19 @@ class Request:
 
     @cached_property
     def matrix(self) -> WeightMatrix:
-        """The weights of all networks, training rows first, in weights whatever the representation."""
+        """Weights of all networks, training networks first, independent of the representation."""
         if self.weights is None:
             raise InputError("--weights is missing; the generator's settings say that it reads them")
         return WeightMatrix.open(self.weights)
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The zoo's data."""
+        """The zoo's data set."""
         return Dataset.load(self.tools.data)
 
     @property
     def whole_training(self) -> TrainingConfig:
-        """The zoo's training without patience: it ends after its steps.
+        """The zoo's training without early stopping.
 
         Raises
         ------
@@ -91,7 +92,17 @@ class Request:
 
 @dataclass(frozen=True)
 class MadeNetworks:
-    """``networks``, the optimisation ``steps`` that they took, and ``facts`` of each, if there are any."""
+    """The networks that a `NetworkMaker` returns.
+
+    Attributes
+    ----------
+    networks
+        The networks.
+    steps
+        Optimisation steps that they took.
+    facts
+        Entries for each network in the manifest, if any.
+    """
 
     networks: StackedNetworks[torch.Tensor]
     steps: int
@@ -99,7 +110,7 @@ class MadeNetworks:
 
 
 class NetworkMaker(ABC, Generic[Config]):
-    """Makes whole networks; its settings say ``makes = "networks"``.
+    """Makes whole networks; its settings have ``makes = "networks"``.
 
     Parameters
     ----------
@@ -112,4 +123,4 @@ class NetworkMaker(ABC, Generic[Config]):
 
     @abstractmethod
     def make(self, request: Request) -> MadeNetworks:
-        """Return a network for each of the plans."""
+        """Make a network for each of the plans."""

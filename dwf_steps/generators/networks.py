@@ -1,4 +1,4 @@
-"""Networks that another tool made."""
+"""The generator `networks`: networks made by another tool."""
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from dwf_steps.zoo.importing import read_networks, usable
 
 
 class Networks(NetworkMaker[NetworksConfig]):
-    """Reads networks from the files that match, and records each one's file and its digest. Networks with
-    unusable weights, not finite or too large, are kept unchanged."""
+    """Reads networks from matching files, and records each one's file and digest.
+
+    Networks with unusable weights, not finite or too large, are kept unchanged.
+    """
 
     def make(self, request: Request) -> MadeNetworks:
         found = self.config.found[request.first : request.first + len(request.plans)]

@@ -1,4 +1,4 @@
-"""Disturbed training networks."""
+"""The generator `noise`: perturbed training networks."""
 
 from dataclasses import replace
 
@@ -10,8 +10,10 @@ from dwf_steps.runtime.randomness import derive_seed
 
 
 class Noise(Generator[NoiseConfig]):
-    """Draws a + std e: a training network drawn at random, plus isotropic noise in all of weight space (the
-    baseline of Zeng et al. 2025)."""
+    """Draws a + std e: a random training network plus isotropic noise in weight space.
+
+    The baseline of Zeng et al. (2025).
+    """
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         n, draws, sampling = training.basis.n_training, self.draws(), self.config.sampling

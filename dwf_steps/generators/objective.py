@@ -1,4 +1,4 @@
-"""Losses of the user's own that steer a flow, tried out before work starts."""
+"""Checks of user-defined guidance losses before the workflow starts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,19 +13,24 @@ N, BATCH = 2, 3
 
 
 def check_objective(objective: Callable[..., Any], target: str, key: str, classes: int) -> None:
-    """Call an objective once, with outputs and targets of the shapes that it will be given.
+    """Call an objective once, with outputs and targets as guidance passes them.
 
     Parameters
     ----------
     objective
-        Of outputs (n, b, classes) and targets (b,), classes or, where ``classes`` is 1, numbers.
-    target, key
-        What the configuration calls it, and where.
+        Maps outputs (n, b, classes) and targets (b,), classes or, if ``classes`` is 1, numbers, to losses
+        (n,).
+    target
+        Its name in the configuration, ``package.module:function``.
+    key
+        The configuration key, for messages.
+    classes
+        Number of a network's outputs.
 
     Raises
     ------
     InputError
-        If it fails, or does not return losses (n,) that have a gradient.
+        If it fails, or does not return losses (n,) with a gradient.
     """
     outputs = torch.zeros(N, BATCH, classes, requires_grad=True)
     targets = torch.zeros(BATCH, dtype=torch.float32 if classes == 1 else torch.int64)

@@ -1,4 +1,4 @@
-"""A Gaussian for every weight."""
+"""The generator `parameter_gaussian`: an independent Gaussian for each weight."""
 
 import numpy as np
 
@@ -10,8 +10,10 @@ from dwf_steps.runtime.randomness import derive_seed
 
 
 class ParameterGaussian(Generator[ParameterGaussianConfig]):
-    """Draws every weight from N(mean, (scale std)^2) of its own over the training networks (the baseline of
-    Zeng et al. 2025)."""
+    """Draws each weight from N(mean, (scale std)^2), with its mean and std over the training networks.
+
+    The baseline of Zeng et al. (2025).
+    """
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         basis, k = training.basis, self.config.sampling.samples

@@ -1,4 +1,4 @@
-"""Untrained networks."""
+"""The generator `random_init`: untrained networks."""
 
 from dwf_steps.config.generators.random_init import RandomInitConfig
 from dwf_steps.generators.network_maker import MadeNetworks, NetworkMaker, Request
@@ -6,7 +6,7 @@ from dwf_steps.zoo.training import initial_networks
 
 
 class RandomInit(NetworkMaker[RandomInitConfig]):
-    """Draws the first weights, as the zoo's were drawn, and leaves them."""
+    """Initialises networks as the zoo's were, without training them."""
 
     def make(self, request: Request) -> MadeNetworks:
         return MadeNetworks(initial_networks(request.architecture, list(request.plans)), 0)

@@ -1,4 +1,4 @@
-"""From the settings of a generator to what does the work."""
+"""Import of a generator's implementation."""
 
 import importlib
 from typing import Any
@@ -7,14 +7,25 @@ from dwf_steps.config.generators.base import GeneratorConfig
 
 
 def implementation_of(config: GeneratorConfig, base: type[Any]) -> Any:
-    """Return what the settings describe, a `Generator` or a `NetworkMaker`.
+    """Build the generator that settings describe.
 
-    Imported by name, so that the fingerprint of a step covers only the kinds that it is told of.
+    It is imported by name, so that the fingerprint of a step covers only the kinds that it uses.
+
+    Parameters
+    ----------
+    config
+        The settings, with the name of the implementation.
+    base
+        The expected base class, `Generator` or `NetworkMaker`.
+
+    Returns
+    -------
+    The generator.
 
     Raises
     ------
     TypeError
-        If the implementation is of another base class.
+        If the implementation does not extend ``base``.
     """
     module, _, name = config.implementation.partition(":")
     found = getattr(importlib.import_module(module), name)(config)

@@ -1,4 +1,4 @@
-"""A flow over networks of one size as a flow over networks of another (Erdogan 2025, arXiv 2504.03710)."""
+"""Flows over networks of one size, applied to networks of another (Erdogan 2025, arXiv 2504.03710)."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,24 +19,44 @@ from dwf_steps.storage.matrix import WeightMatrix
 
 @dataclass(frozen=True)
 class ResizedFlow:
-    """A flow over ``network``s; its model's latents stand for weights themselves, not for what they are
-    relative to the training mean."""
+    """A flow over networks of other widths.
+
+    Attributes
+    ----------
+    model
+        The flow; unlike other models', its coordinates are weights, not relative to the training mean.
+    network
+        The networks' layout and architecture.
+    """
 
     model: FlowModel
     network: NetworkSpec
 
 
 def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> ResizedFlow:
-    """Return the flow over multilayer perceptrons of other ``widths``.
+    """Apply a flow to multilayer perceptrons of other widths.
 
-    Transformers on units or on the graph know no widths. What else a flow knows of a weight, its mean and
-    deviation, is that of the same layer over all hidden units; of a layer between others that of the first
-    such layer.
+    Transformers on units or on the graph do not depend on widths. The mean and standard deviation of a weight
+    are those of its layer, over all hidden units; new hidden layers take those of the first layer between two
+    hidden ones.
+
+    Parameters
+    ----------
+    model
+        The fitted flow.
+    matrix
+        The weights of the zoo that it was fitted to.
+    widths
+        Widths of the new networks, from input to output.
+
+    Returns
+    -------
+    The resized flow.
 
     Raises
     ------
     InputError
-        If the flow has another velocity network, or one that these widths do not fit.
+        If the velocity network depends on widths, or does not fit these.
     """
     if not isinstance(model.velocity, RelationalTransformer | UnitTransformer):
         raise InputError("only velocity networks that see units or the graph know networks of other widths")
@@ -65,8 +85,10 @@ def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> Resize
 def _over_units(
     old: NetworkSpec, new: NetworkSpec, shift: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of every weight of the new networks, (d,): those of the old ones' over all
-    hidden units."""
+    """Return mean and standard deviation of each of the new networks' weights, (d,).
+
+    They are pooled over all hidden units of the corresponding layer of the old networks.
+    """
     known, last = {entry.name: entry for entry in old.layout.entries}, len(new.layers()) - 1
     places = {entry.name: entry for entry in new.layout.entries}
     spec, before = old.architecture.permutation_spec(), len(old.layers()) - 1

@@ -1,4 +1,4 @@
-"""Networks trained from scratch."""
+"""The generator `retrained`: networks trained from scratch."""
 
 import logging
 
@@ -12,8 +12,10 @@ logger = logging.getLogger(__name__)
 
 
 class Retrained(NetworkMaker[RetrainedConfig]):
-    """Trains networks with the zoo's settings for a number of epochs, or for as long as another generator
-    takes for one of its networks."""
+    """Trains networks with the zoo's settings, for a number of epochs or at another generator's cost.
+
+    At equal cost, training takes as long per network as sampling from that generator.
+    """
 
     def make(self, request: Request) -> MadeNetworks:
         training, steps = request.whole_training, self._steps(request)
@@ -30,8 +32,7 @@ class Retrained(NetworkMaker[RetrainedConfig]):
         return MadeNetworks(trained.networks, steps)
 
     def _steps(self, request: Request) -> int:
-        """Return for how many steps each network is trained. At equal cost a step at least, and never more
-        than the whole training."""
+        """Return the number of training steps; at equal cost, from 1 to that of the whole training."""
         epoch = batches_per_epoch(request.architecture, request.dataset, request.whole_training)
         if self.config.epochs is not None:
             return round(self.config.epochs * epoch)

@@ -1,4 +1,4 @@
-"""What every generator yields: new rows, described relative to the training rows."""
+"""Samples: new networks, described relative to the training networks."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,42 +9,44 @@ import numpy as np
 from dwf_steps.storage.arrays import load_record, save_record
 from dwf_steps.subspace.basis import Basis
 
-ZOOS = "zoos"  # the fact of a shard's manifest that says which zoo each network was asked for
+ZOOS = "zoos"  # entry of a shard's manifest: the requested zoo of each network
 
 
 @dataclass(frozen=True)
 class Samples:
     """k new networks, or candidates for fewer.
 
-    Row i is ``mean + coefficients[i] @ Xc + offsets[i] + noise_std * e_i`` with the centred training rows
-    Xc (n, d) and standard normal e_i: an affine combination of training networks for all but flows on raw
-    weights and what takes parts of networks (``offsets``), and the noise control (``noise_std``), so that
-    decoding streams column blocks.
+    Row i is ``mean + coefficients[i] @ Xc + offsets[i] + noise_std * e_i`` for the centred training rows Xc
+    (n, d) and standard normal e_i, so decoding streams column blocks. Most samples are affine combinations of
+    training networks; ``offsets`` are used by flows on raw weights and generators that combine parts of
+    networks, ``noise_std`` by noise controls.
 
     Attributes
     ----------
     latents
-        (k, c), the points in the subspace, as a generator drew them; (k, 0) where it drew none there.
+        Points in the subspace, (k, c), as the generator drew them; (k, 0) if it drew none.
     coefficients
-        (k, n) float64; (k, n + h) where held-out networks themselves are the samples.
+        (k, n) float64; (k, n + h) if the samples are held-out networks.
     offsets
-        (k, d) float32, or (k, 0) where there are none.
+        (k, d) float32; (k, 0) if there are none.
     noise_std
-        In units of the weights, or, where ``noise_relative``, of each weight's standard deviation over the
-        training networks.
+        Standard deviation of the noise, in units of the weights or, if ``noise_relative``, of each weight's
+        standard deviation over the training networks.
     noise_seed
-        Decides e.
+        Seed of e.
+    noise_relative
+        Whether ``noise_std`` is relative.
     first
-        Number of the first of these samples among all that were drawn.
+        Index of the first of these samples among all that were drawn.
     evaluations
-        Of the velocity field, that drew them all.
+        Evaluations of the velocity network that drew all samples.
     later_scale
-        Factor of the rows' deviation from ``mean`` in all layers but the first.
+        Multiplies the rows' deviations from ``mean`` in all layers but the first.
     candidates
-        So many rows that follow one another are drawn for each network.
+        Number of consecutive rows that are drawn for each network.
     zoos
-        (k,), the zoo that each is asked for, or (0,) where none is. Its ``later_scale`` is then of the
-        deviation from this zoo's mean.
+        The requested zoo of each sample, (k,), or (0,) if none is requested. ``later_scale`` then applies to
+        deviations from this zoo's mean.
     """
 
     latents: np.ndarray
@@ -69,23 +71,22 @@ class Samples:
 
     @property
     def names(self) -> list[str]:
-        """What the samples' networks are called."""
+        """Names of the samples' networks."""
         return sample_names(self.networks, self.first // self.candidates)
 
     @property
     def asked(self) -> list[str | None]:
-        """The zoo that each network is asked for; None where it is asked for none."""
+        """The requested zoo of each network; None if none is requested."""
         return self.zoos[:: self.candidates].tolist() if len(self.zoos) else [None] * self.networks
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a manifest of their networks states: what drawing took, and which zoo each was asked for, if
-        any was."""
+        """Entries for a manifest of their networks: evaluations, and the requested zoos if there are any."""
         asked = dict(zip(self.names, self.asked, strict=True))
         return {"evaluations": self.evaluations} | ({ZOOS: asked} if len(self.zoos) else {})
 
     def part(self, part: int, parts: int) -> "Samples":
-        """Return the ``part``-th of ``parts`` ranges of the networks' samples."""
+        """Return part ``part`` of ``parts``, split by network."""
         start, stop = (self.networks * k // parts * self.candidates for k in (part, part + 1))
         arrays = {
             name: getattr(self, name)[start:stop] for name in ("latents", "coefficients", "offsets", "zoos")
@@ -109,5 +110,17 @@ class Samples:
 
 
 def sample_names(count: int, first: int = 0) -> list[str]:
-    """Return what samples ``first`` to ``first + count - 1`` are called."""
+    """Name samples by their index.
+
+    Parameters
+    ----------
+    count
+        Number of samples.
+    first
+        Index of the first.
+
+    Returns
+    -------
+    The names, ``sample-{first}`` to ``sample-{first + count - 1}``.
+    """
     return [f"sample-{i}" for i in range(first, first + count)]

@@ -1,4 +1,4 @@
-"""Snapshots of a training."""
+"""The generator `snapshots`: checkpoints of a single training run."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from dwf_steps.zoo.training import batches_per_epoch, train_networks
 
 
 class Snapshots(NetworkMaker[SnapshotsConfig]):
-    """Keeps the networks along the training of a single one, that of the first plan."""
+    """Trains the network of the first plan, and returns its checkpoints."""
 
     def make(self, request: Request) -> MadeNetworks:
         training = request.whole_training
@@ -27,7 +27,7 @@ class Snapshots(NetworkMaker[SnapshotsConfig]):
             steps=keep[-1],
             keep=keep,
         )
-        # Steps that round to the same batch are the same network.
+        # Times that round to the same batch give the same network.
         chosen = torch.from_numpy(np.searchsorted(keep, wanted))
         along = StackedNetworks(trained.checkpoints.network(0))
         return MadeNetworks(along.map(lambda values: values[chosen]), keep[-1])

@@ -1,4 +1,4 @@
-"""Means of training networks."""
+"""The generator `soup`: means of training networks."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from dwf_steps.generators.samples import Samples
 
 
 class Soup(Generator[SoupConfig]):
-    """Draws the mean of different training networks (Wortsman et al. 2022, arXiv 2203.05482)."""
+    """Draws the mean of randomly chosen training networks (Wortsman et al. 2022, arXiv 2203.05482)."""
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         n, draws = training.basis.n_training, self.draws()

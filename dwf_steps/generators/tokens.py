@@ -1,4 +1,4 @@
-"""An autoencoder of tokens as a kind of generator."""
+"""The generator `tokens`: an autoencoder of tokens."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -21,15 +21,25 @@ from dwf_steps.generators.samples import Samples
 
 logger = logging.getLogger(__name__)
 
-NETWORK = "network."  # what the names of the autoencoder's weights begin with in the model's file
+NETWORK = "network."  # prefix of the autoencoder's weights in the model's file
 
 
 class Tokens(ReconstructingGenerator[TokensConfig]):
-    """Fits an autoencoder to the training networks' tokens, and decodes draws from a kernel density of their
-    latents.
+    """Fits an autoencoder to the training networks' tokens, and decodes draws of their latents.
 
-    The autoencoder sees coordinates relative to their mean over networks, in units of their layer's standard
-    deviation.
+    Latents are drawn from a kernel density estimate. The autoencoder processes coordinates relative to their
+    mean over networks, in units of their layer's standard deviation.
+
+    Attributes
+    ----------
+    sequence
+        The tokens.
+    network
+        The autoencoder.
+    scale
+        Standard deviation of each coordinate's layer, (d,).
+    latents
+        The training networks' latents, (n, T, latent).
     """
 
     sequence: TokenSequence
@@ -88,12 +98,11 @@ class Tokens(ReconstructingGenerator[TokensConfig]):
         return training.samples_at(self.decoded(latents), evaluations=1)
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
-        """Return the latents (s, T, latent) float32 of rows (s, d), relative to the training networks'
-        mean."""
+        """Return the latents (s, T, latent) float32 of rows (s, d) relative to the training mean."""
         return self._in_chunks(self.network.encode, rows / self.scale)
 
     def decoded(self, latents: np.ndarray) -> np.ndarray:
-        """Return the rows (s, d), relative to the training networks' mean, of latents (s, T, latent)."""
+        """Return the rows (s, d), relative to the training mean, of latents (s, T, latent)."""
         return self._in_chunks(self.network.decode, latents) * self.scale
 
     def reconstructed(self, coordinates: np.ndarray) -> np.ndarray:
@@ -107,13 +116,21 @@ class Tokens(ReconstructingGenerator[TokensConfig]):
 
 
 def layer_deviations(rows: np.ndarray, layers: np.ndarray) -> np.ndarray:
-    """Return for each column of rows (n, d) the standard deviation of its layer, (d,): the root of the mean
-    of its columns' variances; 1 where float32 cannot tell it from 0 beside the values.
+    """Compute the standard deviation of each column's layer.
+
+    It is the root of the mean of the layer's columns' variances; 1 where it is below float32's resolution
+    relative to the values.
 
     Parameters
     ----------
+    rows
+        (n, d).
     layers
-        Number of each column's layer, (d,).
+        The index of each column's layer, (d,).
+
+    Returns
+    -------
+    The standard deviations, (d,).
     """
     largest = np.zeros(layers.max() + 1)
     np.maximum.at(largest, layers, np.abs(rows).max(axis=0))
@@ -124,8 +141,23 @@ def layer_deviations(rows: np.ndarray, layers: np.ndarray) -> np.ndarray:
 
 
 def draw_latents(latents: np.ndarray, sampling: TokensSampling, draws: np.random.Generator) -> np.ndarray:
-    """Return draws (s, T, k) from a kernel density of latents (n, T, k), each of what ``sampling.by`` names
-    from one of its own."""
+    """Draw from a kernel density estimate of latents.
+
+    Parts of the latents are drawn independently.
+
+    Parameters
+    ----------
+    latents
+        The training networks' latents, (n, T, k).
+    sampling
+        Number of samples s, bandwidth, and whether a part is a network, a token or a coordinate (``by``).
+    draws
+        Source of the random numbers.
+
+    Returns
+    -------
+    The draws, (s, T, k) float64.
+    """
     n, tokens, k = latents.shape
     flat, samples = latents.reshape(n, -1).astype(np.float64), sampling.samples
     mean = flat.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Networks with untrained layers."""
+"""The generator `untrained`: networks some of whose layers are untrained."""
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from dwf_steps.storage.stacked import StackedNetworks
 
 
 class Untrained(Generator[UntrainedConfig]):
-    """Gives some layers the coordinates of untrained networks; the others are a Gaussian draw's or a training
-    network's."""
+    """Gives some layers the coordinates of untrained networks.
+
+    The other layers are those of a Gaussian draw or of a training network.
+    """
 
     def sample(self, training: TrainingNetworks, tools: Tools) -> Samples:
         matrix, config = training.matrix, self.config
@@ -30,7 +32,7 @@ class Untrained(Generator[UntrainedConfig]):
         return Samples(drawn.latents, drawn.coefficients, offsets)
 
     def _others(self, training: TrainingNetworks) -> Samples:
-        """Return what all layers would be without the untrained ones."""
+        """Return the samples that the other layers are taken from."""
         basis, k, draws = training.basis, self.config.sampling.samples, self.draws()
         if self.config.others == "copy":
             return mixture(basis, one_hot(draws.integers(basis.n_training, size=k), basis.n_training))
