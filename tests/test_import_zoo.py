@@ -232,7 +232,7 @@ def test_an_imported_zoo_scores_like_the_zoo_it_was_copied_from(
     assert mine.held_out.sum() == 3
     assert list(mine.network[mine.held_out]) == sorted(names, key=lambda name: int(name[5:]))[-3:]
     log = next(checkout.folder.glob("results/logs/mine/import_zoo-*.log")).read_text()
-    assert "recorded accuracies differ from those on the test set here by 0.0000 in the median, 0.0000" in log
+    assert "recorded accuracies differ from those measured on the test set by 0.0000 (median), 0.0000" in log
     assert len(pd.read_csv(checkout.folder / "results/tables/accuracy.csv")) == 4
 
 

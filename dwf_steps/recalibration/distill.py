@@ -1,4 +1,4 @@
-"""A few optimisation steps towards the training networks' mean prediction."""
+"""Distillation: a few optimisation steps towards the training networks' mean prediction."""
 
 from torch import Tensor
 
@@ -19,13 +19,29 @@ def distill(
     method: Distill,
     task: Task,
 ) -> StackedNetworks[Tensor]:
-    """Return n networks after ``method.steps`` steps of Adam towards ``answers`` (Hinton et al. 2015, arXiv
-    1503.02531, at temperature 1), each network with its own gradient, all with the same batches.
+    """Train n networks towards given predictions, with Adam and a cosine schedule.
+
+    Each network follows its own gradient; all see the same batches (Hinton et al. 2015, arXiv 1503.02531, at
+    temperature 1).
 
     Parameters
     ----------
-    inputs, answers
-        (b, features) and (b, c), as the task's `answers` are.
+    architecture
+        The networks' architecture.
+    networks
+        The n networks.
+    inputs
+        Training inputs, (m, features).
+    answers
+        The predictions to learn, (m, c), on the scale of the task's `answers`.
+    method
+        Steps, batch size, learning rate and seed.
+    task
+        The task, which defines the loss.
+
+    Returns
+    -------
+    The trained networks.
     """
     training = Optimization(lr=method.lr, schedule="cosine")
     draws, losses = torch_generator("distillation batches", method.seed), task.distillation_losses

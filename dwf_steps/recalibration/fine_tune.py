@@ -1,4 +1,4 @@
-"""A few optimisation steps."""
+"""Fine-tuning: a few optimisation steps on training examples."""
 
 import torch
 from torch import Tensor
@@ -20,8 +20,29 @@ def fine_tune(
     method: FineTune,
     task: Task,
 ) -> StackedNetworks[Tensor]:
-    """Return n networks after ``method.steps`` steps of Adam on the task's loss,
-    each network with its own gradient, all with the same batches of the examples (b, features), (b,)."""
+    """Train n networks on the task's loss, with Adam.
+
+    Each network follows its own gradient; all see the same batches.
+
+    Parameters
+    ----------
+    architecture
+        The networks' architecture.
+    networks
+        The n networks.
+    inputs
+        Training inputs, (m, features).
+    targets
+        Their targets, (m,).
+    method
+        Steps, batch size, learning rate and seed.
+    task
+        The task, which defines the loss.
+
+    Returns
+    -------
+    The trained networks.
+    """
     draws, training = torch_generator("fine-tuning batches", method.seed), Optimization(lr=method.lr)
     return tune(architecture, networks, inputs, targets, method, training, draws, task.losses)
 
@@ -36,15 +57,33 @@ def tune(
     draws: torch.Generator,
     losses: Losses,
 ) -> StackedNetworks[Tensor]:
-    """Return n networks after ``method.steps`` optimisation steps, each network with its own gradient, all
-    with the same batches.
+    """Train n networks on given losses.
+
+    Each network follows its own gradient; all see the same batches, which are drawn independently of each
+    other.
 
     Parameters
     ----------
-    inputs, targets
-        (b, features), and what the ``losses`` take, (b, ...).
+    architecture
+        The networks' architecture.
+    networks
+        The n networks.
+    inputs
+        Training inputs, (m, features).
+    targets
+        What ``losses`` compare the outputs with, (m, ...).
+    method
+        Number of steps and batch size.
+    training
+        Optimiser and learning rate.
     draws
-        Decides the batches.
+        Source of the batches.
+    losses
+        The loss of each output.
+
+    Returns
+    -------
+    The trained networks.
     """
     tuned, n = networks.map(lambda value: value.detach().clone()), networks.count
     trained = [value.requires_grad_() for value in architecture.parameters_of(tuned).values()]

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.storage.stacked import StackedNetworks
 
-TEMPERATURES = torch.logspace(-1, 3, 81, dtype=torch.float64)  # tried, as factors of the outputs
+TEMPERATURES = torch.logspace(-1, 3, 81, dtype=torch.float64)  # candidate factors of the outputs
 
 
 @torch.no_grad()
@@ -18,17 +18,30 @@ def refit_last_layer(
     targets: Tensor,
     ridge: float,
 ) -> StackedNetworks[Tensor]:
-    """Return the networks with W, b that minimise |H W' + b - Y|^2 + a |W|^2 over b examples.
+    """Refit the output layer of n networks by ridge regression on one-hot targets.
 
-    H (b, h) is what the last layer sees, Y one-hot; the intercept is not penalised; a is ``ridge`` times the
-    mean over units of their summed squared deviation. Least squares says scores, not log-odds: all outputs of
-    a network are then multiplied by the factor, of a fixed grid, with the lowest cross-entropy on the same
-    examples, which changes no prediction.
+    W and b minimise |H W' + b - Y|^2 + a |W|^2 for the last layer's inputs H (m, h) and one-hot targets Y;
+    the intercept is not penalised; a is ``ridge`` times the mean over units of their summed squared
+    deviations. Least squares yields scores rather than log-odds, so each network's outputs are multiplied by
+    the factor, from a fixed grid, with the lowest cross-entropy on the same examples; this changes no
+    predicted class.
 
     Parameters
     ----------
-    inputs, targets
-        (b, features) and (b,).
+    architecture
+        The networks' architecture.
+    networks
+        The n networks.
+    inputs
+        Training inputs, (m, features).
+    targets
+        Their classes, (m,).
+    ridge
+        Relative strength of the penalty.
+
+    Returns
+    -------
+    The networks with new output layers.
     """
     hidden = architecture.last_inputs(networks, inputs).double()
     name = f"layers.{architecture.depth - 1}"
@@ -38,7 +51,7 @@ def refit_last_layer(
     centred = hidden - hidden_mean
     gram = centred.transpose(1, 2) @ centred
     penalty = ridge * gram.diagonal(dim1=1, dim2=2).mean(1)
-    # A network whose units say the same whatever the input learns its biases alone.
+    # If all units are constant over the inputs, only the biases are learned.
     penalty = torch.where(penalty > 0, penalty, 1.0)
     system = gram + penalty[:, None, None] * torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     weight = torch.linalg.solve_ex(system, centred.transpose(1, 2) @ (wanted - wanted_mean))[0].transpose(

@@ -1,4 +1,4 @@
-"""Recalibration: methods applied in order to many networks, on training examples alone."""
+"""Recalibration: methods applied in order to many networks, using only training examples."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.tasks import task_of
 from dwf_steps.tasks.base import Task
 
-REFERENCES = 100  # training networks, at most, whose activations are restored
+REFERENCES = 100  # training networks, at most, whose activation statistics are restored
 
 
 def apply_recalibration(
@@ -44,14 +44,24 @@ def apply_recalibration(
     train: Split,
     references: Sequence[StackedNetworks[Tensor]],
 ) -> StackedNetworks[Tensor]:
-    """Apply ``methods`` in order to n networks.
+    """Apply recalibration methods to n networks, in order.
 
     Parameters
     ----------
+    architecture
+        The networks' architecture.
+    networks
+        The n networks.
+    methods
+        The methods.
     train
         Training examples; each method draws its own from them, the same for all networks.
     references
-        For each method the r training networks that it needs, as `references_of` has them.
+        Arrays that each method needs, from `references_of`.
+
+    Returns
+    -------
+    The recalibrated networks.
     """
     result = StackedNetworks(networks)
     device = networks.device
@@ -81,9 +91,25 @@ def apply_recalibration(
 def references_of(
     methods: Sequence[RecalibrationMethod], zoo: WeightMatrix, architecture: Architecture, train: Split
 ) -> list[StackedNetworks[np.ndarray]]:
-    """Return for each method the arrays of training networks that it needs: of some spread evenly over the
-    zoo, whose activations `Repair` restores; of the one whose running statistics are copied; the mean
-    ``answers`` (1, m, c) for the m inputs that `Distill` learns from."""
+    """Collect the arrays of training networks that each method needs.
+
+    Parameters
+    ----------
+    methods
+        The methods.
+    zoo
+        The zoo's weight matrix.
+    architecture
+        The networks' architecture.
+    train
+        Training examples.
+
+    Returns
+    -------
+    A stack for each method: for `Repair` up to `REFERENCES` networks, evenly spaced; for
+    `ReferenceStatistics` the running statistics of one network; for `Distill` the mean ``answers`` (1, m, c)
+    for its m probes; empty for others.
+    """
     references = []
     for method in methods:
         found: StackedNetworks[np.ndarray] = StackedNetworks()

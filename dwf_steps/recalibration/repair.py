@@ -1,4 +1,4 @@
-"""REPAIR: hidden units' statistics as in training networks (Jordan et al. 2023, arXiv 2211.08403)."""
+"""REPAIR: restoring the activation statistics of training networks (Jordan et al. 2023, arXiv 2211.08403)."""
 
 from itertools import islice
 
@@ -16,18 +16,26 @@ def repair(
     reference: StackedNetworks[Tensor],
     inputs: Tensor,
 ) -> StackedNetworks[Tensor]:
-    """Return the networks with every hidden unit's pre-activation shifted and scaled, layer by layer, so that
-    over ``inputs`` it has the mean and the standard deviation that it has in the reference networks on
-    average (equation 3 of the paper, with the mean over many networks in place of two).
+    """Shift and scale pre-activations so that they have the training networks' statistics.
 
-    A unit that says the same whatever the input is shifted only.
+    Layer by layer, every hidden unit receives the mean and the standard deviation over ``inputs`` that it has
+    in the reference networks on average (equation 3 of the paper, with the mean over many networks instead of
+    two). Units that are constant over the inputs are only shifted.
 
     Parameters
     ----------
-    networks, reference
-        n and r networks, their units in the same order.
+    architecture
+        The networks' architecture.
+    networks
+        The n networks.
+    reference
+        Reference networks, with units in the same order.
     inputs
-        (b, features).
+        Training inputs, (m, features).
+
+    Returns
+    -------
+    The repaired networks.
     """
     result = StackedNetworks(networks)
     for layer, wanted in enumerate(architecture.hidden_layers(reference, inputs)):

@@ -1,4 +1,4 @@
-"""What networks are asked, to classify or to predict a number, and how good their answers are."""
+"""Tasks, classification and regression: losses, predictions and scores."""
 
 from dwf_steps.config.dataset import TaskName
 from dwf_steps.tasks.base import Task
@@ -7,13 +7,20 @@ from dwf_steps.tasks.regression import Regression
 
 
 def task_of(name: TaskName, tolerance: float, scale: float) -> Task:
-    """Return the task of this name.
+    """Build the task with a given name.
 
     Parameters
     ----------
-    tolerance, scale
-        How far from its target a predicted number may be to count as right, and how many of the target's own
-        units the scale from 0 to 1 spans; only regression has them.
+    name
+        ``classification`` or ``regression``.
+    tolerance
+        Regression only: largest error of a prediction that counts as correct, on the scale from 0 to 1.
+    scale
+        Regression only: the range of the target, in its own unit, that corresponds to the scale from 0 to 1.
+
+    Returns
+    -------
+    The task.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What networks are asked, to classify or to predict a number, and how good their answers are."""
+"""Base class of tasks."""
 
 from abc import ABC, abstractmethod
 
@@ -9,24 +9,26 @@ Scores = dict[str, np.ndarray]
 
 
 class Task(ABC):
-    """Networks return outputs (n, b, c); what is kept of them are ``predictions`` (n, m, c) for m items with
-    ``targets`` (m,)."""
+    """What networks are trained to do, and how their predictions are scored.
+
+    Networks compute outputs (n, b, c); their stored ``predictions`` are (n, m, c) for m items with
+    ``targets`` (m,).
+    """
 
     dtype: type[np.floating]
-    """Of predictions that are kept."""
+    """Data type of stored predictions."""
 
     @abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of every output, (n, b); ``targets`` (n, b) or (b,)."""
+        """Return the loss of each output, (n, b), for ``targets`` (n, b) or (b,)."""
 
     @abstractmethod
     def answers(self, outputs: Tensor) -> Tensor:
-        """Return what outputs (n, b, c) say on a scale on which the mean over networks is an answer too,
-        (n, b, c)."""
+        """Return outputs on a scale on which they can be averaged over networks, (n, b, c)."""
 
     @abstractmethod
     def distillation_losses(self, outputs: Tensor, answers: Tensor) -> Tensor:
-        """Return how far every output is from an answer that is to be learned, (n, b).
+        """Return the loss of each output against an answer to be learned, (n, b).
 
         Parameters
         ----------
@@ -38,32 +40,32 @@ class Task(ABC):
 
     @abstractmethod
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return which outputs are right, (n, b) bool; ``targets`` as for `losses`."""
+        """Return which outputs are correct, (n, b) bool, for ``targets`` (n, b) or (b,)."""
 
     @abstractmethod
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Return what is kept of outputs; NaN where they are not finite."""
+        """Return the predictions to store; NaN where outputs are not finite."""
 
     @abstractmethod
     def wrong(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Return which items each network is wrong about, (n, m) bool; about all it has no prediction for."""
+        """Return which items each network predicts wrongly, (n, m) bool; NaN counts as wrong."""
 
     @abstractmethod
     def choices(self, predictions: np.ndarray) -> np.ndarray:
-        """Return which of a few answers each prediction comes down to, (n, m), from 0."""
+        """Return predictions as one of a few categories, (n, m), numbered from 0."""
 
     @abstractmethod
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> Scores:
-        """Return how good networks are, each (n,): ``accuracy``, ``loss``, and the task's own."""
+        """Return the networks' scores, each (n,): ``accuracy``, ``loss``, and others of the task."""
 
     @abstractmethod
     def distances(self, predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return how far apart networks are by their predictions, a metric, (a, b)."""
+        """Return a metric between the predictions of all pairs of networks, (a, b)."""
 
     @abstractmethod
     def divergences(self, predictions: np.ndarray, others: np.ndarray) -> Scores:
-        """Return how far each network is from the other of its place, (n,)."""
+        """Return the difference between each network and the one in the same row of ``others``, (n,)."""
 
     @abstractmethod
     def mixture(self, members: np.ndarray) -> np.ndarray:
-        """Return what an ensemble of k members, predictions (k, m, c), predicts: (m, c) float32."""
+        """Return the prediction of an ensemble, (m, c) float32, from those of its k members, (k, m, c)."""

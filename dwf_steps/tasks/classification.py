@@ -1,4 +1,7 @@
-"""Classification: the task, and scores from the log-probabilities of many networks at once."""
+"""Classification: the task, and scores of the log-probabilities of many networks.
+
+All functions convert log-probabilities to float32.
+"""
 
 from collections.abc import Iterator
 
@@ -11,22 +14,26 @@ from dwf_steps.storage.precision import convert
 from dwf_steps.tasks.base import Scores, Task
 from dwf_steps.tasks.similarity import hellinger, paired_jensen_shannon
 
-LOWEST_LOG_PROBABILITY = -60_000.0  # log-probabilities are clipped there, where float16 still holds them
-IMBALANCED = 2.0  # from such a ratio of classes' frequencies on accuracies by class are stated too
+LOWEST_LOG_PROBABILITY = -60_000.0  # lower ones are clipped, because float16 cannot represent them
+IMBALANCED = 2.0  # smallest ratio of class frequencies at which accuracies by class are reported
 BLOCK_BYTES = 2**26  # of float32 log-probabilities that are in memory at a time
 
 
 def wrong(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return which items each network misclassifies, (n, m) bool.
+    """Find the items that each network misclassifies.
 
-    The first of several most probable classes is the prediction. A NaN counts as a mistake.
+    The first of several most probable classes is the prediction. NaN counts as a mistake.
 
     Parameters
     ----------
     log_probabilities
-        (n, m, c), of n networks on m items; float16 is computed in float32, as in all functions here.
+        (n, m, c), of n networks on m items.
     targets
-        (m,), the classes from 0.
+        Classes, (m,), from 0.
+
+    Returns
+    -------
+    (n, m) bool.
     """
     parts = [
         (block.argmax(axis=2) != targets) | np.isnan(block).any(axis=2)
@@ -36,38 +43,71 @@ def wrong(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def accuracy(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the share of items classified correctly, (n,); parameters as in `wrong`."""
+    """Compute each network's accuracy.
+
+    Parameters
+    ----------
+    log_probabilities
+        (n, m, c).
+    targets
+        Classes, (m,).
+
+    Returns
+    -------
+    The share of items that are classified correctly, (n,), in [0, 1].
+    """
     return (~wrong(log_probabilities, targets)).mean(axis=1)
 
 
 def class_accuracies(mistakes: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the share of each class's items that networks classify correctly.
+    """Compute each network's accuracy on every class.
 
-    Its mean over classes is the balanced accuracy (Brodersen et al. 2010).
+    Their mean is the balanced accuracy (Brodersen et al. 2010).
 
     Parameters
     ----------
     mistakes
-        (n, m) bool, which items each network misclassifies, as `wrong` returns them.
+        Which items each network misclassifies, (n, m) bool, as `wrong` returns them.
     targets
-        (m,), the classes from 0.
+        Classes, (m,).
 
     Returns
     -------
-    (n, classes that occur), in the order of the classes.
+    (n, number of classes in ``targets``), in the order of the classes, in [0, 1].
     """
     return np.stack([(~mistakes[:, targets == c]).mean(axis=1) for c in np.unique(targets)], axis=1)
 
 
 def nll(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the mean negative log-likelihood -log p[target] in nats, (n,); parameters as in `wrong`."""
+    """Compute each network's mean negative log-likelihood, -log p[target].
+
+    Parameters
+    ----------
+    log_probabilities
+        (n, m, c).
+    targets
+        Classes, (m,).
+
+    Returns
+    -------
+    (n,) float64, in nats.
+    """
     return -log_probabilities[:, np.arange(len(targets)), targets].mean(axis=1, dtype=np.float64)
 
 
 def brier(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the mean over items of sum_c (p_c - [c = target])^2, (n,); parameters as in `wrong`.
+    """Compute each network's Brier score, the mean over items of sum_c (p_c - [c = target])^2 (Brier 1950).
 
-    The score of Brier 1950: from 0 to 2, not halved for two classes.
+    Parameters
+    ----------
+    log_probabilities
+        (n, m, c).
+    targets
+        Classes, (m,).
+
+    Returns
+    -------
+    (n,) float64, in [0, 2]; not halved for two classes.
     """
     items, scores = np.arange(len(targets)), []
     for block in _blocks(log_probabilities):
@@ -80,10 +120,23 @@ def brier(log_probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def expected_calibration_error(
     log_probabilities: np.ndarray, targets: np.ndarray, bins: int = 15
 ) -> np.ndarray:
-    """Return sum_b |B_b| / m |accuracy(B_b) - confidence(B_b)|, (n,); parameters as in `wrong`.
+    """Compute each network's expected calibration error, sum_b |B_b| / m |accuracy(B_b) - confidence(B_b)|.
 
-    Guo et al. 2017, equation 3: the confidence is the largest probability, and bin b of ``bins`` holds the
-    items with a confidence in ((b - 1) / bins, b / bins].
+    The confidence is the largest probability; bin b holds items with a confidence in ((b - 1) / bins, b /
+    bins] (Guo et al. 2017, arXiv 1706.04599, equation 3).
+
+    Parameters
+    ----------
+    log_probabilities
+        (n, m, c).
+    targets
+        Classes, (m,).
+    bins
+        Number of bins.
+
+    Returns
+    -------
+    (n,) float64, in [0, 1].
     """
     m, errors = len(targets), []
     for block in _blocks(log_probabilities):
@@ -97,8 +150,17 @@ def expected_calibration_error(
 
 
 def entropy(log_probabilities: np.ndarray) -> np.ndarray:
-    """Return the entropy -sum_c p_c log p_c of each network's prediction for each item in nats, (n, m)
-    float32; ``log_probabilities`` (n, m, c)."""
+    """Compute the entropy -sum_c p_c log p_c of each prediction.
+
+    Parameters
+    ----------
+    log_probabilities
+        (n, m, c).
+
+    Returns
+    -------
+    (n, m) float32, in nats.
+    """
     parts = []
     for block in _blocks(log_probabilities):
         impossible = np.isneginf(block)
@@ -110,7 +172,7 @@ def entropy(log_probabilities: np.ndarray) -> np.ndarray:
 
 
 def _blocks(log_probabilities: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield float32 copies (some, m, c) of as many networks as fit into a block, at least one."""
+    """Yield float32 copies (some, m, c) of as many networks as fit into `BLOCK_BYTES`, at least one."""
     n, m, c = log_probabilities.shape
     chunk_size = max(1, BLOCK_BYTES // (4 * m * c))
     for start in range(0, n, chunk_size):
@@ -119,7 +181,10 @@ def _blocks(log_probabilities: np.ndarray) -> Iterator[np.ndarray]:
 
 
 class Classification(Task):
-    """Outputs are logits, predictions log-probabilities, targets classes, the loss cross-entropy in nats."""
+    """Outputs are logits, predictions are log-probabilities, targets are classes.
+
+    The loss is the cross-entropy in nats.
+    """
 
     dtype = np.float16
 
@@ -132,15 +197,17 @@ class Classification(Task):
         return outputs.softmax(-1)
 
     def distillation_losses(self, outputs: Tensor, answers: Tensor) -> Tensor:
-        """Return the cross-entropy -sum_c q_c log p_c in nats of probabilities p to be learned q, whose
-        gradient is that of KL(q || p) (Hinton et al. 2015, arXiv 1503.02531, at temperature 1)."""
+        """Return the cross-entropy -sum_c q_c log p_c with the probabilities q to be learned, in nats.
+
+        Its gradient is that of KL(q || p) (Hinton et al. 2015, arXiv 1503.02531, at temperature 1).
+        """
         return -(answers * outputs.log_softmax(-1)).sum(-1)
 
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return outputs.argmax(-1) == targets
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Return log-probabilities, clipped at `LOWEST_LOG_PROBABILITY`, which float16 still holds."""
+        """Return log-probabilities in float16, clipped at `LOWEST_LOG_PROBABILITY`."""
         finite = outputs.isfinite().all(-1, keepdim=True)
         return (
             outputs.masked_fill(~finite, torch.nan).log_softmax(-1).clamp(min=LOWEST_LOG_PROBABILITY).half()
@@ -154,8 +221,11 @@ class Classification(Task):
         return predictions.argmax(axis=-1)
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> Scores:
-        """Return accuracy and others; where the most frequent class is at least `IMBALANCED` times as
-        frequent as the least frequent one, also the mean of the accuracies on each class, and the lowest."""
+        """Return ``accuracy``, ``loss``, ``brier`` and ``calibration_error``.
+
+        If the most frequent class is at least `IMBALANCED` times as frequent as the least frequent one, also
+        the mean and the lowest of the accuracies by class.
+        """
         of_classes = {}
         counts = np.unique(targets, return_counts=True)[1]
         if counts.max() >= IMBALANCED * counts.min():
@@ -179,7 +249,7 @@ class Classification(Task):
         return {"jensen_shannon": paired_jensen_shannon(predictions, others)}
 
     def mixture(self, members: np.ndarray) -> np.ndarray:
-        """Return the log of the members' mean probabilities (Lakshminarayanan et al. 2017)."""
+        """Return the logarithm of the members' mean probabilities (Lakshminarayanan et al. 2017)."""
         total = np.zeros(members.shape[1:], np.float32)
         for member in members:
             total += np.exp(member.astype(np.float32))

@@ -1,4 +1,4 @@
-"""Regression: the task, and scores of n networks' predictions (n, m) for targets (m,)."""
+"""Regression: the task, and scores of the predictions of many networks."""
 
 import numpy as np
 import torch
@@ -9,18 +9,54 @@ from dwf_steps.tasks.similarity import root_mean_square
 
 
 def mean_absolute_error(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the mean of |prediction - target|, (n,)."""
+    """Compute the mean of |prediction - target|.
+
+    Parameters
+    ----------
+    predictions
+        (n, m).
+    targets
+        (m,).
+
+    Returns
+    -------
+    (n,), in the targets' unit.
+    """
     return np.abs(predictions - targets).mean(axis=1)
 
 
 def r2(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the coefficient of determination 1 - sum (y - f)^2 / sum (y - mean y)^2, (n,)."""
+    """Compute the coefficient of determination, 1 - sum (y - f)^2 / sum (y - mean y)^2.
+
+    Parameters
+    ----------
+    predictions
+        f, (n, m).
+    targets
+        y, (m,).
+
+    Returns
+    -------
+    (n,), at most 1.
+    """
     return 1 - np.square(predictions - targets).sum(axis=1) / np.square(targets - targets.mean()).sum()
 
 
 def spearman(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return Spearman's rank correlation, ties at their mean rank, (n,); NaN for constant predictions."""
-    # Imported here: it takes half a second, and most networks classify.
+    """Compute Spearman's rank correlation, with the mean rank for ties.
+
+    Parameters
+    ----------
+    predictions
+        (n, m).
+    targets
+        (m,).
+
+    Returns
+    -------
+    (n,), in [-1, 1]; NaN for constant predictions.
+    """
+    # Imported here because it takes half a second, and most tasks are classification.
     from scipy.stats import rankdata
 
     ranks, wanted = rankdata(predictions, axis=1), rankdata(targets)
@@ -30,15 +66,17 @@ def spearman(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 class Regression(Task):
-    """Outputs and targets are numbers, targets from 0 to 1, the loss the squared error on that scale. Mean
-    absolute errors and differences are in the target's own unit.
+    """Outputs and targets are numbers, with targets on a scale from 0 to 1.
+
+    The loss is the squared error on that scale; mean absolute errors and differences are in the target's own
+    unit.
 
     Parameters
     ----------
     tolerance
-        How far from its target a prediction may be to count as right, on the scale from 0 to 1.
+        Largest error of a prediction that counts as correct, on the scale from 0 to 1.
     scale
-        How many of the target's own units that scale spans.
+        The range of the target, in its own unit, that corresponds to the scale from 0 to 1.
     """
 
     dtype = np.float32
@@ -50,7 +88,7 @@ class Regression(Task):
         return (outputs[..., 0] - targets).square()
 
     def answers(self, outputs: Tensor) -> Tensor:
-        """Return the numbers themselves."""
+        """Return the outputs."""
         return outputs
 
     def distillation_losses(self, outputs: Tensor, answers: Tensor) -> Tensor:
@@ -67,8 +105,7 @@ class Regression(Task):
         return ~(np.abs(predictions[..., 0] - targets) <= self.tolerance)
 
     def choices(self, predictions: np.ndarray) -> np.ndarray:
-        """Return which interval, twice the tolerance wide, from 0 to 1 the numbers lie in; the first has 0 in
-        its middle."""
+        """Return the interval, twice the tolerance wide, of each number; the first is centred on 0."""
         nearest = np.round(np.nan_to_num(predictions[..., 0]) / (2 * self.tolerance))
         return nearest.clip(0, np.ceil(1 / (2 * self.tolerance))).astype(np.intp)
 

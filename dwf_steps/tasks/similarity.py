@@ -1,24 +1,29 @@
-"""How alike the outputs of two sets of networks are, all pairs at once.
-
-Log-probabilities are (a, m, c) and (b, m, c) of the same m items, numbers (a, m) and (b, m).
-"""
+"""Differences between the predictions of two sets of networks, for all pairs."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-BLOCK_BYTES = 2**27  # of what is computed with at a time
-ROUNDING = 1e-6  # of a squared distance an item: float32 products of equal networks differ by less
+BLOCK_BYTES = 2**27  # of temporary arrays
+ROUNDING = 1e-6  # of squared distances per item; those of equal networks are smaller in float32
 
 
 def disagreement(classes: np.ndarray, others: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the share of items on which two networks say different classes, (a, b).
+    """Compute the share of items for which two networks predict different classes.
 
     Parameters
     ----------
-    classes, others
-        (a, m) and (b, m), the predicted classes.
+    classes
+        Predicted classes, (a, m).
+    others
+        Predicted classes, (b, m).
+    n_classes
+        Number of classes.
+
+    Returns
+    -------
+    (a, b), in [0, 1].
     """
     agreed = np.zeros((len(classes), len(others)))
     for items in _item_blocks(classes.shape[1], n_classes * (len(classes) + len(others))):
@@ -27,10 +32,21 @@ def disagreement(classes: np.ndarray, others: np.ndarray, n_classes: int) -> np.
 
 
 def hellinger(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Return sqrt(mean over items of 1 - sum_c sqrt(p_c q_c)), (a, b): a metric between networks in [0, 1].
+    """Compute the root mean square over items of the Hellinger distance of predictions.
 
-    The root mean square of the Hellinger distances of their predictions. It is the Euclidean distance
-    between the vectors sqrt(p / 2m), and is computed as such, so that equal networks are at distance 0.
+    It is sqrt(mean over items of 1 - sum_c sqrt(p_c q_c)), a metric. It equals the Euclidean distance between
+    the vectors sqrt(p / 2m), and is computed as such, so that equal networks have distance 0.
+
+    Parameters
+    ----------
+    log_p
+        Log-probabilities, (a, m, c).
+    log_q
+        Log-probabilities, (b, m, c).
+
+    Returns
+    -------
+    (a, b), in [0, 1].
     """
     m, c = log_p.shape[1:]
     products = np.zeros((len(log_p), len(log_q)))
@@ -46,7 +62,19 @@ def hellinger(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
 
 
 def root_mean_square(predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the root mean square over items of the difference of two numbers, (a, b)."""
+    """Compute the root mean square over items of the difference of two numbers.
+
+    Parameters
+    ----------
+    predictions
+        (a, m).
+    others
+        (b, m).
+
+    Returns
+    -------
+    (a, b), in the unit of the numbers.
+    """
     p, q = (numbers.astype(np.float64) for numbers in (predictions, others))
     squares_p, squares_q = (np.square(numbers).sum(axis=1) for numbers in (p, q))
     squares = _squared_distances(p @ q.T, squares_p, squares_q, ROUNDING**2 * p.shape[1])
@@ -57,8 +85,10 @@ def root_mean_square(predictions: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _squared_distances(
     products: np.ndarray, squares_p: np.ndarray, squares_q: np.ndarray, rounding: float
 ) -> np.ndarray:
-    """Return squared distances from inner products (a, b), which are lost, and squared norms, 0 for what may
-    be rounding."""
+    """Return squared distances from inner products (a, b), which are overwritten, and squared norms.
+
+    Distances below ``rounding`` become 0.
+    """
     distances = squares_p[:, None] + squares_q[None, :]
     distances -= np.multiply(products, 2, out=products)
     distances[distances < rounding] = 0
@@ -66,9 +96,20 @@ def _squared_distances(
 
 
 def jensen_shannon(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Return the mean over items of the Jensen-Shannon divergence, in nats, (a, b) (Lin 1991).
+    """Compute the mean over items of the Jensen-Shannon divergence (Lin 1991).
 
-    JS(p, q) = H((p + q) / 2) - (H(p) + H(q)) / 2 with the entropy H; at most log 2.
+    JS(p, q) = H((p + q) / 2) - (H(p) + H(q)) / 2 with the entropy H.
+
+    Parameters
+    ----------
+    log_p
+        Log-probabilities, (a, m, c).
+    log_q
+        Log-probabilities, (b, m, c).
+
+    Returns
+    -------
+    (a, b), in nats, in [0, log 2].
     """
     m, c = log_p.shape[1:]
     p, q = (torch.from_numpy(log).float().exp().flatten(1) for log in (log_p, log_q))
@@ -83,7 +124,19 @@ def jensen_shannon(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
 
 
 def paired_jensen_shannon(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Return `jensen_shannon` of the k-th of ``log_p`` with the k-th of ``log_q``, (k,)."""
+    """Compute `jensen_shannon` for pairs of networks in the same row.
+
+    Parameters
+    ----------
+    log_p
+        Log-probabilities, (k, m, c).
+    log_q
+        Log-probabilities, (k, m, c).
+
+    Returns
+    -------
+    (k,), in nats.
+    """
     pairs = zip(log_p, log_q, strict=True)
     return np.array([jensen_shannon(one[None], other[None])[0, 0] for one, other in pairs])
 
@@ -93,7 +146,7 @@ def _one_hot(classes: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def _item_blocks(m: int, width: int) -> Iterator[slice]:
-    """Yield ranges of items over which ``width`` float32 values an item fit into the memory given."""
+    """Yield ranges of items for which ``width`` float32 values per item fit into `BLOCK_BYTES`."""
     step = max(1, BLOCK_BYTES // (4 * width))
     for start in range(0, m, step):
         yield slice(start, start + step)

@@ -1,1 +1,1 @@
-"""Zoos: training many networks at once, reading networks of others."""
+"""Zoos: training many networks at once, and importing networks trained elsewhere."""

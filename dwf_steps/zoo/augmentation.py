@@ -1,4 +1,4 @@
-"""Random crops and flips of the images that many networks see, all at once."""
+"""Random crops and flips of the images of many networks at once."""
 
 import torch
 from torch import Tensor
@@ -12,15 +12,28 @@ from dwf_steps.runtime.randomness import torch_generator
 def augment(
     images: Tensor, shape: Shape, augmentation: Augmentation, plans: list[NetworkPlan], epoch: int, batch: int
 ) -> Tensor:
-    """Return images (n, b, features) of n networks, each shifted by up to ``crop`` pixels, with zeros, the
-    mean colour, moving in, and mirrored with probability one half where ``flip``.
+    """Shift and mirror the images of n networks at random.
 
-    Stateless: what a network sees depends on its seed, epoch and batch alone.
+    Each image is shifted by up to ``crop`` pixels in both directions, padded with zeros (the mean colour),
+    and mirrored with probability one half if ``flip`` is set. The function is stateless: a network's draws
+    depend only on its seed, the epoch and the batch.
 
     Parameters
     ----------
+    images
+        The networks' images, (n, b, features).
     shape
         Channels, height and width of an image.
+    augmentation
+        The settings.
+    plans
+        The n networks' plans, which hold their seeds.
+    epoch, batch
+        Numbers of the epoch and of the batch within it.
+
+    Returns
+    -------
+    The augmented images, (n, b, features).
     """
     n, b, features = images.shape
     channels, height, width = shape

@@ -1,4 +1,4 @@
-"""Networks in canonical form, with the proof that their functions stayed."""
+"""Canonicalization of networks, with a check that their functions are preserved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,19 +16,23 @@ from dwf_steps.storage.networks import stack_states
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.canonical import remove_symmetries, require_moderate_weights
 
-PROBE_EXAMPLES = 256
+PROBE_EXAMPLES = 256  # training inputs on which outputs are compared
 
 
 @dataclass(frozen=True)
 class CanonicalNetworks:
-    """n canonical networks and their reference treated alike (n = 1), in the types they are stored in.
+    """n canonical networks, and their canonical reference.
 
     Attributes
     ----------
+    networks
+        The networks, in the data types of the originals.
+    reference
+        The reference, a single network.
     sweeps
-        Of the matching, (n,).
+        Number of sweeps of the matching for each network, (n,).
     function_change
-        What `metrics.function_change` found, (n,), at most its tolerance.
+        Relative change of the outputs, (n,), as `metrics.function_change` measures it.
     """
 
     networks: StackedNetworks[np.ndarray]
@@ -46,16 +50,28 @@ def canonicalized(
     train: Split,
     barycentre: StackedNetworks[np.ndarray] | None = None,
 ) -> CanonicalNetworks:
-    """Apply ``methods`` in order to n networks; compare their outputs on training inputs before and after.
+    """Canonicalize n networks, and check that their outputs on training inputs are preserved.
 
     Parameters
     ----------
+    architecture
+        The networks' architecture.
+    names
+        The networks' names, for messages.
     networks
-        Arrays (n, *shape), called ``names`` in messages.
-    reference, barycentre
-        What methods match to, each a single network; the second where a method matches to it.
+        Arrays (n, *shape).
+    methods
+        Canonicalization methods, applied in order.
+    reference
+        The network that others are aligned to, a stack of one.
     train
-        Inputs on which functions are compared, and units respond where a method matches by that.
+        Training examples: outputs are compared on their inputs, and activations are matched on them.
+    barycentre
+        The barycentre, a stack of one, if a method aligns to it.
+
+    Returns
+    -------
+    The canonical networks.
 
     Raises
     ------
@@ -85,12 +101,22 @@ def canonicalized(
 
 
 def read_goal(manifest: Path) -> StackedNetworks[np.ndarray]:
-    """Read the one network of a reference's or a barycentre's manifest."""
+    """Read the network that others are aligned to.
+
+    Parameters
+    ----------
+    manifest
+        The manifest of a reference or a barycentre.
+
+    Returns
+    -------
+    A stack of one network.
+    """
     return stack_states(Manifest.read(manifest).verified_files())
 
 
 def _stored_as(
     networks: StackedNetworks[np.ndarray], stored: StackedNetworks[np.ndarray]
 ) -> StackedNetworks[np.ndarray]:
-    """Return networks in the types of others."""
+    """Convert networks to the data types of others."""
     return StackedNetworks({name: array.astype(stored[name].dtype) for name, array in networks.items()})

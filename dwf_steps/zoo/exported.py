@@ -1,4 +1,4 @@
-"""What the table of an exported folder tells of its networks."""
+"""Facts of networks in the table of an exported folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.manifest import TRAJECTORY
 from dwf_steps.zoo.recorded import RECORDED
 
-ORIGIN = "origin"  # the steps that made a network, as the folders below `results` are called
-NEAREST = "nearest"  # the training network that a generated one is closest to
+ORIGIN = "origin"  # the steps that made a network, by the names of the folders below `results`
+NEAREST = "nearest"  # the training network closest to a generated one
 LINEAGE = ("initialisation", NEAREST, ORIGIN)
 NUMBERS: dict[str, Callable[[Any], float]] = {"seed": int, "step": int, "epochs": float}
-ACCURACIES = ("test_accuracy", "accuracy", RECORDED)  # the first that a row has counts
-TEXTS = ("network", TRAJECTORY, *LINEAGE)  # columns that are text whatever they look like
+ACCURACIES = ("test_accuracy", "accuracy", RECORDED)  # in order of preference
+TEXTS = ("network", TRAJECTORY, *LINEAGE)  # columns that are read as text
 
 
 def exported_table(table: Path) -> dict[str, dict[str, Any]]:
@@ -26,11 +26,11 @@ def exported_table(table: Path) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     table
-        The csv file; there may be none.
+        The csv file, which need not exist.
 
     Returns
     -------
-    By network, the other columns that are not empty.
+    network -> column -> value, without empty cells; empty if there is no file.
 
     Raises
     ------
@@ -43,23 +43,23 @@ def exported_table(table: Path) -> dict[str, dict[str, Any]]:
         frame = pd.read_csv(table, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
     except ValueError as error:
         raise InputError(
-            f"{table}: not a csv table ({error}); export the networks again, or remove it: what it tells of "
-            "them is then not known"
+            f"{table}: not a csv table ({error}); export the networks again, or remove it and lose the facts "
+            "that it states"
         ) from error
     return facts_by_name(frame.drop(columns="shard", errors="ignore")) if "network" in frame else {}
 
 
 def facts_by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Divide a table by network.
+    """Convert a table of networks into facts by name.
 
     Parameters
     ----------
     frame
-        A row for each ``network``.
+        A row per network, with the column ``network``.
 
     Returns
     -------
-    By network, the other columns that are not empty.
+    network -> column -> value, without empty cells.
     """
     rows = frame.to_dict("records")
     return {
@@ -69,22 +69,22 @@ def facts_by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def exported_facts(networks: Sequence[ImportedNetwork]) -> list[dict[str, Any]]:
-    """Find what the tables of exported folders tell of networks that lie in packed shards.
+    """Look up the facts of networks in packed shards.
 
     Parameters
     ----------
     networks
-        Where they lie.
+        The networks' names and files.
 
     Returns
     -------
-    Of each network what its table has of ``seed``, ``step``, ``epochs``, ``recorded_accuracy``, a share, and
-    of its lineage, `LINEAGE`. Nothing of networks in other files.
+    For each network the available ones of ``seed``, ``step``, ``epochs``, ``recorded_accuracy``, a share of
+    1, and its lineage, `LINEAGE`; empty for networks in other files.
 
     Raises
     ------
     InputError
-        If a table cannot be read, or a value in it is no number, or an accuracy no share.
+        If a table cannot be read, or holds an invalid number or accuracy.
     """
     folders = dict.fromkeys(one.path.parent for one in networks if SHARD.fullmatch(one.path.name))
     tables = {folder: exported_table(folder / TABLE) for folder in folders}

@@ -1,4 +1,4 @@
-"""Replacing the last layer of networks."""
+"""Replacing the output layer of networks."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,19 @@ from dwf_steps.storage.stacked import StackedNetworks
 
 
 def with_classes(config: ArchitectureConfig, classes: int) -> ArchitectureConfig:
-    """Return an architecture with another number of outputs."""
+    """Change the number of outputs in an architecture's configuration.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    classes
+        The new number of outputs.
+
+    Returns
+    -------
+    The changed configuration.
+    """
     if isinstance(config, MLPConfig):
         return config.model_copy(update={"widths": [*config.widths[:-1], classes]})
     return config.model_copy(update={"classes": classes})
@@ -23,11 +35,25 @@ def with_classes(config: ArchitectureConfig, classes: int) -> ArchitectureConfig
 def with_new_head(
     config: ArchitectureConfig, networks: StackedNetworks[Tensor], classes: int, seeds: Sequence[int]
 ) -> tuple[Architecture, StackedNetworks[Tensor]]:
-    """Return n networks whose last layer is an untrained one with ``classes`` outputs,
-    behind their architecture.
+    """Replace the output layer of n networks by untrained ones.
 
-    The last layer is what would change in shape with the number of outputs. Each network's is drawn from its
-    own of n seeds alone.
+    The output layer consists of the parameters whose shape depends on the number of outputs. Each network's
+    is drawn from its seed only.
+
+    Parameters
+    ----------
+    config
+        The networks' architecture.
+    networks
+        The n networks.
+    classes
+        Number of outputs of the new layer.
+    seeds
+        The n seeds.
+
+    Returns
+    -------
+    The new architecture and the networks.
     """
     own = build(with_classes(config, classes))
     other = build(with_classes(config, classes + 1))

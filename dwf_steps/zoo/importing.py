@@ -1,4 +1,4 @@
-"""Reading networks that others trained."""
+"""Importing networks that were trained or generated elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,28 +34,28 @@ def import_networks(
     Parameters
     ----------
     paths
-        What `ForeignNetworks.read` takes; nothing but tensors is ever unpickled.
+        Files of any format that `ForeignNetworks.read` accepts; only tensors are ever unpickled.
     expected
-        A network of the architecture: its keys, shapes and types.
+        A network of the architecture, with the keys, shapes and data types that are expected.
     files
-        How networks lie in their files; a mapping alone is its `keys`.
+        How the files store networks; a plain mapping renames keys.
     tied
-        Further names of parameters, each with the one that counts; files may have either, or both.
+        Names of tied parameters, each with the name that is kept; files may contain either or both.
     wanted
-        Which of the files' networks, counted over all files, are meant.
+        Which of the networks to return, counted over all files.
     generated
-        Whether a generator made them: that networks are equal, or not finite, is then a result, to be
-        counted, and no reason to refuse them.
+        Whether a generator made the networks. Duplicates and values that are not finite are then results to
+        be counted, not errors.
 
     Returns
     -------
-    Arrays (n, *shape) by the architecture's keys, in the order of the files.
+    The networks, in the order of the files.
 
     Raises
     ------
     InputError
-        Naming every file that cannot be read, has missing or extra keys, wrong shapes or types, weights that
-        are not finite or beyond all use, or equals another one.
+        Listing all files that cannot be read, have missing or extra keys, wrong shapes or types, weights that
+        are not finite or too large, or duplicate another one.
     """
     networks: list[ForeignNetwork] = []
     known = files if isinstance(files, NetworkFiles) else NetworkFiles(keys=dict(files))
@@ -75,7 +75,7 @@ def import_networks(
     if not (problems or generated):
         problems = _duplicates(states)
     if problems:
-        what = "the networks cannot be read" if generated else "the zoo cannot be imported as it is"
+        what = "the networks cannot be read" if generated else "the zoo cannot be imported"
         raise InputError.of(f"{what}; nothing was written", problems)
     return StackedNetworks.stack([state for _, state in states], np.stack)
 
@@ -86,27 +86,22 @@ def read_networks(
     files: NetworkFiles,
     generated: bool = False,
 ) -> StackedNetworks[np.ndarray]:
-    """Read networks that follow one another in the order of their files.
+    """Read consecutive networks of a zoo, with the checks of `import_networks`.
 
     Parameters
     ----------
     networks
-        Where they lie, at least one.
+        The networks' names and files, at least one, in row order.
     architecture
-        Of all of them.
+        Their architecture.
     files
-        How networks lie in their files.
+        How the files store networks.
     generated
-        As for `import_networks`.
+        Whether a generator made the networks, as in `import_networks`.
 
     Returns
     -------
-    Arrays (n, *shape) by the architecture's keys, in the order of ``networks``.
-
-    Raises
-    ------
-    InputError
-        As `import_networks` does.
+    The networks.
     """
     skipped = networks[0].number or 0
     return import_networks(
@@ -120,32 +115,32 @@ def read_networks(
 
 
 def expected_state(architecture: Architecture) -> NetworkState[np.ndarray]:
-    """Make a network that says what a file has to hold.
+    """Create a network of an architecture, as a template of keys, shapes and data types.
 
     Parameters
     ----------
     architecture
-        Of the network.
+        The architecture.
 
     Returns
     -------
-    A network's arrays by key; only keys, shapes and types are meant.
+    The network, with arbitrary values.
     """
     state = architecture.initial_state("default", torch_generator("keys and shapes"))
     return {name: value.numpy() for name, value in state.items()}
 
 
 def told_by_path(network: ImportedNetwork) -> dict[str, Any]:
-    """Read off the paths of a network what they tell of it.
+    """Collect the facts of a network that its file's path states.
 
     Parameters
     ----------
     network
-        Where it lies, and what its path's parts stand for.
+        The network's name and file.
 
     Returns
     -------
-    ``file``, and where the paths have them ``trajectory``, ``seed``, ``step`` and ``epochs``.
+    ``file`` and, if the path has them, the trajectory, ``seed``, ``step`` and ``epochs``.
     """
     texts, facts = network.texts, {"file": network.where}
     return (
@@ -157,16 +152,16 @@ def told_by_path(network: ImportedNetwork) -> dict[str, Any]:
 
 
 def usable(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
-    """Tell networks that can be computed with from others.
+    """Check which networks have weights that can be computed with.
 
     Parameters
     ----------
     networks
-        Arrays (n, *shape) by key.
+        The n networks.
 
     Returns
     -------
-    Whether all weights of each network are finite and not beyond all use, (n,) bool.
+    Which of them have only finite weights that are not too large, (n,) bool.
     """
     rows = range(networks.count)
     return np.array([all(map(_usable_values, networks.network(row).values())) for row in rows], bool)

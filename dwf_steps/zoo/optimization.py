@@ -1,4 +1,4 @@
-"""One step of many networks at once: losses, gradients, learning rate."""
+"""Optimisation steps of many networks at once: optimiser, learning rate, gradients."""
 
 import math
 from collections.abc import Callable
@@ -12,11 +12,23 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.stacked import StackedNetworks
 
 Losses = Callable[[Tensor, Tensor], Tensor]
-"""Of outputs (n, b, c) and their targets, the loss of every output, (n, b)."""
+"""Maps outputs (n, b, c) and their targets to the loss of each output, (n, b)."""
 
 
 def make_optimizer(parameters: list[Tensor], training: Optimization) -> torch.optim.Optimizer:
-    """Return the optimiser of n networks' parameters, which acts weight by weight."""
+    """Build the optimiser of n networks, which updates every weight independently.
+
+    Parameters
+    ----------
+    parameters
+        The networks' parameters, each (n, *shape).
+    training
+        Kind of optimiser, learning rate, weight decay, momentum.
+
+    Returns
+    -------
+    The optimiser.
+    """
     common = {"lr": training.lr, "weight_decay": training.weight_decay, "fused": True}
     match training.optimizer:
         case "adam":
@@ -28,9 +40,24 @@ def make_optimizer(parameters: list[Tensor], training: Optimization) -> torch.op
 
 
 def learning_rate(training: Optimization, step: int, total: int) -> float:
-    """Return the learning rate of a step, the first being 0: after ``warmup`` of all ``total`` steps, in
-    which it rises linearly, it is constant, falls linearly to zero, or by half a cosine (Loshchilov & Hutter
-    2017, equation 5)."""
+    """Compute the learning rate of a step.
+
+    After a linear warm-up it is constant, decays linearly to zero, or decays by half a cosine (Loshchilov &
+    Hutter 2017, arXiv 1608.03983, equation 5).
+
+    Parameters
+    ----------
+    training
+        Peak learning rate, schedule, and the share of steps of the warm-up.
+    step
+        Number of the step, from 0.
+    total
+        Total number of steps.
+
+    Returns
+    -------
+    The learning rate.
+    """
     warmup = math.ceil(training.warmup * total)
     if step < warmup:
         return training.lr * (step + 1) / warmup
@@ -53,33 +80,42 @@ def take_step(
     training: Optimization,
     losses: Losses,
 ) -> None:
-    """Take one step of n networks, each on its own examples.
+    """Take one optimisation step of n networks, in place, each on its own examples.
 
-    Losses are summed over networks, so that every network gets its own gradient. As many run at once as are
-    fastest and as the device's memory holds (`Architecture.in_groups`); the optimiser steps once for all.
+    Losses are summed over networks, so that every network receives its own gradient. Networks are processed
+    in groups of the size that is fastest and fits into memory (`Architecture.in_groups`); the optimiser steps
+    once for all.
 
     Parameters
     ----------
+    architecture
+        The networks' architecture.
     networks
-        Parameters have gradients.
-    inputs, targets
-        (n, b, features) and (n, b), or whatever the losses take.
+        The n networks, whose trained parameters require gradients.
+    optimizer
+        The optimiser of these parameters.
+    inputs
+        (n, b, features).
+    targets
+        (n, b), or what ``losses`` take.
+    training
+        Precision, memory format, and gradient clipping.
     losses
-        What is averaged over examples.
+        The loss of each output, averaged over examples here.
 
     Raises
     ------
     InputError
-        If there are fewer examples than batch normalisation needs.
+        If batch normalisation needs more examples than a batch has.
     """
     if inputs.shape[1] < architecture.smallest_batch:
         raise InputError(
             f"batch_size: found a batch of {inputs.shape[1]} example, expected at least "
-            f"{architecture.smallest_batch}, since {architecture.config.called} normalises over batches; "
+            f"{architecture.smallest_batch}, because {architecture.config.called} normalises over batches; "
             "raise it, or use more data"
         )
     mixed = torch.autocast(inputs.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
-    # Running statistics move along; where memory is exhausted half-way they must not move twice.
+    # A retry after exhausted memory must not update running statistics twice.
     buffers = {name: networks[name] for name in architecture.buffers}
     before = {name: value.clone() for name, value in buffers.items()}
     attempts = 0
@@ -104,8 +140,15 @@ def take_step(
 
 
 def clip_gradients(parameters: list[Tensor], norm: float) -> None:
-    """Scale the gradient of each of n networks, parameters (n, *shape), to a Euclidean norm of at most
-    ``norm``."""
+    """Scale the gradients of n networks in place, each network's to a bounded Euclidean norm.
+
+    Parameters
+    ----------
+    parameters
+        The networks' parameters, each (n, *shape), with gradients.
+    norm
+        The largest norm.
+    """
     gradients = [value.grad for value in parameters if value.grad is not None]
     squares = sum(gradient.flatten(1).square().sum(1) for gradient in gradients)
     factor = (norm / torch.as_tensor(squares).sqrt().clamp(min=norm)).clamp(max=1)
@@ -116,7 +159,7 @@ def clip_gradients(parameters: list[Tensor], norm: float) -> None:
 def _views(
     architecture: Architecture, networks: StackedNetworks[Tensor], rows: slice
 ) -> StackedNetworks[Tensor]:
-    """Return some of the networks, whose gradients are added to where all networks' are."""
+    """Return some of the networks; their gradients are views of those of all networks."""
     some = networks.select(rows)
     for name, whole in architecture.parameters_of(networks).items():
         if not whole.requires_grad:

@@ -1,4 +1,4 @@
-"""What was recorded of others' networks, in csv or JSON files beside them."""
+"""Facts recorded by others about imported networks, in csv or JSON files."""
 
 import json
 import logging
@@ -16,10 +16,10 @@ from dwf_steps.config.patterns import groups_of
 from dwf_steps.config.zoo import RecordedValues
 from dwf_steps.runtime.errors import InputError
 
-RECORDED = "recorded_accuracy"  # the fact of a network that has one
-FILE = "file"  # what a column is matched by that names the network's file
-FILE_COLUMNS = (FILE, "network", "name", "path")  # by default
-FAR = 0.05  # of accuracies, between those recorded and measured, beyond what precision and order explain
+RECORDED = "recorded_accuracy"  # name of the fact
+FILE = "file"  # key of the column that names the network's file
+FILE_COLUMNS = (FILE, "network", "name", "path")  # default names of that column
+FAR = 0.05  # difference of recorded and measured accuracies that precision cannot explain
 
 Row = Mapping[str, Any]
 
@@ -27,13 +27,24 @@ logger = logging.getLogger(__name__)
 
 
 def recorded_facts(recorded: RecordedValues, networks: Sequence[ImportedNetwork]) -> list[dict[str, Any]]:
-    """Return what was recorded of each network: ``recorded_accuracy``, a share, and ``epochs``.
+    """Look up the recorded facts of each network.
+
+    Parameters
+    ----------
+    recorded
+        The files, and the columns that identify networks and hold values.
+    networks
+        The networks.
+
+    Returns
+    -------
+    For each network ``recorded_accuracy``, a share of 1, and ``epochs``, if they are configured.
 
     Raises
     ------
     InputError
-        Naming every network of which there is no row or more than one, or no usable value, and files that
-        cannot be read.
+        Listing all networks without a row, with several, or without a usable value; or if a file cannot be
+        read.
     """
     tables: dict[Path, _Table] = {}
     facts, problems = [], []
@@ -51,24 +62,32 @@ def recorded_facts(recorded: RecordedValues, networks: Sequence[ImportedNetwork]
 
 
 def compare(recorded: Sequence[float], measured: Sequence[float]) -> None:
-    """Log how far recorded accuracies are from those measured on the test set; a warning if far."""
+    """Log the differences between recorded accuracies and those on the test set; warn if they are large.
+
+    Parameters
+    ----------
+    recorded
+        Recorded accuracies, in [0, 1].
+    measured
+        Accuracies measured on the test set, in the same order.
+    """
     apart = np.abs(np.subtract(recorded, measured))
     if not np.isfinite(apart).all() or not len(apart):
         return
     logger.info(
-        "recorded accuracies differ from those on the test set here by %.4f in the median, %.4f at most",
+        "recorded accuracies differ from those measured on the test set by %.4f (median), %.4f (maximum)",
         *(np.median(apart), apart.max()),
     )
     if np.median(apart) > FAR:
         logger.warning(
-            "recorded accuracies (mean %.3f) are not those on the test set here (mean %.3f): other data, "
+            "recorded accuracies (mean %.3f) are not those measured on the test set (mean %.3f): other data, "
             "other preprocessing, or another order of classes; check `dataset`, `splits` and `keys`",
             *(np.mean(recorded), np.mean(measured)),
         )
 
 
 class _Table:
-    """The rows of a file, found by what tells networks apart."""
+    """The rows of a file, indexed by the columns that identify networks."""
 
     def __init__(self, path: Path, recorded: RecordedValues, network: ImportedNetwork) -> None:
         self.path = path
@@ -92,7 +111,7 @@ class _Table:
     def _default(
         self, columns: set[str], recorded: RecordedValues, network: ImportedNetwork
     ) -> dict[str, str]:
-        """Return which columns tell networks apart, unless it is stated."""
+        """Return the columns that identify networks if the configuration does not name them."""
         if len(self._rows) == 1 and network.texts.keys() == set(groups_of(recorded.file)) != set():
             return {}  # a file for each network
         told = [name for name in network.texts if name not in groups_of(recorded.file) and name in columns]
@@ -101,8 +120,8 @@ class _Table:
         if column := next((column for column in FILE_COLUMNS if column in columns), None):
             return {FILE: column}
         raise InputError(
-            f"{self.path}: no column says which network a row is of; found {', '.join(sorted(columns))}; "
-            "state one with `recorded.match`, as {epoch: training_iteration}"
+            f"{self.path}: no column identifies the networks; found {', '.join(sorted(columns))}; "
+            "name one in `recorded.match`, as in {epoch: training_iteration}"
         )
 
     def row(self, network: ImportedNetwork) -> Row:
@@ -111,21 +130,23 @@ class _Table:
             found = self._by_key.get(key, [])
             if len(found) > 1:
                 raise InputError(
-                    f"{self.path}: {len(found)} rows are of {network.where}, expected one; tell them apart "
-                    "with more columns in `recorded.match`, or remove the others"
+                    f"{self.path}: found {len(found)} rows for {network.where}, expected one; distinguish "
+                    "them with more columns in `recorded.match`, or remove the others"
                 )
             if found:
                 return found[0]
         told = {name: network.texts.get(name, network.name) for name in self._columns}
         raise InputError(
-            f"{self.path}: no row is of {network.where} ("
+            f"{self.path}: found no row for {network.where} ("
             + ", ".join(f"{column} = {told[name]}" for name, column in self._columns.items())
             + "); add it, leave the network out, or correct `recorded.match`"
         )
 
     def _keys(self, network: ImportedNetwork) -> list[tuple[str, ...]]:
-        """Return what the row of a network may be known by: files by their paths' ends, with an ending or
-        without."""
+        """Return the keys under which a network's row may be found.
+
+        Files are identified by any suffix of their path, with or without the file extension.
+        """
         of_file = [network.name]
         if network.number is None:
             ends = [network.path.parts[-levels:] for levels in range(1, len(network.path.parts) + 1)]
@@ -139,7 +160,7 @@ class _Table:
 
 
 def _text(value: Any, name: str) -> str:
-    """Return a value as it is compared: numbers as numbers, so that 50 is 000050."""
+    """Return a value in the form in which it is compared: numbers by value, so that 50 equals 000050."""
     text = str(value).strip()
     if name == FILE:
         return text

@@ -1,4 +1,4 @@
-"""Writing a shard of a zoo: the networks, and what each scores on every split."""
+"""Writing a shard of a zoo, with each network's scores on every split."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,25 @@ def write_scored_shard(
     output: Path,
     manifest: Path,
 ) -> None:
-    """Score n networks, wherever they are, on the device, and write networks and manifest."""
+    """Score n networks on the device, and write their files and manifest.
+
+    Parameters
+    ----------
+    architecture
+        The networks' architecture.
+    dataset
+        The data set.
+    networks
+        The n networks, on any device.
+    names
+        Their names.
+    facts
+        Entries for each network's record in the manifest, to which accuracy and loss on each split are added.
+    output
+        Folder of the networks' files.
+    manifest
+        File of the manifest.
+    """
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     all_facts: list[dict[str, Any]] = []
     for rows in network_groups(range(networks.count), architecture.layout.size):

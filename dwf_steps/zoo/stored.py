@@ -1,4 +1,4 @@
-"""Networks that lie somewhere: in a folder of results, in an exported folder, or in files of any name."""
+"""Finding stored networks: in a results folder, an exported folder, or other files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,17 @@ Place = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class StoredNetwork:
-    """A network's ``name``, its ``source``, and the ``facts`` that are kept with it."""
+    """A network's name and file, and facts that are stored with it.
+
+    Attributes
+    ----------
+    name
+        The name.
+    source
+        The file.
+    facts
+        The facts by name.
+    """
 
     name: str
     source: ImportedNetwork
@@ -30,13 +40,21 @@ class StoredNetwork:
 
     @property
     def trajectory(self) -> str:
-        """The training that the network is a checkpoint of; its own name where it is none."""
+        """The training run that the network is a checkpoint of; its own name if it is not a checkpoint."""
         return trajectory_of(self.name, self.facts)
 
 
 @dataclass(frozen=True)
 class StoredNetworks:
-    """Networks, at least one, and how many ``failed`` when they were generated and have no file."""
+    """Networks, at least one.
+
+    Attributes
+    ----------
+    networks
+        The networks.
+    failed
+        Number of further generated networks that failed and have no file.
+    """
 
     networks: tuple[StoredNetwork, ...]
     failed: int = 0
@@ -45,45 +63,45 @@ class StoredNetworks:
         return len(self.networks)
 
     def stated_architecture(self) -> dict[str, Any]:
-        """Return the description of the architecture that the first network's file names.
+        """Return the configuration of the architecture that the first network's file states.
 
         Raises
         ------
         InputError
-            If it names none.
+            If it states none.
         """
         file = self.networks[0].source.path
         stated = read_metadata(file).get(ARCHITECTURE) if file.suffix == ".safetensors" else None
         if stated is None:
             raise InputError(
-                f"{file}: names no architecture, as files do that this workflow wrote; state it, as "
-                "{widths: [784, 10, 10]}"
+                f"{file}: the file states no architecture, unlike files written by this workflow; state it, "
+                "as in {widths: [784, 10, 10]}"
             )
         description: dict[str, Any] = json.loads(stated)
         return description
 
 
 def find_networks(where: Place, networks_per_file: int | None = None) -> StoredNetworks:
-    """Return the networks in a folder, or in all files that match patterns, as a zoo's `import` has them.
+    """Find networks in a folder, or in files that match patterns, named as by a zoo's `import`.
 
-    Of a folder of results (`results/{zoo}/zoo`, `.../networks`) and of an exported one, facts of each network
-    are known; files of results are compared with their digests.
+    In a results folder (`results/{zoo}/zoo`, `.../networks`) or an exported one, facts of each network are
+    known; files in results folders are checked against their digests.
 
     Parameters
     ----------
     where
-        The folder, a pattern, or several of them.
+        A folder, a glob pattern, or several of them.
     networks_per_file
-        Of files with several networks that are no packed shards.
+        Number of networks in each file, if it is not one.
 
     Returns
     -------
-    The networks in row order, with what is known of each.
+    The networks.
 
     Raises
     ------
     InputError
-        If there are none, several have one name, or a file is not the one that was written.
+        If there are none, if names repeat, or if a file was altered.
     """
     places = [where] if isinstance(where, str | Path) else list(where)
     found: list[StoredNetwork] = []

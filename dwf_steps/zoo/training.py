@@ -1,4 +1,4 @@
-"""Training all networks of a shard at once: one batched product where a loop would make n small ones."""
+"""Training all networks of a shard at once, as batched matrix products."""
 
 import logging
 import math
@@ -28,9 +28,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedNetworks:
-    """``networks``, and the epochs each was trained until kept (n,).
+    """n trained networks.
 
-    ``checkpoints``, whose arrays are (n, c, *shape), are what they were after each of the c steps asked for.
+    Attributes
+    ----------
+    networks
+        The networks.
+    epochs
+        Number of epochs that each was trained for until its weights were kept, (n,).
+    checkpoints
+        The networks after each of c requested steps, (n, c, *shape); empty if none was requested.
     """
 
     networks: StackedNetworks[Tensor]
@@ -39,7 +46,19 @@ class TrainedNetworks:
 
 
 def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> StackedNetworks[Tensor]:
-    """Draw every network's first weights from its own seed."""
+    """Initialise networks, each from its own seed.
+
+    Parameters
+    ----------
+    architecture
+        The networks' architecture.
+    plans
+        Seed and initialisation of each network.
+
+    Returns
+    -------
+    The untrained networks.
+    """
     networks = [
         architecture.initial_state(plan.initialisation, torch_generator("initial weights", plan.seed))
         for plan in plans
@@ -48,9 +67,22 @@ def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> St
 
 
 def shuffled_orders(n_examples: int, plans: list[NetworkPlan], epoch: int) -> Tensor:
-    """Return the order in which each network sees the examples in one epoch, (n, n_examples).
+    """Draw the order in which each network sees the examples of one epoch.
 
-    Stateless: it depends on seed and epoch alone, so a resumed run continues with the same batches.
+    It is stateless and depends only on seed and epoch, so a resumed run continues with the same batches.
+
+    Parameters
+    ----------
+    n_examples
+        Number of examples.
+    plans
+        The n networks' plans, which hold their seeds.
+    epoch
+        Number of the epoch.
+
+    Returns
+    -------
+    A permutation of the examples for each network, (n, n_examples).
     """
     return torch.stack(
         [torch.randperm(n_examples, generator=torch_generator("batches", p.seed, epoch)) for p in plans]
@@ -71,31 +103,47 @@ def train_networks(
     frozen: Collection[str] = (),
     answers: np.ndarray | None = None,
 ) -> TrainedNetworks:
-    """Train n networks at once with their task's loss, each from its own seed.
+    """Train n networks at once on their task's loss, each from its own seed.
 
-    With ``patience`` each network keeps the epoch of its lowest validation loss, and training
-    ends when all have gone that many epochs without improving.
+    With ``patience`` each network keeps the weights of the epoch with its lowest validation loss, and
+    training ends when all have gone that many epochs without improving.
 
     Parameters
     ----------
+    architecture
+        The networks' architecture.
+    dataset
+        Training examples, and validation examples for ``patience``.
+    plans
+        Seed and initialisation of each network.
+    training
+        The training settings.
+    device
+        Where networks are trained.
+    checkpoint
+        Where the state is saved at intervals, and resumed from.
     steps
-        End after so many batches, whatever ``training.epochs`` says.
+        Total number of batches; None for ``training.epochs`` epochs.
     keep
-        After how many batches the networks are kept as checkpoints, in order.
+        Numbers of batches, ascending, after which the networks are kept as checkpoints.
     watch
-        Called after each batch with their number so far, and the networks.
+        Called after each batch with the number of batches so far and the networks.
     start
-        The networks to train, instead of new ones.
+        The networks to train; None for new ones.
     frozen
-        Parameters that stay as they are.
+        Names of parameters that are not trained.
     answers
-        (m, c) float32, what to say of each training example, as the task's `answers` are; learned instead of
-        the targets. The validation loss is still that of the targets.
+        What to learn for each training example instead of its target, (m, c) float32, on the scale of the
+        task's `answers`. The validation loss still uses the targets.
+
+    Returns
+    -------
+    The trained networks.
 
     Raises
     ------
     NumericalError
-        If a network's weights are no longer finite, or beyond all use; names the networks.
+        If a network's weights are not finite or too large; names the networks.
     InputError
         If training ends before the last checkpoint.
     """
@@ -171,8 +219,24 @@ def train_networks(
 
 
 def batches_per_epoch(architecture: Architecture, dataset: Dataset, training: TrainingConfig) -> int:
-    """Return how many batches one pass over the training set takes. A last batch of fewer examples than the
-    architecture needs is left out: of one, where batch normalisation would see a single value a channel."""
+    """Count the batches of an epoch.
+
+    A last batch that is too small for the architecture is skipped: batch normalisation needs more than one
+    value per channel.
+
+    Parameters
+    ----------
+    architecture
+        The networks' architecture.
+    dataset
+        The data set.
+    training
+        The batch size.
+
+    Returns
+    -------
+    The number of batches.
+    """
     whole, rest = divmod(len(dataset.train), training.batch_size)
     left_out = rest == 0 or (whole > 0 and rest < architecture.smallest_batch)
     return whole if left_out else whole + 1

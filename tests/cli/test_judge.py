@@ -171,7 +171,7 @@ def test_one_network_has_no_spread(tmp_path: Path) -> None:
     [
         ({"architecture": {"widths": [4, 6, 3]}}, "layers.0.weight has shape"),
         ({"architecture": {"widths": "many"}}, "architecture.widths: found 'many'; expected a list"),
-        ({"architecture": None}, "names no architecture"),
+        ({"architecture": None}, "states no architecture"),
         ({"data": "irises"}, "'irises' is no data set"),
         ({"data": "wine"}, "the data have 13 features"),
         ({"held_out": 7}, "held_out: found 7, which leaves 1 of the zoo's networks, expected 2 at least"),

@@ -216,7 +216,9 @@ def test_networks_whose_first_weights_are_not_known_are_refused(zoo: ProbedZoo, 
     training, config = of_weights(zoo), FlowConfig.model_validate(flow())
     latents = Latents.of(training.basis, training.matrix, by_unit=True)
     imported = TrainingNetworks(training.basis, zoo.weights)
-    with pytest.raises(InputError, match=r"source 'initialisation' needs to know how .* networks were initialised"):
+    with pytest.raises(
+        InputError, match=r"source 'initialisation' needs to know how .* networks were initialised"
+    ):
         zoo_starts(config, imported, latents)
     renamed = ProbedZoo(tmp_path / "renamed")
     renamed.folder.mkdir()

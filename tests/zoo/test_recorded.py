@@ -124,8 +124,8 @@ def test_networks_without_a_row_or_with_two_are_all_named(
     pd.DataFrame([row for row in ROWS[1:]] + ROWS[-1:]).to_csv(path, index=False)
     message = complaint(networks, path)
     assert "`recorded` does not fit the zoo's networks; nothing was written:" in message
-    assert f"{path}: no row is of {tmp_path / 'b' / 'ep000.pt'} (run = b, epoch = 000); add it" in message
-    assert f"{path}: 2 rows are of {tmp_path / 'a' / 'ep010.pt'}, expected one" in message
+    assert f"{path}: found no row for {tmp_path / 'b' / 'ep000.pt'} (run = b, epoch = 000); add it" in message
+    assert f"{path}: found 2 rows for {tmp_path / 'a' / 'ep010.pt'}, expected one" in message
     assert message.count("\n") == 2
 
 
@@ -152,9 +152,7 @@ def test_files_and_columns_that_are_not_there_are_named(
         networks, path, accuracy="accuracy"
     )
     path.write_text(json.dumps([{"acc": 1.0}, {"acc": 0.5}]))
-    assert f"{path}: no column says which network a row is of; found acc; state one" in complaint(
-        networks, path
-    )
+    assert f"{path}: no column identifies the networks; found acc; name one" in complaint(networks, path)
     path.write_text("[1, 2]")
     assert f"{path}: found no rows" in complaint(networks, path)
 
@@ -163,10 +161,10 @@ def test_recorded_accuracies_far_from_measured_ones_are_a_warning(caplog: pytest
     caplog.set_level(logging.INFO)
     compare([0.9, 0.8, 0.7], [0.9, 0.82, 0.71])
     assert [record.levelname for record in caplog.records] == ["INFO"]
-    assert "by 0.0100 in the median, 0.0200 at most" in caplog.text
+    assert "by 0.0100 (median), 0.0200 (maximum)" in caplog.text
     compare([0.9, 0.8, 0.7], [0.1, 0.1, 0.1])
     assert caplog.records[-1].levelname == "WARNING"
     assert (
-        "recorded accuracies (mean 0.800) are not those on the test set here (mean 0.100)"
+        "recorded accuracies (mean 0.800) are not those measured on the test set (mean 0.100)"
         in caplog.messages[-1]
     )
