@@ -40,5 +40,5 @@ def test_an_output_is_named_for_every_class(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_only_images_are_scaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="size: the data are no images"):
+    with pytest.raises(InputError, match="size: the data are not images"):
         divided(tmp_path, monkeypatch, [0, 1, 2], size=8)

@@ -1,4 +1,4 @@
-"""Data sets made from others: images scaled or turned, classes renamed."""
+"""Data sets derived from others: images resized or rotated, classes renumbered."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,15 +13,26 @@ from dwf_steps.runtime.errors import InputError
 
 
 def scaled(dataset: Dataset, size: int) -> Dataset:
-    """Return images of another height and width, bilinear, without aliasing.
+    """Resize images, with antialiased bilinear interpolation.
+
+    Parameters
+    ----------
+    dataset
+        A data set of images.
+    size
+        New height and width, in pixels.
+
+    Returns
+    -------
+    The resized data set.
 
     Raises
     ------
     InputError
-        If the data are no images.
+        If the data are not images.
     """
     if dataset.shape is None:
-        raise InputError("size: the data are no images; leave it out")
+        raise InputError("size: the data are not images; leave it out")
     shape = dataset.shape
 
     def smaller(split: Split) -> Split:
@@ -33,12 +44,21 @@ def scaled(dataset: Dataset, size: int) -> Dataset:
 
 
 def rotated(dataset: Dataset) -> Dataset:
-    """Return images turned by a quarter.
+    """Rotate images by 90 degrees.
+
+    Parameters
+    ----------
+    dataset
+        A data set of square images.
+
+    Returns
+    -------
+    The rotated data set.
 
     Raises
     ------
     InputError
-        If the data are no square images.
+        If the data are not square images.
     """
     shape = dataset.shape
     if shape is None or shape[1] != shape[2]:
@@ -47,25 +67,24 @@ def rotated(dataset: Dataset) -> Dataset:
 
 
 def renamed(dataset: Dataset, classes: Sequence[int | None]) -> Dataset:
-    """Return the data with each class called by the output that stands for it; examples of classes that have
-    none are left out.
+    """Renumber classes, and drop the examples of classes without a new number.
 
     Parameters
     ----------
     dataset
-        The data as they are.
+        The data set.
     classes
-        By class, the output that stands for it. An output that stands for several has all of their names,
-        one that stands for none an empty name.
+        The output that represents each class; None drops it.
 
     Returns
     -------
-    The data with other targets, and names of classes.
+    The renumbered data set. An output that represents several classes is named after all of them; one that
+    represents none has an empty name.
 
     Raises
     ------
     InputError
-        If the classes named are not as many as the data have.
+        If the number of classes differs from that of the data.
     """
     if len(classes) != dataset.n_classes:
         raise InputError(

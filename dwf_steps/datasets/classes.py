@@ -1,4 +1,4 @@
-"""Names of classes, in one order for images, texts and tables; and data that nothing can be learned from."""
+"""Order of classes, the same for images, texts and tables; and checks for data that cannot be learned."""
 
 import re
 from collections import Counter
@@ -12,12 +12,21 @@ from dwf_steps.runtime.errors import InputError
 
 Name = TypeVar("Name", str, int, float)
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
-SHOWN = 10  # names that a message lists at most
+SHOWN = 10  # names, at most, in a message
 
 
 def in_order(names: Iterable[Name]) -> list[Name]:
-    """Return the different names of classes in the order of the outputs that stand for them: numbers by
-    value, then other names by spelling."""
+    """Sort the distinct names of classes; the order numbers the outputs.
+
+    Parameters
+    ----------
+    names
+        Names of classes, with repetitions.
+
+    Returns
+    -------
+    The distinct names: numbers by value, then other names alphabetically.
+    """
     return sorted(set(names), key=_order)
 
 
@@ -30,22 +39,32 @@ def _order(name: str | int | float) -> tuple[bool, float, str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names as a message shows them, the first few of many."""
+    """Format names for a message.
+
+    Parameters
+    ----------
+    names
+        The names.
+
+    Returns
+    -------
+    The first `SHOWN` names, and the number of further ones.
+    """
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def require_two_of_each(names: Sequence[Name], where: Path | str, place: Callable[[int], str]) -> None:
-    """Refuse classes with a single example, which is most often a wrong label.
+    """Reject classes with a single example, which is most often a mislabelled one.
 
     Parameters
     ----------
     names
-        The class of every example.
+        The class of each example.
     where
-        The file or folder that holds them.
+        The file or folder that holds the examples, for messages.
     place
-        Says where in it an example is, given its place among ``names``.
+        Describes the location of an example, given its index.
 
     Raises
     ------
@@ -63,12 +82,21 @@ def require_two_of_each(names: Sequence[Name], where: Path | str, place: Callabl
 
 
 def require_different(inputs: np.ndarray, where: Path | str, what: str) -> None:
-    """Refuse inputs (m, ...) that are all the same, which no network can tell apart.
+    """Reject inputs that are all equal.
+
+    Parameters
+    ----------
+    inputs
+        (m, ...).
+    where
+        The file or folder that holds them, for messages.
+    what
+        What they are, for messages.
 
     Raises
     ------
     InputError
-        If they are.
+        If they are all equal.
     """
     if len(inputs) > 1 and all(np.array_equal(one, inputs[0]) for one in inputs):
         raise InputError(f"{where}: all {len(inputs)} {what} are the same; correct the data")

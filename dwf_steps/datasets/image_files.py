@@ -1,4 +1,4 @@
-"""Image sets of your own: folders of image files, parquet files with encoded images."""
+"""User-provided images: folders of image files, or parquet files with encoded images."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ from dwf_steps.runtime.progress import Progress
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
-LUMINANCE = np.array([299, 587, 114])  # in thousandths; ITU-R BT.601, as Pillow makes colours grey
+LUMINANCE = np.array([299, 587, 114])  # in thousandths; ITU-R BT.601, as in Pillow's conversion to grey
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +27,23 @@ class UnreadableImageError(InputError):
 
 
 def read_images(config: ImageFiles) -> tuple[Images, Images | None, list[str]]:
-    """Decode training and test images; return them with the names of their classes, in their order.
+    """Decode training and test images.
+
+    Parameters
+    ----------
+    config
+        The files, the size and channels of the images, and the columns of parquet files.
+
+    Returns
+    -------
+    The training images; the test images, None if there is no test set; and the names of the classes, in the
+    order of the outputs.
 
     Raises
     ------
     InputError
-        If a file is missing, is no image, or has no class, a class has a single image, the test set has a
-        class of its own, or all images are the same.
+        If a file is missing, is not an image or has no class; if a class has a single image; if the test set
+        has another class; or if all images are equal.
     """
     train, names, first = _read(config, config.train)
     classes = in_order(names)
@@ -55,8 +65,13 @@ def read_images(config: ImageFiles) -> tuple[Images, Images | None, list[str]]:
 
 
 def _read(config: ImageFiles, path: Path) -> tuple[np.ndarray, list[str], dict[str, str]]:
-    """Return pixels (m, channels, size, size) uint8, each image's class by name, and where the first image of
-    every class is."""
+    """Return pixels, classes and locations.
+
+    Returns
+    -------
+    Pixels (m, channels, size, size) uint8, the name of each image's class, and the location of the first
+    image of each class.
+    """
     images: list[np.ndarray] = []
     names: list[str] = []
     first: dict[str, str] = {}
@@ -89,7 +104,7 @@ def _read(config: ImageFiles, path: Path) -> tuple[np.ndarray, list[str], dict[s
         raise InputError(f"{path}: found no images; a folder holds a folder of image files for each class")
     if shapes_in_alpha:
         logger.warning(
-            "%s: %d of %d images vary in their alpha channel alone; dark ones were put on white, light ones "
+            "%s: %d of %d images vary only in their alpha channel; dark ones were put on white, light ones "
             "on black",
             path,
             shapes_in_alpha,
@@ -101,7 +116,7 @@ def _read(config: ImageFiles, path: Path) -> tuple[np.ndarray, list[str], dict[s
 
 
 def _folder(path: Path) -> Iterator[tuple[str, Path, str]]:
-    """Yield image files; hidden ones, and those in hidden folders, were left there by other programs."""
+    """Yield image files; hidden files and folders are skipped."""
     for folder in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
@@ -122,7 +137,7 @@ def _parquet(config: ImageFiles, path: Path) -> Iterator[tuple[str, io.BytesIO, 
 
 
 def _rows(config: ImageFiles, path: Path) -> Iterator[tuple[Any, Any]]:
-    """Yield what the columns of images and classes hold, row by row."""
+    """Yield the values of the image and class columns, row by row."""
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
@@ -143,8 +158,10 @@ def _rows(config: ImageFiles, path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _decoded(config: ImageFiles, where: str, source: Path | io.BytesIO) -> tuple[np.ndarray, bool]:
-    """Return pixels (channels, size, size) uint8, turned as EXIF's orientation says, and whether the image's
-    shape was in its alpha channel."""
+    """Return pixels (channels, size, size) uint8, and whether the alpha channel held the image's shape.
+
+    Images are rotated according to EXIF's orientation.
+    """
     channels, height, width = config.shape
     try:
         with Image.open(source) as image:
@@ -162,10 +179,11 @@ def _decoded(config: ImageFiles, where: str, source: Path | io.BytesIO) -> tuple
 
 
 def _eight_bits(where: str, image: Image.Image) -> Image.Image:
-    """Return an image of 8 bits a channel: of 16 or 12 bits the 256 levels floor(255 v / (2^bits - 1)), which
-    for 16 bits are floor(v / 257), where Pillow's conversion makes all above 255 white.
+    """Convert an image to 8 bits per channel.
 
-    Colours of 16 bits are of 8 already: Pillow keeps the upper byte alone.
+    Grey images of 16 or 12 bits are mapped to floor(255 v / (2^bits - 1)), which for 16 bits is floor(v /
+    257); Pillow's own conversion clips them at 255. Pillow has already reduced colours of 16 bits to their
+    upper byte.
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"}):
         bits = dict(getattr(image, "tag_v2", {})).get(BITS_PER_SAMPLE, (16,))[0]
@@ -174,16 +192,22 @@ def _eight_bits(where: str, image: Image.Image) -> Image.Image:
     if image.mode in {"I", "F"}:
         kind = "32-bit integers" if image.mode == "I" else "32-bit floating-point numbers"
         raise InputError(
-            f"{where}: pixels are {kind}, whose black and white are not known; expected 8 or 16 bits a "
+            f"{where}: pixels are {kind}, whose black and white are not known; expected 8 or 16 bits per "
             "channel: scale and convert it"
         )
     return image
 
 
 def _on_a_background(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Return an image whose shape is in its alpha channel alone, all pixels being of one colour, on white, or
-    on black where the colour is light; and whether it was such. Of others alpha is left for conversion to
-    drop, as torchvision does."""
+    """Draw images whose shape is only in the alpha channel on a background.
+
+    If all pixels have one colour, the background is white, or black for light colours. Of other images the
+    alpha channel is dropped when they are converted, as in torchvision.
+
+    Returns
+    -------
+    The image, and whether it was drawn on a background.
+    """
     if not image.has_transparency_data:
         return image, False
     with_alpha = image.convert("RGBA")

@@ -1,4 +1,4 @@
-"""Image sets in torchvision's own files."""
+"""Image data sets in torchvision's file formats."""
 
 import math
 import pickle
@@ -13,7 +13,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.libraries import torchvision_datasets
 from dwf_steps.storage.remedy import rebuild
 
-# Data set -> torchvision's class, and what asks it for the training and the test images.
+# Data set -> torchvision's class, and its arguments for training and for test images.
 CLASSES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "mnist": ("MNIST", {"train": True}, {"train": False}),
     "fashion_mnist": ("FashionMNIST", {"train": True}, {"train": False}),
@@ -35,7 +35,15 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Images:
-    """``pixels`` (m, channels, height, width) uint8 and ``targets`` (m,) int64."""
+    """Images and their classes.
+
+    Attributes
+    ----------
+    pixels
+        (m, channels, height, width) uint8.
+    targets
+        (m,) int64.
+    """
 
     pixels: np.ndarray
     targets: np.ndarray
@@ -53,38 +61,48 @@ class Images:
 
 @dataclass(frozen=True)
 class NamedImages(Images):
-    """The same with the names of their ``classes`` in order, none where torchvision knows none."""
+    """Images and the names of their ``classes``, in order; empty if torchvision does not know them."""
 
     classes: tuple[str, ...]
 
 
 def torchvision_class(name: str) -> Any:
-    """Return torchvision's class of a data set."""
-    return getattr(torchvision_datasets(), CLASSES[name][0])
-
-
-def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | None = None) -> NamedImages:
-    """Return the training or test images of a data set that torchvision knows.
+    """Find torchvision's class of a data set.
 
     Parameters
     ----------
     name
-        Of the data set, a key of `CLASSES`.
-    data_dir
-        The folder with its files, in torchvision's layout.
-    train
-        Whether the training images are asked for.
-    source
-        The folder that messages name, where the files in ``data_dir`` are copies.
+        Name of the data set in the configuration.
 
     Returns
     -------
-    Images as torchvision stores them, channels first, with their classes' names.
+    The class.
+    """
+    return getattr(torchvision_datasets(), CLASSES[name][0])
+
+
+def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | None = None) -> NamedImages:
+    """Load the training or test images of one of torchvision's data sets.
+
+    Parameters
+    ----------
+    name
+        Name of the data set in the configuration.
+    data_dir
+        The folder that holds its files.
+    train
+        Whether to load the training images, else the test images.
+    source
+        The original folder, for messages, if ``data_dir`` is a copy.
+
+    Returns
+    -------
+    The images, with their classes' names.
 
     Raises
     ------
     InputError
-        If a file is missing, or does not hold what it should.
+        If a file is missing or invalid.
     """
     missing = missing_files(name, data_dir)
     if missing:
@@ -100,8 +118,8 @@ def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | No
         images = torchvision_class(name)(data_dir, **parts[0 if train else 1])
     except UNREADABLE as error:
         raise InputError(
-            f"{name} cannot be read from {shown}: {error or type(error).__name__}. A file was cut "
-            "short or is not what its name says; replace it"
+            f"{name} cannot be read from {shown}: {error or type(error).__name__}. A file is truncated "
+            "or does not match its name; replace it"
         ) from error
     pixels = np.asarray(images.data)
     targets = np.asarray(images.targets if hasattr(images, "targets") else images.labels).astype(np.int64)
@@ -127,8 +145,10 @@ def torchvision_images(name: str, data_dir: Path, train: bool, source: Path | No
 
 
 def _require_whole(name: str, path: Path, shown: Path) -> None:
-    """Refuse what is no IDX file of unsigned bytes (two zero bytes, the type 8, the number of axes, their
-    sizes, the values), or is longer or shorter than its beginning states."""
+    """Reject files that are not IDX files of unsigned bytes, or whose length differs from their header's.
+
+    The format is: two zero bytes, the type 8, the number of axes, their sizes, and the values.
+    """
     with path.open("rb") as file:
         start = file.read(4)
         axes = start[3] if start[:3] == bytes([0, 0, 8]) and len(start) == 4 else 0
@@ -137,6 +157,6 @@ def _require_whole(name: str, path: Path, shown: Path) -> None:
     if not axes or found != expected:
         what = f"has {found} bytes, expected {expected}" if axes else "does not begin as an IDX file does"
         raise InputError(
-            f"{name} cannot be read from {shown}: the file {what}. It was cut short or is not what its name "
-            "says; replace it"
+            f"{name} cannot be read from {shown}: the file {what}. It is truncated or does not match its "
+            "name; replace it"
         )

@@ -1,4 +1,4 @@
-"""Loading a data set and dividing it."""
+"""Loading a data set and splitting it."""
 
 import json
 from dataclasses import replace
@@ -13,28 +13,27 @@ from dwf_steps.storage.remedy import rebuild
 
 
 def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | None) -> Dataset:
-    """Load a data set, divide it, and standardise the inputs with the training set's statistics.
+    """Load a data set, split it, and standardise the inputs with the training set's statistics.
 
-    Tables are standardised feature by feature; images by one mean and one standard deviation a channel;
-    tokens stay as they are.
+    Tables are standardised by feature, images by channel; tokens are not standardised.
 
     Parameters
     ----------
     dataset
-        Its name, a table of your own, or images or texts of your own.
+        Name of a data set, or a description of a table, images or texts.
     splits
-        How it is divided.
+        The shares of the splits.
     data_dir
-        The folder of a data set that was fetched or prepared; no other kind needs one.
+        The folder of a data set that was fetched or prepared; None for others.
 
     Returns
     -------
-    The data, with the names of their classes where these have some.
+    The data set, with the names of its classes, if any.
 
     Raises
     ------
     InputError
-        If a file is missing or does not hold what it should.
+        If a file is missing or invalid.
     """
     if isinstance(dataset, TableFile):
         examples, held_out, classes = table_from_file(dataset)
@@ -49,7 +48,7 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
         raise InputError(f"{dataset}: --data-dir is missing; name the folder it was fetched into")
     if isinstance(dataset, TextFiles):
         return _texts(dataset, splits, data_dir)
-    # Imported here: torchvision takes a second that others need not pay.
+    # Imported here because torchvision takes a second, and other data do not need it.
     from dwf_steps.datasets.images import Images, torchvision_images
 
     train: Images
@@ -68,7 +67,7 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
 
 
 def _prepared_classes(data_dir: Path) -> tuple[str, ...]:
-    """Return the names of classes that `prepare_images` or `prepare_texts` wrote, none of numbers."""
+    """Return the names of classes that `prepare_images` or `prepare_texts` wrote; empty for regression."""
     path = data_dir / "classes.json"
     try:
         return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()

@@ -1,4 +1,4 @@
-"""Probes: the training inputs that networks are compared, described or taught on."""
+"""Probes: training examples on which networks are compared, described or trained."""
 
 from dataclasses import replace
 
@@ -8,36 +8,36 @@ from dwf_steps.runtime.randomness import torch_generator
 
 
 def choose_probes(train: Split, probes: int, seed: int) -> Split:
-    """Return some training examples, drawn without replacement.
+    """Draw training examples without replacement.
 
-    They are the first of one permutation of all of them, which the seed alone decides: fewer probes of one
-    seed are among more of them, and the same number and seed always give the same ones.
+    They are the first of a permutation that only the seed determines, so that probes with the same seed are
+    nested.
 
     Parameters
     ----------
     train
-        The training examples, m of them.
+        The m training examples.
     probes
-        How many to take, at most m.
+        Number of probes, at most m.
     seed
-        Decides which.
+        Seed of the permutation.
 
     Returns
     -------
-    The probes in the order drawn, with their targets.
+    The probes, in the order drawn.
 
     Raises
     ------
     InputError
-        If there are fewer training examples than that.
+        If there are fewer training examples.
     """
-    # Imported here: reading data takes no tensors.
+    # Imported here because importers of this module do not all need PyTorch.
     import torch
 
     if probes > len(train):
         raise InputError(
-            f"probes: found {probes}, but the data have {len(train)} training examples; expected at most "
-            f"these. Lower probes, or give splits.validation and splits.test a smaller share"
+            f"probes: found {probes}, but the data have {len(train)} training examples, expected at most "
+            f"as many; lower probes, splits.validation or splits.test"
         )
     chosen = torch.randperm(len(train), generator=torch_generator("probes", seed))[:probes].numpy()
     return replace(train, inputs=train.inputs[chosen], targets=train.targets[chosen])

@@ -1,4 +1,4 @@
-"""Inputs from outside the data's distribution, for detecting them."""
+"""Out-of-distribution inputs, to test whether networks detect them."""
 
 from pathlib import Path
 
@@ -11,15 +11,27 @@ from dwf_steps.runtime.randomness import numpy_generator
 
 
 def shifted_inputs(shift: Shift | None, dataset: Dataset, data_dir: Path | None) -> np.ndarray:
-    """Return inputs (m', features) float32 that networks trained on ``dataset`` have not learned.
+    """Derive out-of-distribution inputs for networks trained on a data set.
 
-    ``rotated``: the test images turned by a quarter; ``shuffled``: the features of each test item in a random
-    order of its own; a data set's name: its test images, standardised as the networks' own.
+    Parameters
+    ----------
+    shift
+        ``rotated`` for the test images rotated by 90 degrees; ``shuffled`` for test inputs whose features are
+        permuted, independently for each item; or the name of a data set, for its test images, standardised
+        with the statistics of ``dataset``. None for no inputs.
+    dataset
+        The networks' data set.
+    data_dir
+        Folder of the other data set.
+
+    Returns
+    -------
+    The inputs, (m, features) float32.
 
     Raises
     ------
     InputError
-        If the inputs are no square images where these are needed, or the other data set does not fit.
+        If square images are needed and the inputs are not, or if the other data set cannot be loaded.
     """
     test = dataset.test.inputs
     match shift:
@@ -43,5 +55,17 @@ def shifted_inputs(shift: Shift | None, dataset: Dataset, data_dir: Path | None)
 
 
 def turned(inputs: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return images (m, features), which are square, turned by a quarter."""
+    """Rotate square images by 90 degrees.
+
+    Parameters
+    ----------
+    inputs
+        Images, (m, features).
+    shape
+        Channels, height and width.
+
+    Returns
+    -------
+    The rotated images, (m, features).
+    """
     return np.rot90(inputs.reshape(-1, *shape), axes=(2, 3)).reshape(inputs.shape)

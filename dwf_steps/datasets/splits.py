@@ -1,4 +1,4 @@
-"""Dividing examples into training, validation and test, and standardising them."""
+"""Splitting examples into training, validation and test sets, and standardising them."""
 
 import logging
 import math
@@ -17,17 +17,17 @@ from dwf_steps.runtime.randomness import numpy_generator
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 
 PARTS = ("train", "validation", "test")
-# With so many examples a class no shares below one half can be taken in proportion twice: of three one is
-# tested, and one of the two that are left is half of them.
+# With at most so many examples per class, two stratified splits with shares below one half are not possible:
+# if one of three is a test example, a validation example is half of the remaining two.
 MOST_OF_FEW = 3
-CONSTANT = 1e-9  # a feature whose spread is smaller, relative to its mean, only varies by rounding
+CONSTANT = 1e-9  # relative to the mean; smaller standard deviations of a feature are rounding errors
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Examples.
+    """Examples of one split.
 
     Attributes
     ----------
@@ -36,11 +36,12 @@ class Split:
     targets
         (m,): classes, int64, or numbers from 0 to 1, float32.
     task
-        What networks are trained to do.
+        The task of the networks.
     tolerance
-        How far from its target a predicted number may be to count as right; 0 where targets are classes.
+        Regression: largest error of a prediction that counts as correct, on the scale from 0 to 1. Else 0.
     scale
-        How many of the target's own units the scale from 0 to 1 spans.
+        Regression: the range of the target, in its own unit, that corresponds to the scale from 0 to 1. Else
+        1.
     """
 
     inputs: np.ndarray
@@ -54,7 +55,14 @@ class Split:
 
     @classmethod
     def load(cls, path: Path, part: str) -> "Split":
-        """Read one part of what `Dataset.save` wrote: train, validation or test.
+        """Read one split of a file written by `Dataset.save`.
+
+        Parameters
+        ----------
+        path
+            The file.
+        part
+            ``train``, ``validation`` or ``test``.
 
         Raises
         ------
@@ -66,15 +74,25 @@ class Split:
         return cls(arrays[f"{part}_inputs"], arrays[f"{part}_targets"], task, tolerance, scale)
 
     def first(self, count: int) -> "Split":
-        """Return the first examples."""
+        """Return the first ``count`` examples."""
         return replace(self, inputs=self.inputs[:count], targets=self.targets[:count])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training, validation and test examples, standardised with the training set's ``mean`` and ``std``,
-    each (features,) or a scalar; ``shape`` is that of an image (channels, height, width), None for others;
-    ``classes`` are the classes' names in order, none where they have none."""
+    """Training, validation and test examples, standardised with the training set's statistics.
+
+    Attributes
+    ----------
+    train, validation, test
+        The splits.
+    mean, std
+        The statistics, (features,) or scalars.
+    shape
+        Channels, height and width of an image; None if inputs are not images.
+    classes
+        Names of the classes, in order; empty if there are none.
+    """
 
     train: Split
     validation: Split
@@ -85,11 +103,11 @@ class Dataset:
     classes: tuple[str, ...] = ()
 
     def standardise(self, inputs: np.ndarray) -> np.ndarray:
-        """Return other inputs (m, features) on the scale of these, float32."""
+        """Standardise other inputs (m, features) with the same statistics, float32."""
         return standardise(inputs, self.mean, self.std)
 
     def save(self, path: Path) -> None:
-        """Write as npz, atomically."""
+        """Write the data set as npz, atomically."""
         arrays: dict[str, Any] = {"mean": self.mean, "std": self.std, "shape": self.shape or ()}
         arrays["classes"] = np.array(self.classes, dtype=str)
         arrays |= {name: getattr(self.train, name) for name in ("task", "tolerance", "scale")}
@@ -100,7 +118,7 @@ class Dataset:
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises
         ------
@@ -114,7 +132,7 @@ class Dataset:
         return cls(train, validation, test, arrays["mean"], arrays["std"], shape, classes)
 
     def with_splits(self, change: Callable[[Split], Split]) -> "Dataset":
-        """Return the data with every split changed."""
+        """Return the data set with a function applied to every split."""
         return replace(
             self, train=change(self.train), validation=change(self.validation), test=change(self.test)
         )
@@ -125,13 +143,19 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """The outputs that a network needs: one for each class, one for a number."""
+        """Number of outputs that a network needs: the number of classes, or 1 for regression."""
         if self.train.task == "regression":
             return 1
         return 1 + int(max(split.targets.max() for split in (self.train, self.validation, self.test)))
 
     def check_fits(self, architecture: ArchitectureConfig) -> None:
-        """Raise `InputError` unless networks of an architecture fit the data."""
+        """Check that networks of an architecture fit the data.
+
+        Raises
+        ------
+        InputError
+            If inputs, outputs or vocabulary do not match.
+        """
         needed, numbers = self.n_classes, self.train.task == "regression"
         enough = architecture.classes == 1 if numbers else architecture.classes >= max(2, needed)
         if architecture.features != self.n_features or not enough:
@@ -159,29 +183,37 @@ def divide(
     scale: float = 1.0,
     tokens: bool = False,
 ) -> Dataset:
-    """Divide examples by seed, classes in proportion; a test set given is kept as the test set.
+    """Split examples by seed, stratified by class, and standardise them.
 
-    Where classes have too few examples for that, they are divided as proportionally as possible, with a
+    If classes have too few examples to be stratified, they are split as proportionally as possible, with a
     warning; every class keeps at least one training example.
 
     Parameters
     ----------
-    inputs, targets
-        (m, features) and (m,), classes, or numbers from 0 to 1.
+    inputs
+        (m, features).
+    targets
+        (m,): classes, or numbers from 0 to 1.
+    splits
+        Shares and seed.
     test
-        Inputs and targets of the data set's own test set, if it has one.
+        Inputs and targets of a given test set; None to split one off.
     shape
-        Of images: these are standardised by one mean and one standard deviation a channel instead of feature
-        by feature.
+        Channels, height and width of images, which are standardised by channel; None to standardise by
+        feature.
     task, tolerance, scale
-        As of `Split`.
+        As in `Split`.
     tokens
-        Whether inputs are tokens' numbers, which stay as they are.
+        Whether inputs are token indices, which are not standardised.
+
+    Returns
+    -------
+    The data set.
 
     Raises
     ------
     InputError
-        If a share is too small for a class to occur in each part, or a class has a single example.
+        If a share is too small for every class to occur in each split, or if a class has a single example.
     """
     kind = np.float32 if task == "regression" else np.int64
     targets = targets.astype(kind)
@@ -214,8 +246,10 @@ def divide(
 
 
 def _statistics(inputs: np.ndarray, shape: Shape | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of inputs (m, features), each (features,): of every feature, or of
-    every channel of images, repeated for its pixels."""
+    """Return mean and standard deviation of inputs (m, features), each (features,).
+
+    Those of images are computed by channel and repeated for its pixels.
+    """
     channels = inputs.shape[1] if shape is None else shape[0]
     parts = inputs.reshape(len(inputs), channels, -1)
     mean, std = parts.mean(axis=(0, 2), dtype=np.float64), parts.std(axis=(0, 2), dtype=np.float64)
@@ -225,16 +259,47 @@ def _statistics(inputs: np.ndarray, shape: Shape | None) -> tuple[np.ndarray, np
 
 
 def standardise(inputs: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return inputs (m, features) minus ``mean``, in units of ``std``, float32."""
+    """Subtract a mean and divide by a standard deviation.
+
+    Parameters
+    ----------
+    inputs
+        (m, features).
+    mean, std
+        (features,) or scalars.
+
+    Returns
+    -------
+    (m, features) float32.
+    """
     return ((inputs - mean) / std).astype(np.float32)
 
 
 def _split(
     inputs: np.ndarray, targets: np.ndarray, share: float, seed: int, part: str, few: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return inputs kept and taken, and targets kept and taken; ``few``: no shares can be taken with classes
-    in proportion."""
-    # Imported here: reading a data set that is divided needs none of it.
+    """Split off a share of the examples.
+
+    Parameters
+    ----------
+    inputs
+        (m, features).
+    targets
+        (m,), stratified if they are integers.
+    share
+        The share to split off.
+    seed
+        Seed of the split.
+    part
+        Name of the split, for messages.
+    few
+        Whether classes have too few examples for any stratified split.
+
+    Returns
+    -------
+    Inputs kept and split off, and targets kept and split off.
+    """
+    # Imported here because reading a data set that is already split does not need it.
     from sklearn.model_selection import train_test_split
 
     classes = targets if targets.dtype.kind == "i" else None
@@ -261,15 +326,26 @@ def _split(
 
 
 def take_share(classes: np.ndarray, share: float, seed: int, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return which examples are kept and which are taken, both shuffled, as proportional as possible.
+    """Split off a share of the examples, as proportionally to the classes as possible.
 
-    Of every class its share is taken, rounded down, then one more of those with the largest remainders
-    (Hamilton's method), ties by lot, until the whole share is reached; the last example of a class is kept.
+    Each class contributes its share, rounded down, then one more from the classes with the largest remainders
+    (Hamilton's method), ties broken at random, until the share is reached; the last example of a class is
+    always kept.
 
     Parameters
     ----------
     classes
-        (m,), of every example.
+        The class of each example, (m,).
+    share
+        The share to split off.
+    seed
+        Seed of the draws.
+    part
+        Name of the split, for messages.
+
+    Returns
+    -------
+    Indices of the examples kept and of those split off, both shuffled.
 
     Raises
     ------
@@ -291,8 +367,8 @@ def take_share(classes: np.ndarray, share: float, seed: int, part: str) -> tuple
             "lower splits.test or use more examples"
         )
     logger.warning(
-        "splits.%s: classes have too few examples (%.3g on average) to be divided in proportion; it has %d "
-        "of the %d examples asked for, of %d of %d classes",
+        "splits.%s: classes have too few examples (%.3g on average) for a stratified split; it has %d "
+        "of the %d requested examples, from %d of %d classes",
         part,
         m / len(counts),
         taken.sum(),

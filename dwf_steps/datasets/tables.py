@@ -1,6 +1,6 @@
-"""Tables: those that ship with scikit-learn, and files of your own.
+"""Tables: those bundled with scikit-learn, and csv files.
 
-scikit-learn and pandas are imported by the functions that need them: together they take seconds.
+scikit-learn and pandas are imported only by the functions that need them, because together they take seconds.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Examples = tuple[np.ndarray, np.ndarray]
 
 
 def bundled_table(name: str) -> tuple[Examples, list[str]]:
-    """Return a data set inside scikit-learn.
+    """Load a data set bundled with scikit-learn.
 
     Parameters
     ----------
     name
-        As in ``sklearn.datasets.load_{name}``.
+        Its name, as in ``sklearn.datasets.load_{name}``.
 
     Returns
     -------
-    Features (m, features) and classes (m,), and the classes' names in order.
+    Features (m, features) float64 and classes (m,); and the names of the classes, in order.
     """
     from sklearn import datasets as bundled
 
@@ -45,24 +45,27 @@ def bundled_table(name: str) -> tuple[Examples, list[str]]:
 
 
 def table_from_file(table: TableFile) -> tuple[Examples, Examples | None, list[str]]:
-    """Read csv tables. A class may be called NA or null; only an empty target is missing.
+    """Read a csv table, and that of the test set if there is one.
+
+    Targets are classes, numbered in the order of `in_order`, or numbers scaled to [0, 1]. A class may be
+    called NA or null; only an empty target is missing.
 
     Parameters
     ----------
     table
-        Its files, and which of their columns is the target.
+        The files, the target column, and the task.
 
     Returns
     -------
-    The examples, and those of the test set if it is a file of its own: features and classes, numbered in
-    their order, or numbers from 0 to 1; and the names of the classes in that order, none of numbers.
+    The examples; those of the test set, None if there is no test file; and the names of the classes, in
+    order, empty for regression.
 
     Raises
     ------
     InputError
-        If a file is missing or of another kind, the target column is missing, a feature is not numeric or
-        not finite, a class has a single example, a number is out of its range, all rows are the same, or the
-        test set has other columns, or classes of its own.
+        If a file is missing or is not a csv table, if the target column is missing or empty, a feature is not
+        numeric or not finite, a class has a single example, a number is out of range or all rows are equal,
+        or if the test set has other columns or classes.
     """
     features, column = _read(table, table.file)
     _warn_of_counts(features, table.file)
@@ -104,14 +107,14 @@ def table_from_file(table: TableFile) -> tuple[Examples, Examples | None, list[s
 
 
 def _read(table: TableFile, file: Path) -> tuple[pd.DataFrame, pd.Series]:
-    """Return features, all numbers and finite, and the target column, nowhere empty."""
+    """Return the features, all finite numbers, and the target column, without empty cells."""
     import pandas as pd
 
     if file.suffix != ".csv":
         raise InputError(f"{file}: expected a .csv file")
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    # Not in chunks, which would take the same class for a number in one and for a name in another.
+    # Not in chunks: pandas might read the same class as a number in one chunk and as text in another.
     read: Any = partial(pd.read_csv, file, low_memory=False, encoding=table.encoding, sep=table.separator)
     try:
         frame = named = read()
@@ -153,20 +156,33 @@ def _warn_of_counts(features: pd.DataFrame, file: Path) -> None:
     for name in features.columns:
         if len(features) > 2 and (np.diff(features[name].to_numpy(np.float64)) == 1).all():
             logger.warning(
-                "%s: column %r only counts rows, and is a feature like all others; where rows are in the "
-                "order of their classes it tells these; drop it from the file",
+                "%s: column %r only numbers the rows, but is used as a feature; if rows are sorted by class, "
+                "it reveals the class; drop it from the file",
                 file,
                 str(name),
             )
 
 
 def scaled(targets: pd.Series, regression: RegressionTarget, where: str) -> np.ndarray:
-    """Return numbers on the scale from 0 to 1, (m,) float32.
+    """Scale the targets of a regression to [0, 1].
+
+    Parameters
+    ----------
+    targets
+        The numbers, in their own unit, (m,).
+    regression
+        Lower and upper end of their range.
+    where
+        The file, for messages.
+
+    Returns
+    -------
+    The scaled targets, (m,) float32.
 
     Raises
     ------
     InputError
-        If one is no number, or out of range.
+        If a target is not a number, or is out of range.
     """
     import pandas as pd
 

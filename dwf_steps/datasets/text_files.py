@@ -1,4 +1,4 @@
-"""Texts of your own: csv or parquet files, cut into the tokens of a WordPiece tokenizer."""
+"""User-provided texts: csv or parquet files, tokenized by WordPiece."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,13 +17,20 @@ from dwf_steps.runtime.libraries import transformers
 from dwf_steps.runtime.randomness import numpy_generator
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-ALPHABET = 1000  # different characters at most that a vocabulary is made of; the others are unknown
+ALPHABET = 1000  # distinct characters, at most, in a trained vocabulary; others become unknown tokens
 
 
 @dataclass(frozen=True)
 class Texts:
-    """``tokens`` (m, length) int32, filled up with `PADDING`, and ``targets`` (m,): classes, int64, or
-    numbers from 0 to 1, float32."""
+    """Tokenized texts and their targets.
+
+    Attributes
+    ----------
+    tokens
+        (m, length) int32, padded with `PADDING`.
+    targets
+        (m,): classes, int64, or numbers from 0 to 1, float32.
+    """
 
     tokens: np.ndarray
     targets: np.ndarray
@@ -33,14 +40,23 @@ class Texts:
 
 
 def read_texts(config: TextFiles) -> tuple[Texts, Texts | None, list[str], Any]:
-    """Read training and test texts and cut them; return them with the names of their classes, in their order,
-    and the tokenizer, a `transformers.BertTokenizer`.
+    """Read and tokenize training and test texts.
+
+    Parameters
+    ----------
+    config
+        The files, their columns, the tokenizer, and the length of texts in tokens.
+
+    Returns
+    -------
+    The training texts; the test texts, None if there is no test set; the names of the classes, in the order
+    of the outputs, empty for regression; and the tokenizer, a `transformers.BertTokenizer`.
 
     Raises
     ------
     InputError
-        If a file is missing or not what it should be, a row has no text or no label, a class has a single
-        example, a number is out of range, the test set has a class of its own, or all texts are the same.
+        If a file is missing or invalid, if a row has no text or label, a class has a single example or a
+        number is out of range, if the test set has another class, or if all texts are equal.
     """
     train = _read(config, config.train)
     test = None if config.test is None else _read(config, config.test)
@@ -76,12 +92,23 @@ def read_texts(config: TextFiles) -> tuple[Texts, Texts | None, list[str], Any]:
 
 
 def make_tokenizer(config: TextFiles, texts: list[str]) -> Any:
-    """Return the tokenizer that a configuration names, or one trained on ``texts``.
+    """Load the configured tokenizer, or train one.
+
+    Parameters
+    ----------
+    config
+        The tokenizer's path, or the size of the vocabulary.
+    texts
+        The texts that a tokenizer is trained on.
+
+    Returns
+    -------
+    A `transformers.BertTokenizer`.
 
     Raises
     ------
     InputError
-        If it cannot be read, or fills up with another token than `PADDING`.
+        If the tokenizer cannot be read, or pads with another token than `PADDING`.
     """
     kind = transformers("models.bert.tokenization_bert").BertTokenizer
     if config.tokenizer is None:
@@ -92,18 +119,29 @@ def make_tokenizer(config: TextFiles, texts: list[str]) -> Any:
         raise InputError(f"{config.tokenizer}: no tokenizer can be read from there ({error})") from error
     if tokenizer.pad_token_id != PADDING:
         raise InputError(
-            f"{config.tokenizer}: fills texts up with token {tokenizer.pad_token_id}, expected {PADDING}, as "
-            "BERT's do"
+            f"{config.tokenizer}: pads texts with token {tokenizer.pad_token_id}, expected {PADDING}, as in "
+            "BERT's tokenizers"
         )
     return tokenizer
 
 
 def train_vocabulary(texts: list[str], size: int) -> dict[str, int]:
-    """Return the numbers of at most ``size`` pieces of words, in lower case, the same for the same texts.
+    """Train a WordPiece vocabulary, in lower case, deterministically.
 
-    The trainer numbers the pieces within words that it starts from in an order that changes from run to run,
-    and decides between equally frequent pairs by these numbers. Handed over as special tokens they come
-    first, in the order given.
+    The trainer numbers the characters that continue a word in an order that differs between runs, and breaks
+    ties between equally frequent pairs by these numbers. Passed as special tokens, they come first, in the
+    given order.
+
+    Parameters
+    ----------
+    texts
+        The texts to train on.
+    size
+        Largest size of the vocabulary.
+
+    Returns
+    -------
+    token -> index.
     """
     tokenizer = BertWordPieceTokenizer(lowercase=True)
     counts: Counter[str] = Counter()
@@ -129,7 +167,7 @@ def _read(config: TextFiles, path: Path) -> pd.DataFrame:
     except (ArrowException, OSError, ValueError) as error:
         what = " ".join(str(error).split())
         raise InputError(f"{path}: not a readable csv or parquet file ({what}); replace it") from error
-    frame = frame.reset_index(drop=True)  # of a parquet file it may be anything; messages count rows
+    frame = frame.reset_index(drop=True)  # parquet files may have any index; messages count rows
     for column in (config.text, config.label):
         if column not in frame.columns:
             raise InputError(
@@ -147,8 +185,11 @@ def _read(config: TextFiles, path: Path) -> pd.DataFrame:
 
 
 def _read_csv(config: TextFiles, path: Path) -> pd.DataFrame:
-    """Read a table in which `NA` and `null` are words, and only an empty cell is missing; not in chunks,
-    which would take the same class for a number in one and for a name in another."""
+    """Read a table in which `NA` and `null` are words, and only empty cells are missing.
+
+    It is not read in chunks, because pandas might read the same class as a number in one chunk and as text in
+    another.
+    """
     return pd.read_csv(
         path, low_memory=False, dtype={config.text: str}, keep_default_na=False, na_values=[""]
     )

@@ -268,7 +268,7 @@ def test_a_shape_in_the_alpha_channel_is_put_on_a_background(
         expected = np.full((8, 8), background)
         expected[(slice(4), slice(None)) if i % 2 else (slice(None), slice(4))] = shape
         np.testing.assert_array_equal(pixels[0], expected)
-    assert f"{tmp_path}: 6 of 6 images vary in their alpha channel alone" in caplog.text
+    assert f"{tmp_path}: 6 of 6 images vary only in their alpha channel" in caplog.text
 
 
 def test_a_palette_whose_entries_differ_in_alpha_alone_is_put_on_a_background(tmp_path: Path) -> None:

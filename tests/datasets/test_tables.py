@@ -92,7 +92,7 @@ def test_a_column_that_only_counts_rows_is_warned_of(
     frame(30, 0).to_csv(tmp_path / "train.csv", index_label="id")
     table_from_file(table(tmp_path))
     (message,) = caplog.messages
-    assert "train.csv: column 'id' only counts rows" in message
+    assert "train.csv: column 'id' only numbers the rows" in message
     assert "drop it" in message
     caplog.clear()
     frame(30, 0).to_csv(tmp_path / "train.csv", index=False)

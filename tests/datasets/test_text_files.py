@@ -163,7 +163,7 @@ def test_a_tokenizer_of_ones_own_is_used(tmp_path: Path) -> None:
     train, *_ = read_texts(config)
     assert train.tokens.tolist() == [[2, 5, 7, 6, 3, 0, 0, 0], [2, 6, 3, 0, 0, 0, 0, 0]]
     (tmp_path / "own/vocab.txt").write_text("\n".join(["the", *SPECIAL]) + "\n")
-    with pytest.raises(InputError, match="fills texts up with token 1, expected 0"):
+    with pytest.raises(InputError, match="pads texts with token 1, expected 0"):
         read_texts(config)
 
 
