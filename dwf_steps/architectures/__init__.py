@@ -1,5 +1,4 @@
-"""Architectures: each builds its module, draws initial weights, runs many networks at once, and states
-its symmetries as data."""
+"""Architectures: modules, initialisation, forward passes of many networks at once, and symmetries as data."""
 
 from functools import cache
 
@@ -14,12 +13,22 @@ from dwf_steps.config.architectures.module import ModuleConfig
 
 
 def build(config: ArchitectureConfig) -> Architecture:
-    """Return the architecture that a configuration describes."""
+    """Build the architecture that a configuration describes.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+
+    Returns
+    -------
+    The architecture.
+    """
     match config:
         case MLPConfig():
             return MLPArchitecture(config)
         case ViTConfig():
-            # Imported here: libraries take seconds that other networks need not pay.
+            # Imported here because their libraries take seconds, and other networks do not need them.
             from dwf_steps.architectures.vit import ViTArchitecture
 
             return ViTArchitecture(config)
@@ -35,7 +44,17 @@ def build(config: ArchitectureConfig) -> Architecture:
 
 
 def build_module(config: ModuleConfig) -> ModuleArchitecture:
-    """Return the architecture of the user's own module, which is built once."""
+    """Build the architecture of a user-provided module; the result is cached.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+
+    Returns
+    -------
+    The architecture.
+    """
     return _module_architecture(config.model_dump_json())
 
 

@@ -1,4 +1,4 @@
-"""What the workflow needs to know of a family of networks."""
+"""Base class of architectures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -19,24 +19,25 @@ Result = TypeVar("Result")
 
 
 class Architecture(ABC):
-    """One architecture: builds its module, draws initial weights, runs many networks at once, and states its
-    symmetries as data.
+    """A family of networks that differ only in their weights.
+
+    It builds its module, initialises networks, runs many of them at once, and states its symmetries as data.
 
     Attributes
     ----------
     config
-        What describes it; written into every network's file.
+        The configuration; it is written into every network's file.
     layout
-        Its parameters, in the order of the state dict.
+        The parameters, in the order of the state dict.
     buffers
-        What else its state dict has: running statistics (float32), and counters (integers), which nothing
-        touches.
+        Other entries of the state dict: running statistics (float32), and counters (integers), which are
+        never changed.
     tied
-        Further names of parameters in the module's state dict, each with the one under which it is kept.
+        Names of tied parameters in the module's state dict, each with the name that is kept.
     layers
-        How many values each layer says of one input.
+        Number of outputs of each layer for one input.
     symmetries
-        Which of `config.architectures.base.SYMMETRIES` it states, or tracing finds.
+        Which of `config.architectures.base.SYMMETRIES` the architecture states, or tracing finds.
     """
 
     config: ArchitectureConfig
@@ -46,7 +47,7 @@ class Architecture(ABC):
     layers: tuple[int, ...]
     symmetries: tuple[str, ...]
     _most_at_once: int | None = None
-    """With more networks at once a device's memory was exhausted."""
+    """Number of networks at once that fits into the device's memory, once larger ones did not."""
 
     @abstractmethod
     def module(self) -> nn.Module:
@@ -56,7 +57,7 @@ class Architecture(ABC):
     def initial_state(
         self, initialisation: Initialisation, generator: torch.Generator
     ) -> NetworkState[Tensor]:
-        """Draw the first weights of one network; its buffers are as in a new one."""
+        """Initialise one network; its buffers have their initial values."""
 
     @abstractmethod
     def forward(
@@ -66,51 +67,64 @@ class Architecture(ABC):
         training: bool = False,
         channels_last: bool = False,
     ) -> Tensor:
-        """Run n networks, as many at once as are fastest.
+        """Run n networks, in groups of the size that is fastest.
 
         Parameters
         ----------
         networks
             Parameters and buffers.
         inputs
-            (batch, features) shared by all networks, or (n, batch, features).
+            (b, features) shared by all networks, or (n, b, features).
         training
-            Batch normalisation uses the batch's statistics, and moves the running ones in place.
+            Whether batch normalisation uses the batch's statistics, and updates the running ones in place.
         channels_last
-            Images lie in memory pixel by pixel.
+            Whether images are stored with channels last in memory.
 
         Returns
         -------
-        Logits (n, batch, classes).
+        Outputs (n, b, classes).
         """
 
     @abstractmethod
     def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
-        """Return one network's outputs (batch, classes) for inputs (batch, *input_shape)."""
+        """Return one network's outputs (b, classes) for inputs (b, *input_shape)."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one input, as the module takes it."""
+        """The shape of one input, as the module expects it."""
         return getattr(self.config, "shape", (self.config.features,))
 
     def at_once(self, n: int, device: torch.device) -> int:  # noqa: ARG002
-        """Return how many of n networks are fastest when they are run at once on a device."""
+        """Return the number of networks, of n, that are fastest to run together on a device."""
         return n
 
     def groups(self, n: int, device: torch.device) -> list[slice]:
-        """Return which of n networks to run at once on a device."""
+        """Return ranges of n networks that are run together on a device."""
         return _ranges(n, min(self.at_once(n, device), self._most_at_once or n))
 
     def in_groups(self, n: int, device: torch.device, run: Callable[[list[slice]], Result]) -> Result:
-        """Return what ``run`` returns for n networks, divided into `groups`.
+        """Call a function with n networks divided into `groups`.
 
-        Where the device's memory is not enough, groups are half as large, from then on: ``run`` is called
-        again, and must do all of its work again.
+        If the device runs out of memory, the groups are halved from then on, and ``run`` is called again with
+        all networks.
+
+        Parameters
+        ----------
+        n
+            Number of networks.
+        device
+            Where they are run.
+        run
+            Processes all of the given groups.
+
+        Returns
+        -------
+        The result of ``run``.
 
         Raises
         ------
         RuntimeError
-            If the memory is not enough for one network at a time.
+            If the memory is not enough for a single network.
         """
         size = self.groups(n, device)[0].stop
         result, fitting = in_halves(size, lambda size: run(_ranges(n, size)), "networks")
@@ -123,22 +137,24 @@ class Architecture(ABC):
         return networks.only(entry.name for entry in self.layout.entries)
 
     def permutation_spec(self) -> PermutationSpec:
-        """Return which permutation acts on which axis of which parameter, and of buffers that move along; on
-        none where no such symmetry is known."""
+        """Return the permutation that acts on each axis of each parameter.
+
+        Buffers that are permuted with parameters are included. By default no axis is permuted.
+        """
         return {entry.name: (None,) * len(entry.shape) for entry in self.layout.entries}
 
     def rescaling_spec(self) -> RescalingSpec:
-        """Return the positive scaling symmetry of every hidden layer.
+        """Return the positive scaling symmetries of the hidden layers.
 
         Raises
         ------
         ValueError
-            If there is none.
+            If there are none.
         """
         raise ValueError(f"{self.config.called} states no scaling symmetry (`rescaling_spec`)")
 
     def attention_spec(self) -> list[Attention]:
-        """Return the attentions whose heads, and dimensions within heads, may be permuted."""
+        """Return the attention layers whose heads, and dimensions within heads, may be permuted."""
         return []
 
     def symmetry_spec(self) -> SymmetrySpec:
@@ -152,16 +168,16 @@ class Architecture(ABC):
 
     @property
     def smallest_batch(self) -> int:
-        """The fewest examples that networks can be trained on at a time."""
+        """Smallest number of examples in a training batch."""
         return 1
 
     @property
     def widest(self) -> int:
-        """The most values that a layer says of one input."""
+        """Largest number of outputs of a layer for one input."""
         return max(self.layers)
 
 
 def _ranges(n: int, size: int) -> list[slice]:
-    """Return n networks in ranges of at most ``size``; one empty range of none."""
+    """Divide n networks into ranges of at most ``size``; a single empty range if n is 0."""
     size = max(1, size)
     return [slice(start, min(start + size, n)) for start in range(0, max(1, n), size)]

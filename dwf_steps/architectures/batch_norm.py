@@ -1,4 +1,4 @@
-"""Running statistics of batch normalisation, recomputed on data or taken from another network."""
+"""Recomputation of batch normalisation's running statistics."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,33 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.architectures.module import BatchStatistics, FunctionalArchitecture
 from dwf_steps.storage.stacked import StackedNetworks
 
-ACTIVATIONS_BYTES = 2**28  # what the widest layer may take of the networks that are run at a time
+ACTIVATIONS_BYTES = 2**28  # of the widest layer's outputs, in networks that are run at a time
 
 
 @torch.no_grad()
 def recompute_statistics(
     architecture: Architecture, networks: StackedNetworks[Tensor], inputs: Tensor, batch_size: int
 ) -> StackedNetworks[Tensor]:
-    """Return n networks whose running statistics are the exact means and unbiased variances over all inputs.
+    """Recompute running statistics as exact means and unbiased variances over all inputs.
 
-    Batch by batch, every layer normalising by the batch's own statistics, as in training. Means and variances
-    of batches are joined by the formula of Chan, Golub & LeVeque (1983, equation 2.1), in float64. Networks
-    without batch normalisation come back as they are.
+    In each batch, all layers normalise by the batch's own statistics, as in training. Means and variances of
+    batches are combined in float64 (Chan, Golub & LeVeque 1983, equation 2.1). Networks without batch
+    normalisation are returned unchanged.
 
     Parameters
     ----------
+    architecture
+        The networks' architecture.
+    networks
+        The n networks.
     inputs
-        (m, features), of training examples.
+        Training inputs, (m, features).
+    batch_size
+        Number of inputs in a batch.
+
+    Returns
+    -------
+    The networks with new statistics.
     """
     result = StackedNetworks(networks)
     if not isinstance(architecture, FunctionalArchitecture) or not architecture.batch_norms:
@@ -46,7 +56,7 @@ def recompute_statistics(
 
 
 def _batches(inputs: Tensor, batch_size: int, smallest: int) -> Sequence[Tensor]:
-    """Return inputs in batches, the last one joined to the one before where it is too small by itself."""
+    """Split inputs into batches; a last batch that is too small is merged with the one before."""
     starts = list(range(0, len(inputs), batch_size))
     if len(starts) > 1 and len(inputs) - starts[-1] < smallest:
         starts.pop()
@@ -58,7 +68,7 @@ def _exact(found: BatchStatistics) -> BatchStatistics:
 
 
 def _joined(one: BatchStatistics, other: BatchStatistics) -> BatchStatistics:
-    """Return the statistics of two sets of values together."""
+    """Return the statistics of the union of two sets of values."""
     other, count = _exact(other), one.count + other.count
     apart = other.mean - one.mean
     squares = one.variance * (one.count - 1) + other.variance * (other.count - 1)

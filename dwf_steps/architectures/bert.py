@@ -1,4 +1,4 @@
-"""BERT, transformers'."""
+"""BERT, as implemented in transformers."""
 
 from functools import partial
 from typing import Any
@@ -18,12 +18,11 @@ LOWEST = torch.finfo(torch.float32).min
 
 
 class BertArchitecture(FunctionalArchitecture):
-    """`transformers.BertForSequenceClassification` (Devlin et al. 2019), with its own state-dict keys and
-    without dropout.
+    """`transformers.BertForSequenceClassification` (Devlin et al. 2019), without dropout.
 
-    Inputs are tokens' numbers, as floats. The residual stream, which layer norms, embeddings and pooler
-    share, is left alone; heads, dimensions within heads, hidden units of the MLPs and what the pooler tells
-    the classifier may be permuted.
+    State-dict keys are those of the library; inputs are token indices as floats. Heads, dimensions within
+    heads, hidden units of the MLPs and the pooler's outputs may be permuted; the residual stream, which layer
+    norms, embeddings and pooler share, may not.
     """
 
     config: BertConfig
@@ -33,8 +32,8 @@ class BertArchitecture(FunctionalArchitecture):
 
     def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
         tokens = inputs.long()
-        # What is added to the scores. A plain mask would be looked at to make it, which many networks at once
-        # do not allow.
+        # The additive mask: the library would derive it from a binary one with control flow that depends on
+        # data, which vmap does not support.
         mask = torch.zeros_like(inputs, dtype=torch.float32).masked_fill(tokens == PADDING, LOWEST)
         asked = {"input_ids": tokens, "attention_mask": mask[:, None, None]}
         logits: Tensor = functional_call(
@@ -43,7 +42,7 @@ class BertArchitecture(FunctionalArchitecture):
         return logits
 
     def pretrained_config(self) -> dict[str, Any]:
-        """Return the `config.json` that lies beside the weights of a pretrained model."""
+        """Return the contents of a pretrained model's `config.json`."""
         return dict(_library_config(self.config).to_dict(), architectures=[type(self._module).__name__])
 
     def permutation_spec(self) -> PermutationSpec:
@@ -87,6 +86,6 @@ def _library_config(config: BertConfig) -> Any:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         dtype=torch.float32,
-        # The fused attention has no rule for many networks at once.
+        # vmap does not support fused attention.
         attn_implementation="eager",
     )

@@ -1,4 +1,4 @@
-"""Networks rebuilt from their files."""
+"""Loading networks from their files."""
 
 from pathlib import Path
 
@@ -13,12 +13,21 @@ from dwf_steps.storage.networks import ARCHITECTURE, load_state, read_metadata
 
 
 def load_network(path: str | Path) -> nn.Module:
-    """Return the network stored at ``path`` as a ready PyTorch module in evaluation mode.
+    """Load a network as a PyTorch module.
+
+    Parameters
+    ----------
+    path
+        A safetensors file written by this workflow.
+
+    Returns
+    -------
+    The module, in evaluation mode.
 
     Raises
     ------
     InputError
-        If the file is unreadable or does not name its architecture.
+        If the file is unreadable or does not state its architecture.
     """
     path = Path(path)
     metadata = read_metadata(path)

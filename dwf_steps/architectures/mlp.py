@@ -1,4 +1,4 @@
-"""Multilayer perceptrons, one at a time and many at once."""
+"""Multilayer perceptrons."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
@@ -24,7 +24,7 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 
 
 class MLP(nn.Module):
-    """A multilayer perceptron; inputs (batch, ...) are flattened, outputs are logits (batch, classes)."""
+    """A multilayer perceptron; inputs (b, ...) are flattened, outputs are logits (b, classes)."""
 
     def __init__(self, widths: list[int], activation: Activation) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class MLPArchitecture(Architecture):
             shapes[f"layers.{i}.weight"] = (fan_out, fan_in)
             shapes[f"layers.{i}.bias"] = (fan_out,)
         self.layout = Layout.of(shapes)
-        with seeded(0):  # not to touch the global generator
+        with seeded(0):  # leaves the global generator unchanged
             self._module = self.module()
 
     def module(self) -> MLP:
@@ -64,12 +64,12 @@ class MLPArchitecture(Architecture):
     def initial_state(
         self, initialisation: Initialisation, generator: torch.Generator
     ) -> NetworkState[Tensor]:
-        """Draw the first weights of one network.
+        """Initialise one network.
 
-        ``default`` is PyTorch's own (weights and biases uniform in +-1/sqrt(fan_in)); ``he`` uniform in
-        +-sqrt(6/fan_in) (He et al. 2015, for ReLU); ``xavier`` normal with variance 2/(fan_in + fan_out)
-        (Glorot & Bengio 2010); ``uniform`` U(-0.1, 0.1); ``normal`` N(0, 0.1^2). All but ``default`` have
-        zero biases.
+        ``default`` is PyTorch's initialisation (weights and biases uniform in +-1/sqrt(fan_in)); ``he`` is
+        uniform in +-sqrt(6/fan_in) (He et al. 2015, arXiv 1502.01852); ``xavier`` is normal with variance
+        2/(fan_in + fan_out) (Glorot & Bengio 2010); ``uniform`` is U(-0.1, 0.1); ``normal`` is N(0, 0.1^2).
+        Except for ``default``, biases are zero.
         """
         parameters = {e.name: torch.zeros(e.shape) for e in self.layout.entries}
         for i in range(self.depth):
@@ -90,8 +90,10 @@ class MLPArchitecture(Architecture):
         return parameters
 
     def kaiming_std(self) -> dict[str, float]:
-        """Return each parameter's initial standard deviation by He et al. 2015: sqrt(2/fan_in), and zero for
-        biases."""
+        """Return each parameter's initial standard deviation, sqrt(2/fan_in) for weights and 0 for biases.
+
+        The formula is that of He et al. (2015, arXiv 1502.01852).
+        """
         shapes = {entry.name: entry.shape for entry in self.layout.entries}
         return {name: (2 / shape[1]) ** 0.5 if len(shape) == 2 else 0.0 for name, shape in shapes.items()}
 
@@ -107,18 +109,18 @@ class MLPArchitecture(Architecture):
         return logits
 
     def hidden_layers(self, parameters: StackedNetworks[Tensor], inputs: Tensor) -> Iterator[Tensor]:
-        """Yield the pre-activations (n, batch, units) of each hidden layer; arguments as of `forward`."""
+        """Yield the pre-activations (n, b, units) of each hidden layer, for arguments as in `forward`."""
         return islice(self._layers(parameters, inputs), self.depth - 1)
 
     def last_inputs(self, parameters: StackedNetworks[Tensor], inputs: Tensor) -> Tensor:
-        """Return what the output layer sees, (n, batch, units); arguments as of `forward`."""
+        """Return the inputs of the output layer, (n, b, units), for arguments as in `forward`."""
         seen = inputs.expand(parameters.count, *inputs.shape[-2:])
         for layer in self.hidden_layers(parameters, inputs):
             seen = ACTIVATIONS[self.config.activation](layer)
         return seen
 
     def _layers(self, parameters: StackedNetworks[Tensor], inputs: Tensor) -> Iterator[Tensor]:
-        """Yield each layer's outputs before its activation."""
+        """Yield each layer's outputs before the activation."""
         activation = ACTIVATIONS[self.config.activation]
         layer = _first_layer(parameters["layers.0.weight"], parameters["layers.0.bias"], inputs)
         yield layer
@@ -137,9 +139,12 @@ class MLPArchitecture(Architecture):
         return spec
 
     def rescaling_spec(self) -> RescalingSpec:
-        """Return the positive scaling symmetry of every hidden layer: what comes in, what goes out.
+        """Return the positive scaling symmetry of every hidden layer; only ReLU networks have any.
 
-        Only ReLU is positively homogeneous.
+        Raises
+        ------
+        ValueError
+            If the activation is not ReLU.
         """
         if self.config.activation != "relu":
             raise ValueError(f"{self.config.activation} networks have no scaling symmetry; ReLU ones have")

@@ -1,4 +1,4 @@
-"""Architectures of your own: any PyTorch module, many networks at once by `torch.func`."""
+"""Architectures defined by a PyTorch module, run for many networks at once by `torch.func`."""
 
 import logging
 import warnings
@@ -32,11 +32,12 @@ from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.found import FoundSymmetries, find_symmetries
 from dwf_steps.symmetry.spec import Attention, PermutationSpec, RescalingSpec, unit_counts, with_buffers
 
-# Multiplications for one input, of all networks that run at once: with more they are no faster than one by
-# one (docs/benchmarks.md, "Training ResNets").
+# Multiplications per input, over all networks that run together: larger groups are no faster than single
+# networks (docs/benchmarks.md, "Training ResNets").
 GROUP_MULTIPLICATIONS = {"cpu": 5 * 10**6, "cuda": gpu.GROUP_MULTIPLICATIONS}
-# Of two networks' outputs many at once and alone, relative to the largest: rounding makes less, even behind
-# normalisation over two examples; a wrong rule more. Those for which it makes more run alone, which is right.
+# Largest difference between outputs of networks run together and one by one, relative to the largest output.
+# Rounding stays below it, even after normalisation over two examples; wrong batching rules do not. Networks
+# that exceed it are run one by one.
 SAME_OUTPUTS = 1e-3
 LISTED = 5  # parts of a module named in one message
 
@@ -48,7 +49,15 @@ FunctionalConfig = ResNetConfig | ViTConfig | BertConfig | ModuleConfig
 
 @dataclass(frozen=True)
 class BatchStatistics:
-    """``mean`` and unbiased ``variance`` of n networks' channels, (n, c), over ``count`` values each."""
+    """Statistics of a batch normalisation's inputs.
+
+    Attributes
+    ----------
+    mean, variance
+        Means and unbiased variances of n networks' channels, (n, c).
+    count
+        Number of values per channel.
+    """
 
     mean: Tensor
     variance: Tensor
@@ -56,25 +65,27 @@ class BatchStatistics:
 
 
 class FunctionalArchitecture(Architecture):
-    """Networks that a callable makes.
+    """An architecture defined by a function that creates its module.
 
     Parameters
     ----------
+    config
+        The configuration.
     make
-        Returns a module that takes inputs (batch, *config.shape).
+        Returns a module that takes inputs (b, *config.shape).
 
     Raises
     ------
     InputError
-        If it fails, does not return a module of the sizes stated, or the module has what cannot be treated:
-        dropout, batch normalisation without running statistics, buffers of other types.
+        If the function fails, if it does not return a module with the stated sizes, or if the module has
+        dropout, batch normalisation without running statistics, or buffers of unsupported types.
     """
 
     config: FunctionalConfig
 
     def __init__(self, config: FunctionalConfig, make: Callable[..., Any]) -> None:
         self.config, self._make = config, make
-        # Its fused kernel has no rule for many networks at once.
+        # vmap does not support its fused kernel.
         torch.backends.mha.set_fastpath_enabled(False)
         self._module = self._new(0)
         self.batch_norms = {
@@ -93,7 +104,7 @@ class FunctionalArchitecture(Architecture):
         self.layers, self.multiplications = self._sizes()
         if not isinstance(config, ModuleConfig):
             self.symmetries = tuple(config.symmetries)
-            self.multiplications = config.multiplications  # attention scores too, which no hook sees
+            self.multiplications = config.multiplications  # with attention scores, which hooks do not count
 
     def module(self) -> nn.Module:
         return self._new(0)
@@ -101,13 +112,14 @@ class FunctionalArchitecture(Architecture):
     def initial_state(
         self, initialisation: Initialisation, generator: torch.Generator
     ) -> NetworkState[Tensor]:
-        """Draw the module's own first weights; the callable sees PyTorch's global generator, seeded from
-        ``generator``.
+        """Initialise one network by creating the module.
+
+        PyTorch's global generator is seeded from ``generator``.
 
         Raises
         ------
         ValueError
-            If another initialisation is asked for.
+            If the initialisation is not ``default``.
         """
         if initialisation != "default":
             raise ValueError(f"{self.config.called} initialises itself; found {initialisation!r}")
@@ -115,7 +127,7 @@ class FunctionalArchitecture(Architecture):
         return self._state(self._new(seed))
 
     def at_once(self, n: int, device: torch.device) -> int:
-        # One large network fills a device, and is faster alone than as a group of a grouped convolution.
+        # A large network fills the device, and is faster alone than in a grouped convolution.
         return min(n, max(1, GROUP_MULTIPLICATIONS[device.type] // max(1, self.multiplications)))
 
     def forward(
@@ -135,7 +147,7 @@ class FunctionalArchitecture(Architecture):
 
         self._module.train(training)
         try:
-            # Who wants gradients keeps what the passes hold, and must divide networks itself.
+            # With gradients, activations of all groups stay in memory: the caller must divide the networks.
             if torch.is_grad_enabled():
                 return run(self.groups(n, inputs.device))
             return self.in_groups(n, inputs.device, run)
@@ -150,16 +162,15 @@ class FunctionalArchitecture(Architecture):
             if channels_last and images.dim() == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
             return self.call(networks.network(0), images).unsqueeze(0)
-        # The fused attention has no rule for many networks at once, and would run them one by one. A plain
-        # dictionary is what vmap looks into.
+        # vmap would run fused attention one network at a time. It only maps over plain dictionaries.
         with sdpa_kernel(SDPBackend.MATH):
             outputs: Tensor = vmap(self.call, in_dims=(0, 0 if own else None))(dict(networks), shaped)
         return outputs
 
     def call(self, network: NetworkState[Tensor], inputs: Tensor) -> Tensor:
-        """Return one network's outputs (batch, classes) for inputs (batch, *config.shape).
+        """Return one network's outputs (b, classes) for inputs (b, *config.shape).
 
-        Buffers that the state dict leaves out follow the network's precision and device, as with
+        Buffers outside the state dict are converted to the network's precision and device, as by
         ``module.to``.
         """
         outputs: Tensor = functional_call(self._module, self._constants_of(network) | network, (inputs,))
@@ -180,8 +191,10 @@ class FunctionalArchitecture(Architecture):
     def batch_statistics(
         self, networks: StackedNetworks[Tensor], inputs: Tensor
     ) -> dict[str, BatchStatistics]:
-        """Return what every batch normalisation sees of one batch (b, features), by its name, when all
-        normalise by the batch's own statistics."""
+        """Return the statistics of every batch normalisation's inputs for a batch (b, features), by name.
+
+        All layers normalise by the batch's own statistics.
+        """
         norms = self.batch_norms
         seen = networks.replaced({name: networks[name].clone() for name in self.buffers if name in networks})
         momenta = {name: norm.momentum for name, norm in norms.items()}
@@ -201,7 +214,7 @@ class FunctionalArchitecture(Architecture):
 
     @property
     def smallest_batch(self) -> int:
-        """Two where a batch normalisation sees one value a channel of an input: it has no variance."""
+        """Smallest training batch: 2 if a batch normalisation has one value per channel and input, else 1."""
         return 2 if 1 in self._places.values() else 1
 
     def _with_buffers(self, spec: PermutationSpec) -> PermutationSpec:
@@ -230,7 +243,7 @@ class FunctionalArchitecture(Architecture):
         return module.eval()
 
     def _state(self, module: nn.Module) -> NetworkState[Tensor]:
-        """Return a module's state dict, tied parameters once."""
+        """Return a module's state dict, with tied parameters once."""
         return {name: value for name, value in module.state_dict().items() if name not in self.tied}
 
     def _refuse(self) -> None:
@@ -254,18 +267,20 @@ class FunctionalArchitecture(Architecture):
             )
 
     def _sizes(self) -> tuple[tuple[int, ...], int]:
-        """Return the number of values in the output of each part of the module for one input, and the
-        multiplications in linear layers and convolutions."""
+        """Return the output size of each part of the module, and the multiplications, for one input.
+
+        Multiplications are counted in linear, convolutional and recurrent layers.
+        """
         values: list[int] = []
         multiplications = 0
         names = {norm: name for name, norm in self.batch_norms.items()}
-        # How many values of one input a batch normalisation sees of every channel.
+        # Number of values per channel and input of each batch normalisation.
         self._places: dict[str, int] = {}
 
         def note(part: nn.Module, _inputs: Any, output: Any) -> None:
             nonlocal multiplications
             if isinstance(part, nn.RNNBase):
-                states = output[0].data  # of every step; of packed sequences what they hold
+                states = output[0].data  # of every step; also works for packed sequences
                 gates = {"LSTM": 4, "GRU": 3}.get(part.mode, 1)
                 values.extend([states.numel() * gates] * part.num_layers)
                 weights = sum(value.numel() for value in part.parameters() if value.dim() > 1)
@@ -282,7 +297,7 @@ class FunctionalArchitecture(Architecture):
         hooks = [part.register_forward_hook(note) for part in self._module.modules()]
         try:
             output = self.call(self._state(self._module), torch.zeros(1, *self.config.shape))
-        except Exception as error:  # whatever the module raises
+        except Exception as error:  # the module may raise anything
             raise InputError(
                 f"{self.config.called}: does not take inputs of shape {list(self.config.shape)} "
                 f"({describe(error)}); correct architecture.shape, or the module's forward"
@@ -304,20 +319,21 @@ class FunctionalArchitecture(Architecture):
 
 
 class ModuleArchitecture(FunctionalArchitecture):
-    """The networks that a callable of your own returns.
+    """An architecture defined by a user-provided callable.
 
-    If the module has a method ``permutation_spec`` (parameter -> for each axis the name of the permutation
-    that acts on it, or None), Git Re-Basin can align it; if it has ``rescaling_spec``, it can be scaled; if
-    it has ``attention_spec`` (a list of `Attention`), TransFusion can align its heads. Without
-    ``permutation_spec``, what it does not state is found by tracing it, when it is first asked for.
+    Git Re-Basin can align the networks if the module has a method ``permutation_spec`` (parameter -> for each
+    axis the name of the permutation that acts on it, or None), TransFusion can align its heads if it has
+    ``attention_spec`` (a list of `Attention`), and weights can be rescaled if it has ``rescaling_spec``.
+    Without ``permutation_spec``, symmetries that are not stated are found by tracing when they are first
+    needed.
 
-    Networks that `torch.func` cannot run many at once, such as recurrent ones, run one at a time.
+    Networks that `torch.func` cannot run together, such as recurrent ones, run one at a time.
 
     Raises
     ------
     InputError
-        If the callable cannot be imported, if the module draws random numbers while training or cannot be
-        trained, or if what it states of symmetries does not fit it.
+        If the callable cannot be imported, if the module draws random numbers in training or cannot be
+        trained, or if the symmetries that it states do not fit it.
     """
 
     config: ModuleConfig
@@ -339,7 +355,7 @@ class ModuleArchitecture(FunctionalArchitecture):
 
     @property
     def untraced(self) -> str:
-        """Why tracing found no more symmetries, for messages; empty where nothing stood in the way."""
+        """The reason why tracing found no more symmetries, for messages; empty if there is none."""
         return self._found.unknown if self._found is not None else ""
 
     def at_once(self, n: int, device: torch.device) -> int:
@@ -372,7 +388,7 @@ class ModuleArchitecture(FunctionalArchitecture):
         return list(self._spec("attention_spec"))
 
     def _spec(self, name: str) -> Any:
-        """Return what is stated or found of a kind of symmetries; empty where there are none."""
+        """Return the stated or traced symmetries of a kind; empty if there are none."""
         if name in self._specs or self._found is None:
             return self._specs.get(name, ())
         found = {
@@ -384,29 +400,31 @@ class ModuleArchitecture(FunctionalArchitecture):
 
     @cached_property
     def _found(self) -> FoundSymmetries | None:
-        """What tracing finds; None where the module states its permutations."""
+        """The symmetries that tracing finds; None if the module states its permutations."""
         if "permutation_spec" in self._specs:
             return None
-        # Of a new one: where parts are shared, `functional_call` leaves in this one what it was called with.
+        # From a new module: with shared parts, `functional_call` leaves its arguments in the existing one.
         state = self._state(self._new(0))
         return find_symmetries(self.call, state, self.buffers, self.config.shape, self.config.called)
 
     @property
     def most_units(self) -> int:
-        """The units that the largest permutation acts on, 1 where there is none."""
+        """Number of units that the largest permutation acts on; 1 if there is none."""
         return max(unit_counts(self.shapes, self.permutation_spec()).values(), default=1)
 
     @property
     def units_and_most_inputs(self) -> tuple[int, int]:
-        """The units of all layers that may be linear in their inputs, whose weights are matrices or kernels;
-        and the inputs of a unit that has the most of them."""
+        """Total number of units, and the largest number of inputs of a unit.
+
+        Units of all parts with weight matrices or kernels count, except embeddings.
+        """
         parts = [part for part in self._module.modules() if not isinstance(part, nn.Embedding)]
         weights = {id(value): value for part in parts for value in part.parameters(recurse=False)}
         shapes = [value.shape for value in weights.values() if value.dim() > 1]
         return sum(shape[0] for shape in shapes), max((shape[1:].numel() for shape in shapes), default=1)
 
     def _refuse_randomness(self) -> None:
-        """Train one batch of two examples, and see who draws."""
+        """Run a training pass on two examples, and reject modules that draw random numbers."""
         shape = (2, self.config.classes)
         self._module.train()
         try:
@@ -417,7 +435,7 @@ class ModuleArchitecture(FunctionalArchitecture):
                     self._module,
                     lambda: outputs.append(self.call(state, torch.zeros(2, *self.config.shape))),
                 )
-        except Exception as error:  # whatever the module raises
+        except Exception as error:  # the module may raise anything
             raise InputError(
                 f"{self.config.called}: fails on two examples while training ({describe(error)}); correct "
                 "the module's forward"
@@ -429,45 +447,54 @@ class ModuleArchitecture(FunctionalArchitecture):
             where = ", ".join(drawing[:LISTED]) + more
             raise InputError(
                 f"{self.config.called}: draws random numbers while training, in {where}, which "
-                "is not supported, since networks are trained many at once and must come out the same every "
-                "time; leave it out or set its probability to 0"
+                "is not supported, because many networks are trained at once and must be reproducible; leave "
+                "it out or set its probability to 0"
             )
         found = tuple(outputs[0].shape) if isinstance(outputs[0], Tensor) else type(outputs[0]).__name__
         if found != shape:
             raise InputError(
                 f"{self.config.called}: returned {found} for two examples while training, expected a tensor "
-                f"of shape {shape}, as when it is not trained"
+                f"of shape {shape}, as in evaluation mode"
             )
 
     def _runs_many_at_once(self) -> bool:
-        """Whether `torch.func` can run two networks at once, trained or not, on examples of their own and on
-        the same ones, and each then returns what it returns alone."""
+        """Whether two networks run by `torch.func` return the same outputs as one by one.
+
+        This is tested in training and evaluation mode, with shared and with separate inputs.
+        """
         most = GROUP_MULTIPLICATIONS["cuda" if torch.cuda.is_available() else "cpu"]
         if 2 * self.multiplications > most:
-            return True  # never asked for
+            return True  # they are never run together
         networks = StackedNetworks.stack([self._state(self._new(seed)) for seed in range(2)], torch.stack)
-        # Zeros and ones are tokens, too.
+        # Zeros and ones are also valid tokens.
         inputs = torch.rand(2, 2, *self.config.shape, generator=torch_generator("two networks")).round()
         try:
             with torch.no_grad(), warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
                 warnings.simplefilter("ignore")
                 found = self._change_of_outputs(networks, inputs)
-        except Exception as error:  # whatever has no rule
+        except Exception as error:  # operations without a batching rule raise different errors
             logger.info("%s runs one network at a time (%s)", self.config.called, describe(error))
             return False
         finally:
             self._module.eval()
         if found > SAME_OUTPUTS:
             logger.info(
-                "%s runs one network at a time (many at once, outputs differ by %.2g relative)",
+                "%s runs one network at a time (run together, outputs differ by %.2g, relative)",
                 self.config.called,
                 found,
             )
         return found <= SAME_OUTPUTS
 
     def _change_of_outputs(self, networks: StackedNetworks[Tensor], inputs: Tensor) -> float:
-        """Return how far two networks' outputs many at once are from those alone, relative to the largest, of
-        inputs (2, b, *shape)."""
+        """Return the largest relative difference of two networks' outputs, run together and one by one.
+
+        Parameters
+        ----------
+        networks
+            The two networks.
+        inputs
+            (2, b, *shape).
+        """
         changes = []
         for training, own in product((True, False), repeat=2):
             self._module.train(training)
@@ -479,7 +506,7 @@ class ModuleArchitecture(FunctionalArchitecture):
         return max(changes)
 
     def _refuse_single_precision(self) -> None:
-        """Run once in float64, as the check of canonical networks does."""
+        """Run the module in float64, as the check of canonical networks does, and reject it if that fails."""
         state = {
             name: value.double() if value.is_floating_point() else value
             for name, value in self._state(self._module).items()
@@ -487,7 +514,7 @@ class ModuleArchitecture(FunctionalArchitecture):
         try:
             with torch.no_grad():
                 self.call(state, torch.zeros(1, *self.config.shape, dtype=torch.float64))
-        except Exception as error:  # whatever the module raises
+        except Exception as error:  # the module may raise anything
             raise InputError(
                 f"{self.config.called}: states symmetries ({', '.join(self._specs)}), but cannot compute "
                 f"in float64, where they are checked ({describe(error)}); register constants with "
@@ -502,7 +529,7 @@ class ModuleArchitecture(FunctionalArchitecture):
 
 
 def _call(make: Callable[..., Any], config: ModuleConfig) -> Any:
-    """Return what the user's callable makes.
+    """Call the user's callable.
 
     Raises
     ------
@@ -511,7 +538,7 @@ def _call(make: Callable[..., Any], config: ModuleConfig) -> Any:
     """
     try:
         return despite_missing_operators(partial(make, **config.kwargs))
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # the user's code may raise anything
         given = ", ".join(f"{name}={value!r}" for name, value in config.kwargs.items())
         raise InputError(
             f"{config.called}: calling it with ({given}) failed ({describe(error)}); correct "

@@ -1,4 +1,4 @@
-"""Which parts of a module draw random numbers, told by what happens and not by their class."""
+"""Detection of the parts of a module that draw random numbers, by observing a forward pass."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,21 +12,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def random_parts(module: nn.Module, forward: Callable[[], object]) -> list[str]:
-    """Return the names of the innermost parts of a module that draw random numbers.
+    """Find the innermost parts of a module that draw random numbers.
 
-    Global generators (PyTorch's of every device, Python's and NumPy's) are compared whenever one part hands
-    over to another; draws from a `torch.Generator` of the module's own are seen as they are asked for.
+    The states of global generators (PyTorch's on every device, Python's and NumPy's) are compared at every
+    entry and exit of a part; draws from the module's own `torch.Generator` are observed as they happen.
 
     Parameters
     ----------
     module
-        Whose parts are watched.
+        The module.
     forward
         Runs the module once.
 
     Returns
     -------
-    The names in the order of the draws, each once, with their classes: ``blocks.0.drop (DropPath)``.
+    The distinct names in the order of the draws, with classes: ``blocks.0.drop (DropPath)``.
     """
     called = {part: name for name, part in module.named_modules()}
     stack: list[nn.Module] = [module]
@@ -64,7 +64,17 @@ def random_parts(module: nn.Module, forward: Callable[[], object]) -> list[str]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed PyTorch's generator of the CPU, Python's and NumPy's for the time of a ``with`` block."""
+    """Seed PyTorch's CPU generator, Python's and NumPy's for the duration of a ``with`` block.
+
+    Parameters
+    ----------
+    seed
+        The seed.
+
+    Yields
+    ------
+    Nothing; the generators' states are restored afterwards.
+    """
     before, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -78,7 +88,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class _OwnGenerators(TorchDispatchMode):
-    """Calls back at every operation that is given a generator."""
+    """Calls a function at every operation that receives a generator."""
 
     def __init__(self, seen: Callable[[], None]) -> None:
         super().__init__()
@@ -92,7 +102,7 @@ class _OwnGenerators(TorchDispatchMode):
 
 
 def _states() -> tuple[object, ...]:
-    """Return the states of all global generators, in a form that can be compared."""
+    """Return the states of all global generators, in a comparable form."""
     legacy = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     torches = (torch.get_rng_state(), *cuda)

@@ -1,4 +1,4 @@
-"""Residual networks for small images, of torchvision's blocks."""
+"""Residual networks for small images, built from torchvision's blocks."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,13 +16,19 @@ FILTER_AXES = 4  # outputs, inputs, height, width
 
 
 class ResNet(nn.Module):
-    """The network of He et al. 2016 with basic blocks, for images (batch, 3, height, width) as small as
-    CIFAR's: a 3x3 stem of stride 1 and no max-pooling. Its keys are those of `torchvision.models.ResNet`.
+    """A residual network with basic blocks (He et al. 2016, arXiv 1512.03385) for small images.
+
+    Inputs are (b, 3, height, width), such as CIFAR's. The stem is a 3x3 convolution of stride 1, without
+    max-pooling. State-dict keys are those of `torchvision.models.ResNet`.
 
     Parameters
     ----------
-    widths, blocks
-        Channels and basic blocks of each stage; all but the first halve the image.
+    widths
+        Channels of each stage; all but the first halve the image.
+    blocks
+        Basic blocks in each stage.
+    classes
+        Number of outputs.
     """
 
     def __init__(self, widths: list[int], blocks: int, classes: int) -> None:
@@ -56,7 +62,7 @@ def _stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
 
 
 class ResNetArchitecture(FunctionalArchitecture):
-    """`ResNet`: ResNet-20 and ResNet-18, of any width."""
+    """`ResNet`, such as ResNet-20 and ResNet-18, of any width."""
 
     config: ResNetConfig
 
@@ -64,8 +70,7 @@ class ResNetArchitecture(FunctionalArchitecture):
         super().__init__(config, partial(ResNet, config.widths, config.blocks, config.classes))
 
     def permutation_spec(self) -> PermutationSpec:
-        """Return the permutations of channels: one for each stage's residual stream, which all that is added
-        to it shares, and one within each block."""
+        """Return the permutations of channels: one per stage, of its residual stream, and one per block."""
         spec: PermutationSpec = {"conv1.weight": ("stream1", None, None, None), **_norm("bn1", "stream1")}
         stream = "stream1"
         for stage in range(1, len(self.config.widths) + 1):
@@ -81,8 +86,11 @@ class ResNetArchitecture(FunctionalArchitecture):
         return self._with_buffers(spec)
 
     def rescaling_spec(self) -> RescalingSpec:
-        """Return the scales of channels: of every residual stream and within every block those of what the
-        normalisation before says, and of every filter, which the normalisation after takes back."""
+        """Return the scaling symmetries of channels.
+
+        The normalisations' outputs can be rescaled within every block and jointly in every residual stream,
+        and each filter can be rescaled because the normalisation after it cancels its scale.
+        """
         channels: dict[str, Rescaling] = {}
         filters = []
         for name, axes in self.permutation_spec().items():

@@ -1,4 +1,4 @@
-"""What a module of the user's own states of its symmetries, held against its parameters."""
+"""Symmetries that a user-provided module states, checked against its parameters."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,36 +15,40 @@ from dwf_steps.symmetry.spec import (
 )
 
 STATED = re.compile("[^=]+(=[1-9][0-9]*)?")
-"""The name of a permutation, and the number of its units."""
+"""The name of a permutation, optionally with its number of units."""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 class StatedWronglyError(ValueError):
-    """What a module states of its symmetries does not fit it."""
+    """The symmetries that a module states do not fit it."""
 
 
 def stated(module: object, method: str, shapes: Shapes, buffers: Iterable[str]) -> Any:
-    """Return what a module's method states of its symmetries.
+    """Read and check the symmetries that a module's method states.
 
     Parameters
     ----------
     module
-        Has the method.
+        The module.
     method
         ``permutation_spec``, ``rescaling_spec`` or ``attention_spec``.
     shapes
-        Of its parameters and buffers.
+        Shapes of the parameters and buffers.
     buffers
-        Which of them are buffers; they need not be named.
+        Names of the buffers, which need not be stated.
+
+    Returns
+    -------
+    The specification that the method returned, completed by buffers.
 
     Raises
     ------
     StatedWronglyError
-        If the method fails, or what it states does not fit the module.
+        If the method fails, or its result does not fit the module.
     """
     try:
         returned = getattr(module, method)()
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # the user's code may raise anything
         raise StatedWronglyError(describe(error)) from error
     if method == "permutation_spec":
         return _permutations(returned, shapes, {name: shapes[name] for name in buffers})
@@ -115,7 +119,7 @@ def _rescalings(returned: Any, shapes: Shapes) -> RescalingSpec:
             )
         rows = [(name, shapes[name][0]) for name in (*units.incoming, *(units.statistics or ()))]
         columns = ((name, shapes[name][1]) for name in units.outgoing)
-        # Behind a flatten, a unit has several columns in a row.
+        # After a flattening, a unit has several consecutive columns.
         counts = [*rows, *((name, n if n % rows[0][1] else rows[0][1]) for name, n in columns)]
         if len({count for _, count in counts}) > 1:
             listing = ", ".join(f"{count} of {name}" for name, count in counts)

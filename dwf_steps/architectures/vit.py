@@ -1,4 +1,4 @@
-"""Vision transformers, torchvision's."""
+"""Vision transformers, as implemented in torchvision."""
 
 from functools import partial
 
@@ -9,10 +9,10 @@ from dwf_steps.symmetry.spec import Attention, PermutationSpec, Projection, hidd
 
 
 class ViTArchitecture(FunctionalArchitecture):
-    """`torchvision.models.VisionTransformer` (Dosovitskiy et al. 2021), with its own state-dict keys.
+    """`torchvision.models.VisionTransformer` (Dosovitskiy et al. 2021), with its state-dict keys.
 
-    Its residual stream, which layer norms, embeddings and head share, is left alone; heads, dimensions within
-    heads and hidden units of the MLPs may be permuted.
+    Heads, dimensions within heads and hidden units of the MLPs may be permuted; the residual stream, which
+    layer norms, embeddings and head share, may not.
     """
 
     config: ViTConfig

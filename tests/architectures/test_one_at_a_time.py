@@ -39,7 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "Masked": ({}, LOOKS),
     "Written": ({}, "in-?place"),
     "LooksWhenEvaluated": ({}, r"data-dependent|item\(\)"),
-    "Doubled": ({}, r"many at once, outputs differ by 0?\.\d+ relative"),
+    "Doubled": ({}, r"run together, outputs differ by 0?\.\d+, relative"),
 }
 
 

@@ -358,7 +358,7 @@ def test_resuming_and_checkpoints_count_batches_without_the_one_left_out(tmp_pat
 @pytest.mark.parametrize(("examples", "batch_size"), [(33, 1), (1, 16)])
 def test_batches_of_one_alone_are_an_input_error(examples: int, batch_size: int) -> None:
     with pytest.raises(
-        InputError, match="batch_size: found a batch of 1 example, expected at least 2, since"
+        InputError, match="batch_size: found a batch of 1 example, expected at least 2, because"
     ):
         train_normalised(examples, batch_size)
 
