@@ -1,4 +1,4 @@
-"""Activation matching: permute units to match a reference by what they respond to the same inputs."""
+"""Activation matching: permute units so that their responses to the same inputs match a reference's."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -12,43 +12,43 @@ from dwf_steps.symmetry.spec import PermutationSpec, pieces, unit_counts
 
 
 class Responding(Protocol):
-    """What networks respond to probes, in numbers whose squared distances are to be small."""
+    """Responses of networks to probes, whose squared distances matching minimises."""
 
     @property
     def spec(self) -> PermutationSpec:
-        """Layer -> (None, axis): which units the columns of a layer's responses are of, of one permutation
-        alone."""
+        """Layer -> (None, axis): the permutation of its responses' columns, on which only one may act."""
 
     def of(self, networks: StackedNetworks[np.ndarray]) -> Iterator[StackedNetworks[np.ndarray]]:
-        """Yield the responses (n, rows, units) of layers of some networks at a time, in order."""
+        """Yield the responses (n, rows, units) of each layer, for a few networks at a time, in order."""
 
 
 def match_responses(
     reference: NetworkState[np.ndarray], responses: StackedNetworks[np.ndarray], spec: PermutationSpec
 ) -> Permutations:
-    """Find permutations that minimise the summed squared distance of paired units' responses.
+    """Find permutations that minimise the summed squared distance between responses of paired units.
 
-    With the responses X of the reference's units and Y of a network's, that of the unit ``p(u)`` placed at u,
+    Let X be the responses of the reference's units and Y those of a network's. The distance, with unit
+    ``p(u)`` placed at u,
 
         sum over u of |x_u - y_p(u)|^2 = |X|^2 + |Y|^2 - 2 sum over u of <x_u, y_p(u)>
 
-    is a linear assignment, solved exactly (Li et al. 2016, arXiv 1511.07543; Ainsworth et al. 2023, arXiv
-    2209.04836, section 3.1). Where several layers yield the units, as along a residual stream, inner products
-    are summed over them. The order of other units plays no part. Units that respond alike to all probes are
-    not told apart.
+    is minimised by a linear assignment, which is solved exactly (Li et al. 2016, arXiv 1511.07543; Ainsworth
+    et al. 2023, arXiv 2209.04836, section 3.1). If several layers output the same units, as along a residual
+    stream, their inner products are added. The result does not depend on the order of other units. Units with
+    equal responses to all probes cannot be distinguished.
 
     Parameters
     ----------
     reference
-        Responses (rows, units) of one network's layers, or a mean of them.
+        Responses (rows, units) of each layer of one network, or their mean over networks.
     responses
-        Those of n networks, (n, rows, units).
+        Responses of n networks, (n, rows, units).
     spec
         Layer -> (None, axis), on which one permutation acts.
 
     Returns
     -------
-    For each permutation, (n, units).
+    For each permutation, the unit that moves to each place, (n, units).
     """
     shapes = {name: array.shape for name, array in reference.items()}
     parts = [(name, piece) for name, of_name in pieces(shapes, spec).items() for piece in of_name]
@@ -73,12 +73,21 @@ def match_responses(
 
 
 def required(responding: Responding | None) -> Responding:
-    """Return what networks respond.
+    """Return the responses if they are given.
+
+    Parameters
+    ----------
+    responding
+        Responses of networks, or None.
+
+    Returns
+    -------
+    ``responding``.
 
     Raises
     ------
     ValueError
-        If it was not given.
+        If it is None.
     """
     if responding is None:
         raise ValueError("activation_matching compares responses, but none were given; state `responding`")
@@ -86,7 +95,19 @@ def required(responding: Responding | None) -> Responding:
 
 
 def responses_of_one(responding: Responding, network: NetworkState[np.ndarray]) -> NetworkState[np.ndarray]:
-    """Return the responses (rows, units) of one network's layers."""
+    """Compute the responses of a single network.
+
+    Parameters
+    ----------
+    responding
+        Responses of networks.
+    network
+        The network's arrays.
+
+    Returns
+    -------
+    Responses (rows, units) by layer.
+    """
     (found,) = responding.of(StackedNetworks.of_one(network))
     return found.network(0)
 
@@ -94,7 +115,21 @@ def responses_of_one(responding: Responding, network: NetworkState[np.ndarray]) 
 def match_activations(
     goal: NetworkState[np.ndarray], networks: StackedNetworks[np.ndarray], responding: Responding
 ) -> Permutations:
-    """Find the permutations of n networks whose responses match those given, (rows, units) of each layer."""
+    """Find permutations of networks whose responses match given ones.
+
+    Parameters
+    ----------
+    goal
+        Responses (rows, units) of each layer to match.
+    networks
+        The n networks, arrays (n, *shape).
+    responding
+        Computes their responses.
+
+    Returns
+    -------
+    For each permutation, the unit that moves to each place, (n, units).
+    """
     parts = [match_responses(goal, found, responding.spec) for found in responding.of(networks)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -102,6 +137,20 @@ def match_activations(
 def matched_responses(
     goal: NetworkState[np.ndarray], networks: StackedNetworks[np.ndarray], responding: Responding
 ) -> Iterator[StackedNetworks[np.ndarray]]:
-    """Yield the responses of networks after matching, some networks at a time."""
+    """Compute responses of networks whose units are matched to given responses.
+
+    Parameters
+    ----------
+    goal
+        Responses (rows, units) of each layer to match.
+    networks
+        The n networks, arrays (n, *shape).
+    responding
+        Computes their responses.
+
+    Yields
+    ------
+    Responses (n', rows, units) of a few networks at a time, with their units in the matched order.
+    """
     for found in responding.of(networks):
         yield permute(found, responding.spec, match_responses(goal, found, responding.spec))

@@ -1,4 +1,4 @@
-"""Which axes of arrays must be permuted together, found by unification."""
+"""Axes of arrays that must be permuted together, found by unification."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-REPEATED = 64  # how often, at most, one part of an axis is written out
+REPEATED = 64  # copies of one part of an axis that are written out at most
 
 
 @dataclass(eq=False)
 class Units:
-    """Units in some order, which may change.
+    """Units along an axis, whose order may be permuted.
 
     Attributes
     ----------
+    size
+        Their number.
     fixed
-        The order must stay.
+        Whether the order must be kept.
     uniform
-        All are alike, as where zeros are made or an axis is expanded: any order fits.
+        Whether all are alike, as in arrays of zeros or along expanded axes, so that any order fits.
     scaled
-        Whether what depends on them might be positively homogeneous in each.
+        Whether the values that depend on them may be positively homogeneous in each.
     same
-        Those that they turned out to be.
+        The units that these were unified with; None if they stand for themselves.
     made_of
-        What they turned out to consist of.
+        The axis that these turned out to consist of, if they do.
+    split
+        The open reshape that these are part of, if there is one.
     """
 
     size: int
@@ -37,15 +41,27 @@ class Units:
 
 
 Part = tuple[Units, ...]
-"""A product: units of units, the outermost first."""
+"""A product of units, the outermost first, as in a flattened array."""
 Dimension = tuple[Part, ...]
-"""Parts one after another. Units of size 1 are left out, so that an axis of length 1 is ``((),)``."""
+"""Concatenated parts. Units of size 1 are left out, so that an axis of length 1 is ``((),)``."""
 
 
 @dataclass(eq=False)
 class Split:
-    """An axis that was reshaped into several, as long as nothing tells how: units of each, of which the first
-    may choose among different ones (a fused projection's queries, keys and values), or repeat the others."""
+    """An axis that was reshaped into several, while it is open how its units are divided.
+
+    The first of the new axes may choose among different units (queries, keys and values of a fused
+    projection), or repeat the others.
+
+    Attributes
+    ----------
+    axis
+        The axis before the reshape.
+    units
+        The units of each new axis, the outermost first.
+    done
+        Whether the division is settled.
+    """
 
     axis: Dimension
     units: list[Units]
@@ -53,22 +69,62 @@ class Split:
 
 
 def fresh(size: int) -> Dimension:
-    """Return an axis of units of which nothing is known."""
+    """Return an axis of units about which nothing is known.
+
+    Parameters
+    ----------
+    size
+        Its length.
+
+    Returns
+    -------
+    The axis; ``((),)``, without units, if ``size`` is 1.
+    """
     return ((Units(size),) if size > 1 else (),)
 
 
 def fixed(size: int) -> Dimension:
-    """Return an axis whose entries keep their places."""
+    """Return an axis whose entries keep their places.
+
+    Parameters
+    ----------
+    size
+        Its length.
+
+    Returns
+    -------
+    The axis; ``((),)``, without units, if ``size`` is 1.
+    """
     return ((Units(size, fixed=True, scaled=False),) if size > 1 else (),)
 
 
 def uniform(size: int) -> Dimension:
-    """Return an axis along which all entries are alike."""
+    """Return an axis along which all entries are alike.
+
+    Parameters
+    ----------
+    size
+        Its length.
+
+    Returns
+    -------
+    The axis; ``((),)``, without units, if ``size`` is 1.
+    """
     return ((Units(size, uniform=True),) if size > 1 else (),)
 
 
 def length(axis: Dimension) -> int:
-    """Return how many entries an axis has."""
+    """Return the length of an axis.
+
+    Parameters
+    ----------
+    axis
+        The axis.
+
+    Returns
+    -------
+    The number of its entries.
+    """
     return sum(_size(part) for part in axis)
 
 
@@ -77,14 +133,36 @@ def _size(part: Part) -> int:
 
 
 def root(units: Units) -> Units:
-    """Return what units turned out to be the same as."""
+    """Return the units that represent all those unified with the given ones.
+
+    Parameters
+    ----------
+    units
+        Units.
+
+    Returns
+    -------
+    The units at the end of the chain of ``same``.
+    """
     while units.same is not None:
         units = units.same
     return units
 
 
 def resolve(axis: Dimension) -> Dimension:
-    """Return an axis by what its units turned out to be; a reshape that left this open is settled."""
+    """Replace the units of an axis by those they were unified with or turned out to consist of.
+
+    Open reshapes are settled: the reshaped axis becomes the product of the new axes.
+
+    Parameters
+    ----------
+    axis
+        The axis.
+
+    Returns
+    -------
+    The axis in its simplest units.
+    """
     found: list[Part] = []
     for part in axis:
         parts: list[Part] = [()]
@@ -105,7 +183,7 @@ def _resolved(units: Units) -> Dimension:
 
 
 def _times(outer: Dimension, inner: list[Part]) -> list[Part]:
-    """Return the parts of a product."""
+    """Return the parts of the product of an axis with others inside."""
     if len(inner) == 1:
         return [(*part, *inner[0]) for part in outer]
     fix(outer)
@@ -116,7 +194,17 @@ def _times(outer: Dimension, inner: list[Part]) -> list[Part]:
 
 
 def product(axes: Sequence[Dimension]) -> Dimension:
-    """Return the axis that flattening some makes."""
+    """Return the axis that flattening several axes results in.
+
+    Parameters
+    ----------
+    axes
+        The axes, the outermost first.
+
+    Returns
+    -------
+    The flattened axis.
+    """
     if len(axes) == 1:
         return axes[0]
     parts: list[Part] = [()]
@@ -126,7 +214,13 @@ def product(axes: Sequence[Dimension]) -> Dimension:
 
 
 def fix(axis: Dimension) -> None:
-    """Let the entries of an axis keep their places."""
+    """Make the entries of an axis keep their places, except where they are uniform.
+
+    Parameters
+    ----------
+    axis
+        The axis.
+    """
     for part in resolve(axis):
         for units in part:
             if not units.uniform:
@@ -134,7 +228,15 @@ def fix(axis: Dimension) -> None:
 
 
 def forbid_scales(axis: Dimension) -> None:
-    """Note that what depends on an axis is not homogeneous in its units. A reshape stays as open as it is."""
+    """Note that values do not depend homogeneously on the units of an axis.
+
+    Open reshapes stay open.
+
+    Parameters
+    ----------
+    axis
+        The axis.
+    """
     for part in axis:
         for units in map(root, part):
             units.scaled = False
@@ -145,12 +247,32 @@ def forbid_scales(axis: Dimension) -> None:
 
 
 def is_uniform(axis: Dimension) -> bool:
-    """Return whether all entries of an axis are alike."""
+    """Return whether all entries of an axis are alike.
+
+    Parameters
+    ----------
+    axis
+        The axis.
+
+    Returns
+    -------
+    Whether all of its units are uniform.
+    """
     return all(units.uniform for part in axis for units in part)
 
 
 def same_units(one: Dimension, other: Dimension) -> bool:
-    """Return whether two axes are known to be of the same units."""
+    """Return whether two axes are known to consist of the same units.
+
+    Parameters
+    ----------
+    one, other
+        The axes, of any length.
+
+    Returns
+    -------
+    True if they are; False if they differ or are not unified yet.
+    """
     return len(one) == len(other) and all(
         len(part) == len(others) and all(root(a) is root(b) for a, b in zip(part, others, strict=True))
         for part, others in zip(one, other, strict=True)
@@ -158,7 +280,17 @@ def same_units(one: Dimension, other: Dimension) -> bool:
 
 
 def unify(one: Dimension, other: Dimension) -> Dimension:
-    """Let two axes of one length be permuted alike, and return what they have in common."""
+    """Require that two axes are permuted alike.
+
+    Parameters
+    ----------
+    one, other
+        The axes, of the same length.
+
+    Returns
+    -------
+    The axis that both have become.
+    """
     if same_units(one, other) or is_uniform(other):
         return one
     if is_uniform(one):
@@ -177,7 +309,7 @@ def unify(one: Dimension, other: Dimension) -> Dimension:
 
 
 def _unify_parts(one: Part, other: Part) -> Dimension:
-    """Unify two products of one size."""
+    """Unify two products of the same size."""
     if is_uniform((one,)):
         return (other,)
     if is_uniform((other,)):
@@ -221,7 +353,7 @@ def _like(units: Units, size: int) -> Units:
 
 
 def _divide(units: Units, sizes: Sequence[int]) -> list[Units]:
-    """Divide units into units of units."""
+    """Divide units into a product of units."""
     parts = [_like(units, size) for size in sizes if size > 1]
     if not (units.uniform or units.fixed):
         units.made_of = (tuple(parts),)
@@ -229,7 +361,7 @@ def _divide(units: Units, sizes: Sequence[int]) -> list[Units]:
 
 
 def _cut(part: Part, size: int) -> list[Part]:
-    """Cut a product in two, the first of ``size`` entries."""
+    """Cut a product in two, the first of which has ``size`` entries."""
     first, *inner = part
     entries = _size(tuple(inner))
     if size % entries:
@@ -242,7 +374,19 @@ def _cut(part: Part, size: int) -> list[Part]:
 
 
 def cut(axis: Dimension, sizes: Sequence[int]) -> list[Dimension]:
-    """Return consecutive parts of an axis, of these sizes."""
+    """Cut an axis into consecutive parts.
+
+    Parameters
+    ----------
+    axis
+        The axis.
+    sizes
+        The lengths of the parts, which add up to that of the axis.
+
+    Returns
+    -------
+    The parts.
+    """
     if len(sizes) == 1:
         return [axis]
     waiting, found = list(resolve(axis)), list[Dimension]()
@@ -259,7 +403,19 @@ def cut(axis: Dimension, sizes: Sequence[int]) -> list[Dimension]:
 
 
 def reshape(axis: Dimension, sizes: Sequence[int]) -> list[Dimension]:
-    """Return the axes that one is divided into, the outermost first."""
+    """Divide an axis into several, as a reshape does.
+
+    Parameters
+    ----------
+    axis
+        The axis.
+    sizes
+        The lengths of the new axes, whose product is that of the axis.
+
+    Returns
+    -------
+    The new axes, the outermost first.
+    """
     counted = [size for size in sizes if size > 1]
     if len(counted) < 2:
         whole = [axis] if counted else []
@@ -271,7 +427,7 @@ def reshape(axis: Dimension, sizes: Sequence[int]) -> list[Dimension]:
 
 
 def _open(axis: Dimension, sizes: Sequence[int]) -> list[Dimension]:
-    """Divide an axis, leaving open how."""
+    """Divide an axis and leave open how its units are divided."""
     split = Split(axis, [])
     split.units = [Units(size, split=split) for size in sizes]
     return [((units,),) for units in split.units]
@@ -294,10 +450,10 @@ def _reshape_parts(axis: Dimension, sizes: list[int]) -> list[Dimension]:
 
 
 def _reshape_product(part: Part, sizes: list[int]) -> list[Dimension]:
-    """Give the units of a product to axes, from the innermost on; units that go to several are divided."""
+    """Distribute the units of a product over axes from the innermost on, dividing units where necessary."""
     waiting = [root(units) for units in part]
     missing = {number: units.size for number, units in enumerate(waiting)}
-    shares: list[list[tuple[int, int]]] = [[] for _ in sizes]  # of an axis: numbers of units, and how many
+    shares: list[list[tuple[int, int]]] = [[] for _ in sizes]  # by axis: indices into waiting, and sizes
     number = len(waiting) - 1
     for place in reversed(range(len(sizes))):
         needed = sizes[place]
@@ -323,7 +479,21 @@ def _reshape_product(part: Part, sizes: list[int]) -> list[Dimension]:
 
 
 def select(axes: Sequence[Dimension], place: int, index: int) -> list[Dimension]:
-    """Return the axes of an array of which one entry of an axis is taken; the axis is left out."""
+    """Return the axes of an array after one entry of an axis is selected.
+
+    Parameters
+    ----------
+    axes
+        The axes of the array.
+    place
+        The axis to select from, which is removed.
+    index
+        The entry to select.
+
+    Returns
+    -------
+    The remaining axes.
+    """
     axis, others = axes[place], [own for number, own in enumerate(axes) if number != place]
     split = _first_of(axis)
     if split is None:
@@ -336,7 +506,7 @@ def select(axes: Sequence[Dimension], place: int, index: int) -> list[Dimension]
 
 
 def _first_of(axis: Dimension) -> Split | None:
-    """Return the open reshape of which an axis is the outermost."""
+    """Return the open reshape whose outermost axis this is, or None."""
     if len(axis) != 1 or len(axis[0]) != 1:
         return None
     units = axis[0][0]
@@ -345,5 +515,15 @@ def _first_of(axis: Dimension) -> Split | None:
 
 
 def all_units(axes: Iterable[Dimension]) -> list[Units]:
-    """Return the units that axes consist of, in their order."""
+    """Return the units that axes consist of.
+
+    Parameters
+    ----------
+    axes
+        The axes.
+
+    Returns
+    -------
+    The units without repetitions, in order.
+    """
     return list(dict.fromkeys(units for axis in axes for part in resolve(axis) for units in part))

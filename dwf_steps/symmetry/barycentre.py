@@ -1,4 +1,4 @@
-"""The barycentre of many networks: the mean that they are closest together aligned to."""
+"""The barycentre of many networks: a mean, and the alignment of all networks to it."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,9 +18,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Barycentre:
-    """``network``, arrays of a network's shapes, or its layers' responses (rows, units), and ``spreads``,
-    (targets,): how far networks lie from their mean in these, root mean square, aligned to the reference,
-    then to one mean after another. They never rise; the last one is of networks aligned to ``network``."""
+    """The barycentre of aligned networks, and how it was reached.
+
+    Attributes
+    ----------
+    network
+        The mean network, with arrays (*shape), or the reference if networks are no closer together when
+        aligned to their mean. With activation matching, responses (rows, units) by layer instead.
+    spreads
+        The root mean square distance of the aligned networks to their mean in each round, (rounds,): aligned
+        to the reference, then to the mean of the previous round. It never increases; the last value is that
+        of the networks aligned to ``network``.
+    """
 
     network: NetworkState[np.ndarray]
     spreads: np.ndarray
@@ -34,24 +43,37 @@ def barycentre_of(
     matching: Matching,
     responding: Responding | None = None,
 ) -> Barycentre:
-    """Align networks to a reference, then to their mean, and again, until that brings them no closer to it.
+    """Align networks to a reference, then repeatedly to their mean, until their spread stops decreasing.
 
     Generalised Procrustes analysis (Gower 1975, doi:10.1007/BF02291478) with permutations. MergeMany of Git
-    Re-Basin (arXiv 2209.04836, appendix) matches one network at a time instead, to the mean of the others.
+    Re-Basin (arXiv 2209.04836, appendix) instead matches one network at a time to the mean of the others.
 
-    Each round matches networks as they are, not as the last round left them: coordinate ascent would stay
-    near where it was, and networks that are no part of the mean could not be treated alike.
+    Each round starts from the original networks, not from those the last round aligned: coordinate ascent
+    would stay close to its start, and networks that are not part of the mean could not be treated alike.
 
     Parameters
     ----------
     spec
-        What their architecture states.
+        Symmetries of the networks.
     groups
-        Yields the networks, arrays (n, *shape) of some at a time; called once for each target.
+        Yields the networks, some at a time, with arrays (n, *shape); called once per round.
+    reference
+        The network that the first round aligns to, with arrays (*shape).
     before
-        Methods applied before the ``matching``, as `remove_symmetries` does.
+        Methods to apply before the ``matching``, as `remove_symmetries` does.
+    matching
+        The method that matches units; its ``rounds`` limit the number of means.
     responding
-        What networks respond, where they are matched by it: the barycentre is then one of responses.
+        Computes responses; required by activation matching, which finds a barycentre of responses.
+
+    Returns
+    -------
+    The barycentre and the spreads.
+
+    Raises
+    ------
+    ValueError
+        If activation matching is given no responses.
     """
     one = StackedNetworks.of_one(reference)
     moved = remove_symmetries(spec, one, reference, before, responding=responding)
@@ -71,7 +93,7 @@ def barycentre_of(
     spreads: list[float] = []
     for _ in range(matching.rounds + 1):
         mean, spread = _mean(names, aligned(goal))
-        logger.info("aligned to mean %d: %.6g from their mean, root mean square", len(spreads), spread)
+        logger.info("round %d: root mean square distance to the mean %.6g", len(spreads), spread)
         if spreads and spread > spreads[-1]:
             break
         spreads.append(spread)
@@ -84,7 +106,10 @@ def barycentre_of(
 def _mean(
     parameters: Sequence[str], groups: Iterable[StackedNetworks[np.ndarray]]
 ) -> tuple[NetworkState[np.ndarray], float]:
-    """Return the mean of networks, float64, and the root mean square distance of their parameters to it."""
+    """Return the mean network, float64, and the root mean square distance of the networks to it.
+
+    Only the arrays ``parameters`` contribute to the distance.
+    """
     total: NetworkState[np.ndarray] = {}
     n, squares = 0, 0.0
     for networks in groups:
@@ -100,5 +125,5 @@ def _mean(
 def _stored_as(
     reference: NetworkState[np.ndarray], network: NetworkState[np.ndarray]
 ) -> NetworkState[np.ndarray]:
-    """Return a network as its file will have it, so that what is found is what others will align to."""
+    """Return a network in the reference's precision, in which its file will store it."""
     return {name: array.astype(reference[name].dtype) for name, array in network.items()}

@@ -1,4 +1,4 @@
-"""Canonicalization: a list of methods applied in order to many networks."""
+"""Canonicalization: methods that remove symmetries, applied in order to many networks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,13 +24,22 @@ from dwf_steps.symmetry.rescaling import normalize_incoming
 from dwf_steps.symmetry.spec import Attention, SymmetrySpec
 from dwf_steps.symmetry.transfusion import match_attention, permute_attention
 
-LARGEST_SQUARABLE = 2.0**63  # about 9e18; float32 does not hold the squares of larger weights
+LARGEST_SQUARABLE = 2.0**63  # about 9e18; squares of larger weights overflow float32
 
 
 @dataclass(frozen=True)
 class Canonical:
-    """n canonical networks and the reference treated alike, buffers included; ``sweeps`` (n,) counts those of
-    the matching."""
+    """Canonical networks, buffers included.
+
+    Attributes
+    ----------
+    networks
+        The n networks, float64.
+    reference
+        The reference after the same methods.
+    sweeps
+        How many sweeps all matching methods together took for each network, (n,).
+    """
 
     networks: StackedNetworks[np.ndarray]
     reference: NetworkState[np.ndarray]
@@ -45,21 +54,35 @@ def remove_symmetries(
     barycentre: NetworkState[np.ndarray] | None = None,
     responding: Responding | None = None,
 ) -> Canonical:
-    """Apply ``methods`` in order to n networks, arrays (n, *shape), in float64.
+    """Apply canonicalization methods in order, in float64.
 
-    What is matched are parameters, or responses; running statistics move along.
-
-    The reference goes through the same methods, so that a later method matches like with like.
+    Parameters or responses are matched; running statistics are permuted along with their units. The reference
+    goes through the same methods, so that later methods compare like with like.
 
     Parameters
     ----------
     spec
-        What their architecture states.
+        Symmetries of the networks.
+    networks
+        The n networks, with arrays (n, *shape).
+    reference
+        The network to match to, with arrays (*shape).
+    methods
+        The methods to apply.
     barycentre
-        What the method with that target matches to, a mean of networks, or of their responses, as the methods
-        before leave them.
+        The target of a method that matches to a barycentre: the mean of networks, or of responses, after the
+        preceding methods. None if no method does.
     responding
-        What networks respond, where a method matches by it.
+        Computes responses; required by activation matching.
+
+    Returns
+    -------
+    The canonical networks and reference.
+
+    Raises
+    ------
+    ValueError
+        If a method needs a barycentre, responses or scaling symmetries that are not given.
     """
     networks = in_float64(networks)
     target = in_float64(StackedNetworks.of_one(reference))
@@ -89,12 +112,22 @@ def remove_symmetries(
 
 
 def require_moderate_weights(layout: Layout, names: list[str], networks: StackedNetworks[np.ndarray]) -> None:
-    """Refuse networks, parameters (n, *shape), with weights so large that computing with them overflows.
+    """Require that no weight is so large that computing with it overflows.
+
+    Parameters
+    ----------
+    layout
+        The networks' parameters.
+    names
+        Names of the n networks.
+    networks
+        The networks, with parameters (n, *shape).
 
     Raises
     ------
     InputError
-        If there is one; its message names the first one's network, parameter and value.
+        If a weight exceeds `LARGEST_SQUARABLE` in magnitude or is NaN; the message names network, parameter
+        and value.
     """
     for entry in layout.entries:
         name, array = entry.name, networks[entry.name]
@@ -104,20 +137,44 @@ def require_moderate_weights(layout: Layout, names: list[str], networks: Stacked
             raise InputError(
                 f"{names[at[0]]}: {name}{[int(i) for i in at[1:]]} is {array[at]:.3g}, expected at most "
                 f"{LARGEST_SQUARABLE:.0e} in magnitude, since float32 does not hold the square of more. Its "
-                "training diverged or its file is not what it seems; remove the network, or train it with a "
-                "smaller learning rate"
+                "training diverged or its file is wrong; remove the network, or train it with a smaller "
+                "learning rate"
             )
 
 
 def in_float64(networks: StackedNetworks[np.ndarray]) -> StackedNetworks[np.ndarray]:
-    """Return the networks in float64; counters stay integers."""
+    """Convert networks to float64.
+
+    Parameters
+    ----------
+    networks
+        The networks, with arrays (n, *shape).
+
+    Returns
+    -------
+    The networks in float64; integer arrays, such as counters, are unchanged.
+    """
     return networks.map(lambda array: np.asarray(array, np.float64) if array.dtype.kind == "f" else array)
 
 
 def goal_of(
     method: Matching, network: NetworkState[np.ndarray], responding: Responding | None
 ) -> NetworkState[np.ndarray]:
-    """Return what others are compared with to be matched to a network: itself, or its responses."""
+    """Return what networks are compared with when they are matched to a given network.
+
+    Parameters
+    ----------
+    method
+        The matching method.
+    network
+        The network to match to.
+    responding
+        Computes responses; required by activation matching.
+
+    Returns
+    -------
+    The network's responses for activation matching, else the network itself.
+    """
     if isinstance(method, ActivationMatching):
         return responses_of_one(required(responding), network)
     return network
@@ -130,7 +187,7 @@ def _matched(
     method: Matching,
     responding: Responding | None,
 ) -> tuple[StackedNetworks[np.ndarray], np.ndarray]:
-    """Return n networks, arrays (n, *shape), permuted to match a goal, and the sweeps that each took."""
+    """Permute n networks to match a goal; return them and the number of sweeps for each, (n,)."""
     if isinstance(method, ActivationMatching):
         orders = match_activations(goal, networks, required(responding))
         return permute(networks, spec.permutations, orders), np.ones(networks.count, dtype=int)
@@ -148,7 +205,7 @@ def _reordered(
     iterations: int,
     seed: int,
 ) -> tuple[StackedNetworks[np.ndarray], np.ndarray]:
-    """Return n networks with their units matched to a goal's by weights, and the sweeps that each took."""
+    """Match the units of n networks to a goal's by weights; return them and the number of sweeps for each."""
     matching = match_weights(
         goal,
         networks.only(spec.parameters),
@@ -166,8 +223,25 @@ def align_streams(
     iterations: int,
     seed: int,
 ) -> StackedNetworks[np.ndarray]:
-    """Return n networks with what heads read matched to a reference's, by all parameters that are no head's;
-    the networks themselves where nothing permutes it."""
+    """Match the units that attention heads read to a reference's, by all parameters outside attentions.
+
+    Parameters
+    ----------
+    spec
+        Symmetries of the networks.
+    reference
+        The network to match to, with arrays (*shape).
+    networks
+        The n networks, with arrays (n, *shape).
+    iterations
+        The largest number of sweeps.
+    seed
+        Seed of the order of layers.
+
+    Returns
+    -------
+    The permuted networks; the given ones if nothing permutes what heads read.
+    """
     if not spec.streams_move:
         return networks
     heads = {name for attention in spec.attentions for name in attention.parameters}
@@ -183,7 +257,23 @@ def align_attention(
     networks: StackedNetworks[np.ndarray],
     pairing: Pairing,
 ) -> StackedNetworks[np.ndarray]:
-    """Return n networks, parameters (n, *shape), with the attentions' heads matched to a reference's."""
+    """Match attention heads, and dimensions within heads, to a reference's.
+
+    Parameters
+    ----------
+    attentions
+        The attentions to align, one after another.
+    reference
+        The network to match to, with arrays (*shape).
+    networks
+        The n networks, with arrays (n, *shape).
+    pairing
+        How heads are paired: see `match_attention`.
+
+    Returns
+    -------
+    The permuted networks.
+    """
     aligned = networks
     for attention in attentions:
         orders = match_attention(reference, aligned, attention, pairing)

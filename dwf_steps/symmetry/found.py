@@ -1,4 +1,4 @@
-"""The symmetries of a network that states none, found by running it once, and checked in numbers."""
+"""Symmetries of networks whose architecture states none: found by tracing a run, then checked numerically."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dwf_steps.symmetry.spec import (
 )
 
 EXAMPLES = 2
-TOLERANCE = 1e-9  # relative, outputs in float64: rounding is less, and early layers may change little
+TOLERANCE = 1e-9  # relative, in float64: above rounding errors, yet small, as early layers may matter little
 PLACES_OF_HEADS = 7  # weights and biases of queries, keys and values, and the output's weight
 
 logger = logging.getLogger(__name__)
@@ -44,16 +44,16 @@ Candidate = TypeVar("Candidate")
 
 @dataclass(frozen=True)
 class FoundSymmetries:
-    """What was found of a network's symmetries.
+    """The symmetries that were found.
 
     Attributes
     ----------
     permutations
-        Of all parameters and buffers; running statistics are named, too.
+        The permutations that act on each axis of each parameter and buffer, running statistics included.
     attentions, rescalings
-        As a module would state them.
+        As an architecture states them.
     unknown
-        What stood in the way of finding more, for messages; empty where nothing did.
+        Why no more were found, for messages; empty if nothing was in the way.
     """
 
     permutations: PermutationSpec
@@ -70,23 +70,29 @@ class FoundSymmetries:
 def find_symmetries(
     call: Call, state: NetworkState[Tensor], buffers: Collection[str], shape: Sequence[int], called: str
 ) -> FoundSymmetries:
-    """Run a network once, and follow which axes of its parameters must be permuted together.
+    """Find a network's symmetries by tracing the axes of its parameters through a forward pass.
 
-    What `operations` has no rule for keeps its order, which is logged. What is found is applied to the
-    network with random weights, and dropped where outputs change.
+    Operations for which `operations` has no rule keep the order of the axes they read, which is logged. All
+    symmetries found are applied to the network with random weights, and dropped if its outputs change.
 
     Parameters
     ----------
     call
         Returns the outputs of a network for inputs (batch, *shape), both in float64.
     state
-        A network's parameters and buffers; names of the parameters decide what permutations are called.
+        Parameters and buffers of a network. Permutations are named after parameters.
     buffers
         Names of the buffers.
+    shape
+        The shape of one input.
     called
-        What messages call the network.
+        How messages name the network.
+
+    Returns
+    -------
+    The symmetries; none if the network cannot be traced.
     """
-    # Other buffers are constants, which all networks share.
+    # Buffers other than running statistics are constants, which all networks share.
     constant = {name for name in buffers if not name.rpartition(".")[2].startswith("running_")}
     weights = _random_weights(state, constant)
     inputs = torch.rand(
@@ -100,14 +106,14 @@ def find_symmetries(
                 outputs = call(weights, inputs)
             for axis in tracer.of(outputs):
                 fix(axis)
-    except Exception as error:  # whatever the module raises
+    except Exception as error:  # the user's module may raise anything
         reached = f", in or after the operation {tracer.last}" if tracer.last else ""
         reason = f"it cannot be traced in float64 ({describe(error)}){reached}"
-        logger.info("%s: %s; it is taken to have no symmetries", called, reason)
+        logger.info("%s: %s; it is treated as having no symmetries", called, reason)
         return FoundSymmetries(nothing, [], [], reason)
     reason = ""
     if tracer.unknown:
-        reason = f"what goes through {', '.join(tracer.unknown)} keeps its order, for lack of a rule"
+        reason = f"there is no rule for {', '.join(tracer.unknown)}, so the axes read there keep their order"
         logger.info("%s: %s", called, reason)
     dimensions = {
         name: [resolve(axis) for axis in tracer.dimensions[name]]
@@ -137,7 +143,7 @@ def find_symmetries(
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    """Let attention run as products and sums, without gradients."""
+    """Run attention as matrix products, which can be traced, without gradients."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -148,8 +154,11 @@ def _unfused() -> Iterator[None]:
 
 
 def _random_weights(state: NetworkState[Tensor], constant: Collection[str]) -> NetworkState[Tensor]:
-    """Return a network in float64 with random weights around its own, but for constants. Parameters that are
-    all alike in a new one, as those of norms, and heads that start at zero, would tell no units apart."""
+    """Return a network in float64 with random weights around its own, except for constants.
+
+    Parameters whose entries are all equal in a new network, such as those of norms and heads that start at
+    zero, could not tell units apart.
+    """
     weights = {}
     for name, value in state.items():
         if not value.is_floating_point() or name in constant:
@@ -163,7 +172,7 @@ def _random_weights(state: NetworkState[Tensor], constant: Collection[str]) -> N
 
 
 def _names(dimensions: Mapping[str, list[Dimension]], taken: Collection[Units]) -> dict[Units, str]:
-    """Name all units that are free by the part of the network that yields them, in order."""
+    """Name all free units after the part of the network that outputs them, in order."""
     names: dict[Units, str] = {}
     given = dict[str, int]()
     for first in (True, False):
@@ -181,7 +190,7 @@ def _names(dimensions: Mapping[str, list[Dimension]], taken: Collection[Units]) 
 def _specification(
     dimensions: Mapping[str, list[Dimension]], names: Mapping[Units, str], kept: Collection[str]
 ) -> PermutationSpec:
-    """Return which of the permutations kept acts on which axis, and numbers of units that do not follow."""
+    """Return the specification of the permutations kept, with numbers of units where they do not follow."""
     written = {units: name for units, name in names.items() if name in kept}
     shapes = {name: tuple(map(length, axes)) for name, axes in dimensions.items()}
     while True:
@@ -194,7 +203,7 @@ def _specification(
 
 
 def _entry(axis: Dimension, names: Mapping[Units, str]) -> Axis:
-    """Return an axis as a specification has it."""
+    """Return the entry of a specification for an axis."""
     parts: list[Factors] = []
     for part in axis:
         factors: list[str | int] = []
@@ -209,7 +218,7 @@ def _entry(axis: Dimension, names: Mapping[Units, str]) -> Axis:
 
 
 def _joined(parts: Iterable[Factors]) -> list[Factors]:
-    """Return the parts of an axis, with as few numbers and repetitions as possible."""
+    """Merge the parts of an axis: consecutive numbers are added, repetitions become a factor."""
     found: list[Factors] = []
     for part in parts:
         if (
@@ -240,8 +249,11 @@ Heads = tuple[Attention, tuple[Units, ...]]
 
 
 def _attentions(dimensions: Mapping[str, list[Dimension]], buffers: Collection[str]) -> list[Heads]:
-    """Find heads: units of which the first axes of three projections, and the second of another, are made,
-    each of units of its own, those of queries and keys the same."""
+    """Find attention heads.
+
+    Heads are units that divide the first axes of three projections and the second axis of a fourth weight.
+    Each head consists of units of its own, which queries and keys share.
+    """
     found: list[Heads] = []
     places: dict[Units, list[tuple[str, int, int, Part]]] = {}
     for name, axes in dimensions.items():
@@ -276,7 +288,7 @@ def _attentions(dimensions: Mapping[str, list[Dimension]], buffers: Collection[s
 
 
 def _projections(rows: list[tuple[str, int]], dimensions: Mapping[str, list[Dimension]]) -> list[Projection]:
-    """Return weights, each with its bias, from the rows on where they start."""
+    """Pair the weights and biases whose rows start at the same position."""
     weights = [(name, start) for name, start in rows if len(dimensions[name]) == 2]
     biases = [(name, start) for name, start in rows if len(dimensions[name]) == 1]
     if len(weights) != len(biases):
@@ -294,8 +306,7 @@ def _rescalings(
     names: Mapping[Units, str],
     buffers: Collection[str],
 ) -> list[Rescaling]:
-    """Propose scales: of units, what comes in and what goes out; of filters that batch normalisation follows,
-    its statistics."""
+    """Propose scaling symmetries: of units between weights, and of filters before batch norm."""
     norms = tracer.normalisations
     normalised = {name for norm in norms for name in (norm.weight, norm.bias) if name is not None}
     found = []
@@ -328,7 +339,7 @@ def _rescalings(
 def _passing(
     candidates: list[Candidate], hold: Callable[[list[Candidate]], bool], called: str
 ) -> list[Candidate]:
-    """Return those that hold: all together, or, where they do not, those of each half."""
+    """Return the candidates that hold: all if they hold together, else those that hold in each half."""
     if not candidates or hold(candidates):
         return candidates
     if len(candidates) == 1:
@@ -343,7 +354,7 @@ def _passing(
 
 
 class _Check:
-    """Whether symmetries leave the outputs of a network alone."""
+    """Checks that symmetries leave a network's outputs unchanged."""
 
     def __init__(self, call: Call, weights: NetworkState[Tensor], inputs: Tensor, outputs: Tensor) -> None:
         self._call, self._inputs, self._outputs = call, inputs, outputs

@@ -15,16 +15,25 @@ from dwf_steps.storage.stacked import NetworkState, StackedNetworks
 from dwf_steps.symmetry.permutation import Permutations
 from dwf_steps.symmetry.spec import PermutationSpec, PlainSpec, pieces, unit_counts
 
-GAINS_BYTES = 2**28  # of what units would gain, of networks that are matched at once
-MINIMAL_GAIN = 1e-7  # of the objective, relative; below it an assignment counts as unchanged
-LARGEST_PRODUCT = 2.0**120  # of a network's norm and the reference's: float32 holds all sums, up to 2^128
+GAINS_BYTES = 2**28  # of gain matrices, of networks that are matched at the same time
+MINIMAL_GAIN = 1e-7  # relative to the product of both norms; smaller gains count as none
+LARGEST_PRODUCT = 2.0**120  # of both norms, so that sums stay below 2^128, which float32 holds
 
 
 @dataclass(frozen=True)
 class Matching:
-    """``permutations`` for n networks, the ``sweeps`` each took (n,), and the ``objective`` after every
-    sweep (sweeps + 1, n): the inner product with the reference, the first one before any, the last one
-    summed in float64. Of the start that was kept."""
+    """The matching of n networks, by the better of two starts if there were two.
+
+    Attributes
+    ----------
+    permutations
+        The unit that moves to each place, (n, units) for each permutation.
+    sweeps
+        The number of sweeps for each network, (n,).
+    objective
+        The inner product with the reference before the first sweep and after each one, (sweeps + 1, n). The
+        last one is summed in float64.
+    """
 
     permutations: Permutations
     sweeps: np.ndarray
@@ -40,34 +49,39 @@ def match_weights(
 ) -> Matching:
     """Find permutations that maximise each network's inner product with the reference.
 
-    Coordinate ascent (Algorithm 1 of arXiv 2209.04836): with all other permutations fixed, the best one is
-    a linear assignment, solved exactly. Layers are visited in random order until a sweep changes nothing; one
-    is left out where nothing beside it has changed since its last visit. All networks advance together.
-    Weights and gains are float32; a gain that may be rounding is none.
+    Coordinate ascent (Algorithm 1 of arXiv 2209.04836): with all other permutations fixed, the best one is a
+    linear assignment, which is solved exactly. Layers are visited in random order until a sweep changes
+    nothing. A layer is skipped if no neighbour has changed since its last visit. All networks advance
+    together. Weights and gains are float32; gains within rounding errors count as zero.
 
-    In a residual network the ascent often ends in a poor optimum: a layer that is visited before the residual
-    stream is matched by weights whose other axis is still in a wrong order. Where permutations do not form
-    chains (`are_chains`), it therefore starts twice: from the order that the units are in, and from an order
-    found by matching layer after layer, each by those weights alone whose other axes are not permuted or
-    already matched (`evidence_order`). The result with the larger inner product is kept; of equal ones, the
-    first. The second start costs one more assignment of every layer and a second, shorter ascent.
+    In residual networks the ascent often ends in a poor optimum: a layer that is visited before the residual
+    stream is matched by weights whose other axis is still unmatched. If permutations do not form chains
+    (`are_chains`), the ascent therefore starts twice: from the given order of units, and from one found by
+    matching layer after layer, each only by weights whose other axes are not permuted or already matched
+    (`evidence_order`). The result with the larger inner product is kept, the first one if they are equal. The
+    second start costs one more assignment per layer and a second, shorter ascent.
 
-    A permutation that acts on two axes of one parameter, as on a recurrent matrix, has no best choice that is
-    a linear assignment. The one that the gains of either axis alone suggest is made where it raises the inner
-    product.
+    The best choice of a permutation that acts on two axes of one parameter, as on a recurrent matrix, is not
+    a linear assignment. The assignment that the gains of the single axes suggest is made if it increases the
+    inner product.
 
     Parameters
     ----------
     reference
-        One network, parameters of any ``shape``.
+        The network to match to, with parameters (*shape).
     networks
-        n networks, parameters (n, *shape).
+        The n networks, with parameters (n, *shape).
     spec
-        parameter -> axis -> permutation name; what the reference does not have plays no part.
+        The permutations that act on each axis of each parameter; names that the reference does not have are
+        ignored.
     iterations
-        Sweeps at most.
+        The largest number of sweeps.
     generator
         Draws the order of layers.
+
+    Returns
+    -------
+    The permutations, and how they were reached.
     """
     reference, networks, plain = _divided(reference, networks, spec)
     counts = unit_counts({name: array.shape for name, array in reference.items()}, plain)
@@ -84,8 +98,7 @@ def match_weights(
 def _divided(
     reference: NetworkState[np.ndarray], networks: StackedNetworks[np.ndarray], spec: PermutationSpec
 ) -> tuple[NetworkState[np.ndarray], StackedNetworks[np.ndarray], PlainSpec]:
-    """Return a reference and networks, with arrays divided where permutations act on blocks of their axes, so
-    that all act on whole axes."""
+    """Divide arrays where permutations act on blocks of axes, so that all act on whole axes."""
     spec = {name: axes for name, axes in spec.items() if name in reference}
     parts = pieces({name: array.shape for name, array in reference.items()}, spec)
     named = {
@@ -103,9 +116,20 @@ def _divided(
 
 
 def are_chains(spec: PlainSpec) -> bool:
-    """Return whether permutations form chains, as in MLPs: each shares one parameter with the one before and
-    one with the next. Around a residual stream they do not: a permutation has more than two such neighbours,
-    or neighbours form a loop."""
+    """Return whether permutations form chains, as in MLPs.
+
+    In a chain, each permutation shares one parameter with the previous permutation and one with the next.
+    Residual streams break chains: a permutation has more than two such neighbours, or neighbours form a loop.
+
+    Parameters
+    ----------
+    spec
+        The permutation that acts on each axis of each parameter.
+
+    Returns
+    -------
+    True if they form one or several chains.
+    """
     links = [pair for axes in spec.values() for pair in combinations([p for p in axes if p is not None], 2)]
     chain = {p: {p} for pair in links for p in pair}
     for first, second in links:
@@ -119,11 +143,22 @@ def are_chains(spec: PlainSpec) -> bool:
 def evidence_order(
     shapes: Mapping[str, tuple[int, ...]], spec: PlainSpec
 ) -> dict[str, list[tuple[str, int]]]:
-    """Return an order in which to match permutations, each by the parameters and axes given alone.
+    """Choose an order in which to match permutations, and the parameters to match each by.
 
-    A parameter is evidence for the order of one axis if its other axes are not permuted, or their
-    permutations come earlier. Next comes the permutation with the most numbers of evidence a unit; of equal
-    ones, the one that the spec names first.
+    A parameter is evidence for the order of one of its axes if its other axes are not permuted, or their
+    permutations come earlier. The next permutation is the one with the most entries of evidence per unit; if
+    several have equally many, the one that the spec names first.
+
+    Parameters
+    ----------
+    shapes
+        The parameters' shapes.
+    spec
+        The permutation that acts on each axis of each parameter.
+
+    Returns
+    -------
+    For each permutation, in this order, the parameters and axes that are evidence for it.
     """
     counts, order = unit_counts(shapes, spec), dict[str, list[tuple[str, int]]]()
     while len(order) < len(counts):
@@ -153,7 +188,7 @@ def _match_from_starts(
     generator: np.random.Generator,
     report: Progress,
 ) -> Matching:
-    """Match from the order units are in and, where permutations do not form chains, from a second one."""
+    """Match from the given order of units and, if permutations do not form chains, from a second one."""
     first = _match(_State(reference, networks, spec), iterations, deepcopy(generator), report)
     if are_chains(spec):
         return first
@@ -189,13 +224,13 @@ def _match(state: "_State", iterations: int, generator: np.random.Generator, rep
         active = np.flatnonzero(gained)
         if len(active) == 0:
             break
-    # Gains are rounded to float32; what they lead to is not.
+    # Gains were rounded to float32; the final objective is computed in float64.
     steps = np.stack(objective)
     return Matching(state.permutations, sweeps, steps + (state.objective() - steps[-1]))
 
 
 def _joined(parts: list[Matching]) -> Matching:
-    """Return the matchings of all networks; an objective stays where its sweeps have ended."""
+    """Join the matchings of groups of networks; objectives are repeated after their last sweep."""
     longest = max(len(part.objective) for part in parts)
     objectives = [_lengthened(part.objective, longest) for part in parts]
     names = parts[0].permutations
@@ -207,23 +242,23 @@ def _joined(parts: list[Matching]) -> Matching:
 
 
 def _lengthened(objective: np.ndarray, length: int) -> np.ndarray:
-    """Return an objective (sweeps + 1, n) that stays as it ends, (length, n)."""
+    """Repeat the last row of an objective (sweeps + 1, n) up to a length, (length, n)."""
     return np.pad(objective, [(0, length - len(objective)), (0, 0)], mode="edge")
 
 
 class _State:
-    """n networks as ``permutations`` have them by now, and what every unit would gain anywhere.
+    """The current permutations of n networks, and the gain of moving any unit to any place.
 
-    Gains are kept for every parameter and axis. A permutation of the axis reorders them. One of another axis
-    of the parameter adds what its moved units change, or, where most of them move, makes the gains `_old`, to
-    be computed again when they are asked for.
+    Gains are kept for every parameter and axis. Permuting the axis reorders them. Permuting another axis of
+    the parameter adds the contribution of the moved units or, if most units move, marks the gains as `_old`,
+    to be recomputed when they are next needed.
 
     Attributes
     ----------
     permutations
-        (n, units) each.
+        The unit at each place, (n, units) for each permutation.
     stale
-        Whether a permutation's best choice may have changed since it was made, (n,).
+        Whether the best choice of a permutation may have changed since it was made, (n,).
     tolerance
         Gains of the objective up to which count as none, (n,).
     """
@@ -243,13 +278,13 @@ class _State:
             p: [(name, axis) for name, of in spec.items() for axis, q in enumerate(of) if q == p]
             for p in counts
         }
-        # Of these, gains are what a small change would add: each choice is weighed as a whole.
+        # These act on two axes of a parameter: gains are only first-order, so each choice is evaluated.
         self._twice = {p for p in counts if any(of.count(p) > 1 for of in spec.values())}
         self._reference = {name: array.astype(np.float32) for name, array in reference.items()}
         norms = squared_norms(StackedNetworks.of_one(reference))
         products = np.sqrt(norms * squared_norms(networks))
         self.tolerance = MINIMAL_GAIN * products
-        # A network's best order does not depend on its scale, and a power of two changes no digit.
+        # A network's best order does not depend on its scale, and dividing by a power of two is exact.
         self._scale = np.ldexp(1.0, np.maximum(np.frexp(products / LARGEST_PRODUCT)[1], 0))
         self._current = {name: self._scaled_down(networks[name]) for name in spec}
         self._wanted, self._gains, self._old = {}, {}, {}
@@ -260,7 +295,7 @@ class _State:
                 self._old[name, axis] = np.ones(n, dtype=bool)
 
     def _scaled_down(self, array: np.ndarray) -> np.ndarray:
-        """Return a parameter of all networks, (n, *shape), so small that sums of products are finite."""
+        """Return a parameter of all networks, (n, *shape), scaled so that sums of products are finite."""
         if (self._scale == 1).all():
             return np.array(array, np.float32)
         return (array / self._scale.reshape(-1, *[1] * (array.ndim - 1))).astype(np.float32)
@@ -274,14 +309,14 @@ class _State:
         return np.asarray(products) * self._scale
 
     def match_by(self, evidence: Mapping[str, list[tuple[str, int]]]) -> None:
-        """Choose permutations one after the other, each by some parameters and axes alone."""
+        """Choose permutations one after another, each only by some parameters and axes."""
         rows = np.arange(len(self._scale))
         for name, places in evidence.items():
             for row, gain in enumerate(self._gains_of(places, rows)) if places else ():
                 self._reorder(name, row, linear_sum_assignment(gain, maximize=True)[1])
 
     def assign(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Choose one permutation anew for some networks; return what that gained each, 0 where it stayed."""
+        """Choose one permutation again for the networks ``rows``; return their gains, 0 if unchanged."""
         gains, gained = self._gains_of(self._axes[name], rows), np.zeros(len(rows))
         places = np.arange(gains.shape[1])
         for k, (row, gain) in enumerate(zip(rows, gains, strict=True)):
@@ -298,8 +333,10 @@ class _State:
         return gained
 
     def _product(self, name: str, row: int, order: np.ndarray) -> float:
-        """Return a network's inner product with the reference, of the parameters that a permutation acts on,
-        with its units in another order."""
+        """Return a network's inner product with the reference if one permutation's units are reordered.
+
+        Only the parameters that the permutation acts on are included.
+        """
         total = 0.0
         for parameter in dict(self._axes[name]):
             array = self._current[parameter][row]
@@ -309,8 +346,10 @@ class _State:
         return total
 
     def _gains_of(self, places: list[tuple[str, int]], rows: np.ndarray) -> np.ndarray:
-        """Return (rows, units, units) for some parameters and axes of one permutation: entry (u, v) is what
-        the unit now at v adds to the objective at u."""
+        """Return the gains (rows, units, units) of one permutation over some parameters and axes.
+
+        Entry (u, v) is the contribution to the objective of the unit now at v if it moves to u.
+        """
         total: np.ndarray | float = 0.0
         for parameter, axis in places:
             gains, old = self._gains[parameter, axis], self._old[parameter, axis]
@@ -324,12 +363,12 @@ class _State:
         return np.asarray(total)
 
     def _reorder(self, name: str, row: int, order: np.ndarray) -> None:
-        """Give a network's units of one permutation another order."""
+        """Reorder a network's units of one permutation."""
         self.permutations[name][row] = self.permutations[name][row][order]
         moved = np.flatnonzero(order != np.arange(len(order)))
         for parameter, axis in self._axes[name]:
             current, gains = self._current[parameter], self._gains[parameter, axis]
-            change = None  # of the units that move, where few do
+            change = None  # of the moved units, if they are few
             if 2 * len(moved) <= len(order):
                 change = current[row].take(order[moved], axis) - current[row].take(moved, axis)
             current[row] = current[row].take(order, axis)
@@ -346,12 +385,22 @@ class _State:
 
 
 def _slices(array: np.ndarray, axis: int) -> np.ndarray:
-    """Return what belongs to each unit of an axis, (units, ...)."""
+    """Return the entries of each unit along an axis, (units, ...)."""
     return np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
 
 
 def squared_norms(networks: StackedNetworks[np.ndarray]) -> np.ndarray:
-    """Return the squared Euclidean norm of each of n networks, (n,) float64."""
+    """Return the squared Euclidean norm of each network.
+
+    Parameters
+    ----------
+    networks
+        The n networks, with arrays (n, *shape).
+
+    Returns
+    -------
+    Squared norms over all arrays, float64 (n,).
+    """
     parts = [
         np.square(array.reshape(len(array), -1), dtype=np.float64).sum(axis=1) for array in networks.values()
     ]

@@ -1,4 +1,4 @@
-"""Which axes of a network's parameters must be permuted together, followed through its operations."""
+"""Rules by which permutations of parameters' axes propagate through a network's operations."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ HOMOGENEOUS = frozenset(
         "minimum",
     )
 )
-"""Elementwise functions that may pass on a positive factor; whether they do is checked in numbers."""
+"""Elementwise functions that may be positively homogeneous; whether they are is checked numerically."""
 ELEMENTWISE = frozenset(
     (
         "hardswish",
@@ -65,7 +65,7 @@ ELEMENTWISE = frozenset(
         "log_softmax",
     )
 )
-"""Functions that treat all entries of an axis alike, beside those that PyTorch calls pointwise."""
+"""Functions that treat all entries of an axis alike, besides those that PyTorch tags as pointwise."""
 UNCHANGED = frozenset(("alias", "detach", "lift_fresh", "contiguous", "positive"))
 MADE_UNIFORM = frozenset(
     (
@@ -118,7 +118,7 @@ POOLINGS = {
         ("replication_pad", ""),
     )
 } | {"upsample_linear1d": 1, "upsample_bicubic2d": 2, "upsample_trilinear3d": 3}
-"""Functions of images, and how many of their last axes are of pixels."""
+"""Functions of images, and the number of their spatial axes, which are the last ones."""
 
 
 class UnknownOperationError(Exception):
@@ -127,8 +127,17 @@ class UnknownOperationError(Exception):
 
 @dataclass(frozen=True)
 class NormalisedUnits:
-    """A batch normalisation by the names of its running mean and variance, and the ``weight`` and ``bias`` of
-    the layer whose responses it reads; None where there is none."""
+    """A batch norm and the layer before it.
+
+    Attributes
+    ----------
+    statistics
+        Names of its running mean and variance.
+    weight, bias
+        Names of the parameters of the layer whose responses it reads; None if there is none.
+    epsilon
+        The constant that it adds to variances.
+    """
 
     statistics: tuple[str, str]
     weight: str | None
@@ -137,28 +146,29 @@ class NormalisedUnits:
 
 
 class DimensionTracer(TorchDispatchMode):
-    """Follows the axes of parameters, and of what is computed from them, through every operation that runs.
+    """Traces the axes of parameters, and of all values computed from them, through the operations that run.
 
-    Axes start out as units in any order. Each operation says which of them must be permuted alike for its
-    result to be permuted, too; where there is no rule for one, all axes that it reads keep their order.
+    Axes start as units in arbitrary order. The rule of each operation determines which of its arguments' axes
+    must be permuted alike for its result to be permuted, too. If there is no rule, all axes that the
+    operation reads keep their order.
 
     Parameters
     ----------
     parameters
-        Those of a network and its buffers, by name; everything else, inputs included, keeps its order.
+        Parameters and buffers of a network by name. All other tensors, inputs included, keep their order.
 
     Attributes
     ----------
     dimensions
-        Of all parameters, by name.
+        The axes of each parameter.
     unknown
         Names of the operations without a rule.
     used
         Names of the parameters that were read.
     normalisations
-        All batch normalisations.
+        All batch norms.
     last
-        The name of the operation that ran last; empty before any.
+        The name of the last operation; empty before the first.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor]) -> None:
@@ -189,7 +199,7 @@ class DimensionTracer(TorchDispatchMode):
         return found
 
     def name_of(self, value: Any) -> str | None:
-        """Return the name of a parameter, or of one that a tensor is a transposed view of."""
+        """Return the name of a parameter, also for its transposed views; None for other values."""
         return self._names.get(value) if isinstance(value, Tensor) else None
 
     def _note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
@@ -208,7 +218,7 @@ class DimensionTracer(TorchDispatchMode):
             for value, axes in zip(results, found, strict=True):
                 if 0 not in value.shape and list(value.shape) != [length(axis) for axis in axes]:
                     raise UnknownOperationError
-        except Exception:  # a rule that does not fit what it meets is none
+        except Exception:  # a rule that fails on these arguments does not apply
             found = self._keep_order(called, given, results)
         for value, axes in zip(results, found, strict=True):
             if func._schema.is_mutable and value is args[0]:
@@ -217,7 +227,7 @@ class DimensionTracer(TorchDispatchMode):
         self._remember(name, given, results)
 
     def _keep_order(self, called: str, given: Arguments, results: list[Tensor]) -> list[Dimensions]:
-        """Let all axes that an operation reads keep their order, and so all that it makes."""
+        """Make all axes that an operation reads keep their order, and so those of its results."""
         axes = [axis for value in _tensors(given) for axis in self.of(value)]
         if not all(map(_is_fixed, axes)):
             self.unknown.setdefault(called)
@@ -226,8 +236,7 @@ class DimensionTracer(TorchDispatchMode):
         return [[fixed(size) for size in value.shape] for value in results]
 
     def _write(self, value: Tensor, axes: Dimensions) -> None:
-        """Note that a tensor is overwritten: what shares its memory, and was alike along an axis, is so no
-        longer."""
+        """Note that a tensor is overwritten: tensors that share its memory may no longer be uniform."""
         before = self._of.get(value, [])
         changed = [
             (old, new) for old, new in zip(before, axes, strict=True) if old != new and _has_uniform(old)
@@ -248,7 +257,7 @@ class DimensionTracer(TorchDispatchMode):
             self._of[other] = [fixed(length(axis)) if _has_uniform(axis) else axis for axis in own]
 
     def _remember(self, name: str, given: Arguments, results: list[Tensor]) -> None:
-        """Keep what a tensor is: a transposed parameter, or a layer's responses."""
+        """Remember tensors that are transposed parameters or layers' responses."""
         if name in ("t", "transpose", "permute", *UNCHANGED) and (known := self.name_of(given["self"])):
             self._names[results[0]] = known
         if name in ("view", "unsafe_view", "transpose", "permute", *UNCHANGED):
@@ -262,14 +271,26 @@ class DimensionTracer(TorchDispatchMode):
             self._layers[results[0]] = self.name_of(given["mat2"]), None
 
     def layer_of(self, value: Tensor) -> tuple[str | None, str | None]:
-        """Return weight and bias of the layer whose responses a tensor is."""
+        """Return the names of weight and bias of the layer whose responses a tensor holds."""
         found: tuple[str | None, str | None] = self._layers.get(value, (None, None))
         return found
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation: its name, what it was called with, and its tensors."""
+    """One operation that ran.
+
+    Attributes
+    ----------
+    tracer
+        The tracer that observed it.
+    name
+        The operation's name in ATen, without leading or trailing underscores.
+    given
+        Its arguments by name.
+    results
+        The tensors it returned.
+    """
 
     tracer: DimensionTracer
     name: str
@@ -285,7 +306,7 @@ Rule = Callable[[Step], list[Dimensions]]
 
 
 def _bound(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an operation was called with, by name."""
+    """Return an operation's arguments by name, defaults included."""
     given = {argument.name: argument.default_value for argument in func._schema.arguments}
     for argument, value in zip(func._schema.arguments, args, strict=False):
         given[argument.name] = value
@@ -340,7 +361,19 @@ def _view(step: Step) -> list[Dimensions]:
 
 
 def reshaped(axes: Dimensions, shape: Sequence[int]) -> Dimensions:
-    """Return the axes that an array has in another shape."""
+    """Return the axes of an array after a reshape.
+
+    Parameters
+    ----------
+    axes
+        The axes before it.
+    shape
+        The new shape, with the same number of entries.
+
+    Returns
+    -------
+    The axes in the new shape.
+    """
     if 0 in shape:
         return [fixed(size) for size in shape]
     waiting, found, sizes = [axis for axis in axes if length(axis) > 1], Dimensions(), list(shape)
@@ -489,7 +522,7 @@ def _embedding(step: Step) -> list[Dimensions]:
 
 
 def _matrix_product(step: Step) -> list[Dimensions]:
-    """Contract the last axis of one with the last but one of the other; batches are permuted alike."""
+    """Contract the last axis of the first matrix with the second but last of the other, in each batch."""
     first, second = {
         "mm": ("self", "mat2"),
         "addmm": ("mat1", "mat2"),
@@ -560,7 +593,7 @@ def _layer_norm(step: Step) -> list[Dimensions]:
 
 
 def _weight_norm(step: Step) -> list[Dimensions]:
-    """Give every unit of a weight a norm of its own."""
+    """Give every unit of a weight its own norm."""
     axes, place = list(step.of("v")), step.given["dim"]
     axes[place] = unify(axes[place], step.of("g")[place])
     return [axes, step.of("g")]
@@ -598,7 +631,7 @@ def _reduce(step: Step) -> list[Dimensions]:
 
 
 def _largest(step: Step) -> list[Dimensions]:
-    """Reduce by `max` or `min`; which entry it is depends on the order, where anyone asks."""
+    """Reduce by `max` or `min`; indices along a reduced axis depend on its order."""
     if "other" in step.given:
         return _elementwise(step)
     if "dim" in step.given:
@@ -615,7 +648,7 @@ def _pool(step: Step) -> list[Dimensions]:
 
 
 def _along(step: Step) -> list[Dimensions]:
-    """Keep the order of the axis along which something runs."""
+    """Keep the order of the axis along which an operation runs."""
     axes = step.of("self")
     fix(axes[step.given["dim"]])
     return [axes for _ in step.results]
@@ -646,7 +679,7 @@ def _channel_shuffle(step: Step) -> list[Dimensions]:
 
 
 def _strides(step: Step) -> list[Dimensions]:
-    """Leave axes alone where strides alone are set."""
+    """Keep the axes if only strides are set."""
     if (
         list(step.given["self"].shape) != list(step.given["size"])
         or step.results[0] is not step.given["self"]

@@ -1,4 +1,4 @@
-"""Acting on networks with permutations of their hidden units."""
+"""Permutation of networks' hidden units."""
 
 import numpy as np
 
@@ -10,7 +10,21 @@ Permutations = dict[str, np.ndarray]
 
 
 def permute_axis(array: np.ndarray, axis: int, permutation: np.ndarray) -> np.ndarray:
-    """Return ``array`` (n, *shape), axis ``axis`` of ``shape`` reordered by ``permutation`` (n, units)."""
+    """Reorder an axis of n arrays, each by its own permutation.
+
+    Parameters
+    ----------
+    array
+        The arrays, (n, *shape).
+    axis
+        The axis of ``shape``.
+    permutation
+        The entry that moves to each place, (n, units).
+
+    Returns
+    -------
+    The reordered arrays, (n, *shape).
+    """
     index = [np.newaxis] * (array.ndim - 1)
     index[axis] = slice(None)  # type: ignore[call-overload]
     return np.take_along_axis(array, permutation[(slice(None), *index)], axis=axis + 1)
@@ -19,8 +33,21 @@ def permute_axis(array: np.ndarray, axis: int, permutation: np.ndarray) -> np.nd
 def permute(
     networks: StackedNetworks[np.ndarray], spec: PermutationSpec, permutations: Permutations
 ) -> StackedNetworks[np.ndarray]:
-    """Return n networks, arrays (n, *shape), with their hidden units reordered; arrays that the spec does not
-    name stay as they are."""
+    """Reorder the hidden units of n networks.
+
+    Parameters
+    ----------
+    networks
+        The networks, with arrays (n, *shape).
+    spec
+        The permutations that act on each axis of each array; arrays that it does not name are unchanged.
+    permutations
+        The unit that moves to each place, (n, units) for each permutation.
+
+    Returns
+    -------
+    The permuted networks.
+    """
     result: StackedNetworks[np.ndarray] = StackedNetworks()
     for name, array in networks.items():
         for axis, permutation in enumerate(spec.get(name, ())):

@@ -1,31 +1,36 @@
-"""The positive scaling symmetry of ReLU units, removed by unit-norm incoming weights."""
+"""Removal of the positive scaling symmetry of ReLU units: incoming weights get unit norm."""
 
 import numpy as np
 
 from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import Rescaling, RescalingSpec
 
-EPSILON = 1e-5  # PyTorch's, that batch normalisation adds to variances
+EPSILON = 1e-5  # PyTorch's default, which batch norm adds to variances
 
 
 def normalize_incoming(
     networks: StackedNetworks[np.ndarray], spec: RescalingSpec
 ) -> StackedNetworks[np.ndarray]:
-    """Scale every hidden unit's incoming weights to unit norm, its bias along, its outgoing inversely.
+    """Scale every hidden unit's incoming weights to unit norm.
 
-    relu(a x) = a relu(x) for a > 0, so the function stays as it is (Erdogan 2025, arXiv 2504.03710,
-    section on the normalized form; here the last layer keeps its scale). A unit without incoming weights
-    has no direction to normalise and is left alone.
+    The unit's bias is divided by the same norm and its outgoing weights are multiplied by it, which preserves
+    the function since relu(a x) = a relu(x) for a > 0 (Erdogan 2025, arXiv 2504.03710, section on the
+    normalized form; here the last layer keeps its scale). Units whose incoming weights are all zero are left
+    unchanged.
 
-    What batch normalisation follows has no outgoing weights to scale: its statistics, where there are some,
-    are scaled instead, the variance so that what is added to it plays no part.
+    Layers before batch norm have no outgoing weights to scale. Instead, running statistics are scaled, if
+    there are any; the variance such that the constant added to it has no effect.
 
     Parameters
     ----------
     networks
-        In float64, with or without running statistics.
+        The n networks in float64, with or without running statistics.
     spec
-        For each hidden layer, in order, what comes in and what goes out.
+        Incoming and outgoing parameters of each hidden layer, in order.
+
+    Returns
+    -------
+    The normalised networks.
     """
     return scaled_incoming(networks, spec)[0]
 
@@ -33,8 +38,18 @@ def normalize_incoming(
 def scaled_incoming(
     networks: StackedNetworks[np.ndarray], spec: RescalingSpec
 ) -> tuple[StackedNetworks[np.ndarray], list[np.ndarray]]:
-    """Return what `normalize_incoming` does, and the norms (n, units) that each of the spec's layers had when
-    it was its turn."""
+    """Scale every hidden unit's incoming weights to unit norm, and return the norms.
+
+    Parameters
+    ----------
+    networks, spec
+        See `normalize_incoming`.
+
+    Returns
+    -------
+    The normalised networks, and for each layer of the spec the norms by which it was divided, (n, units):
+    those after the preceding layers were normalised, or 1 for units whose incoming weights are all zero.
+    """
     result, every = StackedNetworks(networks), []
     for units in spec:
         weight = result[units.incoming[0]]
@@ -47,8 +62,23 @@ def scaled_incoming(
 def rescale(
     networks: StackedNetworks[np.ndarray], units: Rescaling, norms: np.ndarray
 ) -> StackedNetworks[np.ndarray]:
-    """Return n networks with what comes into units divided by ``norms`` (n, units), what goes out times
-    them."""
+    """Divide units' incoming parameters by given norms, and multiply their outgoing weights by them.
+
+    Running statistics are divided like incoming parameters.
+
+    Parameters
+    ----------
+    networks
+        The n networks, with arrays (n, *shape).
+    units
+        Incoming and outgoing parameters of the units.
+    norms
+        Positive factors, (n, units).
+
+    Returns
+    -------
+    The rescaled networks.
+    """
     result = StackedNetworks(networks)
     for name in units.incoming:
         result[name] = result[name] / _along(norms, result[name], 1)
@@ -62,8 +92,10 @@ def rescale(
 
 
 def _along(norms: np.ndarray, array: np.ndarray, axis: int) -> np.ndarray:
-    """Return norms (n, units) in a shape that multiplies ``array`` (n, ...) along its ``axis``, where every
-    unit has equally many entries in a row."""
+    """Reshape norms (n, units) to multiply ``array`` (n, ...) along an axis.
+
+    Each unit may have several consecutive entries there.
+    """
     norms = norms.repeat(array.shape[axis] // norms.shape[1], axis=1)
     shape = [1] * array.ndim
     shape[0], shape[axis] = norms.shape

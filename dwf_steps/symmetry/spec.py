@@ -1,4 +1,4 @@
-"""Symmetries as plain data, read off an architecture."""
+"""Symmetries of an architecture as plain data."""
 
 import itertools
 import math
@@ -9,26 +9,37 @@ import numpy as np
 
 Factors = tuple[str | int, ...]
 Axis = str | None | Factors | list[str | int | Factors]
-"""What acts on one axis: a permutation of all of it; None, nothing; or permutations of blocks of it.
+"""How one axis is permuted: the name of a permutation of the whole axis; None for none; or blocks.
 
-A tuple divides it as a reshape would: of ``("units", 49)`` every unit has 49 entries in a row, as a flatten
-leaves channels; of ``(3, "units")`` the units come three times over, as the gates of a GRU; of ``("groups",
-"within")`` two permutations act. A list joins parts of it: ``["first", ("second", 4), 10]``. Numbers count
-what stays in its place. ``"groups=4"`` states a number of units that does not follow from other axes.
+A tuple divides the axis as a reshape does. In ``("units", 49)`` each unit has 49 consecutive entries, as
+channels have after a flatten; in ``(3, "units")`` the units are repeated three times, as in the gates of a
+GRU; in ``("groups", "within")`` two permutations act. A list concatenates parts, such as
+``["first", ("second", 4), 10]``. Numbers count entries that keep their places. ``"groups=4"`` states a number
+of units that does not follow from other axes.
 """
 PermutationSpec = dict[str, tuple[Axis, ...]]
-"""parameter -> for each axis, the permutation that acts on it (None: no freedom there)."""
+"""parameter -> for each axis, the permutation that acts on it (None: not permuted)."""
 PlainSpec = dict[str, tuple[str | None, ...]]
-"""A specification of whole axes."""
+"""A specification in which permutations only act on whole axes."""
 
 
 def named_in(axis: Axis) -> tuple[str, ...]:
-    """Return the permutations that act on an axis, or on blocks of it, in its order."""
+    """Return the permutations that act on an axis or on blocks of it.
+
+    Parameters
+    ----------
+    axis
+        The entry of a specification.
+
+    Returns
+    -------
+    Their names, in the order of the axis.
+    """
     return tuple(factor for part in _parts(axis, 0) for factor in part if isinstance(factor, str))
 
 
 def _parts(axis: Axis, length: int) -> list[Factors]:
-    """Return the parts of an axis, one after another, without the numbers of units that it states."""
+    """Return the consecutive parts of an axis, without stated numbers of units."""
     if axis is None:
         return [(length,)]
     parts = axis if isinstance(axis, list) else [axis]
@@ -39,7 +50,7 @@ def _parts(axis: Axis, length: int) -> list[Factors]:
 
 
 def _stated(factor: str) -> tuple[str, int | None]:
-    """Return a permutation's name, and the number of units that is stated with it."""
+    """Return a permutation's name, and the number of units if it is stated."""
     name, equals, count = factor.partition("=")
     return name, int(count) if equals else None
 
@@ -57,13 +68,24 @@ def _stated_counts(axes: Iterable[Axis]) -> dict[str, int]:
 def unit_counts(
     shapes: Mapping[str, tuple[int, ...]], spec: Mapping[str, tuple[Axis, ...]]
 ) -> dict[str, int]:
-    """Return how many units each permutation acts on.
+    """Return the number of units that each permutation acts on.
+
+    Parameters
+    ----------
+    shapes
+        The arrays' shapes.
+    spec
+        The permutations that act on each of their axes.
+
+    Returns
+    -------
+    Numbers of units, in the order in which the specification names the permutations.
 
     Raises
     ------
     ValueError
-        If two axes that share a permutation differ in length, or the blocks of an axis do not make up its
-        length.
+        If two axes that share a permutation differ in length, if the blocks of an axis do not add up to its
+        length, or if a number does not follow.
     """
     axes = _Place.of(shapes, spec)
     counts, open_axes = _counted(axes)
@@ -83,14 +105,31 @@ def unit_counts(
 
 
 def uncounted(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> list[str]:
-    """Return the permutations whose numbers of units do not follow from a specification."""
+    """Return the permutations whose number of units does not follow from a specification.
+
+    Parameters
+    ----------
+    shapes
+        The arrays' shapes.
+    spec
+        The permutations that act on each of their axes.
+
+    Returns
+    -------
+    Their names.
+
+    Raises
+    ------
+    ValueError
+        If axes contradict each other.
+    """
     counts, open_axes = _counted(_Place.of(shapes, spec))
     return list(dict.fromkeys(p for place in open_axes for p in named_in(place.axis) if p not in counts))
 
 
 @dataclass(frozen=True)
 class _Place:
-    """One axis of one parameter, and what acts on it."""
+    """One axis of one array, and how it is permuted."""
 
     name: str
     number: int
@@ -113,7 +152,7 @@ class _Place:
 
 
 def _counted(axes: list[_Place]) -> tuple[dict[str, int], list[_Place]]:
-    """Return the numbers of units that follow, and the axes of which some do not."""
+    """Return the numbers of units that follow, and the axes with permutations whose numbers do not."""
     counts = _stated_counts(place.axis for place in axes)
     for place in axes:
         axis = place.axis
@@ -131,8 +170,7 @@ def _sizes(part: Factors, counts: Mapping[str, int]) -> list[int]:
 
 
 def _count(place: _Place, counts: dict[str, int]) -> bool:
-    """Count the units of the one permutation of an axis that is not known, if there is one alone; return
-    whether all are known."""
+    """Count the units of an axis's only unknown permutation; return whether all are known now."""
     unknown = [p for p in named_in(place.axis) if p not in counts]
     if len(unknown) == 1:
         each = others = 0
@@ -151,14 +189,16 @@ def _count(place: _Place, counts: dict[str, int]) -> bool:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of arrays (n, *shape) of which each axis is permuted as a whole, or not at all.
+    """A part of arrays (n, *shape), each axis of which is permuted as a whole or not at all.
 
     Attributes
     ----------
     slices
-        What it takes of each axis.
-    shape, axes
-        Its own axes, which are divided, and the permutation that acts on each.
+        Its range along each axis of the array.
+    shape
+        Its shape after blocks are divided into axes.
+    axes
+        The permutation that acts on each of these axes.
     """
 
     slices: tuple[slice, ...]
@@ -172,7 +212,18 @@ class Piece:
 
 
 def pieces(shapes: Mapping[str, tuple[int, ...]], spec: PermutationSpec) -> dict[str, list[Piece]]:
-    """Return the pieces of every array that a specification names: one where it has whole axes alone.
+    """Divide arrays into pieces on whose axes permutations act as a whole.
+
+    Parameters
+    ----------
+    shapes
+        The arrays' shapes.
+    spec
+        The permutations that act on each of their axes.
+
+    Returns
+    -------
+    The pieces of each array that the specification names: only one if no axis has several parts.
 
     Raises
     ------
@@ -202,12 +253,20 @@ def _pieces(shape: tuple[int, ...], axes: Sequence[Axis], counts: Mapping[str, i
 
 
 def order_of_entries(axis: Axis, length: int, orders: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return how permutations reorder the entries of an axis, (n, length).
+    """Return how permutations reorder the entries of an axis.
 
     Parameters
     ----------
+    axis
+        How the axis is permuted.
+    length
+        The length of the axis.
     orders
-        Permutation -> (n, units): the unit that moves to each place.
+        The unit that moves to each place, (n, units) for each permutation.
+
+    Returns
+    -------
+    The entry that moves to each place, (n, length).
     """
     parts, start = [], 0
     for part in _parts(axis, length):
@@ -224,7 +283,19 @@ def order_of_entries(axis: Axis, length: int, orders: Mapping[str, np.ndarray]) 
 
 
 def hidden_units(permutation: str, incoming: str, outgoing: str) -> PermutationSpec:
-    """Return how the units between two linear layers, of these names, are permuted."""
+    """Specify the permutation of the units between two linear layers.
+
+    Parameters
+    ----------
+    permutation
+        Its name.
+    incoming, outgoing
+        Names of the layers; both have a ``weight``, the first one a ``bias``.
+
+    Returns
+    -------
+    The specification of these parameters.
+    """
     return {
         f"{incoming}.weight": (permutation, None),
         f"{incoming}.bias": (permutation,),
@@ -233,8 +304,20 @@ def hidden_units(permutation: str, incoming: str, outgoing: str) -> PermutationS
 
 
 def with_buffers(spec: PermutationSpec, buffers: Mapping[str, tuple[int, ...]]) -> PermutationSpec:
-    """Return the spec with the buffers, of the shapes given, that it does not name: running statistics follow
-    their normalisation's weight, all others stay as they are."""
+    """Add buffers to a specification.
+
+    Parameters
+    ----------
+    spec
+        The permutations that act on each axis of each parameter.
+    buffers
+        Shapes of the buffers.
+
+    Returns
+    -------
+    The specification of parameters and buffers. Running statistics that it did not name are permuted like the
+    weight of their norm; other buffers are not permuted.
+    """
     added = {}
     for name, shape in buffers.items():
         norm, _, what = name.rpartition(".")
@@ -245,18 +328,17 @@ def with_buffers(spec: PermutationSpec, buffers: Mapping[str, tuple[int, ...]]) 
 
 @dataclass(frozen=True)
 class Rescaling:
-    """Units whose positive scale changes nothing: that of what comes in, of which the first parameter's rows
-    get unit norm, and inversely of what goes out.
+    """Units whose incoming and outgoing parameters may be scaled inversely without changing the function.
 
     Attributes
     ----------
     incoming
-        Parameters whose first axis are the units.
+        Parameters whose first axis indexes the units; the rows of the first one are scaled to unit norm.
     outgoing
-        Weights whose second axis are the units, or, behind a flatten, equally many entries of each in a row;
-        none where batch normalisation follows.
+        Weights whose second axis indexes the units; after a flatten, each unit has the same number of
+        consecutive entries. Empty if batch norm follows.
     statistics
-        Its running mean and variance, which follow what comes in, and are no parameters.
+        Running mean and variance of that batch norm, which are scaled like incoming parameters.
     """
 
     incoming: tuple[str, ...]
@@ -265,12 +347,20 @@ class Rescaling:
 
 
 RescalingSpec = list[Rescaling]
-"""In the order in which units are scaled."""
+"""The scaling symmetries in the order in which units are scaled."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """What makes queries, keys or values: rows of ``weight`` and ``bias`` from ``first`` on, head by head."""
+    """The projection to queries, keys or values: consecutive rows of a weight and a bias, head by head.
+
+    Attributes
+    ----------
+    weight, bias
+        Names of the parameters.
+    first
+        The first of the rows.
+    """
 
     weight: str
     bias: str
@@ -279,8 +369,17 @@ class Projection:
 
 @dataclass(frozen=True)
 class Attention:
-    """One multi-head attention: its projections, and the ``output`` weight, whose columns are what the heads
-    say."""
+    """One multi-head attention.
+
+    Attributes
+    ----------
+    query, key, value
+        The projections.
+    output
+        Name of the output projection's weight, whose columns read the heads' outputs.
+    heads
+        The number of heads.
+    """
 
     query: Projection
     key: Projection
@@ -290,25 +389,25 @@ class Attention:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of its weights and biases, without the output's bias, which is no head's."""
+        """The names of its weights and biases, without the output's bias, which belongs to no head."""
         projections = (self.query, self.key, self.value)
         return (*(name for part in projections for name in (part.weight, part.bias)), self.output)
 
 
 @dataclass(frozen=True)
 class SymmetrySpec:
-    """All symmetries of one architecture's networks.
+    """All symmetries of an architecture.
 
     Attributes
     ----------
     parameters
-        Names of the arrays that are no buffers, in row order.
+        Names of the arrays that are not buffers, in row order.
     permutations
-        Which permutation acts on which axis of which array.
+        The permutations that act on each axis of each array.
     attentions
-        Those whose heads, and dimensions within heads, may be permuted.
+        Attentions whose heads, and dimensions within heads, may be permuted.
     rescalings
-        Positive scales of units; None where no such symmetry is known.
+        Positive scaling symmetries of units; None if none are known.
     """
 
     parameters: tuple[str, ...]
@@ -318,6 +417,6 @@ class SymmetrySpec:
 
     @property
     def streams_move(self) -> bool:
-        """Whether permutations act on what heads read."""
+        """Whether permutations act on the input of attention heads."""
         queries = (attention.query.weight for attention in self.attentions)
         return any(named_in(axes[1]) for name in queries if len(axes := self.permutations.get(name, ())) > 1)

@@ -1,4 +1,4 @@
-"""TransFusion: match attention heads, then what is in them (Rinaldi et al. 2025, arXiv 2505.22697)."""
+"""TransFusion: match attention heads, then their dimensions (Rinaldi et al. 2025, arXiv 2505.22697)."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,15 @@ from dwf_steps.symmetry.spec import Attention, Projection
 
 @dataclass(frozen=True)
 class HeadOrders:
-    """For n networks, which row of the projections moves to each place, (n, width): ``query_key`` of queries
-    and keys, ``value`` of values and, as columns, of the output. Whole heads move together."""
+    """The rows of projections that move to each place, for n networks. Heads move as a whole.
+
+    Attributes
+    ----------
+    query_key
+        Rows of the query and key projections, (n, width).
+    value
+        Rows of the value projection and columns of the output projection, (n, width).
+    """
 
     query_key: np.ndarray
     value: np.ndarray
@@ -27,20 +34,30 @@ def match_attention(
     attention: Attention,
     pairing: Pairing,
 ) -> HeadOrders:
-    """Find the orders of heads, and of dimensions within them, that bring n networks closest to a reference.
+    """Find the order of heads, and of dimensions within heads, that brings networks closest to a reference.
 
-    The scores of a head are inner products of queries and keys, so that one permutation acts on both; what
-    a head says is the output's columns times the values, another one. With the residual stream left alone no
-    two attentions have to do with each other, and within a pair of heads both permutations are linear
-    assignments. Heads are paired by an assignment too, of one of these: ``spectra``, the summed Euclidean
-    distances between the singular values of their query, key and value projections, which no order within
-    them changes (the paper's); ``weights``, the inner product with the reference that the best orders within
-    each pair reach, so that the whole is the best there is.
+    A head's scores are inner products of queries and keys, so one permutation acts on both. Its contribution
+    to the output is a product of output columns and values, on which another one acts. If the residual stream
+    is fixed, attentions are independent of each other, and for a given pair of heads both permutations are
+    linear assignments. Heads are paired by an assignment, too. Its cost is, for ``spectra``, the summed
+    Euclidean distances between the singular values of their query, key and value projections, which do not
+    depend on the order within heads (the paper's choice). For ``weights``, the assignment maximises the inner
+    product with the reference under the best orders within each pair, so the result is optimal.
 
     Parameters
     ----------
-    reference, networks
-        One network's parameters, and n networks' (n, *shape), in float64.
+    reference
+        One network's parameters, (*shape), in float64.
+    networks
+        The n networks' parameters, (n, *shape), in float64.
+    attention
+        Names of the attention's parameters.
+    pairing
+        How heads are paired, ``spectra`` or ``weights``.
+
+    Returns
+    -------
+    The rows that move to each place.
     """
     one = StackedNetworks.of_one(reference)
     wanted = [_heads(one, part, attention)[0] for part in _parts(attention)]
@@ -75,8 +92,7 @@ def _gains(
     found: list[np.ndarray],
     found_output: np.ndarray,
 ) -> list[np.ndarray]:
-    """Return what placing dimension b of a head at a gains: for queries and keys, and for values with the
-    output."""
+    """Return the gains of moving dimension b of a head to a: of queries and keys, of values and outputs."""
     query, key, value = (np.einsum(pairs, w, f, optimize=True) for w, f in zip(wanted, found, strict=True))
     return [query + key, value + np.einsum(pairs, wanted_output, found_output, optimize=True)]
 
@@ -84,7 +100,21 @@ def _gains(
 def permute_attention(
     networks: StackedNetworks[np.ndarray], attention: Attention, orders: HeadOrders
 ) -> StackedNetworks[np.ndarray]:
-    """Return n networks, parameters (n, *shape), with an attention's heads and dimensions in other orders."""
+    """Reorder an attention's heads and dimensions within heads.
+
+    Parameters
+    ----------
+    networks
+        The n networks, with parameters (n, *shape).
+    attention
+        Names of the attention's parameters.
+    orders
+        The rows that move to each place.
+
+    Returns
+    -------
+    The permuted networks.
+    """
     result = StackedNetworks(networks)
     width = orders.value.shape[1]
     for part, order in zip(
@@ -104,7 +134,7 @@ def _parts(attention: Attention) -> tuple[Projection, Projection, Projection]:
 
 
 def _heads(networks: StackedNetworks[np.ndarray], part: Projection, attention: Attention) -> np.ndarray:
-    """Return a projection's rows by head, each with its bias, (n, heads, size, inputs + 1)."""
+    """Return a projection's rows with their biases by head, (n, heads, size, inputs + 1)."""
     width = networks[attention.output].shape[2]
     rows = slice(part.first, part.first + width)
     whole = np.concatenate([networks[part.weight][:, rows], networks[part.bias][:, rows, None]], axis=2)
@@ -118,7 +148,7 @@ def _output_heads(weight: np.ndarray, attention: Attention) -> np.ndarray:
 
 
 def _spectral_distances(wanted: list[np.ndarray], found: list[np.ndarray]) -> np.ndarray:
-    """Return the summed distances of singular values, biases left out, (n, heads, heads)."""
+    """Return the summed distances between singular values, (n, heads, heads), without biases."""
     total: np.ndarray | float = 0.0
     for one, many in zip(wanted, found, strict=True):
         target = torch.linalg.svdvals(torch.from_numpy(one[..., :-1])).numpy()
@@ -128,8 +158,13 @@ def _spectral_distances(wanted: list[np.ndarray], found: list[np.ndarray]) -> np
 
 
 def _best_gains(gains: list[np.ndarray]) -> np.ndarray:
-    """Return what the best orders within each pair of heads gain, (heads, heads); gains are (heads, heads,
-    size, size)."""
+    """Return the gains (heads, heads) of the best orders within each pair of heads.
+
+    Parameters
+    ----------
+    gains
+        Gains of dimensions, each (heads, heads, size, size).
+    """
     best = np.zeros(gains[0].shape[:2])
     for gain in gains:
         for place, head in np.ndindex(best.shape):

@@ -428,7 +428,7 @@ def test_what_goes_through_an_unknown_operation_keeps_its_order_and_is_named(
     )
     with caplog.at_level(logging.INFO):
         found = found_of(module, (4,))
-    assert "what goes through _fft_r2c keeps its order, for lack of a rule" in found.unknown
+    assert "there is no rule for _fft_r2c, so the axes read there keep their order" in found.unknown
     assert found.unknown in caplog.text
     assert found.permutations["a.weight"] == (None, None)
     assert found.permutations["b.weight"] == ("b", None)
@@ -509,7 +509,7 @@ def test_a_rule_that_does_not_fit_what_it_meets_counts_as_none(monkeypatch: pyte
     monkeypatch.setitem(RULES, "softmax", lambda _: [])
     module = Written(lambda m, x: m.b(m.a(x).softmax(1)), a=linear(4, 6), b=linear(6, 3))
     found = found_of(module, (4,))
-    assert found.unknown == "what goes through _softmax keeps its order, for lack of a rule"
+    assert found.unknown == "there is no rule for _softmax, so the axes read there keep their order"
     assert not found.any_permuted
 
 
