@@ -1,7 +1,7 @@
-"""The tables and figures there are: each one's name, makers, condition and caption, here alone.
+"""All tables and figures: name, makers, condition and caption of each.
 
-The rules import this page to know which files there will be, so it imports no maker: these are named by their
-dotted path and imported by the step that calls them.
+The rules import this module to know which files there will be, so it imports no maker. Makers are named by
+their dotted path, and imported by the step that calls them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ from dwf_steps.reporting.record import ExperimentRecord, swept_families
 
 Kind = Literal["table", "figure"]
 Arguments = dict[str, tuple[str, ...]]
-"""By name, what its makers are told besides the results."""
+"""By name of a table or figure, the arguments of its makers besides the results."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class Exhibit:
     Attributes
     ----------
     caption
-        In reStructuredText, without what it covers, which `captions` adds.
+        In reStructuredText, without the scope, which `captions` adds.
     table, figure
-        Their makers, as ``module:function``. A table's is called with the results (`Collection`), the tables
-        it needs and its arguments, and returns a frame; a figure's with the results, the path to write, the
-        tables it needs and its arguments.
+        Their makers, as ``module:function``. A table's maker is called with the results (`Collection`), the
+        tables that it needs, and its arguments, and returns a frame; a figure's with the results, the path to
+        write, the tables that it needs, and its arguments.
     table_needs, figure_needs
         Names of tables that the makers read; ``{name}`` is the exhibit's own.
     condition
         Whether an experiment has it.
     members
-        Given where an experiment may have several: their names, and what the makers are told of each.
+        For exhibits of which an experiment may have several: their names, and the makers' arguments for each.
     bold
-        A function of the table that says which cells of it are set in bold.
+        A function of the table that returns which cells are set in bold.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Exhibit:
     bold: str | None = None
 
     def maker(self, kind: Kind) -> str | None:
-        """Return the maker of the table or of the figure, None where there is none."""
+        """Return the maker of the table or of the figure; None if there is none."""
         return self.table if kind == "table" else self.figure
 
     def of(self, records: Iterable[ExperimentRecord]) -> Arguments:
-        """Return under which names experiments have it, and what its makers are told of each."""
+        """Return the names under which experiments have it, with the makers' arguments for each."""
         found: Arguments = {}
         for record in records:
             if self.condition is None or self.condition(record):
@@ -85,12 +85,12 @@ dotted lines end where the fit is divided over the generator's networks.""",
         "accuracy_at_novelty",
         figure="dwf_steps.reporting.figures.novelty:accuracy_at_novelty",
         caption="""
-Mean test accuracy against the mean distance to the nearest training network, after Git Re-Basin has
-matched each to every training network where that was measured, over each generator's settings and those
-of its coordinates; solid lines are flows, dashed ones controls. Distances are relative to those of
-held-out networks (of the zoo's own, each left out in turn, where none are held out), whose 5th to 95th
-percentiles the green box spans: generated networks there are as new and as good as newly trained ones,
-those at 0 % are copies.""",
+Mean test accuracy against the mean distance to the nearest training network, over each generator's
+settings and those of its coordinates. Solid lines are learned generators, dashed lines controls. Distances
+are measured after Git Re-Basin has matched each network to every training network, where that was done, and
+are relative to those of held-out networks (or of the zoo's networks, leave-one-out, where none are held
+out). The green box spans the 5th to the 95th percentile of those networks: generated networks there are as
+new and as good as newly trained ones, those at 0 % are copies.""",
     ),
     Exhibit(
         "accuracy_against_iou",
@@ -114,17 +114,17 @@ scores what its nearest training network does.""",
         figure="dwf_steps.reporting.figures.first_layers:first_layers",
         caption="""
 The first units of one network of each generator, of a held-out network, and of the training network
-nearest to any of those generated, as images of their incoming weights: red positive, blue negative, on
-each network's own scale; of colour images the mean over channels.""",
+nearest to any of the generated ones, as images of their incoming weights. Red is positive and blue negative,
+scaled to each network's largest weight; for colour images it is the mean over channels.""",
     ),
     Exhibit(
         "accuracy",
         table="dwf_steps.reporting.tables:accuracy_table",
         bold="dwf_steps.reporting.tables:best_accuracies",
         caption="""
-Test accuracy and cross-entropy (nats) of generated networks beside their zoo's training networks: mean
-and standard deviation over networks. Where a number is predicted, errors are in the target's own unit,
-and the loss is the squared error of targets scaled to 0 to 1. ``failed_n`` counts samples whose weights
+Test accuracy and cross-entropy (nats) of generated networks and of their zoo's training networks: mean
+and standard deviation over networks. Where numbers are predicted, errors are in the target's unit,
+and the loss is the squared error of targets scaled to [0, 1]. ``failed_n`` counts samples whose weights
 or outputs are not finite.""",
     ),
     Exhibit(
@@ -132,9 +132,9 @@ or outputs are not finite.""",
         condition=lambda record: bool(record.classifying),
         table="dwf_steps.reporting.tables:class_accuracy_table",
         caption="""
-Test accuracy on each class alone, its share of the ``examples`` of this class in the test set: mean over
-the zoo's training networks, and mean and standard deviation over generated ones. A class that generated
-networks miss and the zoo's do not may hide in the mean accuracy where it is rare.""",
+Test accuracy on each class, over the ``examples`` of this class in the test set: mean over the zoo's
+training networks, and mean and standard deviation over generated networks. The mean accuracy can hide that
+generated networks miss a rare class which the zoo's networks recognise.""",
     ),
     Exhibit(
         "novelty",
@@ -144,36 +144,36 @@ networks miss and the zoo's do not may hide in the mean accuracy where it is rar
 Novelty of generated networks: the mean over networks of the largest wrong-set IoU with any training
 network (1 is the same mistakes), and of the distance to the nearest training network, by predictions
 (``prediction_distance``: Hellinger distance, or root mean square of numbers) and by weights, beside the
-zoo's own leave-one-out values and those of its held-out networks; mean absolute differences between
-predicted numbers are in the target's own unit. ``layer_novelty`` is the distance in that layer where it
-is smallest relative to held-out networks', from the table ``layers``.""",
+zoo's leave-one-out values and those of held-out networks; mean absolute differences between
+predicted numbers are in the target's unit. ``layer_novelty`` is the smallest distance of any layer,
+relative to that of held-out networks, from the table ``layers``.""",
     ),
     Exhibit(
         "layers",
         table="dwf_steps.reporting.tables:layers_table",
         caption="""
-Distance to the nearest training network in every layer alone, the smaller of that before and that after
-Git Re-Basin has matched each network to every training network: mean over networks, beside the zoo's own
-leave-one-out values and those of its held-out networks. ``ratio`` is relative to held-out networks (to
-the zoo's own where none are held out): near 0 where a layer is copied, however new the others are.""",
+Distance to the nearest training network in each layer, the smaller of the distances before and after
+Git Re-Basin has matched each network to every training network: mean over networks, beside the zoo's
+leave-one-out values and those of held-out networks. ``ratio`` is relative to held-out networks (or to
+the zoo's networks where none are held out): it is near 0 where a layer is copied, even if others are new.""",
     ),
     Exhibit(
         "good_and_new",
         table="dwf_steps.reporting.tables:good_and_new_table",
         caption="""
-Share of each generator's networks, failed ones included, that are both good and new, beside the zoo's own
-(each left out in turn) and held-out networks. Good: ``score`` is at least the zoo's mean minus
+Share of each generator's networks that are both good and new, failed networks included, beside those of
+the zoo's networks (leave-one-out) and of held-out networks. Good: ``score`` is at least the zoo's mean minus
 ``margin``. New: at least ``factor`` times as far from the nearest training network as training networks
-are from each other, after Git Re-Basin has matched each to every training network where that was done.""",
+are on average, after Git Re-Basin has matched each to every training network where that was done.""",
     ),
     Exhibit(
         "distances",
         table="dwf_steps.reporting.tables:distances_table",
         caption="""
-Where generated networks lie in weight space: distance to the nearest training network (raw, after Git
+Where generated networks lie in weight space: distance to the nearest training network (raw, and after Git
 Re-Basin has matched each to every training network), the share of each inside the training networks'
-affine span, how much of it a single one explains, and the loss barrier to the nearest (nats); beside
-them the zoo's leave-one-out values and those of held-out networks. Distances within the subspace, and in
+affine span, the share that a single training network explains, and the loss barrier to the nearest (nats),
+beside the zoo's leave-one-out values and those of held-out networks. Distances within the subspace, and in
 all coordinates of a representation other than weights (``representation_distance``), are in the
 coordinates that the generator works in.""",
     ),
@@ -194,16 +194,16 @@ its mean over k-means cells of the zoo, where there are at least 80 held-out net
         "novelty_accuracy",
         table="dwf_steps.reporting.frontier:novelty_accuracy_table",
         caption="""
-The best accuracy of each generator, over its settings, where its networks are as new as the zoo's own
-are to each other and as held-out networks are, by max IoU and by distance to the nearest training
-network; empty where it is never that new. ``area_over_controls``: how far its curve lies above the best
-control's on average.""",
+The best accuracy of each generator, over its settings, at which its networks are as new as the zoo's
+networks are to each other, and as held-out networks are, by max IoU and by distance to the nearest training
+network; empty if they are never that new. ``area_over_controls``: how far its curve lies above that of the
+best control on average.""",
     ),
     Exhibit(
         "cost",
         table="dwf_steps.reporting.costs:cost_table",
         caption="""
-What a generator costs beside training more networks, from the workflow's own measurements: seconds to
+The cost of a generator compared with training more networks, as measured by the workflow: seconds to
 prepare the zoo, to fit, and for each network, and the number of networks from which generating is
 cheaper.""",
     ),
@@ -212,11 +212,11 @@ cheaper.""",
         figure="dwf_steps.reporting.figures.seconds:accuracy_against_seconds",
         figure_needs=("cost",),
         caption="""
-Mean test accuracy, scaled by log-odds, against the seconds that a network took, over each generator's
-settings and those of its coordinates; solid lines are flows, dashed ones controls. Filled marks count
-what is done for every network (sampling and decoding, or training, and recalibration), open ones also
-the fit, divided over the generator's networks; jobs' seconds include their start. Preparing the zoo is
-not counted. The star is training a network of the zoo.""",
+Mean test accuracy, on a log-odds scale, against the seconds per network, over each generator's
+settings and those of its coordinates. Solid lines are learned generators, dashed lines controls. Filled
+marks count what is done for every network (sampling and decoding, or training, and recalibration), open
+marks also the fit, divided by the number of networks. The seconds of jobs include their start; preparing
+the zoo is not counted. The star is the training of a network of the zoo.""",
     ),
     Exhibit(
         "ensembles",
@@ -234,7 +234,7 @@ ensemble scores best.""",
         "alignment",
         table="dwf_steps.reporting.tables:alignment_table",
         caption="""
-What each canonicalization did: mean distance to the reference network and mean loss barrier at the
+The effect of each canonicalization: mean distance to the reference network and mean loss barrier at the
 midpoint (nats, on training examples), before and after, without the reference itself; the largest
 relative change of an output in float64; sweeps of Git Re-Basin.""",
     ),
@@ -242,31 +242,31 @@ relative change of an output in float64; sweeps of Git Re-Basin.""",
         "precision",
         table="dwf_steps.reporting.tables:precision_table",
         caption="""
-What precision costs: the type the weight matrix is stored as, the rounding of the networks' weights by
-it, and decoding in float32 against float64 (over up to eight column blocks). Each is the root mean
-square of the error relative to that of the distance from the training mean.""",
+Numerical errors: the type in which the weight matrix is stored, the rounding error that it causes, and the
+error of decoding in float32 instead of float64 (over up to eight column blocks). Errors are root mean
+squares relative to that of the distance from the training mean.""",
     ),
     Exhibit(
         "timing",
         table="dwf_steps.reporting.tables:timing_table",
         caption="""
-Seconds and peak memory of every stage, from the workflow's own benchmark files; jobs of one stage are
-added up, memory is the largest of them.""",
+Seconds and peak memory of every stage, from the workflow's benchmark files: seconds are summed over the
+jobs of a stage, memory is the largest of any job.""",
     ),
     Exhibit(
         "explained_variance",
         figure="dwf_steps.reporting.figures.fits:explained_variance",
         caption="""
 Cumulative share of the training networks' total variance over principal components. With n networks, n
-- 1 components hold all of it.""",
+- 1 components explain all of it.""",
     ),
     Exhibit(
         "flow_loss",
         figure="dwf_steps.reporting.figures.fits:loss_curves",
         caption="""
-Loss over training steps, of flow matching or of what else is fitted, latents scaled to unit variance: mean
-training loss since the last point, and validation loss of the averaged network on draws that training
-never uses. Autoencoders are fitted first, their codes' model after them.""",
+Loss over training steps, of flow matching or of another model, with latents scaled to unit variance: mean
+training loss since the last point, and validation loss of the averaged network on draws that are not used
+for training. Autoencoders are fitted first, the model of their codes afterwards.""",
     ),
     Exhibit(
         "sweep",
@@ -276,10 +276,10 @@ never uses. Autoencoders are fitted first, their codes' model after them.""",
         figure="dwf_steps.reporting.figures.studies:sweep",
         figure_needs=("{name}",),
         caption="""
-A study: what changes along the swept setting, mean and standard deviation over networks, and over
-repetitions (seeds, references) where there are several; beside them the zoo's leave-one-out values and
-those of held-out networks, which distances in the figure are relative to. Generators that are swept over
-the same setting as a representation are in its study too.""",
+Results along the swept setting: mean and standard deviation over networks, and over repetitions (seeds,
+references) where there are several, beside the zoo's leave-one-out values and those of held-out networks.
+Distances in the figure are relative to those of held-out networks. Generators that are swept over the same
+setting as a representation are included in its study.""",
     ),
     Exhibit(
         "transfer",
@@ -287,8 +287,8 @@ the same setting as a representation are in its study too.""",
         table="dwf_steps.reporting.tables:transfer_table",
         figure="dwf_steps.reporting.figures.fits:transfer_curves",
         caption="""
-Networks taken to another data set, whatever made them treated alike: test accuracy as they are
-(``zero_shot``), after one epoch of fine-tuning and after the last, mean and standard deviation over n
+Networks transferred to another data set, with the same procedure for all generators: test accuracy before
+fine-tuning (``zero_shot``), after one epoch, and after the last, mean and standard deviation over n
 networks. The figure shows every epoch.""",
     ),
     Exhibit(
@@ -296,10 +296,10 @@ networks. The figure shows every epoch.""",
         condition=lambda record: bool(record.likelihoods),
         table="dwf_steps.reporting.tables:likelihood_table",
         caption="""
-How likely each flow finds networks, in nats a latent (mean and standard deviation over n networks):
-training networks, held-out ones, and its own samples. A flow that copies finds training networks far
-more likely than held-out ones. Values of one geometry and subspace compare; those of different ones do
-not, their latents have different volumes.""",
+Log-density of networks under each flow, in nats per latent dimension (mean and standard deviation over n
+networks): of training networks, held-out networks, and samples. A flow that memorises assigns far higher
+densities to training networks than to held-out ones. Values are only comparable within one geometry and
+subspace, since the latents of others have different volumes.""",
     ),
     Exhibit(
         "representation",
@@ -307,18 +307,18 @@ not, their latents have different volumes.""",
         table="dwf_steps.reporting.tables:representation_table",
         caption="""
 Networks of the zoo decoded from their own response coordinates: their score on the test set before and
-after, mean and standard deviation over n networks, and the most that one of them loses; the share of test
-items on which both agree, the wrong-set IoU of both, and the distance between their weights relative to
-these, and between their coordinates. ``share_kept``: the share of squared responses that the basis keeps
-in the ``layer`` where it is smallest. Weights may differ where probes do not tell them apart.""",
+after, mean and standard deviation over n networks, and the largest loss of any network; the share of test
+items on which both agree, the wrong-set IoU of both, the relative distance between their weights, and that
+between their coordinates. ``share_kept``: the share of squared responses that the basis keeps in the
+``layer`` where it is smallest. Different weights may have the same responses to the probes.""",
     ),
     Exhibit(
         "representation_layers",
         condition=lambda record: record.represented,
         table="dwf_steps.reporting.tables:representation_layers_table",
         caption="""
-Share of squared responses to the probes that each layer's response functions keep, mean over training
-networks, of which the functions were found, and over held-out ones.""",
+Share of squared responses to the probes that each layer's response functions keep: mean over training
+networks, from which the functions were computed, and over held-out networks.""",
     ),
     Exhibit(
         "reconstruction",
@@ -326,12 +326,12 @@ networks, of which the functions were found, and over held-out ones.""",
         table="dwf_steps.reporting.tables:reconstruction_table",
         caption="""
 Networks of the zoo encoded and decoded by each autoencoder, before any is generated: their score on the
-test set before and after, mean and standard deviation over n networks, and the most that one of them
-loses; the share of test items on which both agree, the wrong-set IoU of both, the distance between their
-weights relative to these, and between their coordinates relative to their distance from the training mean
-(1 is as far as the mean itself). What subspace and representation lose is included; batch normalisation
-has statistics of training examples. Held-out networks show how an autoencoder does on networks it was not
-fitted to.""",
+test set before and after, mean and standard deviation over n networks, and the largest loss of any
+network; the share of test items on which both agree, the wrong-set IoU of both, the relative distance
+between their weights, and the distance between their coordinates relative to that from the training mean
+(1 is as far as the mean itself). Losses due to subspace and representation are included; the statistics of
+batch normalisation are recomputed on training examples. Held-out networks show how well an autoencoder
+reconstructs networks to which it was not fitted.""",
     ),
     Exhibit(
         "interpolation_barrier",
@@ -339,16 +339,16 @@ fitted to.""",
         table="dwf_steps.reporting.tables:interpolation_barrier_table",
         caption="""
 Networks half-way between two training networks, in the coordinates of each representation: their scores
-on the test set, the mean of the two networks' (``ends``), and by how much it is better (``barrier``),
-mean and standard deviation over n pairs. All networks are recalibrated alike.""",
+on the test set, the mean score of the two networks (``ends``), and by how much that is better (``barrier``),
+mean and standard deviation over n pairs. All networks have the same recalibration.""",
     ),
     Exhibit(
         "other_widths",
         condition=lambda record: bool(record.other_widths),
         table="dwf_steps.reporting.tables:other_widths_table",
         caption="""
-Networks of other widths than the flow was trained on: test accuracy and loss, mean and standard
-deviation over n networks, on the data whose loss steered them where they were steered.""",
+Networks of other widths than those that the flow was fitted to: test accuracy and loss, mean and standard
+deviation over n networks. Networks that were guided by a loss are scored on the data of that loss.""",
     ),
 )
 
@@ -362,7 +362,7 @@ class Asked:
     needs
         Names of the tables that its maker reads.
     arguments
-        What its maker is told besides.
+        Further arguments of its maker.
     """
 
     name: str
@@ -372,7 +372,19 @@ class Asked:
 
 
 def asked(kind: Kind, *records: ExperimentRecord) -> Iterator[Asked]:
-    """Yield the tables or the figures that experiments have."""
+    """Yield the tables or the figures that experiments have.
+
+    Parameters
+    ----------
+    kind
+        Which of the two.
+    records
+        Of the experiments.
+
+    Yields
+    ------
+    Each table or figure, in the order of the registry.
+    """
     for exhibit in EXHIBITS:
         maker = exhibit.maker(kind)
         needs = exhibit.table_needs if kind == "table" else exhibit.figure_needs
@@ -381,12 +393,34 @@ def asked(kind: Kind, *records: ExperimentRecord) -> Iterator[Asked]:
 
 
 def names(kind: Kind, *records: ExperimentRecord) -> list[str]:
-    """Return the names of the tables or of the figures that experiments have."""
+    """Return the names of the tables or of the figures that experiments have.
+
+    Parameters
+    ----------
+    kind
+        Which of the two.
+    records
+        Of the experiments.
+
+    Returns
+    -------
+    Names in the order of the registry.
+    """
     return [item.name for item in asked(kind, *records)]
 
 
 def captions(*records: ExperimentRecord) -> dict[str, str]:
-    """Return the captions of the tables and figures that experiments have, by name."""
+    """Return the captions of all tables and figures that experiments have.
+
+    Parameters
+    ----------
+    records
+        Of the experiments.
+
+    Returns
+    -------
+    Captions by name, with the zoos and generators that they cover.
+    """
     scope = "\n".join(record.scope for record in records if record.scope)
     return {
         name: f"{exhibit.caption.strip()}\n{scope}\n" for exhibit in EXHIBITS for name in exhibit.of(records)
@@ -394,13 +428,33 @@ def captions(*records: ExperimentRecord) -> dict[str, str]:
 
 
 def modules(kind: Kind) -> list[str]:
-    """Return the modules that make tables or figures: the code that their step runs, but does not import."""
+    """Return the modules that make tables or figures, which their step runs but does not import.
+
+    Parameters
+    ----------
+    kind
+        Which of the two.
+
+    Returns
+    -------
+    Dotted names, each once.
+    """
     makers = [exhibit.maker(kind) for exhibit in EXHIBITS]
     makers += [exhibit.bold for exhibit in EXHIBITS if kind == "table"]
     return list(dict.fromkeys(maker.partition(":")[0] for maker in makers if maker))
 
 
 def import_maker(maker: str) -> Callable[..., Any]:
-    """Import the function that ``module:function`` names."""
+    """Import a maker.
+
+    Parameters
+    ----------
+    maker
+        As ``module:function``.
+
+    Returns
+    -------
+    The function.
+    """
     module, _, function = maker.partition(":")
     return getattr(import_module(module), function)

@@ -1,4 +1,4 @@
-"""What was found, in ten lines at most."""
+"""The findings of an experiment in at most ten lines."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ LINES = 10
 
 @dataclass(frozen=True)
 class ClosenessMeasure:
-    """A measure of closeness to the training networks that a verdict may use.
+    """A measure of closeness to the training networks, for verdicts.
 
     Attributes
     ----------
     copy
-        A copy's value.
+        The value for a copy.
     """
 
     name: str
     copy: float
 
     def of(self, row: Mapping[Any, float], whose: str = "") -> float:
-        """Return the mean over the generated networks; over others with ``whose`` "zoo_" or "held_out_"."""
+        """Return the mean over generated networks, or over others with ``whose`` "zoo_" or "held_out_"."""
         return row[f"{whose}{self.column}_mean"]
 
     @property
@@ -38,14 +38,18 @@ class ClosenessMeasure:
         return self.name.replace(" ", "_").lower()
 
     def new(self, row: Mapping[Any, float]) -> tuple[str, float]:
-        """Return whose networks show what new ones look like, and their value: held-out networks, or where
-        there are none the zoo's own, each left out in turn."""
+        """Return the reference for new networks, and its value.
+
+        The reference is the held-out networks or, if there are none, the zoo's networks, leave-one-out.
+        """
         held_out = self.of(row, "held_out_")
         return ("zoo's own", self.of(row, "zoo_")) if np.isnan(held_out) else ("held-out networks'", held_out)
 
     def tells_apart(self, row: Mapping[Any, float]) -> bool:
-        """Return whether new networks differ clearly from copies. On easy data they need not: networks
-        without mistakes overlap in all of them."""
+        """Return whether new networks differ clearly from copies.
+
+        On easy data they may not: networks without mistakes overlap in all of them.
+        """
         new = self.new(row)[1]
         if np.isnan(new) or np.isnan(self.of(row)):
             return False
@@ -61,7 +65,19 @@ CLOSENESS = (ClosenessMeasure("max IoU", 1.0), ClosenessMeasure("realigned dista
 
 
 def summary_lines(collection: Collection, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
-    """Yield what was made, and a line for each zoo; the last says how many found no room."""
+    """Yield the number of generated networks, and a line for each zoo.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    tables
+        The tables ``accuracy``, ``novelty``, ``distances`` and ``novelty_accuracy``, by name.
+
+    Yields
+    ------
+    At most `LINES` sentences; the last says how many zoos are left out, if any.
+    """
     networks = collection.networks
     counts = [len(networks), len(networks.generator.unique()), len(networks.zoo.unique())]
     made, generators, zoos = map(_counted, counts, ("network", "generator", "zoo"))
@@ -103,8 +119,20 @@ def _most_accurate(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def verdict(row: Mapping[Any, float]) -> str:
-    """Say whether networks are copies, by the measure that brings them closest to copies among those that can
-    tell copies from new networks."""
+    """Return whether networks are copies.
+
+    The decision is by the measure, of those that can distinguish copies from new networks, according to which
+    the networks are closest to copies.
+
+    Parameters
+    ----------
+    row
+        Means of the closeness measures, with prefixes ``zoo_`` and ``held_out_`` for those networks.
+
+    Returns
+    -------
+    The end of a sentence about the generator.
+    """
     telling = [measure for measure in CLOSENESS if measure.tells_apart(row)]
     if not telling:
         names = " and ".join(measure.name for measure in CLOSENESS)
@@ -121,7 +149,7 @@ def verdict(row: Mapping[Any, float]) -> str:
 
 
 def _at_novelty(rows: pd.DataFrame, measure: str) -> str:
-    """Say what the best generator and the best control score where they are as new as the zoo's networks."""
+    """Return the scores of the best generator and the best control that are as new as the zoo's networks."""
     known = rows.held_out_novelty.notna().any()
     whose, column = ("held-out", "accuracy_at_held_out") if known else ("zoo's own", "accuracy_at_zoo")
     reached = rows[rows[column].notna() & ~rows.shows_training]

@@ -1,4 +1,4 @@
-"""Figures of the weights themselves: what first layers look at."""
+"""Figures of the weights themselves: the first layers of networks."""
 
 import math
 from collections.abc import Iterator
@@ -25,11 +25,18 @@ NAMES = 2.4  # inches beside them
 
 
 def first_layers(collection: Collection, path: Path) -> None:
-    """Draw the first units of the layer that reads images, a row for each network: the first of each
-    generator, a held-out one, and the training network that lies nearest to any of those generated.
+    """Draw the first units of the layer that reads images.
 
-    White is 0, red positive, blue negative, to the largest weight of a network; of colour images the mean
-    over channels.
+    There is a row for the first network of each generator, for a held-out network, and for the training
+    network nearest to any of the generated ones. White is 0, red positive and blue negative, up to the
+    largest weight of a network; for colour images it is the mean over channels.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
     """
     shown = (
         (f"{zoo}, {name}", units)
@@ -57,9 +64,22 @@ def first_layers(collection: Collection, path: Path) -> None:
 
 
 def units_of(network: NetworkState[np.ndarray], shape: Shape) -> np.ndarray | None:
-    """Return the first `UNITS` units of the layer that reads the images, (units, height, width): the first in
-    state-dict order whose inputs are as many as the images' values, or, of a convolution, their channels.
-    None where there is no such layer."""
+    """Return the first `UNITS` units of the layer that reads the images.
+
+    This is the first layer in the order of the state dict with as many inputs as an image has values or, for
+    convolutions, channels.
+
+    Parameters
+    ----------
+    network
+        Its state dict.
+    shape
+        Channels, height and width of an image.
+
+    Returns
+    -------
+    (units, height, width), the mean over channels; None if there is no such layer.
+    """
     for weight in network.values():
         if weight.ndim == 2 and weight.shape[1] == math.prod(shape):
             return weight[:UNITS].reshape(-1, *shape).mean(axis=1)
@@ -69,7 +89,7 @@ def units_of(network: NetworkState[np.ndarray], shape: Shape) -> np.ndarray | No
 
 
 def _networks(results: Results, zoo: str) -> Iterator[tuple[str, NetworkState[np.ndarray]]]:
-    """Yield in every canonical form the networks to show, with their names."""
+    """Yield the networks to show, with their names, for every canonicalization."""
     cells = [cell for cell in results.record.cells if cell.zoo == zoo]
     for canon in dict.fromkeys(cell.canon for cell in cells):
         own = [cell for cell in cells if cell.canon == canon]

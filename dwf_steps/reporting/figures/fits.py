@@ -1,4 +1,4 @@
-"""Figures of what was fitted: bases, flows and networks that are fine-tuned."""
+"""Figures of what was fitted: bases, generators, and networks in fine-tuning."""
 
 from pathlib import Path
 
@@ -11,7 +11,15 @@ from dwf_steps.reporting.results import Collection, grouped
 
 
 def explained_variance(collection: Collection, path: Path) -> None:
-    """Draw the cumulative share of the total variance over components, for every basis."""
+    """Draw the cumulative share of the total variance over components, for every basis.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
+    """
     bases = list(collection.bases())
     labelled = pd.DataFrame([labels for labels, _ in bases])
     colours = names_of(labelled.canonicalization + labelled.representation)
@@ -35,8 +43,17 @@ def explained_variance(collection: Collection, path: Path) -> None:
 
 
 def loss_curves(collection: Collection, path: Path) -> None:
-    """Draw training and validation loss of every generator with a model, those of an autoencoder and of its
-    codes' model apart."""
+    """Draw training and validation losses of every generator with a model.
+
+    An autoencoder and the model of its codes have separate curves.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
+    """
     losses = collection.losses
     losses = losses.assign(phase=losses["phase"].fillna("") if "phase" in losses else "")
     zoos, canons = names_of(losses.zoo), names_of(losses.canonicalization)
@@ -55,8 +72,17 @@ def loss_curves(collection: Collection, path: Path) -> None:
 
 
 def transfer_curves(collection: Collection, path: Path) -> None:
-    """Draw the mean test accuracy on other data sets over epochs of fine-tuning, a line for each generator;
-    bands are one standard deviation across networks."""
+    """Draw the mean test accuracy on other data sets over epochs of fine-tuning.
+
+    There is a line for each generator; bands are one standard deviation across networks.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
+    """
     frame = collection.transfers
     frame = frame.assign(
         panel=frame.zoo + " to " + frame["transfer"] + ", " + frame.canonicalization,

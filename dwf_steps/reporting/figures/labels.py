@@ -27,9 +27,18 @@ def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
 
 
 def spread_out(ax: Axes, names: list[Annotation]) -> None:
-    """Move names down, from the highest to the lowest, until none covers another one or its line, any other
-    text of the panel or a point; of points at one height the innermost is named first. The figure has been
-    drawn."""
+    """Move names down until none covers another name or its line, other text of the panel, or a point.
+
+    Names are placed from the highest to the lowest; at the same height, the innermost comes first. The figure
+    must have been drawn.
+
+    Parameters
+    ----------
+    ax
+        The panel.
+    names
+        Names from `beside`, which are moved in place.
+    """
     point = ax.figure.dpi / 72
     taken = [text.get_window_extent() for text in ax.texts if text not in names] + _marks(ax, point)
     for side, inner in (("left", -1), ("right", 1)):
@@ -51,7 +60,7 @@ def spread_out(ax: Axes, names: list[Annotation]) -> None:
 
 
 def _marks(ax: Axes, point: float) -> list[Bbox]:
-    """Return the boxes of all points of curves, given the size of a typographical one."""
+    """Return the boxes of all points of curves, for a typographical point of ``point`` pixels."""
     boxes = []
     for line in ax.get_lines():
         if line.get_marker() not in ("None", ""):

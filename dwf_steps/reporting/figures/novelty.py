@@ -33,12 +33,19 @@ IOU = (-0.03, 1.03)
 
 
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
-    """Draw every generator's curve of mean accuracy against mean distance to the nearest training network
-    over its settings, flows with solid lines and controls with dashed ones, and the region of held-out
-    networks, where networks are new and good.
+    """Draw every generator's mean accuracy against mean distance to the nearest training network.
 
-    Distances are those after realigning, where they were measured, relative to the held-out networks' mean;
-    to the zoo's leave-one-out mean where none are held out.
+    A generator is a curve over its settings, solid for learned generators and dashed for controls. A region
+    shows where held-out networks lie, which are new and good. Distances are after realigning, if that was
+    measured, relative to the mean of held-out networks, or to the zoo's leave-one-out mean if none are held
+    out.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
     """
     points = curve_points(collection)
     points = points[points.kind != "held_out"]  # the region is theirs
@@ -79,8 +86,17 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
 
 
 def accuracy_against_iou(collection: Collection, path: Path) -> None:
-    """Draw accuracy against max IoU of every generated network, and the region of the zoo's own
-    networks (5th to 95th percentile of its leave-one-out values)."""
+    """Draw the accuracy of every generated network against its max IoU.
+
+    A region shows the zoo's networks: the 5th to the 95th percentile of their leave-one-out values.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
+    """
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
     networks = networks.assign(arm=arms_of(networks))
     arms = names_of(networks.arm)
@@ -139,8 +155,11 @@ def nearest_accuracy(collection: Collection, path: Path) -> None:
 
 
 def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
-    """Shade where new networks lie, over their distances, and darker over their accuracy too: the 5th to the
-    95th percentile. Return their mean distance, which the others are divided by."""
+    """Shade where new networks lie, and return their mean distance, by which other distances are divided.
+
+    The light region is the 5th to the 95th percentile of their distances, the dark one also that of their
+    accuracy.
+    """
     held_out = networks[networks.held_out]
     shown, name = (held_out, "held-out networks") if len(held_out) else (networks, "the zoo, leave-one-out")
     unit = float(shown[measure].mean())

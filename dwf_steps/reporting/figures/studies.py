@@ -23,13 +23,24 @@ MOST_TICKS = 8  # values of a study that are all written at its axis
 
 
 def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
-    """Draw accuracy, distance to the nearest training network and max IoU along a sweep, over the first
-    setting that is a number, a line for every combination of all others, beside the zoo's and the held-out
-    networks' own; bands are one standard deviation across networks, bars one across repetitions. Solvers are
-    compared by evaluations of the velocity field.
+    """Draw accuracy, distance to the nearest training network and max IoU along a sweep.
 
-    Distances are those after realigning, where they were measured, relative to the held-out networks' mean;
-    to the zoo's leave-one-out mean where none are held out.
+    The x axis is the first setting that is a number; there is a line for every combination of all others. The
+    zoo's and held-out networks are shown beside them. Bands are one standard deviation across networks, bars
+    one across repetitions. Solvers are compared by evaluations of the velocity field. Distances are after
+    realigning, if that was measured, relative to the mean of held-out networks, or to the zoo's leave-one-out
+    mean if none are held out.
+
+    Parameters
+    ----------
+    path
+        Where to write it, as pdf and as png.
+    table
+        The `sweep_table`.
+    family
+        Name of the definition with the sweep.
+    level
+        Its level, such as ``generator``.
     """
     columns = list(table.columns)
     settings = columns[columns.index("swept") + 1 : columns.index("accuracy_mean")]
@@ -74,7 +85,7 @@ def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, le
 
 
 def _line_names(table: pd.DataFrame, levels: list[str]) -> list[str]:
-    """Return each row's values of some columns; of recalibrations, those that do something."""
+    """Return each row's values of some columns, without recalibrations that change nothing."""
     shown = table[levels].astype(str)
     if "recalibration" in levels:
         named = ("recalibration " + shown.recalibration).mask(shown.recalibration == "none", "")
@@ -83,8 +94,18 @@ def _line_names(table: pd.DataFrame, levels: list[str]) -> list[str]:
 
 
 def relative_distances(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a study's table with the distances to the nearest training network relative to those of held-out
-    networks: ``distance`` and its columns of the zoo and of held-out networks."""
+    """Return a study's table with distances relative to those of held-out networks.
+
+    Parameters
+    ----------
+    table
+        The `sweep_table`.
+
+    Returns
+    -------
+    The table with ``distance`` to the nearest training network, and its columns for the zoo and for held-out
+    networks.
+    """
     measure = "realigned_distance" if table.realigned_distance_mean.notna().all() else "nn_distance"
     unit = table[f"held_out_{measure}_mean"].fillna(table[f"zoo_{measure}_mean"])
     parts = ("{}_mean", "{}_std", "zoo_{}_mean", "held_out_{}_mean")
@@ -92,7 +113,7 @@ def relative_distances(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _level_line(ax: Axes, x: pd.Series, y: pd.Series, name: str, colour: str, style: str) -> None:
-    """Draw what lines are compared with, over the whole width where it does not change."""
+    """Draw a line of reference, over the whole width if it is constant."""
     look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.2, "label": name}
     if y.isna().all():
         return

@@ -1,4 +1,4 @@
-"""The look that all figures share: colour-blind-safe colours, panels, legends and names."""
+"""The style that all figures share: colour-blind-safe colours, panels, legends and names."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,10 +50,24 @@ def panels(
     panel: tuple[float, float] = PANEL,
     legend: float = LEGEND_WIDTH,
 ) -> Iterator[tuple[Figure, dict[tuple[str, str], Axes]]]:
-    """Yield a figure with a panel for every (row, column) name, of ``panel`` inches, beside room for a
-    legend; panels of a column share their y axis unless told otherwise.
+    """Yield a figure with a panel for every pair of a row and a column, beside room for a legend.
 
     A single row or column is laid out from left to right, `ACROSS` panels at a time.
+
+    Parameters
+    ----------
+    rows, columns
+        Names of the rows and of the columns.
+    share
+        Whether the panels of a column share their y axis.
+    panel
+        Width and height of a panel in inches.
+    legend
+        Width of the room for a legend in inches.
+
+    Yields
+    ------
+    The figure, and its panels by row and column; the figure is closed afterwards.
     """
     count, line = len(rows) * len(columns), 1 in (len(rows), len(columns))
     shape = (-(-count // ACROSS), min(count, ACROSS)) if line else (len(rows), len(columns))
@@ -72,8 +86,17 @@ def panels(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Hide panels with nothing to show beside others, add one legend for all, on the right, and write
-    ``path`` as pdf and as png."""
+    """Add a legend to a figure, and write it as pdf and as png.
+
+    Panels with nothing to show are hidden if others have data. One legend for all panels is on the right.
+
+    Parameters
+    ----------
+    figure
+        From `panels`.
+    path
+        Its suffix is replaced.
+    """
     shown = [ax for ax in figure.axes if ax.has_data()]
     for ax in figure.axes:
         ax.set_visible(ax in shown or not shown)
@@ -110,37 +133,117 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 
 def panel_of(keys: dict[str, str]) -> tuple[str, str]:
+    """Return the row and the column of the panel for a combination.
+
+    Parameters
+    ----------
+    keys
+        The combination's labels.
+
+    Returns
+    -------
+    The recalibration, and the zoo with its canonicalization.
+    """
     return keys["recalibration"], f"{keys['zoo']}, {keys['canonicalization']}"
 
 
 def label_panels(axes: dict[tuple[str, str], Axes], x: str, y: str, **more: Any) -> None:
+    """Set the titles and axis labels of panels.
+
+    Parameters
+    ----------
+    axes
+        Panels by row and column.
+    x, y
+        Labels of the axes.
+    more
+        Further properties for every panel's `Axes.set`.
+    """
     for (row, column), ax in axes.items():
         ax.set(title=title_of(row, column), xlabel=x, ylabel=y, **more)
 
 
 def title_of(row: str, column: str) -> str:
+    """Return a panel's title, wrapped.
+
+    Parameters
+    ----------
+    row
+        Name of the row, a recalibration.
+    column
+        Name of the column.
+
+    Returns
+    -------
+    The column's name, with the recalibration if there is one.
+    """
     return fill(column if row == "none" else f"{column}, recalibration {row}", TITLE_CHARACTERS)
 
 
 def as_written(value: float, _place: int | None) -> str:
+    """Return a tick label without trailing zeros.
+
+    Parameters
+    ----------
+    value
+        Position of the tick.
+
+    Returns
+    -------
+    The number, in ``%g`` format.
+    """
     return f"{value:g}"
 
 
 def curve_style(control: bool) -> dict[str, Any]:
-    """Return how a generator's curve is drawn: controls are thin and dashed."""
+    """Return the style of a generator's curve: controls are thin and dashed.
+
+    Parameters
+    ----------
+    control
+        Whether the generator is a control.
+
+    Returns
+    -------
+    Properties of a line.
+    """
     if control:
         return {"linestyle": "--", "linewidth": 1, "markersize": 5}
     return {"linestyle": "-", "linewidth": 2, "markersize": 7}
 
 
 def mark_of(i: int) -> dict[str, Any]:
+    """Return the colour and the marker of a curve.
+
+    Parameters
+    ----------
+    i
+        Number of the curve.
+
+    Returns
+    -------
+    Properties of a line; they repeat only after all pairs.
+    """
     return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]}
 
 
 def arms_of(frame: pd.DataFrame, levels: Sequence[str] = ("representation",)) -> pd.Series:
-    """Return the names that curves and points of a figure share: families of generators, with those of their
-    representations, and of other ``levels``, where there are several. Networks that are made without
-    coordinates have none, nor have the zoo's own."""
+    """Return the names that the curves and points of a figure share.
+
+    These are families of generators, with the families of ``levels`` where there are several. Networks that
+    are made without coordinates, and the zoo's, have no such levels.
+
+    Parameters
+    ----------
+    frame
+        With columns ``family``, ``makes`` and those of ``levels``.
+    levels
+        Levels that distinguish curves, such as ``representation``.
+
+    Returns
+    -------
+    A name for each row.
+    """
     drawn = frame.makes == "samples"
     places = frame[list(levels)].map(family_of)
     told_apart = [level for level in levels if several(places[level][drawn])]
@@ -150,9 +253,32 @@ def arms_of(frame: pd.DataFrame, levels: Sequence[str] = ("representation",)) ->
 
 
 def distinct(frame: pd.DataFrame, names: list[str]) -> list[str]:
-    """Return the first name, and those of the others that have more than one value."""
+    """Return the first name, and those of the others that have several values.
+
+    Parameters
+    ----------
+    frame
+        With a column for each name.
+    names
+        Columns.
+
+    Returns
+    -------
+    The names to show.
+    """
     return names[:1] + [name for name in names[1:] if several(frame[name])]
 
 
 def names_of(values: Iterable[str]) -> list[str]:
+    """Return values without repetitions.
+
+    Parameters
+    ----------
+    values
+        In any order.
+
+    Returns
+    -------
+    Each value once, in order of appearance.
+    """
     return list(dict.fromkeys(values))
