@@ -1,1 +1,1 @@
-"""Response coordinates: networks described by what their layers respond to probe inputs."""
+"""Networks described by their responses to probe inputs."""

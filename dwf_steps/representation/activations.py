@@ -1,4 +1,4 @@
-"""What the units of many networks respond to probes, by which they are matched."""
+"""Responses of the units of many networks to probes, for activation matching."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import Axis, PermutationSpec, named_in, unit_counts
 
 ASIDE = 2.0**-10
-"""Scale of pre-activations beside activations: units that an activation leaves alike, such as those of which
-a ReLU leaves nothing on any probe, are told apart, at the cost of a millionth of the distances compared."""
-CONSTANT_SHARE = 1e-6  # of a unit's root mean square response; if it varies less, that is rounding
+"""Scale of pre-activations that are appended to activations. They distinguish units with equal activations,
+such as ReLU units that are off on all probes, and contribute a millionth to squared distances."""
+CONSTANT_SHARE = 1e-6  # of a unit's root mean square response; smaller variations are rounding errors
 INSTEAD = ("the representation `weights`", "the canonicalization git_rebasin, which compares weights")
 
 
 class UnitResponses:
-    """What layers respond whose outputs are interchangeable units: `symmetry.activation_matching.Responding`.
+    """Responses of layers whose units may be permuted; implements `symmetry.activation_matching.Responding`.
 
-    A layer that a batch normalisation follows responds what that makes of it, with the network's own running
-    statistics. Activations are followed by `ASIDE` times their pre-activations, as further rows. Networks are
-    run in float32.
+    If batch norm follows a layer, its responses are those after batch norm with the network's own running
+    statistics. Activations are followed by `ASIDE` times their pre-activations, as further rows. Networks run
+    in float32.
 
     Parameters
     ----------
     architecture
-        Of all networks.
+        That of all networks.
     method
-        Says which responses are compared, on what and how.
+        The probes and positions, the responses to compare, and the measure.
     train
-        The training examples that probes are chosen from.
+        The training examples to choose probes from.
 
     Raises
     ------
     InputError
-        If there are fewer training examples than probes, the architecture cannot be traced, or no layer that
-        is found yields the units of a permutation.
+        If there are fewer training examples than probes, the architecture cannot be traced, or no layer was
+        found that outputs the units of a permutation.
     """
 
     def __init__(self, architecture: Architecture, method: ActivationMatching, train: Split) -> None:
@@ -60,10 +60,10 @@ class UnitResponses:
         self.spec: PermutationSpec = {layer.name: (None, self._units(layer)) for layer in self._layers}
 
     def of(self, networks: StackedNetworks[np.ndarray]) -> Iterator[StackedNetworks[np.ndarray]]:
-        """Yield the responses (n, rows, units), in float32, of as many networks at a time as fit, in order.
+        """Yield the responses (n', rows, units), float32, of as many networks at a time as fit, in order.
 
-        With the measure `correlation` every unit's have mean zero and unit norm, so that half their squared
-        distance is one minus their correlation; those of a unit that does not vary are zero.
+        With the measure `correlation`, every unit's responses have mean zero and unit norm, so that half
+        their squared distance is one minus their correlation; responses that do not vary become zero.
 
         Raises
         ------
@@ -82,8 +82,8 @@ class UnitResponses:
                     row = rows.start + int(finite.int().argmin())
                     raise InputError(
                         f"{name}: network {row} (from 0) of the {networks.count} that are matched together "
-                        "does not respond finite numbers to all probes; its weights overflow float32 on "
-                        "training inputs: leave it out of the zoo, or use git_rebasin"
+                        "has responses that are not finite; its weights overflow float32 on training inputs: "
+                        "leave it out of the zoo, or use git_rebasin"
                     )
             compared = {
                 layer.name: self._compared(found.pop(layer.name), layer, some) for layer in self._layers
@@ -106,16 +106,25 @@ class UnitResponses:
 
 
 def layers_of_units(architecture: Architecture) -> list[Layer]:
-    """Return the layers whose outputs are units that may be permuted, in execution order.
+    """Find the layers that output units which may be permuted.
+
+    Parameters
+    ----------
+    architecture
+        That of all networks.
+
+    Returns
+    -------
+    The layers, in execution order.
 
     Raises
     ------
     InputError
-        If the architecture cannot be traced, or no layer that is found yields the units of a permutation.
+        If the architecture cannot be traced, or no layer was found that outputs the units of a permutation.
     """
     spec = architecture.permutation_spec()
     with naming_git_rebasin():
-        # Of a layer whose units two permutations order, neither has a best choice of its own.
+        # If two permutations act on a layer's units, neither can be chosen independently of the other.
         layers = [layer for layer in trace(architecture).layers if len(named_in(spec[layer.weight][0])) == 1]
     shapes = {entry.name: entry.shape for entry in architecture.layout.entries}
     yielded = {permutation for layer in layers for permutation in named_in(spec[layer.weight][0])}
@@ -130,7 +139,21 @@ def layers_of_units(architecture: Architecture) -> list[Layer]:
 
 
 def normalised(responses: Tensor, norm: Normalisation, networks: StackedNetworks[Tensor]) -> Tensor:
-    """Return what a batch normalisation makes of responses (n, rows, units), with running statistics."""
+    """Apply a batch norm with running statistics to responses.
+
+    Parameters
+    ----------
+    responses
+        (n, rows, units).
+    norm
+        The batch norm.
+    networks
+        The n networks, with running statistics.
+
+    Returns
+    -------
+    Normalised responses, (n, rows, units).
+    """
     mean, variance = (networks[name].unsqueeze(1) for name in (norm.mean, norm.variance))
     found = (responses - mean) / (variance + norm.epsilon).sqrt()
     if norm.weight is not None:
@@ -139,8 +162,17 @@ def normalised(responses: Tensor, norm: Normalisation, networks: StackedNetworks
 
 
 def standardised(responses: Tensor) -> Tensor:
-    """Return responses (n, rows, units), each unit's with mean zero and unit norm; zero where they do not
-    vary."""
+    """Give each unit's responses mean zero and unit norm.
+
+    Parameters
+    ----------
+    responses
+        (n, rows, units).
+
+    Returns
+    -------
+    Standardised responses, float32 (n, rows, units); zero for units that do not vary.
+    """
     exact = responses.double()
     centred = exact - exact.mean(dim=1, keepdim=True)
     size, whole = (values.norm(dim=1, keepdim=True) for values in (centred, exact))
@@ -149,7 +181,17 @@ def standardised(responses: Tensor) -> Tensor:
 
 @contextmanager
 def naming_git_rebasin() -> Iterator[None]:
-    """Let errors of tracing name what to use instead of this method."""
+    """Let errors of tracing recommend git_rebasin instead of another representation.
+
+    Yields
+    ------
+    Nothing.
+
+    Raises
+    ------
+    InputError
+        If the block raises one.
+    """
     try:
         yield
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Networks are run on probes: what goes into their layers, and what these respond."""
+"""Inputs and responses of layers, captured while networks run on probes."""
 
 from __future__ import annotations
 
@@ -27,28 +27,39 @@ OnInputs = Callable[[str, Tensor], None]
 
 
 class _ReachedError(Exception):
-    """Raised to leave a network's forward pass at the step whose inputs were asked for."""
+    """Raised to end a forward pass at the step whose inputs are captured."""
 
 
 def summed(values: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Return sums (c,) and sums of squares of values (b, c, ...), in float64, and how many each is of."""
+    """Sum values and their squares by channel.
+
+    Parameters
+    ----------
+    values
+        (b, c, ...).
+
+    Returns
+    -------
+    Sums and sums of squares, each float64 (c,), and the number of values in each.
+    """
     channels_first = values.double().movedim(1, 0).flatten(1)
     return channels_first.sum(1), channels_first.square().sum(1), channels_first.shape[1]
 
 
 class Capture:
-    """What goes into the steps of many networks, and what layers respond, when they are run on probes.
+    """Captures the inputs and responses of layers of many networks that run on probes.
 
     Parameters
     ----------
     architecture
-        Of all networks; in evaluation mode.
+        That of all networks, which run in evaluation mode.
     probes
-        (m, features).
+        Inputs (m, features).
     positions
-        Output positions of a layer that are looked at, of each probe; all where there are no more.
+        The number of output positions per probe at which layers are observed; all positions if a layer has no
+        more.
     seed
-        Chooses them.
+        Seed of the choice of positions.
     """
 
     def __init__(self, architecture: Architecture, probes: Tensor, positions: int, seed: int) -> None:
@@ -57,16 +68,18 @@ class Capture:
         self._places: dict[str, Tensor] = {}
 
     def count(self, layer: Layer) -> int:
-        """Return how many positions of each probe are looked at."""
+        """Return the number of observed positions per probe."""
         return min(self._positions, math.prod(layer.places))
 
     def rows(self, layer: Layer) -> int:
-        """Return the number of responses of each unit, m * count."""
+        """Return the number of observed responses of each unit, m * count."""
         return len(self.probes) * self.count(layer)
 
     def places(self, layer: Layer) -> Tensor:
-        """Return which positions of each probe are looked at, numbered (m, count): none that is padding. A
-        probe with fewer others has some of them several times."""
+        """Return the observed positions of each probe, integers (m, count).
+
+        Padding is never observed. If a probe has fewer other positions, some of them are repeated.
+        """
         if layer.weight not in self._places:
             total, count, m = math.prod(layer.places), self.count(layer), len(self.probes)
             chosen, padding = np.broadcast_to(np.arange(total), (m, total)), self._padding(layer)
@@ -82,18 +95,27 @@ class Capture:
         return self._places[layer.weight]
 
     def _padding(self, layer: Layer) -> np.ndarray:
-        """Return which of a layer's positions are padding, (m, positions) or (m, 1)."""
+        """Return which of a layer's positions are padding, bool (m, positions) or (m, 1)."""
         texts = isinstance(self.architecture.config, BertConfig)
         if texts and layer.places == self.architecture.input_shape:
             return (self.probes == PADDING).cpu().numpy()
         return np.zeros((len(self.probes), 1), bool)
 
     def inputs(self, networks: StackedNetworks[Tensor], layer: Layer, probes: slice) -> Tensor:
-        """Return what goes into a layer of n networks at the positions that are looked at.
+        """Return the inputs of a layer at the observed positions.
+
+        Parameters
+        ----------
+        networks
+            The n networks to run.
+        layer
+            The layer.
+        probes
+            The range of probes to run on.
 
         Returns
         -------
-        Tensor (n, groups, rows, fan_in): of convolutions the patches, channels first.
+        Inputs (n, groups, rows, fan_in); for convolutions patches, channels first.
         """
         at = self.places(layer)[probes]
         return self._reach(
@@ -103,7 +125,21 @@ class Capture:
     def responses(
         self, networks: StackedNetworks[Tensor], layers: Sequence[Layer], probes: slice
     ) -> dict[str, Tensor]:
-        """Return the responses (n, rows, units) of layers of n networks, by layers' names, in one pass."""
+        """Return the responses of layers at the observed positions, in one pass.
+
+        Parameters
+        ----------
+        networks
+            The n networks to run.
+        layers
+            The layers.
+        probes
+            The range of probes to run on.
+
+        Returns
+        -------
+        Responses (n, rows, units) by the layer's name.
+        """
         if not layers:
             return {}
         by_weight = {layer.weight: layer for layer in layers}
@@ -127,8 +163,21 @@ class Capture:
     def moments(
         self, networks: StackedNetworks[Tensor], norm: Normalisation, probes: slice
     ) -> tuple[Tensor, Tensor, int]:
-        """Return sums (n, c) and sums of squares of what goes into a batch normalisation, in float64, and how
-        many values each is of."""
+        """Sum the inputs of a batch norm and their squares by channel.
+
+        Parameters
+        ----------
+        networks
+            The n networks to run.
+        norm
+            The batch norm.
+        probes
+            The range of probes to run on.
+
+        Returns
+        -------
+        Sums and sums of squares, each float64 (n, c), and the number of values in each.
+        """
         counts: list[int] = []
 
         def sums(values: Tensor) -> Tensor:
@@ -140,14 +189,33 @@ class Capture:
         return found[:, 0], found[:, 1], counts[0]
 
     def visit(self, network: dict[str, Tensor], on_inputs: OnInputs) -> None:
-        """Run one network on all probes, and before each step call ``on_inputs`` with its weight's or running
-        mean's name and what goes into it. What is then changed in place is what the step computes with."""
+        """Run one network on all probes, and call a function before every step.
+
+        Parameters
+        ----------
+        network
+            Its parameters and buffers.
+        on_inputs
+            Called with the name of the step's weight, or of a batch norm's running mean, and the step's
+            inputs. If it changes parameters in place, the step uses the changed ones.
+        """
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             self._run(network, self.probes, on_inputs)
 
     def rows_of(self, values: Tensor, layer: Layer) -> Tensor:
-        """Return a layer's inputs (groups, rows, fan_in) at the positions that are looked at, given all of
-        them, of all probes."""
+        """Select the observed positions from all inputs of a layer, of all probes.
+
+        Parameters
+        ----------
+        values
+            The layer's inputs as it receives them.
+        layer
+            The layer.
+
+        Returns
+        -------
+        Inputs (groups, rows, fan_in).
+        """
         return _gather(values, layer, self.places(layer))
 
     def _reach(
@@ -157,7 +225,7 @@ class Capture:
         inputs: Tensor,
         gather: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        """Run n networks up to a step and return what ``gather`` makes of its inputs."""
+        """Run n networks up to a step, and return the result of ``gather`` for its inputs."""
 
         def reach(network: dict[str, Tensor]) -> dict[str, Tensor]:
             found: list[Tensor] = []
@@ -195,7 +263,7 @@ class Capture:
         networks: StackedNetworks[Tensor],
         function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     ) -> dict[str, Tensor]:
-        """Return what a function makes of every network, as many at once as are fastest."""
+        """Apply a function to every network, to as many at once as are fastest."""
 
         def run(groups: list[slice]) -> dict[str, Tensor]:
             parts = []
@@ -218,15 +286,14 @@ def _gather(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
 
 
 def _tokens(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
-    """Return inputs (1, b * count, fan_in) of a linear layer, of inputs (b, *places, fan_in)."""
+    """Return the inputs (1, b * count, fan_in) of a linear layer, given all inputs (b, *places, fan_in)."""
     flat = values.reshape(len(places), -1, layer.fan_in)
     rows = torch.arange(len(places), device=places.device)[:, None]
     return flat[rows, places].flatten(0, 1).unsqueeze(0)
 
 
 def _patches(values: Tensor, layer: Layer, places: Tensor) -> Tensor:
-    """Return the patches (groups, b * count, fan_in) of images (b, images, channels, *image) around
-    positions."""
+    """Return patches (groups, b * count, fan_in) of images (b, images, channels, *image) around positions."""
     how = layer.convolution
     assert how is not None
     sides = [side for padding in reversed(how.padding) for side in padding]

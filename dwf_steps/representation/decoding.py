@@ -1,4 +1,4 @@
-"""From response coordinates to weights, layer by layer."""
+"""Decoding of response coordinates to weights, layer by layer."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from dwf_steps.runtime.memory import in_halves
 from dwf_steps.storage.stacked import StackedNetworks
 
 DEEP = 6
-"""Steps from which on running networks up to each of them costs more than decoding one by one."""
+"""With more steps than this, running many networks up to each step costs more than decoding one by one."""
 LIVE_ACTIVATIONS = 4
-"""Activations of a layer's size that a forward pass holds at a time, about."""
+"""Approximate number of activations of a layer's size that a forward pass holds at the same time."""
 ONE_PASS_BYTES = 2**30
 HALVINGS = 5
-"""Of a step that increases the loss, before it is left out."""
+"""How often a step that increases the loss is halved before it is dropped."""
 COPIES_OF_RESPONSES = 10
-"""Arrays (rows, units) that conjugate gradients hold at a time, in float64."""
+"""Arrays (rows, units) that conjugate gradients hold at the same time, in float64."""
 COPIES_OF_GRAM = 4
-"""Arrays (fan_in, fan_in): the Gram matrix, its factor, and what LAPACK copies of both."""
+"""Arrays (fan_in, fan_in): the Gram matrix, its factor, and LAPACK's copies of both."""
 COPIES_OF_WEIGHTS = 8
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """How targets are met.
+    """Finds weights whose responses are close to those of given coordinates.
 
     Attributes
     ----------
     ridge
         Penalty on weights, relative to the mean square of a layer's inputs, summed over rows.
     matching
-        ``pre_activations``: least squares on responses. ``activations``: hidden layers match what the next
-        layer receives, the last one the softmax.
+        ``pre_activations`` for least squares on responses; ``activations`` if hidden layers match the input
+        of the next layer, and the last layer the softmax.
     iterations
-        Reweighted least squares problems that are solved for it.
+        The number of reweighted least squares problems that ``activations`` solves per layer.
+    cg
+        Steps of conjugate gradients for each of them.
     softmax
-        Whether outputs are logits.
+        Whether outputs are logits of classes.
     """
 
     ridge: float = 1e-3
@@ -62,9 +64,23 @@ class Decoder:
         coordinates: Tensor,
         buffers: StackedNetworks[Tensor],
     ) -> StackedNetworks[Tensor]:
-        """Return the networks of n rows of coordinates (n, d'); fewer at a time where the device's memory is
-        not enough."""
+        """Decode networks, fewer at a time if the device runs out of memory.
 
+        Parameters
+        ----------
+        capture
+            Runs the networks on the probes.
+        basis
+            The response functions of every layer.
+        coordinates
+            Coordinates of n networks, (n, d').
+        buffers
+            Their buffers, (n, *shape).
+
+        Returns
+        -------
+        The n networks, with running statistics computed on the probes.
+        """
         n = max(1, len(coordinates))
 
         def run(size: int) -> StackedNetworks[Tensor]:
@@ -101,7 +117,19 @@ class Decoder:
         coordinates: Tensor,
         buffers: StackedNetworks[Tensor],
     ) -> StackedNetworks[Tensor]:
-        """Return networks of which only the steps before a layer are decoded; arguments as of `decode`."""
+        """Decode only the steps before a layer; all later layers are zero.
+
+        Parameters
+        ----------
+        layer
+            The layer.
+        capture, basis, coordinates, buffers
+            See `decode`.
+
+        Returns
+        -------
+        The n networks.
+        """
         networks = _begun(basis, coordinates, buffers)
         steps = basis.trace.steps
         self._in_steps(capture, basis, coordinates, networks, steps[: steps.index(layer)])
@@ -115,7 +143,7 @@ class Decoder:
         networks: StackedNetworks[Tensor],
         steps: Sequence[TracedStep],
     ) -> None:
-        """Decode some steps of all networks, in place, running the networks again up to each."""
+        """Decode some steps of all networks, in place, running all networks up to each step."""
         for step in steps:
             if isinstance(step, Normalisation):
                 blocks = probe_blocks(capture, len(coordinates))
@@ -136,13 +164,18 @@ class Decoder:
         i: int,
         problems: dict[str, Problem],
     ) -> None:
-        """Decode one network in a single forward pass: each layer's weights are found, in place, just before
-        it runs.
+        """Decode network ``i`` in a single forward pass, in place: each layer is solved just before it runs.
 
         Parameters
         ----------
+        capture, basis, coordinates
+            See `decode`.
+        networks
+            The n networks.
+        i
+            The network to decode.
         problems
-            Of layers that read data, which are every network's; those found are added.
+            By layer, problems of layers that read the data, which all networks share; new ones are added.
         """
         steps: dict[str, TracedStep] = {
             step.weight if isinstance(step, Layer) else step.mean: step for step in basis.trace.steps
@@ -177,7 +210,7 @@ class Decoder:
         layer: Layer,
         target: Tensor,
     ) -> None:
-        """Find a layer's weights in some of the networks, in place."""
+        """Solve for a layer's weights in some of the networks, in place."""
         target = target.unflatten(2, (layer.groups, -1)).transpose(1, 2)  # (n, groups, rows, units)
         solution = problem.least_squares(target)
         loss = self._loss(layer, networks.select(rows), target)
@@ -208,9 +241,22 @@ class Decoder:
 
 
 def runs_in_one_pass(capture: Capture, trace: Trace) -> bool:
-    """Return whether networks are decoded one by one, each in a single forward pass over all probes: deep
-    ones, where these fit in memory. Others are run again up to every step, many at once, some probes at a
-    time."""
+    """Return whether networks are decoded one by one, each in a single forward pass over all probes.
+
+    This applies to deep networks if a forward pass fits into memory. Other networks are run up to every step
+    again, many at once, on some probes at a time.
+
+    Parameters
+    ----------
+    capture
+        Runs the networks on the probes.
+    trace
+        The steps of the networks.
+
+    Returns
+    -------
+    Whether a single pass per network is used.
+    """
     activations = 4 * len(capture.probes) * capture.architecture.widest
     return len(trace.steps) > DEEP and LIVE_ACTIVATIONS * activations <= ONE_PASS_BYTES
 
@@ -218,7 +264,7 @@ def runs_in_one_pass(capture: Capture, trace: Trace) -> bool:
 def _begun(
     basis: ResponseBasis, coordinates: Tensor, buffers: StackedNetworks[Tensor]
 ) -> StackedNetworks[Tensor]:
-    """Return networks without any layer: what coordinates (n, d') state as weights is in place."""
+    """Return networks whose layers are zero, with the parameters that coordinates (n, d') hold as weights."""
     n = len(coordinates)
     networks = StackedNetworks(
         {
@@ -233,14 +279,28 @@ def _begun(
 
 
 def target_of(basis: ResponseBasis, layer: Layer, coordinates: Tensor) -> Tensor:
-    """Return the responses (n, rows, units) that coordinates (n, d') stand for."""
+    """Return the responses that coordinates describe.
+
+    Parameters
+    ----------
+    basis
+        The response functions of every layer.
+    layer
+        The layer.
+    coordinates
+        Coordinates of n networks, (n, d').
+
+    Returns
+    -------
+    Responses, float64 (n, rows, units).
+    """
     functions, stated = basis.functions[layer.name], _stated(basis, layer.name, coordinates)
     target: Tensor = functions @ stated.double().transpose(1, 2) * len(functions) ** 0.5
     return target
 
 
 def _stated(basis: ResponseBasis, name: str, coordinates: Tensor) -> Tensor:
-    """Return what coordinates (n, d') say of a layer or of a parameter that is kept, (n, *shape)."""
+    """Return the coordinates of a layer or of a kept parameter, (n, *shape)."""
     entry = next(entry for entry in basis.layout.entries if entry.name == name)
     return coordinates[:, entry.columns].reshape(-1, *entry.shape)
 
@@ -251,7 +311,7 @@ def _set_statistics(
     norm: Normalisation,
     found: Sequence[tuple[Tensor, Tensor, int]],
 ) -> None:
-    """Set running statistics of some networks, in place, from sums over ranges of probes."""
+    """Set running statistics of some networks, in place, given sums over ranges of probes."""
     count = sum(number for _, _, number in found)
     mean = torch.stack([total for total, _, _ in found]).sum(0) / count
     squares = torch.stack([squares for _, squares, _ in found]).sum(0) / count
@@ -261,10 +321,10 @@ def _set_statistics(
 
 
 class Problem:
-    """Least squares problems of n networks: W (n, groups, fan_in, units) with A W near targets T
-    (n, groups, rows, units).
+    """Least squares problems of n networks: find weights W such that A W is close to targets T.
 
-    Sums over rows are in float64; the steps of reweighted problems are as exact as their loss asks for.
+    W is (n, groups, fan_in, units), T is (n, groups, rows, units). Sums over rows are in float64; the steps
+    of reweighted problems are in the precision of their loss.
 
     Parameters
     ----------
@@ -288,7 +348,7 @@ class Problem:
         strength = torch.where(strength > 0, strength, 1.0)
         self._penalty = strength[..., None] * penalised
         diagonal += self._penalty
-        # Of a network that is not finite the factor is not either; others beside it do not change.
+        # The factor of a network that is not finite becomes NaN; the other networks are not affected.
         self._factor, failed = torch.linalg.cholesky_ex(gram)
         self._factor[failed > 0] = torch.nan
 
@@ -296,12 +356,29 @@ class Problem:
         return [block.to(dtype) for block in self._blocks], self._factor.to(dtype), self._penalty.to(dtype)
 
     def least_squares(self, target: Tensor) -> Tensor:
-        """Return the W that minimise |A W - T|^2 + penalty |W|^2."""
+        """Return the weights W that minimise |A W - T|^2 + penalty |W|^2."""
         return _solve(_adjoint(self._blocks, target), self._factor)
 
     def reweighted(self, start: Tensor, target: Tensor, loss: Loss, iterations: int, cg: int) -> Tensor:
-        """Return W after Gauss-Newton steps on a loss of A W and T, each solved by ``cg`` steps of
-        preconditioned conjugate gradients in the loss's precision."""
+        """Minimise a loss of A W and T by Gauss-Newton steps.
+
+        Parameters
+        ----------
+        start
+            Initial weights; the penalty is on the distance to them.
+        target
+            T.
+        loss
+            The loss; steps are in its precision.
+        iterations
+            The number of Gauss-Newton steps.
+        cg
+            Steps of preconditioned conjugate gradients for each of them.
+
+        Returns
+        -------
+        Weights W, float64.
+        """
         blocks, factor, penalty = self._in(loss.dtype)
         first, wanted = start.to(loss.dtype), target.to(loss.dtype)
         weights, responses = first, _apply(blocks, first)
@@ -334,8 +411,10 @@ def _conjugate_gradients(
     precondition: Callable[[Tensor], Tensor],
     steps: int,
 ) -> tuple[Tensor, Tensor]:
-    """Solve (A' H A + penalty) D = right of every network by some steps of preconditioned conjugate
-    gradients, and return D and A D; ``system`` returns the product and A D."""
+    """Solve (A' H A + penalty) D = right for every network by preconditioned conjugate gradients.
+
+    Returns D and A D. ``system`` returns the product with a direction, and A times that direction.
+    """
     solution, moved, residual = torch.zeros_like(right), right.new_zeros(()), right
     z = precondition(residual)
     direction, rz = z, (residual * z).sum((1, 2, 3), keepdim=True)
@@ -353,10 +432,10 @@ def _conjugate_gradients(
 
 
 def _solve(right: Tensor, factor: Tensor) -> Tensor:
-    """Return (L L')^-1 right with factors L of every network, or one factor of all."""
+    """Return (L L')^-1 right, given factors L of every network or one factor of all."""
     if len(factor) == len(right):
         return torch.cholesky_solve(right, factor)
-    # One factor for all: networks lie side by side, as units do.
+    # One factor for all: networks are further columns, as units are.
     side_by_side = right.movedim(0, -2).flatten(-2)
     solved = torch.cholesky_solve(side_by_side, factor[0])
     return solved.unflatten(-1, (len(right), -1)).movedim(-2, 0)
@@ -374,17 +453,25 @@ def _adjoint(blocks: list[Tensor], values: Tensor) -> Tensor:
 
 
 def networks_at_once(capture: Capture, basis: ResponseBasis, budget: int) -> int:
-    """Return how many networks may be decoded at a time within a budget, at least one.
+    """Return the number of networks that may be decoded at a time within a memory budget.
 
-    Of every network a layer takes its inputs (rows, fan_in + 1), their Gram matrix with its factor
-    (fan_in + 1, fan_in + 1), and responses (rows, units) and weights while these are solved for, in float64;
-    of networks that are decoded one by one their coordinates and weights alone.
+    For each network, a layer needs its inputs (rows, fan_in + 1), their Gram matrix and its factor (fan_in +
+    1, fan_in + 1), and the responses (rows, units) and weights of the solver, in float64. Networks that are
+    decoded one by one only need their coordinates and weights.
 
     Parameters
     ----------
+    capture
+        Runs the networks on the probes.
+    basis
+        The response functions of every layer.
     budget
-        In bytes. What does not grow with the number of networks is taken from it: probes, functions, and the
-        inputs of layers that read data, which all networks share.
+        In bytes. Memory that does not depend on the number of networks is part of it: response functions, and
+        the inputs of layers that read the data, which all networks share.
+
+    Returns
+    -------
+    The number of networks, at least 1.
     """
     if runs_in_one_pass(capture, basis.trace):
         weights = sum(math.prod(shape) for shape in basis.shapes.values())

@@ -1,4 +1,4 @@
-"""What a traced network is made of: its layers and batch normalisations, in execution order."""
+"""Layers and batch norms of a traced network, in execution order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ Elementwise = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Normalisation:
-    """One batch normalisation, by the names of its parameters and buffers; ``weight`` and ``bias`` are None
-    where it has none."""
+    """One batch norm, by the names of its parameters and buffers.
+
+    Attributes
+    ----------
+    weight, bias
+        None if it has none.
+    mean, variance
+        Running statistics.
+    epsilon
+        The constant that it adds to variances.
+    """
 
     weight: str | None
     bias: str | None
@@ -25,7 +34,7 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Convolution:
-    """How a convolution reads its inputs, an entry for each spatial axis."""
+    """How a convolution reads its inputs: an entry for each spatial axis."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -40,29 +49,30 @@ class Layer:
     Attributes
     ----------
     weight, bias
-        Its parameters' names; ``bias`` is None where it has none.
+        Names of its parameters; ``bias`` is None if it has none.
     units
-        What it yields at one position.
+        The number of outputs at one position.
     fan_in
-        Inputs of one unit, without the bias.
+        The number of inputs of one unit, without the bias.
     groups
-        Groups of units, each of which reads inputs of its own.
+        Groups of units, each of which reads its own inputs.
     places
-        Shape of its output positions of one example: of a convolution its output image, after the number of
-        images where there are several; of a linear layer the axes besides examples and features.
+        Shape of its output positions for one example. For a convolution it is the output image, preceded by
+        the number of images if there are several; for a linear layer, the axes other than examples and
+        features.
     batch_axis
-        The axis of its inputs along which examples lie.
+        The axis of its inputs that holds the examples.
     before
-        Positions along that axis for each of which all examples follow one another: 1 where the axis holds
-        examples alone, or examples first.
+        The number of outer positions along that axis, each of which is followed by all examples; 1 if the
+        axis holds examples only, or examples first.
     convolution
-        None of linear layers.
+        None for linear layers.
     normalisation
-        The batch normalisation that reads its responses, if one alone does.
+        The batch norm that alone reads its responses, if there is one.
     activation
-        What then follows, if it is elementwise.
+        The elementwise function that follows, if there is one.
     is_output
-        Whether the network returns its responses.
+        Whether its responses are the network's outputs.
     reads_data
         Whether its inputs are the same in every network.
     """
@@ -83,7 +93,7 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """What its coordinates are called."""
+        """The name of its coordinates."""
         return self.weight.removesuffix("weight") + "responses"
 
     @property
@@ -91,12 +101,25 @@ class Layer:
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
     def with_ones(self, inputs: Tensor) -> Tensor:
-        """Return inputs (..., fan_in) followed by a one for the bias, where there is a bias."""
+        """Append a column of ones to inputs (..., fan_in) if the layer has a bias."""
         return inputs if self.bias is None else torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
 
     def outputs(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return the responses (..., rows, units) to ``inputs`` (..., groups, rows, fan_in), given
-        ``weight`` (..., units, fan_in) and ``bias`` (..., units)."""
+        """Compute the responses of the layer.
+
+        Parameters
+        ----------
+        inputs
+            (..., groups, rows, fan_in).
+        weight
+            (..., units, fan_in).
+        bias
+            (..., units), or None.
+
+        Returns
+        -------
+        Responses, (..., rows, units).
+        """
         grouped = weight.unflatten(-2, (self.groups, self.units // self.groups))
         products = (inputs @ grouped.transpose(-1, -2)).transpose(-3, -2).flatten(-2)
         return products if bias is None else products + bias.unsqueeze(-2)
@@ -107,14 +130,14 @@ TracedStep = Layer | Normalisation
 
 @dataclass(frozen=True)
 class Trace:
-    """What a network does, in order.
+    """The steps of a network.
 
     Attributes
     ----------
     steps
-        Layers and batch normalisations in execution order.
+        Layers and batch norms in execution order.
     kept
-        Parameters that are no layer's: norms' affine parameters, embeddings, positions.
+        Parameters that belong to no layer: norms' affine parameters, embeddings, positions.
     """
 
     steps: tuple[TracedStep, ...]

@@ -1,4 +1,4 @@
-"""Traces, probes and response bases from files, on a device; a group of networks at a time."""
+"""Traces, probes, sketches and response bases in files, and networks read in groups."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
 
-GROUP_BYTES = 2**28  # of networks that are read at a time
+GROUP_BYTES = 2**28  # of networks that are read at the same time
 LAYOUT = "layout"
 
 
 @dataclass(frozen=True)
 class Probed:
-    """An architecture's layers, and what the zoo's networks are asked.
+    """An architecture's layers, and the probes that networks run on.
 
     Attributes
     ----------
+    trace
+        The layers.
     capture
         Runs networks on the probes.
     softmax
@@ -46,7 +48,18 @@ class Probed:
 
     @classmethod
     def load(cls, config: ArchitectureConfig, probing: Probing, data: Path, device: torch.device) -> Probed:
-        """Trace an architecture, and choose probes among the training examples of a zoo's data.
+        """Trace an architecture, and choose probes from the training examples of a zoo's data.
+
+        Parameters
+        ----------
+        config
+            The architecture.
+        probing
+            The number of probes and positions, and the seed.
+        data
+            The zoo's ``data.npz``.
+        device
+            Where to run networks.
 
         Raises
         ------
@@ -61,17 +74,32 @@ class Probed:
 
     @property
     def device(self) -> torch.device:
-        """Where networks are run."""
+        """The device that networks run on."""
         return self.capture.probes.device
 
 
 def save_sketches(path: Path, sketches: Sketches) -> None:
-    """Write every layer's products as npz, atomically."""
+    """Write the sketches of all layers to an npz file, atomically.
+
+    Parameters
+    ----------
+    path
+        The npz file.
+    sketches
+        The sketches.
+    """
     save_arrays(path, {name: sketch.products.cpu().numpy() for name, sketch in sketches.sketches.items()})
 
 
 def add_sketches(path: Path, sketches: Sketches) -> None:
-    """Add what `save_sketches` wrote to sketches of the same probes.
+    """Read sketches from a file and add them to others of the same probes.
+
+    Parameters
+    ----------
+    path
+        A file that `save_sketches` wrote.
+    sketches
+        The sketches to add to, in place.
 
     Raises
     ------
@@ -84,13 +112,32 @@ def add_sketches(path: Path, sketches: Sketches) -> None:
 
 
 def save_basis(path: Path, basis: ResponseBasis) -> None:
-    """Write every layer's functions and the coordinates' layout as npz, atomically."""
+    """Write a response basis and the layout of its coordinates to an npz file, atomically.
+
+    Parameters
+    ----------
+    path
+        The npz file.
+    basis
+        The basis.
+    """
     functions = {name: values.cpu().numpy() for name, values in basis.functions.items()}
     save_arrays(path, functions | {LAYOUT: np.array(json.dumps(basis.layout.to_json()))})
 
 
 def load_basis(path: Path, probed: Probed) -> ResponseBasis:
-    """Read what `save_basis` wrote.
+    """Read a response basis.
+
+    Parameters
+    ----------
+    path
+        A file that `save_basis` wrote.
+    probed
+        The architecture and the probes of the basis.
+
+    Returns
+    -------
+    The basis, on the device of ``probed``.
 
     Raises
     ------
@@ -103,19 +150,39 @@ def load_basis(path: Path, probed: Probed) -> ResponseBasis:
 
 
 def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of an architecture's parameters, by name."""
+    """Return the shapes of an architecture's parameters.
+
+    Parameters
+    ----------
+    architecture
+        The architecture.
+
+    Returns
+    -------
+    Shapes by name, in row order.
+    """
     return {entry.name: entry.shape for entry in architecture.layout.entries}
 
 
 def read_in_groups(
     matrix: WeightMatrix, rows: Sequence[int], device: torch.device, coordinates: int = 0
 ) -> Iterator[tuple[Sequence[int], StackedNetworks[torch.Tensor]]]:
-    """Yield the networks of some rows on a device, a group that fits in memory at a time, each with its rows.
+    """Read networks from a weight matrix in groups that fit into memory.
 
     Parameters
     ----------
+    matrix
+        Weights of the zoo.
+    rows
+        The rows to read.
+    device
+        Where to put the networks.
     coordinates
-        So many of every network, in float64, are to fit as well.
+        The number of coordinates per network, in float64, that have to fit into memory as well.
+
+    Yields
+    ------
+    The rows of a group, and its networks.
     """
     size = max(1, GROUP_BYTES // (4 * matrix.layout.size + 16 * coordinates))
     for start in range(0, len(rows), size):
@@ -124,5 +191,17 @@ def read_in_groups(
 
 
 def part_of(rows: int, part: int, parts: int) -> range:
-    """Return the ``part``-th of ``parts`` ranges of so many rows."""
+    """Divide rows into ranges, and return one of them.
+
+    Parameters
+    ----------
+    rows
+        The number of rows.
+    part, parts
+        The index of the range, from 0, and the number of ranges.
+
+    Returns
+    -------
+    The range.
+    """
     return range(rows * part // parts, rows * (part + 1) // parts)

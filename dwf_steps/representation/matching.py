@@ -1,4 +1,4 @@
-"""What decoded responses should agree with."""
+"""Losses between decoded responses and their targets."""
 
 from __future__ import annotations
 
@@ -12,33 +12,45 @@ from torch import Tensor
 from dwf_steps.representation.layers import Elementwise
 
 NEGLIGIBLE = 1e-6
-"""Differences below which a secant's slope, in float32, is rounding."""
+"""Differences below which a secant's slope consists of float32 rounding errors."""
 
 Curvature = Callable[[Tensor], Tensor]
 
 
 class Loss(Protocol):
-    """A sum over rows of a function of responses and targets (n, groups, rows, units)."""
+    """A function of responses and targets (n, groups, rows, units), summed over rows."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision that it is minimised in."""
+        """The precision to minimise it in."""
 
     def value(self, responses: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each network, (n,)."""
 
     def expand(self, responses: Tensor, target: Tensor) -> tuple[Tensor, Curvature]:
-        """Return the gradient at ``responses`` of a quadratic that stands for the loss, and its positive
-        semi-definite curvature."""
+        """Return a quadratic model of the loss: its gradient at ``responses``, and its curvature.
+
+        The curvature is positive semi-definite.
+        """
 
 
 @dataclass(frozen=True)
 class NextInputLoss:
-    """Half the squared error of a(s z + b), the next layer's input.
+    """Half the squared error of the next layer's input, a(s z + b).
 
-    Its quadratic is that of least squares reweighted by squared secant slopes between response and target:
-    w (z - t)^2 = (a(z) - a(t))^2. It has the loss's value; its gradient is the loss's to first order in
-    z - t, and for ReLU wherever both have one sign. For ReLU entries where both are negative have no weight.
+    Its quadratic model is least squares reweighted by squared secant slopes between response and target: w (z
+    - t)^2 = (a(z) - a(t))^2. The model has the value of the loss. Its gradient equals that of the loss to
+    first order in z - t and, for ReLU, wherever both have the same sign. For ReLU, entries at which both are
+    negative have weight zero.
+
+    Attributes
+    ----------
+    activation
+        The elementwise function a.
+    scale, shift
+        s and b of the batch norm that follows, (n, groups, 1, units); 1 and 0 if there is none.
+    dtype
+        The precision to minimise it in.
     """
 
     activation: Elementwise
@@ -60,7 +72,7 @@ class NextInputLoss:
 
 @dataclass(frozen=True)
 class SoftmaxLoss:
-    """Kullback-Leibler divergence of the softmax from the target's."""
+    """Kullback-Leibler divergence of the responses' softmax from the target's, KL(target || responses)."""
 
     dtype: torch.dtype = torch.float64  # its curvature vanishes in some directions
 

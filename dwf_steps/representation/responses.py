@@ -1,4 +1,4 @@
-"""Networks as coordinates of their layers' responses."""
+"""Response coordinates of networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.stacked import StackedNetworks
 
-RESPONSES_BYTES = 2**27  # of what layers respond to the probes that are run at a time
+RESPONSES_BYTES = 2**27  # of layers' responses to the probes that are run at the same time
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,12 @@ class ResponseBasis:
 
     Attributes
     ----------
+    trace
+        The layers.
+    shapes
+        Shapes of the architecture's parameters.
     functions
-        By the layers' names, (rows, r) float64: response functions, evaluated at the rows of `Capture`.
+        By the layer's name: response functions, evaluated at the rows of `Capture`, float64 (rows, r).
     """
 
     trace: Trace
@@ -35,8 +39,7 @@ class ResponseBasis:
 
     @cached_property
     def layout(self) -> Layout:
-        """Which coordinates are which layer's, (units, r) each, in execution order; the parameters that are
-        kept follow."""
+        """Layout of the coordinates: (units, r) for each layer in execution order, then kept parameters."""
         layers = {
             layer.name: (layer.units, self.functions[layer.name].shape[1]) for layer in self.trace.layers
         }
@@ -44,7 +47,19 @@ class ResponseBasis:
 
 
 class Sketches:
-    """Of every layer's responses that differ between networks."""
+    """Sketches of the responses of all layers whose inputs differ between networks.
+
+    Parameters
+    ----------
+    capture
+        Runs networks on the probes.
+    trace
+        The layers.
+    functions
+        The largest number of response functions per layer.
+    seed
+        Seed of the sketches.
+    """
 
     def __init__(self, capture: Capture, trace: Trace, functions: int, seed: int) -> None:
         self._capture, self._trace, self._functions = capture, trace, functions
@@ -57,12 +72,14 @@ class Sketches:
         self.sketches = {name: Sketch(torch.zeros_like(test)) for name, test in self._tests.items()}
 
     def add(self, networks: StackedNetworks[Tensor], names: Sequence[str] | None = None) -> None:
-        """Add some networks, whatever their number; a few are run at a time.
+        """Add the responses of networks, running a few at a time.
 
         Parameters
         ----------
+        networks
+            The networks, any number of them.
         names
-            What messages call the networks.
+            Names of the networks, for messages.
 
         Raises
         ------
@@ -75,13 +92,16 @@ class Sketches:
                 self.sketches[name].add(responses, self._tests[name])
 
     def basis(self, shapes: Mapping[str, tuple[int, ...]], network: StackedNetworks[Tensor]) -> ResponseBasis:
-        """Return the basis. Of layers that read data it spans all that they can respond, whatever their
-        weights.
+        """Compute the response basis.
+
+        The functions of layers that read the data span all of their possible responses, for any weights.
 
         Parameters
         ----------
+        shapes
+            Shapes of the architecture's parameters.
         network
-            Any one network.
+            Any network, stacked (n = 1).
         """
         functions = {}
         for layer in self._trace.layers:
@@ -94,8 +114,24 @@ class Sketches:
 
 
 def principal_functions(capture: Capture, layer: Layer, network: StackedNetworks[Tensor]) -> Tensor:
-    """Return an orthonormal basis (rows, r) of what a layer can respond to its inputs, whatever its weights:
-    left singular vectors of its inputs with a column of ones, which are the data's principal axes."""
+    """Compute an orthonormal basis of a layer's possible responses to its inputs, for any weights.
+
+    It consists of the left singular vectors of the inputs, with a column of ones if there is a bias: the
+    principal components of the data.
+
+    Parameters
+    ----------
+    capture
+        Runs networks on the probes.
+    layer
+        A layer that reads the data.
+    network
+        Any network, stacked (n = 1).
+
+    Returns
+    -------
+    The functions by decreasing variance of the inputs, float64 (rows, r).
+    """
     parts = [capture.inputs(network, layer, probes).double() for probes in probe_blocks(capture, 1)]
     side_by_side = layer.with_ones(torch.cat(parts, dim=2)[0]).transpose(0, 1).flatten(1)
     values, vectors = torch.linalg.eigh(side_by_side.T @ side_by_side)
@@ -105,7 +141,19 @@ def principal_functions(capture: Capture, layer: Layer, network: StackedNetworks
 
 
 def probe_blocks(capture: Capture, networks: int) -> list[slice]:
-    """Return the probes in ranges on which so many networks are run at a time."""
+    """Divide the probes into ranges on which networks run at the same time.
+
+    Parameters
+    ----------
+    capture
+        The probes.
+    networks
+        The number of networks that run at the same time.
+
+    Returns
+    -------
+    The ranges, in order.
+    """
     m = len(capture.probes)
     step = max(1, RESPONSES_BYTES // (4 * networks * capture.architecture.widest))
     return [slice(start, min(start + step, m)) for start in range(0, m, step)]
@@ -114,7 +162,21 @@ def probe_blocks(capture: Capture, networks: int) -> list[slice]:
 def response_groups(
     capture: Capture, trace: Trace, networks: StackedNetworks[Tensor]
 ) -> Iterator[tuple[slice, StackedNetworks[Tensor]]]:
-    """Yield networks in groups whose responses fit in memory together, each time with their rows."""
+    """Divide networks into groups whose responses fit into memory.
+
+    Parameters
+    ----------
+    capture
+        The probes.
+    trace
+        The layers.
+    networks
+        The networks.
+
+    Yields
+    ------
+    The rows of a group, and its networks.
+    """
     values = sum(capture.rows(layer) * layer.units for layer in trace.layers)
     yield from networks.chunks(max(1, RESPONSES_BYTES // (4 * values)))
 
@@ -122,13 +184,27 @@ def response_groups(
 def all_responses(
     capture: Capture, layers: list[Layer], networks: StackedNetworks[Tensor]
 ) -> dict[str, Tensor]:
-    """Return the responses (n, rows, units) of layers to all probes, by the layers' names."""
+    """Compute the responses of layers to all probes.
+
+    Parameters
+    ----------
+    capture
+        Runs networks on the probes.
+    layers
+        The layers.
+    networks
+        The n networks.
+
+    Returns
+    -------
+    Responses (n, rows, units) by the layer's name.
+    """
     parts = [capture.responses(networks, layers, probes) for probes in probe_blocks(capture, networks.count)]
     return {layer.name: torch.cat([part[layer.name] for part in parts], dim=1) for layer in layers}
 
 
 def _refuse_infinite(responses: Tensor, layer: str, first: int, names: Sequence[str] | None) -> None:
-    """Raise where responses (n, rows, units) of networks ``first``, ``first + 1``, ... are not finite."""
+    """Require that the responses (n, rows, units) of networks ``first``, ``first + 1``, ... are finite."""
     finite = responses.isfinite().flatten(1).all(1)
     if not finite.all():
         row = int((~finite).nonzero()[0])
@@ -147,15 +223,27 @@ def encode(
     networks: StackedNetworks[Tensor],
     names: Sequence[str] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the coordinates of n networks, which messages call by their ``names``.
+    """Compute the response coordinates of networks.
 
-    A layer's are ``B' Z / sqrt(rows)`` with its responses Z (rows, units) and the basis B (rows, r): their
-    squares sum to the responses' mean square, as far as the basis keeps it.
+    The coordinates of a layer are ``B' Z / sqrt(rows)``, with its responses Z (rows, units) and the basis B
+    (rows, r). Their squares sum to the mean over rows of the squared responses, summed over units, up to the
+    part that the basis does not span.
+
+    Parameters
+    ----------
+    capture
+        Runs networks on the probes.
+    basis
+        The response functions of every layer.
+    networks
+        The n networks.
+    names
+        Names of the networks, for messages.
 
     Returns
     -------
-    Coordinates (n, d'), as `ResponseBasis.layout` has them; and by the layers' names the share (n,) of the
-    sum of squared responses that the basis keeps.
+    Coordinates (n, d') as laid out by `ResponseBasis.layout`, and by the layer's name the share of the sum of
+    squared responses that lies in the span of the basis, (n,).
 
     Raises
     ------

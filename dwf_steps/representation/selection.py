@@ -1,4 +1,4 @@
-"""Of more first-layer units than a network has, those whose responses complement each other."""
+"""Selection of first-layer units with complementary responses from several candidates."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from dwf_steps.storage.stacked import StackedNetworks
 from dwf_steps.symmetry.spec import named_in
 
 EXAMPLES = 4
-"""Random inputs on which it is checked that units reach the second layer one by one."""
+"""Random inputs for the check that units of the first layer reach the second one separately."""
 
 
 @dataclass(frozen=True)
 class UnitSelection:
-    """How the units of a network's first layer are chosen among several candidates'.
+    """The first two layers of networks whose first-layer units are selected from several candidates.
 
     Attributes
     ----------
+    first, second
+        The layers.
     inputs
-        How many inputs of the second layer each unit decides.
+        The number of inputs of the second layer that depend on each unit.
     interchangeable
-        Whether any unit may stand in any place: only the second layer reads the first one's units.
+        Whether any unit may take any place, since only the second layer reads the first one's units.
     """
 
     first: Layer
@@ -45,7 +47,7 @@ class UnitSelection:
         Raises
         ------
         InputError
-            If units of the first layer do not reach the second one by one.
+            If units of the first layer do not reach the second one separately.
         """
         first, second, *_ = (*trace.layers, None, None)
         if first is None or second is None or not first.reads_data:
@@ -77,18 +79,30 @@ class UnitSelection:
         candidates: Tensor,
         buffers: StackedNetworks[Tensor],
     ) -> Tensor:
-        """Return the coordinates (n, d') of n networks, each of c candidates.
+        """Select the units of n networks, each from c candidates.
 
-        The second layer's target is the first candidate's. Units are chosen one after another, each time the
-        one that with those before it, and weights of least squares, comes closest to the target (orthogonal
-        matching pursuit with several targets; Tropp, Gilbert & Strauss 2006).
+        The target of the second layer is that of the first candidate. Units are selected one after another:
+        the next one is the unit that, together with those before it and with least squares weights, comes
+        closest to the target (orthogonal matching pursuit with several targets; Tropp, Gilbert & Strauss
+        2006).
 
         Parameters
         ----------
+        decoder
+            Decodes the steps before the second layer.
+        capture
+            Runs networks on the probes.
+        basis
+            The response functions of every layer.
         candidates
-            (n, c, d').
+            Coordinates of the candidates, (n, c, d').
         buffers
-            Of n networks.
+            Buffers of n networks.
+
+        Returns
+        -------
+        Coordinates of the networks, (n, d'): those of the first candidate, except for the first layer's
+        units.
         """
         n, c, _ = candidates.shape
         rows = candidates.flatten(0, 1)
@@ -121,25 +135,27 @@ class UnitSelection:
 def complementary_units(
     inputs: Tensor, target: Tensor, count: int, ridge: float, has_bias: bool, interchangeable: bool
 ) -> Tensor:
-    """Choose ``count`` units whose values together predict a target by least squares, greedily.
+    """Select units greedily whose values together predict a target by least squares.
 
     Parameters
     ----------
     inputs
-        (rows, c * count, b) float64, b values of each unit; unit k of every candidate can stand in place
-        k modulo ``count``.
+        Values of the candidates' units, b for each, float64 (rows, c * count, b). Unit k can take place k
+        modulo ``count``.
     target
-        (rows, outputs) float64.
+        float64 (rows, outputs).
+    count
+        The number of units to select.
     ridge
         Penalty on weights, relative to the mean over inputs of their summed squares.
     has_bias
-        Whether a constant is free.
+        Whether the prediction includes a constant.
     interchangeable
-        Whether any unit may stand in any place.
+        Whether any unit may take any place.
 
     Returns
     -------
-    Numbers of the units, (count,), in the order of the places.
+    Indices of the units, in the order of their places, (count,).
     """
     total, b = inputs.shape[1:]
     penalty = ridge * inputs.square().sum() / (total * b)
@@ -171,13 +187,13 @@ def complementary_units(
 
 
 def _affine(layer: Layer) -> tuple[str, ...]:
-    """Return the parameters of the batch normalisation behind a layer, one a unit."""
+    """Return the affine parameters of the batch norm after a layer."""
     norm = layer.normalisation
     return () if norm is None else tuple(name for name in (norm.weight, norm.bias) if name is not None)
 
 
 def _pass_one_by_one(architecture: Architecture, first: Layer, second: Layer, count: int) -> bool:
-    """Return whether each unit alone decides ``count`` inputs of the second layer, by changing the last."""
+    """Return whether each unit determines ``count`` inputs of the second layer, by changing the last unit."""
     draws = torch_generator("units one by one", 0)
     network = architecture.initial_state("default", draws)
     inputs = torch.rand(EXAMPLES, architecture.config.features, generator=draws)

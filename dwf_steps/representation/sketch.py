@@ -1,4 +1,4 @@
-"""The leading response functions of a layer over many networks, found in one pass."""
+"""The leading response functions of a layer over many networks, computed in one pass."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,27 @@ from torch import Tensor
 from dwf_steps.runtime.randomness import torch_generator
 
 OVERSAMPLING = 2
-"""Columns of a sketch for each function that is kept (Tropp et al. 2017 recommend at least this)."""
+"""Columns of a sketch per function that is kept (Tropp et al. 2017 recommend at least 2)."""
 EXTRA = 10
 
 
 def test_matrix(rows: int, functions: int, layer: str, seed: int) -> Tensor:
-    """Return the orthonormal test matrix (rows, s) of a sketch, float64; square where ``s`` would reach
-    ``rows``, so that nothing is lost."""
+    """Draw the test matrix of a sketch.
+
+    Parameters
+    ----------
+    rows
+        The number of responses of each unit.
+    functions
+        The largest number of functions that will be kept.
+    layer, seed
+        Determine the draws.
+
+    Returns
+    -------
+    Orthonormal columns, float64 (rows, s) with s = `OVERSAMPLING` * functions + `EXTRA`, but at most
+    ``rows``; the sketch is then exact.
+    """
     size = min(rows, OVERSAMPLING * functions + EXTRA)
     draws = torch_generator(f"sketch of {layer}", seed)
     gaussian = torch.randn(rows, size, dtype=torch.float64, generator=draws)
@@ -23,25 +37,37 @@ def test_matrix(rows: int, functions: int, layer: str, seed: int) -> Tensor:
 
 @dataclass
 class Sketch:
-    """The product Y = G Q (rows, s) of the Gram matrix G = sum over networks of Z Z' with a test matrix Q, of
-    responses Z (rows, units).
+    """The product Y = G Q of a Gram matrix with a test matrix Q.
 
-    Memory is ``rows * s`` whatever the number of networks, and sketches of different networks add up.
+    G = sum over networks of Z Z' with responses Z (rows, units). Memory does not depend on the number of
+    networks, and sketches of different networks can be added.
+
+    Attributes
+    ----------
+    products
+        Y, (rows, s).
     """
 
     products: Tensor
 
     def add(self, responses: Tensor, test: Tensor) -> None:
-        """Add the responses (n, rows, units) of some networks."""
+        """Add the responses (n, rows, units) of networks, given the test matrix Q."""
         side_by_side = responses.double().transpose(0, 1).flatten(1)
         self.products += side_by_side @ (side_by_side.T @ test)
 
     def leading(self, test: Tensor, functions: int) -> Tensor:
-        """Return the leading eigenvectors of G (rows, r), r at most ``functions`` and at most G's rank.
+        """Return the leading eigenvectors of G, (rows, r).
 
-        By the Nystrom approximation G ~ Y (Q'Y)^-1 Y', from the sketch alone (Tropp, Yurtsever, Udell &
-        Cevher 2017, "Fixed-rank approximation of a positive-semidefinite matrix from streaming data",
+        Computed from the sketch alone by the Nystrom approximation G ~ Y (Q'Y)^-1 Y' (Tropp, Yurtsever, Udell
+        & Cevher 2017, "Fixed-rank approximation of a positive-semidefinite matrix from streaming data",
         algorithm 3).
+
+        Parameters
+        ----------
+        test
+            The test matrix Q, (rows, s).
+        functions
+            The largest number of eigenvectors; there are fewer if G has a lower rank.
         """
         epsilon = torch.finfo(torch.float64).eps
         core = test.T @ self.products

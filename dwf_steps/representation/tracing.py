@@ -1,4 +1,4 @@
-"""The layers of any network, found in execution order by running it."""
+"""Tracing of a network's layers in execution order, by running it."""
 
 from __future__ import annotations
 
@@ -36,19 +36,24 @@ ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "sigmoid": torch.sigmoid,
     "softplus": F.softplus,
 }
-"""By the name under which PyTorch calls them: elementwise functions that a next layer sees through."""
+"""Elementwise activation functions by the name of PyTorch's function."""
 CONVOLUTIONS = {"conv1d": 1, "conv2d": 2}
 UNMOVED = ("view", "reshape", "flatten", "squeeze", "contiguous", "float", "dropout")
-"""Functions that leave a module's output what it is."""
+"""Functions whose result still counts as a layer's responses."""
 
 
 class Interceptor(TorchFunctionMode):
-    """Calls ``on_step`` before every step of a network that runs, and ``after`` behind every function.
+    """Calls ``on_step`` before each step of a network that runs, and ``after`` after each function.
 
     Parameters
     ----------
     names
-        Parameters and buffers by ``id``.
+        Names of parameters and buffers by ``id``.
+    on_step
+        Called with the function's name, the name of the weight (of a batch norm, its running mean), and the
+        arguments.
+    after
+        Called with the function, its arguments and its result.
     """
 
     def __init__(
@@ -69,7 +74,7 @@ class Interceptor(TorchFunctionMode):
     def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = getattr(func, "__name__", "")
         if name == "multi_head_attention_forward":
-            # It calls `linear` where no mode sees it.
+            # It calls `linear` where modes do not intercept it.
             with patch.object(F, "linear", lambda *a, **k: self._call(self._linear, a, k)):
                 return func(*args, **kwargs)
         if name == "linear" or name in CONVOLUTIONS:
@@ -87,7 +92,21 @@ class Interceptor(TorchFunctionMode):
 
 
 def argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], place: int, name: str, default: Any) -> Any:
-    """Return what a function was called with, in its ``place`` or by ``name``."""
+    """Return an argument of a function call.
+
+    Parameters
+    ----------
+    args, kwargs
+        The arguments of the call.
+    place, name
+        Its position and its name.
+    default
+        Its default value.
+
+    Returns
+    -------
+    The argument, or its default value.
+    """
     return args[place] if len(args) > place else kwargs.get(name, default)
 
 
@@ -111,8 +130,8 @@ def _elementwise(
 class _Tracer:
     """Collects the steps of one forward pass.
 
-    What is read of a layer's responses is counted: an activation is what the next layer sees through only if
-    nothing else reads them, neither before nor after a batch normalisation.
+    Reads of a layer's responses are counted: an activation is only attributed to a layer if nothing else
+    reads the responses, neither before nor after batch norm.
     """
 
     def __init__(self, network: NetworkState[Tensor]) -> None:
@@ -122,11 +141,11 @@ class _Tracer:
         self.inputs: dict[str, Tensor] = {}
         self.used_elsewhere: set[str] = set()
         self.twice: set[str] = set()
-        self._responses: dict[int, tuple[str, str]] = {}  # the layer, and before or after its normalisation
-        self._alive: list[Tensor] = []  # so that no id is given twice
+        self._responses: dict[int, tuple[str, str]] = {}  # layer, and "before" or "after" batch norm
+        self._alive: list[Tensor] = []  # so that no id is reused
 
     def run(self, architecture: Architecture, inputs: Tensor) -> Tensor:
-        """Run the network. Gradients tell what depends on its parameters."""
+        """Run the network with gradients, which show what depends on its parameters."""
         parameters = [self.network[entry.name].requires_grad_() for entry in architecture.layout.entries]
         try:
             interceptor = Interceptor(self.names, self._on_step, self._after)
@@ -141,7 +160,7 @@ class _Tracer:
         return outputs
 
     def bias_is_shared(self, layer: str) -> bool:
-        """Return whether anything else has a layer's bias."""
+        """Return whether a layer's bias is also used elsewhere."""
         bias = self.steps[layer].get("bias")
         return bias is not None and (
             bias in self.used_elsewhere
@@ -191,11 +210,11 @@ class _Tracer:
             self.steps[source[0]].setdefault("activation", self._activation(called, args, kwargs))
             self.steps[source[0]].setdefault("activated", source[1])
         if source is not None and called in ELEMENTWISE and result is args[0]:
-            del self._responses[id(result)]  # in place: responses no longer
+            del self._responses[id(result)]  # overwritten by its activation
 
     @staticmethod
     def _activation(called: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Elementwise:
-        # Of all these functions `inplace` alone is true or false.
+        # `inplace` is the only boolean argument of these functions.
         function = ELEMENTWISE[called.removesuffix("_")]
         stated = tuple(value for value in args[1:] if not isinstance(value, bool))
         named = {key: value for key, value in kwargs.items() if key not in ("input", "inplace")}
@@ -210,15 +229,25 @@ class _Tracer:
 
 
 def trace(architecture: Architecture) -> Trace:
-    """Run a network once and return its layers in execution order.
+    """Find the layers of a network in execution order by running it.
 
-    Every call of `torch.nn.functional.linear`, `conv1d` or `conv2d` with a parameter as its weight is a
-    layer, whether it is a module's, an attention's projection or written out.
+    Every call of `torch.nn.functional.linear`, `conv1d` or `conv2d` whose weight is a parameter counts as a
+    layer, whether a module, an attention's projection or the user's own code makes it.
+
+    Parameters
+    ----------
+    architecture
+        The architecture to trace.
+
+    Returns
+    -------
+    Layers and batch norms, and the parameters that belong to none.
 
     Raises
     ------
     InputError
-        If there is no layer, or one is called more than once.
+        If the network fails, has no layers, calls one more than once, orders them by its weights, or mixes
+        examples.
     """
     first, second = _traced(architecture, 2, seed=0), _traced(architecture, 3, seed=1)
     called = architecture.config.called
@@ -261,8 +290,10 @@ def trace(architecture: Architecture) -> Trace:
 
 
 def _examples_axis(what: str, few: Tensor, more: Tensor) -> tuple[int, int]:
-    """Return the axis of a layer's inputs along which two examples and three differ, and how many positions
-    lie before them along it."""
+    """Return the axis of a layer's inputs that holds the examples, and the positions before them along it.
+
+    It is found by comparing the inputs for two examples and for three.
+    """
     differing = [i for i in range(few.dim()) if few.dim() == more.dim() and few.shape[i] != more.shape[i]]
     if len(differing) == 1:
         axis = differing[0]
@@ -282,14 +313,30 @@ def _examples_axis(what: str, few: Tensor, more: Tensor) -> tuple[int, int]:
 
 
 def examples_first(values: Tensor, axis: int, before: int, count: int) -> Tensor:
-    """Return (count, ..., positions, ...) of values whose ``axis`` holds (before, count, after), merged."""
+    """Move the axis of examples to the front.
+
+    Parameters
+    ----------
+    values
+        A layer's inputs, with (before, count, after) merged along ``axis``.
+    axis
+        The axis that holds the examples.
+    before
+        The number of positions before the examples along it.
+    count
+        The number of examples.
+
+    Returns
+    -------
+    The inputs, (count, ..., before * after, ...).
+    """
     return values.unflatten(axis, (before, count, -1)).movedim(axis + 1, 0).flatten(axis + 1, axis + 2)
 
 
 def _traced(architecture: Architecture, examples: int, seed: int) -> _Tracer:
     network = architecture.initial_state("default", torch_generator("trace", seed))
     for name in architecture.buffers:
-        # Running statistics of networks differ, those of new ones do not.
+        # Running statistics differ between trained networks, but not between new ones.
         if network[name].is_floating_point():
             draws = torch.rand(network[name].shape, generator=torch_generator(f"trace {name}", seed))
             network[name] = network[name] + draws.to(network[name])
@@ -298,7 +345,7 @@ def _traced(architecture: Architecture, examples: int, seed: int) -> _Tracer:
         tracer = _Tracer(network)
         try:
             tracer.run(architecture, inputs)
-        except Exception as error:  # whatever the module raises
+        except Exception as error:  # the user's module may raise anything
             failed.append((error, tracer))
         else:
             return tracer
@@ -311,8 +358,11 @@ def _traced(architecture: Architecture, examples: int, seed: int) -> _Tracer:
 
 
 def _examples(architecture: Architecture, count: int) -> Iterator[Tensor]:
-    """Yield inputs (count, *input_shape) that any network accepts, the first ones the same for any count; and
-    others, tokens, for one of the user's own that those do not suit."""
+    """Yield inputs (count, *input_shape), of which the first ones are the same for any count.
+
+    For BERT they are tokens. All other networks are tried on real numbers first, then on zeros and ones, in
+    case they expect tokens.
+    """
     draws, shape = numpy_generator("trace", 0), (count, *architecture.input_shape)
     if isinstance(architecture.config, BertConfig):
         tokens = draws.integers(PADDING + 1, architecture.config.vocabulary, shape)
