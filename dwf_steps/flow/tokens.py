@@ -1,4 +1,4 @@
-"""Networks as sequences of tokens, and a transformer that finds latents of tokens and decodes them."""
+"""Networks as sequences of tokens, and a transformer that encodes and decodes them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,15 +15,17 @@ from dwf_steps.flow.fitting import Paths
 
 @dataclass(frozen=True)
 class TokenSequence:
-    """Rows of d coordinates as T tokens: the coordinates of a unit, in several pieces where they are many
+    """The division of rows of d coordinates into T tokens.
+
+    A token holds the coordinates of a unit; units with many coordinates are divided into several tokens
     (SANE; Schürholt, Mahoney & Borth 2024, arXiv 2406.09997).
 
     Attributes
     ----------
     columns
-        Of the row, (T, size); d, which is no column, fills tokens that are shorter than the longest.
+        Each token's columns of the row, (T, size); padded with d, which is not a column.
     positions
-        Numbers of the layer, of the unit within it, and of the piece within the unit, (T, 3).
+        Indices of the layer, of the unit within it, and of the token within the unit, (T, 3).
     dimension
         d.
     """
@@ -34,8 +36,19 @@ class TokenSequence:
 
     @classmethod
     def of(cls, layers: np.ndarray, units: np.ndarray, size: int) -> "TokenSequence":
-        """Cut rows, whose columns are of these layers and units, each (d,), into tokens of at most ``size``
-        coordinates; the pieces of a unit are of one length, or differ by one."""
+        """Divide rows into tokens of at most ``size`` coordinates.
+
+        The tokens of a unit differ in length by at most one.
+
+        Parameters
+        ----------
+        layers
+            Index of each column's layer, (d,).
+        units
+            Index of each column's unit, (d,), distinct across layers.
+        size
+            Largest number of coordinates in a token.
+        """
         pieces, positions, seen = [], [], dict[int, int]()
         order = np.argsort(units, kind="stable")
         for columns in np.split(order, np.flatnonzero(np.diff(units[order])) + 1):
@@ -50,7 +63,7 @@ class TokenSequence:
         return cls(padded, np.array(positions), len(units))
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Return the tokens (b, T, size) of rows (b, d); 0 where there is no coordinate."""
+        """Return the tokens (b, T, size) of rows (b, d); padding is 0."""
         return F.pad(rows, (0, 1))[:, torch.from_numpy(self.columns).to(rows.device)]
 
     def scatter(self, tokens: Tensor) -> Tensor:
@@ -59,26 +72,26 @@ class TokenSequence:
 
     @cached_property
     def _places(self) -> np.ndarray:
-        """Where each coordinate is among the tokens', (d,)."""
+        """Position of each coordinate in the flattened tokens, (d,)."""
         return np.argsort(self.columns, axis=None, kind="stable")[: self.dimension]
 
 
 class TokenAutoencoder(nn.Module):
-    """Encodes each of a network's tokens as latents, and decodes them (SANE, arXiv 2406.09997): two
-    transformers over all tokens, which share their weights and have learned positions.
+    """Two transformers that encode every token of a network as latents, and decode them (SANE, arXiv 2406.09997).
 
-    With depth 0 there is no attention, and all is linear.
+    Both attend over all tokens, with weights shared between tokens, and have learned position embeddings.
+    With depth 0 there is no attention, and the maps are linear.
 
     Parameters
     ----------
     sequence
         The tokens.
     config
-        Latents, width, depth, heads and the noise on latents.
+        Number of latents, width, depth, heads, and the noise on latents.
     """
 
     chunk_size = 64
-    """Networks that go through it at a time."""
+    """Number of networks that are processed at a time."""
 
     def __init__(self, sequence: TokenSequence, config: TokensConfig) -> None:
         super().__init__()
@@ -90,7 +103,7 @@ class TokenAutoencoder(nn.Module):
         self.encoder, self.decoder = (_Blocks(sequence.positions, config) for _ in range(2))
 
     def encode(self, rows: Tensor) -> Tensor:
-        """Return latents (b, T, latent) of rows (b, d); a token with a coordinate that is NaN is hidden."""
+        """Return latents (b, T, latent) of rows (b, d); tokens with a NaN are masked."""
         tokens = self.sequence.gather(rows)
         hidden = tokens.isnan().any(dim=2, keepdim=True)
         seen = torch.where(hidden, self.hidden, self.inputs(tokens.nan_to_num()))
@@ -102,10 +115,10 @@ class TokenAutoencoder(nn.Module):
         return self.sequence.scatter(self.outputs(self.decoder(self.from_latents(latents))))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return the rows (b, d) that are decoded from what ``rows`` are encoded as.
+        """Encode and decode rows (b, d).
 
-        In training every latent has normal noise, ``latent_noise`` times its standard deviation over the
-        batch.
+        In training mode normal noise is added to the latents, with ``latent_noise`` times their standard
+        deviation over the batch.
         """
         if not torch.is_grad_enabled() and len(rows) > self.chunk_size:
             return torch.cat([self(some) for some in rows.split(self.chunk_size)])
@@ -117,7 +130,7 @@ class TokenAutoencoder(nn.Module):
 
 
 class _Blocks(nn.Module):
-    """Adds positions to tokens (b, T, width), then lets them attend to each other."""
+    """Adds position embeddings to tokens (b, T, width), and applies attention between them."""
 
     places: Tensor
 
@@ -143,25 +156,27 @@ class _Blocks(nn.Module):
 
 
 class TokenLoss(VelocityField):
-    """An autoencoder in the place of a velocity field: the loss is that of the networks that it decodes."""
+    """The reconstruction loss of an autoencoder, in the interface of a velocity field."""
 
     def residual(self, batch: Batch) -> Tensor:
-        """Return the error of the decoded networks, (b, d)."""
+        """Return the errors of the decoded rows, (b, d)."""
         decoded: Tensor = self.network(batch.x)
         return decoded - batch.x1
 
 
 @dataclass(frozen=True)
 class HiddenTokens(Paths):
-    """Networks with noise, some of whose tokens are hidden, and the networks themselves, which are to be
-    found (masked autoencoders; He et al. 2022, arXiv 2111.06377; here the loss is that of all tokens).
+    """Noisy, partly masked networks, and the networks to reconstruct from them.
+
+    Tokens are masked as in masked autoencoders (He et al. 2022, arXiv 2111.06377), but the loss covers all
+    tokens.
 
     Attributes
     ----------
     sequence
         The tokens.
     hidden
-        Probability that a token is hidden: its coordinates are NaN.
+        Probability that a token is masked: its coordinates are NaN.
     noise
         Standard deviation of normal noise on coordinates.
     """
@@ -172,7 +187,7 @@ class HiddenTokens(Paths):
 
     def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Batch:
         device, (tokens, width) = self.targets.device, self.sequence.columns.shape
-        if validating:  # every network at most once: what differs besides is noise
+        if validating:  # each network at most once
             size = min(size, len(self.validated))
             rows = self.validated[torch.randperm(len(self.validated), generator=generator)[:size]]
         else:

@@ -1,4 +1,4 @@
-"""Networks that a generator made which knows several zoos, for one of these."""
+"""The generator `joint`: networks for one zoo, drawn by a generator that was fitted to several."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from dwf_steps.zoo.importing import expected_state
 
 
 class Joint(NetworkMaker[JointConfig]):
-    """Takes the networks that were asked for this zoo, in order; those that failed are NaN."""
+    """Takes the networks that were requested for this zoo, in order; failed ones are NaN."""
 
     def make(self, request: Request) -> MadeNetworks:
         asked = list(_asked_for(request.zoo, request.made))
@@ -35,7 +35,7 @@ class Joint(NetworkMaker[JointConfig]):
 
 
 def _asked_for(zoo: str, manifests: Sequence[Path]) -> Iterator[Path | None]:
-    """Yield the files of a zoo's networks, None for those that failed."""
+    """Yield the files of the networks that were requested for a zoo, None for failed ones."""
     for manifest in map(Manifest.read, manifests):
         records = {record.name: record for record in manifest.networks}
         for name, asked in manifest.facts.get(ZOOS, {}).items():
