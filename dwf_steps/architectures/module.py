@@ -262,7 +262,7 @@ class FunctionalArchitecture(Architecture):
                 )
         if dropout := [key for key, part in module.named_modules() if _drops(part)]:
             raise InputError(
-                f"{name}: dropout is not supported, since networks are trained many at once "
+                f"{name}: dropout is not supported, because many networks are trained at once "
                 f"({', '.join(dropout)}); leave it out or set it to 0"
             )
 

@@ -112,10 +112,10 @@ def _rescalings(returned: Any, shapes: Shapes) -> RescalingSpec:
         named = (*units.incoming, *units.outgoing, *(units.statistics or ()))
         _refuse_unknown(named, shapes)
         if not units.incoming:
-            raise StatedWronglyError(f"{units} has nothing that comes in")
+            raise StatedWronglyError(f"{units} has no incoming parameters, expected at least one")
         if flat := [name for name in units.outgoing if len(shapes[name]) < 2]:
             raise StatedWronglyError(
-                f"{flat[0]} is said to go out, but has one axis; expected a weight, whose second are units"
+                f"{flat[0]} is listed as outgoing, but has one axis; expected a weight with units on axis 1"
             )
         rows = [(name, shapes[name][0]) for name in (*units.incoming, *(units.statistics or ()))]
         columns = ((name, shapes[name][1]) for name in units.outgoing)
@@ -123,7 +123,7 @@ def _rescalings(returned: Any, shapes: Shapes) -> RescalingSpec:
         counts = [*rows, *((name, n if n % rows[0][1] else rows[0][1]) for name, n in columns)]
         if len({count for _, count in counts}) > 1:
             listing = ", ".join(f"{count} of {name}" for name, count in counts)
-            raise StatedWronglyError(f"scales different numbers of units alike: {listing}")
+            raise StatedWronglyError(f"applies one scale to different numbers of units: {listing}")
     return list(returned)
 
 

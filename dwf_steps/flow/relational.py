@@ -84,11 +84,11 @@ class RelationalTransformer(nn.Module):
         if own != other or len(layers) < 2:
             raise InputError(
                 f"networks of {other[0]} inputs and {other[1]} outputs do not fit a flow over ones of "
-                f"{own[0]} and {own[1]}; only what lies between may differ"
+                f"{own[0]} and {own[1]}; only hidden widths may differ"
             )
         if min(len(layers), KINDS) > len(self.layers):
             raise InputError(
-                f"a flow over networks of {len(self.layers)} layers knows no hidden layer that follows "
+                f"a flow over networks of {len(self.layers)} layers has no hidden layer that follows "
                 f"another one; found {len(layers)} layers"
             )
         resized = RelationalTransformer(layers, self.config, self.embedding).to(self.inputs.device)

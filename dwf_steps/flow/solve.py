@@ -48,8 +48,7 @@ def integrate(
     if not manifold.flat:
         if sampling.solver != "euler":
             raise ValueError(
-                f"sampling.solver: found {sampling.solver!r}, but geodesics are followed by 'euler' alone; "
-                "use 'euler'"
+                f"sampling.solver: found {sampling.solver!r}, but only 'euler' follows geodesics; use 'euler'"
             )
         return _follow(velocity, x0, sampling.steps, manifold), sampling.steps
     # Imported here because it imports scipy.integrate, which takes half a second.

@@ -42,8 +42,8 @@ class Source:
     def __post_init__(self) -> None:
         if not self.manifold.flat and (self.mean.dim() or self.factor.dim()):
             raise ValueError(
-                "a source whose coordinates differ in mean or covariance starts in flat space; found one on "
-                "spheres, where the source is uniform"
+                "a source whose coordinates differ in mean or covariance needs flat space; found a manifold "
+                "with spheres, where the source is uniform"
             )
 
     def at(self, noise: Tensor) -> Tensor:

@@ -77,7 +77,9 @@ class TokenSequence:
 
 
 class TokenAutoencoder(nn.Module):
-    """Two transformers that encode every token of a network as latents, and decode them (SANE, arXiv 2406.09997).
+    """Two transformers that encode each token of a network as latents, and decode them.
+
+    The architecture is that of SANE (Schürholt, Mahoney & Borth 2024, arXiv 2406.09997).
 
     Both attend over all tokens, with weights shared between tokens, and have learned position embeddings.
     With depth 0 there is no attention, and the maps are linear.

@@ -156,7 +156,7 @@ class Custom(Generator[CustomConfig]):
         try:
             with writing_below(self._folder):
                 return call(*given)
-        except Exception as error:  # whatever the user's code raises
+        except Exception as error:  # the user's code may raise anything
             raise InputError(
                 f"{self.key}.import: {self.config.target}: {method} failed ({describe(error)}); correct it"
             ) from error

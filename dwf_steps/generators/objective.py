@@ -36,7 +36,7 @@ def check_objective(objective: Callable[..., Any], target: str, key: str, classe
     targets = torch.zeros(BATCH, dtype=torch.float32 if classes == 1 else torch.int64)
     try:
         losses = objective(outputs, targets)
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # the user's code may raise anything
         raise InputError(
             f"{key}: {target} fails on outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} "
             f"({describe(error)}); correct it"

@@ -297,8 +297,12 @@ def test_constants_outside_the_state_dict_follow_the_networks_precision() -> Non
         ("Single", {}, r"states symmetries \(permutation_spec\), but cannot compute in float64"),
         ("NoSpec", {}, "permutation_spec: returned NoneType, expected a mapping"),
         ("FailingSpec", {}, r"permutation_spec: KeyError: 'layers', mistaken_networks.py line \d+"),
-        ("WrongScales", {}, "rescaling_spec: b.bias is said to go out, but has one axis"),
-        ("OtherSizes", {}, "rescaling_spec: scales different numbers of units alike: 5 of a.weight, 4 of"),
+        ("WrongScales", {}, "rescaling_spec: b.bias is listed as outgoing, but has one axis"),
+        (
+            "OtherSizes",
+            {},
+            "rescaling_spec: applies one scale to different numbers of units: 5 of a.weight, 4 of",
+        ),
         ("NoList", {}, r"rescaling_spec: returned \['a.weight'\], expected a list of .*spec.Rescaling"),
         ("WrongHeads", {}, "attention_spec: b.weight has 5 columns, which 2 heads cannot share"),
         (

@@ -139,7 +139,7 @@ def test_the_source_is_normal_and_uniform_on_spheres() -> None:
 
 
 def test_only_coordinates_that_are_alike_start_on_spheres() -> None:
-    with pytest.raises(ValueError, match="starts in flat space; found one on spheres"):
+    with pytest.raises(ValueError, match="needs flat space; found a manifold with spheres"):
         Source(torch.zeros(3), manifold=ProductManifold([Spheres(1, 1, 2)]))
 
 
