@@ -586,7 +586,7 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             c["generators"]["flow_matched"].update(training={"validation_networks": 0.99}),
         ),
         [
-            "generators.flow_narrow.condition.variable: 'epoch' tells checkpoints of a training from each",
+            "generators.flow_narrow.condition.variable: 'epoch' distinguishes checkpoints of one training",
             "set zoos.iris.trajectory, or use 'accuracy' or 'loss'",
             "generators.flow_matched.training.validation_networks: 0.99 leaves 99 of zoo 'iris''s 100",
             "and 1 to fit, expected 2 at least; lower it",
@@ -789,9 +789,8 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "generators.few.zoo: found 'both', which has ['iris', 'named'], expected a joint zoo with "
             "'digits' among them",
             "generators.one.sampling.zoo: 'digits' is not defined",
-            "generators.told.condition.variable: 'zoo' tells the networks of several zoos from each other, "
-            "but "
-            "'digits' is a single one",
+            "generators.told.condition.variable: 'zoo' distinguishes the networks of several zoos, "
+            "but 'digits' is a single one",
         ],
     ),
     "zoos that are asked for in vain": (

@@ -155,8 +155,10 @@ def _normalised(module: str) -> str:
 
 
 def _written(node: object) -> str:
-    """Return a syntax tree as text, the same in every version of Python; ``ast.dump`` writes empty fields in
-    some of them."""
+    """Return a syntax tree as text that is the same in every version of Python.
+
+    ``ast.dump`` writes empty fields in some versions.
+    """
     if isinstance(node, list):
         return f"[{', '.join(map(_written, node))}]"
     if not isinstance(node, ast.AST):

@@ -34,8 +34,19 @@ class NetworkConfig(Section):
         return self.kind
 
     def joined(self, other: "NetworkConfig") -> Self | None:
-        """Return the narrowest architecture whose networks can stand for those of both, with units that
-        compute nothing; None if there is none."""
+        """Return the smallest architecture to which networks of both can be padded.
+
+        Padding adds units that compute nothing.
+
+        Parameters
+        ----------
+        other
+            The other architecture.
+
+        Returns
+        -------
+        None if there is no such architecture.
+        """
         return self if self == other else None
 
 

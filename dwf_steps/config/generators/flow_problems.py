@@ -121,7 +121,7 @@ def _training_problems(flow: FlowConfig, where: str, zoo: str, context: Context)
         trained_here = isinstance(config, TrainedZoo)
         cure = f"set zoos.{zoo}.trajectory" if trained_here else f"name {{epoch}} in zoos.{zoo}.import"
         yield (
-            f"{where}.condition.variable: 'epoch' tells checkpoints of a training from each other, but "
+            f"{where}.condition.variable: 'epoch' distinguishes checkpoints of one training, but "
             f"the networks of zoo {zoo!r} are one of each training; {cure}, or use 'accuracy' or 'loss'"
         )
     yield from _zoo_condition_problems(flow, where, zoo, config)
@@ -134,8 +134,8 @@ def _zoo_condition_problems(flow: FlowConfig, where: str, zoo: str, config: AnyZ
         return
     if not isinstance(config, JointZoo):
         yield (
-            f"{where}.condition.variable: 'zoo' tells the networks of several zoos from each other, but "
-            f"{zoo!r} is a single one; fit the flow in a zoo of zoos, `{{zoos: [{zoo}, ...]}}`, and take "
+            f"{where}.condition.variable: 'zoo' distinguishes the networks of several zoos, but "
+            f"{zoo!r} is a single one; fit the flow in a joint zoo, `{{zoos: [{zoo}, ...]}}`, and take "
             "its networks here by a generator of kind 'joint'"
         )
         return
