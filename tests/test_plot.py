@@ -1,6 +1,7 @@
 """Every figure that an experiment has is drawn, as pdf and as png, from its tables."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -35,23 +36,31 @@ def test_networks_lie_at_the_accuracy_of_their_nearest_training_network(
     finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = {}
+    ranges: list[tuple[tuple[float, float], tuple[float, float]]] = []
 
     def keep(figure: Figure, _path: Path) -> None:
         for ax in figure.axes:
-            dots = [dict(zip("xy", found.get_offsets().T, strict=True)) for found in ax.collections]
+            dots = [(found.get_offsets().data, found.get_sizes()) for found in ax.collections]
             if dots:
-                drawn[ax.get_title()] = [pd.DataFrame(some) for some in dots], ax.lines[0].get_slope()
+                drawn[ax.get_title()] = dots, ax.lines[0].get_slope()
+                ranges.append((ax.get_xlim(), ax.get_ylim()))
 
     monkeypatch.setattr(novelty, "save", keep)
     root = finished.folder / "results"
     novelty.nearest_accuracy(Collection([Results.open(root)]), tmp_path / "figure.pdf")
-    (generated, held_out), slope = drawn["gaussian (weights)\nmicro, none"]
+    (generated, held_out), slope = drawn["gaussian (weights)\nnone"]
     zoo = pd.read_csv(root / "micro/none/zoo_metrics/none/metrics.csv").set_index("network")
     networks = pd.read_csv(next((root / "micro/none").glob("weights/*/gaussian/none/metrics.csv")))
-    for found, expected in ((generated, networks), (held_out, zoo[zoo.held_out])):
-        np.testing.assert_array_equal(found.x, zoo.accuracy[expected.nearest])
-        np.testing.assert_array_equal(found.y, expected.accuracy)
+    for (found, sizes), expected in ((generated, networks), (held_out, zoo[zoo.held_out])):
+        nearest = zoo.accuracy[expected.nearest]
+        counts = Counter(zip(nearest, expected.accuracy, strict=True))
+        assert [tuple(place) for place in found] == sorted(counts)
+        # Areas grow with the number of networks.
+        assert list(np.argsort(sizes, kind="stable")) == list(
+            np.argsort([counts[place] for place in sorted(counts)], kind="stable")
+        )
     assert slope == 1
+    assert len(ranges) > 2 and len(set(ranges)) == 1, "equal ranges: alignment keeps accuracies"
 
 
 def test_results_without_tables_say_how_to_make_them(tmp_path: Path) -> None:

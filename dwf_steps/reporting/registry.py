@@ -97,15 +97,17 @@ new and as good as newly trained ones, those at 0 % are copies.""",
         figure="dwf_steps.reporting.figures.novelty:accuracy_against_iou",
         caption="""
 Test accuracy against the largest wrong-set IoU with any training network, one point a generated
-network. The grey region spans the 5th to the 95th percentile of the zoo's own leave-one-out values:
-points to its right resemble a training network more than training networks resemble each other.""",
+network; large marks are means. The grey region spans the 5th to the 95th percentile of the zoo's own
+leave-one-out values: points to its right resemble a training network more than training networks
+resemble each other.""",
     ),
     Exhibit(
         "nearest_accuracy",
         figure="dwf_steps.reporting.figures.novelty:nearest_accuracy",
         caption="""
 Test accuracy of each generated network against that of the training network nearest to it by weights, a
-panel for each generator; crosses are held-out networks. Copies lie on the diagonal, where a network
+panel for each generator with networks about as accurate as the zoo's; the area of a mark is the number of
+networks there, crosses are held-out networks. Copies lie on the diagonal, where a network
 scores what its nearest training network does.""",
     ),
     Exhibit(
@@ -227,8 +229,8 @@ the zoo is not counted. The star is the training of a network of the zoo.""",
         caption="""
 Ensembles of generated networks beside ensembles of trained ones (``zoo``), mean over random subsets:
 accuracy, loss (nats), Brier score, calibration error, AUROC of telling test items from shifted inputs,
-and the seconds that all members took. The figure shows of each generator the setting whose largest
-ensemble scores best.""",
+and the seconds that all members took. The figure shows accuracy against the number of members and against
+their seconds, of each generator in the setting whose largest ensemble scores best.""",
     ),
     Exhibit(
         "alignment",

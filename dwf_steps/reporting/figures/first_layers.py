@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dwf_steps.config.dataset import Shape
-from dwf_steps.reporting.figures.style import STYLE, save
+from dwf_steps.reporting.figures.style import STYLE, save, state
 from dwf_steps.reporting.results import GENERATOR_DEPTH, METRICS, Collection, Results
 from dwf_steps.storage.csv_tables import read_csv
 from dwf_steps.storage.manifest import Manifest
@@ -59,6 +59,7 @@ def first_layers(collection: Collection, path: Path) -> None:
                 ax.imshow(unit, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
             label = name if several_zoos else name.partition(", ")[2]
             line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        state(figure, "A copy's units look like those of the training network in the first row")
         save(figure, path)
         plt.close(figure)
 
@@ -105,6 +106,8 @@ def _networks(results: Results, zoo: str) -> Iterator[tuple[str, NetworkState[np
         for place, kind in enumerate(chosen):
             yield f"{kind} network ({canon})", networks.network(place)
         for cell in {cell[:GENERATOR_DEPTH]: cell for cell in own}.values():
+            if "held-out" in chosen and results.record.generators[cell.generator].kind == "held_out":
+                continue  # shown already
             folder = results.folder(cell, GENERATOR_DEPTH) / "networks"
             shard = Manifest.read(folder / "shard-0.json")
             if shard.networks:

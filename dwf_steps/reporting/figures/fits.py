@@ -1,13 +1,27 @@
 """Figures of what was fitted: bases, generators, and networks in fine-tuning."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dwf_steps.reporting.figures.style import COLOURS, distinct, label_panels, mark_of, names_of, panels, save
+from dwf_steps.reporting.figures.style import (
+    distinct,
+    in_percents,
+    label_panels,
+    listed,
+    mark_of,
+    names_of,
+    panels,
+    save,
+    state,
+)
 from dwf_steps.reporting.record import GENERATOR_KEYS
-from dwf_steps.reporting.results import Collection, grouped
+from dwf_steps.reporting.results import Collection, grouped, several
+
+MOST = 0.9  # of the variance
+SPARSE: dict[str, Any] = {"markevery": 0.2, "markersize": 4}  # marks that tell curves apart in grey
 
 
 def explained_variance(collection: Collection, path: Path) -> None:
@@ -29,16 +43,22 @@ def explained_variance(collection: Collection, path: Path) -> None:
             if not basis.components:
                 continue
             share = np.concatenate([[0], np.cumsum(basis.explained_variance_ratio)])
-            axes["all", labels["zoo"]].plot(
-                np.arange(len(share)),
-                share,
-                color=COLOURS[
-                    colours.index(labels["canonicalization"] + labels["representation"]) % len(COLOURS)
-                ],
-                label=", ".join(labels[level] for level in named),
-            )
+            mark = mark_of(colours.index(labels["canonicalization"] + labels["representation"]))
+            label = ", ".join(labels[level] for level in named)
+            ax = axes["all", labels["zoo"]]
+            ax.plot(np.arange(len(share)), share, label=label, **mark, **SPARSE)
         for (_, zoo), ax in axes.items():
             ax.set(title=zoo, xlabel="components", ylabel="explained variance", ylim=(0, 1.02))
+        in_percents(axes.values())
+        told_apart = [level for level in ("zoo", *named) if several(labelled[level])] or ["subspace"]
+        enough = [
+            f"{1 + np.searchsorted(np.cumsum(basis.explained_variance_ratio), MOST)} of {basis.components}"
+            f" ({', '.join(labels[level] for level in told_apart)})"
+            for labels, basis in bases
+            if basis.components and basis.explained_variance_ratio.sum() >= MOST
+        ]
+        if enough:
+            state(figure, f"Components for {MOST:.0%} of the variance: {listed(enough)}")
         save(figure, path)
 
 
@@ -59,15 +79,21 @@ def loss_curves(collection: Collection, path: Path) -> None:
     zoos, canons = names_of(losses.zoo), names_of(losses.canonicalization)
     curves = names_of(losses.generator + losses.representation)
     named = distinct(losses, ["generator", "representation", "subspace"])
+    last: list[str] = []
     with panels(canons or ["no flow was trained"], zoos or [""]) as (figure, axes):
         for keys, rows in grouped(losses, [*GENERATOR_KEYS, "run", "phase"]):
             ax = axes[keys["canonicalization"], keys["zoo"]]
-            colour = COLOURS[curves.index(keys["generator"] + keys["representation"]) % len(COLOURS)]
+            mark = mark_of(curves.index(keys["generator"] + keys["representation"]))
             label = ", ".join(filter(None, [*(keys[level] for level in named), keys["phase"]]))
-            ax.plot(rows.step, rows.validation, color=colour, label=f"{label}: validation")
-            ax.plot(rows.step, rows.train, color=colour, alpha=0.4, linestyle=":", label=f"{label}: training")
+            ax.plot(rows.step, rows.validation, label=f"{label}: validation", **mark, **SPARSE)
+            ax.plot(rows.step, rows.train, color=mark["color"], alpha=0.6, linestyle=":")
+            last.append(f"{label} {rows.validation.iloc[-1]:.2g}")
         for (canon, zoo), ax in axes.items():
+            if ax.get_lines():
+                ax.plot([], [], color="black", alpha=0.6, linestyle=":", label="training")
             ax.set(title=f"{zoo}, {canon}", xlabel="step", ylabel="loss", yscale="log")
+        if last:
+            state(figure, f"Validation loss at the end: {listed(last)}")
         save(figure, path)
 
 
@@ -104,4 +130,5 @@ def transfer_curves(collection: Collection, path: Path) -> None:
                 mean.index, mean - band, mean + band, color=mark["color"], alpha=0.12, linewidth=0
             )
         label_panels(axes, "epochs of fine-tuning", "test accuracy")
+        in_percents(axes.values())
         save(figure, path)

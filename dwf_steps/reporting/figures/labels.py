@@ -6,11 +6,12 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 GAP = 0.5  # points between names
+TEXT = "#333333"
 LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 
 
 def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
-    """Write a point's name on its inner side, with a line from its near end to it."""
+    """Write a point's name on its inner side, with a line of the point's colour from its near end to it."""
     inner = -1 if x > 0.6 else 1
     line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
     return ax.annotate(
@@ -18,7 +19,7 @@ def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
         (x, y),
         (14 * inner, 0),
         textcoords="offset points",
-        color=colour,
+        color=TEXT,
         ha="right" if inner < 0 else "left",
         va="center",
         arrowprops={**line, "relpos": (float(inner < 0), 0.5)},

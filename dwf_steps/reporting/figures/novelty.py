@@ -1,12 +1,13 @@
 """Figures of how good and how new networks are."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 
 from dwf_steps.reporting.figures.labels import beside, spread_out
 from dwf_steps.reporting.figures.style import (
@@ -17,19 +18,23 @@ from dwf_steps.reporting.figures.style import (
     ZOO_COLOUR,
     arms_of,
     curve_style,
+    in_percents,
     label_panels,
+    listed,
     mark_of,
     names_of,
     panel_of,
     panels,
     save,
-    title_of,
+    state,
 )
 from dwf_steps.reporting.frontier import curve_points
-from dwf_steps.reporting.results import COMPARED, Collection, grouped
+from dwf_steps.reporting.overview import NEW, in_percent
+from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped, several
 
 MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
 IOU = (-0.03, 1.03)
+REGION = (0.05, 0.95)  # quantiles
 
 
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
@@ -50,7 +55,7 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     points = curve_points(collection)
     points = points[points.kind != "held_out"]  # the region is theirs
     measure = "realigned_distance" if points.realigned_distance.notna().all() else "nn_distance"
-    points = points.assign(arm=arms_of(points, ["representation", "subspace"]))
+    points = points.assign(arm=arms_of(points, ["representation", "subspace"]), novelty=np.nan)
     arms = names_of(points.arm)
     rows, columns = names_of(points.recalibration), names_of(points.zoo + ", " + points.canonicalization)
     direct = len(arms) <= MOST_LABELS
@@ -59,6 +64,7 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
         for keys, group in grouped(points, COMPARED):
             ax = axes[panel_of(keys)]
             unit = _new_region(ax, collection.zoo(keys), measure)
+            points.loc[group.index, "novelty"] = group[measure] / unit
             for names, curve in grouped(group, ["arm"]):
                 ordered = curve.assign(novelty=curve[measure] / unit).sort_values("novelty")
                 name, control = names["arm"], curve.control.iloc[0]
@@ -72,11 +78,11 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
                 )
                 labels.append((ax, ordered.iloc[len(ordered) // 2], name, mark["color"]))
             ax.set(xlim=(-0.03, max(1.1, 1.05 * group[measure].max() / unit)), ylim=(0, 1.03))
-            for axis in (ax.xaxis, ax.yaxis):
-                axis.set_major_formatter(PercentFormatter(1))
+        in_percents(axes.values(), "both")
         label_panels(
             axes, "distance to the nearest training network,\nrelative to held-out networks", "test accuracy"
         )
+        state(figure, _best_new(points))
         if direct:
             texts = [beside(ax, point.novelty, point.accuracy, *rest) for ax, point, *rest in labels]
             figure.draw_without_rendering()  # until then the panels have no final places
@@ -98,6 +104,7 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
         Where to write it, as pdf and as png.
     """
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
+    networks = networks[networks.kind != "held_out"]  # drawn from the zoo
     networks = networks.assign(arm=arms_of(networks))
     arms = names_of(networks.arm)
     rows_of, columns = (
@@ -109,49 +116,98 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
             _zoo_region(axes[panel_of(keys)], rows[~rows.held_out], rows[rows.held_out])
         for keys, rows in grouped(networks, [*COMPARED, "arm"]):
             mark = mark_of(arms.index(keys["arm"]))
-            axes[panel_of(keys)].scatter(
-                rows.max_iou, rows.accuracy, s=8, alpha=0.4, linewidths=0, label=keys["arm"], **mark
-            )
-        label_panels(axes, "max IoU with training networks", "test accuracy", xlim=IOU)
+            ax = axes[panel_of(keys)]
+            ax.scatter(rows.max_iou, rows.accuracy, s=8, alpha=0.25, linewidths=0, **mark)
+            mean = rows.max_iou.mean(), rows.accuracy.mean()
+            ax.scatter(*mean, s=45, edgecolor="black", linewidths=0.8, label=keys["arm"], zorder=6, **mark)
+        label_panels(axes, "max IoU with training networks", "test accuracy", xlim=IOU, ylim=(0, 1.03))
+        in_percents(axes.values(), "both")
+        state(figure, _repeaters(networks, collection))
         save(figure, path)
 
 
 def nearest_accuracy(collection: Collection, path: Path) -> None:
-    """Draw, in a panel for each generator, the accuracy of its networks against that of the training network
-    nearest to each, beside held-out networks, and the diagonal."""
+    """Draw accuracies of generated networks against those of the training networks nearest to them.
+
+    Every generator has a panel, with held-out networks and the diagonal; panels of a zoo have equal ranges.
+    Marks are the larger the more networks they stand for. Networks that are far less accurate than the zoo
+    are counted at the lower edge; generators that make no others are named above the panels.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
+    """
     networks = collection.networks[~collection.networks.failed].merge(collection.generators, on="generator")
+    networks = networks[networks.kind != "held_out"]  # drawn beside the others
     networks = networks.assign(arm=arms_of(networks))
-    zoos = {tuple(keys.values()): ", ".join(panel_of(keys)[::-1]) for keys, _ in grouped(networks, COMPARED)}
-    with panels(list(zoos.values()), names_of(networks.arm), share=False) as (figure, axes):
-        for keys, rows in grouped(networks, [*COMPARED, "arm"]):
-            arm = keys.pop("arm")
-            ax, zoo = axes[zoos[tuple(keys.values())], arm], collection.zoo(keys)
-            ax.scatter(
-                rows.nearest_accuracy,
-                rows.accuracy,
-                s=10,
-                alpha=0.5,
-                linewidths=0,
-                color=COLOURS[0],
-                label="generated",
-            )
-            held_out = zoo[zoo.held_out]
-            if len(held_out):
-                accuracies = held_out.nearest_accuracy, held_out.accuracy
-                ax.scatter(*accuracies, s=22, marker="+", color="black", label="held out")
-            middle = rows.nearest_accuracy.mean()
-            ax.axline(
-                (middle, middle),
-                slope=1,
-                color=ZOO_COLOUR,
-                linewidth=0.8,
-                linestyle=":",
-                label="equal accuracy",
-            )
-            recalibration, column = panel_of(keys)
-            title = f"{arm}\n{title_of(recalibration, column)}"
-            ax.set(title=title, xlabel="nearest training network's accuracy", ylabel="test accuracy")
+    told_apart = [level for level in ZOO_KEYS if several(networks[level])]
+    panels_of, absent = {}, []
+    for keys, rows in grouped(networks, [*COMPARED, "arm"]):
+        zoo, places = collection.zoo(keys), [keys[level] for level in told_apart]
+        recalibrated = [] if keys["recalibration"] == "none" else [f"recalibration {keys['recalibration']}"]
+        name = "\n".join([keys["arm"], *filter(None, [", ".join([*places, *recalibrated])])])
+        if (rows.accuracy >= _ranges(zoo)[1][0]).any():
+            panels_of[name] = rows, zoo
+        else:
+            absent.append(name.replace("\n", ", "))
+    with panels(["all"], list(panels_of) or [""], share=False) as (figure, axes):
+        for name, (rows, zoo) in panels_of.items():
+            ax, (x_range, y_range) = axes["all", name], _ranges(zoo)
+            _counted(ax, rows, color=COLOURS[0], alpha=0.6, linewidths=0, label="generated")
+            if zoo.held_out.any():
+                _counted(ax, zoo[zoo.held_out], marker="+", color="black", label="held out")
+            look: dict[str, Any] = {"color": ZOO_COLOUR, "linewidth": 0.8, "linestyle": ":"}
+            ax.axline((x_range[0], x_range[0]), slope=1, label="equal accuracy", **look)
+            if below := int((rows.accuracy < y_range[0]).sum()):
+                said = f"{below} of {len(rows)} below"
+                ax.text(0.5, 0.03, said, ha="center", transform=ax.transAxes, color=COLOURS[0])
+            ax.set(title=name, xlim=x_range, ylim=y_range)
+            ax.set(xlabel="nearest training network's accuracy", ylabel="test accuracy")
+        in_percents(axes.values(), "both")
+        message = "Copies lie on the dotted line: they score what their nearest training network does."
+        state(figure, f"{message} Far less accurate: {listed(absent)}." if absent else message)
         save(figure, path)
+
+
+def _ranges(zoo: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the ranges of accuracies of training networks, and of generated ones that are about as good."""
+    low, high = zoo[~zoo.held_out].accuracy.min(), zoo.accuracy.max()
+    margin = max(high - low, 0.01)
+    return (low - 0.2 * margin, high + 0.2 * margin), (low - 3 * margin, high + 0.5 * margin)
+
+
+def _counted(ax: Axes, networks: pd.DataFrame, **look: Any) -> None:
+    """Draw a mark where networks lie, its area by their number."""
+    places = networks.groupby(["nearest_accuracy", "accuracy"]).size().reset_index(name="n")
+    ax.scatter(places.nearest_accuracy, places.accuracy, s=4 + 5 * places.n, **look)
+
+
+def _best_new(points: pd.DataFrame) -> str:
+    """Say which networks are the best of those that are as new as held-out ones, given their ``novelty``."""
+    if points.groupby(ZOO_KEYS).ngroups > 1:
+        return "Networks in the green region are as good and as new as those that were trained"
+    new = points[(points.novelty >= NEW) & ~points.shows_training]
+    if new.empty:
+        return "No generator's networks are as new as those that were trained"
+    best = new.sort_values("accuracy", ascending=False).iloc[0]
+    recalibrated = "" if best.recalibration == "none" else ", recalibrated"
+    scores = f"{best.arm}{recalibrated}, {in_percent(best.accuracy)}"
+    return f"The best of the networks that are as new as trained ones: {scores}"
+
+
+def _repeaters(networks: pd.DataFrame, collection: Collection) -> str:
+    """Say which generators' networks make the mistakes of training networks more than these themselves do."""
+    arms = []
+    for keys, rows in grouped(networks, [*COMPARED, "arm"]):
+        zoo = collection.zoo(keys)
+        if rows.max_iou.mean() > zoo[~zoo.held_out].max_iou.quantile(REGION[1]):
+            arms.append(keys["arm"])
+    if not arms:
+        return "No generator repeats a training network's mistakes more than training networks do"
+    return f"More like one training network than training networks are: {listed(names_of(arms))}"
 
 
 def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
@@ -163,7 +219,7 @@ def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
     held_out = networks[networks.held_out]
     shown, name = (held_out, "held-out networks") if len(held_out) else (networks, "the zoo, leave-one-out")
     unit = float(shown[measure].mean())
-    low, high = (shown[[measure, "accuracy"]].quantile(q) for q in (0.05, 0.95))
+    low, high = (shown[[measure, "accuracy"]].quantile(q) for q in REGION)
     left, right = low[measure] / unit, high[measure] / unit
     ax.axvspan(left, right, color=NEW_COLOUR, alpha=0.12, linewidth=0, zorder=0)
     ax.add_patch(
@@ -184,7 +240,7 @@ def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
 
 
 def _zoo_region(ax: Axes, training: pd.DataFrame, held_out: pd.DataFrame) -> None:
-    low, high = (training[["max_iou", "accuracy"]].quantile(q) for q in (0.05, 0.95))
+    low, high = (training[["max_iou", "accuracy"]].quantile(q) for q in REGION)
     width, height = high.max_iou - low.max_iou, high.accuracy - low.accuracy
     ax.add_patch(
         Rectangle(

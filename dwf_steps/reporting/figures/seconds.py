@@ -26,19 +26,33 @@ from dwf_steps.reporting.figures.style import (
     panel_of,
     panels,
     save,
+    state,
+    title_of,
 )
+from dwf_steps.reporting.overview import in_percent
 from dwf_steps.reporting.record import KEYS
-from dwf_steps.reporting.results import COMPARED, Collection, grouped
+from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 
+NEAR = 0.02  # of accuracy: networks that score so much less than the zoo are almost as good
+BESIDE = {"size": "members", "seconds": "seconds for all members"}
 ODDS_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 
 
 def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataFrame) -> None:
-    """Draw every generator's mean accuracy against the seconds that a network took, its settings joined by a
-    line; open marks, where something is fitted, count the fit too.
+    """Draw every generator's mean accuracy against the seconds that a network took.
 
-    Held-out networks cost a training and are the zoo's: a star stands for them. Networks whose seconds are
-    not known are left out.
+    Its settings are joined by a line; open marks, where something is fitted, count the fit too. Held-out
+    networks cost a training and are the zoo's: a star stands for them. Networks whose seconds are not known
+    are left out.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
+    table
+        The `cost_table`.
     """
     points = seconds_points(collection, table)
     points = points[(points.kind != "held_out") & points.seconds.notna()]
@@ -80,12 +94,39 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
             _scale_by_odds(ax, accuracies)
             ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
             _label_seconds(ax)
+        state(figure, _cheapest(points, collection))
         save(figure, path)
 
 
+def _cheapest(points: pd.DataFrame, collection: Collection) -> str:
+    """Say which networks cost the least of those that are almost as accurate as trained ones."""
+    if several(points.zoo):
+        return "Left of the star networks cost less than training one"
+    zoo = collection.zoo({level: str(points[level].iloc[0]) for level in COMPARED})
+    near = points[points.accuracy >= zoo[~zoo.held_out].accuracy.mean() - NEAR]
+    within = f"within {100 * NEAR:g} points of the zoo's accuracy"
+    if near.empty:
+        return f"No generator is {within}"
+    least = near.sort_values("seconds").iloc[0]
+    costs = f"{least.seconds:.2g} s a network, without the fit; training takes"
+    return f"Cheapest {within}, new or not: {least.arm}, {costs} {least.training_seconds_per_network:.2g} s"
+
+
 def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
-    """Draw the accuracy of ensembles against the seconds that their members took: larger ensembles lie to the
-    right. Of each generator only the setting whose largest ensemble scores best is shown."""
+    """Draw the accuracy of ensembles against the number of their members, beside that against their seconds.
+
+    Of each generator only the setting whose largest ensemble scores best is shown. Generators whose seconds
+    are not known are left out.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    path
+        Where to write it, as pdf and as png.
+    table
+        The `ensembles_table`.
+    """
     columns = table.zoo + ", " + table.canonicalization
     facts, table = collection.generators.set_index("generator"), table[table.seconds.notna()]
     table = table.assign(
@@ -95,19 +136,47 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
     table = table.assign(arm=arms_of(table))
     largest = table.loc[table.groupby(KEYS, sort=False)["size"].idxmax()]
     by_arm = [*COMPARED, "subspace", "arm"]
-    best = largest.loc[largest.groupby(by_arm, sort=False).accuracy.idxmax(), KEYS]
+    best = largest.loc[largest.groupby(by_arm, sort=False).accuracy.idxmax()]
     lines = [name for name in names_of(table.arm) if name != "zoo"]
-    with panels(names_of(table.recalibration), names_of(columns)) as (figure, axes):
-        for keys, rows in grouped(table.merge(best, on=KEYS), [*KEYS, "arm"]):
-            name = keys["arm"]
+    ranked = ["zoo", *names_of(best.sort_values("accuracy", ascending=False, kind="stable").arm)]
+    shown = table.merge(best[KEYS], on=KEYS)
+    places = [(row, column) for row in names_of(table.recalibration) for column in names_of(columns)]
+    places = [place for place in places if place in {panel_of(keys) for keys, _ in grouped(shown, COMPARED)}]
+    panel_rows = [f"{row}|{column}" for row, column in places]
+    with panels(panel_rows, list(BESIDE), share=False) as (figure, axes):
+        curves = sorted(grouped(shown, [*KEYS, "arm"]), key=lambda curve: ranked.index(curve[0]["arm"]))
+        for keys, rows in curves:
+            name, place = keys["arm"], "|".join(panel_of(keys))
             mark = {"color": ZOO_COLOUR, "marker": "*"} if name == "zoo" else mark_of(lines.index(name))
-            axes[panel_of(keys)].plot(
-                rows.seconds, rows.accuracy, markersize=4, linewidth=1, label=name, **mark
-            )
-        label_panels(axes, "seconds for all members", "ensemble accuracy", xscale="log")
-        for ax in axes.values():
-            _label_seconds(ax)
+            width = 2.5 if name == "zoo" else 1
+            for measure in BESIDE:
+                axes[place, measure].plot(
+                    rows[measure], rows.accuracy, markersize=4, linewidth=width, label=name, **mark
+                )
+        for (row, column), panel_row in zip(places, panel_rows, strict=True):
+            accuracies = shown[shown.zoo + ", " + shown.canonicalization == column].accuracy
+            for measure, label in BESIDE.items():
+                ax = axes[panel_row, measure]
+                ax.set(title=title_of(row, column), xlabel=label, ylabel="ensemble accuracy", xscale="log")
+                _label_seconds(ax)
+                _scale_by_odds(ax, list(accuracies))
+                ax.set_ylim(0.95 * accuracies.min(), accuracies.max() + 0.1 * (1 - accuracies.max()) + 1e-3)
+        state(figure, _best_ensemble(best))
         save(figure, path)
+
+
+def _best_ensemble(best: pd.DataFrame) -> str:
+    """Say how the best ensemble of generated networks compares with that of as many trained ones."""
+    if several(best.zoo):
+        return "Ensembles of generated networks beside ensembles of trained ones"
+    size = best["size"].min()
+    largest = best[best["size"] == best["size"].max()]
+    generated, trained = largest[largest.generator != "zoo"], largest[largest.generator == "zoo"]
+    if generated.empty or trained.empty:
+        return f"Ensembles of {size} and more networks, generated and trained"
+    first = generated.sort_values("accuracy", ascending=False).iloc[0]
+    scores = f"{in_percent(first.accuracy)}, of trained ones {in_percent(trained.accuracy.max())}"
+    return f"The best ensemble of {first['size']} generated networks, of {first.arm}, scores {scores}"
 
 
 def _label_seconds(ax: Axes) -> None:

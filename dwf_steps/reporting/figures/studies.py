@@ -5,10 +5,20 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 from pandas.api.types import is_numeric_dtype
 
-from dwf_steps.reporting.figures.style import NEW_COLOUR, ZOO_COLOUR, as_written, mark_of, panels, save
+from dwf_steps.reporting.figures.style import (
+    NEW_COLOUR,
+    ZOO_COLOUR,
+    as_written,
+    in_percents,
+    mark_of,
+    panels,
+    save,
+    state,
+)
+from dwf_steps.reporting.overview import in_percent
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 
@@ -73,15 +83,26 @@ def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, le
                 held_out = rows[f"held_out_{measure}_mean"]
                 _level_line(ax, rows.x, held_out, f"held-out networks{of}", NEW_COLOUR, "--")
             ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
-            if measure != "max_iou":
-                ax.yaxis.set_major_formatter(PercentFormatter(1))
             if numbers and _spans_decades(table[key]):
                 ax.set_xscale("log")
                 if table[key].nunique() <= MOST_TICKS:
                     ax.set_xticks(sorted(table[key].unique()))
                     ax.xaxis.set_major_formatter(FuncFormatter(as_written))
                     ax.xaxis.set_minor_locator(NullLocator())
+        in_percents(axes.values())
+        state(figure, _best_setting(table, key, family))
         save(figure, path)
+
+
+def _best_setting(table: pd.DataFrame, key: str, family: str) -> str:
+    """Say where along a study networks are the most accurate."""
+    if table.accuracy_mean.isna().all():
+        return f"{family}: all networks failed"
+    best = table.sort_values("accuracy_mean", ascending=False).iloc[0]
+    value = as_written(best[key], None) if is_numeric_dtype(table[key]) else best[key]
+    line = f" ({best.line})" if best.line and several(table.line) else ""
+    scores = f"{in_percent(best.accuracy_mean)} at {in_percent(best.distance_mean, 0)} relative distance"
+    return f"{family}: most accurate at {key.rpartition('.')[2]} {value}{line}, {scores}"
 
 
 def _line_names(table: pd.DataFrame, levels: list[str]) -> list[str]:

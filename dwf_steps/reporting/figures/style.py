@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from dwf_steps.reporting.record import family_of
 from dwf_steps.reporting.results import several
@@ -19,8 +20,9 @@ from dwf_steps.storage.atomic import replacing
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is a line of the log
 
-# Okabe & Ito (2008): distinguishable with every common colour deficiency.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+# Okabe & Ito (2008): distinguishable with every common colour deficiency. Grey is for yellow, which is
+# hard to see on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 MARKERS = "osD^vP*X"
 ZOO_COLOUR = "#555555"
 NEW_COLOUR = "#4d7f17"
@@ -40,6 +42,8 @@ ACROSS = 4  # panels in a line
 LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
 TITLE_CHARACTERS = 28  # on a line above a panel
+MOST_NAMED = 4  # generators in a figure's title
+CHARACTERS = 13  # of a figure's title, an inch
 
 
 @contextmanager
@@ -105,12 +109,13 @@ def save(figure: Figure, path: Path) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
-        # Tall enough for the legend.
-        figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * (len(handles) + 2)))
+        # Tall enough for the legend below what is written above the panels.
+        above = 2 * (1 + figure.get_suptitle().count("\n")) if figure.get_suptitle() else 0
+        figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * (len(handles) + 2 + above)))
         figure.legend(
             list(handles.values()),
             list(handles),
-            loc="outside right upper",
+            loc="outside right center",
             frameon=False,
             markerscale=1.6,
         )
@@ -130,6 +135,51 @@ def write_figure(figure: Figure, path: Path) -> None:
     for ending in (".pdf", ".png"):
         with replacing(path.with_suffix(ending)) as partial:
             figure.savefig(partial, metadata={"CreationDate": None} if ending == ".pdf" else None)
+
+
+def state(figure: Figure, message: str) -> None:
+    """Write what a figure says above its panels.
+
+    Parameters
+    ----------
+    figure
+        Where.
+    message
+        A sentence; it is wrapped to the figure's width.
+    """
+    width = int(CHARACTERS * figure.get_figwidth())
+    figure.suptitle(fill(message, width), x=0.01, ha="left", fontsize=10.5)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names as text.
+
+    Parameters
+    ----------
+    names
+        Some.
+
+    Returns
+    -------
+    str
+        As many as fit into a title.
+    """
+    return ", ".join(names[:MOST_NAMED]) + (" and others" if len(names) > MOST_NAMED else "")
+
+
+def in_percents(axes: Iterable[Axes], which: Literal["x", "y", "both"] = "y") -> None:
+    """Write shares at axes in per cent.
+
+    Parameters
+    ----------
+    axes
+        Of the panels.
+    which
+        Of their axes.
+    """
+    for ax in axes:
+        for axis in (ax.xaxis, ax.yaxis) if which == "both" else (getattr(ax, f"{which}axis"),):
+            axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}%"))
 
 
 def panel_of(keys: dict[str, str]) -> tuple[str, str]:
