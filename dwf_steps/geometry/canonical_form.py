@@ -128,7 +128,7 @@ class CanonicalForm(Form):
         ends = {name for units in self.spec for name in units.outgoing} - directions
         if len(ends) != 1:
             raise InputError(
-                f"the scaling symmetry names {sorted(ends)} as weights behind the last hidden units, "
+                f"the scaling symmetry names {sorted(ends)} as weights after the last hidden units, "
                 "expected one"
             )
         (weight,) = ends

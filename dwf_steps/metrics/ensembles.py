@@ -17,7 +17,7 @@ def ensemble_measures(
     """Score random ensembles of networks, for every size in the configuration.
 
     An ensemble predicts the mean of its members' predictions; for classes, that of their probabilities. If
-    all networks form the ensemble, it is scored once, whatever ``evaluation.draws``.
+    all networks form the ensemble, it is scored only once.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class UnitSelection:
         """
         first, second, *_ = (*trace.layers, None, None)
         if first is None or second is None or not first.reads_data:
-            raise _refused(architecture, "it has no layer behind one that reads the data")
+            raise _refused(architecture, "it has no layer after one that reads the data")
         count, rest = divmod(second.fan_in * second.groups, first.units)
         if second.reads_data or second.groups > 1 or rest:
             raise _refused(

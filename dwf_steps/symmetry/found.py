@@ -33,7 +33,7 @@ from dwf_steps.symmetry.spec import (
 )
 
 EXAMPLES = 2
-TOLERANCE = 1e-9  # relative, in float64: above rounding errors, yet small, as early layers may matter little
+TOLERANCE = 1e-9  # relative, in float64; rounding errors are smaller, the effect of early layers may be small
 PLACES_OF_HEADS = 7  # weights and biases of queries, keys and values, and the output's weight
 
 logger = logging.getLogger(__name__)

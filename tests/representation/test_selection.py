@@ -155,7 +155,7 @@ def test_one_candidate_is_taken_whole() -> None:
     [
         (build(ViTConfig(kind="vit", image_size=8, width=8, depth=1, heads=2, mlp=12, classes=3)), "mixed"),
         (own("Convolutions", (2, 9, 10)), "does not read 4 units"),
-        (build(MLPConfig(widths=[6, 3])), "no layer behind"),
+        (build(MLPConfig(widths=[6, 3])), "no layer after"),
     ],
     ids=["ViT", "grouped", "linear"],
 )
