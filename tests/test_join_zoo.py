@@ -8,6 +8,7 @@ import zarr
 from tiny_zoo import ARCHITECTURE, State, command, flat, random_networks, stack
 
 from dwf_steps import join_zoo
+from dwf_steps.config.dataset import SplitsConfig
 from dwf_steps.config.zoo import JointZoo, TrainedZoo, n_training, network_names
 from dwf_steps.pipeline.settings.subspace import JoinZoo
 from dwf_steps.runtime.errors import InputError
@@ -87,6 +88,16 @@ def test_checkpoints_stay_with_their_trajectory() -> None:
     ]
     assert zoo.names()[4:6] == ["other.seed-0-checkpoint-0", "other.seed-0-checkpoint-1"]
     assert n_training(zoo) == 8
+
+
+def test_zoos_of_the_same_data_bring_them_once() -> None:
+    zoo = config()
+    assert zoo.with_data == ["one"]
+    other = zoo.members["other"]
+    zoo.members["other"] = other.model_copy(update={"splits": SplitsConfig(seed=1)})
+    assert zoo.with_data == ["one", "other"]
+    zoo.members["other"] = other.model_copy(update={"dataset": "digits"})
+    assert zoo.with_data == ["one", "other"]
 
 
 def test_networks_of_other_parameters_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

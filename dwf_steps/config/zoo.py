@@ -358,8 +358,8 @@ class JointZoo(Section):
 
     It is meant for generators conditioned on the zoo (`condition: {variable: zoo}`). Each network is
     canonicalized within its own zoo. Networks may differ in the widths of hidden layers: narrower ones are
-    padded with absent units. The data are an equal number of examples of each zoo, divided and standardised
-    separately. Generators of kind `joint` take the networks generated here back to the member zoos, where
+    padded with absent units. The data are an equal number of examples of each data set, divided and
+    standardised separately. Generators of kind `joint` take the networks generated here back to the member zoos, where
     they are evaluated.
     """
 
@@ -385,6 +385,15 @@ class JointZoo(Section):
     def narrower(self) -> list[str]:
         """The zoos whose networks are padded with absent units."""
         return [name for name, zoo in self.members.items() if zoo.architecture != self.architecture]
+
+    @property
+    def with_data(self) -> list[str]:
+        """The zoos whose data are joined: of several that have the same data, the first."""
+        first: dict[str, TrainedZoo | ImportedZoo] = {}
+        for name, zoo in self.members.items():
+            if (zoo.dataset, zoo.splits) not in [(other.dataset, other.splits) for other in first.values()]:
+                first[name] = zoo
+        return list(first)
 
     @property
     def held_out(self) -> int:

@@ -138,11 +138,12 @@ class Experiment:
     def representation(self, names: Names) -> RepresentationConfig:
         """Return a job's representation.
 
-        In joint zoos, probes and functions are those of one member times the number of members.
+        In joint zoos, probes and functions are the configured numbers times the number of
+        data sets.
         """
         zoo, found = self.zoo(names), self.config.representations[names.representation]
         if isinstance(zoo, JointZoo) and isinstance(found, ResponsesRepresentation):
-            count = len(zoo.members)
+            count = len(zoo.with_data)
             more = {"probes": count * found.probes, "functions": count * found.functions}
             return found.model_copy(update=more)
         return found
@@ -209,7 +210,11 @@ class Experiment:
         """Return roughly how many examples a zoo's networks are trained and scored on."""
         if zoo not in self._examples:
             config = self.config.zoos[zoo]
-            single = config.members.values() if isinstance(config, JointZoo) else [config]
+            single = (
+                [config.members[name] for name in config.with_data]
+                if isinstance(config, JointZoo)
+                else [config]
+            )
             self._examples[zoo] = sum(
                 examples_of(self.config.dataset(one), one.architecture) for one in single
             )

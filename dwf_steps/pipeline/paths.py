@@ -226,8 +226,8 @@ class Paths:
         return ancient(f"results/data/{shift}") if shift in FETCHED else []
 
     def member_data(self, wildcards: Names) -> list[str]:
-        """Return the data of all members of a joint zoo."""
-        return [f"results/{name}/data.npz" for name in self.experiment.joint_zoo(wildcards).members]
+        """Return the data of all members of a joint zoo, each data set once."""
+        return [f"results/{name}/data.npz" for name in self.experiment.joint_zoo(wildcards).with_data]
 
     def _data_folder(self, dataset: Any) -> Any:
         """Return the folder of a data set that is fetched or decoded.

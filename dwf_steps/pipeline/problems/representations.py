@@ -36,7 +36,7 @@ def representation_problems(config: WorkflowConfig, zoo_name: str, name: str) ->
     if not isinstance(representation, ResponsesRepresentation):
         return
     examples = training_examples(config, zoo_name)
-    probes = representation.probes * (len(zoo.members) if isinstance(zoo, JointZoo) else 1)
+    probes = representation.probes * (len(zoo.with_data) if isinstance(zoo, JointZoo) else 1)
     if examples is not None and probes > examples:
         yield (
             f"{where}.probes: found {probes}, but zoo {zoo_name!r} has {examples} training "
@@ -111,7 +111,7 @@ def training_examples(config: WorkflowConfig, zoo_name: str) -> int | None:
     """
     zoo = config.zoos[zoo_name]
     if isinstance(zoo, JointZoo):
-        of_members = [training_examples(config, member) for member in zoo.members]
+        of_members = [training_examples(config, member) for member in zoo.with_data]
         return None if None in of_members else len(of_members) * min(filter(None, of_members))
     name, derived = config.dataset(zoo), config.derived(zoo)
     if not (isinstance(name, str) and name in BUILT_IN) or (derived and None in (derived.classes or ())):

@@ -98,7 +98,7 @@ class JoinData(StepSettings):
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        return cls(zoos=list(experiment.joint_zoo(names).members))
+        return cls(zoos=experiment.joint_zoo(names).with_data)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
