@@ -1,7 +1,7 @@
 """Networks of two widths as one training set: padded, described by responses to the same probes, and decoded
 in their own architecture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +10,22 @@ from probed_zoo import PROBING, ProbedZoo
 from tiny_zoo import WIDTHS, State, iris, log_probabilities, random_networks, stack
 
 from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.representation import Decoding
 from dwf_steps.decode import Decode, decode
 from dwf_steps.decode_responses import DecodeResponses, decode_responses
+from dwf_steps.generators.base import Tools, TrainingNetworks
+from dwf_steps.generators.flow_generator import Flow
 from dwf_steps.generators.samples import Samples
 from dwf_steps.join_zoo import JoinZoo, join_zoo
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.arrays import load_arrays
+from dwf_steps.storage.checkpoint import Checkpoint
 from dwf_steps.storage.manifest import Manifest
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.networks import describe, load_state
+from dwf_steps.storage.padding import read_narrower
+from dwf_steps.subspace.basis import raw_basis
 
 OF = {"narrow": [4, 3, 3], "wide": WIDTHS}
 NETWORKS = {zoo: random_networks(5, seed, widths) for seed, (zoo, widths) in enumerate(OF.items())}
@@ -152,3 +158,39 @@ def test_candidates_units_are_those_of_the_zoo_that_is_asked_for(zoo: ProbedZoo,
         np.testing.assert_allclose(
             log_probabilities(state, zoo.probes), log_probabilities(own, zoo.probes), atol=1e-2
         )
+
+
+@pytest.mark.parametrize("network", ["mlp", "unit_transformer"])
+def test_a_flow_over_first_layers_knows_which_units_a_zoos_networks_have(
+    zoo: ProbedZoo, tmp_path: Path, network: str
+) -> None:
+    config = FlowConfig.model_validate(
+        {
+            "kind": "flow",
+            "layers": "first",
+            "condition": {"variable": "zoo"},
+            "velocity": {"network": network, "width": 16, "depth": 1, "time_embedding": 8},
+            "training": {"steps": 5, "batch_size": 4},
+            "sampling": {"samples": 6, "steps": 3, "later_scale": 0},
+        }
+    )
+    matrix = WeightMatrix.open(zoo.matrix)
+    rows = matrix.read().astype(np.float64)
+    centred = rows - rows[:N].mean(axis=0)
+    training = TrainingNetworks(raw_basis(centred @ centred.T, N), zoo.matrix)
+    fitted, read_again = Flow(config), Flow(config)
+    with Tools(Checkpoint(tmp_path / "checkpoint", "run"), folder=tmp_path) as tools:
+        assert np.isfinite(fitted.fit(training, tools).validation).all()
+        fitted.save(tmp_path / "model.safetensors")
+        read_again.load(tmp_path / "model.safetensors", tools)
+        samples = [flow.sample(training, tools) for flow in (fitted, read_again)]
+    np.testing.assert_array_equal(samples[0].offsets, samples[1].offsets)
+    assert samples[0].asked == ["narrow", "wide"] * 3
+    points = fitted.model.latents(samples[1].offsets.astype(np.float64))
+    absent = ~read_narrower(matrix)["narrow"].padding.present[: points.shape[1]]
+    assert points[::2, absent].abs().max() < 1e-5 and points[:, ~absent].abs().min() > 0
+    assert points[1::2, absent].abs().min() > 0
+    drawn_rows = replace(samples[0], later_scale=0.0)
+    drawn_rows.save(tmp_path / "latents.npz")
+    found = from_responses(zoo, tmp_path, tmp_path / "latents.npz")
+    assert [len(state["layers.0.bias"]) for state in found.values()] == [3, 5] * 3

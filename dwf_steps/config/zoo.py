@@ -359,8 +359,8 @@ class JointZoo(Section):
     It is meant for generators conditioned on the zoo (`condition: {variable: zoo}`). Each network is
     canonicalized within its own zoo. Networks may differ in the widths of hidden layers: narrower ones are
     padded with absent units. The data are an equal number of examples of each data set, divided and
-    standardised separately. Generators of kind `joint` take the networks generated here back to the member zoos, where
-    they are evaluated.
+    standardised separately. Generators of kind `joint` take the networks generated here back to the member
+    zoos, where they are evaluated.
     """
 
     zoos: Annotated[list[Name], Field(min_length=2)]

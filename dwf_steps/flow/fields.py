@@ -24,7 +24,11 @@ LAST = 1e-3  # smallest remaining time 1 - t by which predicted endpoints are di
 
 
 def build_velocity(
-    dimension: int, config: AnyVelocity, network: NetworkSpec | None, embedding: Embedding = TimeEmbedding
+    dimension: int,
+    config: AnyVelocity,
+    network: NetworkSpec | None,
+    embedding: Embedding = TimeEmbedding,
+    present: Tensor | None = None,
 ) -> nn.Module:
     """Build an untrained velocity network.
 
@@ -38,16 +42,21 @@ def build_velocity(
         Layout of a network's weights or response coordinates, for architectures that need it.
     embedding
         Builds the embedding of times, or of times and conditions.
+    present
+        Which latents the networks of each zoo have, (zoos, k) bool; by default all.
 
     Returns
     -------
-    A module that maps times (b, 1), or times and conditions (b, 2), and points (b, k) to (b, k).
+    A module that maps times (b, 1), or times and conditions (b, 2), and points (b, k) to (b, k); with
+    ``present`` times, conditions and the numbers of zoos (b, 3).
 
     Raises
     ------
     ValueError
         If the architecture needs whole networks and ``network`` is None.
     """
+    if present is not None:
+        return MaskedNetwork(build_velocity(dimension, config, network, embedding), present)
     if isinstance(config, VelocityConfig):
         return VelocityMLP(dimension, config, embedding)
     if network is None:
@@ -57,6 +66,49 @@ def build_velocity(
     return RelationalTransformer(network.layers(), config, embedding)
 
 
+class MaskedNetwork(nn.Module):
+    """A velocity network over networks of several widths: what a network lacks plays no part and never moves.
+
+    Parameters
+    ----------
+    network
+        The velocity network over all latents.
+    present
+        Which latents the networks of each zoo have, (zoos, k) bool.
+    """
+
+    present: Tensor
+
+    def __init__(self, network: nn.Module, present: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("present", present.contiguous())
+
+    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return velocities (b, k) at times, conditions and the numbers of zoos (b, 3), and points (b, k)."""
+        present = present_of(self.present, t[:, 2:])
+        known = (present,) if isinstance(self.network, UnitTransformer) else ()
+        outputs: Tensor = self.network(t[:, :2], x * present, *known)
+        return outputs * present
+
+
+def present_of(present: Tensor, zoos: Tensor) -> Tensor:
+    """Select which latents networks have.
+
+    Parameters
+    ----------
+    present
+        Which ones those of each zoo have, (zoos, k) bool.
+    zoos
+        The numbers of the networks' zoos, (b, 1).
+
+    Returns
+    -------
+    (b, k) bool.
+    """
+    return present[zoos[:, 0].long()]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Points of a probability path.
@@ -64,7 +116,8 @@ class Batch:
     Attributes
     ----------
     t
-        Times (b, 1), or times and standardised conditions (b, 2).
+        Times (b, 1), or times and standardised conditions (b, 2); of networks of several widths also the
+        numbers of their zoos, (b, 3).
     x
         Points, (b, k).
     u
@@ -179,9 +232,10 @@ class ConditionalField(VelocityField):
     def __call__(self, t: Tensor, x: Tensor) -> Tensor:
         """Return velocities (b, k) at times (b, 1)."""
         condition = self.condition.to(t).expand(len(t), 1)
-        conditional = super().__call__(torch.cat([t, condition], dim=1), x)
+        zoos = [condition] if isinstance(self.network, MaskedNetwork) else []
+        conditional = super().__call__(torch.cat([t, condition, *zoos], dim=1), x)
         if not self.weight:
             return conditional
         nothing = torch.full_like(t, torch.nan)
-        unconditional = super().__call__(torch.cat([t, nothing], dim=1), x)
+        unconditional = super().__call__(torch.cat([t, nothing, *zoos], dim=1), x)
         return (1 + self.weight) * conditional - self.weight * unconditional

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.condition import told
 from dwf_steps.flow.coupling import couple
-from dwf_steps.flow.fields import Batch, VelocityField, build_velocity
+from dwf_steps.flow.fields import Batch, VelocityField, build_velocity, present_of
 from dwf_steps.flow.fitting import Paths, TrainedFlow, fit_network
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.path import draw_times, probability_path
@@ -26,6 +26,7 @@ def draw_batch(
     source: Source,
     rows: Tensor | None = None,
     condition: Tensor | None = None,
+    present: Tensor | None = None,
 ) -> Batch:
     """Draw points of probability paths that end at latents of unit variance.
 
@@ -47,6 +48,9 @@ def draw_batch(
         Indices of the latents to draw from, (m,); None for all.
     condition
         The standardised condition of each latent, (n, 1); dropped at random, as in `told`.
+    present
+        Which latents the networks of each zoo have, (zoos, k) bool, where conditions are zoos; by default
+        all. The others do not move.
 
     Returns
     -------
@@ -61,9 +65,13 @@ def draw_batch(
     chosen = chosen.to(targets.device)
     chosen = chosen[couple(x0, targets[chosen], config.coupling, manifold)]
     x1 = targets[chosen]
+    if present is not None and condition is not None:
+        here = present_of(present, condition[chosen])
+        x0, noise = x0 * here, noise * here
     points = probability_path(manifold, x0, x1, t, noise, config.sigma)
     if condition is not None and config.condition is not None:
-        t = torch.cat([t, told(condition[chosen], config.condition, generator)], dim=1)
+        zoos = [] if present is None else [condition[chosen]]
+        t = torch.cat([t, told(condition[chosen], config.condition, generator), *zoos], dim=1)
     return Batch(t, *points, x1)
 
 
@@ -77,6 +85,7 @@ def fit_velocity(
     condition: Tensor | None = None,
     left_out: Tensor | None = None,
     embedding: Embedding = ConditionEmbedding,
+    present: Tensor | None = None,
 ) -> TrainedFlow:
     """Fit a velocity field to latents of unit variance.
 
@@ -107,6 +116,9 @@ def fit_velocity(
         Which latents are held out for validation, (n,) bool.
     embedding
         Builds the embedding of times and conditions; unused without conditions.
+    present
+        Which latents the networks of each zoo have, (zoos, k) bool, where conditions are zoos; by default
+        all.
 
     Returns
     -------
@@ -119,9 +131,10 @@ def fit_velocity(
     """
     start = Source(std=config.source_std) if source is None else source
     condition = None if condition is None else condition.to(device)
-    paths = FlowPaths(latents.to(device), left_out, config, start, condition)
+    present = None if present is None else present.to(device)
+    paths = FlowPaths(latents.to(device), left_out, config, start, condition, present)
     given = TimeEmbedding if condition is None else embedding
-    build = partial(build_velocity, paths.dimension, config.velocity, network, given)
+    build = partial(build_velocity, paths.dimension, config.velocity, network, given, present)
     return fit_network(build, paths, config.training, device, checkpoint)
 
 
@@ -132,12 +145,14 @@ class FlowPaths(Paths[Batch]):
     config: FlowConfig
     source: Source
     condition: Tensor | None
+    present: Tensor | None = None
 
     def draw(self, size: int, generator: torch.Generator, validating: bool = False) -> Batch:
         return draw_batch(
             *(self.targets, size, self.config, generator, self.source),
             rows=self.validated if validating else self.fitted,
             condition=self.condition,
+            present=self.present,
         )
 
     def field(self, network: nn.Module) -> VelocityField:

@@ -82,23 +82,30 @@ class UnitTransformer(nn.Module):
         resized.load_state_dict(self.state_dict())
         return resized.eval()
 
-    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+    def forward(self, t: Tensor, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Return velocities (batch, d) at times ``t`` (batch, 1), or times and conditions (batch, 2), and
-        points ``x`` (batch, d)."""
-        sizes = [units * features for units, features in self.shapes]
-        flat = x[:, self.columns].split(sizes, dim=1)
-        parts = [part.unflatten(1, shape) for part, shape in zip(flat, self.shapes, strict=True)]
+        points ``x`` (batch, d). Units of which nothing is ``present`` (batch, d) are attended by none."""
+        parts = self._by_unit(x)
+        attended = None
+        if present is not None:
+            attended = torch.cat([part.any(dim=2) for part in self._by_unit(present)], dim=1)[:, None, None]
         hidden = torch.cat([layer(part) for layer, part in zip(self.inputs, parts, strict=True)], dim=1)
         if self.positions is not None:
             hidden = hidden.index_add(1, self.placed, self.positions.expand(len(hidden), -1, -1))
         time = self.time(t)
         condition = self.condition(time)
         for block in self.blocks:
-            hidden = block(hidden, condition)
+            hidden = block(hidden, condition, attended)
         units = self.norm(hidden).split([units for units, _ in self.shapes], dim=1)
         groups = zip(self.outputs, units, self.passed, parts, strict=True)
         outputs = [layer(unit) + passed(time).unsqueeze(1) * part for layer, unit, passed, part in groups]
         return torch.cat([group.flatten(1) for group in outputs], dim=1)[:, self.places]
+
+    def _by_unit(self, values: Tensor) -> list[Tensor]:
+        """Return values (batch, d) group by group, (batch, units, features)."""
+        sizes = [units * features for units, features in self.shapes]
+        flat = values[:, self.columns].split(sizes, dim=1)
+        return [part.unflatten(1, shape) for part, shape in zip(flat, self.shapes, strict=True)]
 
 
 class _Block(nn.Module):
@@ -115,14 +122,14 @@ class _Block(nn.Module):
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, attended: Tensor | None = None) -> Tensor:
         scale, shift, gate, mlp_scale, mlp_shift, mlp_gate = (
             self.modulation(F.silu(condition)).unsqueeze(1).chunk(6, dim=-1)
         )
         qkv = self.qkv(self.before_attention(x) * (1 + scale) + shift)
         queries, keys, values = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(queries, keys, values).transpose(1, 2).flatten(2)
-        x = x + (1 + gate) * self.mixed(attended)
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=attended)
+        x = x + (1 + gate) * self.mixed(mixed.transpose(1, 2).flatten(2))
         return x + (1 + mlp_gate) * self.mlp(self.before_mlp(x) * (1 + mlp_scale) + mlp_shift)
 
 

@@ -103,15 +103,35 @@ class UnitTokens:
         """The number of weights, d."""
         return sum(group.size for group in self.groups)
 
-    def statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of every weight of rows (n, d), each (d,), shared by all units
-        of a layer: a unit's place plays no part, but where units are placed. What does not vary has
-        deviation 1."""
+    def statistics(
+        self, rows: np.ndarray, present: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of every weight, shared by all units of a layer.
+
+        A unit's place plays no part, but where units are placed. What does not vary has deviation 1.
+
+        Parameters
+        ----------
+        rows
+            (n, d).
+        present
+            Which weights each network has, (n, d) bool; by default all. Others do not count.
+
+        Returns
+        -------
+        Means and standard deviations, each (d,).
+        """
         shift, scale = np.empty(rows.shape[1]), np.empty(rows.shape[1])
         for number, group in enumerate(self.groups):
             columns = group.reshape(1, -1) if number in self.placed else group
             values = rows[:, columns].reshape(-1, columns.shape[1])
-            shift[columns], scale[columns] = values.mean(axis=0, dtype=np.float64), spread(values)
+            if present is None:
+                shift[columns], scale[columns] = values.mean(axis=0, dtype=np.float64), spread(values)
+                continue
+            known = present[:, columns].reshape(values.shape)
+            for feature, column in enumerate(columns.T):
+                found = values[known[:, feature], feature][:, None]
+                shift[column], scale[column] = (found.mean(), spread(found)[0]) if len(found) else (0, 1)
         return shift, scale
 
 

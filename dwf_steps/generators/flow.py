@@ -19,7 +19,14 @@ from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.config.generators.velocity import AnyVelocity
 from dwf_steps.flow.condition import Known, read_known
-from dwf_steps.flow.fields import ConditionalField, Field, VelocityField, build_velocity
+from dwf_steps.flow.fields import (
+    ConditionalField,
+    Field,
+    MaskedNetwork,
+    VelocityField,
+    build_velocity,
+    present_of,
+)
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.solve import integrate
 from dwf_steps.flow.source import Source, kaiming_source
@@ -74,6 +81,7 @@ class Latents:
         canonical: bool = False,
         columns: np.ndarray | None = None,
         positions: bool = False,
+        present: np.ndarray | None = None,
     ) -> "Latents":
         """Compute the training networks' latents.
 
@@ -91,6 +99,8 @@ class Latents:
             The columns of whole networks that latents consist of, (k,), sorted; None for all.
         positions
             Whether units are distinguished by their position, as in `NetworkSpec.tokens`.
+        present
+            Which columns each network has, (n, d) bool; None for all. Latents are zero at the others.
 
         Raises
         ------
@@ -106,7 +116,8 @@ class Latents:
         if by_unit or columns is not None:
             rows = basis.whole_networks(matrix)
             part = np.arange(rows.shape[1]) if columns is None else columns
-            return cls._of_part(rows, matrix, part, by_unit, positions)
+            here = None if present is None else present[:, part]
+            return cls._of_part(rows, matrix, part, by_unit, positions, here)
         coordinates = basis.coordinates_of(matrix, slice(matrix.n_training))
         std = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
         points = torch.from_numpy(coordinates / std).float()
@@ -114,9 +125,16 @@ class Latents:
 
     @classmethod
     def _of_part(
-        cls, rows: np.ndarray, matrix: WeightMatrix, columns: np.ndarray, by_unit: bool, positions: bool
+        cls,
+        rows: np.ndarray,
+        matrix: WeightMatrix,
+        columns: np.ndarray,
+        by_unit: bool,
+        positions: bool,
+        present: np.ndarray | None,
     ) -> "Latents":
-        """Return the latents of some columns of whole networks (n, d)."""
+        """Return the latents of some columns (k,) of whole networks (n, d), given which of them each network
+        has, (n, k) bool."""
         network, d, part = None, rows.shape[1], rows[:, columns].astype(np.float64)
         mean = part.mean(axis=0)
         shift, scale = np.zeros(d), np.ones(d)
@@ -125,11 +143,17 @@ class Latents:
             network = NetworkSpec.of(
                 matrix.layout, matrix.architecture, None if form is IDENTITY else columns
             )
-            centre, scale[columns] = network.tokens(positions).statistics(part)
+            centre, scale[columns] = network.tokens(positions).statistics(part, present)
             shift[columns] = centre - mean
-        else:
+        elif present is None:
             scale[columns] = np.sqrt(part.var(axis=0, ddof=1).mean())
-        points = torch.from_numpy((part - mean - shift[columns]) / scale[columns]).float()
+        else:
+            counts = present.sum(axis=0)
+            shift[columns] = part.sum(axis=0) / np.maximum(counts, 1) - mean
+            deviations = (part - mean - shift[columns]) * present
+            scale[columns] = np.sqrt(np.square(deviations).sum() / np.maximum(counts - 1, 0).sum())
+        latents = (part - mean - shift[columns]) / scale[columns]
+        points = torch.from_numpy(latents if present is None else latents * present).float()
         return cls(points, torch.from_numpy(shift), torch.from_numpy(scale), network, form)
 
     def at(self, coordinates: np.ndarray) -> torch.Tensor:
@@ -324,7 +348,8 @@ class FlowModel:
                 form = CanonicalForm(network.layout, spec, shift, scale, factors)
         condition = read_known(description, state)
         embedding = TimeEmbedding if condition is None else condition.embedding
-        velocity = build_velocity(dimension, config, network, embedding).to(device)
+        present = state.get("velocity.present")
+        velocity = build_velocity(dimension, config, network, embedding, present).to(device)
         own_shift, own_scale, mean, factor = (
             state.pop(name).cpu() for name in ("shift", "scale", "source.mean", "source.factor")
         )
@@ -443,6 +468,9 @@ def draw(
     start = known.draw(
         count, model.dimension, draws, config.sampling.temperature, partners=torch.arange(count)
     )
+    if isinstance(model.velocity, MaskedNetwork) and model.condition is not None:
+        zoos = model.condition.asked(config.sampling, count)
+        start = start * present_of(model.velocity.present.to(start.device), zoos)
     field = model.sampling_field(config, len(start))
     steered = field if steer is None else steer(field)
     ends, evaluations = integrate(steered, start.to(device), config.sampling, field.manifold)

@@ -4,11 +4,12 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from dwf_steps.config.generators.flow import INITIALISATION, FlowConfig
 from dwf_steps.config.generators.velocity import UnitTransformerConfig, VelocityConfig
 from dwf_steps.datasets.splits import Split
-from dwf_steps.flow.condition import known_of
+from dwf_steps.flow.condition import KnownZoos, known_of
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import fit_velocity
@@ -19,6 +20,7 @@ from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.generators.initialisation import new_starts, zoo_starts
 from dwf_steps.generators.layers import first_columns
 from dwf_steps.generators.samples import Samples
+from dwf_steps.storage.padding import present_by_zoo
 
 
 class Flow(Generator[FlowConfig]):
@@ -34,20 +36,27 @@ class Flow(Generator[FlowConfig]):
         if self.config.layers == "first":
             columns = first_columns(matrix.layout, matrix.architecture)
         positions = isinstance(self.config.velocity, UnitTransformerConfig) and self.config.velocity.positions
-        latents = Latents.of(basis, matrix, by_unit, canonical, columns, positions)
-        if self.config.source == INITIALISATION:
-            source: Source = zoo_starts(self.config, training, latents)
-        else:
-            source = source_of(self.config, basis, matrix, latents)
         left_out = left_out_networks(training.trajectories, self.config.training, self.key)
         known, condition = None, None
         if asked := self.config.condition:
             known, condition = known_of(matrix, asked, left_out, self.key)
+        present = None
+        if isinstance(known, KnownZoos) and (by_unit or columns is not None):
+            present = present_by_zoo(matrix, known.zoos)
+        of_rows = None if present is None or condition is None else present[condition[:, 0].long().numpy()]
+        latents = Latents.of(basis, matrix, by_unit, canonical, columns, positions, of_rows)
+        if self.config.source == INITIALISATION:
+            source: Source = zoo_starts(self.config, training, latents)
+        else:
+            source = source_of(self.config, basis, matrix, latents)
         flow = fit_velocity(
             *(latents.points, self.config, tools.device, tools.checkpoint, latents.network, source),
             condition=condition,
             left_out=left_out,
             embedding=ConditionEmbedding if known is None else known.embedding,
+            present=None
+            if present is None
+            else torch.from_numpy(present if columns is None else present[:, columns]),
         )
         parts = latents.shift, latents.scale, latents.points.shape[1], source, latents.form, known
         self.model = FlowModel(flow.velocity, *parts)

@@ -259,5 +259,25 @@ def variants_of(matrix: WeightMatrix, zoos: Sequence[str | None]) -> tuple[list[
     return variants, np.array([numbers.get(zoo or "", 0) for zoo in zoos], np.intp)
 
 
+def present_by_zoo(matrix: WeightMatrix, zoos: Sequence[str]) -> np.ndarray | None:
+    """Tell which columns the networks of each zoo have.
+
+    Parameters
+    ----------
+    matrix
+        The matrix, of d columns.
+    zoos
+        Its zoos.
+
+    Returns
+    -------
+    (zoos, d) bool; None where all networks have all columns.
+    """
+    variants, numbers = variants_of(matrix, zoos)
+    if len(variants) == 1:
+        return None
+    return np.stack([variants[number].padding.present for number in numbers])
+
+
 def _shapes(layout: Layout) -> str:
     return ", ".join(f"{entry.name} {'x'.join(map(str, entry.shape))}" for entry in layout.entries)
