@@ -11,9 +11,10 @@ Parts = Literal["layer", "unit", "first_layer"]
 
 
 class BootstrapConfig(GeneratorConfig):
-    """Control: networks assembled from parts of randomly drawn training networks.
+    """Control: networks assembled from parts of training networks.
 
-    Each part comes from another network, in the coordinates of the representation. The subspace is not used.
+    Each part comes from an independently drawn network, in the coordinates of the representation. The
+    subspace is not used.
     """
 
     implementation: ClassVar[str] = "dwf_steps.generators.bootstrap:Bootstrap"

@@ -63,7 +63,8 @@ class TokensConfig(GeneratorConfig):
     hidden: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the tokens that are hidden from the encoder in training."""
     noise: NotNegative = 0.1
-    """Standard deviation of the noise on the encoder's input in training, relative to that of a layer."""
+    """Standard deviation of the noise on the encoder's input in training, relative to that of the layer's
+    coordinates."""
     latent_noise: NotNegative = 0.1
     """Standard deviation of the noise on the decoder's input in training, relative to that of each latent."""
     training: FlowTraining = FlowTraining()
