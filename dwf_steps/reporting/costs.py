@@ -19,12 +19,12 @@ def cost_table(collection: Collection) -> pd.DataFrame:
 
     ``fit_seconds`` is spent once per generator, ``prepare_seconds`` once per zoo (alignment, matrix,
     subspace), ``seconds_per_network`` for each generated network, and ``training_seconds_per_network`` for
-    each trained network (in zoos of checkpoints, for each training); the networks of the control `held_out`
-    cost both. ``break_even`` is the number of networks from which generating is cheaper if the zoo is already
-    trained and prepared; ``break_even_prepared`` includes the preparation. Both are infinite if generating a
-    network takes as long as training one. For networks taken from a joint zoo, all costs but training were
-    incurred there, without the alignment of its members. The cost of networks made by another tool is
-    unknown: NaN.
+    each trained network (in zoos of checkpoints, for each training); for the control `held_out` the former
+    includes the latter. ``break_even`` is the number of networks from which generating is cheaper if the zoo
+    is already trained and prepared; ``break_even_prepared`` includes the preparation. Both are infinite if
+    generating a network takes as long as training one. For networks taken from a joint zoo, all costs but
+    training were incurred there, without the alignment of its members. The cost of networks made by another
+    tool is unknown: NaN.
 
     Parameters
     ----------
