@@ -1,4 +1,4 @@
-"""Accuracy, novelty and cost of every generator side by side, and what they say together."""
+"""An overview of accuracy, novelty and cost of every generator, and the message that it supports."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ COPIED = 1 - RETURNED  # of new networks' distance: below it networks count as c
 def overview_table(collection: Collection, costs: pd.DataFrame, novelty: pd.DataFrame) -> pd.DataFrame:
     """Return how good, how new and how expensive each generator's networks are, the best new ones first.
 
-    ``relative_distance`` is the distance to the nearest training network, after realigning where that was
-    measured, over the mean of held-out networks' (of the zoo's own, each left out in turn, where none are
-    held out); ``seconds_with_fit`` divides the fit over all of a generator's networks.
+    ``relative_distance`` is the distance to the nearest training network, after realigning if that was
+    measured, relative to the mean of held-out networks, or to the zoo's leave-one-out mean if none are held
+    out. ``seconds_with_fit`` adds the fit divided by the generator's number of networks.
 
     Parameters
     ----------
@@ -32,8 +32,7 @@ def overview_table(collection: Collection, costs: pd.DataFrame, novelty: pd.Data
 
     Returns
     -------
-    pd.DataFrame
-        A row for each combination, those of a zoo and canonicalization together.
+    One row per combination, grouped by zoo and canonicalization.
     """
     made = collection.networks.groupby(KEYS, sort=False, as_index=False).agg(failed_n=("failed", "sum"))
     measured = measured_distances(collection).groupby(KEYS, sort=False, as_index=False)
@@ -54,7 +53,7 @@ def overview_table(collection: Collection, costs: pd.DataFrame, novelty: pd.Data
 
 
 def measured_distances(collection: Collection) -> pd.DataFrame:
-    """Return how far generated networks are from training networks, relative to new ones.
+    """Return how far generated networks are from training networks, relative to new networks.
 
     Parameters
     ----------
@@ -63,8 +62,7 @@ def measured_distances(collection: Collection) -> pd.DataFrame:
 
     Returns
     -------
-    pd.DataFrame
-        The networks that did not fail, a row each, with ``relative_distance`` where it was measured.
+    The networks that did not fail, one row each, with ``relative_distance`` if it was measured.
     """
     frames = []
     for keys, rows in grouped(collection.networks[~collection.networks.failed], COMPARED):
@@ -75,40 +73,38 @@ def measured_distances(collection: Collection) -> pd.DataFrame:
 
 
 def distance_measure(networks: pd.DataFrame) -> str:
-    """Return the measure of distance to the nearest training network that generators are compared by.
+    """Return the measure of distance to the nearest training network by which generators are compared.
 
     Parameters
     ----------
     networks
-        Those of all generators that are compared.
+        Networks of all generators that are compared.
 
     Returns
     -------
-    str
-        ``realigned_distance``, or ``nn_distance`` where no network of some generator was realigned.
+    ``realigned_distance``, or ``nn_distance`` if no network of some generator was realigned.
     """
     realigned = networks.realigned_distance.notna().groupby([networks[level] for level in KEYS]).any()
     return "realigned_distance" if realigned.all() else "nn_distance"
 
 
 def new_networks(zoo: pd.DataFrame) -> pd.DataFrame:
-    """Return the networks of a zoo that show what new ones look like.
+    """Return the networks of a zoo that are the reference for new networks.
 
     Parameters
     ----------
     zoo
-        Its networks, a row each.
+        Its networks, one row each.
 
     Returns
     -------
-    pd.DataFrame
-        Those held out; where none are, the zoo's own, each left out in turn.
+    The held-out networks or, if there are none, all networks, whose values are leave-one-out.
     """
     return zoo[zoo.held_out] if zoo.held_out.any() else zoo
 
 
 def is_new(table: pd.DataFrame) -> pd.Series:
-    """Return which generators' networks are about as far from training networks as new ones are.
+    """Return which generators' networks are about as far from training networks as new networks are.
 
     Parameters
     ----------
@@ -117,38 +113,36 @@ def is_new(table: pd.DataFrame) -> pd.Series:
 
     Returns
     -------
-    pd.Series
-        For each row.
+    Of bool, one for each row.
     """
     return table.relative_distance_mean >= NEW
 
 
 @dataclass(frozen=True)
 class Message:
-    """What the overview of a zoo says: the best new networks, and what is better without being new."""
+    """The message of a zoo's overview: the best new networks, and better networks that are not new."""
 
     headline: str
     addition: str = ""
 
 
 def shown_settings(table: pd.DataFrame, collection: Collection) -> pd.DataFrame:
-    """Return what the overview's figure shows of a zoo: one setting of each generator.
+    """Return the setting of each generator that the overview's figure shows.
 
-    That is the most accurate of its settings that make new networks, or of all where none does. Held-out
-    networks, which the others are compared with, are left out.
+    This is the most accurate of the settings that make new networks or, if none does, of all settings.
+    Held-out networks, with which the others are compared, are left out.
 
     Parameters
     ----------
     table
-        The rows of the `overview_table` of one zoo and canonicalization.
+        The rows of the `overview_table` for one zoo and canonicalization.
     collection
         The results.
 
     Returns
     -------
-    pd.DataFrame
-        The rows shown, with each generator's facts, its ``name`` and whether it is ``new``: the best
-        generator first, before and after recalibration.
+    The rows shown, with each generator's properties, its ``name`` and whether it is ``new``: the best
+    generator first, before and after recalibration.
     """
     table = table.merge(collection.generators, on="generator")
     table = table[(table.kind != "held_out") & table.accuracy_mean.notna()]
@@ -164,19 +158,18 @@ def shown_settings(table: pd.DataFrame, collection: Collection) -> pd.DataFrame:
 
 
 def message(rows: pd.DataFrame, zoo: pd.DataFrame) -> Message:
-    """Return what the overview says of a zoo.
+    """Return the message of a zoo's overview.
 
     Parameters
     ----------
     rows
         From `shown_settings`.
     zoo
-        Its networks, a row each.
+        Its networks, one row each.
 
     Returns
     -------
-    Message
-        For the figure's title.
+    For the figure's title.
     """
     whose = "held-out networks" if zoo.held_out.any() else "the zoo's own"
     trained = f"training networks: {in_percent(zoo[~zoo.held_out].accuracy.mean())}"
@@ -204,12 +197,11 @@ def in_percent(share: float, digits: int = 1) -> str:
     share
         From 0 to 1.
     digits
-        Behind the point.
+        Number of digits after the decimal point.
 
     Returns
     -------
-    str
-        With the sign.
+    With the sign.
     """
     return f"{100 * share:.{digits}f} %"
 

@@ -11,7 +11,23 @@ LEVEL = 0.1  # of accuracy: points that differ less lie at one height
 
 
 def beside(ax: Axes, x: float, y: float, text: str, colour: str) -> Annotation:
-    """Write a point's name on its inner side, with a line of the point's colour from its near end to it."""
+    """Write a point's name on its inner side, with a line of the point's colour from its near end to it.
+
+    Parameters
+    ----------
+    ax
+        The panel.
+    x, y
+        The point, in data coordinates; x is relative to held-out networks.
+    text
+        Its name.
+    colour
+        Its colour.
+
+    Returns
+    -------
+    The name, which `spread_out` may move.
+    """
     inner = -1 if x > 0.6 else 1
     line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
     return ax.annotate(

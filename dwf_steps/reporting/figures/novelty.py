@@ -129,9 +129,10 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
 def nearest_accuracy(collection: Collection, path: Path) -> None:
     """Draw accuracies of generated networks against those of the training networks nearest to them.
 
-    Every generator has a panel, with held-out networks and the diagonal; panels of a zoo have equal ranges.
-    Marks are the larger the more networks they stand for. Networks that are far less accurate than the zoo
-    are counted at the lower edge; generators that make no others are named above the panels.
+    Every generator has a panel, with held-out networks and the diagonal; the panels of a zoo have equal
+    ranges. The area of a mark grows with the number of networks that it stands for. Networks far less
+    accurate than the zoo's are counted at the lower edge; generators with no other networks are named above
+    the panels.
 
     Parameters
     ----------
@@ -173,20 +174,20 @@ def nearest_accuracy(collection: Collection, path: Path) -> None:
 
 
 def _ranges(zoo: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the ranges of accuracies of training networks, and of generated ones that are about as good."""
+    """Return the range of accuracies of training networks, and that of similarly accurate generated ones."""
     low, high = zoo[~zoo.held_out].accuracy.min(), zoo.accuracy.max()
     margin = max(high - low, 0.01)
     return (low - 0.2 * margin, high + 0.2 * margin), (low - 3 * margin, high + 0.5 * margin)
 
 
 def _counted(ax: Axes, networks: pd.DataFrame, **look: Any) -> None:
-    """Draw a mark where networks lie, its area by their number."""
+    """Draw a mark at each position of networks, with an area that grows with their number."""
     places = networks.groupby(["nearest_accuracy", "accuracy"]).size().reset_index(name="n")
     ax.scatter(places.nearest_accuracy, places.accuracy, s=4 + 5 * places.n, **look)
 
 
 def _best_new(points: pd.DataFrame) -> str:
-    """Say which networks are the best of those that are as new as held-out ones, given their ``novelty``."""
+    """Return a sentence on the best networks that are as new as held-out ones, given their ``novelty``."""
     if points.groupby(ZOO_KEYS).ngroups > 1:
         return "Networks in the green region are as good and as new as those that were trained"
     new = points[(points.novelty >= NEW) & ~points.shows_training]
@@ -199,7 +200,7 @@ def _best_new(points: pd.DataFrame) -> str:
 
 
 def _repeaters(networks: pd.DataFrame, collection: Collection) -> str:
-    """Say which generators' networks make the mistakes of training networks more than these themselves do."""
+    """Return a sentence on generators that repeat mistakes of training networks more than these do."""
     arms = []
     for keys, rows in grouped(networks, [*COMPARED, "arm"]):
         zoo = collection.zoo(keys)

@@ -43,20 +43,20 @@ REGION = (0.05, 0.95)  # quantiles
 
 @dataclass(frozen=True)
 class Block:
-    """What is shown of a zoo in one canonical form.
+    """The part of the figure for one zoo and canonicalization.
 
     Attributes
     ----------
     rows
-        Of the overview: those shown.
+        Rows of the `overview_table` that are shown.
     zoo
         The networks that they are compared with.
     spread
         By the labels of a row and by quantile, its networks' ``accuracy`` and ``relative_distance``.
     distance
-        The measure that is compared.
+        The measure of distance.
     training_seconds
-        For a network of the zoo.
+        Seconds to train a network of the zoo.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Block:
 
     @property
     def lines(self) -> list[str]:
-        """What is written at the left, from top to bottom: the names below their headings."""
+        """The text at the left, from top to bottom: names below their headings."""
         new, others = (names_of(self.rows.name[self.rows.new == is_new]) for is_new in (True, False))
         others = [name for name in others if name not in new]
         whose = "held-out networks" if self.zoo.held_out.any() else "the zoo's own are"
@@ -77,18 +77,16 @@ class Block:
 
     @property
     def height(self) -> float:
-        """In inches."""
+        """Height in inches."""
         return AROUND + ROW * len(self.lines)
 
 
 def overview(collection: Collection, path: Path, table: pd.DataFrame, costs: pd.DataFrame) -> None:
-    """Draw accuracy, relative distance to the nearest training network and seconds for a network.
+    """Draw accuracy, relative distance to the nearest training network, and seconds per network.
 
-    Each has a panel, each generator a row in all three, those whose networks are new above the others; every
-    zoo and canonicalization has three panels of its own.
-
-    Marks are means, lines through them the 5th to the 95th percentile over networks; bands are the same of
-    held-out and of training networks.
+    Every zoo and canonicalization has a panel for each of these. A generator is a row in all three panels;
+    generators of new networks are above the others. Marks are means, and lines through them span the 5th to
+    the 95th percentile over networks. Bands span the same percentiles of held-out and of training networks.
 
     Parameters
     ----------

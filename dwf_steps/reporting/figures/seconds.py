@@ -39,10 +39,10 @@ ODDS_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0
 
 
 def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataFrame) -> None:
-    """Draw every generator's mean accuracy against the seconds that a network took.
+    """Draw every generator's mean accuracy against the seconds per network.
 
-    Its settings are joined by a line; open marks, where something is fitted, count the fit too. Held-out
-    networks cost a training and are the zoo's: a star stands for them. Networks whose seconds are not known
+    The settings of a generator are joined by a line; open marks include the fit, if there is one. Held-out
+    networks cost a training and are the zoo's, so that a star stands for them. Networks whose cost is unknown
     are left out.
 
     Parameters
@@ -99,7 +99,7 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
 
 
 def _cheapest(points: pd.DataFrame, collection: Collection) -> str:
-    """Say which networks cost the least of those that are almost as accurate as trained ones."""
+    """Return a sentence on the cheapest networks that are almost as accurate as trained ones."""
     if several(points.zoo):
         return "Left of the star networks cost less than training one"
     zoo = collection.zoo({level: str(points[level].iloc[0]) for level in COMPARED})
@@ -113,10 +113,10 @@ def _cheapest(points: pd.DataFrame, collection: Collection) -> str:
 
 
 def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
-    """Draw the accuracy of ensembles against the number of their members, beside that against their seconds.
+    """Draw the accuracy of ensembles against the number of their members, and against their seconds.
 
-    Of each generator only the setting whose largest ensemble scores best is shown. Generators whose seconds
-    are not known are left out.
+    Of each generator, only the setting with the best largest ensemble is shown. Generators whose cost is
+    unknown are left out.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
 
 
 def _best_ensemble(best: pd.DataFrame) -> str:
-    """Say how the best ensemble of generated networks compares with that of as many trained ones."""
+    """Return a sentence on the best ensemble of generated networks and the best of as many trained ones."""
     if several(best.zoo):
         return "Ensembles of generated networks beside ensembles of trained ones"
     size = best["size"].min()
@@ -180,7 +180,7 @@ def _best_ensemble(best: pd.DataFrame) -> str:
 
 
 def _label_seconds(ax: Axes) -> None:
-    """Write numbers at a logarithmic x axis: at powers of ten, and between them where those are few."""
+    """Write tick labels on a logarithmic x axis: at powers of ten, and between them where those are few."""
     left, right = ax.get_xlim()
     if right < 30 * left:
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -189,7 +189,7 @@ def _label_seconds(ax: Axes) -> None:
 
 
 def _scale_by_odds(ax: Axes, accuracies: list[float]) -> None:
-    """Scale the y axis by log-odds, which tell accuracies near 1 apart, unless one is 0 or 1."""
+    """Scale the y axis by log-odds, which separate accuracies near 1, unless an accuracy is 0 or 1."""
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     if all(0 < accuracy < 1 for accuracy in accuracies):
         ax.set_yscale("logit")

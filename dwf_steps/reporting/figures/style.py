@@ -138,14 +138,14 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 
 def state(figure: Figure, message: str) -> None:
-    """Write what a figure says above its panels.
+    """Write the message of a figure above its panels.
 
     Parameters
     ----------
     figure
-        Where.
+        From `panels`.
     message
-        A sentence; it is wrapped to the figure's width.
+        A sentence, which is wrapped to the width of the figure.
     """
     width = int(CHARACTERS * figure.get_figwidth())
     figure.suptitle(fill(message, width), x=0.01, ha="left", fontsize=10.5)
@@ -157,25 +157,24 @@ def listed(names: Sequence[str]) -> str:
     Parameters
     ----------
     names
-        Some.
+        Names for a title.
 
     Returns
     -------
-    str
-        As many as fit into a title.
+    At most `MOST_NAMED` names; "and others" stands for the rest.
     """
     return ", ".join(names[:MOST_NAMED]) + (" and others" if len(names) > MOST_NAMED else "")
 
 
 def in_percents(axes: Iterable[Axes], which: Literal["x", "y", "both"] = "y") -> None:
-    """Write shares at axes in per cent.
+    """Write the tick labels of axes in per cent.
 
     Parameters
     ----------
     axes
-        Of the panels.
+        The panels.
     which
-        Of their axes.
+        Their axes with shares from 0 to 1.
     """
     for ax in axes:
         for axis in (ax.xaxis, ax.yaxis) if which == "both" else (getattr(ax, f"{which}axis"),):
