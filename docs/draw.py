@@ -1,4 +1,4 @@
-"""Draw figures of the pages on symmetries, subspaces and generators from the default experiment's results.
+"""Draw figures of the pages on symmetries, subspaces, generators and evaluation from the default experiment.
 
 make results && .venv/bin/python docs/draw.py
 """
@@ -60,6 +60,7 @@ def main() -> None:
     draw_symmetries(DOCS / "symmetries.png")
     shutil.copy(RESULTS / "figures/explained_variance.png", DOCS / "subspaces.png")
     shutil.copy(RESULTS / "figures/accuracy_at_novelty.png", DOCS / "generators.png")
+    shutil.copy(RESULTS / "figures/overview.png", DOCS / "overview.png")
 
 
 if __name__ == "__main__":

@@ -127,11 +127,13 @@ def test_the_figure_shows_a_line_a_generator_the_zoo_and_held_out_networks(
 ) -> None:
     drawn: list[dict[str, Any]] = []
     scales: set[str] = set()
+    bands: list[list[tuple[float, float]]] = []
 
     def keep(figure: Any, _path: Path) -> None:
         for ax in figure.axes:
             drawn.append({line.get_label(): line.get_xydata() for line in ax.get_lines()})
             scales.add(ax.get_xscale())
+            bands.append([(band.get_y(), band.get_y() + band.get_height()) for band in ax.patches])
 
     monkeypatch.setattr(studies, "save", keep)
     table = sweep_table(collection, costs, "responses", "representation")
@@ -145,6 +147,9 @@ def test_the_figure_shows_a_line_a_generator_the_zoo_and_held_out_networks(
         np.testing.assert_allclose(lines["zoo"][:, 1], zoo)
         np.testing.assert_allclose(lines["held-out networks"][:, 1], held_out)
     assert scales == {"log"}  # 50 to 1000
+    # The 5th to the 95th percentile of two training networks and of one held out.
+    np.testing.assert_allclose(bands[0], [[0.805, 0.895], [0.7, 0.7]])
+    np.testing.assert_allclose(bands[1], [[4 / 6, 4 / 6], [1, 1]])
 
 
 def test_settings_of_a_representation_are_one_curve_and_made_networks_have_none(

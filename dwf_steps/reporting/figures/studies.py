@@ -18,7 +18,7 @@ from dwf_steps.reporting.figures.style import (
     save,
     state,
 )
-from dwf_steps.reporting.overview import in_percent
+from dwf_steps.reporting.overview import in_percent, new_networks
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 
@@ -28,21 +28,25 @@ SWEPT = {
     "max IoU": "max_iou",
 }
 """What figures of studies show, by the label of the axis."""
+REGION = (0.05, 0.95)  # quantiles
 SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 MOST_TICKS = 8  # values of a study that are all written at its axis
 
 
-def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
+def sweep(collection: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
     """Draw accuracy, distance to the nearest training network and max IoU along a sweep.
 
     The x axis is the first setting that is a number; there is a line for every combination of all others. The
-    zoo's and held-out networks are shown beside them. Bands are one standard deviation across networks, bars
-    one across repetitions. Solvers are compared by evaluations of the velocity field. Distances are after
+    zoo's and held-out networks are shown beside them, as lines and, from the 5th to the 95th percentile, as
+    bands over the whole width. Bands along lines are one standard deviation across networks, bars one across
+    repetitions. Solvers are compared by evaluations of the velocity field. Distances are after
     realigning, if that was measured, relative to the mean of held-out networks, or to the zoo's leave-one-out
     mean if none are held out.
 
     Parameters
     ----------
+    collection
+        The results.
     path
         Where to write it, as pdf and as png.
     table
@@ -80,6 +84,9 @@ def sweep(_results: Collection, path: Path, table: pd.DataFrame, family: str, le
             for keys, rows in grouped(table.drop_duplicates(["zoo_line", "x"]), ["zoo_line"]):
                 of = f" ({keys['zoo_line']})" if keys["zoo_line"] else ""
                 _level_line(ax, rows.x, rows[f"zoo_{measure}_mean"], f"zoo{of}", ZOO_COLOUR, ":")
+                if level not in COMPARED:
+                    labels = {name: str(rows[name].iloc[0]) for name in COMPARED}
+                    _draw_regions(ax, collection.zoo(labels), measure, _distance_measure(table))
                 held_out = rows[f"held_out_{measure}_mean"]
                 _level_line(ax, rows.x, held_out, f"held-out networks{of}", NEW_COLOUR, "--")
             ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
@@ -127,10 +134,25 @@ def relative_distances(table: pd.DataFrame) -> pd.DataFrame:
     The table with ``distance`` to the nearest training network, and its columns for the zoo and for held-out
     networks.
     """
-    measure = "realigned_distance" if table.realigned_distance_mean.notna().all() else "nn_distance"
+    measure = _distance_measure(table)
     unit = table[f"held_out_{measure}_mean"].fillna(table[f"zoo_{measure}_mean"])
     parts = ("{}_mean", "{}_std", "zoo_{}_mean", "held_out_{}_mean")
     return table.assign(**{part.format("distance"): table[part.format(measure)] / unit for part in parts})
+
+
+def _distance_measure(table: pd.DataFrame) -> str:
+    return "realigned_distance" if table.realigned_distance_mean.notna().all() else "nn_distance"
+
+
+def _draw_regions(ax: Axes, zoo: pd.DataFrame, measure: str, distance: str) -> None:
+    """Shade where the networks of a zoo lie: training networks grey, held-out ones green."""
+    column, unit = measure, 1.0
+    if measure == "distance":
+        column, unit = distance, new_networks(zoo)[distance].mean()
+    for some, colour in ((zoo[~zoo.held_out], ZOO_COLOUR), (zoo[zoo.held_out], NEW_COLOUR)):
+        if some[column].notna().any():
+            low, high = some[column].quantile(list(REGION)) / unit
+            ax.axhspan(low, high, color=colour, alpha=0.15, linewidth=0, zorder=0)
 
 
 def _level_line(ax: Axes, x: pd.Series, y: pd.Series, name: str, colour: str, style: str) -> None:
