@@ -279,9 +279,10 @@ for training. Autoencoders are fitted first, the model of their codes afterwards
         figure_needs=("{name}",),
         caption="""
 Results along the swept setting: mean and standard deviation over networks, and over repetitions (seeds,
-references) where there are several, beside the zoo's leave-one-out values and those of held-out networks.
-Distances in the figure are relative to those of held-out networks. Generators that are swept over the same
-setting as a representation are included in its study.""",
+references) where there are several, beside the zoo's leave-one-out values and those of held-out networks,
+whose 5th to 95th percentiles are bands over the whole width. Distances in the figure are relative to those
+of held-out networks. Generators that are swept over the same setting as a representation are included in
+its study.""",
     ),
     Exhibit(
         "transfer",

@@ -17,6 +17,7 @@ from dwf_steps.reporting.figures.style import (
     WIDE_PANEL,
     ZOO_COLOUR,
     arms_of,
+    best_first,
     curve_style,
     in_percents,
     label_panels,
@@ -114,7 +115,7 @@ def accuracy_against_iou(collection: Collection, path: Path) -> None:
     with panels(rows_of, columns) as (figure, axes):
         for keys, rows in grouped(collection.zoos, COMPARED):
             _zoo_region(axes[panel_of(keys)], rows[~rows.held_out], rows[rows.held_out])
-        for keys, rows in grouped(networks, [*COMPARED, "arm"]):
+        for keys, rows in best_first(networks, [*COMPARED, "arm"]):
             mark = mark_of(arms.index(keys["arm"]))
             ax = axes[panel_of(keys)]
             ax.scatter(rows.max_iou, rows.accuracy, s=8, alpha=0.25, linewidths=0, **mark)

@@ -19,6 +19,7 @@ from dwf_steps.reporting.figures.style import (
     ZOO_COLOUR,
     arms_of,
     as_written,
+    best_first,
     curve_style,
     label_panels,
     mark_of,
@@ -62,7 +63,7 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
     with panels(rows, columns, panel=WIDE_PANEL) as (figure, axes):
         for keys, group in grouped(points, COMPARED):
             ax, zoo = axes[panel_of(keys)], collection.zoo(keys)
-            for names, curve in grouped(group, ["arm"]):
+            for names, curve in best_first(group, ["arm"]):
                 mark = mark_of(arms.index(names["arm"]))
                 ax.plot(
                     curve.seconds,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from dwf_steps.reporting.record import family_of
-from dwf_steps.reporting.results import several
+from dwf_steps.reporting.results import grouped, several
 from dwf_steps.storage.atomic import replacing
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is a line of the log
@@ -149,6 +149,23 @@ def state(figure: Figure, message: str) -> None:
     """
     width = int(CHARACTERS * figure.get_figwidth())
     figure.suptitle(fill(message, width), x=0.01, ha="left", fontsize=10.5)
+
+
+def best_first(frame: pd.DataFrame, keys: list[str]) -> list[tuple[dict[str, str], pd.DataFrame]]:
+    """Return the rows of each combination of labels in the order in which a legend lists them.
+
+    Parameters
+    ----------
+    frame
+        With a column ``accuracy``.
+    keys
+        Columns with labels.
+
+    Returns
+    -------
+    The labels and the rows of each combination, by descending mean accuracy.
+    """
+    return sorted(grouped(frame, keys), key=lambda found: -found[1].accuracy.mean())
 
 
 def listed(names: Sequence[str]) -> str:
