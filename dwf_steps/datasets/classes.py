@@ -34,7 +34,7 @@ def _order(name: str | int | float) -> tuple[bool, float, str]:
     text = str(name)
     if not NUMBER.fullmatch(text):
         return True, 0, text
-    # A float holds no integer above 2^53 exactly.
+    # Floats do not represent all integers above 2^53.
     return False, float(text) if re.search(r"[.eE]", text) else int(text), text
 
 

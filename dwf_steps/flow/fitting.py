@@ -276,7 +276,7 @@ class _Run:
         self.schedule.load_state_dict(state["schedule"])
         self.draws.set_state(state["draws"])
         torch.set_rng_state(state["random"])
-        # Resuming a CPU's run on a GPU, there is no such state: dropout is then drawn from the seed.
+        # A run that moves from a CPU to a GPU has no such state: dropout is then drawn from the seed.
         if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.running_loss.copy_(state["running_loss"])
