@@ -62,7 +62,7 @@ def run(
         velocity = VelocityMLP(k, VELOCITY, ConditionEmbedding).eval()
         nn.init.constant_(velocity.output.weight, drift)
         known = KnownValues("loss", torch.arange(5.0).double())
-    flow = FlowModel(velocity, latents.shift, latents.scale, k, source, latents.form, known)
+    flow = FlowModel.of(velocity, latents, source, known)
     flow.save(folder / "model.safetensors", VELOCITY)
     integrate_flow(flow, config, basis, CPU).save(folder / "latents.npz")
     paths = (folder / name for name in ("model.safetensors", "basis.npz", "weights.zarr", "latents.npz"))

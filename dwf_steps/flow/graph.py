@@ -50,6 +50,12 @@ class NetworkSpec:
         """Return the specification that the metadata of a matrix or a model describe."""
         return cls(layout, build(TypeAdapter(ArchitectureConfig).validate_python(architecture)), columns)
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """Return the entries for a model file's metadata: layout and architecture."""
+        architecture = sorted(self.architecture.config.model_dump().items())  # as in manifests
+        return {"layout": self.layout.to_json(), "architecture": dict(architecture)}
+
     def tokens(self, positions: bool = False) -> UnitTokens:
         """Return which weights, or response coordinates, belong to which unit.
 

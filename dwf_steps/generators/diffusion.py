@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 
 from dwf_steps.config.generators.diffusion import DiffusionConfig
-from dwf_steps.config.generators.velocity import UnitTransformerConfig, VelocityConfig
 from dwf_steps.flow.diffusion import NoisyPaths, denoise, kept_signal
 from dwf_steps.flow.fields import VelocityField, build_velocity
 from dwf_steps.flow.fitting import fit_network
@@ -24,22 +23,18 @@ class Diffusion(Generator[DiffusionConfig]):
     model: FlowModel
 
     def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
-        config, matrix = self.config, training.matrix
-        by_unit = not isinstance(config.denoiser, VelocityConfig)
-        positions = isinstance(config.denoiser, UnitTransformerConfig) and config.denoiser.positions
-        latents = Latents.of(training.basis, matrix, by_unit, positions=positions)
+        config = self.config
+        by_unit, positions = config.denoiser.by_unit, config.denoiser.positions
+        latents = Latents.of(training.basis, training.matrix, by_unit, positions=positions)
         left_out = left_out_networks(training.trajectories, config.training, self.key)
         paths = NoisyPaths(latents.points.to(tools.device), left_out, kept_signal(config.timesteps))
         build = partial(build_velocity, paths.dimension, config.denoiser, latents.network)
         fit = fit_network(build, paths, config.training, tools.device, tools.checkpoint)
-        self.model = FlowModel(fit.velocity, latents.shift, latents.scale, paths.dimension, STANDARD)
-        self._network = None
-        if by_unit:
-            self._network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture}
+        self.model = FlowModel.of(fit.velocity, latents, STANDARD)
         return fit.losses
 
     def save(self, path: Path) -> None:
-        self.model.save(path, self.config.denoiser, self._network)
+        self.model.save(path, self.config.denoiser)
 
     def load(self, path: Path, tools: Tools) -> None:
         self.model = FlowModel.load(path, tools.device)

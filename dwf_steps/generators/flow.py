@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -233,6 +232,8 @@ class FlowModel:
         The latents' form, as in `Latents`.
     condition
         The conditions of a conditional flow's training networks.
+    network
+        The layout of the latents, if the velocity network or the form needs it.
     """
 
     velocity: nn.Module
@@ -242,6 +243,15 @@ class FlowModel:
     source: Source
     form: Form = IDENTITY
     condition: Known | None = None
+    network: NetworkSpec | None = None
+
+    @classmethod
+    def of(
+        cls, velocity: nn.Module, latents: Latents, source: Source, condition: Known | None = None
+    ) -> "FlowModel":
+        """Return the model of a velocity network that was fitted to latents."""
+        parts = latents.shift, latents.scale, latents.points.shape[1], source, latents.form
+        return cls(velocity, *parts, condition, latents.network)
 
     def manifold(self, config: FlowConfig) -> Manifold:
         """Return the manifold along whose geodesics the flow moves."""
@@ -284,7 +294,7 @@ class FlowModel:
         """Return the latents (n, k) float32 of coordinates (n, c), the inverse of `coordinates`."""
         return self.form.points((coordinates - self.shift.cpu().numpy()) / self.scale.cpu().numpy())
 
-    def save(self, path: Path, config: AnyVelocity, network: Mapping[str, Any] | None = None) -> None:
+    def save(self, path: Path, config: AnyVelocity) -> None:
         """Write the model; the metadata describe the velocity network.
 
         Parameters
@@ -293,9 +303,6 @@ class FlowModel:
             The file, safetensors.
         config
             The velocity network's architecture.
-        network
-            ``layout`` and ``architecture`` of the networks, if the velocity network or the canonical form
-            need them.
         """
         state = {f"velocity.{name}": value for name, value in self.velocity.state_dict().items()}
         state |= {"shift": self.shift, "scale": self.scale}
@@ -308,7 +315,7 @@ class FlowModel:
         description = {
             "dimension": self.dimension,
             "velocity": config.model_dump(),
-            "network": network,
+            "network": None if self.network is None else self.network.description,
             "sha256": _digest(state),
         } | ({} if self.condition is None else self.condition.description)
         with replacing(path) as partial:
@@ -355,7 +362,7 @@ class FlowModel:
         )
         velocity.load_state_dict({name.removeprefix("velocity."): value for name, value in state.items()})
         source = Source(mean, factor)
-        return cls(velocity.eval(), own_shift, own_scale, dimension, source, form, condition)
+        return cls(velocity.eval(), own_shift, own_scale, dimension, source, form, condition, network)
 
 
 def _digest(state: Mapping[str, torch.Tensor]) -> str:

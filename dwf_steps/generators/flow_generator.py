@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 
 from dwf_steps.config.generators.flow import INITIALISATION, FlowConfig
-from dwf_steps.config.generators.velocity import UnitTransformerConfig, VelocityConfig
 from dwf_steps.datasets.splits import Split
 from dwf_steps.flow.condition import KnownZoos, known_of
 from dwf_steps.flow.graph import NetworkSpec
@@ -30,12 +29,11 @@ class Flow(Generator[FlowConfig]):
 
     def fit(self, training: TrainingNetworks, tools: Tools) -> pd.DataFrame:
         basis, matrix = training.basis, training.matrix
-        by_unit = not isinstance(self.config.velocity, VelocityConfig)
+        by_unit, positions = self.config.velocity.by_unit, self.config.velocity.positions
         canonical = self.config.geometry != "euclidean"
         columns = None
         if self.config.layers == "first":
             columns = first_columns(matrix.layout, matrix.architecture)
-        positions = isinstance(self.config.velocity, UnitTransformerConfig) and self.config.velocity.positions
         left_out = left_out_networks(training.trajectories, self.config.training, self.key)
         known, condition = None, None
         if asked := self.config.condition:
@@ -58,15 +56,11 @@ class Flow(Generator[FlowConfig]):
             if present is None
             else torch.from_numpy(present if columns is None else present[:, columns]),
         )
-        parts = latents.shift, latents.scale, latents.points.shape[1], source, latents.form, known
-        self.model = FlowModel(flow.velocity, *parts)
-        self._network = None
-        if by_unit or canonical:
-            self._network = {"layout": matrix.layout.to_json(), "architecture": matrix.architecture}
+        self.model = FlowModel.of(flow.velocity, latents, source, known)
         return flow.losses
 
     def save(self, path: Path) -> None:
-        self.model.save(path, self.config.velocity, self._network)
+        self.model.save(path, self.config.velocity)
 
     def load(self, path: Path, tools: Tools) -> None:
         self.model = FlowModel.load(path, tools.device)

@@ -78,6 +78,7 @@ def resized(model: FlowModel, matrix: WeightMatrix, widths: list[int]) -> Resize
         scale=torch.from_numpy(scale),
         dimension=new.layout.size,
         form=form,
+        network=new,
     )
     return ResizedFlow(flow, new)
 

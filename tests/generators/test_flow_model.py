@@ -191,12 +191,14 @@ def test_a_model_that_knows_units_is_saved_with_the_networks_they_are_of(tmp_pat
     config = UnitTransformerConfig(network="unit_transformer", width=8, heads=2, time_embedding=4)
     velocity = UnitTransformer(tokens, config).eval()
     nn.init.normal_(velocity.outputs[0].weight)  # type: ignore[arg-type]
-    model = FlowModel(velocity, latents.shift, latents.scale, matrix.layout.size, STANDARD)
-    network = {"layout": matrix.layout.to_json(), "architecture": description}
-    model.save(tmp_path / "model.safetensors", config, network)
+    model = FlowModel.of(velocity, latents, STANDARD)
+    model.save(tmp_path / "model.safetensors", config)
     loaded = FlowModel.load(tmp_path / "model.safetensors", CPU)
     t, x = torch.rand(3, 1), torch.randn(3, matrix.layout.size)
     assert torch.equal(loaded.velocity(t, x), velocity(t, x))
+    loaded.save(tmp_path / "again.safetensors", config)
+    first, again = (tmp_path / f"{name}.safetensors" for name in ("model", "again"))
+    assert again.read_bytes() == first.read_bytes()
     samples = integrate_flow(loaded, flow(), basis_of(values, None), CPU)
     assert decode_block(samples, matrix, slice(0, 10)).shape == (20, 10)
     with pytest.raises(InputError, match="use a subspace of method 'none'"):
@@ -216,10 +218,8 @@ def test_a_model_of_networks_in_canonical_form_returns_weights(tmp_path: Path, g
 
     network = VelocityMLP(architecture.layout.size, VelocityConfig.model_validate(VELOCITY)).eval()
     nn.init.normal_(network.output.weight)
-    size = architecture.layout.size
-    model = FlowModel(network, latents.shift, latents.scale, size, STANDARD, latents.form)
-    known = {"layout": matrix.layout.to_json(), "architecture": description}
-    model.save(tmp_path / "model.safetensors", VelocityConfig.model_validate(VELOCITY), known)
+    model = FlowModel.of(network, latents, STANDARD)
+    model.save(tmp_path / "model.safetensors", VelocityConfig.model_validate(VELOCITY))
     loaded = FlowModel.load(tmp_path / "model.safetensors", CPU)
     config = flow(geometry=geometry, sampling={"solver": "euler"})
     samples, again = (integrate_flow(m, config, basis_of(values, None), CPU) for m in (model, loaded))

@@ -49,8 +49,7 @@ def setting(folder: Path, kind: str) -> tuple[WeightMatrix, Basis, FlowModel, Fl
     matrix.array[:] = np.random.default_rng(0).normal(size=matrix.array.shape)
     basis = basis_of(matrix.read().astype(np.float64), 5 if kind == "subspace" else None)
     latents = Latents.of(basis, matrix, canonical=kind in ("normalized", "geometric"))
-    dimension = latents.points.shape[1]
-    model = FlowModel(Still(), latents.shift, latents.scale, dimension, STANDARD, latents.form)
+    model = FlowModel.of(Still(), latents, STANDARD)
     geometry = kind if kind in ("normalized", "geometric") else "euclidean"
     sampling = {"samples": 12, "solver": "euler", "steps": 20, "guidance": {"scale": 3.0, "batch_size": 60}}
     config = FlowConfig.model_validate({"kind": "flow", "geometry": geometry, "sampling": sampling})

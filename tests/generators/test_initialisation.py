@@ -168,7 +168,7 @@ def test_new_starts_deviate_from_the_zoos_mean_at_their_temperature(
     columns = np.sort(_first_columns(training.matrix))
     latents = Latents.of(training.basis, training.matrix, by_unit=True, columns=columns)
     source = zoo_starts(config, training, latents)
-    model = FlowModel(nn.Identity(), latents.shift, latents.scale, 25, source, latents.form)
+    model = FlowModel.of(nn.Identity(), latents, source)
     starts = new_starts(config, training, model)
     assert starts.starts.shape == (4, 25)
     drawn = starts.draw(4, 25, torch.Generator(), partners=torch.arange(4))

@@ -60,9 +60,7 @@ def flow_over(
         field = build_velocity(matrix.layout.size, config.velocity, latents.network, embedding)
         for parameter in field.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
-    parts = latents.shift, latents.scale, matrix.layout.size, STANDARD, latents.form, known
-    model = FlowModel(field.eval(), *parts)
-    return model, config
+    return FlowModel.of(field.eval(), latents, STANDARD, known), config
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)

@@ -19,7 +19,6 @@ from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.config.generators.velocity import (
     AnyVelocity,
     RelationalTransformerConfig,
-    UnitTransformerConfig,
     VelocityConfig,
 )
 from dwf_steps.config.section import Section, Seed, planning
@@ -274,8 +273,8 @@ class FlowConfig(GeneratorConfig):
 
     @model_validator(mode="after")
     def _other_widths_by_graph(self) -> FlowConfig:
-        placed = isinstance(self.velocity, UnitTransformerConfig) and self.velocity.positions
-        if self.other_widths and (placed or isinstance(self.velocity, VelocityConfig)):
+        placed = self.velocity.positions
+        if self.other_widths and (placed or not self.velocity.by_unit):
             raise ValueError(
                 "other_widths needs a velocity network that does not depend on widths: use velocity.network "
                 "'relational_transformer', or 'unit_transformer' without positions, found "

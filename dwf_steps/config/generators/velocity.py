@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -13,6 +13,8 @@ from dwf_steps.config.section import Section, planning
 class VelocityConfig(Section):
     """A multilayer perceptron on [latent, time embedding] with LayerNorm, GELU and dropout."""
 
+    by_unit: ClassVar[bool] = False  # whether it processes whole networks by unit
+    positions: ClassVar[bool] = False
     network: Literal["mlp"] = "mlp"
     """Selects this velocity network."""
     width: Annotated[int, Field(ge=1)] = 512
@@ -42,6 +44,7 @@ class UnitTransformerConfig(Section):
     every layer with their coordinates.
     """
 
+    by_unit: ClassVar[bool] = True
     network: Literal["unit_transformer"]
     """Selects this velocity network."""
     width: Annotated[int, Field(ge=1)] = 128
@@ -84,6 +87,8 @@ class RelationalTransformerConfig(Section):
     Units are nodes and weights are edges. It needs subspace `none`.
     """
 
+    by_unit: ClassVar[bool] = True
+    positions: ClassVar[bool] = False
     network: Literal["relational_transformer"]
     """Selects this velocity network."""
     width: Annotated[int, Field(ge=1)] = 32
