@@ -67,7 +67,7 @@ def build_velocity(
 
 
 class MaskedNetwork(nn.Module):
-    """A velocity network over networks of several widths: what a network lacks plays no part and never moves.
+    """A velocity network over networks of several widths, in which absent weights are masked and do not move.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class MaskedNetwork(nn.Module):
         self.register_buffer("present", present.contiguous())
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return velocities (b, k) at times, conditions and the numbers of zoos (b, 3), and points (b, k)."""
+        """Return velocities (b, k) at times, conditions and zoos' indices (b, 3), and points (b, k)."""
         present = present_of(self.present, t[:, 2:])
         known = (present,) if isinstance(self.network, UnitTransformer) else ()
         outputs: Tensor = self.network(t[:, :2], x * present, *known)
@@ -93,14 +93,14 @@ class MaskedNetwork(nn.Module):
 
 
 def present_of(present: Tensor, zoos: Tensor) -> Tensor:
-    """Select which latents networks have.
+    """Look up which latents networks have.
 
     Parameters
     ----------
     present
-        Which ones those of each zoo have, (zoos, k) bool.
+        Which latents the networks of each zoo have, (zoos, k) bool.
     zoos
-        The numbers of the networks' zoos, (b, 1).
+        Indices of the networks' zoos, (b, 1).
 
     Returns
     -------

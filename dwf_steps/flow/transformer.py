@@ -13,24 +13,24 @@ from dwf_steps.runtime.errors import InputError
 
 
 class UnitTransformer(nn.Module):
-    """v(t, x) of a whole network's weights x: tokens -> attention between units -> tokens.
+    """v(t, x) for the weights, or response coordinates, x of a whole network, with a token per unit.
 
-    A diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748: layer norms modulated by t) on one token
-    for each hidden unit. All units of a layer share their weights, so that a single network shows it as many
-    examples as it has units; without ``positions`` it commutes with permutations of the units of a single
-    hidden layer. Of response coordinates it does so with those of every hidden layer, and outputs know their
-    place. Beside the tokens, narrower than what they stand for, every weight is passed on times a
-    factor that depends on t and on what kind of weight it is (as the skip connection of Karras et al. 2022,
-    arXiv 2206.00364). What goes out starts at zero.
+    A diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748), whose layer norms are modulated by t.
+    All units of a layer share one projection, so a single network provides as many examples as it has units.
+    Without ``positions`` it is equivariant to permutations of the units of a single hidden layer; for
+    response coordinates, to permutations of every hidden layer's units, whereas outputs have position
+    embeddings. Because tokens are narrower than the units' weights, a skip connection multiplies every weight
+    by a factor that depends on t and on the kind of weight (as in Karras et al. 2022, arXiv 2206.00364). The
+    output is zero at initialisation.
 
     Parameters
     ----------
     tokens
-        Which of the d weights belong to which unit.
+        The weights of each unit.
     config
-        Width, depth, heads, time embedding, whether units know their place.
+        Width, depth, heads, time embedding, and whether units have position embeddings.
     embedding
-        Of times, or of times and conditions.
+        Builds the embedding of times, or of times and conditions.
     """
 
     columns: Tensor
@@ -63,28 +63,37 @@ class UnitTransformer(nn.Module):
             nn.init.zeros_(parameter)
 
     def resized_to(self, network: NetworkSpec) -> "UnitTransformer":
-        """Return the same velocity field over networks with more or fewer hidden units.
+        """Return the same velocity field for networks with more or fewer hidden units.
 
         Raises
         ------
         InputError
-            If units know their place, or are more than their number other.
+            If units have position embeddings, or if their number of weights differs.
         """
         tokens = network.tokens()
         own, other = ([features for _, features in shapes] for shapes in (self.shapes, tokens.shapes))
         if self.positions is not None or own != other:
             raise InputError(
                 f"a transformer over units of {own} weights, "
-                f"{'with' if self.config.positions else 'without'} positions, cannot move units of {other}; "
-                "it knows other widths of a single hidden layer, without positions"
+                f"{'with' if self.config.positions else 'without'} positions, does not apply to units of "
+                f"{other}; only the width of a single hidden layer may differ, without positions"
             )
         resized = UnitTransformer(tokens, self.config, self.embedding).to(self.columns.device)
         resized.load_state_dict(self.state_dict())
         return resized.eval()
 
     def forward(self, t: Tensor, x: Tensor, present: Tensor | None = None) -> Tensor:
-        """Return velocities (batch, d) at times ``t`` (batch, 1), or times and conditions (batch, 2), and
-        points ``x`` (batch, d). Units of which nothing is ``present`` (batch, d) are attended by none."""
+        """Return velocities (b, d).
+
+        Parameters
+        ----------
+        t
+            Times (b, 1), or times and conditions (b, 2).
+        x
+            Points, (b, d).
+        present
+            Which weights each network has, (b, d) bool; None for all. Units without any are not attended to.
+        """
         parts = self._by_unit(x)
         attended = None
         if present is not None:
@@ -102,14 +111,14 @@ class UnitTransformer(nn.Module):
         return torch.cat([group.flatten(1) for group in outputs], dim=1)[:, self.places]
 
     def _by_unit(self, values: Tensor) -> list[Tensor]:
-        """Return values (batch, d) group by group, (batch, units, features)."""
+        """Return values (b, d) by group, each (b, units, features)."""
         sizes = [units * features for units, features in self.shapes]
         flat = values[:, self.columns].split(sizes, dim=1)
         return [part.unflatten(1, shape) for part, shape in zip(flat, self.shapes, strict=True)]
 
 
 class _Block(nn.Module):
-    """Attention between units, then an MLP on each; t shifts, scales and gates both."""
+    """Attention between units, then an MLP on each unit; t shifts, scales and gates both."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -138,7 +147,7 @@ def _flat(tokens: UnitTokens) -> np.ndarray:
 
 
 def _placed(tokens: UnitTokens, positions: bool) -> Tensor:
-    """Return the numbers of the tokens that know their place."""
+    """Return the indices of the tokens with position embeddings."""
     known = [positions or number in tokens.placed for number in range(len(tokens.groups))]
     units = torch.tensor([units for units, _ in tokens.shapes])
     return torch.tensor(known).repeat_interleave(units).nonzero()[:, 0]

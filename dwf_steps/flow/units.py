@@ -1,5 +1,8 @@
-"""A network as tokens, one a unit: of weights what comes in, the bias, and what goes out; of responses the
-unit's coordinates."""
+"""Networks as one token per unit.
+
+A unit's token holds its incoming weights, its bias and its outgoing weights; among responses, its
+coordinates.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,15 +15,15 @@ from dwf_steps.symmetry.spec import PermutationSpec, pieces
 
 @dataclass(frozen=True)
 class UnitTokens:
-    """Which weights of a row belong to which unit.
+    """The weights, or response coordinates, of each unit in a row.
 
     Attributes
     ----------
     groups
-        For each layer of interchangeable units, columns (units, features) of the flat row. The last group is
-        a single token with the weights that belong to no unit, such as the output's biases.
+        Columns of the row for each layer of interchangeable units, (units, features). The last group is a
+        single token with the weights that belong to no unit, such as the output's biases.
     placed
-        Numbers of the groups whose units are told apart by their place, as outputs are.
+        Indices of the groups whose units are distinguished by position, such as outputs.
     """
 
     groups: tuple[np.ndarray, ...]
@@ -28,15 +31,14 @@ class UnitTokens:
 
     @classmethod
     def of(cls, layout: Layout, spec: PermutationSpec) -> "UnitTokens":
-        """Give every weight to one unit: to the one it goes into, or, where that is no hidden unit, to the
-        one it comes from.
+        """Assign every weight to one unit: the one that it leads to, or comes from if it leads to an output.
 
         Parameters
         ----------
         layout
-            The order of parameters in a row.
+            Columns of each parameter in a row.
         spec
-            parameter -> axis -> the layer whose units the axis counts, None for inputs and outputs.
+            parameter -> axis -> the layer whose units the axis indexes, None for inputs and outputs.
         """
         units: dict[str, list[np.ndarray]] = {}
         rest = []
@@ -61,18 +63,21 @@ class UnitTokens:
     def of_responses(
         cls, layout: Layout, parameters: Collection[str], positions: bool = False
     ) -> "UnitTokens":
-        """Give every unit of every layer its response coordinates; what is kept as weights is a single token.
+        """Assign response coordinates to their units; parameters kept as weights form a single token.
 
-        Decoding meets a layer's responses in any order of the units before it, so that the order of a
-        layer's units plays no part, unless layers share their units as in a residual stream. The last layer's
-        are the outputs: they are placed.
+        Decoding a layer's responses does not depend on the order of the units before it, so units of a layer
+        are interchangeable, unless layers share their units as in a residual stream. Units of the last layer
+        are the outputs, which are distinguished by position.
 
         Parameters
         ----------
         layout
-            Coordinates of layers (units, r) in execution order, and the ``parameters`` that are kept.
+            Columns of each layer's coordinates (units, r), in execution order, and of the parameters that are
+            kept.
+        parameters
+            Names of the parameters that are kept as weights.
         positions
-            All units are placed.
+            Whether all units are distinguished by position.
         """
         groups, rest = [], []
         for entry in layout.entries:
@@ -87,7 +92,7 @@ class UnitTokens:
         return cls(tuple(groups), frozenset(range(len(groups)) if positions else [layers - 1]))
 
     def within(self, columns: np.ndarray) -> "UnitTokens":
-        """Return the tokens of rows that have these sorted ``columns`` alone, numbered from 0 on."""
+        """Return the tokens of rows that consist of these sorted ``columns``, renumbered from 0."""
         inside = [np.isin(group, columns).all(axis=0) for group in self.groups]
         kept = [number for number, features in enumerate(inside) if features.any()]
         groups = [np.searchsorted(columns, self.groups[number][:, inside[number]]) for number in kept]
@@ -95,27 +100,27 @@ class UnitTokens:
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """Units and features of every group."""
+        """Number of units and of features of every group."""
         return [(len(group), group.shape[1]) for group in self.groups]
 
     @property
     def size(self) -> int:
-        """The number of weights, d."""
+        """Number of weights, d."""
         return sum(group.size for group in self.groups)
 
     def statistics(
         self, rows: np.ndarray, present: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of every weight, shared by all units of a layer.
+        """Compute mean and standard deviation of every weight, shared by all units of a layer.
 
-        A unit's place plays no part, but where units are placed. What does not vary has deviation 1.
+        Weights of units with positions have their own. The standard deviation of constant weights is 1.
 
         Parameters
         ----------
         rows
             (n, d).
         present
-            Which weights each network has, (n, d) bool; by default all. Others do not count.
+            Which weights each network has, (n, d) bool; None for all. The others are ignored.
 
         Returns
         -------
@@ -136,8 +141,17 @@ class UnitTokens:
 
 
 def spread(values: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of every column of values (n, k), float64; 1 where float32 cannot tell it
-    from 0 beside the values."""
+    """Compute the standard deviation of every column.
+
+    Parameters
+    ----------
+    values
+        (n, k).
+
+    Returns
+    -------
+    The standard deviations, (k,) float64; 1 where they are below float32's resolution relative to the values.
+    """
     std = values.std(axis=0, dtype=np.float64)
     smallest = np.finfo(np.float32).eps * np.abs(values).max(axis=0)
     spreads: np.ndarray = np.where(std > smallest, std, 1.0)

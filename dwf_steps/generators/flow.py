@@ -132,8 +132,10 @@ class Latents:
         positions: bool,
         present: np.ndarray | None,
     ) -> "Latents":
-        """Return the latents of some columns (k,) of whole networks (n, d), given which of them each network
-        has, (n, k) bool."""
+        """Return the latents of columns (k,) of whole networks (n, d).
+
+        If ``present`` is given, (n, k) bool, it states which of them each network has.
+        """
         network, d, part = None, rows.shape[1], rows[:, columns].astype(np.float64)
         mean = part.mean(axis=0)
         shift, scale = np.zeros(d), np.ones(d)
