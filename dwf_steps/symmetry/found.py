@@ -264,8 +264,9 @@ def _attentions(dimensions: Mapping[str, list[Dimension]], buffers: Collection[s
                     places.setdefault(units, []).append((name, number, start, part))
                 start += length((part,))
     for heads, of_heads in places.items():
-        inner = dict.fromkeys(part[1] for *_, part in of_heads if len(part) == 2 and part[0] is heads)
-        several = len(of_heads) == PLACES_OF_HEADS and len(inner) == 2
+        divided = [part for *_, part in of_heads if len(part) == 2 and part[0] is heads]
+        inner = dict.fromkeys(part[1] for part in divided)
+        several = len(divided) == len(of_heads) == PLACES_OF_HEADS and len(inner) == 2
         if heads.fixed or heads.uniform or not several or any(name in buffers for name, *_ in of_heads):
             continue
         rows: dict[Units, list[tuple[str, int]]] = {units: [] for units in inner}

@@ -485,8 +485,10 @@ def _cat(step: Step) -> list[Dimensions]:
 def _pad(step: Step) -> list[Dimensions]:
     axes, widths = list(step.of("self")), step.given["pad"]
     for back, (before, after) in enumerate(zip(widths[::2], widths[1::2], strict=True), start=1):
-        if before < 0 or after < 0:
-            raise UnknownOperationError
+        if before < 0 or after < 0:  # entries are cut off
+            fix(axes[-back])
+            axes[-back] = fixed(step.results[0].shape[-back])
+            continue
         around = (uniform(before) if before else (), axes[-back], uniform(after) if after else ())
         axes[-back] = tuple(part for axis in around for part in axis)
     return [axes]
@@ -508,10 +510,11 @@ def _index(step: Step) -> list[Dimensions]:
     return [[*axes[:place], *chosen, *axes[place + 1 :]]]
 
 
-def _flip(step: Step) -> list[Dimensions]:
-    axes = step.of("self")
-    for place in step.given["dims"]:
-        fix(axes[place])
+def _turned(step: Step) -> list[Dimensions]:
+    """Keep the order of the axes that `flip` and `roll` turn; `roll` may turn the flattened array."""
+    axes, turned = step.of("self"), step.given["dims"]
+    for axis in [axes[place] for place in turned] if turned else axes:
+        fix(axis)
     return [axes]
 
 
@@ -671,6 +674,29 @@ def _pixel_shuffle(step: Step) -> list[Dimensions]:
     return [[*before, kept, *(fixed(size) for size in step.results[0].shape[-2:])]]
 
 
+def _windows(step: Step) -> list[Dimensions]:
+    """Put the pixels of windows below their channels (`im2col`), or back (`col2im`)."""
+    size, result = math.prod(step.given["kernel_size"]), step.results[0].shape
+    if step.name == "im2col":
+        *examples, channels, height, width = step.of("self")
+        gone, kept = (height, width), product([channels, fixed(size)])
+    else:
+        *examples, rows, windows = step.of("self")
+        channels, pixels = reshape(rows, [length(rows) // size, size])
+        gone, kept = (pixels, windows), channels
+    for axis in gone:
+        fix(axis)
+    return [[*examples, resolve(kept), *map(fixed, result[len(examples) + 1 :])]]
+
+
+def _unfold(step: Step) -> list[Dimensions]:
+    """Take windows along an axis; entries of a window become the last axis."""
+    axes, place = list(step.of("self")), step.given["dimension"] % step.given["self"].dim()
+    fix(axes[place])
+    axes[place] = fixed(step.results[0].shape[place])
+    return [[*axes, fixed(step.given["size"])]]
+
+
 def _channel_shuffle(step: Step) -> list[Dimensions]:
     examples, channels, *pixels = step.of("self")
     groups = step.given["groups"]
@@ -711,16 +737,18 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("cumsum", "cumprod", "sort", "logcumsumexp"), _along),
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _pixel_shuffle),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), _channel_shuffle),
+    **dict.fromkeys(("im2col", "col2im"), _windows),
     "as_strided": _strides,
     "convolution": _convolution,
     "constant_pad_nd": _pad,
     "embedding": _embedding,
     "expand": _expand,
-    "flip": _flip,
+    **dict.fromkeys(("flip", "roll"), _turned),
     "glu": _glu,
     "native_group_norm": _group_norm,
     **dict.fromkeys(("native_layer_norm", "fused_rms_norm"), _layer_norm),
     "repeat": _repeat,
     "slice": _slice,
+    "unfold": _unfold,
     "weight_norm_interface": _weight_norm,
 }
