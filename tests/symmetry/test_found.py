@@ -350,7 +350,7 @@ def test_a_model_of_timm_is_aligned_but_for_what_goes_through_an_unknown_operati
     swin, known = small_swin(), found_of(small_swin(), (3, 32, 32)).permutations
     monkeypatch.delitem(RULES, "roll")
     found = found_of(swin, (3, 32, 32))
-    assert found.unknown == "what goes through roll keeps its order, for lack of a rule"
+    assert found.unknown == "there is no rule for roll, so the axes read there keep their order"
     stream, units = (f"layers.0.blocks.1.{name}" for name in ("norm1.weight", "mlp.fc1.bias"))
     assert known[stream] != (None,) and found.permutations[stream] == (None,)
     assert known[units] == found.permutations[units] != (None,)
