@@ -1,1 +1,1 @@
-"""Data sets, divided into training, validation and test."""
+"""Data sets, split into training, validation and test examples."""

@@ -118,13 +118,13 @@ class Reconstruction:
     kl: float
 
     def loss(self, batch: Noisy) -> Tensor:
-        """Return the mean over the batch."""
+        """Return the mean loss over the batch."""
         found, divergence = self.network(batch.x)
         error = (found - batch.x1).square().mean()
         return error + 2 * self.kl * divergence.mean() / batch.x1.shape[1] if self.kl else error
 
     def backward(self, batch: Noisy) -> Tensor:
-        """Set the network's gradients to the loss's; return the loss."""
+        """Set the network's gradients to those of the loss, and return the loss."""
         self.network.zero_grad(set_to_none=True)
         loss = self.loss(batch)
         loss.backward()

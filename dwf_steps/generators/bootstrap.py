@@ -38,5 +38,5 @@ class Bootstrap(Generator[BootstrapConfig]):
 
 
 def _shuffled(draws: np.random.Generator, n: int, count: int) -> np.ndarray:
-    """Return ``count`` of n networks, one random order of all after another, (count,)."""
+    """Return ``count`` indices of n networks, (count,): consecutive random permutations of all."""
     return np.concatenate([draws.permutation(n) for _ in range(-(-count // n))])[:count]

@@ -66,7 +66,7 @@ class Samples:
 
     @property
     def networks(self) -> int:
-        """The number of networks."""
+        """Number of networks."""
         return len(self) // self.candidates
 
     @property
