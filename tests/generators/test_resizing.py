@@ -139,7 +139,7 @@ def test_networks_of_the_flows_own_size_are_the_flows(
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     matrix = matrix_of(tmp_path, [4, 6, 3])
     model, _ = flow_over(matrix, "euclidean", UNITS)
-    with pytest.raises(InputError, match="other widths of a single hidden layer"):
+    with pytest.raises(InputError, match="only the width of a single hidden layer may differ"):
         resized(model, matrix, [4, 6, 5, 3])
     model, _ = flow_over(matrix, "euclidean", UNITS | {"positions": True})
     with pytest.raises(InputError, match="with positions"):
