@@ -186,8 +186,10 @@ class _Reader:
     reference: StoredNetwork
 
     def write(self, networks: Sequence[StoredNetwork], folder: Path, strict: bool) -> list[Path]:
-        """Write networks as shards, as many at a time as fit, and return their manifests. ``strict``: each
-        must be finite, and be there but once."""
+        """Write networks as shards, as many at a time as fit in memory, and return their manifests.
+
+        If ``strict``, every network must be finite and occur only once.
+        """
         manifests = []
         reference = self._read([self.reference], strict=True)
         for number, group in enumerate(network_groups(networks, 4 * self.architecture.layout.size)):
