@@ -239,6 +239,12 @@ FINDINGS = [
         [Panel(PER_CENT, DISTILLED, lines={"held-out networks": 96.9}), DISTANCE],
     ),
     Finding(
+        "bert_responses",
+        "BERT: among responses generated networks predict as well as trained ones",
+        "BERT on sentences",
+        [Panel("Spearman's correlation", {"as generated": "Spearman", "distilled": "distilled"}), DISTANCE],
+    ),
+    Finding(
         "temperature",
         "Temperature costs a Gaussian four points among responses, sixty among weights",
         "What response coordinates depend on",
