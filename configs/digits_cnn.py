@@ -4,8 +4,7 @@ from torch import Tensor, nn
 
 
 class SmallCNN(nn.Module):
-    """Three 3x3 convolutions with ReLU, mean-pooling to 2x2, and a linear layer over all that is left, for
-    images (batch, 1, 8, 8)."""
+    """Three 3x3 convolutions with ReLU, mean pooling and a linear layer, for images (batch, 1, 8, 8)."""
 
     def __init__(self, channels: int = 12, classes: int = 10) -> None:
         super().__init__()

@@ -140,10 +140,12 @@ class Width:
 
         Parameters
         ----------
-        settings, basis, data
+        settings
             As of `decode_responses`.
         variant
             Whose networks are decoded.
+        basis, data
+            As of `decode_responses`.
         buffers
             Of one network, of the matrix's layout.
         device

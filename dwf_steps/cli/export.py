@@ -104,8 +104,10 @@ def export(
     recipe: str | Path | None = None,
     per_shard: int = PER_SHARD,
 ) -> pd.DataFrame:
-    """Write networks into a folder as packed safetensors shards, with a table and a dataset card in the
-    format of the Hugging Face hub. The folder can be imported as a zoo, and judged.
+    """Write networks into a folder as packed safetensors shards.
+
+    A table and a dataset card in the format of the Hugging Face hub stand beside them. The folder can be
+    imported as a zoo, and evaluated by `judge`.
 
     Parameters
     ----------

@@ -22,5 +22,7 @@ class InputError(ValueError):
 
 
 class NumericalError(FloatingPointError):
-    """A computation that came out wrong: weights or a loss that are not finite, a function that changed
-    though it must not; says what, where, the value found, what was expected, what to do."""
+    """A computation went wrong: weights or a loss are not finite, or a function changed that must not.
+
+    Its message says what, where, the value found, what was expected and what to do.
+    """
