@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import fill
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from dwf_steps.reporting.figures.style import COLOURS, MARKERS, NEW_COLOUR, STYLE, ZOO_COLOUR
 
@@ -21,6 +22,7 @@ LABELS_WIDTH = 2.6
 PANEL_WIDTH = 2.9
 WIDE_PANEL_WIDTH = 4.2  # of a panel alone
 LABEL_CHARACTERS = 42  # on a line
+DODGE = 0.35  # between the measures of a row, in lines
 NEW = 0.95  # of held-out networks' distance
 REFERENCE = "held-out networks"  # the end of a row's name that is drawn as a line
 
@@ -137,11 +139,12 @@ def draw(finding: Finding, page: str) -> None:
         figure, axes = plt.subplots(1, len(finding.panels), figsize=size, sharey=True, squeeze=False)
         marks = zip(COLOURS, MARKERS, strict=False)
         for ax, panel, columns in zip(axes[0], finding.panels, places, strict=True):
-            for (name, column), (colour, marker) in zip(
-                zip(panel.columns, columns, strict=True), marks, strict=False
+            apart = DODGE * (np.arange(len(columns)) - (len(columns) - 1) / 2)
+            for name, column, shift, (colour, marker) in zip(
+                panel.columns, columns, apart, marks, strict=False
             ):
                 values = [value_of(cells[column]) if cells else None for _, cells in drawn]
-                shown = [(y, *value) for y, value in zip(heights, values, strict=True) if value]
+                shown = [(y + shift, *value) for y, value in zip(heights, values, strict=True) if value]
                 ax.errorbar(
                     [mean for _, mean, _ in shown],
                     [y for y, _, _ in shown],
@@ -225,6 +228,12 @@ FINDINGS = [
             ),
             DISTANCE,
         ],
+    ),
+    Finding(
+        "conditional",
+        "One flow for three data sets is a point below flows of one",
+        "One flow for three data sets",
+        [Panel(PER_CENT, same("digits", "rotated", "permuted"))],
     ),
     Finding(
         "mnist_10_10",
