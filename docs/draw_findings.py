@@ -211,8 +211,8 @@ FINDINGS = [
     ),
     Finding(
         "diffusion",
-        "Flow and diffusion lie on one curve: the more accurate, the nearer to training networks",
-        "Flow matching beside diffusion",
+        "Among responses all lie on one curve: the more accurate, the nearer to training networks",
+        "Flow matching beside diffusion, autoencoders",
         [Panel(PER_CENT, {"among responses": "responses: accuracy"}), DISTANCE],
         labels=2,
     ),
