@@ -116,7 +116,7 @@ class Checkout:
 
     def tables(self) -> dict[str, bytes]:
         """Return the tables that a run repeats to the last byte: all but what it took."""
-        measured = ("timing", "cost", "ensembles")
+        measured = ("timing", "cost", "ensembles", "overview")
         tables = {p: text for p, text in self.results("tables/[!.]*").items() if Path(p).stem not in measured}
         assert {"accuracy", "novelty", "sets", "experiment"} <= {Path(p).stem for p in tables}
         return tables

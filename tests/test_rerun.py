@@ -181,7 +181,7 @@ CODE_CASES = {
         *("dwf_steps/reporting/tables.py", "SIGNIFICANT = 0.05", "SIGNIFICANT = 0.06"),
         {"tabulate", "plot"},
     ),
-    "a figure": ("dwf_steps/reporting/figures/novelty.py", "alpha=0.4", "alpha=0.5", {"plot"}),
+    "a figure": ("dwf_steps/reporting/figures/novelty.py", "alpha=0.25", "alpha=0.5", {"plot"}),
 }
 
 

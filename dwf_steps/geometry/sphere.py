@@ -97,7 +97,11 @@ def log(x: Tensor, y: Tensor) -> Tensor:
     -------
     Tangent vectors at ``x``, (..., k). At the antipode all directions are equally short; one is returned.
     """
-    across = tangent(x, y - x)
+    chord = y - x
+    across = tangent(x, chord)
+    # Near the antipode the chord is almost along x, and what rounding leaves of it has to be taken off again.
+    steep = across.norm(dim=-1, keepdim=True) < 0.1 * chord.norm(dim=-1, keepdim=True)
+    across = torch.where(steep, tangent(x, across), across)
     sine = across.norm(dim=-1, keepdim=True)
     angle = torch.atan2(sine, (x * y).sum(-1, keepdim=True))
     known = sine > 4 * torch.finfo(x.dtype).eps  # below, rounding errors determine the direction

@@ -49,10 +49,12 @@ def test_log_inverts_exp_at_any_distance(distance: float, dtype: torch.dtype) ->
 
 
 def test_opposite_and_equal_points() -> None:
-    for x in (torch.eye(4, dtype=torch.float64), sphere.project(torch.randn(4, 4, dtype=torch.float64))):
-        v = sphere.log(x, -x)
-        torch.testing.assert_close(v.norm(dim=1), torch.full((4,), math.pi, dtype=torch.float64))
-        torch.testing.assert_close((v * x).sum(1), torch.zeros(4, dtype=torch.float64), atol=1e-12, rtol=0)
+    draws = torch.Generator().manual_seed(0)  # many points, since few have a norm that rounding spoils
+    some = [torch.randn(20_000, k, generator=draws, dtype=torch.float64) for k in (2, 4, 50)]
+    for x in (torch.eye(4, dtype=torch.float64), *map(sphere.project, some)):
+        v, zeros = sphere.log(x, -x), torch.zeros(len(x), dtype=torch.float64)
+        torch.testing.assert_close(v.norm(dim=1), zeros + math.pi)
+        torch.testing.assert_close((v * x).sum(1), zeros, atol=1e-12, rtol=0)
         torch.testing.assert_close(sphere.exp(x, v), -x, atol=1e-12, rtol=0)
         assert (sphere.log(x, x).norm(dim=1) < 1e-12).all()
     assert sphere.project(torch.zeros(2, 3)).tolist() == [[1, 0, 0]] * 2

@@ -21,7 +21,7 @@ from dwf_steps.reporting.record import GENERATOR_KEYS
 from dwf_steps.reporting.results import Collection, grouped, several
 
 MOST = 0.9  # of the variance
-SPARSE: dict[str, Any] = {"markevery": 0.2, "markersize": 4}  # marks that tell curves apart in grey
+MARKS = 5  # on a curve, which tell curves apart in grey
 
 
 def explained_variance(collection: Collection, path: Path) -> None:
@@ -46,7 +46,7 @@ def explained_variance(collection: Collection, path: Path) -> None:
             mark = mark_of(colours.index(labels["canonicalization"] + labels["representation"]))
             label = ", ".join(labels[level] for level in named)
             ax = axes["all", labels["zoo"]]
-            ax.plot(np.arange(len(share)), share, label=label, **mark, **SPARSE)
+            ax.plot(np.arange(len(share)), share, label=label, **mark, **_marks(len(share)))
         for (_, zoo), ax in axes.items():
             ax.set(title=zoo, xlabel="components", ylabel="explained variance", ylim=(0, 1.02))
         in_percents(axes.values())
@@ -85,7 +85,7 @@ def loss_curves(collection: Collection, path: Path) -> None:
             ax = axes[keys["canonicalization"], keys["zoo"]]
             mark = mark_of(curves.index(keys["generator"] + keys["representation"]))
             label = ", ".join(filter(None, [*(keys[level] for level in named), keys["phase"]]))
-            ax.plot(rows.step, rows.validation, label=f"{label}: validation", **mark, **SPARSE)
+            ax.plot(rows.step, rows.validation, label=f"{label}: validation", **mark, **_marks(len(rows)))
             ax.plot(rows.step, rows.train, color=mark["color"], alpha=0.6, linestyle=":")
             last.append(f"{label} {rows.validation.iloc[-1]:.2g}")
         for (canon, zoo), ax in axes.items():
@@ -132,3 +132,8 @@ def transfer_curves(collection: Collection, path: Path) -> None:
         label_panels(axes, "epochs of fine-tuning", "test accuracy")
         in_percents(axes.values())
         save(figure, path)
+
+
+def _marks(points: int) -> dict[str, Any]:
+    """Return how a curve of so many points has `MARKS` of them marked."""
+    return {"markevery": max(1, -(-points // MARKS)), "markersize": 4}
