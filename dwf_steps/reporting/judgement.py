@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dwf_steps.reporting.overview import new_networks
 from dwf_steps.reporting.summary import verdict
 
 MEASURES = ("accuracy", "loss", "max_iou", "mean_iou", "disagreement", "realigned_distance", "nn_distance")
@@ -108,8 +109,7 @@ def _nearest_layer(generated: pd.DataFrame, zoo: pd.DataFrame) -> float:
 
     It is relative to that of held-out networks, or of training networks if none are held out.
     """
-    others = zoo[zoo.held_out] if zoo.held_out.any() else zoo
-    units = others.groupby("layer").distance.mean()
+    units = new_networks(zoo).groupby("layer").distance.mean()
     return float((generated.groupby("layer").distance.mean() / units.where(units > 0)).min())
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dwf_steps.reporting.costs import seconds_points
 from dwf_steps.reporting.record import KEYS
-from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped, several
+from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped, with_places
 from dwf_steps.reporting.summary import DISTINCT, RETURNED
 
 NEW = 1 - DISTINCT  # of new networks' distance: from there on networks count as new
@@ -84,8 +84,22 @@ def distance_measure(networks: pd.DataFrame) -> str:
     -------
     ``realigned_distance``, or ``nn_distance`` if no network of some generator was realigned.
     """
-    realigned = networks.realigned_distance.notna().groupby([networks[level] for level in KEYS]).any()
-    return "realigned_distance" if realigned.all() else "nn_distance"
+    return common_distance(networks.groupby(KEYS).realigned_distance.max())
+
+
+def common_distance(realigned: pd.Series) -> str:
+    """Return the measure of distance to the nearest training network that is known of all.
+
+    Parameters
+    ----------
+    realigned
+        Distances after matching again, of networks or generators; NaN where they were not measured.
+
+    Returns
+    -------
+    ``realigned_distance``, or ``nn_distance`` if some were not measured.
+    """
+    return "realigned_distance" if realigned.notna().all() else "nn_distance"
 
 
 def new_networks(zoo: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +166,8 @@ def shown_settings(table: pd.DataFrame, collection: Collection) -> pd.DataFrame:
     levels = {level: best[level].str.partition(" ")[0] for level in ("representation", "subspace")}
     chosen = best.groupby([best.family, *levels.values()], sort=False).head(1)
     rows = chosen[setting].merge(table, on=setting)
-    rows = rows.assign(name=_names(rows), recalibrated=rows.recalibration != "none")
+    names = with_places(rows.generator, rows[["representation", "subspace"]], rows.makes == "samples")
+    rows = rows.assign(name=names, recalibrated=rows.recalibration != "none")
     rows = rows.assign(place=rows.groupby("name").place.transform("min"))
     return rows.sort_values(["place", "recalibrated"], kind="stable", ignore_index=True)
 
@@ -216,16 +231,3 @@ def _copies(row: pd.Series) -> str:
 
 def _of(row: pd.Series) -> str:
     return row["name"] if row.recalibration == "none" else f"{row['name']}, recalibrated"
-
-
-def _names(rows: pd.DataFrame) -> pd.Series:
-    """Return generators' names, with those of their representation and subspace where there are several.
-
-    Networks that are made without coordinates have none.
-    """
-    drawn = rows.makes == "samples"
-    told_apart = [level for level in ("representation", "subspace") if several(rows[level][drawn])]
-    if not told_apart:
-        return rows.generator
-    places = rows[told_apart].agg(", ".join, axis=1)
-    return rows.generator.where(~drawn, rows.generator + " (" + places + ")")

@@ -64,6 +64,28 @@ def several(values: pd.Series) -> bool:
     return len(values.unique()) > 1
 
 
+def with_places(names: pd.Series, places: pd.DataFrame, drawn: pd.Series) -> pd.Series:
+    """Add to the names of generators where they draw, if they do so in several places.
+
+    Parameters
+    ----------
+    names
+        A name for each row.
+    places
+        For each row its representation, subspace or both, a column for each level.
+    drawn
+        Which rows are drawn in coordinates. The names of all others stay as they are.
+
+    Returns
+    -------
+    Names, followed in brackets by the levels that have several values.
+    """
+    told_apart = [level for level in places if several(places[level][drawn])]
+    if not told_apart:
+        return names
+    return names.where(~drawn, names + " (" + places[told_apart].agg(", ".join, axis=1) + ")")
+
+
 def _distances_by_layer(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame of distances in single layers, with all columns even if no network was realigned."""
     return _with_columns(frame, "network", "layer", "distance").astype({"distance": float})

@@ -14,6 +14,7 @@ from dwf_steps.reporting.figures.style import (
     COLOURS,
     LEGEND_WIDTH,
     NEW_COLOUR,
+    REGION,
     WIDE_PANEL,
     ZOO_COLOUR,
     arms_of,
@@ -30,12 +31,11 @@ from dwf_steps.reporting.figures.style import (
     state,
 )
 from dwf_steps.reporting.frontier import curve_points
-from dwf_steps.reporting.overview import NEW, in_percent
+from dwf_steps.reporting.overview import NEW, common_distance, in_percent, new_networks
 from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped, several
 
 MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
 IOU = (-0.03, 1.03)
-REGION = (0.05, 0.95)  # quantiles
 
 
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
@@ -55,7 +55,7 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
     """
     points = curve_points(collection)
     points = points[points.kind != "held_out"]  # the region is theirs
-    measure = "realigned_distance" if points.realigned_distance.notna().all() else "nn_distance"
+    measure = common_distance(points.realigned_distance)
     points = points.assign(arm=arms_of(points, ["representation", "subspace"]), novelty=np.nan)
     arms = names_of(points.arm)
     rows, columns = names_of(points.recalibration), names_of(points.zoo + ", " + points.canonicalization)
@@ -218,8 +218,8 @@ def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
     The light region is the 5th to the 95th percentile of their distances, the dark one also that of their
     accuracy.
     """
-    held_out = networks[networks.held_out]
-    shown, name = (held_out, "held-out networks") if len(held_out) else (networks, "the zoo, leave-one-out")
+    shown = new_networks(networks)
+    name = "held-out networks" if shown.held_out.any() else "the zoo, leave-one-out"
     unit = float(shown[measure].mean())
     low, high = (shown[[measure, "accuracy"]].quantile(q) for q in REGION)
     left, right = low[measure] / unit, high[measure] / unit

@@ -11,14 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dwf_steps.reporting.figures.style import (
     COLOURS,
     NEW_COLOUR,
+    REGION,
     STYLE,
     ZOO_COLOUR,
     as_written,
+    in_percents,
     names_of,
     write_figure,
 )
@@ -38,7 +40,6 @@ AROUND = 1.5  # inches above and below the rows of a zoo
 LEGEND = 0.6  # inches
 FURTHEST = 3.0  # relative distance: networks that are further away lie at the edge
 NEW_MARK, OTHER_MARK = COLOURS[0], COLOURS[4]  # dark and light in grey
-REGION = (0.05, 0.95)  # quantiles
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _draw(part: SubFigure, block: Block, named: bool) -> None:
         _band(ax, block.zoo.loc[~block.zoo.held_out, measure] / scale, ZOO_COLOUR, 0.3)
         if block.zoo.held_out.any():
             _band(ax, shown[measure] / scale, NEW_COLOUR, 0.5)
-        ax.xaxis.set_major_formatter(PercentFormatter(1))
+    in_percents((good, new), "x")
     cheap.axvline(block.training_seconds, color=ZOO_COLOUR, linestyle="--", linewidth=1)
     for row in block.rows.to_dict("records"):
         _draw_row(good, new, cheap, row, places[row["name"]], block.spread.loc[*(row[k] for k in KEYS)])

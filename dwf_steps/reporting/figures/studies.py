@@ -10,6 +10,7 @@ from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.figures.style import (
     NEW_COLOUR,
+    REGION,
     ZOO_COLOUR,
     as_written,
     in_percents,
@@ -18,7 +19,7 @@ from dwf_steps.reporting.figures.style import (
     save,
     state,
 )
-from dwf_steps.reporting.overview import in_percent, new_networks
+from dwf_steps.reporting.overview import common_distance, in_percent, new_networks
 from dwf_steps.reporting.record import KEYS
 from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 
@@ -28,7 +29,6 @@ SWEPT = {
     "max IoU": "max_iou",
 }
 """What figures of studies show, by the label of the axis."""
-REGION = (0.05, 0.95)  # quantiles
 SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
 MOST_TICKS = 8  # values of a study that are all written at its axis
 
@@ -86,7 +86,9 @@ def sweep(collection: Collection, path: Path, table: pd.DataFrame, family: str, 
                 _level_line(ax, rows.x, rows[f"zoo_{measure}_mean"], f"zoo{of}", ZOO_COLOUR, ":")
                 if level not in COMPARED:
                     labels = {name: str(rows[name].iloc[0]) for name in COMPARED}
-                    _draw_regions(ax, collection.zoo(labels), measure, _distance_measure(table))
+                    _draw_regions(
+                        ax, collection.zoo(labels), measure, common_distance(table.realigned_distance_mean)
+                    )
                 held_out = rows[f"held_out_{measure}_mean"]
                 _level_line(ax, rows.x, held_out, f"held-out networks{of}", NEW_COLOUR, "--")
             ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
@@ -134,14 +136,10 @@ def relative_distances(table: pd.DataFrame) -> pd.DataFrame:
     The table with ``distance`` to the nearest training network, and its columns for the zoo and for held-out
     networks.
     """
-    measure = _distance_measure(table)
+    measure = common_distance(table.realigned_distance_mean)
     unit = table[f"held_out_{measure}_mean"].fillna(table[f"zoo_{measure}_mean"])
     parts = ("{}_mean", "{}_std", "zoo_{}_mean", "held_out_{}_mean")
     return table.assign(**{part.format("distance"): table[part.format(measure)] / unit for part in parts})
-
-
-def _distance_measure(table: pd.DataFrame) -> str:
-    return "realigned_distance" if table.realigned_distance_mean.notna().all() else "nn_distance"
 
 
 def _draw_regions(ax: Axes, zoo: pd.DataFrame, measure: str, distance: str) -> None:

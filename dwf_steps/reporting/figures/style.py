@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from dwf_steps.reporting.record import family_of
-from dwf_steps.reporting.results import grouped, several
+from dwf_steps.reporting.results import grouped, several, with_places
 from dwf_steps.storage.atomic import replacing
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is a line of the log
@@ -25,6 +25,7 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # else every glyph is 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 MARKERS = "osD^vP*X"
 ZOO_COLOUR = "#555555"
+REGION = (0.05, 0.95)  # quantiles of networks between which bands are drawn
 NEW_COLOUR = "#4d7f17"
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -310,12 +311,7 @@ def arms_of(frame: pd.DataFrame, levels: Sequence[str] = ("representation",)) ->
     -------
     A name for each row.
     """
-    drawn = frame.makes == "samples"
-    places = frame[list(levels)].map(family_of)
-    told_apart = [level for level in levels if several(places[level][drawn])]
-    if not told_apart:
-        return frame.family
-    return frame.family.where(~drawn, frame.family + " (" + places[told_apart].agg(", ".join, axis=1) + ")")
+    return with_places(frame.family, frame[list(levels)].map(family_of), frame.makes == "samples")
 
 
 def distinct(frame: pd.DataFrame, names: list[str]) -> list[str]:
