@@ -95,8 +95,7 @@ def decode(
 
 
 def _append(blocks: list[slice], file: NetworkFile, variant: Variant, parts: tuple[np.ndarray, ...]) -> None:
-    present = variant.padding.present
-    file.append(*(part[present[columns]] for columns, part in zip(blocks, parts, strict=True)))
+    file.append(*(variant.padding.cut(part, block) for block, part in zip(blocks, parts, strict=True)))
 
 
 def main() -> None:

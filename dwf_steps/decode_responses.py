@@ -170,7 +170,7 @@ class Width:
     def decoded(self, candidates: np.ndarray) -> StackedNetworks[np.ndarray]:
         """Return the networks of n rows (n, c, d) of coordinates, each of c candidates."""
         n, c, _ = candidates.shape
-        own = self.variant.padding.cut(candidates.reshape(n * c, -1)).reshape(n, c, -1)
+        own = self.variant.padding.cut(candidates)
         drawn, buffers = torch.from_numpy(own).to(self.probed.device), self.buffers.select([0] * n)
         parts = self.probed.capture, self.basis
         coordinates = drawn[:, 0]

@@ -87,7 +87,7 @@ def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
         )
         for columns in progress(list(matrix.write_blocks()), "column block"):
             parts = [
-                one.padding.pad_columns(zoos[zoo].read(one.padding.own_columns(columns)), columns)
+                one.padding.pad(zoos[zoo].read(one.padding.own_columns(columns)), columns)
                 for zoo, one in variants.items()
             ]
             block = ordered(parts, np.concatenate)

@@ -1,7 +1,6 @@
 """Loading a data set and splitting it."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from dwf_steps.config.dataset import BUILT_IN, DatasetConfig, ImageFiles, SplitsConfig, TableFile, TextFiles
@@ -38,12 +37,12 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
     if isinstance(dataset, TableFile):
         examples, held_out, classes = table_from_file(dataset)
         task, tolerance, scale = dataset.task, dataset.tolerance, dataset.scale
-        divided = divide(*examples, splits, held_out, task=task, tolerance=tolerance, scale=scale)
-        return replace(divided, classes=tuple(classes))
+        return divide(
+            *examples, splits, held_out, task=task, tolerance=tolerance, scale=scale, classes=classes
+        )
     if isinstance(dataset, str) and not BUILT_IN[dataset].files:
         examples, classes = bundled_table(dataset)
-        divided = divide(*examples, splits, shape=BUILT_IN[dataset].shape)
-        return replace(divided, classes=tuple(classes))
+        return divide(*examples, splits, shape=BUILT_IN[dataset].shape, classes=classes)
     if data_dir is None:
         raise InputError(f"{dataset}: --data-dir is missing; name the folder it was fetched into")
     if isinstance(dataset, TextFiles):
@@ -62,8 +61,7 @@ def load_dataset(dataset: DatasetConfig, splits: SplitsConfig, data_dir: Path | 
         test = torchvision_images(dataset, data_dir, train=False)
         train, names = torchvision_images(dataset, data_dir, train=True), test.classes
     held_back = (test.inputs, test.targets) if test is not None else None
-    divided = divide(train.inputs, train.targets, splits, held_back, train.pixels.shape[1:])
-    return replace(divided, classes=names)
+    return divide(train.inputs, train.targets, splits, held_back, train.pixels.shape[1:], classes=names)
 
 
 def _prepared_classes(data_dir: Path) -> tuple[str, ...]:
@@ -83,7 +81,7 @@ def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
     if dataset.test is not None:
         test = load_record(data_dir / "test.npz", Texts, data_dir)
         held_back = (test.tokens, test.targets)
-    divided = divide(
+    return divide(
         train.tokens,
         train.targets,
         splits,
@@ -92,5 +90,5 @@ def _texts(dataset: TextFiles, splits: SplitsConfig, data_dir: Path) -> Dataset:
         tolerance=dataset.tolerance,
         scale=dataset.scale,
         tokens=True,
+        classes=_prepared_classes(data_dir),
     )
-    return replace(divided, classes=_prepared_classes(data_dir))

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,7 @@ def divide(
     tolerance: float = 0.0,
     scale: float = 1.0,
     tokens: bool = False,
+    classes: Sequence[str] = (),
 ) -> Dataset:
     """Split examples by seed, stratified by class, and standardise them.
 
@@ -205,6 +206,8 @@ def divide(
         As in `Split`.
     tokens
         Whether inputs are token indices, which are not standardised.
+    classes
+        The names of classes, if they have any.
 
     Returns
     -------
@@ -242,6 +245,7 @@ def divide(
         mean,
         std,
         shape,
+        tuple(classes),
     )
 
 

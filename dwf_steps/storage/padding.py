@@ -58,14 +58,11 @@ class Padding:
             found[wide.columns].reshape(wide.shape)[tuple(map(slice, own.shape))] = True
         return found
 
-    def pad(self, rows: np.ndarray) -> np.ndarray:
-        """Return own rows (n, d') as wide ones (n, d), zero where units are absent."""
-        padded = np.zeros((len(rows), self.wide.size), rows.dtype)
-        padded[:, self.present] = rows
-        return padded
+    def pad(self, rows: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
+        """Return own rows (n, d') as wide ones (n, d), zero where units are absent.
 
-    def pad_columns(self, rows: np.ndarray, columns: slice) -> np.ndarray:
-        """Return some columns (n, c) of wide rows, given these of own rows (n, `own_columns`)."""
+        With ``columns`` of the wide rows, these alone, (n, c), given own rows' (n, `own_columns`).
+        """
         here = self.present[columns]
         padded = np.zeros((len(rows), len(here)), rows.dtype)
         padded[:, here] = rows
@@ -78,8 +75,8 @@ class Padding:
         return slice(before, before + int(np.count_nonzero(self.present[start:stop])))
 
     def cut(self, rows: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
-        """Return wide rows (n, d), or some columns of them (n, c), without what is absent."""
-        return rows[:, self.present[columns]]
+        """Return wide rows (..., d), or some columns of them (..., c), without what is absent."""
+        return rows[..., self.present[columns]]
 
     def of_responses(self, coordinates: Layout) -> "Padding":
         """Return the place of the network's response coordinates.

@@ -1,4 +1,4 @@
-"""TensorBoard shows the rows of training.csv, of fits at work too; results stay as they are."""
+"""TensorBoard shows the rows of training.csv, of fits at work too; it changes no results."""
 
 import sys
 from collections.abc import Callable

@@ -56,7 +56,7 @@ def test_what_is_padded_and_cut_is_the_same_and_so_are_distances() -> None:
 @pytest.mark.parametrize("step", [1, 4, 7, 100])
 def test_column_by_column_the_rows_are_the_same(step: int) -> None:
     blocks = [slice(start, start + step) for start in range(0, WIDE.size, step)]
-    parts = [PADDING.pad_columns(ROWS[:, PADDING.own_columns(block)], block) for block in blocks]
+    parts = [PADDING.pad(ROWS[:, PADDING.own_columns(block)], block) for block in blocks]
     padded = np.concatenate(parts, axis=1)
     np.testing.assert_array_equal(padded, PADDING.pad(ROWS))
     cut = [PADDING.cut(padded[:, block], block) for block in blocks]
