@@ -151,8 +151,8 @@ class Width:
         device
             Where to decode.
         """
-        padding, architecture = variant.padding, settings.architecture
-        if padding.own != padding.wide:
+        architecture = settings.architecture
+        if not variant.padding.whole:
             architecture = TypeAdapter(ArchitectureConfig).validate_python(variant.architecture)
         probed = Probed.load(architecture, settings.probing, data, device)
         return cls(

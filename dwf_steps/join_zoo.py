@@ -77,7 +77,7 @@ def join_zoo(settings: JoinZoo, members: list[Path], output: Path) -> None:
         name: ordered([pad_array(m.buffers[name], shape) for m in matrices], np.concatenate)
         for name, shape in shapes.items()
     }
-    narrower = {zoo: one for zoo, one in variants.items() if one.padding.own != layout}
+    narrower = {zoo: one for zoo, one in variants.items() if not one.padding.whole}
     same = next((m.architecture for m in matrices if m.layout == layout), None)
     architecture = settings.architecture.model_dump() if same is None else same
     error = RelativeError()

@@ -51,6 +51,11 @@ class Padding:
             )
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether the network is as wide as the wider one, so that nothing is padded or cut."""
+        return self.own == self.wide
+
+    @cached_property
     def present(self) -> np.ndarray:
         """Which columns of the wide row the network has, (d,) bool, in the order of its own row."""
         found = np.zeros(self.wide.size, bool)
@@ -76,7 +81,7 @@ class Padding:
 
     def cut(self, rows: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
         """Return wide rows (..., d), or some columns of them (..., c), without what is absent."""
-        return rows[..., self.present[columns]]
+        return rows if self.whole else rows[..., self.present[columns]]
 
     def of_responses(self, coordinates: Layout) -> "Padding":
         """Return the place of the network's response coordinates.
