@@ -11,15 +11,19 @@ from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped,
 from dwf_steps.reporting.summary import DISTINCT, RETURNED
 
 NEW = 1 - DISTINCT  # of new networks' distance: from there on networks count as new
+HELD_OUT_NETWORKS, TRAINING_NETWORKS = "held-out networks", "training networks"
 COPIED = 1 - RETURNED  # of new networks' distance: below it networks count as copies
 
 
-def overview_table(collection: Collection, costs: pd.DataFrame, novelty: pd.DataFrame) -> pd.DataFrame:
+def overview_table(
+    collection: Collection, costs: pd.DataFrame, novelty: pd.DataFrame, accuracy: pd.DataFrame
+) -> pd.DataFrame:
     """Return how good, how new and how expensive each generator's networks are, the best new ones first.
 
     ``relative_distance`` is the distance to the nearest training network, after realigning if that was
-    measured, relative to the mean of held-out networks, or to the zoo's leave-one-out mean if none are held
-    out. ``seconds_with_fit`` adds the fit divided by the generator's number of networks.
+    measured, and ``relative_max_iou`` the mean of max IoU, both relative to the mean that ``relative_to``
+    names: of held-out networks, or the zoo's leave-one-out mean if none are held out. ``seconds_with_fit``
+    adds the fit divided by the generator's number of networks.
 
     Parameters
     ----------
@@ -29,6 +33,8 @@ def overview_table(collection: Collection, costs: pd.DataFrame, novelty: pd.Data
         The `cost_table`.
     novelty
         The `novelty_table`.
+    accuracy
+        The `accuracy_table`, for the training networks' accuracy.
 
     Returns
     -------
@@ -43,13 +49,27 @@ def overview_table(collection: Collection, costs: pd.DataFrame, novelty: pd.Data
             for statistic in ("mean", "std")
         }
     )
+    of_zoo = accuracy[accuracy.metric == "accuracy"].rename(
+        columns={"zoo_mean": "zoo_accuracy_mean", "zoo_std": "zoo_accuracy_std"}
+    )
     table = made[KEYS].merge(means, on=KEYS, how="left")
-    table = table.merge(novelty[[*KEYS, "max_iou_mean", "layer_novelty"]], on=KEYS, how="left")
+    table = table.merge(of_zoo[[*KEYS, "zoo_accuracy_mean", "zoo_accuracy_std"]], on=KEYS, how="left")
+    closeness = ["max_iou_mean", "relative_max_iou", "relative_to", "layer_novelty"]
+    table = table.merge(_relative_max_iou(novelty)[[*KEYS, *closeness]], on=KEYS, how="left")
     seconds = seconds_points(collection, costs)[[*KEYS, "seconds_per_network", "seconds_with_fit"]]
     table = table.merge(seconds, on=KEYS, how="left").merge(made, on=KEYS)
     zoos = table.groupby(ZOO_KEYS, sort=False).ngroup()
     best_first = np.lexsort([-table.accuracy_mean, ~is_new(table), zoos])
     return table.iloc[best_first].reset_index(drop=True)
+
+
+def _relative_max_iou(novelty: pd.DataFrame) -> pd.DataFrame:
+    held_out, own = novelty.held_out_max_iou_mean, novelty.zoo_max_iou_mean
+    unit = held_out.fillna(own)
+    return novelty.assign(
+        relative_max_iou=novelty.max_iou_mean / unit.where(unit > 0),
+        relative_to=np.where(held_out.notna(), HELD_OUT_NETWORKS, TRAINING_NETWORKS),
+    )
 
 
 def measured_distances(collection: Collection) -> pd.DataFrame:

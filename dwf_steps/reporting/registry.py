@@ -69,14 +69,15 @@ EXHIBITS = (
     Exhibit(
         "overview",
         table="dwf_steps.reporting.overview:overview_table",
-        table_needs=("cost", "novelty"),
+        table_needs=("cost", "novelty", "accuracy"),
         figure="dwf_steps.reporting.figures.overview:overview",
         figure_needs=("overview", "cost"),
         caption="""
 How good, how new and how expensive each generator's networks are: test accuracy, distance to the nearest
 training network relative to held-out networks' (to the zoo's own where none are held out), after Git
 Re-Basin has matched each to every training network where that was measured, and seconds for a network. New
-are generators whose mean distance is at least 90 % of that. The figure shows of each generator with several
+are generators whose mean distance is at least 90 % of that. ``relative_max_iou`` is max IoU relative to the
+same networks, which ``relative_to`` names. The figure shows of each generator with several
 settings the most accurate one that is new, or of all where none is; numbers beside the first panel are
 accuracies in per cent, recalibrated ones in the order of the marks. Seconds include the start of jobs;
 dotted lines end where the fit is divided over the generator's networks.""",

@@ -57,10 +57,16 @@ def costs(collection: Any) -> pd.DataFrame:
     return rows.assign(fit_seconds=4.0, seconds_per_network=1.0, training_seconds_per_network=30.0)
 
 
+def accuracies(costs: pd.DataFrame) -> pd.DataFrame:
+    of_zoo = costs[KEYS].assign(metric="accuracy", zoo_mean=0.96, zoo_std=0.02)
+    return pd.concat([of_zoo, of_zoo.assign(metric="loss", zoo_mean=3.0)])
+
+
 @pytest.fixture
 def table(collection: Collection, costs: pd.DataFrame) -> pd.DataFrame:
     novelty = costs[KEYS].assign(max_iou_mean=0.5, layer_novelty=0.25)
-    return reported.overview_table(collection, costs, novelty)
+    novelty = novelty.assign(held_out_max_iou_mean=0.4, zoo_max_iou_mean=0.8)
+    return reported.overview_table(collection, costs, novelty, accuracies(costs))
 
 
 def test_the_best_new_networks_come_first(table: pd.DataFrame) -> None:
@@ -72,6 +78,23 @@ def test_the_best_new_networks_come_first(table: pd.DataFrame) -> None:
     np.testing.assert_allclose(table.relative_distance_mean, [1, 1, 1, 2.5, 0.05, 0.89])
     assert list(table.failed_n) == [0, 0, 0, 0, 0, 1]
     np.testing.assert_allclose(table.seconds_with_fit, 1 + 4 / 2)
+
+
+def test_max_iou_is_relative_to_held_out_networks_or_else_to_the_zoo(
+    table: pd.DataFrame, collection: Collection, costs: pd.DataFrame
+) -> None:
+    np.testing.assert_allclose(table.relative_max_iou, 0.5 / 0.4)
+    assert set(table.relative_to) == {reported.HELD_OUT_NETWORKS}
+    np.testing.assert_allclose(table[["zoo_accuracy_mean", "zoo_accuracy_std"]], [[0.96, 0.02]] * len(table))
+    novelty = costs[KEYS].assign(max_iou_mean=[0.5, 0.0, 0.5, 0.5, 0.5, 0.5], layer_novelty=0.25)
+    novelty = novelty.assign(held_out_max_iou_mean=np.nan, zoo_max_iou_mean=[0.25, 0, 0, 1, 1, 1])
+    alone = reported.overview_table(collection, costs, novelty, accuracies(costs)).set_index(
+        ["generator", "recalibration"]
+    )
+    assert set(alone.relative_to) == {reported.TRAINING_NETWORKS}
+    ratios = alone.relative_max_iou[list(ARMS)]
+    # No ratio to networks whose mistakes do not overlap at all.
+    np.testing.assert_allclose(ratios, [2, np.nan, np.nan, 0.5, 0.5, 0.5])
 
 
 def test_distances_before_realigning_are_compared_where_a_generator_has_no_others(collection: Any) -> None:
