@@ -265,6 +265,7 @@ Cumulative share of the training networks' total variance over principal compone
     ),
     Exhibit(
         "flow_loss",
+        condition=lambda record: bool(record.fitted_by),
         figure="dwf_steps.reporting.figures.fits:loss_curves",
         caption="""
 Loss over training steps, of flow matching or of another model, with latents scaled to unit variance: mean
@@ -281,9 +282,9 @@ for training. Autoencoders are fitted first, the model of their codes afterwards
         caption="""
 Results along the swept setting: mean and standard deviation over networks, and over repetitions (seeds,
 references) where there are several, beside the zoo's leave-one-out values and those of held-out networks,
-whose 5th to 95th percentiles are bands over the whole width. Distances in the figure are relative to those
-of held-out networks. Generators that are swept over the same setting as a representation are included in
-its study.""",
+whose 5th to 95th percentiles are bands. Distances in the figure are relative to those of held-out networks,
+accuracies on a log-odds scale; all studies of a zoo have equal ranges. Generators that are swept over the
+same setting as a representation are included in its study.""",
     ),
     Exhibit(
         "transfer",

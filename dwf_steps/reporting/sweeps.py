@@ -1,6 +1,7 @@
 """Studies: measures along the settings of a sweep."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,23 @@ from dwf_steps.reporting.results import Collection, grouped
 
 SWEPT_MEASURES = ("accuracy", "loss", "max_iou", "nn_distance", "realigned_distance")
 BESIDE = ("accuracy", "max_iou", "nn_distance", "realigned_distance")  # stated of the zoo's own networks too
+
+
+@dataclass(frozen=True)
+class Study:
+    """A family of definitions that a sweep varies.
+
+    Attributes
+    ----------
+    family, level
+        Its name and level, such as ``generator``.
+    settings
+        The values that it varies, by the labels of its members.
+    """
+
+    family: str
+    level: str
+    settings: dict[str, dict[str, Any]]
 
 
 def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level: str) -> pd.DataFrame:
@@ -34,32 +52,55 @@ def sweep_table(collection: Collection, costs: pd.DataFrame, family: str, level:
     -------
     Labels, settings and measures, in this order of columns.
     """
-    networks = collection.networks
     seconds = {tuple(row[level] for level in KEYS): row for row in costs.to_dict("records")}
     facts = collection.manifests().reindex(columns=[*GENERATOR_KEYS, "evaluations"])
     evaluations = facts.groupby(GENERATOR_KEYS).evaluations.mean()
     rows = []
-    for own_family, own_level in [(family, level), *_swept_alike(collection, family, level)]:
-        settings = _settings(collection, own_family, own_level)
-        for keys, group in grouped(networks[networks[own_level].isin(settings)], KEYS):
-            good, zoo = group[~group.failed], collection.zoo(keys)
-            labels = {key: value for key, value in (keys | {own_level: own_family}).items() if key != level}
-            own: dict[str, Any] = {}
-            for measure in SWEPT_MEASURES:
-                own |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
-            for of, some in (("zoo", zoo[~zoo.held_out]), ("held_out", zoo[zoo.held_out])):
-                own |= {f"{of}_{measure}_mean": some[measure].mean() for measure in BESIDE}
-            own |= {
-                "evaluations": evaluations.get(tuple(keys[level] for level in GENERATOR_KEYS)),
-                "accuracy_repeats_std": good.groupby("run").accuracy.mean().std(),
-                "repeats": group.run.nunique(),
-                "n": len(good),
-                "failed_n": int(group.failed.sum()),
-            }
-            cost = seconds[tuple(keys[level] for level in KEYS)]
-            own |= {name: cost[name] for name in ("fit_seconds", "seconds_per_network")}
-            rows.append(disjoint(labels | {"swept": family}, settings[keys[own_level]], own))
+    for study, keys, group in study_rows(collection, family, level):
+        good, zoo = group[~group.failed], collection.zoo(keys)
+        named = keys | {study.level: study.family}
+        labels = {key: value for key, value in named.items() if key != level}
+        own: dict[str, Any] = {}
+        for measure in SWEPT_MEASURES:
+            own |= {f"{measure}_mean": good[measure].mean(), f"{measure}_std": good[measure].std()}
+        for of, some in (("zoo", zoo[~zoo.held_out]), ("held_out", zoo[zoo.held_out])):
+            own |= {f"{of}_{measure}_mean": some[measure].mean() for measure in BESIDE}
+        own |= {
+            "evaluations": evaluations.get(tuple(keys[level] for level in GENERATOR_KEYS)),
+            "accuracy_repeats_std": good.groupby("run").accuracy.mean().std(),
+            "repeats": group.run.nunique(),
+            "n": len(good),
+            "failed_n": int(group.failed.sum()),
+        }
+        cost = seconds[tuple(keys[level] for level in KEYS)]
+        own |= {name: cost[name] for name in ("fit_seconds", "seconds_per_network")}
+        rows.append(disjoint(labels | {"swept": family}, study.settings[keys[study.level]], own))
     return pd.DataFrame(rows)
+
+
+def study_rows(
+    collection: Collection, family: str, level: str
+) -> Iterator[tuple[Study, dict[str, str], pd.DataFrame]]:
+    """Yield the networks behind each row of the `sweep_table`, in its order.
+
+    Parameters
+    ----------
+    collection
+        The results.
+    family
+        Name of the definition with the sweep.
+    level
+        Its level, such as ``generator``.
+
+    Yields
+    ------
+    The study that the row belongs to, the row's labels by level, and its networks.
+    """
+    networks = collection.networks
+    for own_family, own_level in [(family, level), *_swept_alike(collection, family, level)]:
+        study = Study(own_family, own_level, _settings(collection, own_family, own_level))
+        for keys, group in grouped(networks[networks[own_level].isin(study.settings)], KEYS):
+            yield study, keys, group
 
 
 def _settings(collection: Collection, family: str, level: str) -> dict[str, dict[str, Any]]:

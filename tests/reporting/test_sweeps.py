@@ -152,6 +152,64 @@ def test_the_figure_shows_a_line_a_generator_the_zoo_and_held_out_networks(
     np.testing.assert_allclose(bands[1], [[4 / 6, 4 / 6], [1, 1]])
 
 
+def test_studies_of_a_zoo_have_equal_ranges_and_titles_that_name_the_best_new_networks(
+    collection: Collection, costs: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges, titles = [], []
+
+    def keep(figure: Any, _path: Path) -> None:
+        ranges.append([ax.get_ylim() for ax in figure.axes])
+        titles.append(figure.get_suptitle().replace("\n", " "))
+
+    monkeypatch.setattr(studies, "save", keep)
+    for family, level in (("responses", "representation"), ("taught", "generator")):
+        table = sweep_table(collection, costs, family, level)
+        studies.sweep(collection, tmp_path / "sweep.pdf", table, family, level)
+    np.testing.assert_allclose(*ranges)
+    accuracy, distance, iou = ranges[0]
+    # Means from 0.35 to 0.95 and distances up to 2 are seen, and what copies would have.
+    assert 0 < accuracy[0] < 0.35 and 0.95 < accuracy[1] < 1
+    assert distance[0] < 0 and distance[1] > 2
+    assert iou[0] < 0 and iou[1] > 1
+    best, none = "of the networks that are as new as held-out ones", "no networks are as new as held-out ones"
+    assert titles == [
+        f"responses: {best}, the most accurate score 85.0 % (probes=1000, gaussian)",
+        f"taught: {none}; the most accurate score 95.0 % (probes=1000), at 75 % of new networks' distance",
+    ]
+
+
+def test_zoos_along_a_study_have_bands_that_follow_them(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoos = [f"size seeds={seeds}" for seeds in (20, 40)]
+    member = {
+        f"size_{seeds}": MemberRecord(family="size", values={"seeds": seeds}, setting={"seeds": seeds})
+        for seeds in (20, 40)
+    }
+    cells = [Cell(name, "none", "weights", "all", "gaussian", "none") for name in member]
+    record = RECORD.model_copy(update={"cells": cells, "members": {"zoos": member}})
+    found = Collection([Results(Path("nowhere"), record)])
+    labels = LABELS[0] | {"representation": "weights", "generator": "gaussian"}
+    networks = collection.networks[:2]
+    found.networks = pd.concat([networks.assign(**labels | {"zoo": zoo}) for zoo in zoos], ignore_index=True)
+    found.zoos = pd.concat(
+        [collection.zoos.assign(zoo=zoo, accuracy=[0.9 - i / 10, 0.8, 0.7]) for i, zoo in enumerate(zoos)],
+        ignore_index=True,
+    )
+    seconds = {"fit_seconds": 0.0, "seconds_per_network": 1.0}
+    table = sweep_table(found, pd.DataFrame([labels | seconds | {"zoo": zoo} for zoo in zoos]), "size", "zoo")
+    bands: list[np.ndarray] = []
+
+    def keep(figure: Any, _path: Path) -> None:
+        bands.extend(band.get_paths()[0].vertices for band in figure.axes[0].collections if band.get_paths())
+
+    monkeypatch.setattr(studies, "save", keep)
+    studies.sweep(found, tmp_path / "sweep.pdf", table, "size", "zoo")
+    # Training networks of 0.9 and 0.8, then of 0.8 and 0.8.
+    followed = [set(map(tuple, band.round(6))) for band in bands]
+    assert {(20, 0.805), (20, 0.895), (40, 0.8)} in followed
+
+
 def test_settings_of_a_representation_are_one_curve_and_made_networks_have_none(
     collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

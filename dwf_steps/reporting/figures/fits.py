@@ -17,6 +17,7 @@ from dwf_steps.reporting.figures.style import (
     save,
     state,
 )
+from dwf_steps.reporting.overview import in_percent
 from dwf_steps.reporting.record import GENERATOR_KEYS
 from dwf_steps.reporting.results import Collection, grouped, several
 
@@ -131,7 +132,18 @@ def transfer_curves(collection: Collection, path: Path) -> None:
             )
         label_panels(axes, "epochs of fine-tuning", "test accuracy")
         in_percents(axes.values())
+        if frame[frame.epoch == frame.epoch.max()].accuracy.notna().any():
+            state(figure, _best_transfer(frame))
         save(figure, path)
+
+
+def _best_transfer(frame: pd.DataFrame) -> str:
+    """Return a sentence on the most accurate networks after the last epoch of fine-tuning."""
+    last = frame[frame.epoch == frame.epoch.max()]
+    means = last.groupby(["panel", "line"], sort=False).accuracy.mean().dropna()
+    (panel, line), best = means.idxmax(), means.max()
+    place = f" ({panel})" if several(frame.panel) else ""
+    return f"The most accurate after fine-tuning: {line}{place}, {in_percent(best)}"
 
 
 def _marks(points: int) -> dict[str, Any]:

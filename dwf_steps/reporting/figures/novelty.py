@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from dwf_steps.reporting.figures.labels import beside, spread_out
 from dwf_steps.reporting.figures.style import (
     COLOURS,
+    IOU,
     LEGEND_WIDTH,
     NEW_COLOUR,
     REGION,
@@ -35,7 +36,6 @@ from dwf_steps.reporting.overview import NEW, common_distance, in_percent, new_n
 from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped, several
 
 MOST_LABELS = 10  # names of curves that fit beside them; more go into a legend
-IOU = (-0.03, 1.03)
 
 
 def accuracy_at_novelty(collection: Collection, path: Path) -> None:
@@ -64,7 +64,7 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
         labels: list[tuple[Axes, pd.Series, str, str]] = []
         for keys, group in grouped(points, COMPARED):
             ax = axes[panel_of(keys)]
-            unit = _new_region(ax, collection.zoo(keys), measure)
+            unit = _new_region(ax, collection.zoo(keys), measure, direct)
             points.loc[group.index, "novelty"] = group[measure] / unit
             for names, curve in grouped(group, ["arm"]):
                 ordered = curve.assign(novelty=curve[measure] / unit).sort_values("novelty")
@@ -78,7 +78,9 @@ def accuracy_at_novelty(collection: Collection, path: Path) -> None:
                     **mark,
                 )
                 labels.append((ax, ordered.iloc[len(ordered) // 2], name, mark["color"]))
-            ax.set(xlim=(-0.03, max(1.1, 1.05 * group[measure].max() / unit)), ylim=(0, 1.03))
+        furthest = max(1.1, 1.05 * points.novelty.max())
+        for ax in axes.values():
+            ax.set(xlim=(-0.03, furthest), ylim=(0, 1.03))
         in_percents(axes.values(), "both")
         label_panels(
             axes, "distance to the nearest training network,\nrelative to held-out networks", "test accuracy"
@@ -178,7 +180,9 @@ def _ranges(zoo: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float]
     """Return the range of accuracies of training networks, and that of similarly accurate generated ones."""
     low, high = zoo[~zoo.held_out].accuracy.min(), zoo.accuracy.max()
     margin = max(high - low, 0.01)
-    return (low - 0.2 * margin, high + 0.2 * margin), (low - 3 * margin, high + 0.5 * margin)
+    least, most = min(low, -0.03), max(high, 1.03)
+    x, y = (low - 0.2 * margin, high + 0.2 * margin), (low - 3 * margin, high + 0.5 * margin)
+    return (max(least, x[0]), min(most, x[1])), (max(least, y[0]), min(most, y[1]))
 
 
 def _counted(ax: Axes, networks: pd.DataFrame, **look: Any) -> None:
@@ -212,11 +216,11 @@ def _repeaters(networks: pd.DataFrame, collection: Collection) -> str:
     return f"More like one training network than training networks are: {listed(names_of(arms))}"
 
 
-def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
+def _new_region(ax: Axes, networks: pd.DataFrame, measure: str, direct: bool) -> float:
     """Shade where new networks lie, and return their mean distance, by which other distances are divided.
 
     The light region is the 5th to the 95th percentile of their distances, the dark one also that of their
-    accuracy.
+    accuracy. Its name is beside it or, unless ``direct``, in the legend.
     """
     shown = new_networks(networks)
     name = "held-out networks" if shown.held_out.any() else "the zoo, leave-one-out"
@@ -231,11 +235,13 @@ def _new_region(ax: Axes, networks: pd.DataFrame, measure: str) -> float:
             high.accuracy - low.accuracy,
             facecolor=(*to_rgb(NEW_COLOUR), 0.5),
             edgecolor=NEW_COLOUR,
+            label=None if direct else name,
             zorder=1,
         )
     )
-    middle = (low.accuracy + high.accuracy) / 2
-    ax.text(left - 0.02, middle, name, color=NEW_COLOUR, ha="right", va="center", zorder=6)
+    if direct:
+        middle = (low.accuracy + high.accuracy) / 2
+        ax.text(left - 0.02, middle, name, color=NEW_COLOUR, ha="right", va="center", zorder=6)
     ax.axvline(0, color=ZOO_COLOUR, linewidth=0.8, linestyle=":", zorder=0)
     ax.text(0.01, 0.02, "copies", color=ZOO_COLOUR, ha="left", va="bottom", zorder=6)
     return unit

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from dwf_steps.reporting.figures.style import (
     COLOURS,
@@ -19,9 +18,10 @@ from dwf_steps.reporting.figures.style import (
     REGION,
     STYLE,
     ZOO_COLOUR,
-    as_written,
     in_percents,
+    label_decades,
     names_of,
+    wrapped,
     write_figure,
 )
 from dwf_steps.reporting.overview import (
@@ -81,13 +81,20 @@ class Block:
         """Height in inches."""
         return AROUND + ROW * len(self.lines)
 
+    @property
+    def furthest(self) -> float:
+        """The largest relative distance that is shown."""
+        known = self.rows.relative_distance_mean.max(), *self.spread.relative_distance
+        return min(FURTHEST, max(1.1, *known))
+
 
 def overview(collection: Collection, path: Path, table: pd.DataFrame, costs: pd.DataFrame) -> None:
     """Draw accuracy, relative distance to the nearest training network, and seconds per network.
 
-    Every zoo and canonicalization has a panel for each of these. A generator is a row in all three panels;
-    generators of new networks are above the others. Marks are means, and lines through them span the 5th to
-    the 95th percentile over networks. Bands span the same percentiles of held-out and of training networks.
+    Every zoo and canonicalization has a panel for each of these, with equal ranges. A generator is a row in
+    all three panels; generators of new networks are above the others. Marks are means, and lines through them
+    span the 5th to the 95th percentile over networks. Bands span the same percentiles of held-out and of
+    training networks.
 
     Parameters
     ----------
@@ -123,8 +130,15 @@ def overview(collection: Collection, path: Path, table: pd.DataFrame, costs: pd.
         figure = plt.figure(figsize=(WIDTH, LEGEND + sum(heights)))
         figure.subfigures(len(blocks) + 1, 1, height_ratios=[*heights, LEGEND])
         parts = figure.subfigs
-        for part, block in zip(parts, blocks, strict=False):
-            _draw(part, block, named=len(blocks) > 1)
+        furthest = max((block.furthest for block in blocks), default=1.1)
+        costs_shown = [
+            _draw(part, block, furthest, named=len(blocks) > 1)
+            for part, block in zip(parts, blocks, strict=False)
+        ]
+        limits = [ax.get_xlim() for ax in costs_shown]
+        for ax in costs_shown:
+            ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
+            label_decades(ax)
         recalibrated = any((block.rows.recalibration != "none").any() for block in blocks)
         held_out = any(block.zoo.held_out.any() for block in blocks)
         handles = _legend(recalibrated, held_out)
@@ -133,10 +147,12 @@ def overview(collection: Collection, path: Path, table: pd.DataFrame, costs: pd.
         plt.close(figure)
 
 
-def _draw(part: SubFigure, block: Block, named: bool) -> None:
+def _draw(part: SubFigure, block: Block, furthest: float, named: bool) -> Axes:
+    """Draw a block, and return the panel of its costs."""
     said = message(block.rows, block.zoo)
     headline = f"{block.name}: {said.headline}" if named else said.headline
-    part.suptitle(f"{headline}\n{said.addition}".rstrip(), x=0.01, ha="left", fontsize=10.5)
+    lines = [wrapped(line, WIDTH) for line in (headline, said.addition)]
+    part.suptitle("\n".join(filter(None, lines)), x=0.01, ha="left", fontsize=10.5)
     good, new, cheap = part.subplots(1, 3, sharey=True, width_ratios=(1.1, 1.1, 0.8))
     places = {line: y for y, line in enumerate(block.lines)}
     good.set_ylim(len(places) - 0.4, -0.6)
@@ -157,18 +173,14 @@ def _draw(part: SubFigure, block: Block, named: bool) -> None:
         scores = " → ".join(f"{100 * score:.1f}" for score in rows.accuracy_mean)
         good.text(1.02, places[str(name)], scores, transform=good.get_yaxis_transform(), va="center")
     good.set(xlim=(0, 1.02), title="Is it good?", xlabel="test accuracy")
-    furthest = min(
-        FURTHEST, max(1.1, block.rows.relative_distance_mean.max(), *block.spread.relative_distance)
-    )
     whose = "held-out networks'" if block.zoo.held_out.any() else "the zoo's own"
     label = f"distance to the nearest training network,\nrelative to {whose}"
     new.set(xlim=(-0.02 * furthest, 1.04 * furthest), title="Is it new?", xlabel=label)
     cheap.set(xscale="log", title="Is it cheap?", xlabel="seconds for a network")
-    cheap.xaxis.set_major_formatter(FuncFormatter(as_written))
-    cheap.xaxis.set_minor_formatter(NullFormatter())
     for ax in (good, new, cheap):
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="y", visible=False)
+    return cheap
 
 
 def _draw_row(good: Axes, new: Axes, cheap: Axes, row: dict[Any, Any], y: int, spread: pd.DataFrame) -> None:

@@ -3,30 +3,22 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    NullFormatter,
-    NullLocator,
-    PercentFormatter,
-)
 
 from dwf_steps.reporting.costs import seconds_points
 from dwf_steps.reporting.figures.style import (
     WIDE_PANEL,
     ZOO_COLOUR,
     arms_of,
-    as_written,
     best_first,
     curve_style,
+    label_decades,
     label_panels,
     mark_of,
     names_of,
     panel_of,
     panels,
     save,
+    scale_by_odds,
     state,
     title_of,
 )
@@ -36,7 +28,6 @@ from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
 
 NEAR = 0.02  # of accuracy: networks that score so much less than the zoo are almost as good
 BESIDE = {"size": "members", "seconds": "seconds for all members"}
-ODDS_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 
 
 def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataFrame) -> None:
@@ -91,10 +82,10 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
             accuracies.append(trained)
         label_panels(axes, "seconds for a network", "test accuracy", xscale="log")
         limits = [ax.get_xlim() for ax in axes.values()]
+        scale_by_odds(axes.values(), accuracies)
         for ax in axes.values():
-            _scale_by_odds(ax, accuracies)
             ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
-            _label_seconds(ax)
+            label_decades(ax)
         state(figure, _cheapest(points, collection))
         save(figure, path)
 
@@ -155,46 +146,28 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
                     rows[measure], rows.accuracy, markersize=4, linewidth=width, label=name, **mark
                 )
         for (row, column), panel_row in zip(places, panel_rows, strict=True):
-            accuracies = shown[shown.zoo + ", " + shown.canonicalization == column].accuracy
             for measure, label in BESIDE.items():
                 ax = axes[panel_row, measure]
                 ax.set(title=title_of(row, column), xlabel=label, ylabel="ensemble accuracy", xscale="log")
-                _label_seconds(ax)
-                _scale_by_odds(ax, list(accuracies))
-                ax.set_ylim(0.95 * accuracies.min(), accuracies.max() + 0.1 * (1 - accuracies.max()) + 1e-3)
-        state(figure, _best_ensemble(best))
+        for measure in BESIDE:
+            column_axes = [axes[row, measure] for row in panel_rows]
+            limits = [ax.get_xlim() for ax in column_axes]
+            for ax in column_axes:
+                ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
+                label_decades(ax)
+        scale_by_odds(axes.values(), shown.accuracy)
+        copies = shown.generator.map(facts.shows_training).eq(True)
+        state(figure, _best_ensemble(shown[~copies]))
         save(figure, path)
 
 
-def _best_ensemble(best: pd.DataFrame) -> str:
+def _best_ensemble(shown: pd.DataFrame) -> str:
     """Return a sentence on the best ensemble of generated networks and the best of as many trained ones."""
-    if several(best.zoo):
+    generated, trained = shown[shown.generator != "zoo"], shown[shown.generator == "zoo"]
+    sizes = set(generated["size"]) & set(trained["size"])
+    if several(shown.zoo) or not sizes:
         return "Ensembles of generated networks beside ensembles of trained ones"
-    size = best["size"].min()
-    largest = best[best["size"] == best["size"].max()]
-    generated, trained = largest[largest.generator != "zoo"], largest[largest.generator == "zoo"]
-    if generated.empty or trained.empty:
-        return f"Ensembles of {size} and more networks, generated and trained"
+    generated, trained = (some[some["size"] == max(sizes)] for some in (generated, trained))
     first = generated.sort_values("accuracy", ascending=False).iloc[0]
     scores = f"{in_percent(first.accuracy)}, of trained ones {in_percent(trained.accuracy.max())}"
     return f"The best ensemble of {first['size']} generated networks, of {first.arm}, scores {scores}"
-
-
-def _label_seconds(ax: Axes) -> None:
-    """Write tick labels on a logarithmic x axis: at powers of ten, and between them where those are few."""
-    left, right = ax.get_xlim()
-    if right < 30 * left:
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(FuncFormatter(as_written))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _scale_by_odds(ax: Axes, accuracies: list[float]) -> None:
-    """Scale the y axis by log-odds, which separate accuracies near 1, unless an accuracy is 0 or 1."""
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    if all(0 < accuracy < 1 for accuracy in accuracies):
-        ax.set_yscale("logit")
-        ax.yaxis.set_major_locator(FixedLocator(ODDS_TICKS))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda accuracy, _: f"{100 * accuracy:g}%"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-        ax.yaxis.set_minor_locator(NullLocator())

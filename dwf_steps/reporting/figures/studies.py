@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 from pandas.api.types import is_numeric_dtype
 
 from dwf_steps.reporting.figures.style import (
+    IOU,
     NEW_COLOUR,
     REGION,
     ZOO_COLOUR,
@@ -17,20 +19,20 @@ from dwf_steps.reporting.figures.style import (
     mark_of,
     panels,
     save,
+    scale_by_odds,
     state,
 )
-from dwf_steps.reporting.overview import common_distance, in_percent, new_networks
-from dwf_steps.reporting.record import KEYS
-from dwf_steps.reporting.results import COMPARED, Collection, grouped, several
+from dwf_steps.reporting.overview import NEW, common_distance, in_percent, measured_distances, new_networks
+from dwf_steps.reporting.record import KEYS, family_of
+from dwf_steps.reporting.results import COMPARED, ZOO_KEYS, Collection, grouped, several
+from dwf_steps.reporting.sweeps import study_rows
 
-SWEPT = {
-    "test accuracy": "accuracy",
-    "distance to the zoo,\nrelative to held-out networks": "distance",
-    "max IoU": "max_iou",
-}
-"""What figures of studies show, by the label of the axis."""
+MEASURES = ("accuracy", "distance", "max_iou")
+REFERENCES = {"zoo": ("zoo", ZOO_COLOUR, ":"), "held_out": ("held-out networks", NEW_COLOUR, "--")}
+"""By prefix of the columns: label, colour and line style of the networks shown beside a study."""
 SOLVER = {f"sampling.{name}" for name in ("solver", "steps", "rtol", "atol")}
-MOST_TICKS = 8  # values of a study that are all written at its axis
+LEAST = 1e-4  # of accuracy, on a log-odds scale
+APART = 0.08  # of the axis: the least distance between settings that are all written at it
 
 
 def sweep(collection: Collection, path: Path, table: pd.DataFrame, family: str, level: str) -> None:
@@ -38,10 +40,10 @@ def sweep(collection: Collection, path: Path, table: pd.DataFrame, family: str, 
 
     The x axis is the first setting that is a number; there is a line for every combination of all others. The
     zoo's and held-out networks are shown beside them, as lines and, from the 5th to the 95th percentile, as
-    bands over the whole width. Bands along lines are one standard deviation across networks, bars one across
-    repetitions. Solvers are compared by evaluations of the velocity field. Distances are after
-    realigning, if that was measured, relative to the mean of held-out networks, or to the zoo's leave-one-out
-    mean if none are held out.
+    bands. Bands along lines are one standard deviation across networks, bars one across repetitions. Accuracy
+    is on a log-odds scale. All studies of the same zoos have equal ranges. Solvers are compared by
+    evaluations of the velocity field. Distances are after realigning, if that was measured, relative to the
+    mean of held-out networks, or to the zoo's leave-one-out mean if none are held out.
 
     Parameters
     ----------
@@ -63,55 +65,87 @@ def sweep(collection: Collection, path: Path, table: pd.DataFrame, family: str, 
     if SOLVER.issuperset(settings):
         key, others = "evaluations", [name for name in settings if not is_numeric_dtype(table[name])]
     numbers = is_numeric_dtype(table[key])
-    table = relative_distances(table).sort_values(key, kind="stable")
+    labels = [keys for _, keys, _ in study_rows(collection, family, level)]
+    table = pd.concat([relative_distances(table), _regions(collection, table, labels)], axis=1)
+    table = table.sort_values(key, kind="stable")
     table = table.assign(x=table[key] if numbers else table[key].astype(str))
     lines = [name for name in [*KEYS, *others] if name != level and several(table[name])]
     table = table.assign(line=_line_names(table, lines))
     compared = [name for name in COMPARED if name != level]
     table = table.assign(zoo_line=_line_names(table, [name for name in compared if several(table[name])]))
-    with panels([family], list(SWEPT), share=False) as (figure, axes):
-        for (_, title), ax in axes.items():
-            measure = SWEPT[title]
+    whose = "held-out networks" if table.held_out_accuracy_mean.notna().any() else "the zoo's own"
+    titles = ("test accuracy", f"distance to the zoo,\nrelative to {whose}", "max IoU")
+    with panels([family], list(MEASURES), share=False) as (figure, axes):
+        for ((_, measure), ax), title in zip(axes.items(), titles, strict=True):
             for i, (keys, rows) in enumerate(grouped(table, ["line"])):
                 mean, spread = rows[f"{measure}_mean"], rows[f"{measure}_std"].fillna(0)
-                ax.fill_between(
-                    rows.x, mean - spread, mean + spread, color=mark_of(i)["color"], alpha=0.12, linewidth=0
-                )
-                ax.plot(rows.x, mean, markersize=4, label=keys["line"] or family, **mark_of(i))
+                low, high = mean - spread, mean + spread
                 if measure == "accuracy":
+                    low = low.clip(lower=LEAST).clip(upper=mean)
+                    high = high.clip(upper=1 - LEAST).clip(lower=mean)
                     error = rows.accuracy_repeats_std.fillna(0)
                     ax.errorbar(rows.x, mean, error, fmt="none", color=mark_of(i)["color"], capsize=2)
-            for keys, rows in grouped(table.drop_duplicates(["zoo_line", "x"]), ["zoo_line"]):
-                of = f" ({keys['zoo_line']})" if keys["zoo_line"] else ""
-                _level_line(ax, rows.x, rows[f"zoo_{measure}_mean"], f"zoo{of}", ZOO_COLOUR, ":")
-                if level not in COMPARED:
-                    labels = {name: str(rows[name].iloc[0]) for name in COMPARED}
-                    _draw_regions(
-                        ax, collection.zoo(labels), measure, common_distance(table.realigned_distance_mean)
-                    )
-                held_out = rows[f"held_out_{measure}_mean"]
-                _level_line(ax, rows.x, held_out, f"held-out networks{of}", NEW_COLOUR, "--")
+                ax.fill_between(rows.x, low, high, color=mark_of(i)["color"], alpha=0.12, linewidth=0)
+                ax.plot(rows.x, mean, markersize=4, label=keys["line"] or family, **mark_of(i))
+            for _, rows in grouped(table.drop_duplicates(["zoo_line", "x"]), ["zoo_line"]):
+                for of in REFERENCES:
+                    _draw_reference(ax, rows, of, measure)
             ax.set(xlabel=key.rpartition(".")[2], ylabel=title)
-            if numbers and _spans_decades(table[key]):
-                ax.set_xscale("log")
-                if table[key].nunique() <= MOST_TICKS:
-                    ax.set_xticks(sorted(table[key].unique()))
-                    ax.xaxis.set_major_formatter(FuncFormatter(as_written))
-                    ax.xaxis.set_minor_locator(NullLocator())
+            if numbers:
+                _label_settings(ax, table[key])
+        _share_ranges(axes[family, "accuracy"], axes[family, "distance"], collection, table, labels)
+        axes[family, "max_iou"].set_ylim(*IOU)
         in_percents(axes.values())
-        state(figure, _best_setting(table, key, family))
+        state(figure, _best_setting(table, collection, key, family))
         save(figure, path)
 
 
-def _best_setting(table: pd.DataFrame, key: str, family: str) -> str:
-    """Say where along a study networks are the most accurate."""
-    if table.accuracy_mean.isna().all():
+def _share_ranges(
+    accuracy: Axes, distance: Axes, collection: Collection, table: pd.DataFrame, labels: list[dict[str, str]]
+) -> None:
+    """Set the ranges that all studies of the same zoos share: those of all generators' mean values there."""
+    zoos = pd.DataFrame(labels)[ZOO_KEYS].drop_duplicates()
+    networks = measured_distances(collection).merge(zoos, on=ZOO_KEYS).groupby(KEYS)
+    accuracies, distances = networks.accuracy.mean(), networks.relative_distance.agg(["mean", "std"])
+    bands = table[[f"{of}_accuracy_{end}" for of in REFERENCES for end in ("low", "high")]]
+    scale_by_odds([accuracy], [*accuracies, *bands.to_numpy().ravel()])
+    furthest = max((distances["mean"] + distances["std"].fillna(0)).max(), table.distance_mean.max())
+    distance.set_ylim(-0.03 * furthest, 1.05 * furthest)
+
+
+def _label_settings(ax: Axes, values: pd.Series) -> None:
+    """Scale the x axis, and write all settings at it if there is room."""
+    known = places = np.sort(values.dropna().unique())
+    if not len(known):
+        return
+    if known[0] > 0 and known[-1] >= 10 * known[0]:
+        ax.set_xscale("log")
+        places = np.log(known)
+    if len(known) == 1 or np.diff(places).min() >= APART * (places[-1] - places[0]):
+        ax.set_xticks(known)
+        ax.xaxis.set_major_formatter(FuncFormatter(as_written))
+        ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _best_setting(table: pd.DataFrame, collection: Collection, key: str, family: str) -> str:
+    """Say at which setting of a study new networks are the most accurate, or all are if none is new."""
+    table = table[table.accuracy_mean.notna()]
+    if "generator" in table:
+        facts = collection.generators.drop_duplicates("family").set_index("family")
+        generated = table[~table.generator.map(family_of).map(facts.shows_training).eq(True)]
+        table = generated if len(generated) else table
+    if table.empty:
         return f"{family}: all networks failed"
-    best = table.sort_values("accuracy_mean", ascending=False).iloc[0]
+    new = table[table.distance_mean >= NEW]
+    best = (new if len(new) else table).sort_values("accuracy_mean", ascending=False).iloc[0]
     value = as_written(best[key], None) if is_numeric_dtype(table[key]) else best[key]
-    line = f" ({best.line})" if best.line and several(table.line) else ""
-    scores = f"{in_percent(best.accuracy_mean)} at {in_percent(best.distance_mean, 0)} relative distance"
-    return f"{family}: most accurate at {key.rpartition('.')[2]} {value}{line}, {scores}"
+    line = f", {best.line}" if best.line and several(table.line) else ""
+    whose = "as new as held-out ones" if table.held_out_accuracy_mean.notna().any() else "new"
+    scores = f"{in_percent(best.accuracy_mean)} ({key.rpartition('.')[2]}={value}{line})"
+    if new.empty:
+        share = f"at {in_percent(best.distance_mean, 0)} of new networks' distance"
+        return f"{family}: no networks are {whose}; the most accurate score {scores}, {share}"
+    return f"{family}: of the networks that are {whose}, the most accurate score {scores}"
 
 
 def _line_names(table: pd.DataFrame, levels: list[str]) -> list[str]:
@@ -142,27 +176,35 @@ def relative_distances(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{part.format("distance"): table[part.format(measure)] / unit for part in parts})
 
 
-def _draw_regions(ax: Axes, zoo: pd.DataFrame, measure: str, distance: str) -> None:
-    """Shade where the networks of a zoo lie: training networks grey, held-out ones green."""
-    column, unit = measure, 1.0
-    if measure == "distance":
-        column, unit = distance, new_networks(zoo)[distance].mean()
-    for some, colour in ((zoo[~zoo.held_out], ZOO_COLOUR), (zoo[zoo.held_out], NEW_COLOUR)):
-        if some[column].notna().any():
-            low, high = some[column].quantile(list(REGION)) / unit
-            ax.axhspan(low, high, color=colour, alpha=0.15, linewidth=0, zorder=0)
+def _regions(collection: Collection, table: pd.DataFrame, labels: list[dict[str, str]]) -> pd.DataFrame:
+    """Return for every row of a study where its zoo's networks lie: percentiles of every measure."""
+    distance, found = common_distance(table.realigned_distance_mean), []
+    for keys in labels:
+        zoo = collection.zoo(keys)
+        zoo = zoo.assign(distance=zoo[distance] / new_networks(zoo)[distance].mean())
+        found.append(
+            {
+                f"{of}_{measure}_{end}": some[measure].quantile(q)
+                for of, some in (("zoo", zoo[~zoo.held_out]), ("held_out", zoo[zoo.held_out]))
+                for measure in MEASURES
+                for end, q in zip(("low", "high"), REGION, strict=True)
+            }
+        )
+    return pd.DataFrame(found, index=table.index)
 
 
-def _level_line(ax: Axes, x: pd.Series, y: pd.Series, name: str, colour: str, style: str) -> None:
-    """Draw a line of reference, over the whole width if it is constant."""
-    look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.2, "label": name}
-    if y.isna().all():
+def _draw_reference(ax: Axes, rows: pd.DataFrame, of: str, measure: str) -> None:
+    """Draw a zoo's training or held-out networks as a line in a band, over the whole width if constant."""
+    mean, low, high = (rows[f"{of}_{measure}_{name}"] for name in ("mean", "low", "high"))
+    if mean.isna().all():
         return
-    if several(y):
-        ax.plot(x, y, **look)
+    name, colour, style = REFERENCES[of]
+    label = f"{name} ({rows.zoo_line.iloc[0]})" if rows.zoo_line.iloc[0] else name
+    look: dict[str, Any] = {"color": colour, "linestyle": style, "label": label, "linewidth": 1.2}
+    shade: dict[str, Any] = {"color": colour, "alpha": 0.15, "linewidth": 0, "zorder": 0}
+    if several(mean):
+        ax.plot(rows.x, mean, zorder=1.5, **look)
+        ax.fill_between(rows.x, low, high, **shade)
     else:
-        ax.axhline(y.iloc[0], **look)
-
-
-def _spans_decades(values: pd.Series) -> bool:
-    return bool(values.min() > 0 and values.max() >= 10 * values.min())
+        ax.axhline(mean.iloc[0], zorder=1.5, **look)
+        ax.axhspan(low.iloc[0], high.iloc[0], **shade)

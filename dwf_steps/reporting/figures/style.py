@@ -8,11 +8,12 @@ from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from dwf_steps.reporting.record import family_of
 from dwf_steps.reporting.results import grouped, several, with_places
@@ -44,6 +45,10 @@ LEGEND_WIDTH = 2.2
 LEGEND_LINE = 0.19
 TITLE_CHARACTERS = 28  # on a line above a panel
 MOST_NAMED = 4  # generators in a figure's title
+ODDS_TICKS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
+ODDS_MARGIN, ODDS_LEAST = 0.05, 0.1  # around accuracies: a share of their range, and log-odds
+LEAST_TICKS = 3
+IOU = (-0.03, 1.03)  # range of axes
 CHARACTERS = 13  # of a figure's title, an inch
 
 
@@ -93,7 +98,8 @@ def panels(
 def save(figure: Figure, path: Path) -> None:
     """Add a legend to a figure, and write it as pdf and as png.
 
-    Panels with nothing to show are hidden if others have data. One legend for all panels is on the right.
+    Panels with nothing to show are hidden if others have data. One legend for all panels is on the right; the
+    figure is widened for long names.
 
     Parameters
     ----------
@@ -113,13 +119,15 @@ def save(figure: Figure, path: Path) -> None:
         # Tall enough for the legend below what is written above the panels.
         above = 2 * (1 + figure.get_suptitle().count("\n")) if figure.get_suptitle() else 0
         figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * (len(handles) + 2 + above)))
-        figure.legend(
+        legend = figure.legend(
             list(handles.values()),
             list(handles),
             loc="outside right center",
             frameon=False,
             markerscale=1.6,
         )
+        width = legend.get_window_extent().width / figure.dpi
+        figure.set_figwidth(figure.get_figwidth() + max(0, width - LEGEND_WIDTH))
     write_figure(figure, path)
 
 
@@ -148,8 +156,24 @@ def state(figure: Figure, message: str) -> None:
     message
         A sentence, which is wrapped to the width of the figure.
     """
-    width = int(CHARACTERS * figure.get_figwidth())
-    figure.suptitle(fill(message, width), x=0.01, ha="left", fontsize=10.5)
+    figure.suptitle(wrapped(message, figure.get_figwidth()), x=0.01, ha="left", fontsize=10.5)
+
+
+def wrapped(message: str, width: float) -> str:
+    """Return a message in lines that fit above a figure.
+
+    Parameters
+    ----------
+    message
+        A sentence.
+    width
+        Width of the figure in inches.
+
+    Returns
+    -------
+    The message with line breaks.
+    """
+    return fill(message, int(CHARACTERS * width))
 
 
 def best_first(frame: pd.DataFrame, keys: list[str]) -> list[tuple[dict[str, str], pd.DataFrame]]:
@@ -197,6 +221,44 @@ def in_percents(axes: Iterable[Axes], which: Literal["x", "y", "both"] = "y") ->
     for ax in axes:
         for axis in (ax.xaxis, ax.yaxis) if which == "both" else (getattr(ax, f"{which}axis"),):
             axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}%"))
+
+
+def scale_by_odds(axes: Iterable[Axes], accuracies: Iterable[float]) -> None:
+    """Scale y axes by log-odds, which separate accuracies near 1, unless an accuracy is 0 or 1 or beyond.
+
+    All axes get the same range and ticks in per cent.
+
+    Parameters
+    ----------
+    axes
+        The panels.
+    accuracies
+        What they show, from 0 to 1; missing ones are left out.
+    """
+    axes = list(axes)
+    known = [accuracy for accuracy in accuracies if np.isfinite(accuracy)]
+    if not known:
+        return
+    low, high = min(known), max(known)
+    if low > 0 and high < 1:
+        ends = np.log([low / (1 - low), high / (1 - high)])
+        margin = max(ODDS_MARGIN * (ends[1] - ends[0]), ODDS_LEAST)
+        limits = 1 / (1 + np.exp([margin - ends[0], -margin - ends[1]]))
+        within = [tick for tick in ODDS_TICKS if limits[0] <= tick <= limits[1]]
+        for ax in axes:
+            ax.set_yscale("logit")
+            ax.set_ylim(*limits)
+            if len(within) >= LEAST_TICKS:
+                ax.yaxis.set_major_locator(FixedLocator(within))
+            else:
+                ax.yaxis.set_major_locator(MaxNLocator(5))
+            ax.yaxis.set_minor_locator(NullLocator())
+            ax.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        margin = 0.05 * (high - low) or 0.05
+        for ax in axes:
+            ax.set_ylim(low - margin, high + margin)
+    in_percents(axes)
 
 
 def panel_of(keys: dict[str, str]) -> tuple[str, str]:
@@ -260,6 +322,21 @@ def as_written(value: float, _place: int | None) -> str:
     The number, in ``%g`` format.
     """
     return f"{value:g}"
+
+
+def label_decades(ax: Axes) -> None:
+    """Write tick labels on a logarithmic x axis: at powers of ten, and between them where those are few.
+
+    Parameters
+    ----------
+    ax
+        The panel.
+    """
+    left, right = ax.get_xlim()
+    if right < 30 * left:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(as_written))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def curve_style(control: bool) -> dict[str, Any]:
