@@ -31,12 +31,14 @@ REFERENCE = "held-out networks"  # the end of a row's name that is drawn as a li
 class Panel:
     """A measure: what its axis says, and the table's columns that it shows, name in the legend -> heading.
 
-    ``new`` shades the distances that count as new. ``lines`` are drawn besides, label -> value.
+    ``new`` shades the distances that count as new. ``relative`` divides by held-out networks' value in the
+    first column. ``lines`` are drawn besides, label -> value.
     """
 
     label: str
     columns: dict[str, str]
     new: bool = False
+    relative: bool = False
     lines: dict[str, float] = field(default_factory=dict)
 
 
@@ -50,6 +52,8 @@ class Finding:
     panels: list[Panel]
     table: int = 0
     labels: int = 1  # leading columns that name a row
+    left_out: tuple[str, ...] = ()  # rows, by name
+    reference: bool = True  # whether held-out networks are a line instead of a row
 
 
 def tables_of(page: str, section: str) -> list[list[list[str]]]:
@@ -101,6 +105,23 @@ def value_of(cell: str) -> tuple[float, float] | None:
     return float(number[0].replace(",", "")), float(width[0]) if width else 0.0
 
 
+def headings_of(header: list[str]) -> list[str]:
+    """Return the headings of a table's columns, the second of a name as ``name 2``.
+
+    Parameters
+    ----------
+    header
+        The cells of the table's first row.
+
+    Returns
+    -------
+    A name for each column.
+    """
+    names = [label_of(cell) for cell in header]
+    counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [name if count == 1 else f"{name} {count}" for name, count in zip(names, counts, strict=True)]
+
+
 def label_of(cell: str) -> str:
     return re.sub(r"[*`]", "", cell).strip()
 
@@ -126,11 +147,16 @@ def draw(finding: Finding, page: str) -> None:
         The findings, Markdown.
     """
     table = tables_of(page, finding.section)[finding.table]
-    header = [label_of(cell) for cell in table[0]]
+    header = headings_of(table[0])
     places = [[header.index(heading) for heading in panel.columns.values()] for panel in finding.panels]
     rows = list(rows_of(table, finding.labels, [column for panel in places for column in panel]))
-    reference = next((cells for label, cells in rows if label.endswith(REFERENCE)), [])
-    drawn = [(fill(label, LABEL_CHARACTERS), cells) for label, cells in rows if cells is not reference]
+    held_out = (cells for label, cells in rows if label.endswith(REFERENCE))
+    reference = next(held_out, []) if finding.reference else []
+    drawn = [
+        (fill(label, LABEL_CHARACTERS), cells)
+        for label, cells in rows
+        if cells is not reference and label not in finding.left_out
+    ]
     lines = [label.count("\n") + 1.6 for label, _ in drawn]
     heights = [sum(lines[:i]) + line / 2 for i, line in enumerate(lines)]
     width = PANEL_WIDTH if len(finding.panels) > 1 else WIDE_PANEL_WIDTH
@@ -139,12 +165,17 @@ def draw(finding: Finding, page: str) -> None:
         figure, axes = plt.subplots(1, len(finding.panels), figsize=size, sharey=True, squeeze=False)
         marks = zip(COLOURS, MARKERS, strict=False)
         for ax, panel, columns in zip(axes[0], finding.panels, places, strict=True):
+            unit = (value_of(reference[columns[0]]) or (1.0, 0.0))[0] if panel.relative else 1.0
             apart = DODGE * (np.arange(len(columns)) - (len(columns) - 1) / 2)
             for name, column, shift, (colour, marker) in zip(
                 panel.columns, columns, apart, marks, strict=False
             ):
                 values = [value_of(cells[column]) if cells else None for _, cells in drawn]
-                shown = [(y + shift, *value) for y, value in zip(heights, values, strict=True) if value]
+                shown = [
+                    (y + shift, value[0] / unit, value[1] / unit)
+                    for y, value in zip(heights, values, strict=True)
+                    if value
+                ]
                 ax.errorbar(
                     [mean for _, mean, _ in shown],
                     [y for y, _, _ in shown],
@@ -158,7 +189,7 @@ def draw(finding: Finding, page: str) -> None:
                     label=name,
                 )
             if reference and not panel.new and (value := value_of(reference[columns[0]])):
-                ax.axvline(value[0], color=ZOO_COLOUR, linestyle="--", linewidth=1, label=REFERENCE)
+                ax.axvline(value[0] / unit, color=ZOO_COLOUR, linestyle="--", linewidth=1, label=REFERENCE)
             for label, at in panel.lines.items():
                 ax.axvline(at, color=ZOO_COLOUR, linestyle="--", linewidth=1, label=label)
             if panel.new:
@@ -166,6 +197,8 @@ def draw(finding: Finding, page: str) -> None:
             ax.set_xlabel(panel.label)
             ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize=8)
         axes[0, 0].set_yticks(heights, [label for label, _ in drawn])
+        if all(NUMBER.match(label) for label, _ in drawn):
+            axes[0, 0].set_ylabel(header[0])
         for tick, (_, cells) in zip(axes[0, 0].get_yticklabels(), drawn, strict=True):
             tick.set_fontweight("normal" if cells else "bold")
         axes[0, 0].set_ylim(sum(lines), 0)
@@ -178,6 +211,8 @@ PER_CENT = "test accuracy (%)"
 RELATIVE = "distance / held-out networks'"
 DISTANCE = Panel(RELATIVE, {"all layers": "distance", "least layer": "layer"}, new=True)
 WHOLE = Panel(RELATIVE, {"all layers": "distance"}, new=True)
+REALIGNED = Panel(RELATIVE, {"after matching": "realigned"}, new=True, relative=True)
+REFITTED = {"as generated": "accuracy", "last layer refitted": "last layer refitted"}
 GENERATED = {"as generated": "accuracy"}
 DISTILLED = GENERATED | {"distilled": "distilled"}
 
@@ -275,6 +310,104 @@ FINDINGS = [
         "What response coordinates depend on",
         [Panel(PER_CENT, same("Gaussian among responses", "Gaussian among weights"))],
         table=1,
+    ),
+    Finding(
+        "mnist_probes",
+        "MNIST: from 200 inputs chosen units reach 92.7 %, distillation on the same inputs 82.0 %",
+        "What response coordinates depend on",
+        [
+            Panel(
+                PER_CENT,
+                {
+                    "chosen units": "chosen units",
+                    "distilled from scratch": "distilled from scratch, 1,000 steps",
+                    "Gaussian": "Gaussian",
+                },
+                lines={"held-out networks": 96.2},
+            )
+        ],
+        table=2,
+    ),
+    Finding(
+        "digits_units",
+        "Of the new networks only a flow's over units work: 92.6 %, a Gaussian's 61.1 %",
+        "Digits 64-16-10: a flow over hidden units",
+        [Panel(PER_CENT, REFITTED), REALIGNED],
+    ),
+    Finding(
+        "mnist_published",
+        "Among weights what is accurate is near a training network; new networks reach 24 %",
+        "MNIST, 100 networks: the published setting",
+        [Panel(PER_CENT, REFITTED), REALIGNED],
+        left_out=("training networks, each left out",),
+    ),
+    Finding(
+        "mnist_capacity",
+        "Alignment helps flows that are too small to remember their training networks",
+        "MNIST, 100 networks: alignment against capacity",
+        [
+            Panel(PER_CENT, same("aligned", "not aligned")),
+            Panel("max IoU with training networks", {"aligned": "max IoU", "not aligned": "max IoU 2"}),
+        ],
+    ),
+    Finding(
+        "mnist_1000",
+        "A thousand training networks: among weights new ones reach 23 % as generated",
+        "MNIST, 1,000 networks",
+        [Panel(PER_CENT, REFITTED), REALIGNED],
+    ),
+    Finding(
+        "digits_source",
+        "A wider source makes newer and worse networks",
+        "Digits 64-32-32-10: the papers' studies",
+        [
+            Panel(
+                PER_CENT,
+                {
+                    "around the mean": "Gaussian around the mean: accuracy",
+                    "untrained networks": "untrained networks (Kaiming): accuracy",
+                },
+                lines={"held-out networks": 96.9},
+            ),
+            Panel(
+                "distance to the nearest training network",
+                {"around the mean": "distance", "untrained networks": "distance 2"},
+                lines={"held-out networks": 16.8},
+            ),
+        ],
+    ),
+    Finding(
+        "breast_cancer",
+        "Breast cancer: once networks are aligned, a Gaussian reaches the zoo as flows do",
+        "Breast cancer 30-16-16-2",
+        [
+            Panel(PER_CENT, {"as trained": "as trained: accuracy", "aligned": "aligned: accuracy"}),
+            Panel("test loss (nats)", {"as trained": "loss", "aligned": "loss 2"}),
+        ],
+        left_out=("thesis, all flows",),
+    ),
+    Finding(
+        "mnist_small",
+        "Guided networks are as good as networks trained for as many steps, and nearly as new",
+        "MNIST 784-10-10: geometric flows",
+        [
+            Panel(PER_CENT, {"784-10-10": "accuracy", "784-32-10": "784-32-10"}),
+            Panel(RELATIVE, {"after matching": "distance"}, relative=True),
+        ],
+        table=1,
+    ),
+    Finding(
+        "mnist_small_to_digits",
+        "Guided to digits by a Euclidean flow, networks are ahead before and after training on digits",
+        "MNIST 784-10-10: geometric flows",
+        [
+            Panel(
+                "test accuracy on digits (%)",
+                {"as they are": "digits, as they are"} | same("one epoch", "five epochs"),
+            )
+        ],
+        table=1,
+        reference=False,
     ),
     Finding(
         "barycentre",
