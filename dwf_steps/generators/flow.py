@@ -17,7 +17,7 @@ from dwf_steps.architectures.mlp import MLPArchitecture
 from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.generators.flow_training import FlowTraining
 from dwf_steps.config.generators.velocity import AnyVelocity
-from dwf_steps.flow.condition import Known, read_known
+from dwf_steps.flow.condition import Known, KnownZoos, read_known
 from dwf_steps.flow.fields import (
     ConditionalField,
     Field,
@@ -43,6 +43,9 @@ from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.subspace.basis import Basis
 
+# Mean and standard deviation of the columns of rows; a second argument states which values are present.
+Statistics = Callable[..., tuple[np.ndarray, np.ndarray]]
+
 
 @dataclass(frozen=True)
 class Latents:
@@ -58,7 +61,7 @@ class Latents:
     shift, scale
         Numbers, or (d,). A single scale for all coordinates preserves the geometry of weight space; for
         latents by unit, weights have a shift and scale for each feature, shared by a layer's units unless
-        these are distinguished by position.
+        these are distinguished by position. If every zoo has its own, (zoos, d).
     network
         The layout of the latents, for velocity networks that need it.
     form
@@ -80,6 +83,7 @@ class Latents:
         canonical: bool = False,
         columns: np.ndarray | None = None,
         positions: bool = False,
+        zoos: np.ndarray | None = None,
         present: np.ndarray | None = None,
     ) -> "Latents":
         """Compute the training networks' latents.
@@ -98,8 +102,12 @@ class Latents:
             The columns of whole networks that latents consist of, (k,), sorted; None for all.
         positions
             Whether units are distinguished by their position, as in `NetworkSpec.tokens`.
+        zoos
+            The number of each network's zoo, (n,), if the flow is conditioned on it. Latents are then
+            standardised within each zoo: the condition says how zoos differ, the flow how networks do.
         present
-            Which columns each network has, (n, d) bool; None for all. Latents are zero at the others.
+            Which columns the networks of each zoo have, (zoos, d) bool; None for all. Latents are zero at the
+            others.
 
         Raises
         ------
@@ -116,8 +124,12 @@ class Latents:
             rows = basis.whole_networks(matrix)
             part = np.arange(rows.shape[1]) if columns is None else columns
             here = None if present is None else present[:, part]
-            return cls._of_part(rows, matrix, part, by_unit, positions, here)
+            return cls._of_part(rows, matrix, part, by_unit, positions, zoos, here)
         coordinates = basis.coordinates_of(matrix, slice(matrix.n_training))
+        if zoos is not None:
+            shift, scale = _by_zoo(_common_statistics, coordinates, zoos)
+            latents = torch.from_numpy((coordinates - shift[zoos]) / scale[zoos]).float()
+            return cls(latents, torch.from_numpy(shift), torch.from_numpy(scale))
         std = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
         points = torch.from_numpy(coordinates / std).float()
         return cls(points, torch.tensor(0.0).double(), torch.tensor(std))
@@ -130,36 +142,55 @@ class Latents:
         columns: np.ndarray,
         by_unit: bool,
         positions: bool,
+        zoos: np.ndarray | None,
         present: np.ndarray | None,
     ) -> "Latents":
         """Return the latents of columns (k,) of whole networks (n, d).
 
-        If ``present`` is given, (n, k) bool, it states which of them each network has.
+        If ``present`` is given, (zoos, k) bool, it states which of them the networks of each zoo have.
         """
         network, d, part = None, rows.shape[1], rows[:, columns].astype(np.float64)
         mean = part.mean(axis=0)
-        shift, scale = np.zeros(d), np.ones(d)
         form: Form = IDENTITY if len(columns) == d else PartForm(columns, d)
+        statistics: Statistics = _common_statistics
         if by_unit:
             network = NetworkSpec.of(
                 matrix.layout, matrix.architecture, None if form is IDENTITY else columns
             )
-            centre, scale[columns] = network.tokens(positions).statistics(part, present)
-            shift[columns] = centre - mean
-        elif present is None:
-            scale[columns] = np.sqrt(part.var(axis=0, ddof=1).mean())
-        else:
-            counts = present.sum(axis=0)
-            shift[columns] = part.sum(axis=0) / np.maximum(counts, 1) - mean
-            deviations = (part - mean - shift[columns]) * present
-            scale[columns] = np.sqrt(np.square(deviations).sum() / np.maximum(counts - 1, 0).sum())
-        latents = (part - mean - shift[columns]) / scale[columns]
-        points = torch.from_numpy(latents if present is None else latents * present).float()
+            statistics = network.tokens(positions).statistics
+        own = slice(None) if zoos is None else zoos
+        centre, spread = statistics(part) if zoos is None else _by_zoo(statistics, part, zoos, present)
+        latents = (part - mean - (centre - mean)[own]) / spread[own]
+        shift, scale = np.zeros((*centre.shape[:-1], d)), np.ones((*centre.shape[:-1], d))
+        shift[..., columns], scale[..., columns] = centre - mean, spread
+        points = torch.from_numpy(latents if present is None else latents * present[own]).float()
         return cls(points, torch.from_numpy(shift), torch.from_numpy(scale), network, form)
 
     def at(self, coordinates: np.ndarray) -> torch.Tensor:
         """Return the latents (s, k) float32 of rows (s, d) relative to the training mean."""
         return self.form.points((coordinates - self.shift.numpy()) / self.scale.numpy())
+
+
+def _common_statistics(rows: np.ndarray, present: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of each column of rows (n, k), and one standard deviation of all, each (k,).
+
+    If ``present`` is given, (n, k) bool and equal in all rows, the other columns are ignored.
+    """
+    variances = rows.var(axis=0, ddof=1)
+    spread = np.sqrt((variances if present is None else variances[present[0]]).mean())
+    return rows.mean(axis=0), np.full(rows.shape[1], spread)
+
+
+def _by_zoo(
+    statistics: Statistics, rows: np.ndarray, zoos: np.ndarray, present: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and standard deviations of the rows (n, k) of each zoo, each (zoos, k)."""
+    found = []
+    for zoo in range(zoos.max() + 1):
+        own = rows[zoos == zoo]
+        found.append(statistics(own, None if present is None else np.broadcast_to(present[zoo], own.shape)))
+    means, spreads = zip(*found, strict=True)
+    return np.stack(means), np.stack(spreads)
 
 
 def source_of(config: FlowConfig, basis: Basis, matrix: WeightMatrix, latents: Latents) -> Source:
@@ -277,20 +308,23 @@ class FlowModel:
             field, condition=self.condition.asked(sampling, count), weight=sampling.condition_weight
         )
 
-    def coordinates(self, points: torch.Tensor) -> torch.Tensor:
+    def coordinates(self, points: torch.Tensor, zoos: torch.Tensor | None = None) -> torch.Tensor:
         """Map latents to coordinates, differentiably.
 
         Parameters
         ----------
         points
             Latents, (n, k).
+        zoos
+            The number of each latent's zoo, (n,), if every zoo has its own shift and scale.
 
         Returns
         -------
         Coordinates in the subspace, or rows relative to the training mean, (n, c).
         """
         values = self.form.weights(points)
-        return values * self.scale.to(values) + self.shift.to(values)
+        shift, scale = (part if zoos is None else part[zoos] for part in (self.shift, self.scale))
+        return values * scale.to(values) + shift.to(values)
 
     def latents(self, coordinates: np.ndarray) -> torch.Tensor:
         """Return the latents (n, k) float32 of coordinates (n, c), the inverse of `coordinates`."""
@@ -346,7 +380,7 @@ class FlowModel:
         form: Form = IDENTITY
         columns = state.pop("form.columns").long().cpu().numpy() if "form.columns" in state else None
         if columns is not None:
-            form = PartForm(columns, len(state["shift"]))
+            form = PartForm(columns, state["shift"].shape[-1])
         if known := description["network"]:
             network = NetworkSpec.of(Layout.from_json(known["layout"]), known["architecture"], columns)
             if "form.shift" in state:
@@ -477,10 +511,13 @@ def draw(
     start = known.draw(
         count, model.dimension, draws, config.sampling.temperature, partners=torch.arange(count)
     )
-    if isinstance(model.velocity, MaskedNetwork) and model.condition is not None:
-        zoos = model.condition.asked(config.sampling, count)
-        start = start * present_of(model.velocity.present.to(start.device), zoos)
+    zoos = None
+    if isinstance(model.condition, KnownZoos):
+        asked = model.condition.asked(config.sampling, count)
+        zoos = asked[:, 0].long()
+        if isinstance(model.velocity, MaskedNetwork):
+            start = start * present_of(model.velocity.present.to(start.device), asked)
     field = model.sampling_field(config, len(start))
     steered = field if steer is None else steer(field)
     ends, evaluations = integrate(steered, start.to(device), config.sampling, field.manifold)
-    return model.coordinates(ends.cpu().double()).numpy(), evaluations * field.evaluations
+    return model.coordinates(ends.cpu().double(), zoos).numpy(), evaluations * field.evaluations

@@ -38,11 +38,11 @@ class Flow(Generator[FlowConfig]):
         known, condition = None, None
         if asked := self.config.condition:
             known, condition = known_of(matrix, asked, left_out, self.key)
-        present = None
-        if isinstance(known, KnownZoos) and (by_unit or columns is not None):
-            present = present_by_zoo(matrix, known.zoos)
-        of_rows = None if present is None or condition is None else present[condition[:, 0].long().numpy()]
-        latents = Latents.of(basis, matrix, by_unit, canonical, columns, positions, of_rows)
+        zoos, present = None, None
+        if isinstance(known, KnownZoos) and condition is not None:
+            zoos = condition[:, 0].long().numpy()
+            present = present_by_zoo(matrix, known.zoos) if by_unit or columns is not None else None
+        latents = Latents.of(basis, matrix, by_unit, canonical, columns, positions, zoos, present)
         if self.config.source == INITIALISATION:
             source: Source = zoo_starts(self.config, training, latents)
         else:
