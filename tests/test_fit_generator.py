@@ -23,6 +23,7 @@ from dwf_steps.sample_generator import sample_generator
 from dwf_steps.storage.manifest import Record
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.row_facts import ATTRIBUTE, RowFacts, write_facts
+from dwf_steps.subspace.basis import Basis
 
 NETWORKS = random_networks(8)
 ROWS = np.stack([flat(state) for state in NETWORKS.values()]).astype(float)
@@ -37,11 +38,11 @@ FLOW: dict[str, Any] = {
 SCORES = [0.9, 0.8, 0.95, 0.7, 0.85, 0.6, 0.75, 0.65]
 
 
-def fitted(folder: Path, **changes: Any) -> tuple[Path, pd.DataFrame]:
+def fitted(folder: Path, rows: np.ndarray = ROWS, **changes: Any) -> tuple[Path, pd.DataFrame]:
     """Fit a flow to three coordinates of eight networks; return its model and its losses."""
     if not (folder / "weights.zarr").exists():
         stack(folder, NETWORKS)
-    basis_of(ROWS, 3).save(folder / "basis.npz")
+    basis_of(rows, 3).save(folder / "basis.npz")
     settings = FitGenerator.model_validate({"generator": FLOW | changes})
     model, losses = folder / "model.safetensors", folder / "training.csv"
     fit_generator(settings, folder / "basis.npz", folder / "weights.zarr", model, losses)
@@ -125,6 +126,18 @@ def test_a_flow_of_several_zoos_says_which_one_each_sample_was_asked_for(tmp_pat
     assert other.zoos.tolist() == ["other"] * 4
     np.testing.assert_allclose(turn.latents[1::2], other.latents[1::2], rtol=1e-5, atol=1e-6)
     assert np.abs(turn.latents[::2] - other.latents[::2]).max() > 1e-4
+
+
+def test_samples_deviate_from_the_mean_of_the_zoo_they_were_asked_for(tmp_path: Path) -> None:
+    state_zoos(tmp_path)
+    far = ROWS + 100.0 * (np.arange(len(ROWS)) >= 5)[:, None]
+    told = {"condition": {"variable": "zoo", "dropout": 0.2}}
+    model, _ = fitted(tmp_path, far, **told)
+    own = Basis.load(tmp_path / "basis.npz").coordinates
+    found = drawn(tmp_path, model, **told, sampling={"samples": 20, "steps": 4})
+    for zoo, rows in (("one", own[:5]), ("other", own[5:])):
+        apart = np.linalg.norm(found.latents[found.zoos == zoo] - rows.mean(axis=0), axis=1)
+        assert apart.max() < 5 * np.linalg.norm(rows - rows.mean(axis=0), axis=1).max()
 
 
 def test_zoos_are_not_known_of_a_single_ones_networks(tmp_path: Path) -> None:

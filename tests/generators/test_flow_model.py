@@ -66,6 +66,46 @@ def test_latents_have_unit_variance_and_scale_back_to_coordinates(
     np.testing.assert_allclose(float(latents.scale) * latents.points.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
+ZOOS = np.array([0, 1, 1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("components", [1, 3, N - 1])
+def test_latents_of_several_zoos_have_zero_mean_and_unit_variance_in_each(
+    tmp_path: Path, components: int
+) -> None:
+    rows, matrix = matrix_of(tmp_path / "weights.zarr")
+    rows[ZOOS == 1] = 100 + 5 * rows[ZOOS == 1]
+    basis = basis_of(rows, components)
+    latents = Latents.of(basis, matrix, zoos=ZOOS)
+    for zoo in range(2):
+        own = latents.points[ZOOS == zoo].double()
+        torch.testing.assert_close(own.mean(dim=0), torch.zeros(components).double(), rtol=0, atol=1e-6)
+        assert own.var(dim=0, correction=1).mean().item() == pytest.approx(1, rel=1e-6)
+    model = FlowModel.of(nn.Identity(), latents, STANDARD)
+    back = model.coordinates(latents.points.double(), torch.from_numpy(ZOOS)).numpy()
+    np.testing.assert_allclose(back, basis.coordinates, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("columns", [None, np.array([0, 2, 3, 7])])
+def test_columns_that_a_zoos_networks_do_not_have_are_zero_and_do_not_enter_its_variance(
+    tmp_path: Path, columns: np.ndarray | None
+) -> None:
+    rows, matrix = matrix_of(tmp_path / "weights.zarr")
+    present = np.ones((2, D), bool)
+    present[1, 7:] = False
+    rows *= present[ZOOS]
+    matrix.array[:N] = rows
+    part = np.arange(D) if columns is None else columns
+    latents = Latents.of(basis_of(rows, None), matrix, columns=part, zoos=ZOOS, present=present)
+    assert not latents.points[ZOOS == 1][:, part >= 7].any()
+    for zoo in range(2):
+        own = latents.points[ZOOS == zoo][:, present[zoo, part]]
+        assert own.var(dim=0, correction=1).mean().item() == pytest.approx(1, rel=1e-6)
+    model = FlowModel.of(nn.Identity(), latents, STANDARD)
+    back = model.coordinates(latents.points.double(), torch.from_numpy(ZOOS)).numpy()
+    np.testing.assert_allclose((back + rows.mean(axis=0))[:, part], rows[:, part], rtol=1e-4, atol=1e-4)
+
+
 def test_one_scale_keeps_the_shape_of_the_training_points(tmp_path: Path) -> None:
     rows, matrix = matrix_of(tmp_path / "weights.zarr")
     latents = Latents.of(basis_of(rows, N - 1), matrix)
