@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from probed_zoo import PROBING, ProbedZoo
 from tiny_zoo import WIDTHS, State, iris, log_probabilities, random_networks, stack
 
@@ -186,7 +187,7 @@ def test_a_flow_over_first_layers_knows_which_units_a_zoos_networks_have(
         samples = [flow.sample(training, tools) for flow in (fitted, read_again)]
     np.testing.assert_array_equal(samples[0].offsets, samples[1].offsets)
     assert samples[0].asked == ["narrow", "wide"] * 3
-    points = fitted.model.latents(samples[1].offsets.astype(np.float64))
+    points = fitted.model.latents(samples[1].offsets.astype(np.float64), torch.tensor([0, 1] * 3))
     absent = ~read_narrower(matrix)["narrow"].padding.present[: points.shape[1]]
     assert points[::2, absent].abs().max() < 1e-5 and points[:, ~absent].abs().min() > 0
     assert points[1::2, absent].abs().min() > 0

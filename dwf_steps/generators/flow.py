@@ -323,12 +323,16 @@ class FlowModel:
         Coordinates in the subspace, or rows relative to the training mean, (n, c).
         """
         values = self.form.weights(points)
-        shift, scale = (part if zoos is None else part[zoos] for part in (self.shift, self.scale))
+        shift, scale = self._statistics(zoos)
         return values * scale.to(values) + shift.to(values)
 
-    def latents(self, coordinates: np.ndarray) -> torch.Tensor:
+    def latents(self, coordinates: np.ndarray, zoos: torch.Tensor | None = None) -> torch.Tensor:
         """Return the latents (n, k) float32 of coordinates (n, c), the inverse of `coordinates`."""
-        return self.form.points((coordinates - self.shift.cpu().numpy()) / self.scale.cpu().numpy())
+        shift, scale = (part.cpu().numpy() for part in self._statistics(zoos))
+        return self.form.points((coordinates - shift) / scale)
+
+    def _statistics(self, zoos: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        return (self.shift, self.scale) if zoos is None else (self.shift[zoos], self.scale[zoos])
 
     def save(self, path: Path, config: AnyVelocity) -> None:
         """Write the model; the metadata describe the velocity network.
