@@ -809,7 +809,6 @@ MISTAKES: dict[str, tuple[Change, list[str]]] = {
             "generators.flow_narrow: sampling.zoo: found 'iris', but the flow is conditioned on loss",
             "generators.flow_matched: sampling.condition: found 'training', but the flow is conditioned",
             "generators.steered: sampling.guidance: steers by the loss on one data set, but the flow",
-            "generators.first: sampling.later_scale: with layers: 'first' all other layers would be the mean",
             "generators.back: sampling.seed: found 3, but nothing is drawn here; set that of generator",
         ],
     ),

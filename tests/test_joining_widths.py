@@ -172,7 +172,7 @@ def test_a_flow_over_first_layers_knows_which_units_a_zoos_networks_have(
             "condition": {"variable": "zoo"},
             "velocity": {"network": network, "width": 16, "depth": 1, "time_embedding": 8},
             "training": {"steps": 5, "batch_size": 4},
-            "sampling": {"samples": 6, "steps": 3, "later_scale": 0},
+            "sampling": {"samples": 6, "steps": 3},
         }
     )
     matrix = WeightMatrix.open(zoo.matrix)
@@ -191,7 +191,10 @@ def test_a_flow_over_first_layers_knows_which_units_a_zoos_networks_have(
     absent = ~read_narrower(matrix)["narrow"].padding.present[: points.shape[1]]
     assert points[::2, absent].abs().max() < 1e-5 and points[:, ~absent].abs().min() > 0
     assert points[1::2, absent].abs().min() > 0
-    drawn_rows = replace(samples[0], later_scale=0.0)
-    drawn_rows.save(tmp_path / "latents.npz")
+    later = slice(points.shape[1], None)
+    own = {"narrow": rows[: N // 2], "wide": rows[N // 2 : N]}
+    for name, offset in zip(samples[0].asked, samples[0].offsets + rows[:N].mean(axis=0), strict=True):
+        np.testing.assert_allclose(offset[later], own[name].mean(axis=0)[later], rtol=1e-4, atol=1e-5)
+    samples[0].save(tmp_path / "latents.npz")
     found = from_responses(zoo, tmp_path, tmp_path / "latents.npz")
     assert [len(state["layers.0.bias"]) for state in found.values()] == [3, 5] * 3

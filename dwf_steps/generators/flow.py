@@ -158,10 +158,14 @@ class Latents:
                 matrix.layout, matrix.architecture, None if form is IDENTITY else columns
             )
             statistics = network.tokens(positions).statistics
-        own = slice(None) if zoos is None else zoos
-        centre, spread = statistics(part) if zoos is None else _by_zoo(statistics, part, zoos, present)
+        if zoos is None:
+            own, (centre, spread) = slice(None), statistics(part)
+            shift = np.zeros(d)
+        else:
+            own, (centre, spread) = zoos, _by_zoo(statistics, part, zoos, present)
+            shift = _by_zoo(_common_statistics, rows, zoos)[0] - rows.mean(axis=0, dtype=np.float64)
         latents = (part - mean - (centre - mean)[own]) / spread[own]
-        shift, scale = np.zeros((*centre.shape[:-1], d)), np.ones((*centre.shape[:-1], d))
+        scale = np.ones_like(shift)
         shift[..., columns], scale[..., columns] = centre - mean, spread
         points = torch.from_numpy(latents if present is None else latents * present[own]).float()
         return cls(points, torch.from_numpy(shift), torch.from_numpy(scale), network, form)
@@ -178,7 +182,7 @@ def _common_statistics(rows: np.ndarray, present: np.ndarray | None = None) -> t
     """
     variances = rows.var(axis=0, ddof=1)
     spread = np.sqrt((variances if present is None else variances[present[0]]).mean())
-    return rows.mean(axis=0), np.full(rows.shape[1], spread)
+    return rows.mean(axis=0, dtype=np.float64), np.full(rows.shape[1], spread)
 
 
 def _by_zoo(

@@ -101,7 +101,8 @@ class FlowConfig(GeneratorConfig):
     """Standard deviation of the noise around the path, relative to the target's."""
     layers: Literal["all", "first"] = "all"
     """The modelled part: `all` layers, or the `first` layer alone, with the training networks' mean in all
-    others, as with `sampling.later_scale: 0`. `first` needs subspace `none`."""
+    others (that of the requested zoo's if the flow is conditioned on it), as with `sampling.later_scale: 0`.
+    `first` needs subspace `none`."""
     geometry: Literal["euclidean", "normalized", "geometric"] = "euclidean"
     """The space of the flow: `euclidean`, the weights without constraints; or networks in canonical form, in
     which each unit's incoming weights and the last layer lie on spheres, with straight paths (`normalized`)
@@ -240,11 +241,6 @@ class FlowConfig(GeneratorConfig):
             raise ValueError(
                 f"sampling.condition: found {value!r}, but the flow is conditioned on the zoo; "
                 "name one as sampling.zoo, or leave it out for every zoo in turn"
-            )
-        if variable == "zoo" and self.layers == "first" and sampling.later_scale != 0:
-            raise ValueError(
-                "sampling.later_scale: with layers: 'first' all other layers would be the mean of all zoos; "
-                "set 0 for that of the zoo that is asked for"
             )
         if variable == "zoo" and sampling.guidance is not None:
             raise ValueError(
