@@ -1,7 +1,7 @@
 """Networks of two widths as one training set: padded, described by responses to the same probes, and decoded
 in their own architecture."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np

@@ -78,7 +78,7 @@ def test_latents_of_several_zoos_have_zero_mean_and_unit_variance_in_each(
     basis = basis_of(rows, components)
     latents = Latents.of(basis, matrix, zoos=ZOOS)
     for zoo in range(2):
-        own = latents.points[ZOOS == zoo].double()
+        own = latents.points[zoo == ZOOS].double()
         torch.testing.assert_close(own.mean(dim=0), torch.zeros(components).double(), rtol=0, atol=1e-6)
         assert own.var(dim=0, correction=1).mean().item() == pytest.approx(1, rel=1e-6)
     model = FlowModel.of(nn.Identity(), latents, STANDARD)
@@ -99,7 +99,7 @@ def test_columns_that_a_zoos_networks_do_not_have_are_zero_and_do_not_enter_its_
     latents = Latents.of(basis_of(rows, None), matrix, columns=part, zoos=ZOOS, present=present)
     assert not latents.points[ZOOS == 1][:, part >= 7].any()
     for zoo in range(2):
-        own = latents.points[ZOOS == zoo][:, present[zoo, part]]
+        own = latents.points[zoo == ZOOS][:, present[zoo, part]]
         assert own.var(dim=0, correction=1).mean().item() == pytest.approx(1, rel=1e-6)
     model = FlowModel.of(nn.Identity(), latents, STANDARD)
     back = model.coordinates(latents.points.double(), torch.from_numpy(ZOOS)).numpy()
