@@ -45,8 +45,8 @@ def decode_responses(
     """Write one shard of networks, decoded layer by layer from their response coordinates.
 
     As many networks are decoded at a time as fit into the memory budget, one at least. A sample whose
-    coordinates or weights are not finite gets no file and is listed as failed. A sample of a zoo with
-    narrower networks is decoded in their architecture.
+    coordinates or weights are not finite gets no file and is listed as failed. A sample for a member of a
+    joint zoo is decoded on the probes from that zoo's data, in the architecture of its networks.
 
     Parameters
     ----------
@@ -77,13 +77,17 @@ def decode_responses(
     coordinates, device = WeightMatrix.open(matrix), select_device()
     variants, numbers = variants_of(coordinates, drawn.asked)
     buffers = zoo.buffers.network(0)
-    widths = {
-        number: Width.load(settings, variants[number], basis, data, buffers, device)
-        for number in np.unique(numbers).tolist()
+    kinds = [
+        (number, settings.data_of.get(zoo or ""))
+        for number, zoo in zip(numbers.tolist(), drawn.asked, strict=True)
+    ]
+    decoding = {
+        (number, data_set): NetworkDecoding.load(
+            settings, variants[number], data_set, basis, data, buffers, device
+        )
+        for number, data_set in dict.fromkeys(kinds)
     }
-    shard = Shard(
-        drawn, coordinates, [widths[number] for number in numbers.tolist()], settings.memory_mb * 2**20
-    )
+    shard = Shard(drawn, coordinates, [decoding[kind] for kind in kinds], settings.memory_mb * 2**20)
     facts = {
         "stored_as": str(shard.matrix.array.dtype),
         "storage_error": shard.matrix.storage_error,
@@ -103,8 +107,8 @@ def decode_responses(
 
 
 @dataclass(frozen=True, eq=False)
-class Width:
-    """Everything that decoding networks of one width needs, besides their coordinates.
+class NetworkDecoding:
+    """Everything that decoding networks of one width and data set needs, besides their coordinates.
 
     Attributes
     ----------
@@ -131,11 +135,12 @@ class Width:
         cls,
         settings: DecodeResponses,
         variant: Variant,
+        data_set: str | None,
         basis: Path,
         data: Path,
         buffers: Mapping[str, np.ndarray],
         device: torch.device,
-    ) -> Width:
+    ) -> NetworkDecoding:
         """Read what networks of a variant are decoded with.
 
         Parameters
@@ -144,6 +149,8 @@ class Width:
             As of `decode_responses`.
         variant
             Whose networks are decoded.
+        data_set
+            The member of a joint zoo whose data the probes are from; None for all probes.
         basis, data
             As of `decode_responses`.
         buffers
@@ -155,10 +162,14 @@ class Width:
         if not variant.padding.whole:
             architecture = TypeAdapter(ArchitectureConfig).validate_python(variant.architecture)
         probed = Probed.load(architecture, settings.probing, data, device)
+        functions = load_basis(basis, probed)
+        if data_set is not None:
+            chosen = probed.of(data_set)
+            probed, functions = probed.only(chosen), functions.only(chosen)
         return cls(
             variant,
             probed,
-            load_basis(basis, probed),
+            functions,
             Decoder(**settings.decoding.model_dump(), softmax=probed.softmax),
             StackedNetworks.of_one(variant.cut_buffers(buffers)).tensors(device),
         )
@@ -194,7 +205,7 @@ class Shard:
         The shard's samples.
     matrix
         The training networks' coordinates.
-    widths
+    decoding
         For each of the samples' networks, what it is decoded with.
     memory
         The budget for networks that are decoded at a time, in bytes.
@@ -204,7 +215,7 @@ class Shard:
 
     samples: Samples
     matrix: WeightMatrix
-    widths: list[Width]
+    decoding: list[NetworkDecoding]
     memory: int
     failed: list[str] = field(default_factory=list)
 
@@ -214,7 +225,7 @@ class Shard:
         count, candidates = self.samples.networks, self.samples.candidates
         parts = -(-len(self.samples) * 4 * self.matrix.layout.size // max(1, self.memory // 2))
         parts = min(parts, count)
-        size = max(1, min(one.at_once(self.memory) for one in set(self.widths)) // candidates)
+        size = max(1, min(one.at_once(self.memory) for one in set(self.decoding)) // candidates)
         with Progress("network", count) as report:
             done = 0
             for part in range(parts):
@@ -234,11 +245,11 @@ class Shard:
     def _decoded(self, names: list[str], rows: np.ndarray, numbers: np.ndarray) -> list[Network]:
         """Return the networks of rows (n, c, d), in order, given which of the samples' networks they are."""
         found: dict[int, Network] = {}
-        widths = [self.widths[number] for number in numbers.tolist()]
-        for width in dict.fromkeys(widths):
-            places = [i for i, one in enumerate(widths) if one is width]
-            own = unstack([names[i] for i in places], width.decoded(rows[places]))
-            architecture = width.variant.architecture
+        decoding = [self.decoding[number] for number in numbers.tolist()]
+        for kind in dict.fromkeys(decoding):
+            places = [i for i, one in enumerate(decoding) if one is kind]
+            own = unstack([names[i] for i in places], kind.decoded(rows[places]))
+            architecture = kind.variant.architecture
             found |= {
                 i: replace(network, architecture=architecture) for i, network in zip(places, own, strict=True)
             }

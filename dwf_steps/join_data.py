@@ -12,7 +12,7 @@ from dwf_steps.runtime.randomness import numpy_generator
 
 
 def join_data(settings: JoinData, members: list[Path], output: Path) -> None:
-    """Write examples of several zoos' data in random order, equally many of each.
+    """Write examples of several zoos' data in random order, equally many of each, and whose each one is.
 
     Each of training, validation and test takes from every zoo as many examples as the smallest one has.
 
@@ -40,7 +40,7 @@ def join_data(settings: JoinData, members: list[Path], output: Path) -> None:
                 f"{own}; zoos that are joined must have data that fit the same networks"
             )
     train, validation, test = (
-        _together([getattr(dataset, part) for dataset in datasets], part) for part in PARTS
+        _together(settings.zoos, [getattr(dataset, part) for dataset in datasets], part) for part in PARTS
     )
     shapes = {dataset.shape for dataset in datasets}
     shape = shapes.pop() if len(shapes) == 1 else None
@@ -53,7 +53,7 @@ def _described(dataset: Dataset) -> str:
     return f"of {dataset.n_features} features for {train.task}{numbers}"
 
 
-def _together(splits: list[Split], part: str) -> Split:
+def _together(zoos: list[str], splits: list[Split], part: str) -> Split:
     draws, fewest, first = numpy_generator(f"joined {part}", 0), min(map(len, splits)), splits[0]
     chosen = [draws.permutation(len(split))[:fewest] for split in splits]
     order = draws.permutation(fewest * len(splits))
@@ -63,7 +63,8 @@ def _together(splits: list[Split], part: str) -> Split:
         ]
         for name in ("inputs", "targets")
     )
-    return Split(inputs, targets, first.task, first.tolerance, first.scale)
+    data_sets = np.repeat(zoos, fewest)[order]
+    return Split(inputs, targets, first.task, first.tolerance, first.scale, data_sets)
 
 
 def main() -> None:

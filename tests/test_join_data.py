@@ -52,6 +52,7 @@ def test_the_first_examples_are_of_all_zoos(tmp_path: Path, monkeypatch: pytest.
     found = joined(tmp_path, members(tmp_path), monkeypatch)
     moved = found.train.first(40).inputs.mean(axis=1) > 5
     assert 10 < moved.sum() < 30
+    np.testing.assert_array_equal(found.train.first(40).data_sets, np.where(moved, "other", "one"))
     again = joined(tmp_path, members(tmp_path), monkeypatch)
     np.testing.assert_array_equal(found.train.inputs, again.train.inputs)
 

@@ -1,7 +1,7 @@
 """Networks of two widths as one training set: padded, described by responses to the same probes, and decoded
 in their own architecture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,15 @@ from tiny_zoo import WIDTHS, State, iris, log_probabilities, random_networks, st
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.config.representation import Decoding
+from dwf_steps.datasets.probes import choose_probes
+from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.decode import Decode, decode
 from dwf_steps.decode_responses import DecodeResponses, decode_responses
 from dwf_steps.generators.base import Tools, TrainingNetworks
 from dwf_steps.generators.flow_generator import Flow
 from dwf_steps.generators.samples import Samples
 from dwf_steps.join_zoo import JoinZoo, join_zoo
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage import matrix as matrix_module
 from dwf_steps.storage.arrays import load_arrays
 from dwf_steps.storage.checkpoint import Checkpoint
@@ -72,7 +75,9 @@ def read(manifest: Path) -> dict[str, State]:
     return {path.stem: load_state(path) for path in Manifest.read(manifest).verified_files()}
 
 
-def from_responses(zoo: ProbedZoo, folder: Path, samples: Path) -> dict[str, State]:
+def from_responses(
+    zoo: ProbedZoo, folder: Path, samples: Path, data_of: dict[str, str] | None = None
+) -> dict[str, State]:
     settings = DecodeResponses(
         architecture=MLPConfig(widths=WIDTHS),
         probing=PROBING,
@@ -80,6 +85,7 @@ def from_responses(zoo: ProbedZoo, folder: Path, samples: Path) -> dict[str, Sta
         part=0,
         parts=1,
         memory_mb=64,
+        data_of=data_of or {},
     )
     manifest = folder / "shard-0.json"
     files = samples, zoo.matrix, zoo.basis, zoo.weights, zoo.data
@@ -129,6 +135,39 @@ def test_networks_are_decoded_in_the_architecture_of_the_zoo_they_are_asked_for(
         description = describe(tmp_path / f"shard-0/{name}.safetensors")
         assert description.architecture["widths"] == OF[TRAINING[i][0]]
     assert Manifest.read(tmp_path / "shard-0.json").facts["zoos"] == dict(zip(found, asked, strict=True))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_network_is_decoded_on_the_probes_from_the_data_of_its_zoo(tmp_path: Path, own: bool) -> None:
+    """What coordinates say of other probes does not matter."""
+    zoo = JoinedZoo(tmp_path, functions=30).joined()
+    dataset = Dataset.load(zoo.data)
+    half = np.resize(["narrow", "wide"], len(dataset.train))
+    replace(dataset, train=replace(dataset.train, data_sets=half)).save(zoo.data)
+    zoo.sketched().solved().encoded().stacked()
+    train = Split.load(zoo.data, "train")
+    probes = choose_probes(train, PROBING.probes, PROBING.seed)
+    assert probes.data_sets is not None
+    here = probes.data_sets == "wide"
+    matrix = WeightMatrix.open(zoo.matrix)
+    entry = next(entry for entry in matrix.layout.entries if entry.name == "layers.1.responses")
+    functions = load_arrays(zoo.basis, [entry.name])[entry.name]
+    silent = np.linalg.svd(functions[here])[2][-1]  # coordinates of a response to other probes alone
+    assert np.abs(functions[here] @ silent).max() < 1e-9
+    offsets = np.zeros((1, matrix.layout.size), np.float32)
+    offsets[:, entry.columns] = np.outer([20, -20, 0], silent).ravel()
+    last = N - 1
+    path = tmp_path / "latents.npz"
+    Samples(np.zeros((1, 0)), np.eye(N)[[last]], offsets, zoos=np.array(["wide"])).save(path)
+    (state,) = from_responses(zoo, tmp_path, path, {"wide": "wide"} if own else None).values()
+    found, expected = (log_probabilities(one, zoo.probes[here]) for one in (state, TRAINING[last][1]))
+    assert (np.abs(found - expected).max() < 1e-2) == own
+
+
+def test_probes_of_a_data_set_that_has_none_are_refused(zoo: ProbedZoo, tmp_path: Path) -> None:
+    samples = drawn(tmp_path, np.eye(N)[:1], ["narrow"])
+    with pytest.raises(InputError, match="no probes from the data of zoo 'narrow' among those of a single"):
+        from_responses(zoo, tmp_path, samples, {"narrow": "narrow"})
 
 
 def test_weights_lose_the_units_that_a_narrower_network_does_not_have(zoo: ProbedZoo, tmp_path: Path) -> None:

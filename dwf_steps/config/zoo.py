@@ -387,13 +387,22 @@ class JointZoo(Section):
         return [name for name, zoo in self.members.items() if zoo.architecture != self.architecture]
 
     @property
+    def data_of(self) -> dict[str, str]:
+        """Each member, and the first one that has the same data."""
+        found: dict[str, str] = {}
+        for name, zoo in self.members.items():
+            same = (
+                other
+                for other in found.values()
+                if (zoo.dataset, zoo.splits) == (self.members[other].dataset, self.members[other].splits)
+            )
+            found[name] = next(same, name)
+        return found
+
+    @property
     def with_data(self) -> list[str]:
         """The zoos whose data are joined: of several that have the same data, the first."""
-        first: dict[str, TrainedZoo | ImportedZoo] = {}
-        for name, zoo in self.members.items():
-            if (zoo.dataset, zoo.splits) not in [(other.dataset, other.splits) for other in first.values()]:
-                first[name] = zoo
-        return list(first)
+        return list(dict.fromkeys(self.data_of.values()))
 
     @property
     def held_out(self) -> int:

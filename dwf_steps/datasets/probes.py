@@ -1,7 +1,5 @@
 """Probes: training examples on which networks are compared, described or trained."""
 
-from dataclasses import replace
-
 from dwf_steps.datasets.splits import Split
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
@@ -40,4 +38,4 @@ def choose_probes(train: Split, probes: int, seed: int) -> Split:
             f"as many; lower probes, splits.validation or splits.test"
         )
     chosen = torch.randperm(len(train), generator=torch_generator("probes", seed))[:probes].numpy()
-    return replace(train, inputs=train.inputs[chosen], targets=train.targets[chosen])
+    return train.take(chosen)

@@ -42,6 +42,8 @@ class Split:
     scale
         Regression: the range of the target, in its own unit, that corresponds to the scale from 0 to 1. Else
         1.
+    data_sets
+        In the data of a joint zoo: the zoo whose data each example is from, (m,) str. Else None.
     """
 
     inputs: np.ndarray
@@ -49,6 +51,7 @@ class Split:
     task: TaskName = "classification"
     tolerance: float = 0.0
     scale: float = 1.0
+    data_sets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -69,13 +72,20 @@ class Split:
         InputError
             If the file is damaged.
         """
-        arrays = load_arrays(path, [f"{part}_inputs", f"{part}_targets", "task", "tolerance", "scale"])
+        inputs, targets, data_sets = (f"{part}_{name}" for name in ("inputs", "targets", "data_sets"))
+        names = [inputs, targets, "task", "tolerance", "scale"]
+        arrays = load_arrays(path, names, optional=[data_sets])
         task, tolerance, scale = (arrays[name].item() for name in ("task", "tolerance", "scale"))
-        return cls(arrays[f"{part}_inputs"], arrays[f"{part}_targets"], task, tolerance, scale)
+        return cls(arrays[inputs], arrays[targets], task, tolerance, scale, arrays.get(data_sets))
+
+    def take(self, rows: np.ndarray | slice) -> "Split":
+        """Return some of the examples, in the order of their indices ``rows``."""
+        data_sets = None if self.data_sets is None else self.data_sets[rows]
+        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows], data_sets=data_sets)
 
     def first(self, count: int) -> "Split":
         """Return the first ``count`` examples."""
-        return replace(self, inputs=self.inputs[:count], targets=self.targets[:count])
+        return self.take(slice(count))
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,8 @@ class Dataset:
         for name in PARTS:
             split: Split = getattr(self, name)
             arrays |= {f"{name}_inputs": split.inputs, f"{name}_targets": split.targets}
+            if split.data_sets is not None:
+                arrays[f"{name}_data_sets"] = split.data_sets
         save_arrays(path, arrays)
 
     @classmethod

@@ -1,7 +1,6 @@
 """Recalibration: methods applied in order to many networks, using only training examples."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -141,4 +140,4 @@ def _examples(method: LastLayer | Repair | FineTune | Distill | BatchNorm, train
         return choose_probes(train, method.probes, method.seed)
     order = torch.randperm(len(train), generator=torch_generator("recalibration", method.seed))
     chosen = order[: method.examples].numpy()
-    return replace(train, inputs=train.inputs[chosen], targets=train.targets[chosen])
+    return train.take(chosen)

@@ -66,6 +66,13 @@ class Capture:
         self.architecture, self.probes = architecture, probes
         self._positions, self._seed = positions, seed
         self._places: dict[str, Tensor] = {}
+        self._all: tuple[Capture, Tensor] | None = None
+
+    def only(self, chosen: Tensor) -> Capture:
+        """Return the capture of some probes at the positions observed here, given which, (m,) bool."""
+        part = Capture(self.architecture, self.probes[chosen], self._positions, self._seed)
+        part._all = self, chosen
+        return part
 
     def count(self, layer: Layer) -> int:
         """Return the number of observed positions per probe."""
@@ -80,6 +87,9 @@ class Capture:
 
         Padding is never observed. If a probe has fewer other positions, some of them are repeated.
         """
+        if self._all is not None:
+            whole, chosen_probes = self._all
+            return whole.places(layer)[chosen_probes]
         if layer.weight not in self._places:
             total, count, m = math.prod(layer.places), self.count(layer), len(self.probes)
             chosen, padding = np.broadcast_to(np.arange(total), (m, total)), self._padding(layer)

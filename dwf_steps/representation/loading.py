@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.layers import Trace
 from dwf_steps.representation.responses import ResponseBasis, Sketches
 from dwf_steps.representation.tracing import trace
+from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.arrays import load_arrays, save_arrays
 from dwf_steps.storage.matrix import WeightMatrix
 from dwf_steps.storage.stacked import StackedNetworks
@@ -40,11 +41,14 @@ class Probed:
         Runs networks on the probes.
     softmax
         Whether outputs are logits of classes.
+    data_sets
+        For a joint zoo: the zoo whose data each probe is from, (m,) str. Else None.
     """
 
     trace: Trace
     capture: Capture
     softmax: bool
+    data_sets: np.ndarray | None = None
 
     @classmethod
     def load(cls, config: ArchitectureConfig, probing: Probing, data: Path, device: torch.device) -> Probed:
@@ -70,7 +74,28 @@ class Probed:
         probes = choose_probes(Split.load(data, "train"), probing.probes, probing.seed)
         inputs = torch.from_numpy(probes.inputs).to(device)
         capture = Capture(architecture, inputs, probing.positions, probing.seed)
-        return cls(trace(architecture), capture, probes.task == "classification")
+        return cls(trace(architecture), capture, probes.task == "classification", probes.data_sets)
+
+    def of(self, data_set: str) -> torch.Tensor:
+        """Return which probes are from the data of a joint zoo's member, (m,) bool.
+
+        Raises
+        ------
+        InputError
+            If none is.
+        """
+        known = np.zeros(0, str) if self.data_sets is None else self.data_sets
+        if not (known == data_set).any():
+            raise InputError(
+                f"found no probes from the data of zoo {data_set!r} among those of "
+                f"{', '.join(np.unique(known)) or 'a single data set'}; raise probes"
+            )
+        return torch.from_numpy(known == data_set).to(self.device)
+
+    def only(self, chosen: torch.Tensor) -> Probed:
+        """Return the same with some of the probes, given which, (m,) bool."""
+        data_sets = None if self.data_sets is None else self.data_sets[chosen.cpu().numpy()]
+        return replace(self, capture=self.capture.only(chosen), data_sets=data_sets)
 
     @property
     def device(self) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -44,6 +44,18 @@ class ResponseBasis:
             layer.name: (layer.units, self.functions[layer.name].shape[1]) for layer in self.trace.layers
         }
         return Layout.of(layers | {name: self.shapes[name] for name in self.trace.kept})
+
+    def only(self, chosen: Tensor) -> ResponseBasis:
+        """Return the functions at the rows of some probes, given which, (m,) bool.
+
+        They are scaled such that coordinates describe the responses that they describe here.
+        """
+        scale = (len(chosen) / int(chosen.sum())) ** 0.5
+        functions = {
+            name: scale * values.unflatten(0, (len(chosen), -1))[chosen].flatten(0, 1)
+            for name, values in self.functions.items()
+        }
+        return replace(self, functions=functions)
 
 
 class Sketches:

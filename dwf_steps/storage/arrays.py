@@ -1,6 +1,6 @@
 """Arrays as npz files, and frozen dataclasses of arrays and numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,7 +89,9 @@ def padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.append(values, np.full(length - len(values), np.nan))
 
 
-def load_arrays(path: Path, names: list[str], output: Path | None = None) -> dict[str, np.ndarray]:
+def load_arrays(
+    path: Path, names: list[str], output: Path | None = None, optional: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
     """Read arrays from an npz file and verify their checksums.
 
     Parameters
@@ -101,6 +103,8 @@ def load_arrays(path: Path, names: list[str], output: Path | None = None) -> dic
     output
         The directory that contains the file, if a rule declares the directory as its output; the error
         message then says to delete the directory.
+    optional
+        Arrays that are read if the file has them.
 
     Returns
     -------
@@ -113,7 +117,7 @@ def load_arrays(path: Path, names: list[str], output: Path | None = None) -> dic
     """
     try:
         with path.open("rb") as file, np.load(file) as stored:
-            return {name: stored[name] for name in names}
+            return {name: stored[name] for name in (*names, *(one for one in optional if one in stored))}
     except DAMAGE as error:
         raise InputError(
             f"{path}: not the arrays that were written ({error}); {rebuild(output or path)}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from pydantic import Field
+
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.representation import Decoding, Probing
+from dwf_steps.config.zoo import JointZoo
 from dwf_steps.pipeline.settings.base import StepSettings, Work
 
 if TYPE_CHECKING:
@@ -134,7 +137,8 @@ class StackResponses(StepSettings):
 class DecodeResponses(StepSettings):
     """The probes, the settings of decoding, and which part of the samples is decoded.
 
-    ``memory_mb`` is the memory for networks that are decoded at a time (MiB).
+    ``memory_mb`` is the memory for networks that are decoded at a time (MiB). ``data_of`` names for each
+    member of a joint zoo the one whose data it shares, or itself.
     """
 
     accelerated = True
@@ -145,11 +149,13 @@ class DecodeResponses(StepSettings):
     part: int
     parts: int
     memory_mb: int
+    data_of: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, experiment: Experiment, names: Names) -> Self:
-        part, parts = int(names.shard), experiment.n_generated_shards(names)
-        return cls(**_decoding(experiment, names), part=part, parts=parts)
+        part, parts, zoo = int(names.shard), experiment.n_generated_shards(names), experiment.zoo(names)
+        data_of = zoo.data_of if isinstance(zoo, JointZoo) else {}
+        return cls(**_decoding(experiment, names), part=part, parts=parts, data_of=data_of)
 
     @staticmethod
     def work(sizes: Sizes) -> Work:
