@@ -127,9 +127,9 @@ class Latents:
             return cls._of_part(rows, matrix, part, by_unit, positions, zoos, here)
         coordinates = basis.coordinates_of(matrix, slice(matrix.n_training))
         if zoos is not None:
-            shift, scale = _by_zoo(_common_statistics, coordinates, zoos)
-            latents = torch.from_numpy((coordinates - shift[zoos]) / scale[zoos]).float()
-            return cls(latents, torch.from_numpy(shift), torch.from_numpy(scale))
+            means, spreads = _by_zoo(_common_statistics, coordinates, zoos)
+            points = torch.from_numpy((coordinates - means[zoos]) / spreads[zoos]).float()
+            return cls(points, torch.from_numpy(means), torch.from_numpy(spreads))
         std = np.sqrt(coordinates.var(axis=0, ddof=1).mean())
         points = torch.from_numpy(coordinates / std).float()
         return cls(points, torch.tensor(0.0).double(), torch.tensor(std))
@@ -158,8 +158,9 @@ class Latents:
                 matrix.layout, matrix.architecture, None if form is IDENTITY else columns
             )
             statistics = network.tokens(positions).statistics
+        own: np.ndarray | slice = slice(None)
         if zoos is None:
-            own, (centre, spread) = slice(None), statistics(part)
+            centre, spread = statistics(part)
             shift = np.zeros(d)
         else:
             own, (centre, spread) = zoos, _by_zoo(statistics, part, zoos, present)
