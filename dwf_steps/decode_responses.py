@@ -164,7 +164,7 @@ class NetworkDecoding:
         probed = Probed.load(architecture, settings.probing, data, device)
         functions = load_basis(basis, probed)
         if data_set is not None:
-            chosen = probed.of(data_set)
+            chosen = probed.from_data_of(data_set)
             probed, functions = probed.only(chosen), functions.only(chosen)
         return cls(
             variant,

@@ -60,19 +60,27 @@ class Capture:
         more.
     seed
         Seed of the choice of positions.
+    part_of
+        Of a capture of some of another's probes: the other, and which these are, (m',) bool.
     """
 
-    def __init__(self, architecture: Architecture, probes: Tensor, positions: int, seed: int) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        probes: Tensor,
+        positions: int,
+        seed: int,
+        part_of: tuple[Capture, Tensor] | None = None,
+    ) -> None:
         self.architecture, self.probes = architecture, probes
         self._positions, self._seed = positions, seed
         self._places: dict[str, Tensor] = {}
-        self._all: tuple[Capture, Tensor] | None = None
+        self._part_of = part_of
 
     def only(self, chosen: Tensor) -> Capture:
         """Return the capture of some probes at the positions observed here, given which, (m,) bool."""
-        part = Capture(self.architecture, self.probes[chosen], self._positions, self._seed)
-        part._all = self, chosen
-        return part
+        probes = self.probes[chosen]
+        return Capture(self.architecture, probes, self._positions, self._seed, (self, chosen))
 
     def count(self, layer: Layer) -> int:
         """Return the number of observed positions per probe."""
@@ -87,9 +95,9 @@ class Capture:
 
         Padding is never observed. If a probe has fewer other positions, some of them are repeated.
         """
-        if self._all is not None:
-            whole, chosen_probes = self._all
-            return whole.places(layer)[chosen_probes]
+        if self._part_of is not None:
+            whole, here = self._part_of
+            return whole.places(layer)[here]
         if layer.weight not in self._places:
             total, count, m = math.prod(layer.places), self.count(layer), len(self.probes)
             chosen, padding = np.broadcast_to(np.arange(total), (m, total)), self._padding(layer)

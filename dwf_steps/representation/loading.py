@@ -76,7 +76,7 @@ class Probed:
         capture = Capture(architecture, inputs, probing.positions, probing.seed)
         return cls(trace(architecture), capture, probes.task == "classification", probes.data_sets)
 
-    def of(self, data_set: str) -> torch.Tensor:
+    def from_data_of(self, zoo: str) -> torch.Tensor:
         """Return which probes are from the data of a joint zoo's member, (m,) bool.
 
         Raises
@@ -85,12 +85,12 @@ class Probed:
             If none is.
         """
         known = np.zeros(0, str) if self.data_sets is None else self.data_sets
-        if not (known == data_set).any():
+        if not (known == zoo).any():
             raise InputError(
-                f"found no probes from the data of zoo {data_set!r} among those of "
+                f"found no probes from the data of zoo {zoo!r} among those of "
                 f"{', '.join(np.unique(known)) or 'a single data set'}; raise probes"
             )
-        return torch.from_numpy(known == data_set).to(self.device)
+        return torch.from_numpy(known == zoo).to(self.device)
 
     def only(self, chosen: torch.Tensor) -> Probed:
         """Return the same with some of the probes, given which, (m,) bool."""

@@ -17,7 +17,7 @@ from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.representation import decoding as decoding_module
 from dwf_steps.representation import responses as responses_module
 from dwf_steps.representation.capture import Capture
-from dwf_steps.representation.decoding import Decoder, Problem, networks_at_once
+from dwf_steps.representation.decoding import Decoder, Problem, networks_at_once, target_of
 from dwf_steps.representation.layers import Normalisation
 from dwf_steps.representation.matching import NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
@@ -73,6 +73,22 @@ def test_a_linear_network_decodes_exactly(matching: str) -> None:
     found = there_and_back(capture, networks, matching=matching)
     for name, value in networks.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_some_probes_are_observed_where_all_are_and_describe_the_same_responses() -> None:
+    architecture = architecture_of("Convolutions")
+    networks, capture = networks_of(architecture), capture_of(architecture, positions=3, m=20)
+    basis = basis_of(capture, networks)
+    coordinates = encode(capture, basis, networks)[0]
+    chosen = torch.arange(20) % 3 == 1
+    part, functions = capture.only(chosen), basis.only(chosen)
+    assert functions.layout == basis.layout
+    for layer in basis.trace.layers:
+        assert torch.equal(part.places(layer), capture.places(layer)[chosen])
+        whole, found = (target_of(one, layer, coordinates) for one in (basis, functions))
+        torch.testing.assert_close(found, whole.unflatten(1, (20, -1))[:, chosen].flatten(1, 2))
+        inputs = capture.inputs(networks, layer, slice(None)).unflatten(2, (20, -1))[:, :, chosen]
+        torch.testing.assert_close(part.inputs(networks, layer, slice(None)), inputs.flatten(2, 3))
 
 
 CASES = {
