@@ -21,7 +21,8 @@ from dwf_steps.flow.fields import ConditionalField, VelocityField
 from dwf_steps.flow.likelihood import log_density
 from dwf_steps.flow.source import Source
 from dwf_steps.flow.velocity import ConditionEmbedding, VelocityMLP
-from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, source_of
+from dwf_steps.generators.flow import FlowModel, integrate_flow, source_of
+from dwf_steps.generators.latents import Latents
 from dwf_steps.likelihood import Likelihood, likelihood
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import Row, WeightMatrix

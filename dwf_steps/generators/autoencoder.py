@@ -17,7 +17,8 @@ from dwf_steps.config.generators.autoencoder import AutoencoderConfig
 from dwf_steps.flow.autoencoder import EncoderDecoder, Reconstructions
 from dwf_steps.flow.fitting import fit_network
 from dwf_steps.generators.base import Generator, ReconstructingGenerator, Tools, TrainingNetworks
-from dwf_steps.generators.flow import Latents, left_out_networks
+from dwf_steps.generators.flow import left_out_networks
+from dwf_steps.generators.latents import Latents
 from dwf_steps.generators.registry import implementation_of
 from dwf_steps.generators.samples import Samples
 from dwf_steps.metrics.exactness import relative_distances

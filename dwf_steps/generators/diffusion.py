@@ -12,7 +12,8 @@ from dwf_steps.flow.fields import VelocityField, build_velocity
 from dwf_steps.flow.fitting import fit_network
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
-from dwf_steps.generators.flow import FlowModel, Latents, left_out_networks
+from dwf_steps.generators.flow import FlowModel, left_out_networks
+from dwf_steps.generators.latents import Latents
 from dwf_steps.generators.samples import Samples
 from dwf_steps.runtime.randomness import torch_generator
 

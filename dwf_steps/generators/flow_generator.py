@@ -14,9 +14,10 @@ from dwf_steps.flow.source import Source
 from dwf_steps.flow.training import fit_velocity
 from dwf_steps.flow.velocity import ConditionEmbedding
 from dwf_steps.generators.base import Generator, Tools, TrainingNetworks
-from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow, left_out_networks, source_of
+from dwf_steps.generators.flow import FlowModel, integrate_flow, left_out_networks, source_of
 from dwf_steps.generators.guidance import GuidedField, decoder_of
 from dwf_steps.generators.initialisation import new_starts, zoo_starts
+from dwf_steps.generators.latents import Latents
 from dwf_steps.generators.layers import first_columns
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage.padding import present_by_zoo

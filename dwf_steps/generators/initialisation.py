@@ -8,7 +8,8 @@ from dwf_steps.config.zoo import NetworkPlan, new_plans, plans_of, seed_of
 from dwf_steps.flow.source import PairedSource
 from dwf_steps.flow.units import spread
 from dwf_steps.generators.base import TrainingNetworks
-from dwf_steps.generators.flow import FlowModel, Latents
+from dwf_steps.generators.flow import FlowModel
+from dwf_steps.generators.latents import Latents
 from dwf_steps.generators.layers import architecture_of, first_units
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.zoo.training import initial_networks

@@ -14,7 +14,8 @@ from dwf_steps.architectures import build
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.generators.flow import FlowConfig
 from dwf_steps.flow.source import PairedSource, Source
-from dwf_steps.generators.flow import Latents, source_of
+from dwf_steps.generators.flow import source_of
+from dwf_steps.generators.latents import Latents
 from dwf_steps.geometry.product import ProductManifold, Spheres
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout

@@ -18,7 +18,8 @@ from dwf_steps.flow.source import STANDARD, Source
 from dwf_steps.flow.transformer import UnitTransformer
 from dwf_steps.flow.velocity import VelocityMLP
 from dwf_steps.generators.decoding import decode_block
-from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow
+from dwf_steps.generators.flow import FlowModel, integrate_flow
+from dwf_steps.generators.latents import Latents
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.layout import Layout
 from dwf_steps.storage.matrix import Row, WeightMatrix

@@ -18,8 +18,9 @@ from dwf_steps.flow.fields import VelocityField
 from dwf_steps.flow.graph import NetworkSpec
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.generators.decoding import decode_block
-from dwf_steps.generators.flow import FlowModel, Latents, integrate_flow
+from dwf_steps.generators.flow import FlowModel, integrate_flow
 from dwf_steps.generators.guidance import GuidedField, decoder_of
+from dwf_steps.generators.latents import Latents
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.storage.matrix import Row, WeightMatrix
 from dwf_steps.subspace.basis import Basis

@@ -19,8 +19,9 @@ from dwf_steps.config.zoo import FIRST_SEED, plans_of
 from dwf_steps.fit_generator import FitGenerator, fit_generator
 from dwf_steps.generators.base import TrainingNetworks
 from dwf_steps.generators.decoding import decode_block
-from dwf_steps.generators.flow import FlowModel, Latents
+from dwf_steps.generators.flow import FlowModel
 from dwf_steps.generators.initialisation import match_units, new_starts, zoo_starts
+from dwf_steps.generators.latents import Latents
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.experiment import Experiment
 from dwf_steps.pipeline.load import load_config

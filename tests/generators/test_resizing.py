@@ -15,7 +15,8 @@ from dwf_steps.flow.condition import KnownValues
 from dwf_steps.flow.fields import build_velocity
 from dwf_steps.flow.source import STANDARD
 from dwf_steps.flow.velocity import TimeEmbedding
-from dwf_steps.generators.flow import FlowModel, Latents, draw, integrate_flow
+from dwf_steps.generators.flow import FlowModel, draw, integrate_flow
+from dwf_steps.generators.latents import Latents
 from dwf_steps.generators.resizing import resized
 from dwf_steps.geometry.canonical_form import CanonicalForm
 from dwf_steps.runtime.errors import InputError
