@@ -266,13 +266,13 @@ FINDINGS = [
     ),
     Finding(
         "conditional",
-        "One flow for three data sets is a point below flows of one",
+        "One flow for three data sets is less than a point below flows of one",
         "One flow for three data sets",
         [Panel(PER_CENT, same("digits", "rotated", "permuted"))],
     ),
     Finding(
         "mnist_10_10",
-        "Ten hidden units a layer: chosen units reach the zoo after 100 steps",
+        "Ten hidden units a layer: chosen units come within a point of their zoo",
         "MNIST 784-10-10, 250 training networks",
         [Panel(PER_CENT, DISTILLED), DISTANCE],
     ),
