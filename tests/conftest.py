@@ -24,10 +24,15 @@ torch.set_num_threads(1)
 # The files that take longest come first, so that processes that share the tests end at about the same time.
 LONGEST = (
     "slurm/test_cluster.py",
+    "test_every_control.py",
     "test_architectures.py",
-    "test_interruption.py",
     "test_damage.py",
+    "test_many_networks.py",
+    "test_growing_zoo.py",
+    "test_interruption.py",
+    "test_cuda.py",
     "test_rerun.py",
+    "test_flow_analysis.py",
 )
 
 
