@@ -15,9 +15,8 @@ results: .venv/run-installed
 status: .venv/run-installed
 	@$(BIN)/python -m dwf_steps.cli.status $(ARGS)
 
-# Three processes on two cores: whole workflows wait, for Slurm and for each other.
 test: .venv/dev-installed
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev-installed
 	$(BIN)/ruff format --check
