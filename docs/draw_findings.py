@@ -284,7 +284,7 @@ FINDINGS = [
     ),
     Finding(
         "resnet20_responses",
-        "ResNet-20: after 300 steps within four points of the zoo, on 5,000 images within one",
+        "ResNet-20: after 300 steps within three points of the zoo, on 5,000 images within one",
         "CIFAR-10: ResNets and a small vision transformer",
         [
             Panel(
