@@ -60,12 +60,15 @@ def small(checkout: Checkout) -> Checkout:
     return checkout
 
 
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Return the processes that run in a checkout."""
+    return [one for one in psutil.process_iter(["cmdline", "cwd"]) if one.info["cwd"] == str(folder)]
+
+
 def fit_of(folder: Path) -> psutil.Process:
     """Return the process that trains a flow in a checkout."""
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        if "dwf_steps.fit_generator" in (process.info["cmdline"] or []) and process.info["cwd"] == str(
-            folder
-        ):
+    for process in processes_in(folder):
+        if "dwf_steps.fit_generator" in (process.info["cmdline"] or []):
             return process
     raise RuntimeError(f"nothing is fitted in {folder}")
 
@@ -99,6 +102,9 @@ def disturbed(slurm: Cluster, new_checkout: Callable[[], Checkout]) -> Iterator[
     finally:
         run.process.kill()
         run.process.wait()
+        # The Snakemake of the job that reached its limit may outlive Slurm.
+        for left in processes_in(run.checkout.folder):
+            left.kill()
 
 
 def test_results_are_those_of_a_local_run(disturbed: Disturbed) -> None:
