@@ -81,12 +81,11 @@ def decode_responses(
         (number, settings.data_of.get(zoo or ""))
         for number, zoo in zip(numbers.tolist(), drawn.asked, strict=True)
     ]
-    decoding = {
-        (number, data_set): NetworkDecoding.load(
-            settings, variants[number], data_set, basis, data, buffers, device
-        )
-        for number, data_set in dict.fromkeys(kinds)
+    widths = {
+        number: NetworkDecoding.load(settings, variants[number], basis, data, buffers, device)
+        for number in np.unique(numbers).tolist()
     }
+    decoding = {kind: widths[kind[0]].on_data_of(kind[1]) for kind in dict.fromkeys(kinds)}
     shard = Shard(drawn, coordinates, [decoding[kind] for kind in kinds], settings.memory_mb * 2**20)
     facts = {
         "stored_as": str(shard.matrix.array.dtype),
@@ -135,7 +134,6 @@ class NetworkDecoding:
         cls,
         settings: DecodeResponses,
         variant: Variant,
-        data_set: str | None,
         basis: Path,
         data: Path,
         buffers: Mapping[str, np.ndarray],
@@ -149,8 +147,6 @@ class NetworkDecoding:
             As of `decode_responses`.
         variant
             Whose networks are decoded.
-        data_set
-            The member of a joint zoo whose data the probes are from; None for all probes.
         basis, data
             As of `decode_responses`.
         buffers
@@ -162,17 +158,20 @@ class NetworkDecoding:
         if not variant.padding.whole:
             architecture = TypeAdapter(ArchitectureConfig).validate_python(variant.architecture)
         probed = Probed.load(architecture, settings.probing, data, device)
-        functions = load_basis(basis, probed)
-        if data_set is not None:
-            chosen = probed.from_data_of(data_set)
-            probed, functions = probed.only(chosen), functions.only(chosen)
         return cls(
             variant,
             probed,
-            functions,
+            load_basis(basis, probed),
             Decoder(**settings.decoding.model_dump(), softmax=probed.softmax),
             StackedNetworks.of_one(variant.cut_buffers(buffers)).tensors(device),
         )
+
+    def on_data_of(self, zoo: str | None) -> NetworkDecoding:
+        """Return the same on the probes from the data of a joint zoo's member; on all of them if None."""
+        if zoo is None:
+            return self
+        chosen = self.probed.from_data_of(zoo)
+        return replace(self, probed=self.probed.only(chosen), basis=self.basis.only(chosen))
 
     def at_once(self, memory: int) -> int:
         """Return how many networks are decoded at a time."""

@@ -133,7 +133,8 @@ class Latents:
             shift = np.zeros(d)
         else:
             own, (centre, spread) = zoos, _by_zoo(statistics, part, zoos, present)
-            shift = _by_zoo(_common_statistics, rows, zoos)[0] - rows.mean(axis=0, dtype=np.float64)
+            means = [rows[zoos == zoo].mean(axis=0, dtype=np.float64) for zoo in range(len(centre))]
+            shift = np.stack(means) - rows.mean(axis=0, dtype=np.float64)
         latents = (part - mean - (centre - mean)[own]) / spread[own]
         scale = np.ones_like(shift)
         shift[..., columns], scale[..., columns] = centre - mean, spread

@@ -74,7 +74,7 @@ def with_places(names: pd.Series, places: pd.DataFrame, drawn: pd.Series) -> pd.
     places
         For each row its representation, subspace or both, a column for each level.
     drawn
-        Which rows are drawn in coordinates. The names of all others stay as they are.
+        Which rows are drawn in coordinates. The names of all others do not change.
 
     Returns
     -------

@@ -19,8 +19,8 @@ from dwf_steps.reporting.figures.style import (
     STYLE,
     ZOO_COLOUR,
     in_percents,
-    label_decades,
     names_of,
+    share_decades,
     wrapped,
     write_figure,
 )
@@ -135,10 +135,7 @@ def overview(collection: Collection, path: Path, table: pd.DataFrame, costs: pd.
             _draw(part, block, furthest, named=len(blocks) > 1)
             for part, block in zip(parts, blocks, strict=False)
         ]
-        limits = [ax.get_xlim() for ax in costs_shown]
-        for ax in costs_shown:
-            ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
-            label_decades(ax)
+        share_decades(costs_shown)
         recalibrated = any((block.rows.recalibration != "none").any() for block in blocks)
         held_out = any(block.zoo.held_out.any() for block in blocks)
         handles = _legend(recalibrated, held_out)

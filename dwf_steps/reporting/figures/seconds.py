@@ -11,7 +11,6 @@ from dwf_steps.reporting.figures.style import (
     arms_of,
     best_first,
     curve_style,
-    label_decades,
     label_panels,
     mark_of,
     names_of,
@@ -19,6 +18,7 @@ from dwf_steps.reporting.figures.style import (
     panels,
     save,
     scale_by_odds,
+    share_decades,
     state,
     title_of,
 )
@@ -81,11 +81,8 @@ def accuracy_against_seconds(collection: Collection, path: Path, table: pd.DataF
             )
             accuracies.append(trained)
         label_panels(axes, "seconds for a network", "test accuracy", xscale="log")
-        limits = [ax.get_xlim() for ax in axes.values()]
         scale_by_odds(axes.values(), accuracies)
-        for ax in axes.values():
-            ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
-            label_decades(ax)
+        share_decades(axes.values())
         state(figure, _cheapest(points, collection))
         save(figure, path)
 
@@ -150,11 +147,7 @@ def ensembles(collection: Collection, path: Path, table: pd.DataFrame) -> None:
                 ax = axes[panel_row, measure]
                 ax.set(title=title_of(row, column), xlabel=label, ylabel="ensemble accuracy", xscale="log")
         for measure in BESIDE:
-            column_axes = [axes[row, measure] for row in panel_rows]
-            limits = [ax.get_xlim() for ax in column_axes]
-            for ax in column_axes:
-                ax.set_xlim(min(left for left, _ in limits), max(right for _, right in limits))
-                label_decades(ax)
+            share_decades(axes[row, measure] for row in panel_rows)
         scale_by_odds(axes.values(), shown.accuracy)
         copies = shown.generator.map(facts.shows_training).eq(True)
         state(figure, _best_ensemble(shown[~copies]))

@@ -324,19 +324,23 @@ def as_written(value: float, _place: int | None) -> str:
     return f"{value:g}"
 
 
-def label_decades(ax: Axes) -> None:
-    """Write tick labels on a logarithmic x axis: at powers of ten, and between them where those are few.
+def share_decades(axes: Iterable[Axes]) -> None:
+    """Give logarithmic x axes one range, with labels at powers of ten, and between them where these are few.
 
     Parameters
     ----------
-    ax
-        The panel.
+    axes
+        The panels.
     """
-    left, right = ax.get_xlim()
-    if right < 30 * left:
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(FuncFormatter(as_written))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    axes = list(axes)
+    limits = [ax.get_xlim() for ax in axes]
+    left, right = min(limit for limit, _ in limits), max(limit for _, limit in limits)
+    for ax in axes:
+        ax.set_xlim(left, right)
+        if right < 30 * left:
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(as_written))
+        ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def curve_style(control: bool) -> dict[str, Any]:
