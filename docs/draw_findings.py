@@ -403,7 +403,7 @@ FINDINGS = [
         [
             Panel(
                 "test accuracy on digits (%)",
-                {"as they are": "digits, as they are"} | same("one epoch", "five epochs"),
+                {"as generated": "digits, as generated"} | same("one epoch", "five epochs"),
             )
         ],
         table=1,
