@@ -47,8 +47,11 @@ class Optimization(Section):
     """Share of the training in which the learning rate rises linearly from zero."""
     clip: Annotated[float, Field(gt=0)] | None = None
     """Maximum Euclidean norm of a network's gradient."""
+    batches: Literal["own", "shared"] = "own"
+    """Whether each network sees the examples in its `own` order, or all see the same batches, in the order of
+    seed 0. Networks then differ in their initial weights alone; narrow MLPs train several times faster."""
     augmentation: Augmentation | None = None
-    """Random changes of training images, drawn separately for each network."""
+    """Random changes of training images, drawn separately for each network, or once for shared batches."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of activations in training; weights are float32."""
     channels_last: bool = False
@@ -57,7 +60,7 @@ class Optimization(Section):
 
 
 class TrainingConfig(Optimization):
-    """How each network of a zoo is trained (cross-entropy, shuffled independently in every epoch)."""
+    """How each network of a zoo is trained (cross-entropy, shuffled again in every epoch)."""
 
     epochs: Annotated[int, Field(ge=0)] = 5
     """Passes over the training set; 0 keeps the initial networks."""

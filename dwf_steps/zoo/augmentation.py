@@ -1,16 +1,18 @@
 """Random crops and flips of the images of many networks at once."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from dwf_steps.config.dataset import Shape
-from dwf_steps.config.zoo import Augmentation, NetworkPlan
+from dwf_steps.config.zoo import Augmentation
 from dwf_steps.runtime.randomness import torch_generator
 
 
 def augment(
-    images: Tensor, shape: Shape, augmentation: Augmentation, plans: list[NetworkPlan], epoch: int, batch: int
+    images: Tensor, shape: Shape, augmentation: Augmentation, seeds: Sequence[int], epoch: int, batch: int
 ) -> Tensor:
     """Shift and mirror the images of n networks at random.
 
@@ -26,8 +28,8 @@ def augment(
         Channels, height and width of an image.
     augmentation
         The settings.
-    plans
-        The n networks' plans, which hold their seeds.
+    seeds
+        The n networks' seeds.
     epoch, batch
         Numbers of the epoch and of the batch within it.
 
@@ -38,7 +40,7 @@ def augment(
     n, b, features = images.shape
     channels, height, width = shape
     crop = augmentation.crop
-    draws = [torch_generator("augmentation", plan.seed, epoch, batch) for plan in plans]
+    draws = [torch_generator("augmentation", seed, epoch, batch) for seed in seeds]
     shifts = torch.cat([torch.randint(2 * crop + 1, (b, 2), generator=draw) for draw in draws])
     mirrored = torch.cat([torch.rand(b, generator=draw) < 0.5 for draw in draws]) & augmentation.flip
     down, right, mirrored = (x.to(images.device) for x in (*shifts.unbind(1), mirrored))

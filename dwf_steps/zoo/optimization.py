@@ -80,7 +80,7 @@ def take_step(
     training: Optimization,
     losses: Losses,
 ) -> None:
-    """Take one optimisation step of n networks, in place, each on its own examples.
+    """Take one optimisation step of n networks, in place, each on its own examples or all on the same.
 
     Losses are summed over networks, so that every network receives its own gradient. Networks are processed
     in groups of the size that is fastest and fits into memory (`Architecture.in_groups`); the optimiser steps
@@ -95,7 +95,7 @@ def take_step(
     optimizer
         The optimiser of these parameters.
     inputs
-        (n, b, features).
+        (n, b, features), or (b, features) if all networks see the same examples.
     targets
         (n, b), or what ``losses`` take.
     training
@@ -108,9 +108,9 @@ def take_step(
     InputError
         If batch normalisation needs more examples than a batch has.
     """
-    if inputs.shape[1] < architecture.smallest_batch:
+    if inputs.shape[-2] < architecture.smallest_batch:
         raise InputError(
-            f"batch_size: found a batch of {inputs.shape[1]} example, expected at least "
+            f"batch_size: found a batch of {inputs.shape[-2]} example, expected at least "
             f"{architecture.smallest_batch}, because {architecture.config.called} normalises over batches; "
             "raise it, or use more data"
         )
@@ -118,7 +118,7 @@ def take_step(
     # A retry after exhausted memory must not update running statistics twice.
     buffers = {name: networks[name] for name in architecture.buffers}
     before = {name: value.clone() for name, value in buffers.items()}
-    attempts = 0
+    own, attempts = inputs.dim() == 3, 0
 
     def gradients(groups: list[slice]) -> None:
         nonlocal attempts
@@ -130,10 +130,11 @@ def take_step(
         for rows in groups:
             some = networks if len(groups) == 1 else _views(architecture, networks, rows)
             with mixed:
-                outputs = architecture.forward(some, inputs[rows], True, training.channels_last).float()
+                seen = inputs[rows] if own else inputs
+                outputs = architecture.forward(some, seen, True, training.channels_last).float()
             losses(outputs, targets[rows]).mean(1).sum().backward()
 
-    architecture.in_groups(len(inputs), inputs.device, gradients)
+    architecture.in_groups(networks.count, inputs.device, gradients)
     if training.clip is not None:
         clip_gradients(list(architecture.parameters_of(networks).values()), training.clip)
     optimizer.step()

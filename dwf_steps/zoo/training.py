@@ -25,6 +25,9 @@ from dwf_steps.zoo.optimization import learning_rate, make_optimizer, take_step
 
 logger = logging.getLogger(__name__)
 
+SHARED_BATCHES = 0
+"""Seed of the batches that all networks see, independent of their shard."""
+
 
 @dataclass(frozen=True)
 class TrainedNetworks:
@@ -66,7 +69,7 @@ def initial_networks(architecture: Architecture, plans: list[NetworkPlan]) -> St
     return StackedNetworks.stack(networks, torch.stack)
 
 
-def shuffled_orders(n_examples: int, plans: list[NetworkPlan], epoch: int) -> Tensor:
+def shuffled_orders(n_examples: int, seeds: Sequence[int], epoch: int) -> Tensor:
     """Draw the order in which each network sees the examples of one epoch.
 
     It is stateless and depends only on seed and epoch, so a resumed run continues with the same batches.
@@ -75,8 +78,8 @@ def shuffled_orders(n_examples: int, plans: list[NetworkPlan], epoch: int) -> Te
     ----------
     n_examples
         Number of examples.
-    plans
-        The n networks' plans, which hold their seeds.
+    seeds
+        The n networks' seeds.
     epoch
         Number of the epoch.
 
@@ -85,7 +88,7 @@ def shuffled_orders(n_examples: int, plans: list[NetworkPlan], epoch: int) -> Te
     A permutation of the examples for each network, (n, n_examples).
     """
     return torch.stack(
-        [torch.randperm(n_examples, generator=torch_generator("batches", p.seed, epoch)) for p in plans]
+        [torch.randperm(n_examples, generator=torch_generator("batches", seed, epoch)) for seed in seeds]
     )
 
 
@@ -105,8 +108,9 @@ def train_networks(
 ) -> TrainedNetworks:
     """Train n networks at once on their task's loss, each from its own seed.
 
-    With ``patience`` each network keeps the weights of the epoch with its lowest validation loss, and
-    training ends when all have gone that many epochs without improving.
+    Shared batches are those of one seed, so a network does not depend on its shard then either. With
+    ``patience`` each network keeps the weights of the epoch with its lowest validation loss, and training
+    ends when all have gone that many epochs without improving.
 
     Parameters
     ----------
@@ -170,6 +174,7 @@ def train_networks(
                 value.copy_(state["networks"][name])
         logger.info("resumed after batch %d of epoch %d", first_batch, first_epoch + 1)
 
+    seeds = [SHARED_BATCHES] if training.batches == "shared" else [plan.seed for plan in plans]
     n_batches = batches_per_epoch(architecture, dataset, training)
     total = training.epochs * n_batches if steps is None else steps
     wanted_steps = frozenset(keep)
@@ -181,11 +186,13 @@ def train_networks(
                 logger.info("no network improved for %d epochs; stopped", training.patience)
                 break
             report.facts["epoch"] = f"{epoch + 1}/{epochs}"
-            orders = shuffled_orders(len(targets), plans, epoch).to(device).split(training.batch_size, dim=1)
+            orders = shuffled_orders(len(targets), seeds, epoch).to(device).split(training.batch_size, dim=1)
             for batch in range(first_batch, min(n_batches, total - epoch * n_batches)):
                 seen, wanted = _gather(inputs, orders[batch]), targets[orders[batch]]
                 if training.augmentation and dataset.shape:
-                    seen = augment(seen, dataset.shape, training.augmentation, plans, epoch, batch)
+                    seen = augment(seen, dataset.shape, training.augmentation, seeds, epoch, batch)
+                if training.batches == "shared":
+                    seen, wanted = seen[0], wanted.expand(len(plans), *wanted.shape[1:])
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(training, epoch * n_batches + batch, total)
                 take_step(architecture, networks, optimizer, seen, wanted, training, losses)

@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from dwf_steps.config.zoo import Augmentation, NetworkPlan
+from dwf_steps.config.zoo import Augmentation
 from dwf_steps.zoo.augmentation import augment
 
 SHAPE = (3, 5, 4)
-
-
-def plans(*seeds: int) -> list[NetworkPlan]:
-    return [NetworkPlan(name=f"seed-{s}", seed=s, initialisation="default") for s in seeds]
 
 
 def images(n: int = 2, b: int = 150) -> torch.Tensor:
@@ -31,7 +27,7 @@ def candidates(image: np.ndarray, crop: int, flip: bool) -> list[np.ndarray]:
 @pytest.mark.parametrize(("crop", "flip"), [(0, True), (2, False), (1, True)])
 def test_every_image_is_one_of_its_shifts_and_mirrors_and_all_occur(crop: int, flip: bool) -> None:
     before = images()
-    after = augment(before, SHAPE, Augmentation(crop=crop, flip=flip), plans(0, 1), 3, 4)
+    after = augment(before, SHAPE, Augmentation(crop=crop, flip=flip), [0, 1], 3, 4)
     chosen = set()
     for image, seen in zip(before.flatten(0, 1).numpy(), after.flatten(0, 1).numpy(), strict=True):
         options = candidates(image.reshape(SHAPE), crop, flip)
@@ -41,14 +37,12 @@ def test_every_image_is_one_of_its_shifts_and_mirrors_and_all_occur(crop: int, f
 
 
 def test_draws_depend_on_seed_epoch_and_batch_alone() -> None:
-    both = augment(images(), SHAPE, Augmentation(), plans(5, 6), 0, 0)
-    alone = augment(images()[1:], SHAPE, Augmentation(), plans(6), 0, 0)
+    both = augment(images(), SHAPE, Augmentation(), [5, 6], 0, 0)
+    alone = augment(images()[1:], SHAPE, Augmentation(), [6], 0, 0)
     assert torch.equal(both[1:], alone)
-    for other in [(plans(7), 0, 0), (plans(6), 1, 0), (plans(6), 0, 1)]:
+    for other in [([7], 0, 0), ([6], 1, 0), ([6], 0, 1)]:
         assert not torch.equal(augment(images()[1:], SHAPE, Augmentation(), *other), alone)
 
 
 def test_without_changes_images_stay() -> None:
-    assert torch.equal(
-        augment(images(), SHAPE, Augmentation(crop=0, flip=False), plans(0, 1), 0, 0), images()
-    )
+    assert torch.equal(augment(images(), SHAPE, Augmentation(crop=0, flip=False), [0, 1], 0, 0), images())

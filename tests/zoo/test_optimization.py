@@ -20,7 +20,9 @@ def architecture() -> Architecture:
     return build(ResNetConfig(kind="resnet20", width_multiplier=0.1, image_size=8, classes=3))
 
 
-def after_steps(training: TrainingConfig, steps: int = 3) -> dict[str, Tensor]:
+def after_steps(
+    training: TrainingConfig, steps: int = 3, shared: bool = False, copied: bool = False
+) -> dict[str, Tensor]:
     network = architecture()
     drawn = [network.initial_state("default", torch_generator("test", i)) for i in range(N)]
     networks = StackedNetworks.stack(drawn, torch.stack)
@@ -30,6 +32,10 @@ def after_steps(training: TrainingConfig, steps: int = 3) -> dict[str, Tensor]:
     for _ in range(steps):
         inputs = torch.randn(N, B, 3 * 64, generator=draws)
         targets = torch.randint(3, (N, B), generator=draws)
+        if shared:
+            inputs, targets = inputs[0], targets[0].expand(N, B)
+        if copied:
+            inputs = inputs.expand(N, *inputs.shape)
         take_step(network, networks, optimizer, inputs, targets, training, Classification().losses)
     return networks.map(lambda value: value.detach())
 
@@ -43,6 +49,18 @@ def test_networks_in_groups_take_the_same_steps(monkeypatch: pytest.MonkeyPatch,
     assert len(architecture().groups(N, torch.device("cpu"))) == -(-N // group_size)
     for name, value in after_steps(training).items():
         torch.testing.assert_close(value, at_once[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("group_size", [1, 2, N])
+def test_sharing_inputs_is_giving_each_network_a_copy(
+    monkeypatch: pytest.MonkeyPatch, group_size: int
+) -> None:
+    training = TrainingConfig(optimizer="sgd", lr=0.1)
+    multiplications = architecture().config.multiplications
+    monkeypatch.setattr(module, "GROUP_MULTIPLICATIONS", {"cpu": group_size * multiplications})
+    copied = after_steps(training, shared=True, copied=True)
+    for name, value in after_steps(training, shared=True).items():
+        torch.testing.assert_close(value, copied[name], rtol=1e-3, atol=1e-4)
 
 
 def test_channels_last_and_half_precision_change_rounding_only(monkeypatch: pytest.MonkeyPatch) -> None:

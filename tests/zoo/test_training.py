@@ -21,7 +21,7 @@ from dwf_steps.config.architectures.base import Activation
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.config.architectures.module import ModuleConfig
 from dwf_steps.config.dataset import SplitsConfig
-from dwf_steps.config.zoo import NetworkPlan, TrainingConfig
+from dwf_steps.config.zoo import Augmentation, NetworkPlan, TrainingConfig
 from dwf_steps.datasets.loading import load_dataset
 from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.metrics.scores import score_split
@@ -77,7 +77,9 @@ def assert_same(first: TrainedNetworks, second: TrainedNetworks) -> None:
     np.testing.assert_array_equal(first.epochs, second.epochs)
 
 
-def train_alone(plan: NetworkPlan, training: dict[str, Any], activation: Activation) -> dict[str, Tensor]:
+def train_alone(
+    plan: NetworkPlan, training: dict[str, Any], activation: Activation, order_of: int
+) -> dict[str, Tensor]:
     """Train one module as a textbook does, on the batches that the workflow draws."""
     architecture, split = architecture_of(activation), iris().train
     module = architecture.module()
@@ -88,7 +90,7 @@ def train_alone(plan: NetworkPlan, training: dict[str, Any], activation: Activat
     optimizer = optimizers[training["optimizer"]](module.parameters(), **settings)
     inputs, targets = torch.from_numpy(split.inputs), torch.from_numpy(split.targets)
     for epoch in range(4):
-        order = torch.randperm(len(split), generator=torch_generator("batches", plan.seed, epoch))
+        order = torch.randperm(len(split), generator=torch_generator("batches", order_of, epoch))
         for batch in order.split(16):
             optimizer.zero_grad()
             F.cross_entropy(module(inputs[batch]), targets[batch]).backward()
@@ -98,24 +100,39 @@ def train_alone(plan: NetworkPlan, training: dict[str, Any], activation: Activat
 
 @pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("batches", ["own", "shared"])
 def test_every_network_is_the_one_that_a_plain_loop_trains(
-    training: dict[str, Any], activation: Activation
+    training: dict[str, Any], activation: Activation, batches: str
 ) -> None:
     assert len(iris().train) % 16 != 0
-    at_once = train(training, plans(5), activation=activation)
+    at_once = train(training | {"batches": batches}, plans(5), activation=activation)
     for i, plan in enumerate(plans(5)):
-        for name, value in train_alone(plan, training, activation).items():
+        order_of = plan.seed if batches == "own" else 0
+        for name, value in train_alone(plan, training, activation, order_of).items():
             torch.testing.assert_close(at_once.networks[name][i], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", OPTIMIZERS, ids=lambda training: training["optimizer"])
 @pytest.mark.parametrize("size", [1, 4])
-def test_a_network_is_the_same_whatever_its_shard(training: dict[str, Any], size: int) -> None:
+@pytest.mark.parametrize("batches", ["own", "shared"])
+def test_a_network_is_the_same_whatever_its_shard(training: dict[str, Any], size: int, batches: str) -> None:
+    training = training | {"batches": batches}
     at_once = train(training)
     shards = [train(training, plans()[i : i + size]) for i in range(0, 6, size)]
     for name, value in at_once.networks.items():
         found = torch.cat([shard.networks[name] for shard in shards])
         torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-5)
+
+
+def test_shared_batches_are_those_of_seed_0_augmented_too() -> None:
+    dataset = load_dataset("digits", SplitsConfig(), Path("nowhere"))
+    config = TrainingConfig(epochs=1, augmentation=Augmentation(crop=1))
+    architecture, two = build(MLPConfig(widths=[64, 4, 10])), plans(2)
+    own = train_networks(architecture, dataset, two, config, CPU).networks
+    config = config.model_copy(update={"batches": "shared"})
+    for name, value in train_networks(architecture, dataset, two, config, CPU).networks.items():
+        torch.testing.assert_close(value[0], own[name][0], rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(value[1], own[name][1], rtol=1e-2, atol=1e-3)
 
 
 def test_training_moves_every_parameter_of_every_network() -> None:
@@ -148,11 +165,11 @@ def test_initial_networks_depend_on_seed_and_kind_alone() -> None:
 
 
 def test_orders_are_permutations_of_seed_and_epoch() -> None:
-    orders = shuffled_orders(50, plans(3), epoch=2)
+    orders = shuffled_orders(50, range(3), epoch=2)
     assert torch.equal(orders.sort(dim=1).values, torch.arange(50).expand(3, -1))
     assert len({tuple(order) for order in orders.tolist()}) == 3
-    assert torch.equal(shuffled_orders(50, plans(3)[2:], epoch=2)[0], orders[2])
-    assert not torch.equal(shuffled_orders(50, plans(3), epoch=3), orders)
+    assert torch.equal(shuffled_orders(50, [2], epoch=2)[0], orders[2])
+    assert not torch.equal(shuffled_orders(50, range(3), epoch=3), orders)
 
 
 def test_training_does_not_touch_or_read_the_global_generator() -> None:
