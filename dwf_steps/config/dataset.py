@@ -29,6 +29,8 @@ class DatasetFacts:
         Number of classes; None where only the data tell, 1 where the target is a number.
     examples
         Number of examples, without those of a separate test set; an estimate for the user's own files.
+    test
+        Number of examples of a separate test set; None if there is none.
     shape
         Channels, height and width of an image; None for other inputs.
     files
@@ -38,14 +40,15 @@ class DatasetFacts:
     features: int
     classes: int | None
     examples: int
+    test: int | None = None
     shape: Shape | None = None
     files: tuple[str, ...] = ()
 
 
-def _images(shape: Shape, classes: int, examples: int, folder: str, *files: str) -> DatasetFacts:
+def _images(shape: Shape, classes: int, examples: int, test: int, folder: str, *files: str) -> DatasetFacts:
     channels, height, width = shape
     places = tuple(f"{folder}/{file}" for file in files)
-    return DatasetFacts(channels * height * width, classes, examples, shape, places)
+    return DatasetFacts(channels * height * width, classes, examples, test, shape, places)
 
 
 IDX_FILES = (
@@ -60,13 +63,13 @@ BUILT_IN = {
     "iris": DatasetFacts(4, 3, 150),
     "wine": DatasetFacts(13, 3, 178),
     "breast_cancer": DatasetFacts(30, 2, 569),
-    "digits": DatasetFacts(64, 10, 1797, (1, 8, 8)),
-    "mnist": _images((1, 28, 28), 10, 60_000, "MNIST/raw", *IDX_FILES),
-    "fashion_mnist": _images((1, 28, 28), 10, 60_000, "FashionMNIST/raw", *IDX_FILES),
-    "cifar10": _images((3, 32, 32), 10, 50_000, "cifar-10-batches-py", *CIFAR10_FILES),
-    "cifar100": _images((3, 32, 32), 100, 50_000, "cifar-100-python", "train", "test", "meta"),
-    "svhn": _images((3, 32, 32), 10, 73_257, ".", "train_32x32.mat", "test_32x32.mat"),
-    "stl10": _images((3, 96, 96), 10, 5_000, "stl10_binary", *STL10_FILES),
+    "digits": DatasetFacts(64, 10, 1797, shape=(1, 8, 8)),
+    "mnist": _images((1, 28, 28), 10, 60_000, 10_000, "MNIST/raw", *IDX_FILES),
+    "fashion_mnist": _images((1, 28, 28), 10, 60_000, 10_000, "FashionMNIST/raw", *IDX_FILES),
+    "cifar10": _images((3, 32, 32), 10, 50_000, 10_000, "cifar-10-batches-py", *CIFAR10_FILES),
+    "cifar100": _images((3, 32, 32), 100, 50_000, 10_000, "cifar-100-python", "train", "test", "meta"),
+    "svhn": _images((3, 32, 32), 10, 73_257, 26_032, ".", "train_32x32.mat", "test_32x32.mat"),
+    "stl10": _images((3, 96, 96), 10, 5_000, 8_000, "stl10_binary", *STL10_FILES),
 }
 
 BuiltInName = Literal[
@@ -197,16 +200,17 @@ class ImageFiles(Section):
     @property
     def facts(self) -> DatasetFacts:
         """What is known without decoding the images; counting ``examples`` reads the folder."""
-        return DatasetFacts(self.channels * self.size**2, None, self._count(), self.shape)
+        test = None if self.test is None else self._count(self.test)
+        return DatasetFacts(self.channels * self.size**2, None, self._count(self.train), test, self.shape)
 
-    def _count(self) -> int:
-        if self.train.is_dir():
-            files = (path.relative_to(self.train).parts for path in self.train.glob("*/*"))
+    def _count(self, images: Path) -> int:
+        if images.is_dir():
+            files = (path.relative_to(images).parts for path in images.glob("*/*"))
             return sum(1 for parts in files if not any(part.startswith(".") for part in parts))
         # Imported here, since few configurations have such files.
         from pyarrow.parquet import read_metadata
 
-        return int(read_metadata(self.train).num_rows)
+        return int(read_metadata(images).num_rows)
 
 
 class TextFiles(Targets):
@@ -244,15 +248,16 @@ class TextFiles(Targets):
     @property
     def facts(self) -> DatasetFacts:
         """What is known without tokenizing the texts; ``examples`` is estimated from the file."""
-        return DatasetFacts(self.length, 1 if self.regression else None, self._count())
+        test = None if self.test is None else self._count(self.test)
+        return DatasetFacts(self.length, 1 if self.regression else None, self._count(self.train), test)
 
-    def _count(self) -> int:
-        if self.train.suffix == ".csv":  # assumes 100 bytes a text: only affects the estimated size of jobs
-            count = self.train.stat().st_size // 100
+    def _count(self, texts: Path) -> int:
+        if texts.suffix == ".csv":  # assumes 100 bytes a text: only affects the estimated size of jobs
+            count = texts.stat().st_size // 100
         else:
             from pyarrow.parquet import read_metadata
 
-            count = int(read_metadata(self.train).num_rows)
+            count = int(read_metadata(texts).num_rows)
         return min(count, self.sample or count)
 
 

@@ -27,7 +27,7 @@ from dwf_steps.config.zoo import (
 )
 from dwf_steps.pipeline.fingerprint import file_fingerprint
 from dwf_steps.pipeline.network_facts import NetworkFacts, network_facts
-from dwf_steps.pipeline.sizes import examples_of
+from dwf_steps.pipeline.sizes import Examples, examples_of
 
 Names = Any
 """The wildcards of a job, or a `Cell`, with attributes ``zoo``, ``canon`` and so on."""
@@ -41,7 +41,7 @@ class Experiment:
         self.fitted_by = config.fitted_by()
         self._networks: dict[str, list[str]] = {}
         self._facts: dict[str, NetworkFacts] = {}
-        self._examples: dict[str, int] = {}
+        self._examples: dict[str, Examples] = {}
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -206,7 +206,7 @@ class Experiment:
             self._facts[zoo] = network_facts(self.config.zoos[zoo].architecture)
         return self._facts[zoo]
 
-    def n_examples(self, zoo: str) -> int:
+    def examples(self, zoo: str) -> Examples:
         """Return roughly how many examples a zoo's networks are trained and scored on."""
         if zoo not in self._examples:
             config = self.config.zoos[zoo]
@@ -215,9 +215,8 @@ class Experiment:
                 if isinstance(config, JointZoo)
                 else [config]
             )
-            self._examples[zoo] = sum(
-                examples_of(self.config.dataset(one), one.architecture) for one in single
-            )
+            counts = [examples_of(self.config.dataset(one), one.architecture, one.splits) for one in single]
+            self._examples[zoo] = Examples(sum(c.all for c in counts), sum(c.test for c in counts))
         return self._examples[zoo]
 
     def n_shards(self, zoo: str) -> int:

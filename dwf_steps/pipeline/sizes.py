@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.canonicalization import UnitMatching, activation_matching_of, until_barycentre
-from dwf_steps.config.dataset import DatasetConfig, DatasetFacts, ImageFiles, TableFile, TextFiles, facts_of
+from dwf_steps.config.dataset import (
+    DatasetConfig,
+    DatasetFacts,
+    ImageFiles,
+    SplitsConfig,
+    TableFile,
+    TextFiles,
+    facts_of,
+)
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
 from dwf_steps.config.transfer import TransferConfig
@@ -146,8 +155,13 @@ class Sizes:
 
     @property
     def m(self) -> int:
-        """Number of examples in the zoo's data set."""
-        return self._experiment.n_examples(self._names.zoo)
+        """Number of examples in the zoo's data set, without those of a separate test set."""
+        return self._experiment.examples(self._names.zoo).all
+
+    @property
+    def tested(self) -> int:
+        """Number of examples in the zoo's test set."""
+        return self._experiment.examples(self._names.zoo).test
 
     @property
     def facts(self) -> NetworkFacts:
@@ -370,12 +384,28 @@ class Sizes:
         -------
         Bytes and seconds.
         """
-        held = 3 * self.group(networks) + 4 * networks * self.m * self.classes + self.data + self.SCORING
-        seconds = 4 * networks * self.multiplications * self.m / self.FLOPS
+        held = 3 * self.group(networks) + 4 * networks * self.tested * self.classes + self.data + self.SCORING
+        seconds = 4 * networks * self.multiplications * self.tested / self.FLOPS
         return Work(held, seconds + 4 * networks * self.d / self.READ)
 
 
-def examples_of(dataset: DatasetConfig, architecture: ArchitectureConfig) -> int:
+@dataclass(frozen=True)
+class Examples:
+    """Numbers of examples.
+
+    Attributes
+    ----------
+    all
+        Examples of the data set, without those of a separate test set.
+    test
+        Examples that networks are tested on.
+    """
+
+    all: int
+    test: int
+
+
+def examples_of(dataset: DatasetConfig, architecture: ArchitectureConfig, splits: SplitsConfig) -> Examples:
     """Return roughly how many examples a data set has.
 
     Parameters
@@ -384,11 +414,18 @@ def examples_of(dataset: DatasetConfig, architecture: ArchitectureConfig) -> int
         The data set.
     architecture
         Of the networks that see it.
+    splits
+        The share of test examples if the data set has no test set of its own.
 
     Returns
     -------
-    For a table, an upper bound from the file's size, with two characters per value.
+    For tables, upper bounds from the files' sizes, with two characters per value.
     """
     if isinstance(dataset, TableFile):
-        return dataset.file.stat().st_size // (2 * architecture.features)
-    return facts_of(dataset).examples
+        files = dataset.file, dataset.test
+        count, test = (None if f is None else f.stat().st_size // (2 * architecture.features) for f in files)
+    else:
+        facts = facts_of(dataset)
+        count, test = facts.examples, facts.test
+    assert count is not None
+    return Examples(count, round(splits.test * count) if test is None else test)

@@ -4,12 +4,33 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from checkout import Checkout, changed_config
 
+from dwf_steps.config.architectures.mlp import MLPConfig
+from dwf_steps.config.dataset import DatasetConfig, ImageFiles, SplitsConfig
+from dwf_steps.pipeline.sizes import Examples, examples_of
+
 LOCAL = {"all", "gather_alignment"}
+
+
+def test_a_separate_test_set_counts_by_itself(tmp_path: Path) -> None:
+    for name, rows in [("train", 40), ("test", 12)]:
+        pd.DataFrame({"img": [b""] * rows, "label": [0] * rows}).to_parquet(tmp_path / f"{name}.parquet")
+    images = ImageFiles(train=tmp_path / "train.parquet", size=2)
+    both = images.model_copy(update={"test": tmp_path / "test.parquet"})
+    cases: list[tuple[DatasetConfig, Examples]] = [
+        ("mnist", Examples(60_000, 10_000)),
+        ("digits", Examples(1797, 359)),
+        (images, Examples(40, 8)),
+        (both, Examples(40, 12)),
+    ]
+    for dataset, expected in cases:
+        assert examples_of(dataset, MLPConfig(widths=[12, 2]), SplitsConfig(test=0.2)) == expected
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,10 @@ class EvaluateZoo(StepSettings):
         The Gram matrix is held with two of its parts, or with distances between all networks, and with the
         values of some networks.
         """
-        predictions = 12 * sizes.n * sizes.m * sizes.classes
-        seconds = 2 * sizes.n**2 * sizes.m * sizes.classes / sizes.FLOPS + sizes.realigning
+        predictions = 12 * sizes.n * sizes.tested * sizes.classes
+        # Large products: shared mistakes, shared choices, and distances between predictions.
+        products = 2 * sizes.n**2 * sizes.tested * (1 + 2 * sizes.classes)
+        seconds = products / (5 * sizes.FLOPS) + sizes.realigning
         return Work(20 * sizes.n**2 + predictions + 16 * sizes.d * sizes.compared + 8 * sizes.BLOCK, seconds)
 
 
@@ -74,10 +76,11 @@ class Evaluate(EvaluateZoo):
         Memory is for a block of columns, predictions in both precisions, and realigned and midpoint networks.
         Outside weights, there are also the generated networks' coordinates and a second set of all pairs.
         """
-        predictions = 12 * (sizes.n + sizes.g) * sizes.m * sizes.classes
-        pairs = (24 * sizes.n**2 + 64 * sizes.g * (sizes.n + sizes.g)) * (1 + sizes.encoded)
+        k = sizes.generator.count
+        predictions = 12 * (sizes.n + k) * sizes.tested * sizes.classes
+        pairs = (24 * sizes.n**2 + 64 * k * (sizes.n + k)) * (1 + sizes.encoded)
         held = (
-            sizes.block
+            sizes.block_with(k)
             + predictions
             + 16 * sizes.d * sizes.compared
             + sizes.BLOCK
@@ -85,11 +88,11 @@ class Evaluate(EvaluateZoo):
             + sizes.SCORING
             + pairs
         )
-        each = sizes.m * sizes.classes + sizes.d
+        each = sizes.tested * sizes.classes + sizes.d
         seconds = sizes.realigning
         if sizes.encoded:
-            held += 16 * sizes.g * sizes.coordinates + 2 * sizes.response_functions + 2 * sizes.BLOCK
+            held += 16 * k * sizes.coordinates + 2 * sizes.response_functions + 2 * sizes.BLOCK
             each += sizes.coordinates
-            seconds += sizes.g * sizes.responding + sizes.n * sizes.item * sizes.coordinates / sizes.READ
-        seconds += 2 * sizes.g * (sizes.n + sizes.g) * each / sizes.FLOPS
-        return Work(held, seconds + (sizes.n * sizes.item + 4 * sizes.g) * sizes.d / sizes.READ)
+            seconds += k * sizes.responding + sizes.n * sizes.item * sizes.coordinates / sizes.READ
+        seconds += 2 * k * (sizes.n + k) * each / sizes.FLOPS
+        return Work(held, seconds + (sizes.n * sizes.item + 4 * k) * sizes.d / sizes.READ)

@@ -137,8 +137,8 @@ class AssessAutoencoder(StepSettings):
         """
         networks = min(2 * sizes.assessed, sizes.n)
         held = 12 * sizes.n * sizes.k * sizes.raw + sizes.block_with(networks) + sizes.data + sizes.SCORING
-        held += networks * (32 * sizes.d + 24 * sizes.coordinates + 16 * sizes.m * sizes.classes)
-        seconds = 4 * networks * sizes.multiplications * sizes.m / sizes.FLOPS
+        held += networks * (32 * sizes.d + 24 * sizes.coordinates + 16 * sizes.tested * sizes.classes)
+        seconds = 4 * networks * sizes.multiplications * sizes.tested / sizes.FLOPS
         seconds += sizes.n * sizes.item * (sizes.d + sizes.coordinates) / sizes.READ
         if sizes.encoded:
             held += sizes.decoded(networks) + sizes.response_functions + 2 * sizes.BLOCK

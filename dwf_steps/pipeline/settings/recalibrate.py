@@ -59,9 +59,9 @@ class RecalibrateZoo(Recalibrate):
     def work(sizes: Sizes) -> Work:
         """Return the work as for generated networks, and of predicting with all networks."""
         group = 10 * sizes.group(sizes.n)
-        seconds = sizes.n * sizes.multiplications * (2 * sizes.m + sizes.examples_seen) / sizes.FLOPS
-        return Work(group + 4 * sizes.n * sizes.m * sizes.classes + sizes.data + sizes.SCORING, seconds)
+        seconds = sizes.n * sizes.multiplications * (2 * sizes.tested + sizes.examples_seen) / sizes.FLOPS
+        return Work(group + 4 * sizes.n * sizes.tested * sizes.classes + sizes.data + sizes.SCORING, seconds)
 
     @staticmethod
     def disk(sizes: Sizes) -> float:
-        return 4 * sizes.n * sizes.m * sizes.classes
+        return 4 * sizes.n * sizes.tested * sizes.classes

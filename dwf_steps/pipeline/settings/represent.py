@@ -201,9 +201,9 @@ class AssessRepresentation(StepSettings):
         """Return the work of decoding and scoring networks; both matrices are read for every group."""
         networks = min(2 * sizes.assessed, sizes.n)
         decoded = sizes.decoded(networks)
-        each = 16 * sizes.d + 24 * sizes.coordinates + 16 * sizes.m * sizes.classes
+        each = 16 * sizes.d + 24 * sizes.coordinates + 16 * sizes.tested * sizes.classes
         held = decoded + networks * each + 2 * sizes.response_functions + 2 * sizes.BLOCK + sizes.data
-        scoring = 4 * sizes.multiplications * sizes.m / sizes.FLOPS
+        scoring = 4 * sizes.multiplications * sizes.tested / sizes.FLOPS
         groups = max(1, networks * sizes.decoded(1) // decoded)
         reading = groups * sizes.n * sizes.item * (sizes.d + sizes.coordinates) / sizes.READ
         seconds = networks * (sizes.decoding + sizes.responding + scoring) + reading

@@ -34,7 +34,7 @@ class Score(StepSettings):
 
     @staticmethod
     def disk(sizes: Sizes) -> float:
-        return 4 * sizes.generated_shard * sizes.m * sizes.classes
+        return 4 * sizes.generated_shard * sizes.tested * sizes.classes
 
 
 class ScoreZoo(Score):
@@ -46,4 +46,4 @@ class ScoreZoo(Score):
 
     @staticmethod
     def disk(sizes: Sizes) -> float:
-        return 4 * sizes.s * sizes.m * sizes.classes
+        return 4 * sizes.s * sizes.tested * sizes.classes
