@@ -1,14 +1,14 @@
-"""Training 100 MNIST networks: all at once, against one at a time with a DataLoader.
+"""Training 100 MNIST networks: all at once, with own or with shared batches, against one at a time.
 
-One at a time is measured twice: over tensors that are already standardised, and, with `--data-dir`, over
-torchvision's MNIST with its transforms, as tutorials write it.
+One at a time, with a DataLoader, is measured twice: over tensors that are already standardised, and, with
+`--data-dir`, over torchvision's MNIST with its transforms, as tutorials write it.
 """
 
 import argparse
 import importlib
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import passive_threads  # noqa: F401
@@ -24,22 +24,22 @@ from dwf_steps.datasets.splits import Dataset, Split
 from dwf_steps.runtime.libraries import torchvision_datasets
 from dwf_steps.zoo.training import train_networks
 
-WIDTHS = [784, 32, 32, 10]
 EXAMPLES, BATCH, EPOCHS = 60_000, 64, 5
+BATCHES: tuple[Literal["own", "shared"], ...] = ("own", "shared")
 
 
 def synthetic() -> Dataset:
     """Data of MNIST's shape: only the shape matters here."""
     draws = np.random.default_rng(0)
-    inputs = draws.standard_normal((EXAMPLES, WIDTHS[0])).astype(np.float32)
-    split = Split(inputs, draws.integers(WIDTHS[-1], size=EXAMPLES))
+    inputs = draws.standard_normal((EXAMPLES, 784)).astype(np.float32)
+    split = Split(inputs, draws.integers(10, size=EXAMPLES))
     return Dataset(split, split, split)
 
 
-def at_once(dataset: Dataset, n: int) -> float:
+def at_once(dataset: Dataset, widths: list[int], n: int, batches: Literal["own", "shared"]) -> float:
     """Return seconds for one epoch of n networks at once."""
-    zoo = TrainedZoo(dataset="mnist", architecture=MLPConfig(widths=WIDTHS), seeds=n)
-    training = TrainingConfig(epochs=1, batch_size=BATCH)
+    zoo = TrainedZoo(dataset="mnist", architecture=MLPConfig(widths=widths), seeds=n)
+    training = TrainingConfig(epochs=1, batch_size=BATCH, batches=batches)
     started = time.perf_counter()
     train_networks(
         build(zoo.architecture),
@@ -51,9 +51,9 @@ def at_once(dataset: Dataset, n: int) -> float:
     return time.perf_counter() - started
 
 
-def one_at_a_time(examples: TorchDataset[Any]) -> float:
+def one_at_a_time(examples: TorchDataset[Any], widths: list[int]) -> float:
     """Return seconds for one epoch of one network."""
-    module = build(MLPConfig(widths=WIDTHS)).module()
+    module = build(MLPConfig(widths=widths)).module()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     started = time.perf_counter()
     for inputs, targets in DataLoader(examples, batch_size=BATCH, shuffle=True):
@@ -74,25 +74,27 @@ def torchvision_mnist(data_dir: Path) -> TorchDataset[Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST/raw")
+    parser.add_argument("--hidden", type=int, nargs="+", default=[32, 32], help="widths of hidden layers")
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
-    dataset = synthetic()
+    dataset, widths = synthetic(), [784, *args.hidden, 10]
     tensors = [torch.from_numpy(array) for array in (dataset.train.inputs, dataset.train.targets)]
     alone: dict[str, TorchDataset[Any]] = {"one at a time, tensors": TensorDataset(*tensors)}
     if args.data_dir:
         alone["one at a time, torchvision"] = torchvision_mnist(args.data_dir)
     seconds: dict[str, list[float]] = {}
     for _ in range(args.repeats):
-        ours = EPOCHS * at_once(dataset, args.networks) / args.networks
-        seconds.setdefault(f"all {args.networks} at once", []).append(ours)
+        for batches in BATCHES:
+            ours = EPOCHS * at_once(dataset, widths, args.networks, batches) / args.networks
+            seconds.setdefault(f"all {args.networks} at once, {batches} batches", []).append(ours)
         for name, examples in alone.items():
-            seconds.setdefault(name, []).append(EPOCHS * one_at_a_time(examples))
+            seconds.setdefault(name, []).append(EPOCHS * one_at_a_time(examples, widths))
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
     fastest = min(medians.values())
-    print(f"{'x'.join(map(str, WIDTHS))}, {EXAMPLES} examples, batch {BATCH}, {EPOCHS} epochs; medians")
+    print(f"{'-'.join(map(str, widths))}, {EXAMPLES} examples, batch {BATCH}, {EPOCHS} epochs; medians")
     for name, value in medians.items():
-        print(f"{name:28} {value:8.2f} s a network   ratio {value / fastest:6.1f}")
+        print(f"{name:32} {value:8.2f} s a network   ratio {value / fastest:6.1f}")
 
 
 if __name__ == "__main__":
