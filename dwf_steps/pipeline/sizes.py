@@ -21,6 +21,7 @@ from dwf_steps.config.dataset import (
 )
 from dwf_steps.config.generators.base import GeneratorConfig
 from dwf_steps.config.representation import WEIGHTS, RepresentationConfig, ResponsesRepresentation
+from dwf_steps.config.subspace import SubspaceConfig
 from dwf_steps.config.transfer import TransferConfig
 from dwf_steps.config.zoo import AnyZoo, ImportedZoo, TrainedZoo
 from dwf_steps.pipeline.network_facts import NetworkFacts, coordinates
@@ -34,7 +35,9 @@ class Sizes:
     """The sizes that determine what a job with given wildcards takes, each computed when needed."""
 
     FLOPS = 5e9
-    """Operations per second and thread; large matrix products reach five times as many."""
+    """Operations per second and thread, except in large matrix products."""
+    PRODUCTS = 25e9
+    """Operations per second and thread in large matrix products."""
     READ = 50e6
     """Bytes per second, from and to a shared file system."""
     STEP = 0.003
@@ -245,20 +248,31 @@ class Sizes:
     @property
     def raw(self) -> bool:
         """Whether generators work without reduction to a subspace."""
-        return self._experiment.config.subspaces[self._names.subspace].method == "none"
+        return self._subspace.method == "none"
 
     @property
     def whole(self) -> bool:
         """Whether the subspace is computed from the whole matrix at once."""
-        return self._experiment.config.subspaces[self._names.subspace].method == "incremental_pca"
+        return self._subspace.method == "incremental_pca"
 
     @property
     def k(self) -> int:
         """Number of coordinates of a network in the subspace."""
-        subspace = self._experiment.config.subspaces[self._names.subspace]
-        if subspace.method == "none":
+        if self._subspace.method == "none":
             return self.coordinates
-        return subspace.components or min(self.n, self.coordinates)
+        return self._subspace.components or min(self.n, self.coordinates)
+
+    @property
+    def solving(self) -> float:
+        """Seconds to find the subspace from a Gram matrix."""
+        subspace = self._subspace
+        if subspace.method == "dual_pca" and subspace.solver == "randomized" and subspace.components:
+            return 40 * self.n**2 * subspace.components / self.PRODUCTS
+        return 20 * self.n**3 * (not self.raw) / self.FLOPS
+
+    @property
+    def _subspace(self) -> SubspaceConfig:
+        return self._experiment.config.subspaces[self._names.subspace]
 
     @property
     def generator(self) -> GeneratorConfig:
@@ -342,7 +356,10 @@ class Sizes:
         assert isinstance(self.zoo, TrainedZoo)
         training, more = self.zoo.training, kept - trainings
         held = 32 * trainings * self.d + 16 * trainings * (training.batch_size * self.units + self.m)
-        epoch = 6 * trainings * self.multiplications * self.m / self.FLOPS
+        # With shared batches, the first layers of all MLPs are one large product.
+        large = training.batches == "shared" and self.zoo.architecture.kind == "mlp"
+        rate = self.PRODUCTS if large else self.FLOPS
+        epoch = 6 * trainings * self.multiplications * self.m / rate
         epoch += self.STEP * (self.m / training.batch_size + trainings)
         scores = 2 * more * self.multiplications * self.m / self.FLOPS
         return Work(held + 16 * more * self.d + self.data + self.SCORING, training.epochs * epoch + scores)

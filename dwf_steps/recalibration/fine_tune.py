@@ -92,6 +92,6 @@ def tune(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(training, step, method.steps)
         batch = torch.randperm(len(inputs), generator=draws)[: method.batch_size].to(inputs.device)
-        seen, wanted = (some.expand(n, *some.shape) for some in (inputs[batch], targets[batch]))
-        take_step(architecture, tuned, optimizer, seen, wanted, training, losses)
+        wanted = targets[batch].expand(n, *targets[batch].shape)
+        take_step(architecture, tuned, optimizer, inputs[batch], wanted, training, losses)
     return tuned.map(Tensor.detach)

@@ -36,7 +36,7 @@ class EvaluateZoo(StepSettings):
         predictions = 12 * sizes.n * sizes.tested * sizes.classes
         # Large products: shared mistakes, shared choices, and distances between predictions.
         products = 2 * sizes.n**2 * sizes.tested * (1 + 2 * sizes.classes)
-        seconds = products / (5 * sizes.FLOPS) + sizes.realigning
+        seconds = products / sizes.PRODUCTS + sizes.realigning
         return Work(20 * sizes.n**2 + predictions + 16 * sizes.d * sizes.compared + 8 * sizes.BLOCK, seconds)
 
 

@@ -99,5 +99,5 @@ class SolveBasis(StepSettings):
         For scikit-learn's IncrementalPCA, several copies of the matrix are held instead.
         """
         whole = sizes.n * sizes.coordinates * sizes.whole
-        seconds = (20 * sizes.n**3 + 20 * sizes.n * whole) / sizes.FLOPS
+        seconds = sizes.solving + 20 * sizes.n * whole / sizes.FLOPS
         return Work(64 * sizes.n**2 + (40 + 4 * sizes.item) * whole, seconds)
