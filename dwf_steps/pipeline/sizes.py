@@ -439,10 +439,10 @@ def examples_of(dataset: DatasetConfig, architecture: ArchitectureConfig, splits
     For tables, upper bounds from the files' sizes, with two characters per value.
     """
     if isinstance(dataset, TableFile):
-        files = dataset.file, dataset.test
-        count, test = (None if f is None else f.stat().st_size // (2 * architecture.features) for f in files)
+        row = 2 * architecture.features
+        count = dataset.file.stat().st_size // row
+        test = None if dataset.test is None else dataset.test.stat().st_size // row
     else:
         facts = facts_of(dataset)
         count, test = facts.examples, facts.test
-    assert count is not None
     return Examples(count, round(splits.test * count) if test is None else test)

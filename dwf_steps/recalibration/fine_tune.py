@@ -85,13 +85,12 @@ def tune(
     -------
     The trained networks.
     """
-    tuned, n = networks.map(lambda value: value.detach().clone()), networks.count
+    tuned = networks.map(lambda value: value.detach().clone())
     trained = [value.requires_grad_() for value in architecture.parameters_of(tuned).values()]
     optimizer = make_optimizer(trained, training)
     for step in range(method.steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(training, step, method.steps)
         batch = torch.randperm(len(inputs), generator=draws)[: method.batch_size].to(inputs.device)
-        wanted = targets[batch].expand(n, *targets[batch].shape)
-        take_step(architecture, tuned, optimizer, inputs[batch], wanted, training, losses)
+        take_step(architecture, tuned, optimizer, inputs[batch], targets[batch], training, losses)
     return tuned.map(Tensor.detach)

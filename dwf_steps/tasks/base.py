@@ -35,7 +35,7 @@ class Task(ABC):
         outputs
             (n, b, c).
         answers
-            (n, b, c), as `answers` returns them.
+            (n, b, c) or (b, c), as `answers` returns them.
         """
 
     @abstractmethod

@@ -97,7 +97,7 @@ def take_step(
     inputs
         (n, b, features), or (b, features) if all networks see the same examples.
     targets
-        (n, b), or what ``losses`` take.
+        As ``losses`` take them, with a dimension of networks as in ``inputs``: (n, b), or (b,).
     training
         Precision, memory format, and gradient clipping.
     losses
@@ -129,10 +129,10 @@ def take_step(
         optimizer.zero_grad(set_to_none=len(groups) == 1)
         for rows in groups:
             some = networks if len(groups) == 1 else _views(architecture, networks, rows)
+            seen, wanted = (inputs[rows], targets[rows]) if own else (inputs, targets)
             with mixed:
-                seen = inputs[rows] if own else inputs
                 outputs = architecture.forward(some, seen, True, training.channels_last).float()
-            losses(outputs, targets[rows]).mean(1).sum().backward()
+            losses(outputs, wanted).mean(1).sum().backward()
 
     architecture.in_groups(networks.count, inputs.device, gradients)
     if training.clip is not None:

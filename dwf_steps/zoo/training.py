@@ -192,7 +192,7 @@ def train_networks(
                 if training.augmentation and dataset.shape:
                     seen = augment(seen, dataset.shape, training.augmentation, seeds, epoch, batch)
                 if training.batches == "shared":
-                    seen, wanted = seen[0], wanted.expand(len(plans), *wanted.shape[1:])
+                    seen, wanted = seen[0], wanted[0]
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(training, epoch * n_batches + batch, total)
                 take_step(architecture, networks, optimizer, seen, wanted, training, losses)

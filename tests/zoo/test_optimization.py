@@ -33,9 +33,9 @@ def after_steps(
         inputs = torch.randn(N, B, 3 * 64, generator=draws)
         targets = torch.randint(3, (N, B), generator=draws)
         if shared:
-            inputs, targets = inputs[0], targets[0].expand(N, B)
+            inputs, targets = inputs[0], targets[0]
         if copied:
-            inputs = inputs.expand(N, *inputs.shape)
+            inputs, targets = inputs[0].expand(N, -1, -1), targets[0].expand(N, -1)
         take_step(network, networks, optimizer, inputs, targets, training, Classification().losses)
     return networks.map(lambda value: value.detach())
 
@@ -58,7 +58,7 @@ def test_sharing_inputs_is_giving_each_network_a_copy(
     training = TrainingConfig(optimizer="sgd", lr=0.1)
     multiplications = architecture().config.multiplications
     monkeypatch.setattr(module, "GROUP_MULTIPLICATIONS", {"cpu": group_size * multiplications})
-    copied = after_steps(training, shared=True, copied=True)
+    copied = after_steps(training, copied=True)
     for name, value in after_steps(training, shared=True).items():
         torch.testing.assert_close(value, copied[name], rtol=1e-3, atol=1e-4)
 
