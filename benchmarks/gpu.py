@@ -728,10 +728,10 @@ def responses(run: Run) -> None:
     )
     buffers = networks.only(architecture.buffers)
     for matching in ("pre_activations", "activations"):
-        decoder = Decoder(matching=matching)
+        decoder = Decoder(capture, basis, matching=matching)
         run.measure(
             *(case, f"decoding, {matching}", "networks", n),
-            *(lambda decoder=decoder: decoder.decode(capture, basis, found[0], buffers),),
+            *(lambda decoder=decoder: decoder.decode(found[0], buffers),),
             once=True,
         )
 

@@ -19,7 +19,7 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.images import ResNetConfig
 from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.representation.capture import Capture
-from dwf_steps.representation.decoding import Decoder, networks_at_once
+from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
 from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.randomness import torch_generator
@@ -88,7 +88,7 @@ def against_training(name: str) -> None:
     )
     for matching in MATCHING:
         started = time.perf_counter()
-        Decoder(matching=matching).decode(capture, basis, coordinates, networks.only(architecture.buffers))
+        Decoder(capture, basis, matching=matching).decode(coordinates, networks.only(architecture.buffers))
         decoded = (time.perf_counter() - started) / n
         print(f"  decoding, {matching}: {decoded:.3f} s a network, 1/{training / decoded:.0f}", flush=True)
 
@@ -104,12 +104,13 @@ def decode_a_layer(fan_in: int, matching: Matching) -> None:
     coordinates, _ = encode(capture, basis, networks.select([0]))
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak
     started = time.perf_counter()
-    Decoder(matching=matching).decode(capture, basis, coordinates, StackedNetworks())
+    decoder = Decoder(capture, basis, matching=matching)
+    decoder.decode(coordinates, StackedNetworks())
     seconds = time.perf_counter() - started
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     budget = 2**36
-    estimate = budget / networks_at_once(capture, basis, budget)
+    estimate = budget / decoder.networks_at_once(budget)
     print(json.dumps([seconds, peak * 1024 / 1e9, estimate / 1e9]))
 
 

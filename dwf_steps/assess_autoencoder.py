@@ -20,8 +20,7 @@ from dwf_steps.generators.registry import implementation_of
 from dwf_steps.metrics.exactness import functions_compared, relative_distances
 from dwf_steps.pipeline.settings.generate import AssessAutoencoder
 from dwf_steps.recalibration.methods import apply_recalibration
-from dwf_steps.representation.decoding import Decoder, networks_at_once
-from dwf_steps.representation.loading import Probed, load_basis
+from dwf_steps.representation.loading import Probed
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.progress import progress
@@ -146,13 +145,8 @@ def _decoder(
     if responses is None:
         raise InputError("--responses is missing; the settings say that responses describe networks")
     probed = Probed.load(settings.architecture, settings.probing, data, device)
-    functions = load_basis(responses, probed)
-    decoder = Decoder(**settings.decoding.model_dump(), softmax=probed.softmax)
-
-    def decoded(rows: Tensor, buffers: StackedNetworks[Tensor]) -> StackedNetworks[Tensor]:
-        return decoder.decode(probed.capture, functions, rows, buffers)
-
-    return decoded, networks_at_once(probed.capture, functions, memory)
+    decoder = probed.decoder(responses, settings.decoding)
+    return decoder.decode, decoder.networks_at_once(memory)
 
 
 def _state(found: pd.DataFrame, margin: float, key: str, remedies: Mapping[str, str]) -> None:

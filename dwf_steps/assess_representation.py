@@ -11,8 +11,7 @@ from torch import Tensor
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.exactness import functions_compared, relative_distances
 from dwf_steps.pipeline.settings.represent import AssessRepresentation
-from dwf_steps.representation.decoding import Decoder, networks_at_once
-from dwf_steps.representation.loading import Probed, load_basis
+from dwf_steps.representation.loading import Probed
 from dwf_steps.representation.responses import ResponseBasis, encode
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -56,24 +55,23 @@ def assess_representation(
     """
     zoo, coordinates = WeightMatrix.open(weights), WeightMatrix.open(matrix)
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
-    functions, test = load_basis(basis, probed), Split.load(data, "test")
-    decoder = Decoder(**settings.decoding.model_dump(), softmax=probed.softmax)
+    decoder, test = probed.decoder(basis, settings.decoding), Split.load(data, "test")
     n, h = zoo.n_training, len(zoo.rows) - zoo.n_training
     rows = np.r_[evenly(settings.networks, n), n + evenly(settings.networks, h)]
-    size = networks_at_once(probed.capture, functions, settings.memory_mb * 2**20)
+    size = decoder.networks_at_once(settings.memory_mb * 2**20)
     parts = []
     for start in progress(range(0, len(rows), size), "group of networks"):
         group = rows[start : start + size]
         own = zoo.networks(group).tensors(probed.device)
         coded = torch.from_numpy(coordinates.take(group)).to(probed.device)
         buffers = zoo.buffers.select([0] * len(group)).tensors(probed.device)
-        decoded = decoder.decode(probed.capture, functions, coded, buffers)
-        again, _ = encode(probed.capture, functions, decoded)
+        decoded = decoder.decode(coded, buffers)
+        again, _ = encode(probed.capture, decoder.basis, decoded)
         frame = functions_compared(probed.capture.architecture, own, decoded, test)
         frame.insert(0, "held_out", [zoo.rows[row].held_out for row in group])
         frame.insert(0, "network", [zoo.rows[row].name for row in group])
         frame["weight_error"] = relative_distances(
-            *(_weights(networks, functions) for networks in (decoded, own))
+            *(_weights(networks, decoder.basis) for networks in (decoded, own))
         )
         frame["coordinate_error"] = relative_distances(again, coded)
         parts.append(frame)

@@ -16,9 +16,8 @@ from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.generators.decoding import compare_with_float64, compared_blocks, decode_block
 from dwf_steps.generators.samples import Samples
 from dwf_steps.pipeline.settings.represent import DecodeResponses
-from dwf_steps.representation.decoding import Decoder, networks_at_once
-from dwf_steps.representation.loading import Probed, load_basis
-from dwf_steps.representation.responses import ResponseBasis
+from dwf_steps.representation.decoding import Decoder
+from dwf_steps.representation.loading import Probed
 from dwf_steps.representation.selection import UnitSelection
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.device import select_device
@@ -115,17 +114,14 @@ class NetworkDecoding:
         Where their coordinates are among those of wider networks.
     probed
         The architecture's layers and the probes.
-    basis
-        The response basis.
     decoder
-        The decoding method.
+        Decodes on these probes.
     buffers
         Those of one network of the zoo, from which counters are copied, n = 1.
     """
 
     variant: Variant
     probed: Probed
-    basis: ResponseBasis
     decoder: Decoder
     buffers: StackedNetworks[torch.Tensor]
 
@@ -161,8 +157,7 @@ class NetworkDecoding:
         return cls(
             variant,
             probed,
-            load_basis(basis, probed),
-            Decoder(**settings.decoding.model_dump(), softmax=probed.softmax),
+            probed.decoder(basis, settings.decoding),
             StackedNetworks.of_one(variant.cut_buffers(buffers)).tensors(device),
         )
 
@@ -171,22 +166,21 @@ class NetworkDecoding:
         if zoo is None:
             return self
         chosen = self.probed.from_data_of(zoo)
-        return replace(self, probed=self.probed.only(chosen), basis=self.basis.only(chosen))
+        probed = self.probed.only(chosen)
+        decoder = replace(self.decoder, capture=probed.capture, basis=self.decoder.basis.only(chosen))
+        return replace(self, probed=probed, decoder=decoder)
 
     def at_once(self, memory: int) -> int:
         """Return how many networks are decoded at a time."""
-        return networks_at_once(self.probed.capture, self.basis, memory)
+        return self.decoder.networks_at_once(memory)
 
     def decoded(self, candidates: np.ndarray) -> StackedNetworks[np.ndarray]:
         """Return the networks of n rows (n, c, d) of coordinates, each of c candidates."""
         n, c, _ = candidates.shape
         own = self.variant.padding.cut(candidates)
         drawn, buffers = torch.from_numpy(own).to(self.probed.device), self.buffers.select([0] * n)
-        parts = self.probed.capture, self.basis
-        coordinates = drawn[:, 0]
-        if c > 1:
-            coordinates = self._selection.choose(self.decoder, *parts, drawn, buffers)
-        return self.decoder.decode(*parts, coordinates, buffers).numpy()
+        coordinates = self._selection.choose(self.decoder, drawn, buffers) if c > 1 else drawn[:, 0]
+        return self.decoder.decode(coordinates, buffers).numpy()
 
     @cached_property
     def _selection(self) -> UnitSelection:

@@ -96,10 +96,10 @@ def test_losses_are_those_of_networks_decoded_from_reconstructed_responses(
     more = {"probing": PROBING, "decoding": DECODING}
     found, autoencoder = assessed(zoo, tmp_path, zoo.matrix, None, GENERATOR, **more)
     probed = Probed.load(ARCHITECTURE, PROBING, zoo.data, torch.device("cpu"))
-    decoder = Decoder(matching="pre_activations", ridge=RIDGE)
     rows = torch.from_numpy(rows_again(zoo.matrix, autoencoder)).float()
     functions = load_basis(zoo.basis, probed)
-    decoded = [decoder.decode(probed.capture, functions, row[None], StackedNetworks()) for row in rows]
+    decoder = Decoder(probed.capture, functions, matching="pre_activations", ridge=RIDGE)
+    decoded = [decoder.decode(row[None], StackedNetworks()) for row in rows]
     check(found, zoo, [dict(some.numpy().network(0)) for some in decoded])
 
 

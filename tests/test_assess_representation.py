@@ -1,6 +1,5 @@
 """What a representation loses is measured on networks decoded from their own coordinates."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +80,7 @@ def decoded_alone(zoo: ProbedZoo) -> list[State]:
     coordinates = WeightMatrix.open(zoo.matrix).read()
     probed = Probed.load(ARCHITECTURE, PROBING, zoo.data, torch.device("cpu"))
     basis = load_basis(zoo.basis, probed)
-    decoder = Decoder(matching="pre_activations", ridge=RIDGE)
-    decode = partial(decoder.decode, probed.capture, basis)
+    decode = Decoder(probed.capture, basis, matching="pre_activations", ridge=RIDGE).decode
     rows = (torch.from_numpy(row[None]) for row in coordinates)
     return [dict(decode(row, StackedNetworks()).numpy().network(0)) for row in rows]
 

@@ -9,7 +9,6 @@ import torch
 from probed_zoo import ARCHITECTURE, HELD_OUT, NETWORKS, PROBING, ProbedZoo
 from tiny_zoo import State, flat, hidden_units, log_probabilities
 
-from dwf_steps import decode_responses as step
 from dwf_steps.architectures import build
 from dwf_steps.config.architecture import ArchitectureConfig
 from dwf_steps.config.architectures.module import ModuleConfig
@@ -110,12 +109,12 @@ def test_networks_do_not_depend_on_how_samples_are_grouped(
     together, _ = decoded(zoo, tmp_path, MIXING)
     sizes: list[int] = []
 
-    def counting(self: Decoder, capture: Any, basis: Any, coordinates: Any, buffers: Any) -> Any:
+    def counting(self: Decoder, coordinates: Any, buffers: Any) -> Any:
         sizes.append(len(coordinates))
-        return DECODE(self, capture, basis, coordinates, buffers)
+        return DECODE(self, coordinates, buffers)
 
     monkeypatch.setattr(Decoder, "decode", counting)
-    monkeypatch.setattr(step, "networks_at_once", lambda *_: 4 * memory_mb or 1)
+    monkeypatch.setattr(Decoder, "networks_at_once", lambda *_: 4 * memory_mb or 1)
     (tmp_path / "alone").mkdir()
     alone, _ = decoded(zoo, tmp_path / "alone", np.concatenate([MIXING, MIXING]), memory_mb=memory_mb)
     assert sizes == [1] * 8 if memory_mb == 0 else [4, 4]

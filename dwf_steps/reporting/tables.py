@@ -283,7 +283,7 @@ def precision_table(collection: Collection) -> pd.DataFrame:
     One row per zoo, canonicalization, representation, subspace and generator.
     """
     facts = ["stored_as", "storage_error", "decoding_error"]
-    decoded = collection.manifests().dropna(subset=facts)
+    decoded = collection.manifests().reindex(columns=[*GENERATOR_KEYS, *facts]).dropna(subset=facts)
     return decoded.groupby(GENERATOR_KEYS, sort=False, as_index=False)[facts].max()
 
 

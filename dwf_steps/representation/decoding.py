@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dwf_steps.representation.capture import Capture, summed
-from dwf_steps.representation.layers import Layer, Normalisation, Trace, TracedStep
+from dwf_steps.representation.layers import Layer, Normalisation, TracedStep
 from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
 from dwf_steps.runtime.memory import in_halves
@@ -31,12 +31,20 @@ COPIES_OF_GRAM = 4
 COPIES_OF_WEIGHTS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoder:
     """Finds weights whose responses are close to those of given coordinates.
 
+    Layers that read the data have the same inputs in every network, and least squares are linear in their
+    targets. What every response function contributes to their weights is therefore computed once, however
+    many networks are decoded.
+
     Attributes
     ----------
+    capture
+        Runs the networks on the probes.
+    basis
+        The response functions of every layer.
     ridge
         Penalty on weights, relative to the mean square of a layer's inputs, summed over rows.
     matching
@@ -50,28 +58,21 @@ class Decoder:
         Whether outputs are logits of classes.
     """
 
+    capture: Capture
+    basis: ResponseBasis
     ridge: float = 1e-3
     matching: Literal["activations", "pre_activations"] = "activations"
     iterations: int = 3
     cg: int = 3
     softmax: bool = True
+    _solutions: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @torch.no_grad()
-    def decode(
-        self,
-        capture: Capture,
-        basis: ResponseBasis,
-        coordinates: Tensor,
-        buffers: StackedNetworks[Tensor],
-    ) -> StackedNetworks[Tensor]:
+    def decode(self, coordinates: Tensor, buffers: StackedNetworks[Tensor]) -> StackedNetworks[Tensor]:
         """Decode networks, fewer at a time if the device runs out of memory.
 
         Parameters
         ----------
-        capture
-            Runs the networks on the probes.
-        basis
-            The response functions of every layer.
         coordinates
             Coordinates of n networks, (n, d').
         buffers
@@ -85,100 +86,166 @@ class Decoder:
 
         def run(size: int) -> StackedNetworks[Tensor]:
             ranges = [slice(start, start + size) for start in range(0, n, size)]
-            parts = [self._decode(capture, basis, coordinates[rows], buffers.select(rows)) for rows in ranges]
+            parts = [self._decode(coordinates[rows], buffers.select(rows)) for rows in ranges]
             if len(parts) == 1:
                 return parts[0]
             return StackedNetworks({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
         return in_halves(n, run, "networks")[0]
 
-    def _decode(
-        self,
-        capture: Capture,
-        basis: ResponseBasis,
-        coordinates: Tensor,
-        buffers: StackedNetworks[Tensor],
-    ) -> StackedNetworks[Tensor]:
-        networks = _begun(basis, coordinates, buffers)
-        if runs_in_one_pass(capture, basis.trace):
-            problems: dict[str, Problem] = {}
+    def _decode(self, coordinates: Tensor, buffers: StackedNetworks[Tensor]) -> StackedNetworks[Tensor]:
+        networks = self._begun(coordinates, buffers)
+        if self.in_one_pass:
             for i in range(len(coordinates)):
-                self._in_one_pass(capture, basis, coordinates, networks, i, problems)
+                self._in_one_pass(coordinates, networks, i)
         else:
-            self._in_steps(capture, basis, coordinates, networks, basis.trace.steps)
+            self._in_steps(coordinates, networks, until=None)
         return networks
 
     @torch.no_grad()
     def decode_before(
-        self,
-        layer: Layer,
-        capture: Capture,
-        basis: ResponseBasis,
-        coordinates: Tensor,
-        buffers: StackedNetworks[Tensor],
+        self, layer: Layer, coordinates: Tensor, buffers: StackedNetworks[Tensor]
     ) -> StackedNetworks[Tensor]:
-        """Decode only the steps before a layer; all later layers are zero.
+        """Decode only the steps before a layer; later layers that do not read the data are zero.
 
         Parameters
         ----------
         layer
             The layer.
-        capture, basis, coordinates, buffers
+        coordinates, buffers
             See `decode`.
 
         Returns
         -------
         The n networks.
         """
-        networks = _begun(basis, coordinates, buffers)
-        steps = basis.trace.steps
-        self._in_steps(capture, basis, coordinates, networks, steps[: steps.index(layer)])
+        networks = self._begun(coordinates, buffers)
+        self._in_steps(coordinates, networks, until=layer)
         return networks
 
-    def _in_steps(
-        self,
-        capture: Capture,
-        basis: ResponseBasis,
-        coordinates: Tensor,
-        networks: StackedNetworks[Tensor],
-        steps: Sequence[TracedStep],
-    ) -> None:
-        """Decode some steps of all networks, in place, running all networks up to each step."""
-        for step in steps:
-            if isinstance(step, Normalisation):
-                blocks = probe_blocks(capture, len(coordinates))
-                found = [capture.moments(networks, step, probes) for probes in blocks]
-                _set_statistics(networks, slice(None), step, found)
-            else:
-                seen = networks.select([0]) if step.reads_data else networks
-                blocks = probe_blocks(capture, seen.count)
-                problem = self._problem([capture.inputs(seen, step, probes) for probes in blocks], step)
-                self._fit(problem, networks, slice(None), step, target_of(basis, step, coordinates))
+    @property
+    def in_one_pass(self) -> bool:
+        """Whether networks are decoded one by one, each in a single forward pass over all probes.
 
-    def _in_one_pass(
-        self,
-        capture: Capture,
-        basis: ResponseBasis,
-        coordinates: Tensor,
-        networks: StackedNetworks[Tensor],
-        i: int,
-        problems: dict[str, Problem],
-    ) -> None:
-        """Decode network ``i`` in a single forward pass, in place: each layer is solved just before it runs.
+        This applies to deep networks if a forward pass fits into memory. Other networks are run up to every
+        step again, many at once, on some probes at a time.
+        """
+        activations = 4 * len(self.capture.probes) * self.capture.architecture.widest
+        return len(self.basis.trace.steps) > DEEP and LIVE_ACTIVATIONS * activations <= ONE_PASS_BYTES
+
+    def networks_at_once(self, budget: int) -> int:
+        """Return the number of networks that may be decoded at a time within a memory budget.
+
+        For each network, a layer needs its inputs (rows, fan_in + 1), their Gram matrix and its factor
+        (fan_in + 1, fan_in + 1), and the responses (rows, units) and weights of the solver, in float64;
+        layers that read the data only need weights. Networks that are decoded one by one only need their
+        coordinates and weights.
 
         Parameters
         ----------
-        capture, basis, coordinates
-            See `decode`.
-        networks
-            The n networks.
-        i
-            The network to decode.
-        problems
-            By layer, problems of layers that read the data, which all networks share; new ones are added.
+        budget
+            In bytes. Memory that does not depend on the number of networks is part of it: response functions,
+            and the inputs of layers that read the data, which all networks share.
+
+        Returns
+        -------
+        The number of networks, at least 1.
         """
+        basis = self.basis
+        if self.in_one_pass:
+            weights = sum(math.prod(shape) for shape in basis.shapes.values())
+            return max(1, budget // (8 * (basis.layout.size + weights)))
+        shared, own = sum(functions.numel() for functions in basis.functions.values()), 0
+        for layer in basis.trace.layers:
+            rows, inputs = self.capture.rows(layer), layer.fan_in + 1
+            gram = layer.groups * inputs * (2 * rows + COPIES_OF_GRAM * inputs)
+            weights = COPIES_OF_WEIGHTS * inputs * layer.units
+            if layer.reads_data:
+                shared, own = shared + gram, max(own, weights)
+            else:
+                own = max(own, gram + weights + COPIES_OF_RESPONSES * rows * layer.units)
+        return max(1, (budget - 8 * shared) // (8 * (own + 2 * basis.layout.size)))
+
+    def target(self, layer: Layer, coordinates: Tensor) -> Tensor:
+        """Return the responses that coordinates describe.
+
+        Parameters
+        ----------
+        layer
+            The layer.
+        coordinates
+            Coordinates of n networks, (n, d').
+
+        Returns
+        -------
+        Responses, float64 (n, rows, units).
+        """
+        functions = self.basis.functions[layer.name]
+        stated = self._stated(layer.name, coordinates).double()
+        target: Tensor = functions @ stated.transpose(1, 2) * len(functions) ** 0.5
+        return target
+
+    def _stated(self, name: str, coordinates: Tensor) -> Tensor:
+        """Return the coordinates of a layer or of a kept parameter, (n, *shape)."""
+        entry = next(entry for entry in self.basis.layout.entries if entry.name == name)
+        return coordinates[:, entry.columns].reshape(-1, *entry.shape)
+
+    def _begun(self, coordinates: Tensor, buffers: StackedNetworks[Tensor]) -> StackedNetworks[Tensor]:
+        """Return networks with kept parameters and layers that read the data; other layers are zero."""
+        n = len(coordinates)
+        networks = StackedNetworks(
+            {
+                name: coordinates.new_zeros((n, *shape), dtype=torch.float32)
+                for name, shape in self.basis.shapes.items()
+            }
+        )
+        for name in self.basis.trace.kept:
+            networks[name].copy_(self._stated(name, coordinates))
+        networks |= buffers.map(torch.clone)  # statistics are set in place
+        for layer in self.basis.trace.layers:
+            if layer.reads_data and n:
+                stated = self._stated(layer.name, coordinates).double()
+                grouped = _in_groups(layer, stated.transpose(1, 2))
+                solutions = self._solutions_of(layer, networks)
+                _set_weights(networks, slice(None), layer, _side_by_side(solutions.matmul, grouped))
+        return networks
+
+    def _solutions_of(self, layer: Layer, networks: StackedNetworks[Tensor]) -> Tensor:
+        """Return the solution for each coordinate of a unit of a layer that reads the data.
+
+        Its inputs are the same in all networks, so that solutions are linear in coordinates. They are
+        computed once, on any of the networks.
+
+        Returns
+        -------
+        float64 (groups, fan_in + 1, r).
+        """
+        if layer.name not in self._solutions:
+            blocks, functions = probe_blocks(self.capture, 1), self.basis.functions[layer.name]
+            problem = self._problem(
+                [self.capture.inputs(networks.select([0]), layer, probes) for probes in blocks], layer
+            )
+            target = functions.expand(1, layer.groups, *functions.shape) * len(functions) ** 0.5
+            self._solutions[layer.name] = problem.least_squares(target)[0]
+        return self._solutions[layer.name]
+
+    def _in_steps(self, coordinates: Tensor, networks: StackedNetworks[Tensor], until: Layer | None) -> None:
+        """Decode the steps before a layer, or all, in place, running all networks up to each step."""
+        blocks = probe_blocks(self.capture, len(coordinates))
+        for step in self.basis.trace.steps:
+            if step is until:
+                break
+            if isinstance(step, Normalisation):
+                found = [self.capture.moments(networks, step, probes) for probes in blocks]
+                _set_statistics(networks, slice(None), step, found)
+            elif not step.reads_data:
+                inputs = [self.capture.inputs(networks, step, probes) for probes in blocks]
+                self._fit(step, inputs, networks, slice(None), coordinates)
+
+    def _in_one_pass(self, coordinates: Tensor, networks: StackedNetworks[Tensor], i: int) -> None:
+        """Decode network ``i`` in one forward pass, in place: each layer is solved just before it runs."""
         steps: dict[str, TracedStep] = {
-            step.weight if isinstance(step, Layer) else step.mean: step for step in basis.trace.steps
+            step.weight if isinstance(step, Layer) else step.mean: step for step in self.basis.trace.steps
         }
         row = slice(i, i + 1)
 
@@ -187,15 +254,11 @@ class Decoder:
             if isinstance(step, Normalisation):
                 total, squares, count = summed(values)
                 _set_statistics(networks, row, step, [(total[None], squares[None], count)])
-            elif step is not None:
-                problem = problems.get(step.name)
-                if problem is None:
-                    problem = self._problem([capture.rows_of(values, step)[None]], step)
-                if step.reads_data:
-                    problems[step.name] = problem
-                self._fit(problem, networks, row, step, target_of(basis, step, coordinates[row]))
+            elif step is not None and not step.reads_data:
+                inputs = self.capture.rows_of(values, step)[None]
+                self._fit(step, [inputs], networks, row, coordinates[row])
 
-        capture.visit(networks.network(i), on_inputs)
+        self.capture.visit(networks.network(i), on_inputs)
 
     def _problem(self, inputs: list[Tensor], layer: Layer) -> Problem:
         return Problem(
@@ -204,26 +267,23 @@ class Decoder:
 
     def _fit(
         self,
-        problem: Problem,
+        layer: Layer,
+        inputs: list[Tensor],
         networks: StackedNetworks[Tensor],
         rows: slice,
-        layer: Layer,
-        target: Tensor,
+        coordinates: Tensor,
     ) -> None:
-        """Solve for a layer's weights in some of the networks, in place."""
-        target = target.unflatten(2, (layer.groups, -1)).transpose(1, 2)  # (n, groups, rows, units)
+        """Solve for the weights of a layer in some of the networks, in place, given its inputs in them."""
+        problem = self._problem(inputs, layer)
+        target = _in_groups(layer, self.target(layer, coordinates))
         solution = problem.least_squares(target)
         loss = self._loss(layer, networks.select(rows), target)
         if loss is not None:
             solution = problem.reweighted(solution, target, loss, self.iterations, self.cg)
-        solution = solution.transpose(2, 3).flatten(1, 2).float()  # (n, units, fan_in + 1)
-        weights = networks[layer.weight][rows]
-        weights.copy_(solution[..., : layer.fan_in].reshape_as(weights))
-        if layer.bias is not None:
-            networks[layer.bias][rows] = solution[..., -1]
+        _set_weights(networks, rows, layer, solution)
 
     def _loss(self, layer: Layer, networks: StackedNetworks[Tensor], target: Tensor) -> Loss | None:
-        if self.matching == "pre_activations" or layer.reads_data:
+        if self.matching == "pre_activations":
             return None
         if layer.is_output:
             return SoftmaxLoss() if self.softmax else None
@@ -240,69 +300,18 @@ class Decoder:
         return NextInputLoss(layer.activation, scale.float(), shift.float())
 
 
-def runs_in_one_pass(capture: Capture, trace: Trace) -> bool:
-    """Return whether networks are decoded one by one, each in a single forward pass over all probes.
-
-    This applies to deep networks if a forward pass fits into memory. Other networks are run up to every step
-    again, many at once, on some probes at a time.
-
-    Parameters
-    ----------
-    capture
-        Runs the networks on the probes.
-    trace
-        The steps of the networks.
-
-    Returns
-    -------
-    Whether a single pass per network is used.
-    """
-    activations = 4 * len(capture.probes) * capture.architecture.widest
-    return len(trace.steps) > DEEP and LIVE_ACTIVATIONS * activations <= ONE_PASS_BYTES
+def _in_groups(layer: Layer, values: Tensor) -> Tensor:
+    """Return values of units (n, rows, units) as (n, groups, rows, units of a group)."""
+    return values.unflatten(2, (layer.groups, -1)).transpose(1, 2)
 
 
-def _begun(
-    basis: ResponseBasis, coordinates: Tensor, buffers: StackedNetworks[Tensor]
-) -> StackedNetworks[Tensor]:
-    """Return networks whose layers are zero, with the parameters that coordinates (n, d') hold as weights."""
-    n = len(coordinates)
-    networks = StackedNetworks(
-        {
-            name: coordinates.new_zeros((n, *shape), dtype=torch.float32)
-            for name, shape in basis.shapes.items()
-        }
-    )
-    for name in basis.trace.kept:
-        networks[name].copy_(_stated(basis, name, coordinates))
-    networks |= buffers.map(torch.clone)  # statistics are set in place
-    return networks
-
-
-def target_of(basis: ResponseBasis, layer: Layer, coordinates: Tensor) -> Tensor:
-    """Return the responses that coordinates describe.
-
-    Parameters
-    ----------
-    basis
-        The response functions of every layer.
-    layer
-        The layer.
-    coordinates
-        Coordinates of n networks, (n, d').
-
-    Returns
-    -------
-    Responses, float64 (n, rows, units).
-    """
-    functions, stated = basis.functions[layer.name], _stated(basis, layer.name, coordinates)
-    target: Tensor = functions @ stated.double().transpose(1, 2) * len(functions) ** 0.5
-    return target
-
-
-def _stated(basis: ResponseBasis, name: str, coordinates: Tensor) -> Tensor:
-    """Return the coordinates of a layer or of a kept parameter, (n, *shape)."""
-    entry = next(entry for entry in basis.layout.entries if entry.name == name)
-    return coordinates[:, entry.columns].reshape(-1, *entry.shape)
+def _set_weights(networks: StackedNetworks[Tensor], rows: slice, layer: Layer, solution: Tensor) -> None:
+    """Set the weights of a layer in some networks, in place, to a solution (n, groups, fan_in + 1, units)."""
+    solution = solution.transpose(2, 3).flatten(1, 2).float()  # (n, units, fan_in + 1)
+    weights = networks[layer.weight][rows]
+    weights.copy_(solution[..., : layer.fan_in].reshape_as(weights))
+    if layer.bias is not None:
+        networks[layer.bias][rows] = solution[..., -1]
 
 
 def _set_statistics(
@@ -435,10 +444,13 @@ def _solve(right: Tensor, factor: Tensor) -> Tensor:
     """Return (L L')^-1 right, given factors L of every network or one factor of all."""
     if len(factor) == len(right):
         return torch.cholesky_solve(right, factor)
-    # One factor for all: networks are further columns, as units are.
-    side_by_side = right.movedim(0, -2).flatten(-2)
-    solved = torch.cholesky_solve(side_by_side, factor[0])
-    return solved.unflatten(-1, (len(right), -1)).movedim(-2, 0)
+    return _side_by_side(lambda columns: torch.cholesky_solve(columns, factor[0]), right)
+
+
+def _side_by_side(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """Apply a linear function of columns to those of all networks at once, (n, groups, rows, columns)."""
+    found = function(values.movedim(0, -2).flatten(-2))
+    return found.unflatten(-1, (len(values), -1)).movedim(-2, 0)
 
 
 def _apply(blocks: list[Tensor], weights: Tensor) -> Tensor:
@@ -450,40 +462,3 @@ def _adjoint(blocks: list[Tensor], values: Tensor) -> Tensor:
     products = [block.transpose(2, 3) @ some for block, some in zip(blocks, ranges, strict=True)]
     total: Tensor = sum(products[1:], products[0])
     return total
-
-
-def networks_at_once(capture: Capture, basis: ResponseBasis, budget: int) -> int:
-    """Return the number of networks that may be decoded at a time within a memory budget.
-
-    For each network, a layer needs its inputs (rows, fan_in + 1), their Gram matrix and its factor (fan_in +
-    1, fan_in + 1), and the responses (rows, units) and weights of the solver, in float64. Networks that are
-    decoded one by one only need their coordinates and weights.
-
-    Parameters
-    ----------
-    capture
-        Runs the networks on the probes.
-    basis
-        The response functions of every layer.
-    budget
-        In bytes. Memory that does not depend on the number of networks is part of it: response functions, and
-        the inputs of layers that read the data, which all networks share.
-
-    Returns
-    -------
-    The number of networks, at least 1.
-    """
-    if runs_in_one_pass(capture, basis.trace):
-        weights = sum(math.prod(shape) for shape in basis.shapes.values())
-        return max(1, budget // (8 * (basis.layout.size + weights)))
-    doubles = {True: 0, False: 0}
-    responses_and_weights = 0
-    for layer in basis.trace.layers:
-        rows, inputs = capture.rows(layer), layer.fan_in + 1
-        gram = layer.groups * inputs * (2 * rows + COPIES_OF_GRAM * inputs)
-        doubles[layer.reads_data] = max(doubles[layer.reads_data], gram)
-        solved = COPIES_OF_RESPONSES * rows * layer.units + COPIES_OF_WEIGHTS * inputs * layer.units
-        responses_and_weights = max(responses_and_weights, solved if layer.reads_data else solved + gram)
-    shared = 8 * (doubles[True] + sum(functions.numel() for functions in basis.functions.values()))
-    one = 8 * (responses_and_weights + 2 * basis.layout.size)
-    return max(1, (budget - shared) // one)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.representation.capture import Capture
-from dwf_steps.representation.decoding import Decoder, target_of
+from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.layers import Layer, Trace
-from dwf_steps.representation.responses import ResponseBasis, probe_blocks
+from dwf_steps.representation.responses import probe_blocks
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
@@ -71,14 +71,7 @@ class UnitSelection:
         }
         return cls(first, second, count, isinstance(unit, str) and readers == {second.weight})
 
-    def choose(
-        self,
-        decoder: Decoder,
-        capture: Capture,
-        basis: ResponseBasis,
-        candidates: Tensor,
-        buffers: StackedNetworks[Tensor],
-    ) -> Tensor:
+    def choose(self, decoder: Decoder, candidates: Tensor, buffers: StackedNetworks[Tensor]) -> Tensor:
         """Select the units of n networks, each from c candidates.
 
         The target of the second layer is that of the first candidate. Units are selected one after another:
@@ -90,10 +83,6 @@ class UnitSelection:
         ----------
         decoder
             Decodes the steps before the second layer.
-        capture
-            Runs networks on the probes.
-        basis
-            The response functions of every layer.
         candidates
             Coordinates of the candidates, (n, c, d').
         buffers
@@ -107,15 +96,13 @@ class UnitSelection:
         n, c, _ = candidates.shape
         rows = candidates.flatten(0, 1)
         repeated = buffers.map(lambda values: values.repeat_interleave(c, dim=0))
-        networks = decoder.decode_before(self.second, capture, basis, rows, repeated)
-        read = torch.cat(
-            [capture.inputs(networks, self.second, probes) for probes in probe_blocks(capture, n * c)], dim=2
-        )
-        targets = target_of(basis, self.second, candidates[:, 0])
+        networks = decoder.decode_before(self.second, rows, repeated)
+        blocks = probe_blocks(decoder.capture, n * c)
+        read = torch.cat([decoder.capture.inputs(networks, self.second, probes) for probes in blocks], dim=2)
+        targets = decoder.target(self.second, candidates[:, 0])
         chosen = candidates[:, 0].clone()
-        own = [
-            entry for entry in basis.layout.entries if entry.name in (self.first.name, *_affine(self.first))
-        ]
+        names = (self.first.name, *_affine(self.first))
+        own = [entry for entry in decoder.basis.layout.entries if entry.name in names]
         for i in range(n):
             inputs = read[i * c : (i + 1) * c, 0].double().unflatten(-1, (self.first.units, self.inputs))
             found = complementary_units(

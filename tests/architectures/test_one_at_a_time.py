@@ -174,11 +174,11 @@ def test_responses_and_decoded_networks_are_those_of_each_alone(case: str) -> No
     basis = sketches.basis(shapes, networks.select([0]))
     coordinates = encode(capture, basis, networks)[0]
     buffers = networks.only(architecture.buffers)
-    decoder = Decoder(ridge=1e-12)
-    decoded = decoder.decode(capture, basis, coordinates, buffers)
+    decoder = Decoder(capture, basis, ridge=1e-12)
+    decoded = decoder.decode(coordinates, buffers)
     for i in range(N):
         some = buffers.select([i])
-        alone_again = decoder.decode(capture, basis, coordinates[[i]], some)
+        alone_again = decoder.decode(coordinates[[i]], some)
         for name, value in alone_again.items():
             torch.testing.assert_close(decoded[name][i], value[0], rtol=1e-5, atol=1e-6)
 

@@ -144,7 +144,7 @@ def responding(name: str) -> Operation:
         basis = ResponseBasis(sketches._trace, shapes, functions)
         coordinates, shares = encode(capture, basis, networks)
         buffers = networks.only(architecture.buffers)
-        decoded = Decoder(matching="activations").decode(capture, basis, coordinates, buffers)
+        decoded = Decoder(capture, basis, matching="activations").decode(coordinates, buffers)
         outputs = architecture.forward(decoded, _inputs(architecture, 14).to(device))
         return {"outputs": outputs} | {f"share.{layer}": share for layer, share in shares.items()}
 

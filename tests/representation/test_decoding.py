@@ -17,15 +17,15 @@ from dwf_steps.architectures.batch_norm import recompute_statistics
 from dwf_steps.representation import decoding as decoding_module
 from dwf_steps.representation import responses as responses_module
 from dwf_steps.representation.capture import Capture
-from dwf_steps.representation.decoding import Decoder, Problem, networks_at_once, target_of
-from dwf_steps.representation.layers import Normalisation
+from dwf_steps.representation.decoding import Decoder, Problem
+from dwf_steps.representation.layers import Layer, Normalisation
 from dwf_steps.representation.matching import NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
 from dwf_steps.representation.tracing import trace
 from dwf_steps.storage.stacked import StackedNetworks
 
 TINY = 1e-12
-EXACT = Decoder(ridge=TINY)
+EXACT: dict[str, Any] = {"ridge": TINY}
 
 
 def basis_of(capture: Capture, networks: StackedNetworks[Tensor], functions: int = 1000) -> ResponseBasis:
@@ -49,9 +49,10 @@ def decoded(
     capture: Capture,
     basis: ResponseBasis,
     coordinates: Tensor,
-    decoder: Decoder = EXACT,
+    **decoder: Any,
 ) -> StackedNetworks[Tensor]:
-    return decoder.decode(capture, basis, coordinates, buffers_of(capture.architecture, len(coordinates)))
+    buffers = buffers_of(capture.architecture, len(coordinates))
+    return Decoder(capture, basis, **decoder).decode(coordinates, buffers)
 
 
 def noise(like: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ def there_and_back(
     capture: Capture, networks: StackedNetworks[Tensor], **decoder: Any
 ) -> StackedNetworks[Tensor]:
     basis = basis_of(capture, networks)
-    return decoded(capture, basis, encode(capture, basis, networks)[0], Decoder(**{"ridge": TINY} | decoder))
+    return decoded(capture, basis, encode(capture, basis, networks)[0], **EXACT | decoder)
 
 
 @pytest.mark.parametrize("matching", ["activations", "pre_activations"])
@@ -82,10 +83,11 @@ def test_some_probes_are_observed_where_all_are_and_describe_the_same_responses(
     coordinates = encode(capture, basis, networks)[0]
     chosen = torch.arange(20) % 3 == 1
     part, functions = capture.only(chosen), basis.only(chosen)
+    decoders = Decoder(capture, basis), Decoder(part, functions)
     assert functions.layout == basis.layout
     for layer in basis.trace.layers:
         assert torch.equal(part.places(layer), capture.places(layer)[chosen])
-        whole, found = (target_of(one, layer, coordinates) for one in (basis, functions))
+        whole, found = (decoder.target(layer, coordinates) for decoder in decoders)
         torch.testing.assert_close(found, whole.unflatten(1, (20, -1))[:, chosen].flatten(1, 2))
         inputs = capture.inputs(networks, layer, slice(None)).unflatten(2, (20, -1))[:, :, chosen]
         torch.testing.assert_close(part.inputs(networks, layer, slice(None)), inputs.flatten(2, 3))
@@ -133,7 +135,7 @@ def test_running_statistics_are_those_of_what_goes_into_each_normalisation(
     architecture, networks, capture = case_of(case)
     basis = basis_of(capture, networks, functions=5)
     coordinates = encode(capture, basis, networks)[0]
-    found = decoded(capture, basis, coordinates + 0.1 * noise(coordinates), Decoder())
+    found = decoded(capture, basis, coordinates + 0.1 * noise(coordinates))
     m = len(capture.probes)
     # Layer by layer: each is normalised by the exact statistics of all probes.
     expected = recompute_statistics(architecture, found, capture.probes, m)
@@ -152,14 +154,13 @@ def test_decoding_does_not_depend_on_how_samples_and_probes_are_divided(
     basis = basis_of(capture, networks, functions=6)
     coordinates = encode(capture, basis, networks)[0]
     samples = coordinates + 0.1 * coordinates.std(0) * noise(coordinates)
-    decoder = Decoder()
     monkeypatch.setattr(decoding_module, "DEEP", 1000)
-    whole = decoded(capture, basis, samples, decoder)
+    whole = decoded(capture, basis, samples)
     if one_pass:
         monkeypatch.setattr(decoding_module, "DEEP", 0)
     monkeypatch.setattr(responses_module, "RESPONSES_BYTES", 4 * architecture.widest * 7)
     assert len(responses_module.probe_blocks(capture, 1)) > 3
-    one_by_one = [decoded(capture, basis, samples[i : i + 1], decoder) for i in range(len(samples))]
+    one_by_one = [decoded(capture, basis, samples[i : i + 1]) for i in range(len(samples))]
     outputs = architecture.forward(whole, capture.probes)
     for i, one in enumerate(one_by_one):
         found = architecture.forward(one, capture.probes)[0]
@@ -168,6 +169,37 @@ def test_decoding_does_not_depend_on_how_samples_and_probes_are_divided(
             if value.is_floating_point():
                 scale = whole[name][i].abs().max() + 1e-3
                 assert (value[0] - whole[name][i]).abs().max() < 0.02 * scale, name
+
+
+@pytest.mark.parametrize("deep", [0, 1000])
+@pytest.mark.parametrize("case", ["MLP", "Convolutions"])
+def test_layers_that_read_the_data_are_solved_once_for_all_networks(
+    case: str, deep: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding_module, "DEEP", deep)
+    _, networks, capture = case_of(case)
+    basis = basis_of(capture, networks, functions=6)
+    coordinates = encode(capture, basis, networks)[0]
+    first, second, *_ = basis.trace.layers
+    decoder, read, inputs_of = Decoder(capture, basis), list[str](), capture.inputs
+
+    def counting(networks: StackedNetworks[Tensor], layer: Layer, probes: slice) -> Tensor:
+        read.append(layer.name)
+        return inputs_of(networks, layer, probes)
+
+    monkeypatch.setattr(capture, "inputs", counting)
+    buffers = buffers_of(capture.architecture, len(coordinates))
+    before = decoder.decode_before(second, coordinates, buffers)
+    for i in range(len(coordinates)):
+        alone = decoder.decode(coordinates[[i]], buffers.select([i]))
+        torch.testing.assert_close(alone[first.weight][0], before[first.weight][i])
+    assert read.count(first.name) == 1
+    problem = Problem(
+        [first.with_ones(inputs_of(networks, first, slice(None)).double())], 1e-3, first.bias is not None
+    )
+    target = decoder.target(first, coordinates).unflatten(2, (first.groups, -1)).transpose(1, 2)
+    solution = problem.least_squares(target).mT.flatten(1, 2)[..., : first.fan_in]
+    torch.testing.assert_close(before[first.weight].flatten(2).double(), solution, rtol=1e-4, atol=1e-5)
 
 
 def test_dead_units_constant_inputs_and_fewer_probes_than_inputs_decode() -> None:
@@ -208,18 +240,17 @@ def test_a_sample_that_is_not_finite_leaves_the_others_alone(case: str, value: f
     _, networks, capture = case_of(case)
     basis = basis_of(capture, networks, functions=6)
     samples = encode(capture, basis, networks)[0]
-    decoder = Decoder(matching=matching)
-    expected = decoded(capture, basis, samples, decoder)
+    expected = decoded(capture, basis, samples, matching=matching)
     broken = samples.clone()
     broken[1] = value
-    found = decoded(capture, basis, broken, decoder)
+    found = decoded(capture, basis, broken, matching=matching)
     for name, values in expected.items():
         if values.is_floating_point():
             torch.testing.assert_close(found[name][[0, 2]], values[[0, 2]], rtol=1e-4, atol=1e-5)
     if value != 1e38:
         assert not all(values[1].isfinite().all() for values in found.values())
     broken[1], broken[0] = samples[1], value  # the first one, whose inputs stand for all
-    found = decoded(capture, basis, broken, decoder)
+    found = decoded(capture, basis, broken, matching=matching)
     for name, values in expected.items():
         if values.is_floating_point():
             torch.testing.assert_close(found[name][1:], values[1:], rtol=1e-4, atol=1e-5)
@@ -306,8 +337,9 @@ def test_the_softmax_is_matched_as_well_as_an_optimiser_can() -> None:
 def test_as_many_networks_are_decoded_at_once_as_a_budget_holds() -> None:
     architecture, networks, capture = case_of("MLP")
     basis = basis_of(capture, networks, functions=6)
-    assert networks_at_once(capture, basis, 0) == 1
-    few, many = (networks_at_once(capture, basis, budget) for budget in (2**22, 2**23))
+    decoder = Decoder(capture, basis)
+    assert decoder.networks_at_once(0) == 1
+    few, many = (decoder.networks_at_once(budget) for budget in (2**22, 2**23))
     assert 1 < few < many
     twice = Capture(architecture, probes_of(architecture, 120), 10**6, seed=3)
-    assert networks_at_once(twice, basis_of(twice, networks, functions=6), 2**23) < many
+    assert Decoder(twice, basis_of(twice, networks, functions=6)).networks_at_once(2**23) < many

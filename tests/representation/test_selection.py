@@ -21,7 +21,7 @@ from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
 
 RESNET = ResNetConfig(kind="resnet20", width_multiplier=0.25, image_size=8, classes=4)
-EXACT = Decoder(ridge=1e-9)
+EXACT = {"ridge": 1e-9}
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -119,7 +119,7 @@ def test_a_networks_own_units_are_found_among_those_of_others() -> None:
     swapped = units.clone()
     swapped[0, :2], swapped[2, :2] = units[2, :2], units[0, :2]
     candidates[:, first.columns] = swapped.flatten(1)
-    found = selection.choose(EXACT, capture, basis, candidates[None], StackedNetworks({}))
+    found = selection.choose(Decoder(capture, basis, **EXACT), candidates[None], StackedNetworks({}))
     chosen = found[0, first.columns].unflatten(0, first.shape)
     own_units, several = units[0], [row for row in chosen]
     assert all(min((row - unit).norm() for row in several) < 1e-6 for unit in own_units)
@@ -139,14 +139,14 @@ def test_affine_parameters_of_a_normalisation_follow_their_units() -> None:
         units[[0, 2], 1] = units[[2, 0], 1]
         candidates[:, columns] = units.flatten(1)
     assert not torch.equal(candidates[0], coordinates[0])
-    found = selection.choose(EXACT, capture, basis, candidates[None], buffers)[0]
+    found = selection.choose(Decoder(capture, basis, **EXACT), candidates[None], buffers)[0]
     torch.testing.assert_close(found, coordinates[0])
 
 
 def test_one_candidate_is_taken_whole() -> None:
     capture, basis, coordinates, selection = mixed_up(build(RESNET), m=10)
     buffers = networks_of(capture.architecture, 3).only(capture.architecture.buffers)
-    found = selection.choose(EXACT, capture, basis, coordinates[:, None], buffers)
+    found = selection.choose(Decoder(capture, basis, **EXACT), coordinates[:, None], buffers)
     torch.testing.assert_close(found, coordinates)
 
 

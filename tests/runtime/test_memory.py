@@ -233,7 +233,7 @@ def test_responses_in_halves_are_the_same(monkeypatch: pytest.MonkeyPatch) -> No
         shapes = {entry.name: entry.shape for entry in architecture.layout.entries}
         basis = sketches.basis(shapes, networks.select([0]))
         coordinates, _ = encode(capture, basis, networks)
-        decoded = Decoder().decode(capture, basis, coordinates, StackedNetworks())
+        decoded = Decoder(capture, basis).decode(coordinates, StackedNetworks())
         found.append({"coordinates": coordinates.abs().numpy(), **decoded.numpy()})
     assert architecture.groups(N, CPU)[0] == slice(0, 2)
     for name, expected in found[0].items():
