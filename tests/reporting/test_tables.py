@@ -9,7 +9,13 @@ import pytest
 from dwf_steps.config.generators.base import GeneratorFacts
 from dwf_steps.reporting.record import KEYS, ExperimentRecord
 from dwf_steps.reporting.results import COMPARED, Collection, Results
-from dwf_steps.reporting.tables import class_accuracy_table, good_and_new_table, layers_table, novelty_table
+from dwf_steps.reporting.tables import (
+    class_accuracy_table,
+    good_and_new_table,
+    layers_table,
+    novelty_table,
+    precision_table,
+)
 from dwf_steps.reporting.writing import write_table
 
 LABELS = dict.fromkeys(KEYS, "none") | {"zoo": "mine", "generator": "flow"}
@@ -211,3 +217,16 @@ def test_a_generator_whose_networks_all_failed_has_rows_without_accuracies(zoo: 
     table = class_accuracy_table(found)
     assert table.zoo_mean.tolist() == [1.0, 0.5] and table.generated_n.tolist() == [0, 0]
     assert table.generated_mean.isna().all()
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_networks_that_are_not_decoded_have_no_errors_of_decoding(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"stored_as": "float32", "storage_error": 0.0, "decoding_error": 1e-7}
+    rows = [LABELS | {"generator": "distilled", "seconds": 3.0}] + others * [LABELS | facts]
+    found = Collection([Results(Path(), RECORD)])
+    monkeypatch.setattr(found, "manifests", lambda: pd.DataFrame(rows))
+    table = precision_table(found)
+    assert set(facts) < set(table.columns)
+    assert table.generator.to_list() == ["flow"][:others]
