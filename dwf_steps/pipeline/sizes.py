@@ -121,22 +121,27 @@ class Sizes:
         return 8 * self.response_rows * self.responses.functions * len(self.layers)
 
     @property
+    def running(self) -> float:
+        """Seconds to run one network on all probes."""
+        return 2 * self.multiplications * self.responses.probes / self.FLOPS
+
+    @property
     def responding(self) -> float:
         """Seconds to compute the responses of one network and their products with all functions."""
-        run = 2 * self.multiplications * self.responses.probes
         products = 2 * self.facts.units * self.response_rows * self.responses.functions
-        return (run + products) / self.FLOPS + 4 * self.d / self.READ
+        return self.running + products / self.FLOPS + 4 * self.d / self.READ
 
     @property
     def decoding(self) -> float:
         """Seconds to decode one network.
 
         Every iteration takes a few products of inputs and weights, and the network is run up to each layer in
-        turn.
+        turn. The first layer of an MLP is solved once for all networks.
         """
-        products = 2 * self.response_rows * self.d * (10 + 20 * self.responses.iterations)
-        runs = len(self.layers) * self.multiplications * self.responses.probes
-        return (products + runs) / self.FLOPS
+        of_all = self.features * self.layers[0] if self.zoo.architecture.kind == "mlp" else 0
+        inputs = self.responses.probes * min(self.responses.positions * self.d, self.multiplications)
+        products = 2 * (inputs - self.responses.probes * of_all) * (10 + 20 * self.responses.iterations)
+        return products / self.FLOPS + len(self.layers) * self.running / 2
 
     def decoded(self, networks: int) -> int:
         """Return the bytes held when networks are decoded: the memory budget, or a single network's.

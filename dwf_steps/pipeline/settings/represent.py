@@ -171,6 +171,8 @@ class DecodeResponses(StepSettings):
         held = blocks + stored + sizes.decoded(shard * candidates) + sizes.response_functions
         mixing = 2 * sizes.n * sizes.coordinates / sizes.FLOPS
         seconds = sizes.decoding + candidates * mixing + 8 * sizes.d / sizes.READ
+        if candidates > 1:
+            seconds += candidates * sizes.running
         return Work(held + 2 * sizes.BLOCK + sizes.data, shard * seconds)
 
     @staticmethod
