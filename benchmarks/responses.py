@@ -1,5 +1,5 @@
-"""Encoding networks in response coordinates and decoding them, against training one; decoding a layer,
-against its number of inputs."""
+"""Encoding networks in response coordinates, decoding them and choosing their units, against training one;
+decoding a layer, against its number of inputs."""
 
 import argparse
 import json
@@ -21,6 +21,7 @@ from dwf_steps.config.architectures.mlp import MLPConfig
 from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.responses import ResponseBasis, Sketches, encode
+from dwf_steps.representation.selection import UnitSelection
 from dwf_steps.representation.tracing import trace
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
@@ -28,6 +29,7 @@ from dwf_steps.storage.stacked import StackedNetworks
 Matching = Literal["pre_activations", "activations"]
 MATCHING: tuple[Matching, ...] = ("pre_activations", "activations")
 BATCH = 64
+CANDIDATES = 10
 FAN_INS = (64, 256, 1024, 4608)
 UNITS, ROWS = 512, 4000  # as ResNet-18's last stage, at 1,000 probes and 4 positions of each
 
@@ -86,11 +88,20 @@ def against_training(name: str) -> None:
         f"{sketched:.3f} s, encoding {encoded:.3f} s",
         flush=True,
     )
+    buffers = networks.only(architecture.buffers)
     for matching in MATCHING:
         started = time.perf_counter()
-        Decoder(capture, basis, matching=matching).decode(coordinates, networks.only(architecture.buffers))
+        decoder = Decoder(capture, basis, matching=matching)
+        decoder.decode(coordinates, buffers)
         decoded = (time.perf_counter() - started) / n
         print(f"  decoding, {matching}: {decoded:.3f} s a network, 1/{training / decoded:.0f}", flush=True)
+    candidates = torch.stack([coordinates.roll(i, dims=0) for i in range(CANDIDATES)], dim=1)
+    started = time.perf_counter()
+    selection = UnitSelection.of(architecture, basis.trace)
+    for rows in candidates.split(10):
+        selection.choose(decoder, rows, buffers.select(slice(len(rows))))
+    chosen = (time.perf_counter() - started) / n
+    print(f"  choosing units among {CANDIDATES} times as many: {chosen:.3f} s a network", flush=True)
 
 
 def decode_a_layer(fan_in: int, matching: Matching) -> None:
