@@ -14,6 +14,7 @@ from dwf_steps.subspace.centring import centred_strips
 
 VARIANCE = "running_var"  # PyTorch's name of batch norm's variance
 COMPARED = 8  # column blocks, approximately, that are also decoded in float64
+COMPARED_SAMPLES = 100  # samples, approximately, that are
 
 
 def compared_blocks(matrix: WeightMatrix) -> list[int]:
@@ -148,12 +149,12 @@ def decode_buffers(samples: Samples, matrix: WeightMatrix) -> StackedNetworks[np
 def compare_with_float64(
     error: RelativeError, samples: Samples, matrix: WeightMatrix, columns: slice, decoded: np.ndarray
 ) -> None:
-    """Measure the error of a decoded block against decoding in float64.
+    """Measure the error of a decoded block against decoding in float64, on the first samples.
 
     Parameters
     ----------
     error
-        Accumulates the error of the finite samples, relative to their distance from the training mean.
+        Accumulates the error of finite samples, relative to their distance from the training mean.
     samples
         The samples, k rows.
     matrix
@@ -163,7 +164,10 @@ def compare_with_float64(
     decoded
         The decoded block, (k, columns).
     """
-    exact = decode_block(samples, matrix, columns, np.float64)
+    parts = min(samples.networks, -(-len(samples) // COMPARED_SAMPLES))
+    few = samples.part(0, parts)
+    decoded = decoded[: len(few)]
+    exact = decode_block(few, matrix, columns, np.float64)
     mean = matrix.read(columns)[: matrix.n_training].mean(axis=0, dtype=np.float64)
     finite = np.isfinite(decoded).all(axis=1)
     error.add(decoded[finite] - exact[finite], exact[finite] - mean)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dwf_steps.generators import decoding
 from dwf_steps.generators.decoding import compare_with_float64, decode_block, decode_buffers
 from dwf_steps.generators.samples import Samples
 from dwf_steps.storage import matrix as matrix_module
@@ -128,6 +129,24 @@ def test_the_error_against_float64_is_that_of_float32_products(
     expected = np.linalg.norm(found - exact) / np.linalg.norm(exact - mean)
     assert 0 < error.relative < 1e-6
     assert error.relative == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("candidates", "compared"), [(1, 1), (K, K)])
+def test_the_error_is_measured_on_the_first_samples(
+    candidates: int, compared: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "COMPARED_SAMPLES", 2)
+    matrix, block = matrix_of(tmp_path / "weights.zarr", D, monkeypatch), slice(0, D)
+    error, few = RelativeError(), RelativeError()
+    samples = Samples(np.empty((K, 0)), coefficients(), no_offsets(), candidates=candidates)
+    found = decode_block(samples, matrix, block)
+    off = found + np.repeat([0, 1], [compared, K - compared])[:, None]
+    compare_with_float64(error, samples, matrix, block, off)
+    first = Samples(
+        np.empty((compared, 0)), coefficients()[:compared], no_offsets()[:compared], candidates=candidates
+    )
+    compare_with_float64(few, first, matrix, block, found[:compared])
+    assert error.relative == pytest.approx(few.relative, rel=1e-6)
 
 
 def test_samples_that_are_not_finite_play_no_part_in_the_error(
