@@ -155,15 +155,16 @@ class Decoder:
         if self.in_one_pass:
             weights = sum(math.prod(shape) for shape in basis.shapes.values())
             return max(1, budget // (8 * (basis.layout.size + weights)))
-        shared, own = sum(functions.numel() for functions in basis.functions.values()), 0
+        once = own = 0
         for layer in basis.trace.layers:
             rows, inputs = self.capture.rows(layer), layer.fan_in + 1
             gram = layer.groups * inputs * (2 * rows + COPIES_OF_GRAM * inputs)
             weights = COPIES_OF_WEIGHTS * inputs * layer.units
             if layer.reads_data:
-                shared, own = shared + gram, max(own, weights)
+                once, own = max(once, gram), max(own, weights)
             else:
                 own = max(own, gram + weights + COPIES_OF_RESPONSES * rows * layer.units)
+        shared = once + sum(functions.numel() for functions in basis.functions.values())
         return max(1, (budget - 8 * shared) // (8 * (own + 2 * basis.layout.size)))
 
     def target(self, layer: Layer, coordinates: Tensor) -> Tensor:
