@@ -20,6 +20,7 @@ from dwf_steps.generators.registry import implementation_of
 from dwf_steps.metrics.exactness import functions_compared, relative_distances
 from dwf_steps.pipeline.settings.generate import AssessAutoencoder
 from dwf_steps.recalibration.methods import apply_recalibration
+from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.loading import Probed
 from dwf_steps.runtime.command_line import parse_settings, parser, run
 from dwf_steps.runtime.errors import InputError
@@ -145,7 +146,7 @@ def _decoder(
     if responses is None:
         raise InputError("--responses is missing; the settings say that responses describe networks")
     probed = Probed.load(settings.architecture, settings.probing, data, device)
-    decoder = probed.decoder(responses, settings.decoding)
+    decoder = Decoder.load(settings.decoding, probed, responses)
     return decoder.decode, decoder.networks_at_once(memory)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from dwf_steps.datasets.splits import Split
 from dwf_steps.metrics.exactness import functions_compared, relative_distances
 from dwf_steps.pipeline.settings.represent import AssessRepresentation
+from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.loading import Probed
 from dwf_steps.representation.responses import ResponseBasis, encode
 from dwf_steps.runtime.command_line import parse_settings, parser, run
@@ -55,7 +56,7 @@ def assess_representation(
     """
     zoo, coordinates = WeightMatrix.open(weights), WeightMatrix.open(matrix)
     probed = Probed.load(settings.architecture, settings.probing, data, select_device())
-    decoder, test = probed.decoder(basis, settings.decoding), Split.load(data, "test")
+    decoder, test = Decoder.load(settings.decoding, probed, basis), Split.load(data, "test")
     n, h = zoo.n_training, len(zoo.rows) - zoo.n_training
     rows = np.r_[evenly(settings.networks, n), n + evenly(settings.networks, h)]
     size = decoder.networks_at_once(settings.memory_mb * 2**20)

@@ -157,7 +157,7 @@ class NetworkDecoding:
         return cls(
             variant,
             probed,
-            probed.decoder(basis, settings.decoding),
+            Decoder.load(settings.decoding, probed, basis),
             StackedNetworks.of_one(variant.cut_buffers(buffers)).tensors(device),
         )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from dwf_steps.config.representation import Decoding
 from dwf_steps.representation.capture import Capture, summed
 from dwf_steps.representation.layers import Layer, Normalisation, TracedStep
+from dwf_steps.representation.loading import Probed, load_basis
 from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
 from dwf_steps.representation.responses import ResponseBasis, probe_blocks
 from dwf_steps.runtime.memory import in_halves
@@ -66,6 +69,27 @@ class Decoder:
     cg: int = 3
     softmax: bool = True
     _solutions: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def load(cls, settings: Decoding, probed: Probed, basis: Path) -> Decoder:
+        """Read the response basis of probed networks.
+
+        Parameters
+        ----------
+        settings
+            How weights are found.
+        probed
+            The networks' layers and the probes.
+        basis
+            ``responses.npz``, the response basis.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        functions = load_basis(basis, probed)
+        return cls(probed.capture, functions, **settings.model_dump(), softmax=probed.softmax)
 
     @torch.no_grad()
     def decode(self, coordinates: Tensor, buffers: StackedNetworks[Tensor]) -> StackedNetworks[Tensor]:

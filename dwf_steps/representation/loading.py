@@ -13,11 +13,10 @@ import torch
 from dwf_steps.architectures import build
 from dwf_steps.architectures.base import Architecture
 from dwf_steps.config.architecture import ArchitectureConfig
-from dwf_steps.config.representation import Decoding, Probing
+from dwf_steps.config.representation import Probing
 from dwf_steps.datasets.probes import choose_probes
 from dwf_steps.datasets.splits import Split
 from dwf_steps.representation.capture import Capture
-from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.layers import Trace
 from dwf_steps.representation.responses import ResponseBasis, Sketches
 from dwf_steps.representation.tracing import trace
@@ -97,24 +96,6 @@ class Probed:
         """Return the same with some of the probes, given which, (m,) bool."""
         data_sets = None if self.data_sets is None else self.data_sets[chosen.cpu().numpy()]
         return replace(self, capture=self.capture.only(chosen), data_sets=data_sets)
-
-    def decoder(self, basis: Path, decoding: Decoding) -> Decoder:
-        """Read a response basis, and return the decoder of its coordinates.
-
-        Parameters
-        ----------
-        basis
-            A file that `save_basis` wrote.
-        decoding
-            How weights are found.
-
-        Raises
-        ------
-        InputError
-            If the file is damaged.
-        """
-        functions = load_basis(basis, self)
-        return Decoder(self.capture, functions, **decoding.model_dump(), softmax=self.softmax)
 
     @property
     def device(self) -> torch.device:
