@@ -170,10 +170,6 @@ class NetworkDecoding:
         decoder = replace(self.decoder, capture=probed.capture, basis=self.decoder.basis.only(chosen))
         return replace(self, probed=probed, decoder=decoder)
 
-    def at_once(self, memory: int) -> int:
-        """Return how many networks are decoded at a time."""
-        return self.decoder.networks_at_once(memory)
-
     def decoded(self, candidates: np.ndarray) -> StackedNetworks[np.ndarray]:
         """Return the networks of n rows (n, c, d) of coordinates, each of c candidates."""
         n, c, _ = candidates.shape
@@ -218,7 +214,8 @@ class Shard:
         count, candidates = self.samples.networks, self.samples.candidates
         parts = -(-len(self.samples) * 4 * self.matrix.layout.size // max(1, self.memory // 2))
         parts = min(parts, count)
-        size = max(1, min(one.at_once(self.memory) for one in set(self.decoding)) // candidates)
+        fit = min(one.decoder.networks_at_once(self.memory) for one in set(self.decoding))
+        size = max(1, fit // candidates)
         with Progress("network", count) as report:
             done = 0
             for part in range(parts):

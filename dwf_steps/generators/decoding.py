@@ -14,7 +14,7 @@ from dwf_steps.subspace.centring import centred_strips
 
 VARIANCE = "running_var"  # PyTorch's name of batch norm's variance
 COMPARED = 8  # column blocks, approximately, that are also decoded in float64
-COMPARED_SAMPLES = 100  # samples, approximately, that are
+COMPARED_SAMPLES = 100  # samples, approximately, that are also decoded in float64
 
 
 def compared_blocks(matrix: WeightMatrix) -> list[int]:

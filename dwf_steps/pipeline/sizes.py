@@ -139,8 +139,8 @@ class Sizes:
         turn. The first layer of an MLP is solved once for all networks.
         """
         of_all = self.features * self.layers[0] if self.zoo.architecture.kind == "mlp" else 0
-        inputs = self.responses.probes * min(self.responses.positions * self.d, self.multiplications)
-        products = 2 * (inputs - self.responses.probes * of_all) * (10 + 20 * self.responses.iterations)
+        solved = min(self.responses.positions * self.d, self.multiplications) - of_all
+        products = 2 * self.responses.probes * solved * (10 + 20 * self.responses.iterations)
         return products / self.FLOPS + len(self.layers) * self.running / 2
 
     def decoded(self, networks: int) -> int:

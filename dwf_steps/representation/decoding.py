@@ -16,7 +16,7 @@ from dwf_steps.representation.capture import Capture, summed
 from dwf_steps.representation.layers import Layer, Normalisation, TracedStep
 from dwf_steps.representation.loading import Probed, load_basis
 from dwf_steps.representation.matching import Curvature, Loss, NextInputLoss, SoftmaxLoss
-from dwf_steps.representation.responses import ResponseBasis, probe_blocks
+from dwf_steps.representation.responses import ResponseBasis, all_inputs, probe_blocks
 from dwf_steps.runtime.memory import in_halves
 from dwf_steps.storage.stacked import StackedNetworks
 
@@ -246,26 +246,23 @@ class Decoder:
         float64 (groups, fan_in + 1, r).
         """
         if layer.name not in self._solutions:
-            blocks, functions = probe_blocks(self.capture, 1), self.basis.functions[layer.name]
-            problem = self._problem(
-                [self.capture.inputs(networks.select([0]), layer, probes) for probes in blocks], layer
-            )
+            functions = self.basis.functions[layer.name]
+            problem = self._problem(all_inputs(self.capture, layer, networks.select([0])), layer)
             target = functions.expand(1, layer.groups, *functions.shape) * len(functions) ** 0.5
             self._solutions[layer.name] = problem.least_squares(target)[0]
         return self._solutions[layer.name]
 
     def _in_steps(self, coordinates: Tensor, networks: StackedNetworks[Tensor], until: Layer | None) -> None:
         """Decode the steps before a layer, or all, in place, running all networks up to each step."""
-        blocks = probe_blocks(self.capture, len(coordinates))
         for step in self.basis.trace.steps:
             if step is until:
                 break
             if isinstance(step, Normalisation):
+                blocks = probe_blocks(self.capture, networks.count)
                 found = [self.capture.moments(networks, step, probes) for probes in blocks]
                 _set_statistics(networks, slice(None), step, found)
             elif not step.reads_data:
-                inputs = [self.capture.inputs(networks, step, probes) for probes in blocks]
-                self._fit(step, inputs, networks, slice(None), coordinates)
+                self._fit(step, all_inputs(self.capture, step, networks), networks, slice(None), coordinates)
 
     def _in_one_pass(self, coordinates: Tensor, networks: StackedNetworks[Tensor], i: int) -> None:
         """Decode network ``i`` in one forward pass, in place: each layer is solved just before it runs."""

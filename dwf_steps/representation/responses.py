@@ -144,8 +144,8 @@ def principal_functions(capture: Capture, layer: Layer, network: StackedNetworks
     -------
     The functions by decreasing variance of the inputs, float64 (rows, r).
     """
-    parts = [capture.inputs(network, layer, probes).double() for probes in probe_blocks(capture, 1)]
-    side_by_side = layer.with_ones(torch.cat(parts, dim=2)[0]).transpose(0, 1).flatten(1)
+    inputs = torch.cat(all_inputs(capture, layer, network), dim=2)[0].double()
+    side_by_side = layer.with_ones(inputs).transpose(0, 1).flatten(1)
     values, vectors = torch.linalg.eigh(side_by_side.T @ side_by_side)
     spanned = values > values.max().clamp(min=0) * len(values) * torch.finfo(torch.float64).eps
     values, vectors = values[spanned].flip(0), vectors[:, spanned].flip(1)
@@ -169,6 +169,25 @@ def probe_blocks(capture: Capture, networks: int) -> list[slice]:
     m = len(capture.probes)
     step = max(1, RESPONSES_BYTES // (4 * networks * capture.architecture.widest))
     return [slice(start, min(start + step, m)) for start in range(0, m, step)]
+
+
+def all_inputs(capture: Capture, layer: Layer, networks: StackedNetworks[Tensor]) -> list[Tensor]:
+    """Compute the inputs of a layer for all probes.
+
+    Parameters
+    ----------
+    capture
+        Runs the networks on the probes.
+    layer
+        The layer.
+    networks
+        The n networks.
+
+    Returns
+    -------
+    Inputs in consecutive ranges of rows, each (n, groups, rows, fan_in).
+    """
+    return [capture.inputs(networks, layer, probes) for probes in probe_blocks(capture, networks.count)]
 
 
 def response_groups(

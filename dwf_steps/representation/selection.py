@@ -11,7 +11,7 @@ from dwf_steps.architectures.base import Architecture
 from dwf_steps.representation.capture import Capture
 from dwf_steps.representation.decoding import Decoder
 from dwf_steps.representation.layers import Layer, Trace
-from dwf_steps.representation.responses import probe_blocks
+from dwf_steps.representation.responses import all_inputs
 from dwf_steps.runtime.errors import InputError
 from dwf_steps.runtime.randomness import torch_generator
 from dwf_steps.storage.stacked import StackedNetworks
@@ -97,8 +97,7 @@ class UnitSelection:
         rows = candidates.flatten(0, 1)
         repeated = buffers.map(lambda values: values.repeat_interleave(c, dim=0))
         networks = decoder.decode_before(self.second, rows, repeated)
-        blocks = probe_blocks(decoder.capture, n * c)
-        read = torch.cat([decoder.capture.inputs(networks, self.second, probes) for probes in blocks], dim=2)
+        read = torch.cat(all_inputs(decoder.capture, self.second, networks), dim=2)
         targets = decoder.target(self.second, candidates[:, 0])
         chosen = candidates[:, 0].clone()
         names = (self.first.name, *_affine(self.first))
